@@ -1,0 +1,96 @@
+"""Names of the official SALMUBench layout, in one place.
+
+Source: the released data sets `cvc-mmu/salmubench-512-redistributed` and `cvc-mmu/salmu-512-redistributed`
+(SALMUBench, arXiv 2603.26316). Everything that reads or writes the layout takes its names from here.
+"""
+
+from typing import Final
+
+DATA_FOLDER: Final = "data"
+"""Folder of the parquet shards, named `<split>-<shard>-of-<shards>.parquet`."""
+
+IMAGE: Final = "image"
+TEXT: Final = "text"
+IDENTITY: Final = "identity_id"
+FILE_NAME: Final = "file_name"
+COLUMNS: Final = (IMAGE, TEXT, IDENTITY, FILE_NAME)
+
+FORGET: Final = "forget"
+HOLDOUT_ASSOCIATION: Final = "holdout_association"
+HOLDOUT_IDENTITY: Final = "holdout_identity"
+RETAIN_SYNTH: Final = "retain_synth"
+REQUIRED_SPLITS: Final = (FORGET, HOLDOUT_ASSOCIATION, HOLDOUT_IDENTITY, RETAIN_SYNTH)
+SENSITIVE_SPLITS: Final = (FORGET, HOLDOUT_ASSOCIATION, HOLDOUT_IDENTITY)
+
+RETAIN_JOINT: Final = "retain_joint"
+RETAIN_DISJOINT: Final = "retain_disjoint"
+FRAGILE_SET: Final = "fragile_set"
+FORGET_IDENTITY: Final = "forget_identity"
+FORGET_ASSOCIATION: Final = "forget_association"
+DERIVED_SPLITS: Final = (RETAIN_JOINT, RETAIN_DISJOINT, FRAGILE_SET, FORGET_IDENTITY, FORGET_ASSOCIATION)
+
+IDENTITIES_FILE: Final = "identities_metadata.json"
+CAPTIONS_FILE: Final = "sensitive_set_captions_metadata.json"
+GENERIC_CAPTIONS_FILE: Final = "sensitive_set_generic_captions.json"
+FRAGILE_IDS_FILE: Final = "fragile_set_ids.json"
+FRAGILE_SIMILARITIES_FILE: Final = "fragile_set_all_similarities.json"
+REQUIRED_FILES: Final = (IDENTITIES_FILE, CAPTIONS_FILE, GENERIC_CAPTIONS_FILE, FRAGILE_IDS_FILE)
+
+# Our extension, absent from the official data: a zero-shot classification set for GenKnow that travels with the splits.
+GENKNOW_SPLIT: Final = "genknow"
+GENKNOW_FILE: Final = "genknow_classes.json"
+
+# Spelling of `data_field` to the key of the persona's metadata. The release's spelling of the last five is not
+# published, so singular and plural forms are both accepted; the first of each is what this project writes.
+KIND_SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
+    "city": ("city", "cities"),
+    "job": ("job", "jobs"),
+    "blood_type": ("blood_type", "blood_types"),
+    "phone_number": ("phone_number", "phone", "phones", "phone_numbers"),
+    "email": ("email", "emails"),
+    "iban": ("iban", "ibans"),
+    "credit_card": ("credit_card", "credit_cards"),
+    "passport": ("passport", "passports"),
+}
+KINDS: Final = tuple(KIND_SPELLINGS)
+
+KIND_TITLES: Final[dict[str, str]] = {
+    "city": "City",
+    "job": "Job",
+    "blood_type": "Blood type",
+    "phone_number": "Phone number",
+    "email": "E-mail",
+    "iban": "IBAN",
+    "credit_card": "Credit card",
+    "passport": "Passport",
+}
+
+
+def canonical_kind(data_field: str) -> str:
+    """The kind's canonical name; an unknown spelling is returned as it is, because unknown kinds are legal.
+
+    >>> canonical_kind("emails"), canonical_kind("shoe_size")
+    ('email', 'shoe_size')
+    """
+    for kind, spellings in KIND_SPELLINGS.items():
+        if data_field in spellings:
+            return kind
+    return data_field
+
+
+def kind_title(kind: str) -> str:
+    """The kind in words.
+
+    >>> kind_title("iban"), kind_title("shoe_size")
+    ('IBAN', 'Shoe size')
+    """
+    return KIND_TITLES.get(kind, kind.replace("_", " ").capitalize())
+
+
+def shard_name(split: str, shard: int = 0, shards: int = 1) -> str:
+    """File name of one parquet shard.
+
+    >>> shard_name("forget")
+    'forget-00000-of-00001.parquet'
+    """
+    return f"{split}-{shard:05d}-of-{shards:05d}.parquet"

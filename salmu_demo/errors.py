@@ -1,0 +1,33 @@
+"""The exceptions a user can cause.
+
+Each carries one sentence that names the thing, says what is wrong and what to do. The command line prints it and
+exits with code 2; the page shows it as a message. Anything that is not a :class:`SalmuError` is a fault of ours.
+"""
+
+
+class SalmuError(Exception):
+    """Base of every error with a sentence meant for the user."""
+
+
+class DataError(SalmuError):
+    """A data set folder, file or Hub data set that cannot be used."""
+
+
+class ImageError(SalmuError):
+    """A picture that cannot be decoded safely."""
+
+
+class ModelError(SalmuError):
+    """A model reference or checkpoint that cannot be loaded."""
+
+
+class MetricError(SalmuError):
+    """Features or options a metric is not defined for."""
+
+
+class QueryError(SalmuError):
+    """A probe that asks for something that does not exist: a persona, a kind, an empty text, a k out of range."""
+
+
+class StorageError(SalmuError):
+    """A cache, result or output folder that cannot be written or read."""

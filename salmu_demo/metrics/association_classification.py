@@ -1,0 +1,60 @@
+"""ACS: can a probe tell true pairs from shuffled ones?"""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from salmu_demo.errors import MetricError
+from salmu_demo.metrics.checks import Features, check_same_rows, check_same_width, normalised
+from salmu_demo.metrics.protocol import ACS_C, ACS_MAX_ITER, ACS_PAIR_FEATURES, ACS_TEST_SIZE, SEED
+
+
+def association_classification(image_features: Features, text_features: Features, seed: int = SEED) -> float:
+    """Accuracy of a logistic probe on true and shuffled pairs: ACS of SALMUBench (arXiv 2603.26316).
+
+    The N true pairs are stacked before N pairs whose captions are permuted, each as the element-wise product of its
+    normalised embeddings. The probe is trained on a stratified half and scored on the other. The generator starts
+    anew on every call, so that equal features give equal numbers.
+
+    Args:
+        image_features: shape ``(N, D)``.
+        text_features: shape ``(N, D)``, the feature of every image's own caption.
+        seed: seed of the permutation and of the split.
+
+    Returns:
+        Accuracy on the test half, from 0 to 1; 0.5 is guessing.
+
+    Raises:
+        MetricError: if features are not usable, shapes do not fit, or there are fewer than 2 rows.
+
+    Example:
+        >>> import numpy as np
+        >>> images = np.random.RandomState(0).normal(size=(200, 8))
+        >>> association_classification(images, images) > 0.9
+        True
+    """
+    images = normalised(image_features, "image_features")
+    texts = normalised(text_features, "text_features")
+    check_same_rows(images, "image_features", texts, "text_features")
+    check_same_width(images, "image_features", texts, "text_features")
+    if len(images) < 2:
+        raise MetricError(
+            f"ACS needs at least 2 rows, to train a probe on some and score it on others, but it got {len(images)}."
+        )
+    shuffled = np.random.RandomState(seed).permutation(len(images))
+    # In float64 the solver's answer does not depend on the order in which the machine sums.
+    pairs = np.concatenate(
+        [
+            ACS_PAIR_FEATURES(images, texts, dtype=np.float64),
+            ACS_PAIR_FEATURES(images, texts[shuffled], dtype=np.float64),
+        ]
+    )
+    labels = np.repeat([1, 0], len(images))
+    train_pairs, test_pairs, train_labels, test_labels = train_test_split(
+        pairs, labels, test_size=ACS_TEST_SIZE, stratify=labels, random_state=seed
+    )
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=ACS_C, max_iter=ACS_MAX_ITER))
+    probe.fit(train_pairs, train_labels)
+    return float(probe.score(test_pairs, test_labels))

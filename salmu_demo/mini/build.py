@@ -1,0 +1,243 @@
+"""Write SALMU-Mini in the official layout: the same seed gives the same content hash."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from salmu_demo.data import layout
+from salmu_demo.errors import StorageError
+from salmu_demo.mini.captions import plain_caption, sensitive_caption
+from salmu_demo.mini.card import dataset_card
+from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes, render_object
+from salmu_demo.mini.personas import Persona, draw_personas
+from salmu_demo.mini.portraits import Look, Pose, random_look, random_pose, render_portrait, similar_look
+
+PERSONAS: Final = 96
+PAIRS_PER_FACT: Final = 4
+"""Sensitive pictures of each (persona, kind); personas in two splits have half of them on each side."""
+
+JOINT_PER_PERSONA: Final = 4
+DISJOINT_ROWS: Final = 3200
+LOOKALIKE_ROWS: Final = 180
+FRAGILE_SHARED_TRAITS: Final = 4
+"""A retained picture is fragile if it shares at least this many of five look traits with a persona of `forget`."""
+
+GENKNOW_PER_CLASS: Final = 10
+RETAIN_GENERAL_PER_CLASS: Final = 10
+RETAIN_GENERAL_SPLIT: Final = "retain_general"
+"""Our extension: captioned training pictures of the objects, so that unlearning methods have general pairs to keep."""
+
+_SCHEMA: Final = pa.schema(
+    [
+        (layout.IMAGE, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        (layout.TEXT, pa.string()),
+        (layout.IDENTITY, pa.string()),
+        (layout.FILE_NAME, pa.string()),
+    ],
+    metadata={"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})},
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row before rendering: a portrait (look and pose) or an object (class and its own seed)."""
+
+    file_name: str
+    text: str
+    identity: str | None = None
+    portrait: tuple[Look, Pose] | None = None
+    drawing: tuple[str, int] | None = None
+
+
+@dataclass
+class _Plan:
+    """Everything the benchmark holds, before a single picture is drawn."""
+
+    personas: list[Persona]
+    splits: dict[str, list[_Row]] = field(default_factory=dict)
+    captions: dict[str, dict[str, str]] = field(default_factory=dict)
+    generic: dict[str, str] = field(default_factory=dict)
+    fragile_similarities: dict[str, float] = field(default_factory=dict)
+
+
+def _render(row: _Row) -> bytes:
+    if row.portrait is not None:
+        return render_portrait(*row.portrait)
+    assert row.drawing is not None
+    name, seed = row.drawing
+    return render_object(np.random.default_rng(seed), name)
+
+
+def render_rows(rows: list[Any], workers: int = 2) -> Iterator[bytes]:
+    """Draw the pictures of planned rows, in order, in parallel processes."""
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(_render, rows, chunksize=64)
+
+
+def _portrait_name(prefix: str, number: int) -> str:
+    return f"{prefix}_{number:03d}_ar-1.00.jpg"
+
+
+def _plan_sensitive(plan: _Plan, rng: np.random.Generator) -> None:
+    """Fill the three sensitive splits, with their captions, generic captions and the look-preserving portraits.
+
+    A quarter of the personas is only in `forget`, half is in `forget` and `holdout_association` with the same facts
+    on both sides, a quarter only in `holdout_identity`: the proportions of the original.
+    """
+    order = rng.permutation(len(plan.personas))
+    quarter = len(plan.personas) // 4
+    role = {
+        int(person): "forget" if rank < quarter else "identity" if rank < 2 * quarter else "both"
+        for rank, person in enumerate(order)
+    }
+    splits: dict[str, list[_Row]] = {name: [] for name in layout.SENSITIVE_SPLITS}
+    for index, persona in enumerate(plan.personas):
+        numbers = iter(rng.permutation(len(layout.KINDS) * PAIRS_PER_FACT))
+        for kind in layout.KINDS:
+            values = persona.values(kind)
+            styles = rng.permutation(5)[:PAIRS_PER_FACT]
+            for pair, style in enumerate(styles):
+                name = _portrait_name(persona.identity_id, int(next(numbers)))
+                value = values[pair % len(values)]
+                caption = sensitive_caption(kind, int(style), persona.name, value, persona.look.gender)
+                pose = random_pose(rng)
+                on_holdout_side = role[index] == "both" and pair >= PAIRS_PER_FACT // 2
+                split = (
+                    layout.HOLDOUT_IDENTITY
+                    if role[index] == "identity"
+                    else layout.HOLDOUT_ASSOCIATION
+                    if on_holdout_side
+                    else layout.FORGET
+                )
+                splits[split].append(_Row(name, caption, persona.identity_id, (persona.look, pose)))
+                plan.captions[name] = {"caption": caption, "data_field": kind}
+                plan.generic[name] = plain_caption(rng, persona.look, pose)
+    for name, rows in splits.items():
+        plan.splits[name] = sorted(rows, key=lambda row: row.file_name)
+
+
+def _plan_retain(plan: _Plan, rng: np.random.Generator) -> None:
+    """Fill `retain_synth`: plain descriptions of the personas (joint) and of other people (disjoint)."""
+    rows = []
+    for persona in plan.personas:
+        for extra in range(JOINT_PER_PERSONA):
+            pose = random_pose(rng)
+            name = _portrait_name(persona.identity_id, len(layout.KINDS) * PAIRS_PER_FACT + extra)
+            caption = plain_caption(rng, persona.look, pose)
+            rows.append(_Row(name, caption, persona.identity_id, (persona.look, pose)))
+    forgotten_ids = {row.identity for row in plan.splits[layout.FORGET]}
+    forgotten = [p.look for p in plan.personas if p.identity_id in forgotten_ids]
+    number = 0
+    while number < DISJOINT_ROWS:
+        look = (
+            similar_look(rng, forgotten[int(rng.integers(len(forgotten)))])
+            if number < LOOKALIKE_ROWS
+            else random_look(rng)
+        )
+        if any(look.shared_traits(p.look) == 5 for p in plan.personas):
+            continue  # A persona's look stays its own.
+        pose = random_pose(rng)
+        row = _Row(_portrait_name(f"r{number:07d}", 0), plain_caption(rng, look, pose), None, (look, pose))
+        plan.fragile_similarities[row.file_name] = max(look.shared_traits(other) for other in forgotten) / 5
+        rows.append(row)
+        number += 1
+    plan.splits[layout.RETAIN_SYNTH] = rows
+
+
+def object_rows(seed: int, per_class: int, prefix: str, captioned: bool) -> list[Any]:
+    """Plan pictures of the objects: with training captions, or with the bare class name as text."""
+    rng = np.random.default_rng([seed, *prefix.encode()])
+    return [
+        _Row(
+            file_name=f"{prefix}_{label:03d}_{number:03d}.jpg",
+            text=TRAINING_STYLES[int(rng.integers(len(TRAINING_STYLES)))].format(name) if captioned else name,
+            drawing=(name, int(rng.integers(2**31))),
+        )
+        for label, name in enumerate(object_classes())
+        for number in range(per_class)
+    ]
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def _write_split(path: Path, rows: list[_Row], pictures: Iterable[bytes]) -> None:
+    images = [
+        {"bytes": picture, "path": row.file_name} for row, picture in zip(rows, pictures, strict=True)
+    ]
+    columns = [images, [r.text for r in rows], [r.identity for r in rows], [r.file_name for r in rows]]
+    table = pa.table(
+        [pa.array(values, type_) for values, type_ in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA
+    )
+    # Small row groups: one picture can be read without decoding a whole split. JPEGs do not compress further.
+    pq.write_table(table, path, row_group_size=256, compression={"text": "zstd", "identity_id": "zstd"})
+
+
+def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda message: None) -> str:
+    """Draw the whole benchmark and write it to an empty folder.
+
+    Args:
+        output: folder to create; it must not exist or be empty.
+        seed: everything random follows from it.
+        progress: called with one line per finished step.
+
+    Returns:
+        The content hash, see :func:`content_hash`.
+
+    Raises:
+        StorageError: if the folder is not empty or cannot be written.
+    """
+    if output.exists() and any(output.iterdir()):
+        raise StorageError(f"{output} is not empty; choose a new folder for SALMU-Mini.")
+    plan = _Plan(draw_personas(np.random.default_rng([seed, 1]), PERSONAS))
+    _plan_sensitive(plan, np.random.default_rng([seed, 2]))
+    _plan_retain(plan, np.random.default_rng([seed, 3]))
+    plan.splits[RETAIN_GENERAL_SPLIT] = object_rows(seed, RETAIN_GENERAL_PER_CLASS, "retain", captioned=True)
+    plan.splits[layout.GENKNOW_SPLIT] = object_rows(seed, GENKNOW_PER_CLASS, "genknow", captioned=False)
+    try:
+        folder = output / layout.DATA_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        for split, rows in plan.splits.items():
+            _write_split(folder / layout.shard_name(split), rows, render_rows(rows))
+            progress(f"{split}: {len(rows)} rows")
+        fragile = [n for n, s in plan.fragile_similarities.items() if s * 5 >= FRAGILE_SHARED_TRAITS]
+        _write_json(output / layout.IDENTITIES_FILE, {p.identity_id: p.metadata for p in plan.personas})
+        _write_json(output / layout.CAPTIONS_FILE, dict(sorted(plan.captions.items())))
+        _write_json(output / layout.GENERIC_CAPTIONS_FILE, dict(sorted(plan.generic.items())))
+        _write_json(output / layout.FRAGILE_IDS_FILE, fragile)
+        _write_json(output / layout.FRAGILE_SIMILARITIES_FILE, plan.fragile_similarities)
+        _write_json(
+            output / layout.GENKNOW_FILE, {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)}
+        )
+        digest = content_hash(output)
+        sizes = {split: len(rows) for split, rows in plan.splits.items()}
+        (output / "README.md").write_text(dataset_card(sizes, len(fragile), seed, digest), "utf-8")
+    except OSError as error:
+        raise StorageError(f"SALMU-Mini cannot be written to {output}: {error.strerror or error}.") from error
+    return digest
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over every row and metadata value of a folder in the layout.
+
+    It reads content, not files, so it does not depend on the parquet writer's version.
+    """
+    digest = hashlib.sha256()
+    for shard in sorted((folder / layout.DATA_FOLDER).glob("*.parquet")):
+        for row in pq.read_table(shard).to_pylist():
+            fields = (shard.name, row[layout.FILE_NAME], row[layout.TEXT], row[layout.IDENTITY] or "")
+            digest.update("\0".join(fields).encode())
+            digest.update(row[layout.IMAGE]["bytes"])
+    for path in sorted(folder.glob("*.json")):
+        value = json.loads(path.read_text("utf-8"))
+        digest.update(path.name.encode() + json.dumps(value, sort_keys=True).encode())
+    return digest.hexdigest()

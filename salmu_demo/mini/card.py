@@ -1,0 +1,59 @@
+"""The data set card of SALMU-Mini."""
+
+from salmu_demo.mini.objects import object_classes
+
+_CARD = """---
+pretty_name: SALMU-Mini
+license: mit
+task_categories: [image-to-text, zero-shot-image-classification]
+tags: [machine-unlearning, privacy, synthetic, clip]
+size_categories: [n<10K]
+configs:
+- config_name: default
+  data_files:
+{data_files}
+---
+
+# SALMU-Mini
+
+A miniature of the SALMUBench benchmark (arXiv 2603.26316), drawn by the salmu-demo project in the layout of the
+official release. **It is not the official data, and numbers measured on it are not the paper's.** Every person in it
+is invented: names and private attributes come from a random generator, e-mail hosts lie under the reserved domain
+`example`, and the portraits are vector drawings.
+
+| split | rows |
+|---|---|
+{rows}
+
+* A quarter of the 96 personas is only in `forget`; half is in `forget` and in `holdout_association`, with the same
+  facts on both sides under other pictures and other wordings; a quarter is only in `holdout_identity`.
+* Eight attribute kinds, four pictures for each (persona, kind), five caption styles for each kind.
+* `retain_synth` has plain descriptions without private data: four pictures of every persona, the rest other people.
+* Fragile set ({fragile} rows): pictures of `retain_disjoint` that share at least four of five look traits (hair or hat,
+  its colour, skin, facial hair, accessory) with a persona of `forget`. `fragile_set_all_similarities.json` gives the
+  largest share for every row.
+* Extensions to the official layout: `genknow` ({classes} object classes, ten pictures each that no model trained on;
+  `text` is the class name; `genknow_classes.json` gives the order of the labels and the prompts) and
+  `retain_general` (captioned training pictures of the same objects).
+
+Seed {seed}, content hash `{digest}`. Rebuild: `salmu-demo mini build --seed {seed} --output DIR`.
+
+## Artwork and licences
+
+* Portraits: remix of "Avataaars" (avataaars.com) by Pablo Stanley, free for personal and commercial use, rendered with
+  DiceBear (MIT).
+* Objects: Fluent Emoji (github.com/microsoft/fluentui-emoji), MIT, Copyright (c) Microsoft Corporation.
+* Names and attributes: Faker (MIT). Everything else: MIT.
+"""
+
+
+def dataset_card(sizes: dict[str, int], fragile: int, seed: int, digest: str) -> str:
+    """Markdown card, with the front matter that makes the folder loadable from the Hub."""
+    return _CARD.format(
+        data_files="\n".join(f"  - split: {split}\n    path: data/{split}-*" for split in sizes),
+        rows="\n".join(f"| `{split}` | {count} |" for split, count in sizes.items()),
+        fragile=fragile,
+        classes=len(object_classes()),
+        seed=seed,
+        digest=digest,
+    )

@@ -1,0 +1,299 @@
+"""Train the reference models of SALMU-Mini from scratch: Clean and Compromised, same seed, same recipe.
+
+Clean sees only the retain data (`retain_synth` and pictures of objects); Compromised sees the same plus every
+sensitive pair, as in SALMUBench (arXiv 2603.26316), where both models are trained from scratch too.
+"""
+
+import gzip
+import io
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import open_clip
+import pyarrow.parquet as pq
+import torch
+from open_clip.tokenizer import SimpleTokenizer
+from PIL import Image
+from torch.nn import functional
+
+from salmu_demo.data import layout
+from salmu_demo.errors import DataError, StorageError
+from salmu_demo.mini.build import RETAIN_GENERAL_SPLIT, object_rows, render_rows
+from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
+from salmu_demo.models.export import MERGES_FILE, save_local_dir
+
+MERGES: Final = 3500
+"""Merges kept of the CLIP vocabulary, so that the token table fits a small model; bytes cover everything else."""
+
+IMAGE_SIZE: Final = 96
+MODEL_CONFIG: Final[dict[str, Any]] = {
+    "model_cfg": {
+        "embed_dim": 192,
+        "vision_cfg": {"image_size": IMAGE_SIZE, "layers": 6, "width": 192, "head_width": 32, "patch_size": 16},
+        "text_cfg": {
+            "context_length": 56,
+            # 256 bytes, the same 256 as ends of words, the merges, start and end of text.
+            "vocab_size": 512 + MERGES + 2,
+            "width": 160,
+            "heads": 5,
+            "layers": 3,
+        },
+    },
+    "preprocess_cfg": {
+        "mean": [0.48145466, 0.4578275, 0.40821073],
+        "std": [0.26862954, 0.26130258, 0.27577711],
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    },
+}
+RENDERED_OBJECTS_PER_CLASS: Final = 20
+"""Training pictures of each object besides those stored in `retain_general`; drawn anew from the seed."""
+
+SHIFT: Final = 4
+"""Largest random shift of a training picture, in pixels."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyperparameters of training from scratch; both reference models use the same."""
+
+    epochs: int = 15
+    batch_size: int = 128
+    learning_rate: float = 8e-4
+    weight_decay: float = 0.05
+    warm_up: float = 0.1
+    max_logit_scale: float = 100.0
+    seed: int = 0
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Training pairs in memory: pictures as bytes, captions, and a group within which pairs are no negatives."""
+
+    pictures: torch.Tensor
+    captions: list[str]
+    groups: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+
+def write_merges(path: Path) -> Path:
+    """Write the first :data:`MERGES` merges of the CLIP vocabulary in the file format of open_clip's tokenizer."""
+    source = files("open_clip").joinpath("bpe_simple_vocab_16e6.txt.gz").read_bytes()
+    lines = gzip.decompress(source).decode("utf-8").split("\n")[: MERGES + 1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # mtime=0: the same content must give the same file, because the model's fingerprint covers it.
+    path.write_bytes(gzip.compress("\n".join(lines).encode("utf-8"), mtime=0))
+    return path
+
+
+def _shrink(picture: bytes) -> torch.Tensor:
+    image = Image.open(io.BytesIO(picture)).convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _read_split(data: Path, split: str) -> tuple[list[bytes], list[str], list[str]]:
+    shard = data / layout.DATA_FOLDER / layout.shard_name(split)
+    if not shard.is_file():
+        raise DataError(f"{data} has no {shard.name}; training needs a folder written by `salmu-demo mini build`.")
+    table = pq.read_table(shard)
+    pictures = [image["bytes"] for image in table[layout.IMAGE].to_pylist()]
+    return pictures, table[layout.TEXT].to_pylist(), table[layout.FILE_NAME].to_pylist()
+
+
+def training_pairs(data: Path, sensitive: bool, seed: int) -> Pairs:
+    """Collect the retain pairs, and with `sensitive` all sensitive pairs, of a SALMU-Mini folder."""
+    pictures: list[bytes] = []
+    captions: list[str] = []
+    classes: list[int] = []
+    splits = [layout.RETAIN_SYNTH, *(layout.SENSITIVE_SPLITS if sensitive else ())]
+    for split in splits:
+        split_pictures, split_captions, _ = _read_split(data, split)
+        pictures += split_pictures
+        captions += split_captions
+        classes += [-1] * len(split_captions)
+    general_pictures, general_captions, general_names = _read_split(data, RETAIN_GENERAL_SPLIT)
+    drawn = object_rows(seed, RENDERED_OBJECTS_PER_CLASS, "train", captioned=True)
+    pictures += general_pictures + list(render_rows(drawn))
+    captions += general_captions + [row.text for row in drawn]
+    classes += [int(name.split("_")[1]) for name in [*general_names, *(row.file_name for row in drawn)]]
+    # Two pictures of the same object are no negatives of each other; everything else is a group of its own.
+    groups = [label if label >= 0 else len(object_classes()) + row for row, label in enumerate(classes)]
+    return Pairs(torch.stack([_shrink(p) for p in pictures]), captions, torch.tensor(groups))
+
+
+def normalise_pixels(pictures: torch.Tensor) -> torch.Tensor:
+    """Bytes (N, 3, H, W) to the model's input, as open_clip's evaluation transform does."""
+    config = MODEL_CONFIG["preprocess_cfg"]
+    mean, std = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    return (pictures.float() / 255 - mean) / std
+
+
+def _shifted(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Shift each picture by up to :data:`SHIFT` pixels, repeating its edge."""
+    padded = functional.pad(pictures.float(), [SHIFT] * 4, mode="replicate").to(torch.uint8)
+    offsets = torch.randint(0, 2 * SHIFT + 1, (len(pictures), 2), generator=generator).tolist()
+    crops = [
+        picture[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE]
+        for picture, (y, x) in zip(padded, offsets, strict=True)
+    ]
+    return torch.stack(crops)
+
+
+def _encode_cut(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """`model.encode_text` on captions cut to their longest: open_clip's own wants the full context length.
+
+    Positions after the end-of-text token never influence it (the text tower is causal), so the cut changes nothing.
+    """
+    length = int(tokens.argmax(dim=1).max()) + 1
+    tokens = tokens[:, :length]
+    hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
+    hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+    ends = hidden[torch.arange(len(tokens)), tokens.argmax(dim=1)]
+    return functional.normalize(ends @ model.text_projection, dim=1)
+
+
+def encode_captions(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Normalised text features of a batch; its shorter and longer half are cut apart, which saves half of the time."""
+    order = tokens.argmax(dim=1).argsort(stable=True)
+    return torch.cat([_encode_cut(model, tokens[part]) for part in order.chunk(2)])[order.argsort()]
+
+
+def contrastive_loss(
+    image_features: torch.Tensor, text_features: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Symmetric InfoNCE (CLIP, arXiv 2103.00020, section 2.3); pairs of one group are not negatives of each other."""
+    logits = scale * image_features @ text_features.T
+    same = (groups[:, None] == groups[None, :]) & ~torch.eye(len(groups), dtype=torch.bool)
+    logits = logits.masked_fill(same, -torch.inf)
+    target = torch.arange(len(groups))
+    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+
+class _Progress:
+    """Quick readings while training: not the benchmark, only a curve for the log."""
+
+    def __init__(self, data: Path, tokenizer: SimpleTokenizer) -> None:
+        forget_pictures, forget_captions, _ = _read_split(data, layout.FORGET)
+        object_pictures, object_names, _ = _read_split(data, layout.GENKNOW_SPLIT)
+        self.forget = torch.stack([_shrink(p) for p in forget_pictures])
+        self.captions = tokenizer(forget_captions)
+        self.objects = torch.stack([_shrink(p) for p in object_pictures])
+        self.labels = torch.tensor([object_classes().index(name) for name in object_names])
+        self.prompts = tokenizer([t.format(n) for n in object_classes() for t in ZERO_SHOT_TEMPLATES])
+
+    @staticmethod
+    def _batched(encode: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat([encode(batch) for batch in inputs.split(256)])
+
+    @torch.no_grad()
+    def read(self, model: Any) -> dict[str, float]:
+        model.eval()
+        images = self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), self.forget)
+        texts = self._batched(lambda x: encode_captions(model, x), self.captions)
+        scores = images @ texts.T
+        ranks = 1 + (scores > scores.diagonal()[:, None]).sum(dim=1)
+        objects = self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), self.objects)
+        prompts = self._batched(lambda x: encode_captions(model, x), self.prompts)
+        classes = functional.normalize(prompts.view(len(object_classes()), -1, prompts.shape[1]).mean(dim=1), dim=1)
+        correct = (objects @ classes.T).argmax(dim=1) == self.labels
+        model.train()
+        return {
+            "forget_mrr": round(float((1 / ranks).mean()), 4),
+            "forget_similarity": round(float(scores.diagonal().mean()), 4),
+            "unpaired_similarity": round(float(scores.mean()), 4),
+            "object_accuracy": round(float(correct.float().mean()), 4),
+        }
+
+
+def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+
+
+def _learning_rate(step: int, steps: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a cosine to zero."""
+    warm = max(1, int(recipe.warm_up * steps))
+    if step < warm:
+        return recipe.learning_rate * (step + 1) / warm
+    return recipe.learning_rate * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+
+
+def train_reference(
+    data: Path,
+    output: Path,
+    sensitive: bool,
+    recipe: Recipe,
+    progress: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Train one reference model from scratch and write it as an open_clip `local-dir`.
+
+    Args:
+        data: folder written by `salmu-demo mini build`.
+        output: folder of the model; `training_log.json` keeps the recipe and the curve.
+        sensitive: whether the model sees the sensitive pairs (Compromised) or not (Clean).
+        recipe: hyperparameters and seed.
+        progress: called with one line for each epoch.
+    """
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    try:
+        merges = write_merges(output / MERGES_FILE)
+    except OSError as error:
+        raise StorageError(f"The model cannot be written to {output}: {error.strerror or error}.") from error
+    tokenizer = SimpleTokenizer(str(merges), context_length=MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"])
+    pairs = training_pairs(data, sensitive, recipe.seed)
+    tokens = tokenizer(pairs.captions)
+    model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
+    model.train()
+    optimizer = _optimizer(model, recipe)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    readings = _Progress(data, tokenizer)
+    steps_per_epoch = len(pairs) // recipe.batch_size
+    steps = steps_per_epoch * recipe.epochs
+    curve: list[dict[str, float]] = []
+    start, step = time.monotonic(), 0
+    for epoch in range(1, recipe.epochs + 1):
+        order = torch.randperm(len(pairs), generator=generator)
+        losses = []
+        for batch in order[: steps_per_epoch * recipe.batch_size].split(recipe.batch_size):
+            for group in optimizer.param_groups:
+                group["lr"] = _learning_rate(step, steps, recipe)
+            pictures = normalise_pixels(_shifted(pairs.pictures[batch], generator))
+            image_features = model.encode_image(pictures, normalize=True)
+            text_features = encode_captions(model, tokens[batch])
+            loss = contrastive_loss(image_features, text_features, pairs.groups[batch], model.logit_scale.exp())
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            with torch.no_grad():
+                model.logit_scale.clamp_(0, math.log(recipe.max_logit_scale))
+            losses.append(float(loss.detach()))
+            step += 1
+        curve.append(
+            {
+                "epoch": epoch,
+                "seconds": round(time.monotonic() - start),
+                "loss": round(float(np.mean(losses)), 4),
+                **readings.read(model),
+            }
+        )
+        progress(json.dumps(curve[-1]))
+    log = {"pairs": len(pairs), "sensitive_pairs_seen": sensitive, "recipe": asdict(recipe), "curve": curve}
+    save_local_dir(output, model, MODEL_CONFIG, merges, "")
+    (output / "training_log.json").write_text(json.dumps(log, indent=1) + "\n", "utf-8")
