@@ -1,0 +1,1 @@
+"""Data: folders in the official SALMUBench layout."""

@@ -27,8 +27,8 @@ PAIRS_PER_FACT: Final = 4
 JOINT_PER_PERSONA: Final = 4
 DISJOINT_ROWS: Final = 3200
 LOOKALIKE_ROWS: Final = 180
-FRAGILE_SHARED_TRAITS: Final = 4
-"""A retained picture is fragile if it shares at least this many of five look traits with a persona of `forget`."""
+FRAGILE_SIMILARITY: Final = 0.8
+"""A retained picture is fragile if its look is at least this similar to that of a persona of `forget`."""
 
 GENKNOW_PER_CLASS: Final = 10
 RETAIN_GENERAL_PER_CLASS: Final = 10
@@ -124,6 +124,14 @@ def _plan_sensitive(plan: _Plan, rng: np.random.Generator) -> None:
         plan.splits[name] = sorted(rows, key=lambda row: row.file_name)
 
 
+def _look_similarity(look: Look, other: Look) -> float:
+    """Share of the five look traits two people have in common; 0 unless hair or hat and its colour are among them.
+
+    Without that condition a third of all pictures would count: most people have neither beard nor glasses.
+    """
+    return look.shared_traits(other) / 5 if (look.top, look.color) == (other.top, other.color) else 0.0
+
+
 def _plan_retain(plan: _Plan, rng: np.random.Generator) -> None:
     """Fill `retain_synth`: plain descriptions of the personas (joint) and of other people (disjoint)."""
     rows = []
@@ -146,7 +154,7 @@ def _plan_retain(plan: _Plan, rng: np.random.Generator) -> None:
             continue  # A persona's look stays its own.
         pose = random_pose(rng)
         row = _Row(_portrait_name(f"r{number:07d}", 0), plain_caption(rng, look, pose), None, (look, pose))
-        plan.fragile_similarities[row.file_name] = max(look.shared_traits(other) for other in forgotten) / 5
+        plan.fragile_similarities[row.file_name] = max(_look_similarity(look, other) for other in forgotten)
         rows.append(row)
         number += 1
     plan.splits[layout.RETAIN_SYNTH] = rows
@@ -171,9 +179,7 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 def _write_split(path: Path, rows: list[_Row], pictures: Iterable[bytes]) -> None:
-    images = [
-        {"bytes": picture, "path": row.file_name} for row, picture in zip(rows, pictures, strict=True)
-    ]
+    images = [{"bytes": picture, "path": row.file_name} for row, picture in zip(rows, pictures, strict=True)]
     columns = [images, [r.text for r in rows], [r.identity for r in rows], [r.file_name for r in rows]]
     table = pa.table(
         [pa.array(values, type_) for values, type_ in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA
@@ -209,15 +215,13 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
         for split, rows in plan.splits.items():
             _write_split(folder / layout.shard_name(split), rows, render_rows(rows))
             progress(f"{split}: {len(rows)} rows")
-        fragile = [n for n, s in plan.fragile_similarities.items() if s * 5 >= FRAGILE_SHARED_TRAITS]
+        fragile = [name for name, value in plan.fragile_similarities.items() if value >= FRAGILE_SIMILARITY]
         _write_json(output / layout.IDENTITIES_FILE, {p.identity_id: p.metadata for p in plan.personas})
         _write_json(output / layout.CAPTIONS_FILE, dict(sorted(plan.captions.items())))
         _write_json(output / layout.GENERIC_CAPTIONS_FILE, dict(sorted(plan.generic.items())))
         _write_json(output / layout.FRAGILE_IDS_FILE, fragile)
         _write_json(output / layout.FRAGILE_SIMILARITIES_FILE, plan.fragile_similarities)
-        _write_json(
-            output / layout.GENKNOW_FILE, {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)}
-        )
+        _write_json(output / layout.GENKNOW_FILE, {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)})
         digest = content_hash(output)
         sizes = {split: len(rows) for split, rows in plan.splits.items()}
         (output / "README.md").write_text(dataset_card(sizes, len(fragile), seed, digest), "utf-8")

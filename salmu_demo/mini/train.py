@@ -27,7 +27,8 @@ from salmu_demo.data import layout
 from salmu_demo.errors import DataError, StorageError
 from salmu_demo.mini.build import RETAIN_GENERAL_SPLIT, object_rows, render_rows
 from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
-from salmu_demo.models.export import MERGES_FILE, save_local_dir
+from salmu_demo.models.export import save_local_dir
+from salmu_demo.models.source import MERGES_FILE
 
 MERGES: Final = 3500
 """Merges kept of the CLIP vocabulary, so that the token table fits a small model; bytes cover everything else."""
@@ -143,8 +144,7 @@ def _shifted(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     padded = functional.pad(pictures.float(), [SHIFT] * 4, mode="replicate").to(torch.uint8)
     offsets = torch.randint(0, 2 * SHIFT + 1, (len(pictures), 2), generator=generator).tolist()
     crops = [
-        picture[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE]
-        for picture, (y, x) in zip(padded, offsets, strict=True)
+        picture[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE] for picture, (y, x) in zip(padded, offsets, strict=True)
     ]
     return torch.stack(crops)
 
@@ -193,7 +193,7 @@ class _Progress:
 
     @staticmethod
     def _batched(encode: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-        return torch.cat([encode(batch) for batch in inputs.split(256)])
+        return torch.cat([encode(batch) for batch in torch.split(inputs, 256)])
 
     @torch.no_grad()
     def read(self, model: Any) -> dict[str, float]:
@@ -270,7 +270,7 @@ def train_reference(
     for epoch in range(1, recipe.epochs + 1):
         order = torch.randperm(len(pairs), generator=generator)
         losses = []
-        for batch in order[: steps_per_epoch * recipe.batch_size].split(recipe.batch_size):
+        for batch in torch.split(order[: steps_per_epoch * recipe.batch_size], recipe.batch_size):
             for group in optimizer.param_groups:
                 group["lr"] = _learning_rate(step, steps, recipe)
             pictures = normalise_pixels(_shifted(pairs.pictures[batch], generator))
@@ -278,7 +278,7 @@ def train_reference(
             text_features = encode_captions(model, tokens[batch])
             loss = contrastive_loss(image_features, text_features, pairs.groups[batch], model.logit_scale.exp())
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             with torch.no_grad():

@@ -1,0 +1,21 @@
+"""Where things live; every folder can be moved by an environment variable."""
+
+import os
+from pathlib import Path
+
+
+def assets_dir() -> Path:
+    """Folder of the embedded data and models: `SALMU_ASSETS_DIR`, inside the installed package, or beside it."""
+    moved = os.environ.get("SALMU_ASSETS_DIR")
+    if moved:
+        return Path(moved)
+    package = Path(__file__).parent
+    return package / "assets" if (package / "assets").is_dir() else package.parent / "assets"
+
+
+def cache_dir() -> Path:
+    """Folder of everything that can be computed again: `SALMU_CACHE_DIR`, or `salmu-demo` in the user's cache."""
+    moved = os.environ.get("SALMU_CACHE_DIR")
+    if moved:
+        return Path(moved)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salmu-demo"

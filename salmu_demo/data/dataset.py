@@ -1,0 +1,335 @@
+"""A SALMUBench data set on disk: its splits, derived splits, personas and pictures."""
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from salmu_demo.data import layout
+from salmu_demo.data.images import decode_image
+from salmu_demo.errors import DataError, QueryError
+from salmu_demo.files import file_digest
+
+_GROUPS_IN_MEMORY: Final = 4
+"""Parquet row groups of pictures kept decoded from parquet (not from JPEG), per split."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of one split, without their pictures.
+
+    Attributes:
+        name: official name of the split or derived split.
+        stored: name of the split on disk these rows belong to; embeddings are kept for stored splits.
+        rows: positions of the rows in the stored split, shape (N,).
+        texts: captions, N strings.
+        identities: persona ids, N strings or None.
+        file_names: file names of the pictures, N strings.
+    """
+
+    name: str
+    stored: str
+    rows: NDArray[np.int64]
+    texts: list[str]
+    identities: list[str | None]
+    file_names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, name: str, positions: Sequence[int]) -> "Split":
+        """The rows at the given positions, as a split of another name."""
+        return Split(
+            name=name,
+            stored=self.stored,
+            rows=self.rows[np.asarray(positions, dtype=np.int64)],
+            texts=[self.texts[i] for i in positions],
+            identities=[self.identities[i] for i in positions],
+            file_names=[self.file_names[i] for i in positions],
+        )
+
+
+@dataclass(frozen=True)
+class Persona:
+    """One fictitious person of the data set and the metadata the data set gives."""
+
+    identity_id: str
+    metadata: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Full name."""
+        return str(self.metadata["name"])
+
+    def values(self, kind: str) -> list[str]:
+        """All true values of an attribute kind, empty if the metadata has none.
+
+        >>> Persona("00000001", {"name": "A", "emails": ["a@x.example"], "city": "Ulm"}).values("email")
+        ['a@x.example']
+        """
+        for key in layout.KIND_SPELLINGS.get(kind, (kind,)):
+            value = self.metadata.get(key)
+            if value:
+                return [str(v) for v in value] if isinstance(value, list) else [str(value)]
+        return []
+
+
+@dataclass(frozen=True)
+class ZeroShotClasses:
+    """Classes and prompts of the zero-shot set that GenKnow is measured on."""
+
+    name: str
+    classes: list[str]
+    templates: list[str]
+
+
+class _Pictures:
+    """Encoded pictures of one stored split, read from parquet one row group at a time."""
+
+    def __init__(self, shards: list[Path]) -> None:
+        self._groups: list[tuple[Path, int]] = []
+        starts = [0]
+        for shard in shards:
+            metadata = pq.read_metadata(shard)
+            for group in range(metadata.num_row_groups):
+                self._groups.append((shard, group))
+                starts.append(starts[-1] + metadata.row_group(group).num_rows)
+        self._starts = np.asarray(starts)
+        self._recent: OrderedDict[int, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, row: int) -> bytes:
+        group = int(np.searchsorted(self._starts, row, side="right")) - 1
+        with self._lock:
+            column = self._recent.pop(group, None)
+            if column is None:
+                shard, number = self._groups[group]
+                with pq.ParquetFile(shard, memory_map=True) as file:
+                    column = file.read_row_group(number, columns=[layout.IMAGE]).column(0).combine_chunks()
+            self._recent[group] = column
+            if len(self._recent) > _GROUPS_IN_MEMORY:
+                self._recent.popitem(last=False)
+        content = column[int(row - self._starts[group])].as_py()
+        if not content or not content.get("bytes"):
+            raise DataError(f"Row {row} of {self._groups[group][0].name} holds no picture bytes.")
+        return bytes(content["bytes"])
+
+
+class BenchmarkData:
+    """A folder in the SALMUBench layout. Use :func:`load_folder` to make one.
+
+    Attributes:
+        name: how the user named it: `mini`, a folder or a Hub data set.
+        root: the folder.
+        revision: Hub revision, or None.
+        identities: persona id to metadata.
+        zero_shot: zero-shot set stored beside the splits, or None.
+    """
+
+    def __init__(self, name: str, root: Path, revision: str | None = None) -> None:
+        self.name = name
+        self.root = root
+        self.revision = revision
+        self._shards = _find_shards(root)
+        self._stored = {split: _read_rows(split, shards) for split, shards in self._shards.items()}
+        self.identities: dict[str, dict[str, Any]] = _read_json(root / layout.IDENTITIES_FILE, dict)
+        captions = _read_json(root / layout.CAPTIONS_FILE, dict)
+        self._generic: dict[str, str] = _read_json(root / layout.GENERIC_CAPTIONS_FILE, dict)
+        self._fragile: list[str] = _read_json(root / layout.FRAGILE_IDS_FILE, list)
+        self._kinds = {
+            name: layout.canonical_kind(str(entry["data_field"]))
+            for name, entry in captions.items()
+            if isinstance(entry, dict) and entry.get("data_field")
+        }
+        self.zero_shot = self._read_zero_shot()
+        self._derived = self._derive()
+        self._pictures: dict[str, _Pictures] = {}
+        self._lock = threading.Lock()
+
+    def _read_zero_shot(self) -> ZeroShotClasses | None:
+        if layout.GENKNOW_SPLIT not in self._stored:
+            return None
+        path = self.root / layout.GENKNOW_FILE
+        content = _read_json(path, dict)
+        if not content.get("classes") or not content.get("templates"):
+            raise DataError(f"{path} needs the lists `classes` and `templates`.")
+        unknown = set(self._stored[layout.GENKNOW_SPLIT].texts) - set(content["classes"])
+        if unknown:
+            raise DataError(f"{path} lacks the class {min(unknown)!r} that the split {layout.GENKNOW_SPLIT} holds.")
+        label = f"{self.name} {layout.GENKNOW_SPLIT} ({len(content['classes'])} classes)"
+        return ZeroShotClasses(label, list(content["classes"]), list(content["templates"]))
+
+    def _derive(self) -> dict[str, Split]:
+        """The derived splits, by the rules of the benchmark's card."""
+        forget, retain = self._stored[layout.FORGET], self._stored[layout.RETAIN_SYNTH]
+        in_forget = set(forget.identities)
+        in_association = set(self._stored[layout.HOLDOUT_ASSOCIATION].identities)
+        fragile = set(self._fragile)
+
+        joint = [i for i, identity in enumerate(retain.identities) if identity is not None and identity in in_forget]
+        disjoint = [i for i, identity in enumerate(retain.identities) if identity is None]
+        only_forget = [i for i, identity in enumerate(forget.identities) if identity not in in_association]
+        shared = [i for i, identity in enumerate(forget.identities) if identity in in_association]
+        rules = {
+            layout.RETAIN_JOINT: (retain, joint),
+            layout.RETAIN_DISJOINT: (retain, disjoint),
+            layout.FRAGILE_SET: (retain, [i for i in disjoint if retain.file_names[i] in fragile]),
+            layout.FORGET_IDENTITY: (forget, only_forget),
+            layout.FORGET_ASSOCIATION: (forget, shared),
+        }
+        return {name: split.take(name, positions) for name, (split, positions) in rules.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the names and contents of all parquet shards and metadata files."""
+        digest = hashlib.sha256()
+        shards = [path for shards in self._shards.values() for path in shards]
+        metadata = [self.root / name for name in (*layout.REQUIRED_FILES, layout.GENKNOW_FILE)]
+        for path in sorted(shards) + [path for path in metadata if path.is_file()]:
+            digest.update(f"{path.name}\0{file_digest(path)}\n".encode())
+        return digest.hexdigest()
+
+    @property
+    def is_mini(self) -> bool:
+        """Whether this is the embedded miniature or a copy of it, which every view must say."""
+        card = self.root / "README.md"
+        return card.is_file() and "pretty_name: SALMU-Mini" in card.read_text("utf-8", errors="replace")[:300]
+
+    @property
+    def stored_splits(self) -> list[str]:
+        """Names of the splits on disk, the official ones first."""
+        return sorted(self._stored, key=lambda s: (s not in layout.REQUIRED_SPLITS, s))
+
+    def split(self, name: str) -> Split:
+        """A stored or derived split.
+
+        Raises:
+            QueryError: if the data set has none of that name.
+        """
+        split = self._stored.get(name) or self._derived.get(name)
+        if split is None:
+            known = ", ".join([*self.stored_splits, *self._derived])
+            raise QueryError(f"The data set {self.name} has no split {name!r}; choose one of {known}.")
+        return split
+
+    def picture(self, stored_split: str, row: int) -> bytes:
+        """Encoded picture of one row of a stored split."""
+        with self._lock:
+            if stored_split not in self._pictures:
+                self._pictures[stored_split] = _Pictures(self._shards[stored_split])
+        return self._pictures[stored_split].read(row)
+
+    def image(self, stored_split: str, row: int) -> Image.Image:
+        """Decoded RGB picture of one row of a stored split; raises :class:`ImageError`."""
+        return decode_image(self.picture(stored_split, row), f"Row {row} of {stored_split} in {self.name}")
+
+    def kind(self, file_name: str) -> str | None:
+        """Attribute kind that the sensitive caption of a picture gives away, or None if the metadata lacks it."""
+        return self._kinds.get(file_name)
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """Attribute kinds that occur, the official ones first."""
+        found = set(self._kinds.values())
+        return [k for k in layout.KINDS if k in found] + sorted(found - set(layout.KINDS))
+
+    def generic_caption(self, file_name: str) -> str | None:
+        """The non-sensitive caption of a sensitive picture, if the data set has one."""
+        return self._generic.get(file_name)
+
+    @cached_property
+    def personas(self) -> list[Persona]:
+        """Personas that occur in a sensitive split and have metadata, by id."""
+        seen = {i for name in layout.SENSITIVE_SPLITS for i in self._stored[name].identities if i is not None}
+        return [Persona(i, self.identities[i]) for i in sorted(seen) if "name" in self.identities.get(i, {})]
+
+    def persona(self, identity_id: str) -> Persona:
+        """The persona of an id; raises :class:`QueryError` if there is none."""
+        for persona in self.personas:
+            if persona.identity_id == identity_id:
+                return persona
+        example = self.personas[0].identity_id if self.personas else "none"
+        raise QueryError(f"There is no persona {identity_id!r} in {self.name}; ids look like {example}.")
+
+    def persona_rows(self, identity_id: str) -> dict[str, list[int]]:
+        """Rows of a persona in each sensitive split that has any."""
+        return {name: rows[identity_id] for name, rows in self._rows_by_identity.items() if identity_id in rows}
+
+    @cached_property
+    def _rows_by_identity(self) -> dict[str, dict[str, list[int]]]:
+        result: dict[str, dict[str, list[int]]] = {}
+        for name in layout.SENSITIVE_SPLITS:
+            rows = result.setdefault(name, {})
+            for row, identity in enumerate(self._stored[name].identities):
+                if identity is not None:
+                    rows.setdefault(identity, []).append(row)
+        return result
+
+
+def _find_shards(root: Path) -> dict[str, list[Path]]:
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder; give `mini`, a folder in the SALMUBench layout or a Hub data set id.")
+    shards: dict[str, list[Path]] = {}
+    for path in sorted((root / layout.DATA_FOLDER).glob("*.parquet")):
+        shards.setdefault(path.name.partition("-")[0], []).append(path)
+    for split in layout.REQUIRED_SPLITS:
+        if split not in shards:
+            wanted = f"{layout.DATA_FOLDER}/{split}-*.parquet"
+            raise DataError(f"The data set {root} lacks the split {split}: no file matches {wanted}.")
+    return shards
+
+
+def _read_rows(split: str, shards: list[Path]) -> Split:
+    wanted = [layout.TEXT, layout.IDENTITY, layout.FILE_NAME]
+    tables = []
+    for shard in shards:
+        try:
+            with pq.ParquetFile(shard) as file:
+                missing = [c for c in layout.COLUMNS if c not in file.schema_arrow.names]
+                if missing:
+                    raise DataError(f"{shard} lacks the column {missing[0]}; it needs {', '.join(layout.COLUMNS)}.")
+                tables.append(file.read(columns=wanted))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{shard} is not a readable parquet file; fetch or write it again.") from error
+    columns = [[value for table in tables for value in table[column].to_pylist()] for column in wanted]
+    texts, identities, file_names = columns
+    if any(text is None for text in texts):
+        raise DataError(f"The split {split} has a row without text (row {texts.index(None)}).")
+    if not texts:
+        raise DataError(f"The split {split} has no rows.")
+    identities = [None if identity is None else str(identity) for identity in identities]
+    return Split(split, split, np.arange(len(texts)), texts, identities, [str(name) for name in file_names])
+
+
+def _read_json(path: Path, shape: type) -> Any:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"The data set {path.parent} lacks {path.name}.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not readable JSON; fetch or write it again.") from error
+    if not isinstance(content, shape):
+        raise DataError(f"{path} must hold a JSON {'object' if shape is dict else 'list'}.")
+    return content
+
+
+def load_folder(root: Path, name: str | None = None, revision: str | None = None) -> BenchmarkData:
+    """Load and check a folder in the SALMUBench layout; pictures are read when they are needed.
+
+    Unknown attribute kinds and extra splits are tolerated.
+
+    Raises:
+        DataError: if a required split, column or metadata file is missing or broken.
+    """
+    return BenchmarkData(name or str(root), root, revision)

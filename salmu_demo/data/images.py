@@ -1,0 +1,49 @@
+"""Decode pictures safely: bounded size, upright, RGB."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageOps
+
+from salmu_demo.errors import ImageError
+
+MAX_PIXELS: Final = 50_000_000
+"""Largest picture that is decoded; a compressed file can claim far more than memory holds (decompression bomb)."""
+
+
+def decode_image(content: bytes, what: str) -> Image.Image:
+    """Decode a picture to RGB, turned upright as its EXIF orientation says.
+
+    Args:
+        content: the encoded picture, in any format Pillow reads.
+        what: name of the picture, for the message.
+
+    Raises:
+        ImageError: if the bytes are no picture, are cut off, or hold more than :data:`MAX_PIXELS` pixels.
+    """
+    too_large = f"{what} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller."
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about large pictures at its own limit; ours is checked below, before any pixel is read.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content))
+        small_enough = image.width * image.height <= MAX_PIXELS
+        upright = ImageOps.exif_transpose(image).convert("RGB") if small_enough else None
+    except Image.DecompressionBombError as error:
+        raise ImageError(too_large) from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise ImageError(f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file.") from error
+    if upright is None:
+        raise ImageError(too_large)
+    return upright
+
+
+def read_image(path: Path) -> Image.Image:
+    """Decode a picture file; raises :class:`ImageError`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return decode_image(content, str(path))

@@ -1,0 +1,1 @@
+"""Embeddings: the one expensive step, computed once for each (model, data) and kept on disk."""

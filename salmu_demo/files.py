@@ -1,0 +1,49 @@
+"""Whole files or none: atomic writes, and digests of what is on disk."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from salmu_demo.errors import StorageError
+
+
+@contextmanager
+def atomic_path(target: Path, what: str) -> Iterator[Path]:
+    """Yield a temporary path beside `target` that replaces it when the block succeeds and vanishes when it does not.
+
+    Args:
+        target: the file to write; its folder is created.
+        what: what is written, for the message, for example "The result file".
+
+    Raises:
+        StorageError: if the folder or file cannot be written, for example because the disk is full.
+    """
+    temporary = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{what} cannot be written to {target}: {reason}. Free or change that folder.") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str, what: str) -> None:
+    """Write a text file atomically; raises :class:`StorageError`."""
+    with atomic_path(target, what) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

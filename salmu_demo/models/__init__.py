@@ -1,0 +1,1 @@
+"""Models: find a checkpoint, load it, encode with it."""

@@ -1,0 +1,133 @@
+"""A loaded CLIP model: pictures and texts in, L2-normalised features out."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import open_clip
+import torch
+from numpy.typing import NDArray
+from open_clip.tokenizer import SimpleTokenizer
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torchvision.transforms import Compose, Normalize
+
+from salmu_demo.errors import ModelError
+from salmu_demo.models.source import CONFIG_FILE, ModelSource
+
+IMAGE_BATCH: Final = 64
+TEXT_BATCH: Final = 256
+"""Fixed batch sizes: the same model and data must give the same bits, and sums depend on the batch."""
+
+
+def best_device() -> torch.device:
+    """CUDA if torch can use it, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Encoder:
+    """A CLIP model on a device, in single precision.
+
+    Half precision would move scores in the fourth decimal, so it is not used; on CUDA the TF32 shortcut is off too.
+
+    Attributes:
+        source: the checkpoint it was loaded from.
+        device: where it computes.
+        dim: width of the features.
+        logit_scale: the factor the model was trained to multiply cosines by.
+        preprocessing: key of the geometric part of its preprocessing; equal keys give equal pixels.
+    """
+
+    def __init__(self, source: ModelSource, device: torch.device | None = None) -> None:
+        self.source = source
+        self.device = device or best_device()
+        torch.backends.cudnn.allow_tf32 = False
+        self._model = _load(source).to(self.device).eval()
+        self._tokenizer = _tokenizer(source)
+        transform = open_clip.image_transform_v2(
+            open_clip.PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False
+        )
+        # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on pictures.
+        self._geometry = Compose(transform.transforms[:-2])
+        self._normalize: Normalize = transform.transforms[-1]
+        size = self._model.visual.image_size
+        self.image_size: tuple[int, int] = (size, size) if isinstance(size, int) else tuple(size)
+        shape = {k: v for k, v in self._model.visual.preprocess_cfg.items() if k not in ("mean", "std")}
+        self.preprocessing = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
+        self.logit_scale = float(self._model.logit_scale.exp())
+        self.dim = int(self.encode_texts(["a"]).shape[1])
+        self._lock = threading.Lock()
+
+    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Resize and crop one RGB picture as open_clip's evaluation transform does; shape (H, W, 3)."""
+        return np.asarray(self._geometry(image), dtype=np.uint8)
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features of preprocessed pictures: (N, H, W, 3) bytes to (N, D), each of length 1."""
+        batches = []
+        for start in range(0, len(pixels), IMAGE_BATCH):
+            batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + IMAGE_BATCH])).to(self.device)
+            inputs = self._normalize(batch.permute(0, 3, 1, 2).float().div(255))
+            batches.append(self._model.encode_image(inputs, normalize=True).float().cpu().numpy())
+        return np.concatenate(batches)
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Features of texts: N strings to (N, D), each of length 1; texts beyond the context length are cut off."""
+        batches = []
+        for start in range(0, len(texts), TEXT_BATCH):
+            tokens = self._tokenizer(list(texts[start : start + TEXT_BATCH])).to(self.device)
+            batches.append(self._model.encode_text(tokens, normalize=True).float().cpu().numpy())
+        return np.concatenate(batches)
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return sum(p.numel() for p in self._model.parameters())
+
+
+def _build(source: ModelSource) -> Any:
+    """The model with random weights, built by open_clip from the source's configuration."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / CONFIG_FILE).write_text(json.dumps(source.config), "utf-8")
+        try:
+            return open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_text=False)
+        except (TypeError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+            raise ModelError(f"The configuration of {source.reference} does not build a model: {error}") from error
+
+
+def _load(source: ModelSource) -> Any:
+    """Build the model and load its weights, all of them or none."""
+    model = _build(source)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    try:
+        with safe_open(source.weights, framework="pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{source.weights} is not a whole safetensors file; fetch or save it again.") from error
+    for name, shape in expected.items():
+        if name not in found:
+            raise ModelError(f"{source.weights} does not fit its architecture: it lacks the tensor {name}.")
+        if found[name] != shape:
+            raise ModelError(
+                f"{source.weights} does not fit its architecture: {name} has shape {found[name]}, not {shape}."
+            )
+    extra = sorted(set(found) - set(expected))
+    if extra:
+        raise ModelError(f"{source.weights} does not fit its architecture: it has the unknown tensor {extra[0]}.")
+    model.load_state_dict(load_file(source.weights))
+    return model
+
+
+def _tokenizer(source: ModelSource) -> Any:
+    context = int(source.config["model_cfg"]["text_cfg"].get("context_length", 77))
+    if source.merges is not None:
+        return SimpleTokenizer(str(source.merges), context_length=context)
+    return SimpleTokenizer(context_length=context, **source.config["model_cfg"]["text_cfg"].get("tokenizer_kwargs", {}))

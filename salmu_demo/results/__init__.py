@@ -1,0 +1,1 @@
+"""Results: a whole evaluation, its official file, and its comparison with the references."""

@@ -1,0 +1,1 @@
+"""Retrieval: exact search over galleries of captions or faces."""

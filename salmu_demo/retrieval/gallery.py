@@ -1,0 +1,109 @@
+"""Galleries: the captions or faces of one or more splits that a query is searched in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData, Split
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.errors import QueryError
+from salmu_demo.models.source import ModelSource
+from salmu_demo.progress import ProgressCallback, ignore_progress
+from salmu_demo.retrieval.index import FaissIndex, check_k
+
+Content = Literal["captions", "faces"]
+
+GALLERIES: Final[dict[str, tuple[str, ...]]] = {
+    "forget": (layout.FORGET,),
+    "holdouts": (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY),
+    "retain": (layout.RETAIN_SYNTH,),
+    "all": layout.REQUIRED_SPLITS,
+}
+"""Name of a gallery to the stored splits it holds."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One caption or face of a gallery."""
+
+    split: str
+    row: int
+    text: str
+    identity: str | None
+    file_name: str
+
+
+class Gallery:
+    """What is searched: items of some splits, the same for every model. Equal captions are one item."""
+
+    def __init__(self, data: BenchmarkData, name: str, content: Content) -> None:
+        if name not in GALLERIES:
+            raise QueryError(f"There is no gallery {name!r}; choose one of {', '.join(GALLERIES)}.")
+        self.data = data
+        self.name = name
+        self.content = content
+        self._splits: Sequence[Split] = [data.split(split) for split in GALLERIES[name]]
+        items = [
+            Item(s.name, row, s.texts[row], s.identities[row], s.file_names[row])
+            for s in self._splits
+            for row in range(len(s))
+        ]
+        if content == "captions":
+            first: dict[str, int] = {}
+            for number, item in enumerate(items):
+                first.setdefault(item.text, number)
+            self._kept = np.fromiter(first.values(), dtype=np.int64)
+        else:
+            self._kept = np.arange(len(items))
+        self.items = [items[i] for i in self._kept]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def _identities(self) -> NDArray[np.str_]:
+        return np.array([item.identity or "" for item in self.items])
+
+    def of_persona(self, identity_id: str) -> NDArray[np.bool_]:
+        """Which items belong to a persona, shape (N,)."""
+        return np.asarray(self._identities == identity_id)
+
+    def features(
+        self, embedder: Embedder, model: ModelSource, progress: ProgressCallback = ignore_progress
+    ) -> NDArray[np.float32]:
+        """Features of the items by one model, shape (N, D)."""
+        column = embedder.captions if self.content == "captions" else embedder.images
+        parts = [column(model, self.data, split, progress) for split in self._splits]
+        return np.concatenate(parts)[self._kept]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Search result of one query with one model: item numbers and exact cosines, best first."""
+
+    items: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+class SearchableGallery:
+    """A gallery indexed with one model's features."""
+
+    def __init__(self, gallery: Gallery, features: NDArray[np.float32]) -> None:
+        self.gallery = gallery
+        self._features = features
+        self._index = FaissIndex(features)
+
+    def search(self, query: NDArray[np.float32], k: int) -> Hits:
+        """The best `k` items for one query of shape (1, D)."""
+        scores, items = self._index.search(query, check_k(k, len(self.gallery)))
+        return Hits(items[0], scores[0])
+
+    def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine of every item with one query of shape (1, D); shape (N,)."""
+        result: NDArray[np.float32] = self._features @ query[0]
+        return result

@@ -1,0 +1,91 @@
+"""Exact inner-product search: FAISS on the GPU if it has one, else on the CPU, and an exact numpy twin."""
+
+import logging
+import threading
+from typing import Any, Final, Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from salmu_demo.errors import QueryError
+
+MAX_K: Final = 1000
+
+_log = logging.getLogger(__name__)
+_gpu_lock = threading.Lock()
+"""GPU indices are not safe for concurrent use, not even for reading (FAISS wiki, threads and asynchronous calls)."""
+
+
+class Index(Protocol):
+    """What a gallery needs of a search."""
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Best `k` items for each query: scores and item numbers, both (Q, k), best first, ties by number."""
+
+
+def check_k(k: int, size: int) -> int:
+    """The number of results a search returns: `k`, or the size of a smaller gallery.
+
+    Raises:
+        QueryError: if `k` is not between 1 and :data:`MAX_K`.
+    """
+    if not 1 <= k <= MAX_K:
+        raise QueryError(f"k is {k}; choose a number of results between 1 and {MAX_K}.")
+    return min(k, size)
+
+
+class ExactIndex:
+    """Brute force in numpy: slow, simple, and the truth that the tests hold FAISS against."""
+
+    def __init__(self, features: NDArray[np.float32]) -> None:
+        self._features = features
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See :class:`Index`."""
+        scores = queries @ self._features.T
+        return _in_order(scores, np.broadcast_to(np.arange(scores.shape[1]), scores.shape), k)
+
+
+class FaissIndex:
+    """`IndexFlatIP`: exact inner products, on the GPU when there is one that works."""
+
+    def __init__(self, features: NDArray[np.float32]) -> None:
+        cpu = faiss.IndexFlatIP(features.shape[1])
+        cpu.add(np.ascontiguousarray(features, dtype=np.float32))
+        self._resources = gpu_resources()
+        self._index = faiss.index_cpu_to_gpu(self._resources, 0, cpu) if self._resources is not None else cpu
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See :class:`Index`."""
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        if self._resources is None:
+            scores, items = self._index.search(queries, k)
+        else:
+            with _gpu_lock:
+                scores, items = self._index.search(queries, k)
+        return _in_order(scores, items, k)
+
+
+def _in_order(
+    scores: NDArray[np.float32], items: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Sort by score, ties by item number, and keep the first `k`."""
+    order = np.lexsort((items, -scores), axis=1)[:, :k]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(items, order, axis=1).astype(np.int64)
+
+
+def gpu_resources() -> Any | None:
+    """GPU resources if FAISS has GPU support and a trial search works, else None with the reason in the log."""
+    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
+        return None
+    with _gpu_lock:
+        try:
+            resources = faiss.StandardGpuResources()
+            trial = faiss.GpuIndexFlatIP(resources, 4)
+            trial.add(np.eye(1, 4, dtype=np.float32))
+            trial.search(np.eye(1, 4, dtype=np.float32), 1)
+        except RuntimeError as error:
+            _log.warning("FAISS searches on the CPU, because its GPU failed a trial: %s", error)
+            return None
+    return resources

@@ -1,0 +1,168 @@
+"""What the command line and the app have in common: loaded data, shared models, indexed galleries, and the questions.
+
+Everything is loaded once and shared; all methods may be called from several threads.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.source import MINI, load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.metrics import MetricSpec
+from salmu_demo.models.source import ModelSource, find_models
+from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, run_lineup
+from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
+from salmu_demo.probes.sentences import lineup_sentences
+from salmu_demo.progress import ProgressCallback, ignore_progress
+from salmu_demo.results.comparison import find_reference
+from salmu_demo.results.evaluation import Evaluation, choose_metrics, evaluate
+from salmu_demo.retrieval.gallery import GALLERIES, Content, Gallery, SearchableGallery
+
+
+@dataclass(frozen=True)
+class AuditCell:
+    """One (kind, model) of a persona's audit."""
+
+    kind: str
+    model: ModelSource
+    line_up: LineUp
+
+
+class Workbench:
+    """One data set and the models that are looked at on it."""
+
+    def __init__(self, data: str = MINI, embedder: Embedder | None = None) -> None:
+        """Load the data set.
+
+        Raises:
+            DataError: if it cannot be loaded.
+        """
+        self.data: BenchmarkData = load_data(data)
+        self.embedder = embedder or Embedder()
+        self._made: dict[tuple[Any, ...], Future[Any]] = {}
+        self._lock = threading.Lock()
+
+    def models(self, references: Sequence[str], architecture: str | None = None) -> list[ModelSource]:
+        """Find models by reference; raises :class:`ModelError`."""
+        return find_models(references, architecture)
+
+    def warm(self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress) -> None:
+        """Compute everything probes need, so that they answer at once: all galleries and all line-up sentences."""
+        for model in models:
+            self.embedder.facts(model)
+            for name in GALLERIES["all"]:
+                split = self.data.split(name)
+                self.embedder.images(model, self.data, split, progress)
+                self.embedder.captions(model, self.data, split, progress)
+            for kind in self.data.kinds:
+                values = candidate_values(self.data, kind)
+                texts = [sentence.format(value=value) for sentence in lineup_sentences(kind) for value in values]
+                self.embedder.prompts(model, texts, progress)
+
+    def audit(self, identity_id: str, models: Sequence[ModelSource]) -> list[AuditCell]:
+        """Line up every attribute of a persona with every model: kinds in the outer order, models in the inner.
+
+        Raises:
+            QueryError: if there is no such persona.
+        """
+        persona = self.data.persona(identity_id)
+        kinds = [kind for kind in self.data.kinds if persona.values(kind)]
+        return [AuditCell(kind, model, self.line_up(persona, kind, model)) for kind in kinds for model in models]
+
+    def line_up(self, persona: Persona, kind: str, model: ModelSource) -> LineUp:
+        """Line-up of one (persona, kind) with one model; raises :class:`QueryError`."""
+        key = ("line-up", model.fingerprint, persona.identity_id, kind)
+        result: LineUp = self._once(key, lambda: run_lineup(self.embedder, model, self.data, persona, kind))
+        return result
+
+    def retrieve_for_persona(
+        self, identity_id: str, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "captions"
+    ) -> list[Retrieval]:
+        """Search a gallery with the mean direction of a persona's pictures; its own items are marked as hits.
+
+        Raises:
+            QueryError: if there is no such persona or gallery, or `k` is out of range.
+        """
+        self.data.persona(identity_id)
+        queries = {
+            model.fingerprint: mean_query(persona_features(self.embedder, model, self.data, identity_id))
+            for model in models
+        }
+        own = self.gallery(gallery, content).of_persona(identity_id)
+        return self._retrieve(models, queries, gallery, content, k, own)
+
+    def retrieve_for_text(
+        self, text: str, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "faces"
+    ) -> list[Retrieval]:
+        """Search a gallery for a text; raises :class:`QueryError`."""
+        queries = {model.fingerprint: self.embedder.query_text(model, text) for model in models}
+        return self._retrieve(models, queries, gallery, content, k, None)
+
+    def retrieve_for_image(
+        self, image: Image.Image, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "captions"
+    ) -> list[Retrieval]:
+        """Search a gallery for a picture of the user's own, which is not stored; raises :class:`QueryError`."""
+        queries = {model.fingerprint: self.embedder.query_image(model, image) for model in models}
+        return self._retrieve(models, queries, gallery, content, k, None)
+
+    def evaluate(
+        self,
+        model: ModelSource,
+        metrics: Iterable[str] | None = None,
+        imagenet: Path | None = None,
+        progress: ProgressCallback = ignore_progress,
+    ) -> Evaluation:
+        """Run the chosen metrics (all for None) on a model; raises :class:`SalmuError`."""
+        specs: list[MetricSpec] = choose_metrics(metrics)
+        return evaluate(model, self.data, self.embedder, specs, imagenet, progress)
+
+    def gallery(self, name: str, content: Content) -> Gallery:
+        """The items of a gallery; raises :class:`QueryError`."""
+        result: Gallery = self._once(("gallery", name, content), lambda: Gallery(self.data, name, content))
+        return result
+
+    def _searchable(self, name: str, content: Content, model: ModelSource) -> SearchableGallery:
+        gallery = self.gallery(name, content)
+        result: SearchableGallery = self._once(
+            ("index", name, content, model.fingerprint),
+            lambda: SearchableGallery(gallery, gallery.features(self.embedder, model)),
+        )
+        return result
+
+    def _retrieve(
+        self,
+        models: Sequence[ModelSource],
+        queries: dict[str, NDArray[np.float32]],
+        gallery: str,
+        content: Content,
+        k: int,
+        own: NDArray[np.bool_] | None,
+    ) -> list[Retrieval]:
+        galleries = [(model, self._searchable(gallery, content, model)) for model in models]
+        clean = find_reference(models, "clean")
+        return compare_retrieval(galleries, queries, k, own, clean.fingerprint if clean else None)
+
+    def _once(self, key: tuple[Any, ...], make: Any) -> Any:
+        """Make a thing once; whoever asks for it meanwhile waits for the same one. A failure is not remembered."""
+        with self._lock:
+            future = self._made.get(key)
+            mine = future is None
+            if future is None:
+                future = self._made[key] = Future()
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    del self._made[key]
+                future.set_exception(error)
+        return future.result()
