@@ -30,8 +30,8 @@ is invented: names and private attributes come from a random generator, e-mail h
 * Eight attribute kinds, four pictures for each (persona, kind), five caption styles for each kind.
 * `retain_synth` has plain descriptions without private data: four pictures of every persona, the rest other people.
 * Fragile set ({fragile} rows): pictures of `retain_disjoint` that share hair or hat, its colour and at least two of
-  skin, facial hair and accessory with a persona of `forget`. `fragile_set_all_similarities.json` gives the largest share of
-  the five traits for every row (0 where hair or its colour differs).
+  skin, facial hair and accessory with a persona of `forget`. `fragile_set_all_similarities.json` gives the largest share
+  of the five traits for every row (0 where hair or its colour differs).
 * Extensions to the official layout: `genknow` ({classes} object classes, ten pictures each that no model trained on;
   `text` is the class name; `genknow_classes.json` gives the order of the labels and the prompts) and
   `retain_general` (captioned training pictures of the same objects).

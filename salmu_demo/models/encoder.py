@@ -13,6 +13,7 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
@@ -50,9 +51,7 @@ class Encoder:
         torch.backends.cudnn.allow_tf32 = False
         self._model = _load(source).to(self.device).eval()
         self._tokenizer = _tokenizer(source)
-        transform = open_clip.image_transform_v2(
-            open_clip.PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False
-        )
+        transform = image_transform_v2(PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False)
         # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on pictures.
         self._geometry = Compose(transform.transforms[:-2])
         self._normalize: Normalize = transform.transforms[-1]
