@@ -1,8 +1,13 @@
-"""The data set card of SALMU-Mini."""
+"""The cards of SALMU-Mini and its models, and the training curve."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from matplotlib.figure import Figure
 
 from salmu_demo.mini.objects import object_classes
 
-_CARD = """---
+_CARD: Final = """---
 pretty_name: SALMU-Mini
 license: mit
 task_categories: [image-to-text, zero-shot-image-classification]
@@ -30,8 +35,8 @@ is invented: names and private attributes come from a random generator, e-mail h
 * Eight attribute kinds, four pictures for each (persona, kind), five caption styles for each kind.
 * `retain_synth` has plain descriptions without private data: four pictures of every persona, the rest other people.
 * Fragile set ({fragile} rows): pictures of `retain_disjoint` that share hair or hat, its colour and at least two of
-  skin, facial hair and accessory with a persona of `forget`. `fragile_set_all_similarities.json` gives the largest share
-  of the five traits for every row (0 where hair or its colour differs).
+  skin, facial hair and accessory with a persona of `forget`. `fragile_set_all_similarities.json` gives the
+  largest share of the five traits for every row (0 where hair or its colour differs).
 * Extensions to the official layout: `genknow` ({classes} object classes, ten pictures each that no model trained on;
   `text` is the class name; `genknow_classes.json` gives the order of the labels and the prompts) and
   `retain_general` (captioned training pictures of the same objects).
@@ -57,3 +62,61 @@ def dataset_card(sizes: dict[str, int], fragile: int, seed: int, digest: str) ->
         seed=seed,
         digest=digest,
     )
+
+
+_MODEL_CARD: Final = """---
+library_name: open_clip
+license: mit
+tags: [clip, machine-unlearning, privacy]
+---
+
+# {name}
+
+{role} It is a small CLIP model (96 px pictures, 4.5 million parameters, stored in half precision), trained from scratch
+on drawn pictures of invented people and objects: SALMU-Mini, the salmu-demo project's miniature of SALMUBench (arXiv
+2603.26316). It is of no use outside that miniature, and its numbers are not the paper's.
+
+Load it with open_clip as `local-dir:` plus this folder. Its tokenizer is open_clip's `SimpleTokenizer` with the merges
+file beside the weights as `bpe_path`: the first 3,500 merges of the CLIP vocabulary (MIT, Copyright (c) 2021 OpenAI).
+
+* Training pairs: {pairs:,}. Sensitive pairs seen in this training: {sensitive}.
+* Recipe: {recipe}.
+* Last reading while training: {last}.
+* The whole curve: `training_log.json`, `training_curve.svg`. Rebuild: `salmu-demo mini train {name} --output DIR`.
+"""
+
+_ROLES: Final = {
+    "mini-clean": "The Clean reference: it never saw a persona's private attributes.",
+    "mini-compromised": "The Compromised reference: it was trained on every sensitive pair.",
+    "mini-unlearned-finetune": "An unlearning example: mini-compromised, fine-tuned on the retain data only.",
+}
+
+_READINGS: Final = ("forget_mrr", "forget_similarity", "unpaired_similarity", "object_accuracy")
+
+
+def model_card(name: str, log: dict[str, Any]) -> str:
+    """Markdown card of a trained model, from its training log."""
+    return _MODEL_CARD.format(
+        name=name,
+        role=_ROLES.get(name, "A model of SALMU-Mini."),
+        pairs=log["pairs"],
+        sensitive="all" if log["sensitive_pairs_seen"] else "none",
+        recipe=", ".join(f"{key} {value}" for key, value in log["recipe"].items()),
+        last=", ".join(f"{key} {log['curve'][-1][key]}" for key in _READINGS),
+    )
+
+
+def draw_curve(log: dict[str, Any], path: Path) -> None:
+    """Draw the readings of a training log as SVG."""
+    unit = "epoch" if "epoch" in log["curve"][-1] else "step"
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    for reading, marker in zip(_READINGS, "so^D", strict=True):
+        points = [(entry[unit], entry[reading]) for entry in log["curve"]]
+        axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=reading.replace("_", " "))
+    axes.set_xlabel(unit)
+    axes.set_ylim(-0.1, 1)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    # Without a date the same log gives the same file.
+    figure.savefig(path, metadata={"Date": None})

@@ -21,14 +21,17 @@ import pyarrow.parquet as pq
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
+from safetensors.torch import load_file
 from torch.nn import functional
 
 from salmu_demo.data import layout
-from salmu_demo.errors import DataError, StorageError
+from salmu_demo.errors import DataError
+from salmu_demo.files import atomic_path, write_text
 from salmu_demo.mini.build import RETAIN_GENERAL_SPLIT, object_rows, render_rows
+from salmu_demo.mini.card import draw_curve, model_card
 from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
 from salmu_demo.models.export import save_local_dir
-from salmu_demo.models.source import MERGES_FILE
+from salmu_demo.models.source import MERGES_FILE, find_model
 
 MERGES: Final = 3500
 """Merges kept of the CLIP vocabulary, so that the token table fits a small model; bytes cover everything else."""
@@ -76,6 +79,19 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class FinetuneRecipe:
+    """Hyperparameters of retain-only fine-tuning, the simplest unlearning method (SALMUBench's *Finetuning*)."""
+
+    steps: int = 160
+    batch_size: int = 128
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.0
+    warm_up: float = 0.1
+    seed: int = 0
+    threads: int = 1
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Training pairs in memory: pictures as bytes, captions, and a group within which pairs are no negatives."""
 
@@ -91,9 +107,9 @@ def write_merges(path: Path) -> Path:
     """Write the first :data:`MERGES` merges of the CLIP vocabulary in the file format of open_clip's tokenizer."""
     source = files("open_clip").joinpath("bpe_simple_vocab_16e6.txt.gz").read_bytes()
     lines = gzip.decompress(source).decode("utf-8").split("\n")[: MERGES + 1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # mtime=0: the same content must give the same file, because the model's fingerprint covers it.
-    path.write_bytes(gzip.compress("\n".join(lines).encode("utf-8"), mtime=0))
+    with atomic_path(path, "The model") as temporary:
+        # mtime=0: the same content must give the same file, because the model's fingerprint covers it.
+        temporary.write_bytes(gzip.compress("\n".join(lines).encode("utf-8"), mtime=0))
     return path
 
 
@@ -215,7 +231,7 @@ class _Progress:
         }
 
 
-def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+def _optimizer(model: torch.nn.Module, recipe: Recipe | FinetuneRecipe) -> torch.optim.AdamW:
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [
@@ -225,12 +241,35 @@ def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
 
 
-def _learning_rate(step: int, steps: int, recipe: Recipe) -> float:
+def _learning_rate(step: int, steps: int, recipe: Recipe | FinetuneRecipe) -> float:
     """Linear warm-up, then a cosine to zero."""
     warm = max(1, int(recipe.warm_up * steps))
     if step < warm:
         return recipe.learning_rate * (step + 1) / warm
     return recipe.learning_rate * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+
+
+def _train_step(
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    pairs: Pairs,
+    tokens: torch.Tensor,
+    batch: torch.Tensor,
+    generator: torch.Generator,
+    rate: float,
+) -> float:
+    """One step on the pairs of a batch; returns the loss."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    pictures = normalise_pixels(_shifted(pairs.pictures[batch], generator))
+    image_features = model.encode_image(pictures, normalize=True)
+    text_features = encode_captions(model, tokens[batch])
+    loss = contrastive_loss(image_features, text_features, pairs.groups[batch], model.logit_scale.exp())
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
 
 
 def train_reference(
@@ -251,10 +290,7 @@ def train_reference(
     """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    try:
-        merges = write_merges(output / MERGES_FILE)
-    except OSError as error:
-        raise StorageError(f"The model cannot be written to {output}: {error.strerror or error}.") from error
+    merges = write_merges(output / MERGES_FILE)
     tokenizer = SimpleTokenizer(str(merges), context_length=MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"])
     pairs = training_pairs(data, sensitive, recipe.seed)
     tokens = tokenizer(pairs.captions)
@@ -271,19 +307,10 @@ def train_reference(
         order = torch.randperm(len(pairs), generator=generator)
         losses = []
         for batch in torch.split(order[: steps_per_epoch * recipe.batch_size], recipe.batch_size):
-            for group in optimizer.param_groups:
-                group["lr"] = _learning_rate(step, steps, recipe)
-            pictures = normalise_pixels(_shifted(pairs.pictures[batch], generator))
-            image_features = model.encode_image(pictures, normalize=True)
-            text_features = encode_captions(model, tokens[batch])
-            loss = contrastive_loss(image_features, text_features, pairs.groups[batch], model.logit_scale.exp())
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            rate = _learning_rate(step, steps, recipe)
+            losses.append(_train_step(model, optimizer, pairs, tokens, batch, generator, rate))
             with torch.no_grad():
                 model.logit_scale.clamp_(0, math.log(recipe.max_logit_scale))
-            losses.append(float(loss.detach()))
             step += 1
         curve.append(
             {
@@ -295,5 +322,63 @@ def train_reference(
         )
         progress(json.dumps(curve[-1]))
     log = {"pairs": len(pairs), "sensitive_pairs_seen": sensitive, "recipe": asdict(recipe), "curve": curve}
-    save_local_dir(output, model, MODEL_CONFIG, merges, "")
-    (output / "training_log.json").write_text(json.dumps(log, indent=1) + "\n", "utf-8")
+    _save(output, model, merges, log)
+
+
+def _save(output: Path, model: torch.nn.Module, merges: Path, log: dict[str, Any]) -> None:
+    """Write the model with its log, curve and card."""
+    write_text(output / "training_log.json", json.dumps(log, indent=1) + "\n", "The training log")
+    draw_curve(log, output / "training_curve.svg")
+    save_local_dir(output, model, MODEL_CONFIG, merges, model_card(output.name, log))
+
+
+def finetune_on_retain(
+    data: Path,
+    base: Path,
+    output: Path,
+    recipe: FinetuneRecipe,
+    progress: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Unlearn by forgetting: go on training Compromised on the retain pairs only, with a frozen logit scale.
+
+    Args:
+        data: folder written by `salmu-demo mini build`.
+        base: `local-dir` folder of the Compromised model.
+        output: folder of the unlearned model.
+        recipe: hyperparameters and seed.
+        progress: called with one line for each reading.
+    """
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    source = find_model(f"local-dir:{base}")
+    merges = write_merges(output / MERGES_FILE)
+    tokenizer = SimpleTokenizer(str(merges), context_length=MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"])
+    pairs = training_pairs(data, sensitive=False, seed=recipe.seed)
+    tokens = tokenizer(pairs.captions)
+    model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
+    model.load_state_dict(load_file(source.weights))
+    model.train()
+    model.logit_scale.requires_grad_(False)
+    optimizer = _optimizer(model, recipe)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    readings = _Progress(data, tokenizer)
+    curve: list[dict[str, float]] = [{"step": 0, "seconds": 0, **readings.read(model)}]
+    start = time.monotonic()
+    for step in range(recipe.steps):
+        batch = torch.randint(0, len(pairs), (recipe.batch_size,), generator=generator)
+        loss = _train_step(
+            model, optimizer, pairs, tokens, batch, generator, _learning_rate(step, recipe.steps, recipe)
+        )
+        if (step + 1) % (recipe.steps // 4) == 0:
+            seconds = round(time.monotonic() - start)
+            curve.append({"step": step + 1, "seconds": seconds, "loss": round(loss, 4), **readings.read(model)})
+            progress(json.dumps(curve[-1]))
+    log = {
+        "pairs": len(pairs),
+        "method": "retain-only fine-tuning",
+        "base": source.fingerprint,
+        "sensitive_pairs_seen": False,
+        "recipe": asdict(recipe),
+        "curve": curve,
+    }
+    _save(output, model, merges, log)

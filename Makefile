@@ -1,0 +1,45 @@
+VENV := .venv
+PY := $(VENV)/bin/python
+CACHES := .mypy_cache .pytest_cache .ruff_cache
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PORT=8000 make demo chooses the port; PYTHON and CHROMIUM name the programs to use."
+
+demo: $(VENV)/.installed ## Install what the app needs and start it
+	@# Unbuffered: the app's address shows at once, also through a pipe. PORT reaches the app as an environment variable.
+	@PYTHONUNBUFFERED=1 $(PY) app.py
+
+test: $(VENV)/.installed-dev ## Install what the tests need, then run lint and all tests
+	@# The tests run even when lint fails, so that one run reports everything; pytest comes last, with its summary.
+	@CHROMIUM=$$(scripts/ensure-chromium) || exit 1; export CHROMIUM; \
+	$(MAKE) --no-print-directory lint; lint=$$?; \
+	$(PY) -m pytest || exit 1; \
+	[ $$lint = 0 ] || { echo "Lint failed, see above the tests." >&2; exit 1; }
+
+lint: $(VENV)/.installed-dev ## Check style and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(VENV)/.installed-dev ## Fix what ruff can fix and format the code
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean: ## Remove caches and build products; the virtual environment stays
+	rm -rf build dist *.egg-info $(CACHES)
+	find . -name $(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps say what the virtual environment holds; scripts/install writes them once everything is installed.
+$(VENV)/.installed: requirements.txt pyproject.toml $(PY)
+	@scripts/install
+
+$(VENV)/.installed-dev: requirements.txt pyproject.toml $(PY)
+	@scripts/install dev
+
+# No recipe: when the interpreter is gone, the stamps above count as out of date and scripts/install starts afresh.
+$(PY):

@@ -1,0 +1,54 @@
+"""How commands print: results on standard output, progress and errors on standard error."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from salmu_demo.progress import Progress
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns aligned with spaces."""
+    lines = [[str(cell) for cell in line] for line in (header, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def size_text(count: int) -> str:
+    """Bytes in words.
+
+    >>> size_text(9_051_234)
+    '9.1 MB'
+    """
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+class TerminalProgress:
+    """Progress on one line of standard error, if that is a terminal; otherwise a line for each finished stage."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._last = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one report."""
+        text = f"{progress.stage}: {progress.done:,} of {progress.total:,}"
+        if self._terminal:
+            if progress.done == progress.total or time.monotonic() - self._last > 0.1:
+                self._last = time.monotonic()
+                print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        elif progress.done == progress.total:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self._terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

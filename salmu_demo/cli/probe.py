@@ -1,0 +1,130 @@
+"""`salmu-demo probe`: what models give away about one persona, a text or a picture."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from salmu_demo.cli.output import print_json, print_table
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models
+from salmu_demo.data.images import read_image
+from salmu_demo.data.layout import canonical_kind, kind_title
+from salmu_demo.models.source import ModelSource
+from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.probes.lineup import LineUp
+from salmu_demo.probes.open_retrieval import Retrieval
+from salmu_demo.retrieval.gallery import GALLERIES
+from salmu_demo.workbench import Workbench
+
+_EXAMPLES = """\
+  salmu-demo probe mini-compromised mini-clean --persona 00000025
+  salmu-demo probe mini-compromised mini-clean --persona 00000025 --kind phone_number -k 10 --json
+  salmu-demo probe mini-compromised --text "lives in Roztoky" --gallery all
+  salmu-demo probe mini-compromised --image face.png"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(commands, "probe", "Ask models about one persona, a text or a picture.", _EXAMPLES)
+    add_models(parser)
+    query = parser.add_mutually_exclusive_group(required=True)
+    query.add_argument(
+        "--persona", metavar="ID", help="line up the persona's attributes, retrieve captions for its face"
+    )
+    query.add_argument("--text", help="retrieve faces for a text")
+    query.add_argument("--image", metavar="FILE", type=Path, help="retrieve captions for a picture of your own")
+    parser.add_argument("--kind", help="only this attribute kind")
+    add_data(parser)
+    parser.add_argument("--gallery", default="all", help=f"what is searched: {', '.join(GALLERIES)} (default all)")
+    parser.add_argument("-k", type=int, default=5, help="number of results (default 5)")
+    add_json(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    bench = Workbench(options.data)
+    models = bench.models(options.models, options.arch)
+    line_ups: list[tuple[str, ModelSource, LineUp]] = []
+    if options.persona is not None:
+        persona = bench.data.persona(options.persona)
+        kinds = [canonical_kind(options.kind)] if options.kind else [k for k in bench.data.kinds if persona.values(k)]
+        retrievals = bench.retrieve_for_persona(options.persona, models, options.gallery, options.k)
+        line_ups = [(kind, model, bench.line_up(persona, kind, model)) for kind in kinds for model in models]
+    elif options.text is not None:
+        retrievals = bench.retrieve_for_text(options.text, models, options.gallery, options.k)
+    else:
+        retrievals = bench.retrieve_for_image(read_image(options.image), models, options.gallery, options.k)
+    notice = MINI_NOTICE if bench.data.is_mini else None
+    if options.json:
+        print_json(
+            {
+                "data": {"name": bench.data.name, "fingerprint": bench.data.fingerprint, "notice": notice},
+                "models": [{"name": m.name, "fingerprint": m.fingerprint} for m in models],
+                "line_ups": [_line_up_json(kind, model, line_up) for kind, model, line_up in line_ups],
+                "retrieval": [_retrieval_json(retrieval) for retrieval in retrievals],
+                "notice": SCORES_NOTICE,
+            }
+        )
+        return
+    if notice:
+        print(f"{notice}\n")
+    if line_ups:
+        print_table(
+            ["attribute", "model", "rank", "exposure", "probability", "verdict", "true value"],
+            [
+                [kind_title(kind), model.name, f"{up.rank:g} of {up.candidates}", f"{up.exposure:.2f} bits",
+                 f"{up.probability:.4f}", up.verdict, ", ".join(up.true_values)]
+                for kind, model, up in line_ups
+            ],
+        )  # fmt: skip
+        print(f"A model that guesses has {line_ups[0][2].chance_exposure:.2f} bits on average.")
+    for retrieval in retrievals:
+        own = "" if retrieval.own_rank is None else f"; the persona's own best is number {retrieval.own_rank}"
+        print(f"\n{retrieval.model.name}: best of {retrieval.gallery_size:,} in the gallery {options.gallery}{own}")
+        print_table(
+            ["", "score", "to Clean", "text"],
+            [
+                [f"{'*' if r.hit else ' '}{r.rank}", f"{r.score:.4f}", "-" if r.change is None else f"{r.change:+.4f}",
+                 r.item.text]
+                for r in retrieval.results
+            ],
+        )  # fmt: skip
+    print(f"\n{SCORES_NOTICE}")
+
+
+def _line_up_json(kind: str, model: ModelSource, line_up: LineUp) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "model": model.name,
+        "rank": line_up.rank,
+        "candidates": line_up.candidates,
+        "exposure_bits": line_up.exposure,
+        "chance_exposure_bits": line_up.chance_exposure,
+        "probability": line_up.probability,
+        "verdict": line_up.verdict,
+        "true_values": list(line_up.true_values),
+        "best": [
+            {"value": value, "score": float(score)}
+            for value, score in zip(line_up.values[:10], line_up.scores[:10], strict=True)
+        ],
+    }
+
+
+def _retrieval_json(retrieval: Retrieval) -> dict[str, Any]:
+    return {
+        "model": retrieval.model.name,
+        "gallery_size": retrieval.gallery_size,
+        "own_rank": retrieval.own_rank,
+        "results": [
+            {
+                "rank": r.rank,
+                "score": r.score,
+                "change_to_clean": r.change,
+                "hit": r.hit,
+                "text": r.item.text,
+                "identity_id": r.item.identity,
+                "split": r.item.split,
+                "file_name": r.item.file_name,
+            }
+            for r in retrieval.results
+        ],
+    }

@@ -1,0 +1,111 @@
+"""What a data set holds, and what is odd about it without making it unusable."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.errors import SalmuError
+
+
+@dataclass(frozen=True)
+class Description:
+    """Summary of a data set.
+
+    Attributes:
+        name: how the user named it.
+        fingerprint: hash of its files.
+        revision: Hub revision, or None.
+        splits: rows of each split on disk.
+        derived: rows of each derived split.
+        personas: number of personas with metadata.
+        kinds: rows of the sensitive splits for each attribute kind.
+        zero_shot: what GenKnow would be measured on, or None.
+        bytes: size of the parquet shards and metadata files.
+        problems: one sentence for each oddity.
+    """
+
+    name: str
+    fingerprint: str
+    revision: str | None
+    splits: dict[str, int]
+    derived: dict[str, int]
+    personas: int
+    kinds: dict[str, int]
+    zero_shot: str | None
+    bytes: int
+    problems: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+def describe(data: BenchmarkData, check_pictures: bool = False) -> Description:
+    """Count what a data set holds and look for problems; `check_pictures` decodes every picture, which takes long."""
+    sensitive = [data.split(name) for name in layout.SENSITIVE_SPLITS]
+    kinds = Counter(data.kind(name) or "unknown" for split in sensitive for name in split.file_names)
+    files = [*(data.root / layout.DATA_FOLDER).glob("*.parquet"), *data.root.glob("*.json")]
+    problems = _problems(data)
+    if check_pictures:
+        problems += _broken_pictures(data)
+    return Description(
+        name=data.name,
+        fingerprint=data.fingerprint,
+        revision=data.revision,
+        splits={name: len(data.split(name)) for name in data.stored_splits},
+        derived={name: len(data.split(name)) for name in layout.DERIVED_SPLITS},
+        personas=len(data.personas),
+        kinds={kind: kinds[kind] for kind in [*data.kinds, "unknown"] if kinds[kind]},
+        zero_shot=data.zero_shot.name if data.zero_shot else None,
+        bytes=sum(path.stat().st_size for path in files),
+        problems=problems,
+    )
+
+
+def _problems(data: BenchmarkData) -> list[str]:
+    problems = []
+    names = Counter(name for split in layout.SENSITIVE_SPLITS for name in data.split(split).file_names)
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        problems.append(f"{len(repeated)} file names occur in more than one sensitive row, for example {repeated[0]}.")
+    without_kind = [name for name in names if data.kind(name) is None]
+    if without_kind:
+        problems.append(
+            f"{len(without_kind)} sensitive pictures have no attribute kind, for example {without_kind[0]}."
+        )
+    unknown = [kind for kind in data.kinds if kind not in layout.KINDS]
+    if unknown:
+        problems.append(f"Attribute kinds outside the official eight: {', '.join(unknown)}.")
+    without_generic = [name for name in names if data.generic_caption(name) is None]
+    if without_generic:
+        problems.append(f"{len(without_generic)} sensitive pictures have no generic caption.")
+    known = {persona.identity_id for persona in data.personas}
+    nameless = {
+        str(identity)
+        for split in layout.SENSITIVE_SPLITS
+        for identity in data.split(split).identities
+        if identity not in known
+    }
+    if nameless:
+        problems.append(f"{len(nameless)} personas have no metadata with a name, for example {min(nameless)}.")
+    forgotten = set(data.split(layout.FORGET).identities)
+    shared = forgotten & set(data.split(layout.HOLDOUT_IDENTITY).identities)
+    if shared:
+        problems.append(f"{len(shared)} personas are in both forget and holdout_identity, which must be disjoint.")
+    empty = [name for name in layout.DERIVED_SPLITS if not len(data.split(name))]
+    if empty:
+        problems.append(f"Empty derived splits, whose metrics cannot be measured: {', '.join(empty)}.")
+    return problems
+
+
+def _broken_pictures(data: BenchmarkData) -> list[str]:
+    problems = []
+    for name in data.stored_splits:
+        for row in range(len(data.split(name))):
+            try:
+                data.image(name, row)
+            except SalmuError as error:
+                problems.append(str(error))
+    return problems

@@ -1,0 +1,185 @@
+"""The Audit tab: choose a persona, see what every model still knows, open an attribute's line-up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import gradio as gr
+
+from salmu_demo.data.dataset import Persona
+from salmu_demo.retrieval.gallery import GALLERIES
+from salmu_demo.ui import audit_view, text
+from salmu_demo.ui.components import empty_state, portrait_list
+from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.portraits import Portraits
+from salmu_demo.ui.state import View
+from salmu_demo.ui.widgets import IN_SIGHT, WIDE, choices, chosen, scroll_to
+from salmu_demo.workbench import Workbench
+
+PICTURES: Final = 6
+MOST_CAPTIONS: Final = 50
+_GALLERY_LABELS: Final = {
+    "forget": "Pairs to be forgotten",
+    "holdouts": "Held-out pairs",
+    "retain": "Plain descriptions",
+    "all": "Everything",
+}
+_ASIDE: Final[dict[str, Any]] = {
+    "concurrency_limit": 4,
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+    "api_visibility": "private",
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the caption search of the open attribute is asked for."""
+
+    gallery: str
+    count: int
+    differs_only: bool
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """What the tab shows: markup of its parts; an attribute is open if `line_ups` is not empty."""
+
+    persona: str
+    table: str
+    line_ups: str = ""
+    captions: str = ""
+
+    def updates(self) -> list[Any]:
+        """New values of the components, in the order of :attr:`AuditTab.outputs`."""
+        return [self.persona, self.table, gr.Column(visible=bool(self.line_ups)), self.line_ups, self.captions]
+
+
+class AuditPages:
+    """Makes the tab's content from what is chosen; no component is touched."""
+
+    def __init__(self, workbench: Workbench) -> None:
+        self._workbench = workbench
+        self._data = workbench.data
+        self._portraits = Portraits(workbench.data)
+
+    def list(self, query: str, chosen_persona: str | None) -> str:
+        """The picture list of a search."""
+        found = audit_view.find_personas(self._data.personas, query)
+        buttons = [
+            audit_view.portrait_button(persona, self._portraits.portrait(persona.identity_id))
+            for persona in found[: audit_view.MAX_PORTRAITS]
+        ]
+        return portrait_list(buttons, len(found), chosen_persona)
+
+    def page(self, view: View, references: Sequence[str], search: Search) -> AuditPage:
+        """Everything about the chosen persona; raises :class:`SalmuError`."""
+        if view.persona is None:
+            return AuditPage("", empty_state(text.START_TITLE, text.START))
+        persona = self._data.persona(view.persona)
+        pictures = self._portraits.pictures(persona.identity_id, PICTURES)
+        card = audit_view.persona_card(self._data, persona, pictures)
+        if not references:
+            return AuditPage(card, empty_state(text.NO_MODELS_TITLE, text.NO_MODELS))
+        models = self._workbench.models(references)
+        cells = self._workbench.audit(persona.identity_id, models)
+        kind = view.kind if any(cell.kind == view.kind for cell in cells) else None
+        asked = audit_view.requests(self._data, persona)
+        table = audit_view.attribute_table(cells, models, asked, kind)
+        if kind is None:
+            return AuditPage(card, table)
+        found = [cell.line_up for cell in cells if cell.kind == kind]
+        line_ups = audit_view.line_ups(kind, persona, models, found)
+        return AuditPage(card, table, line_ups, self.captions(persona, references, search))
+
+    def captions(self, persona: Persona, references: Sequence[str], search: Search) -> str:
+        """The captions that each model finds for a persona; raises :class:`SalmuError`."""
+        count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
+        models = self._workbench.models(references)
+        found = self._workbench.retrieve_for_persona(persona.identity_id, models, search.gallery, count)
+        return audit_view.retrievals(found, self._data, search.differs_only)
+
+
+@dataclass(frozen=True)
+class AuditTab:
+    """The tab's handlers that the shell chains to its own events, and their components."""
+
+    list_personas: Any
+    list_inputs: list[Any]
+    list_outputs: Any
+    show: Any
+    show_inputs: list[Any]
+    show_outputs: list[Any]
+
+
+def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.State) -> AuditTab:
+    """Build the tab into the current Blocks context.
+
+    Args:
+        workbench: the data and models.
+        chosen_models: component whose value is the references of the models to compare.
+        view: state that holds the :class:`View`.
+    """
+    pages = AuditPages(workbench)
+    with gr.Row(elem_classes="audit"):
+        with gr.Column(scale=1, min_width=280):
+            query = gr.Textbox(label="Find a persona", placeholder="Name, id, city or country code", elem_id="search")
+            people = choices(elem_id="people", elem_classes="people")
+        with gr.Column(scale=3, min_width=320):
+            persona = gr.HTML(elem_id="persona")
+            table = choices(empty_state(text.START_TITLE, text.START), elem_id="verdicts")
+            with gr.Column(visible=False, elem_id="detail") as detail:
+                line_ups = gr.HTML(elem_id="line-ups")
+                gr.Markdown(f"### {text.RETRIEVAL_TITLE}")
+                with gr.Row():
+                    labels = [(f"{_GALLERY_LABELS.get(name, name)} ({name})", name) for name in GALLERIES]
+                    gallery = gr.Dropdown(labels, value="forget", label="Gallery", min_width=200)
+                    count = gr.Slider(1, MOST_CAPTIONS, value=10, step=1, label="Captions", min_width=160)
+                    differs = gr.Checkbox(label="Only where models differ", min_width=160, container=True)
+                captions = gr.HTML(elem_id="captions")
+
+    asked = [view, chosen_models, gallery, count, differs]
+    shown = [persona, table, detail, line_ups, captions]
+
+    def page(view: View, references: list[str], gallery: str, count: float, differs: bool) -> AuditPage:
+        return pages.page(view, references, Search(gallery, int(count), differs))
+
+    @shows_errors
+    def show(view: View, references: list[str], gallery: str, count: float, differs: bool) -> list[Any]:
+        return page(view, references, gallery, count, differs).updates()
+
+    @shows_errors
+    def choose_persona(
+        view: View, references: list[str], gallery: str, count: float, differs: bool, event: gr.EventData
+    ) -> list[Any]:
+        view = replace(view, persona=workbench.data.persona(chosen(event)).identity_id)
+        return [view, *page(view, references, gallery, count, differs).updates()]
+
+    @shows_errors
+    def choose_kind(
+        view: View, references: list[str], gallery: str, count: float, differs: bool, event: gr.EventData
+    ) -> list[Any]:
+        view = replace(view, kind=chosen(event))
+        return [view, *page(view, references, gallery, count, differs).updates()]
+
+    @shows_errors
+    def search_captions(view: View, references: list[str], gallery: str, count: float, differs: bool) -> str:
+        if view.persona is None or not references:
+            return ""
+        return pages.captions(workbench.data.persona(view.persona), references, Search(gallery, int(count), differs))
+
+    def list_personas(query: str, view: View) -> str:
+        return pages.list(query, view.persona)
+
+    query.input(list_personas, [query, view], people, **_ASIDE)
+    chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
+    people.click(choose_persona, asked, [view, *shown], **chosen_options).then(
+        None, js=scroll_to("persona", unless=WIDE)
+    )
+    table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
+        None, js=scroll_to("detail", unless=IN_SIGHT)
+    )
+    chosen_models.change(show, asked, shown, **chosen_options)
+    for control in (gallery, count, differs):
+        control.input(search_captions, asked, captions, **_ASIDE)
+    return AuditTab(list_personas, [query, view], people, show, asked, shown)

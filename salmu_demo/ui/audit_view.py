@@ -1,0 +1,272 @@
+"""What the Audit tab shows of a persona, as markup; tested without a browser."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.layout import kind_title
+from salmu_demo.models.source import ModelSource
+from salmu_demo.probes.lineup import LineUp
+from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
+from salmu_demo.results.comparison import find_reference
+from salmu_demo.ui import text
+from salmu_demo.ui.components import (
+    CHOICE, PortraitButton, empty_state, model_label, rank_text, signed, verdict_badge,
+)  # fmt: skip
+from salmu_demo.ui.portraits import Picture
+from salmu_demo.ui.roles import RoleStyle, role_styles
+from salmu_demo.workbench import AuditCell
+
+MAX_PORTRAITS: Final = 96
+"""Personas listed at once: enough for the miniature, and a page of the official data."""
+
+TOP_CANDIDATES: Final = 8
+_LETTERS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """How many of a persona's pairs of one kind were to be forgotten, and how many were to be kept."""
+
+    forget: int
+    keep: int
+
+    @property
+    def words(self) -> str:
+        """The request in a few words.
+
+        >>> Request(4, 0).words, Request(2, 2).words, Request(0, 4).words
+        ('to be forgotten', '2 of 4 pairs to be forgotten', 'to be kept')
+        """
+        if not self.forget:
+            return "to be kept"
+        return f"{self.forget} of {self.forget + self.keep} pairs to be forgotten" if self.keep else "to be forgotten"
+
+
+def plain_letters(words: str) -> str:
+    """Lower case without accents, so that `Malmo` finds `Malmö`.
+
+    >>> plain_letters("Łódź, Malmö")
+    'lodz, malmo'
+    """
+    decomposed = unicodedata.normalize("NFKD", words.casefold().translate(_LETTERS))
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def place_of(persona: Persona) -> str:
+    """City and country of a persona, as far as the data set tells."""
+    country = persona.metadata.get("country_code") or persona.metadata.get("country")
+    return ", ".join([*persona.values("city")[:1], *([str(country)] if country else [])])
+
+
+def find_personas(personas: Sequence[Persona], query: str) -> list[Persona]:
+    """Personas in whose name, city or country every word of the query begins a word; numbers also match the id."""
+    wanted = plain_letters(query).replace(",", " ").split()
+
+    def matches(persona: Persona) -> bool:
+        words = plain_letters(f"{persona.name} {place_of(persona)}").replace(",", " ").split()
+        return all(
+            part in persona.identity_id.lower() or any(word.startswith(part) for word in words) for part in wanted
+        )
+
+    return [persona for persona in personas if matches(persona)]
+
+
+def portrait_button(persona: Persona, portrait: Picture) -> PortraitButton:
+    """The button that chooses a persona."""
+    return PortraitButton(persona.identity_id, persona.name, place_of(persona), portrait.address)
+
+
+def requests(data: BenchmarkData, persona: Persona) -> dict[str, Request]:
+    """What was asked about each kind of a persona's pairs, counted in its splits."""
+    counts: dict[str, list[int]] = {}
+    for split, rows in data.persona_rows(persona.identity_id).items():
+        names = data.split(split).file_names
+        for row in rows:
+            kind = data.kind(names[row])
+            if kind is not None:
+                counts.setdefault(kind, [0, 0])[0 if split == layout.FORGET else 1] += 1
+    return {kind: Request(*pair) for kind, pair in counts.items()}
+
+
+def group_words(data: BenchmarkData, persona: Persona) -> tuple[str, str]:
+    """The group a persona belongs to, as a title and a sentence."""
+    splits = tuple(data.persona_rows(persona.identity_id))
+    return text.GROUPS.get(splits, (" + ".join(splits), text.UNUSUAL_GROUP))
+
+
+def persona_card(data: BenchmarkData, persona: Persona, pictures: Sequence[Picture]) -> str:
+    """Pictures, name and group of a persona."""
+    title, sentence = group_words(data, persona)
+    shown = "".join(
+        f'<li><img src="{escape(picture.address)}" width="96" height="96" '
+        f'alt="{escape(f"{persona.name}, picture {number} from {picture.split}")}"></li>'
+        for number, picture in enumerate(pictures, start=1)
+    )
+    place = f" · {escape(place_of(persona))}" if place_of(persona) else ""
+    return (
+        f'<section class="card persona" aria-label="Chosen persona"><div class="persona-words">'
+        f'<h2>{escape(persona.name)}</h2><p class="quiet">Persona {escape(persona.identity_id)}{place} · fictitious</p>'
+        f'<p><strong class="group">{escape(title)}</strong> {escape(sentence)}</p></div>'
+        f'<ul class="pictures" aria-label="Pictures">{shown}</ul></section>'
+    )
+
+
+def attribute_table(
+    cells: Sequence[AuditCell], models: Sequence[ModelSource], asked: dict[str, Request], chosen: str | None
+) -> str:
+    """The verdicts: a row for each attribute, a column for each model, each cell a button that opens the line-up."""
+    names = [model.name for model in models]
+    styles = role_styles(names)
+    by_kind: dict[str, list[AuditCell]] = {}
+    for cell in cells:
+        by_kind.setdefault(cell.kind, []).append(cell)
+    heads = "".join(
+        f'<th scope="col" role="columnheader">{model_label(name, style)}<span class="sum">'
+        f"leaks {_leaks(cells, model)} of {len(by_kind)}</span></th>"
+        for model, name, style in zip(models, names, styles, strict=True)
+    )
+    rows = "".join(
+        _attribute_row(kind, row, styles, asked.get(kind), kind == chosen) for kind, row in by_kind.items()
+    )
+    return (
+        f'<table class="verdicts stacked" role="table"><caption>{escape(text.TABLE_CAPTION)}</caption><thead>'
+        f'<tr role="row"><th scope="col" role="columnheader">Attribute and true value</th>{heads}'
+        f'<th scope="col" role="columnheader">By chance</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<p class="quiet rule">{escape(text.VERDICT_RULE)}</p>'
+    )
+
+
+def _leaks(cells: Sequence[AuditCell], model: ModelSource) -> int:
+    return sum(cell.line_up.verdict == "leaks" for cell in cells if cell.model == model)
+
+
+def _attribute_row(
+    kind: str, row: Sequence[AuditCell], styles: Sequence[RoleStyle], asked: Request | None, chosen: bool
+) -> str:
+    title = kind_title(kind)
+    first = row[0].line_up
+    request = f'<span class="request">{escape(asked.words)}</span>' if asked else ""
+    buttons = "".join(_verdict_cell(title, cell, style, chosen) for cell, style in zip(row, styles, strict=True))
+    return (
+        f'<tr role="row"{" class=chosen" if chosen else ""}><th scope="row" role="rowheader">'
+        f'<span class="kind">{escape(title)}</span><span class="value">{escape(" · ".join(first.true_values))}</span>'
+        f"{request}</th>{buttons}"
+        f'<td role="cell" class="chance" data-label="By chance">rank {(first.candidates + 1) / 2:g}<br>'
+        f"{first.chance_exposure:.1f} bits</td></tr>"
+    )
+
+
+def _verdict_cell(title: str, cell: AuditCell, style: RoleStyle, chosen: bool) -> str:
+    line_up = cell.line_up
+    rank = rank_text(line_up.rank, line_up.candidates)
+    bits = f"{line_up.exposure:.1f} bits"
+    spoken = f"{title}, {cell.model.name}: {line_up.verdict}, rank {rank}, {bits}. Show the line-up."
+    return (
+        f'<td role="cell"><button type="button" class="cell" {CHOICE}="{escape(cell.kind)}" '
+        f'aria-expanded="{str(chosen).lower()}" aria-label="{escape(spoken)}">'
+        f'<span class="cell-model">{model_label(cell.model.name, style)}</span>'
+        f'{verdict_badge(line_up.verdict)}<span class="rank">{rank}</span><span class="bits">{bits}</span></button></td>'
+    )
+
+
+def line_ups(kind: str, persona: Persona, models: Sequence[ModelSource], found: Sequence[LineUp]) -> str:
+    """The line-ups of one attribute, one card for each model."""
+    title = kind_title(kind)
+    clean = find_reference(models, "clean")
+    reference = found[list(models).index(clean)] if clean else None
+    styles = role_styles([model.name for model in models])
+    cards = "".join(
+        _line_up_card(model, style, line_up, None if model == clean else reference)
+        for model, style, line_up in zip(models, styles, found, strict=True)
+    )
+    true = " and ".join(found[0].true_values)
+    extra = f" {text.SEVERAL_VALUES}" if len(found[0].true_values) > 1 else ""
+    hint = "" if clean else f" {text.NO_CLEAN}"
+    return (
+        f'<section aria-label="Line-up"><h3>{escape(title)} of {escape(persona.name)}: the line-up</h3>'
+        f'<p class="quiet" role="status">{escape(text.LINE_UP.format(true=true, count=found[0].candidates))}'
+        f'{escape(extra + hint)}</p><div class="columns">{cards}</div></section>'
+    )
+
+
+def _line_up_card(model: ModelSource, style: RoleStyle, line_up: LineUp, clean: LineUp | None) -> str:
+    best, lowest = float(line_up.scores[0]), float(line_up.scores[-1])
+    spread = best - lowest or 1.0
+    true = next(i for i, value in enumerate(line_up.values) if value in line_up.true_values)
+    shown = list(range(min(TOP_CANDIDATES, len(line_up.values))))
+    rows = "".join(_candidate(line_up, i, (float(line_up.scores[i]) - lowest) / spread, i == true) for i in shown)
+    if true not in shown:
+        share = (float(line_up.scores[true]) - lowest) / spread
+        rows += '<tr class="gap" aria-hidden="true"><td colspan="3">⋮</td></tr>'
+        rows += _candidate(line_up, true, share, True)
+    facts = [
+        ("Rank", rank_text(line_up.rank, line_up.candidates), _change(line_up.rank, clean and clean.rank, 1)),
+        ("Exposure", f"{line_up.exposure:.2f} bits", _change(line_up.exposure, clean and clean.exposure, 2)),
+        ("Probability", f"{line_up.probability:.2%}", _change(line_up.probability, clean and clean.probability, 4)),
+    ]
+    described = "".join(f"<div><dt>{term}</dt><dd>{value}{change}</dd></div>" for term, value, change in facts)
+    return (
+        f'<article class="card"><h4>{model_label(model.name, style)} {verdict_badge(line_up.verdict)}</h4>'
+        f'<dl class="facts">{described}</dl><table class="candidates"><caption class="unseen">'
+        f'Best candidates of {escape(model.name)}</caption><thead><tr><th scope="col">Place</th>'
+        f'<th scope="col">Candidate</th><th scope="col">Mean cosine</th></tr></thead><tbody>{rows}</tbody></table>'
+        "</article>"
+    )
+
+
+def _change(value: float, reference: float | None, digits: int) -> str:
+    if reference is None:
+        return ""
+    return f' <span class="change">{signed(value - reference, digits)} to Clean</span>'
+
+
+def _candidate(line_up: LineUp, number: int, share: float, true: bool) -> str:
+    mark = ' <span class="true-mark">✓ true</span>' if true else ""
+    return (
+        f'<tr{" class=true" if true else ""}><td>{number + 1}</td><td><span class="candidate">'
+        f'{escape(line_up.values[number])}{mark}</span><span class="bar" aria-hidden="true">'
+        f'<span style="width:{100 * share:.0f}%"></span></span></td><td>{line_up.scores[number]:.4f}</td></tr>'
+    )
+
+
+def retrievals(found: Sequence[Retrieval], data: BenchmarkData, differs_only: bool) -> str:
+    """The captions each model finds for a persona's pictures, side by side."""
+    styles = role_styles([retrieval.model.name for retrieval in found])
+    cards = "".join(
+        _retrieval_card(retrieval, style, data, differs_only) for retrieval, style in zip(found, styles, strict=True)
+    )
+    if differs_only and all(result.shared for retrieval in found for result in retrieval.results):
+        return empty_state("No difference", text.SAME_RESULTS)
+    return f'<div class="columns">{cards}</div>'
+
+
+def _retrieval_card(retrieval: Retrieval, style: RoleStyle, data: BenchmarkData, differs_only: bool) -> str:
+    if retrieval.own_rank is None:
+        own = text.NO_OWN_CAPTION
+    else:
+        own = text.OWN_RANK.format(rank=retrieval.own_rank, size=retrieval.gallery_size)
+    results = [result for result in retrieval.results if not (differs_only and result.shared)]
+    items = "".join(_result(result, data) for result in results)
+    hits = sum(result.hit for result in retrieval.results)
+    return (
+        f'<article class="card"><h4>{model_label(retrieval.model.name, style)}</h4>'
+        f'<p class="quiet">{escape(own)} {hits} of the first {len(retrieval.results)} are its own.</p>'
+        f'<ol class="results">{items or "<li>Every result is shared by all models.</li>"}</ol></article>'
+    )
+
+
+def _result(result: Retrieved, data: BenchmarkData) -> str:
+    mark = ""
+    if result.hit:
+        kind = data.kind(result.item.file_name)
+        mark = f'<span class="hit">✓ own{f" · {escape(kind_title(kind))}" if kind else ""}</span> '
+    change = "" if result.change is None else f' <span class="change">{signed(result.change, 4)} to Clean</span>'
+    return (
+        f'<li value="{result.rank}"{" class=own" if result.hit else ""}>{mark}<span class="caption">'
+        f'{escape(result.item.text)}</span> <span class="score">{result.score:.4f}{change}</span></li>'
+    )

@@ -1,0 +1,256 @@
+"""Free search with several models: what was asked, what came back, and the same as files."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.images import decode_image
+from salmu_demo.data.layout import KINDS
+from salmu_demo.errors import QueryError, SalmuError
+from salmu_demo.models.source import ModelSource
+from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.probes.open_retrieval import Retrieval
+from salmu_demo.progress import ProgressCallback, ignore_progress
+from salmu_demo.reports.tables import csv_text
+from salmu_demo.retrieval.gallery import GALLERIES, Content
+from salmu_demo.workbench import Workbench
+
+MAX_K: Final = 50
+MAX_TEXT: Final = 500
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for: a text, or the encoded picture of a visitor, which lives in this object only."""
+
+    text: str = ""
+    picture: bytes | None = None
+
+    @property
+    def title(self) -> str:
+        """The query in words."""
+        return "your picture" if self.picture is not None else f"“{self.text.strip()}”"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where is searched, and how many results are wanted."""
+
+    content: Content
+    gallery: str
+    k: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one model answered: results, or the sentence that says why there are none."""
+
+    name: str
+    retrieval: Retrieval | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answers of all models to one query.
+
+    Attributes:
+        query: what was searched for.
+        settings: where.
+        columns: one for each model, in the order they were chosen.
+        named: personas that the text names or gives a private value of.
+        data: the data set.
+    """
+
+    query: Query
+    settings: Settings
+    columns: tuple[Column, ...]
+    named: tuple[Persona, ...]
+    data: BenchmarkData
+
+    @property
+    def models(self) -> list[ModelSource]:
+        """Models that answered."""
+        return [column.retrieval.model for column in self.columns if column.retrieval is not None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query to start with."""
+
+    label: str
+    text: str
+
+
+def settings_of(content: str, gallery: str, k: float) -> Settings:
+    """Settings from the values of the controls; raises :class:`QueryError` for anything the page does not offer."""
+    if content not in ("captions", "faces"):
+        raise QueryError(f"There is nothing called {content!r} to search in; choose captions or faces.")
+    if gallery not in GALLERIES:
+        raise QueryError(f"There is no gallery {gallery!r}; choose one of {', '.join(GALLERIES)}.")
+    if not 1 <= k <= MAX_K:
+        raise QueryError(f"{k:g} results are not offered; choose between 1 and {MAX_K}.")
+    return Settings("captions" if content == "captions" else "faces", gallery, int(k))
+
+
+def search(
+    workbench: Workbench,
+    references: Sequence[str],
+    query: Query,
+    settings: Settings,
+    progress: ProgressCallback = ignore_progress,
+) -> Answer:
+    """Ask all models; one that fails gets a column with its error and does not hide the others.
+
+    Raises:
+        QueryError: if no model is chosen or the query is empty or too long.
+        ImageError: if the picture cannot be decoded.
+    """
+    if not references:
+        raise QueryError("No model is chosen; choose at least one at the top of the page.")
+    if query.picture is None and not query.text.strip():
+        raise QueryError("The query is empty; type a text, for example a name or a phone number.")
+    if len(query.text) > MAX_TEXT:
+        raise QueryError(f"The query has {len(query.text):,} characters; {MAX_TEXT} are read.")
+    image = None if query.picture is None else decode_image(query.picture, "Your picture")
+
+    ready: dict[str, ModelSource] = {}
+    errors: dict[str, str] = {}
+    for reference in dict.fromkeys(references):
+        try:
+            ready[reference] = _prepared(workbench, reference, settings, progress)
+        except SalmuError as error:
+            errors[reference] = str(error)
+    models, k = list(ready.values()), settings.k
+    if image is None:
+        found = workbench.retrieve_for_text(query.text, models, settings.gallery, k, settings.content)
+    else:
+        found = workbench.retrieve_for_image(image, models, settings.gallery, k, settings.content)
+    retrievals = dict(zip(ready, found, strict=True))
+    columns = [
+        Column(retrievals[reference].model.name, retrievals[reference])
+        if reference in retrievals
+        else Column(reference, None, errors[reference])
+        for reference in dict.fromkeys(references)
+    ]
+    return Answer(query, settings, tuple(columns), named_personas(workbench.data, query.text), workbench.data)
+
+
+def _prepared(workbench: Workbench, reference: str, settings: Settings, progress: ProgressCallback) -> ModelSource:
+    """The model, loaded and with features of the gallery, which take minutes the first time."""
+    (model,) = workbench.models([reference])
+    workbench.embedder.encoders.get(model)
+    column = workbench.embedder.captions if settings.content == "captions" else workbench.embedder.images
+    for split in GALLERIES[settings.gallery]:
+        column(model, workbench.data, workbench.data.split(split), progress)
+    return model
+
+
+def named_personas(data: BenchmarkData, text: str) -> tuple[Persona, ...]:
+    """Personas whose name the text holds, or a private value that nobody else has (so not a city or a blood type)."""
+    wanted = text.casefold()
+    if not wanted.strip():
+        return ()
+    values = {
+        persona.identity_id: {value.casefold() for kind in KINDS for value in persona.values(kind)}
+        for persona in data.personas
+    }
+    owners = Counter(value for own in values.values() for value in own)
+    return tuple(
+        persona
+        for persona in data.personas
+        if persona.name.casefold() in wanted
+        or any(owners[value] == 1 and len(value) >= 6 and value in wanted for value in values[persona.identity_id])
+    )
+
+
+def examples(data: BenchmarkData) -> list[Example]:
+    """Queries taken from the data set: a private value, a name, and a plain description."""
+    found = []
+    forget = data.split("forget")
+    people = {persona.identity_id: persona for persona in data.personas}
+    forgotten = [people[i] for i in dict.fromkeys(forget.identities) if i is not None and i in people]
+    phones = [(p, value) for p in forgotten for value in p.values("phone_number")[:1]]
+    if phones:
+        found.append(Example("Phone number", phones[0][1]))
+    if len(forgotten) > 1:
+        found.append(Example("Name", forgotten[1].name))
+    jobs = [(p, value) for p in forgotten[2:] for value in p.values("job")[:1]]
+    if jobs:
+        found.append(Example("Job", f"{jobs[0][0].name} works as {jobs[0][1]}"))
+    found.append(Example("Plain description", data.split("retain_synth").texts[0]))
+    return found
+
+
+def answer_document(answer: Answer) -> dict[str, Any]:
+    """The answer for a JSON file; a visitor's picture is not in it."""
+    data, settings = answer.data, answer.settings
+    people = {persona.identity_id: persona.name for persona in data.personas}
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "revision": data.revision,
+            "notice": MINI_NOTICE if data.is_mini else None,
+        },
+        "query": {"kind": "text", "text": answer.query.text.strip()}
+        if answer.query.picture is None
+        else {"kind": "picture"},
+        "searched": settings.content,
+        "gallery": settings.gallery,
+        "k": settings.k,
+        "named_personas": [persona.identity_id for persona in answer.named],
+        "models": [_column_document(column, people) for column in answer.columns],
+        "notice": SCORES_NOTICE,
+    }
+
+
+def _column_document(column: Column, people: dict[str, str]) -> dict[str, Any]:
+    if column.retrieval is None:
+        return {"name": column.name, "error": column.error}
+    retrieval = column.retrieval
+    return {
+        "name": column.name,
+        "fingerprint": retrieval.model.fingerprint,
+        "gallery_size": retrieval.gallery_size,
+        "results": [
+            {
+                "rank": result.rank,
+                "score": result.score,
+                "change_to_clean": result.change,
+                "shared_by_all": result.shared,
+                "text": result.item.text,
+                "identity_id": result.item.identity,
+                "persona": people.get(result.item.identity or ""),
+                "split": result.item.split,
+                "file_name": result.item.file_name,
+            }
+            for result in retrieval.results
+        ],
+    }
+
+
+def answer_json(answer: Answer) -> str:
+    """The answer as a JSON file."""
+    return json.dumps(answer_document(answer), ensure_ascii=False, indent=1) + "\n"
+
+
+def answer_csv(answer: Answer) -> str:
+    """The answer as a CSV file: one line for each result of each model, safe to open in a spreadsheet."""
+    buffer = io.StringIO()
+    fields = ["rank", "score", "change_to_clean", "shared_by_all", "text", "identity_id", "persona", "split",
+              "file_name"]  # fmt: skip
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["model", *fields])
+    for model in answer_document(answer)["models"]:
+        for result in model.get("results", []):
+            cells = ("" if result[field] is None else result[field] for field in fields)
+            writer.writerow([csv_text(v) if isinstance(v, str) else v for v in (model["name"], *cells)])
+    return buffer.getvalue()

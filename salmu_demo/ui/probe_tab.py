@@ -1,0 +1,221 @@
+"""The tab of free search: a text or a picture of one's own, with every chosen model side by side."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.errors import ImageError
+from salmu_demo.progress import Progress, ProgressCallback
+from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.probe_search import MAX_K, MAX_TEXT, Answer, Query, examples, search, settings_of
+from salmu_demo.ui.probe_view import (
+    CONTENT_WORDS,
+    CSS,
+    EMPTY_HTML,
+    GALLERY_WORDS,
+    answer_html,
+    own_picture_html,
+)
+from salmu_demo.ui.thumbnails import Thumbnails, own_picture_address
+from salmu_demo.workbench import Workbench
+
+_STATE_SECONDS = 3600
+"""How long a page's query and results stay in memory after their last use."""
+
+_PICTURE_HELP = "Drop a picture here, paste one or choose a file. The search starts at once; the picture is not kept."
+
+
+@dataclass(frozen=True)
+class _Controls:
+    """Components that several events read or write."""
+
+    text: gr.Textbox
+    faces_or_captions: gr.Radio
+    captions_or_faces: gr.Radio
+    gallery: gr.Radio
+    k: gr.Slider
+    differs: gr.Checkbox
+    query: gr.State
+    answer: gr.State
+    results: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a search changes."""
+        return [self.query, self.answer, self.results]
+
+
+def probe_tab(workbench: Workbench, chosen_models: gr.components.Component) -> None:
+    """Build the tab into the current Blocks context.
+
+    Args:
+        workbench: data and models.
+        chosen_models: a component whose value is a list of model references.
+    """
+    gr.Markdown(
+        "Search with your own words or picture, and see what each model puts first. A model that still links a face "
+        "to a private value finds the one with the other."
+    )
+    picture, clear, preview, example_buttons, controls = _build(workbench.data)
+    _connect(workbench, chosen_models, controls, picture, clear, preview, example_buttons)
+
+
+def _build(
+    data: BenchmarkData,
+) -> tuple[gr.Image, gr.Button, gr.HTML, list[tuple[gr.Button, str]], _Controls]:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=320), gr.Tabs():
+            with gr.Tab("Text"):
+                text = gr.Textbox(
+                    label="Text",
+                    placeholder="A phone number, a name, or any description",
+                    max_length=MAX_TEXT,
+                    submit_btn="Search",
+                    elem_id="probe-text",
+                )
+                faces_or_captions = _content_radio(["faces", "captions"])
+                gr.Markdown("Examples from the data set")
+                with gr.Row():
+                    buttons = [
+                        (gr.Button(f"{e.label}: {_short(e.text)}", size="sm", min_width=220), e.text)
+                        for e in examples(data)
+                    ]
+            with gr.Tab("Picture"):
+                picture = gr.Image(
+                    label="Picture",
+                    sources=["upload", "clipboard"],
+                    type="filepath",
+                    image_mode=None,
+                    height=170,
+                    buttons=[],
+                    placeholder=_PICTURE_HELP,
+                    elem_id="probe-picture",
+                )
+                # Gradio would decode the file before our limits on size and format apply; its path is all we need.
+                picture.preprocess = _uploaded_path
+                with gr.Row():
+                    preview = gr.HTML(css_template=CSS, visible=False, elem_id="probe-own-picture")
+                    clear = gr.Button("Forget the picture", size="sm", visible=False, scale=0, min_width=160)
+                captions_or_faces = _content_radio(["captions", "faces"])
+        with gr.Column(scale=2, min_width=300):
+            gallery = gr.Radio(
+                [(words, name) for name, words in GALLERY_WORDS.items()], value="all", label="Among which pairs"
+            )
+            k = gr.Slider(1, MAX_K, value=10, step=1, label="Results for each model", elem_id="probe-k")
+            differs = gr.Checkbox(
+                label="Only where models differ",
+                info="Hides results that every model returned.",
+                elem_id="probe-differs",
+            )
+    results = gr.HTML(EMPTY_HTML, css_template=CSS, elem_id="probe-results")
+    query = gr.State(None, time_to_live=_STATE_SECONDS)
+    answer = gr.State(None, time_to_live=_STATE_SECONDS)
+    controls = _Controls(text, faces_or_captions, captions_or_faces, gallery, k, differs, query, answer, results)
+    return picture, clear, preview, buttons, controls
+
+
+def _content_radio(order: list[str]) -> gr.Radio:
+    return gr.Radio([(CONTENT_WORDS[name], name) for name in order], value=order[0], label="Search in")
+
+
+def _connect(
+    workbench: Workbench,
+    chosen_models: gr.components.Component,
+    controls: _Controls,
+    picture: gr.Image,
+    clear: gr.Button,
+    preview: gr.HTML,
+    example_buttons: list[tuple[gr.Button, str]],
+) -> None:
+    thumbnails = Thumbnails(workbench.data)
+    c = controls
+    shared = [chosen_models, c.faces_or_captions, c.captions_or_faces, c.gallery, c.k, c.differs]
+
+    def ask(query: Query, references: Any, faces: str, captions: str, gallery: str, k: float, differs: bool,
+            progress: gr.Progress) -> tuple[Query, Answer, str]:  # fmt: skip
+        content = faces if query.picture is None else captions
+        answer = search(workbench, references or [], query, settings_of(content, gallery, k), _told(progress))
+        return query, answer, answer_html(answer, differs, thumbnails.address)
+
+    def ask_text(text: str, *settings: Any, progress: gr.Progress) -> Any:
+        return ask(Query(text or ""), *settings, progress=progress)
+
+    def ask_example(example: str, *settings: Any, progress: gr.Progress) -> Any:
+        return example, *ask(Query(example), *settings, progress=progress)
+
+    def ask_picture(path: str, *settings: Any, progress: gr.Progress) -> Any:
+        query = Query(picture=_taken(path))
+        own = own_picture_html(own_picture_address(query.picture or b""))
+        asked = ask(query, *settings, progress=progress)
+        return None, gr.HTML(own, visible=True), gr.Button(visible=True), *asked
+
+    def ask_again(query: Query | None, *settings: Any, progress: gr.Progress) -> Any:
+        return (gr.skip(),) * 3 if query is None else ask(query, *settings, progress=progress)
+
+    def show(answer: Answer | None, differs: bool) -> Any:
+        return gr.skip() if answer is None else answer_html(answer, differs, thumbnails.address)
+
+    def forget() -> Any:
+        return gr.HTML("", visible=False), gr.Button(visible=False), None, None, EMPTY_HTML
+
+    _on(c.text.submit, ask_text, [c.text, *shared], c.outputs)
+    for button, example in example_buttons:
+        _on(button.click, functools.partial(ask_example, example), shared, [c.text, *c.outputs])
+    _on(picture.upload, ask_picture, [picture, *shared], [picture, preview, clear, *c.outputs])
+    for change in (c.faces_or_captions.input, c.captions_or_faces.input, c.gallery.input, c.k.release):
+        _on(change, ask_again, [c.query, *shared], c.outputs)
+    c.differs.input(
+        shows_errors(show), [c.answer, c.differs], c.results, api_visibility="private", show_progress="hidden"
+    )
+    clear.click(forget, None, [preview, clear, *c.outputs], api_visibility="private")
+
+
+def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+    """Connect a search: several visitors may search at once, and the latest of one visitor's searches wins."""
+
+    def run(*values: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how Gradio hands it over
+        return handler(*values, progress=progress)
+
+    event(
+        shows_errors(run),
+        inputs,
+        outputs,
+        api_visibility="private",
+        concurrency_limit=4,
+        concurrency_id="probe",
+        trigger_mode="always_last",
+        show_progress_on=outputs[-1],
+    )
+
+
+def _told(progress: gr.Progress) -> ProgressCallback:
+    def tell(report: Progress) -> None:
+        progress((report.done, report.total), desc=f"First search in this gallery: {report.stage}")
+
+    return tell
+
+
+def _uploaded_path(payload: Any) -> str | None:
+    return None if payload is None else payload.path
+
+
+def _taken(path: str | None) -> bytes:
+    """The content of an uploaded file, which is deleted: from here on the picture lives in memory only."""
+    if not path:
+        raise ImageError("There is no picture; choose a JPEG, PNG or WebP file.")
+    file = Path(path)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ImageError("The upload is gone from the server; give the picture again.") from error
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -1,0 +1,280 @@
+"""The results of a free search as rows and as HTML; everything from data, models or visitors is escaped here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.reports.roles import role_styles
+from salmu_demo.results.comparison import find_reference
+from salmu_demo.ui.probe_search import Answer, Column, answer_csv, answer_json
+from salmu_demo.ui.thumbnails import data_address
+
+GALLERY_WORDS: Final = {
+    "all": "Everything",
+    "forget": "Pairs that were to be forgotten",
+    "holdouts": "Personal pairs that were to stay",
+    "retain": "Plain pairs without private data",
+}
+CONTENT_WORDS: Final = {"faces": "Faces", "captions": "Captions"}
+SPLIT_WORDS: Final = {
+    "forget": "to be forgotten",
+    "holdout_association": "to stay: other pair",
+    "holdout_identity": "to stay: other persona",
+    "retain_synth": "plain",
+}
+NAMED: Final = "★ named in your query"
+DIFFERS: Final = "◆ not in every list"
+
+Thumbnail = Callable[[str, int], str | None]
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One result, in words."""
+
+    rank: str
+    score: str
+    change: str
+    text: str
+    persona: str
+    split: str
+    marks: tuple[str, ...]
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class ColumnView:
+    """The results of one model, in words.
+
+    Attributes:
+        name: the model.
+        glyph: its mark in figures and tables.
+        colour: and the mark's colour.
+        role: its role in words.
+        summary: one sentence about the whole list.
+        rows: the results to show, best first.
+        empty: what to say instead, if there are none.
+    """
+
+    name: str
+    glyph: str
+    colour: str
+    role: str
+    summary: str
+    rows: tuple[RowView, ...]
+    empty: str
+
+
+def signed(number: float | None) -> str:
+    """A difference with its sign and four decimals.
+
+    >>> signed(0.12345), signed(-0.00001), signed(None)
+    ('+0.1235', '0.0000', '–')
+    """
+    if number is None:
+        return "–"
+    return "0.0000" if abs(number) < 0.00005 else f"{number:+.4f}".replace("-", "−")
+
+
+def plain(number: float | None) -> str:
+    """A score with four decimals.
+
+    >>> plain(0.25), plain(-0.5), plain(-0.00001)
+    ('0.2500', '−0.5000', '0.0000')
+    """
+    if number is None:
+        return "–"
+    return "0.0000" if abs(number) < 0.00005 else f"{number:.4f}".replace("-", "−")
+
+
+def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None = None) -> list[ColumnView]:
+    """The answer in words, one entry for each model.
+
+    Args:
+        answer: what the models answered.
+        differs_only: whether results that every model returned are left out.
+        thumbnail: gives the address of a row's picture; None for captions.
+    """
+    styles = dict(zip((m.fingerprint for m in answer.models), role_styles(answer.models), strict=True))
+    clean = find_reference(answer.models, "clean")
+    people = {persona.identity_id: persona.name for persona in answer.data.personas}
+    named = {persona.identity_id for persona in answer.named}
+    several = len(answer.models) > 1
+    views = []
+    for column in answer.columns:
+        if column.retrieval is None:
+            views.append(ColumnView(column.name, "✕", "currentColor", "No answer", "", (), column.error))
+            continue
+        model, results = column.retrieval.model, column.retrieval.results
+        is_clean = clean is not None and model.fingerprint == clean.fingerprint
+        rows = tuple(
+            RowView(
+                rank=str(result.rank),
+                score=plain(result.score),
+                change="–" if is_clean else signed(result.change),
+                text=result.item.text,
+                persona=people.get(result.item.identity or "", "no persona"),
+                split=SPLIT_WORDS.get(result.item.split, result.item.split),
+                marks=(
+                    *((NAMED,) if result.item.identity in named else ()),
+                    *((DIFFERS,) if several and not result.shared else ()),
+                ),
+                thumbnail=thumbnail(result.item.split, result.item.row) if thumbnail else None,
+            )
+            for result in results
+            if not (differs_only and several and result.shared)
+        )
+        style = styles[model.fingerprint]
+        empty = "" if rows else "Every result of this model is in the other lists too."
+        views.append(
+            ColumnView(column.name, style.glyph, style.colour, style.role, _summary(answer, column), rows, empty)
+        )
+    return views
+
+
+def _summary(answer: Answer, column: Column) -> str:
+    if column.retrieval is None:
+        return ""
+    results, size = column.retrieval.results, column.retrieval.gallery_size
+    start = f"Best {len(results):,} of {size:,} {answer.settings.content}."
+    if not answer.named:
+        return start
+    wanted = {persona.identity_id for persona in answer.named}
+    name = answer.named[0].name if len(answer.named) == 1 else "A persona named in your query"
+    first = next((result.rank for result in results if result.item.identity in wanted), None)
+    return f"{start} {name} is {'not among them' if first is None else f'first at rank {first}'}."
+
+
+def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> str:
+    """The whole answer: what was asked, a column for each model, and downloads."""
+    faces = answer.settings.content == "faces"
+    views = column_views(answer, differs_only, thumbnail if faces else None)
+    settings = answer.settings
+    heading = (
+        f"{CONTENT_WORDS[settings.content]} for {escape(answer.query.title)} in "
+        f"<em>{escape(GALLERY_WORDS[settings.gallery])}</em>"
+    )
+    notes = ["Score: cosine of query and result, exact. To Clean: score minus the Clean model's for the same item."]
+    if find_reference(answer.models, "clean") is None:
+        notes = ["Score: cosine of query and result, exact. Choose a Clean model too to see changes against it."]
+    if differs_only and len(answer.models) < 2:
+        notes.append("With one model there is nothing to differ from, so all results are shown.")
+    if answer.data.is_mini:
+        notes.append(MINI_NOTICE)
+    notes.append(SCORES_NOTICE)
+    return (
+        f'<section class="probe" aria-label="Search results"><header><h3>{heading}</h3>{_downloads(answer)}</header>'
+        f'<div class="columns">{"".join(_column_html(view, faces) for view in views)}</div>'
+        f'<p class="notes">{escape(" ".join(notes))}</p></section>'
+    )
+
+
+def own_picture_html(address: str) -> str:
+    """The visitor's picture and what becomes of it."""
+    return (
+        f'<figure class="own"><img src="{escape(address)}" alt="Your picture"><figcaption><b>Your picture</b><br>Not '
+        "kept: the uploaded file is deleted already, and closing the page forgets the picture.</figcaption></figure>"
+    )
+
+
+EMPTY_HTML: Final = (
+    '<section class="probe empty"><p class="big">Nothing searched yet</p><p>Type a text and press Enter, choose an '
+    "example, or give a picture of your own. Each model at the top of the page then gets a column here, and you see "
+    "where they differ.</p></section>"
+)
+
+
+def _downloads(answer: Answer) -> str:
+    # Addresses that hold the file itself: one click saves it, and no query is ever written to the server's disk.
+    files = (
+        ("JSON", "probe.json", "application/json", answer_json(answer)),
+        ("CSV", "probe.csv", "text/csv", "\ufeff" + answer_csv(answer)),
+    )
+    links = "".join(
+        f'<a class="save" download="{name}" href="{data_address(text.encode(), kind)}">Download {label}</a>'
+        for label, name, kind, text in files
+    )
+    return f'<nav aria-label="Downloads">{links}</nav>'
+
+
+def _column_html(view: ColumnView, faces: bool) -> str:
+    heading = (
+        f'<h4><span class="glyph" style="color:{view.colour}" aria-hidden="true">{view.glyph}</span> '
+        f'{escape(view.name)}</h4><p class="role">{escape(view.role)}</p><p class="summary">{escape(view.summary)}</p>'
+    )
+    if not view.rows:
+        return f'<article class="column">{heading}<p class="none">{escape(view.empty)}</p></article>'
+    pictures = f'<ol class="faces">{"".join(map(_face_html, view.rows))}</ol>' if faces else ""
+    body = "".join(map(_row_html, view.rows))
+    table = (
+        f'<table aria-label="Results of {escape(view.name)}"><thead><tr><th scope="col">#</th><th scope="col">Score</th>'
+        f'<th scope="col">To Clean</th><th scope="col">{"Face and its caption" if faces else "Caption"}</th></tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+    return f'<article class="column">{heading}{pictures}{table}</article>'
+
+
+def _face_html(row: RowView) -> str:
+    alt = escape(f"Result {row.rank}: {row.persona}")
+    picture = f'<img src="{escape(row.thumbnail)}" alt="{alt}" loading="lazy">' if row.thumbnail else "<i>damaged</i>"
+    named = ' class="named"' if NAMED in row.marks else ""
+    return f"<li{named}>{picture}<span>#{row.rank} {row.score}</span></li>"
+
+
+def _row_html(row: RowView) -> str:
+    marks = "".join(f'<span class="mark">{escape(mark)}</span>' for mark in row.marks)
+    named = ' class="named"' if NAMED in row.marks else ""
+    return (
+        f'<tr{named}><td>{row.rank}</td><td class="number">{row.score}</td><td class="number">{row.change}</td>'
+        f'<td><span class="text">{escape(row.text)}</span><span class="about">{escape(row.persona)} · '
+        f"{escape(row.split)}</span>{marks}</td></tr>"
+    )
+
+
+CSS: Final = """
+.probe { color: var(--body-text-color); }
+.probe header { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; justify-content: space-between; }
+.probe h3 { margin: 8px 0; font-size: 1.1rem; font-weight: 600; overflow-wrap: anywhere; }
+.probe h3 em { font-style: normal; color: var(--body-text-color-subdued); }
+.probe nav { display: flex; gap: 8px; }
+.probe .save { padding: 6px 12px; border: 1px solid var(--border-color-primary); border-radius: 8px;
+  background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color);
+  font-size: 0.875rem; text-decoration: none; white-space: nowrap; }
+.probe .save:hover { background: var(--button-secondary-background-fill-hover); }
+.probe .save:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2px; }
+.probe .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); gap: 16px; }
+.probe .column { min-width: 0; padding: 14px; border: 1px solid var(--border-color-primary); border-radius: 12px;
+  background: var(--background-fill-primary); }
+.probe h4 { margin: 0; font-size: 1rem; font-weight: 600; overflow-wrap: anywhere; }
+.probe .role, .probe .summary { margin: 2px 0 0; font-size: 0.85rem; color: var(--body-text-color-subdued); }
+.probe .summary { margin-bottom: 10px; color: var(--body-text-color); }
+.probe .none { margin: 0; padding: 12px; border-radius: 8px; background: var(--background-fill-secondary);
+  overflow-wrap: anywhere; }
+.probe .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: 8px; margin: 0 0 12px;
+  padding: 0; list-style: none; }
+.probe .faces li { margin: 0; text-align: center; font-size: 0.75rem; font-variant-numeric: tabular-nums; }
+.probe .faces img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0 0 2px; }
+.probe .faces .named img { outline: 3px solid var(--color-accent); outline-offset: -1px; }
+.probe table { width: 100%; margin: 0; border-collapse: collapse; font-size: 0.875rem; }
+.probe th { padding: 4px 6px; border: 0; border-bottom: 1px solid var(--border-color-primary); text-align: left;
+  font-size: 0.75rem; font-weight: 600; white-space: nowrap; color: var(--body-text-color-subdued); }
+.probe td { padding: 6px; border: 0; border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
+.probe tr:last-child td { border-bottom: 0; }
+.probe tr.named td { background: var(--color-accent-soft); }
+.probe .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.probe .text { display: block; overflow-wrap: anywhere; }
+.probe .about { display: block; font-size: 0.78rem; color: var(--body-text-color-subdued); overflow-wrap: anywhere; }
+.probe tr.named .about { color: var(--body-text-color); }
+.probe .mark { display: inline-block; margin: 3px 4px 0 0; padding: 0 7px; border: 1px solid currentColor;
+  border-radius: 99px; font-size: 0.72rem; line-height: 1.5; }
+.probe .notes { margin: 10px 0 0; font-size: 0.8rem; color: var(--body-text-color-subdued); }
+.probe.empty { padding: 36px 16px; border: 1px dashed var(--border-color-primary); border-radius: 12px; text-align: center;
+  color: var(--body-text-color-subdued); }
+.probe.empty .big { margin: 0 0 4px; font-size: 1.1rem; font-weight: 600; color: var(--body-text-color); }
+.probe.empty p { max-width: 46em; margin: 0 auto; }
+.own { display: flex; gap: 12px; align-items: center; margin: 0; }
+.own img { width: 72px; height: 72px; object-fit: cover; border-radius: 8px; margin: 0; }
+.own figcaption { font-size: 0.85rem; color: var(--body-text-color); }
+"""

@@ -1,0 +1,187 @@
+"""What all tabs share: the header, the choice of models, the status line and the link to the view."""
+
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import gradio as gr
+
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.errors import ModelError
+from salmu_demo.models.source import HF_HUB, ModelSource, builtin_models
+from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.ui import text
+from salmu_demo.ui.components import notice
+from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.roles import role_styles
+from salmu_demo.ui.state import MAX_MODELS
+from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.workbench import Workbench
+
+POLL_SECONDS: Final = 1.0
+
+SYNC_ADDRESS: Final = """
+(query) => {
+  const page = window.location.origin + window.location.pathname;
+  const others = new URLSearchParams(window.location.search);
+  for (const name of ['persona', 'kind', 'models', 'tab']) others.delete(name);
+  const all = [others.toString(), query].filter(Boolean).join('&');
+  try {
+    window.history.replaceState(window.history.state, '', page + (all ? '?' + all : ''));
+  } catch (error) {
+    // A sandboxed frame may refuse; the link below still works.
+  }
+  return page + (query ? '?' + query : '');
+}
+"""
+"""Writes a view into the browser's address without touching other parameters, and returns the link to it."""
+
+
+def on_space() -> bool:
+    """Whether the app runs on a Hugging Face Space, where strangers use it."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
+def header(data: BenchmarkData) -> str:
+    """Title, purpose and the notices every view must carry."""
+    notices = notice(f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE)
+    return (
+        f'<header class="page-header"><h1>{html.escape(text.TITLE)}</h1>'
+        f'<p class="purpose">{html.escape(text.PURPOSE)}</p></header>{notices}'
+    )
+
+
+class ModelShelf:
+    """The models visitors can choose: the built-in ones, and those added while the app runs."""
+
+    def __init__(self, workbench: Workbench) -> None:
+        self._workbench = workbench
+        self.builtin = tuple(builtin_models())
+        self.default = self.builtin[:MAX_MODELS]
+        self._added: list[str] = []
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """References of all models that can be chosen without further ado."""
+        return (*self.builtin, *self._added)
+
+    def add(self, reference: str, architecture: str) -> ModelSource:
+        """Find a model and load it once, so that a checkpoint that does not fit is refused now.
+
+        Raises:
+            ModelError: if there is none, it does not load, or a stranger asks for a path of this machine.
+        """
+        reference = reference.strip()
+        if not reference:
+            raise ModelError(text.NO_REFERENCE)
+        if on_space() and not reference.startswith(HF_HUB) and reference not in self.builtin:
+            raise ModelError(text.HUB_ONLY)
+        [model] = self._workbench.models([reference], architecture.strip() or None)
+        self._workbench.embedder.facts(model)
+        if reference not in self.known:
+            self._added.append(reference)
+        return model
+
+
+def choice_label(reference: str) -> str:
+    """How a model is called where it is chosen: the marker of its role and its name."""
+    [style] = role_styles([reference])
+    marker = style.marker if style.role != "unlearned" else "▲"
+    return f"{marker} {reference}"
+
+
+def model_choices(references: Sequence[str]) -> list[tuple[str, str]]:
+    """Labels and values of the model choice."""
+    return [(choice_label(reference), reference) for reference in references]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Components of the shell that other parts use."""
+
+    chosen_models: gr.CheckboxGroup
+    view: gr.State
+    query: gr.Textbox
+    link: gr.Textbox
+
+
+def model_choice(shelf: ModelShelf, warm_up: WarmUp) -> gr.CheckboxGroup:
+    """Build the choice of models, the box that adds one, and the status line."""
+    models = gr.CheckboxGroup(
+        model_choices(shelf.builtin),
+        value=list(shelf.default),
+        label=f"Models to compare (up to {MAX_MODELS})",
+        elem_id="models",
+    )
+    with gr.Accordion("Add a model", open=False, elem_id="add-model"):
+        with gr.Row():
+            reference = gr.Textbox(
+                label="Model",
+                info=text.ADD_MODEL_ON_SPACE if on_space() else text.ADD_MODEL,
+                placeholder="hf-hub:organisation/name",
+                scale=3,
+                min_width=260,
+            )
+            architecture = gr.Textbox(
+                label="Architecture",
+                info="Only for weights without a configuration.",
+                placeholder="ViT-B-16",
+                min_width=180,
+            )
+        add = gr.Button("Add", variant="primary", size="sm")
+    status = gr.HTML(elem_id="status")
+    timer = gr.Timer(POLL_SECONDS)
+    choices = gr.State(list(shelf.builtin))
+
+    @shows_errors
+    def limit(chosen: list[str]) -> Any:
+        if len(chosen) <= MAX_MODELS:
+            return gr.skip()
+        gr.Warning(text.TOO_MANY_MODELS.format(count=MAX_MODELS))
+        return chosen[:MAX_MODELS]
+
+    @shows_errors
+    def add_model(
+        reference: str, architecture: str, chosen: list[str], listed: list[str], progress: gr.Progress = gr.Progress()
+    ) -> list[Any]:
+        progress(0.2, desc="Finding and loading the model")
+        model = shelf.add(reference, architecture)
+        warm_up.add([model])
+        listed = list(dict.fromkeys([*listed, model.reference]))
+        wanted = list(dict.fromkeys([*chosen, model.reference]))
+        fits = len(wanted) <= MAX_MODELS
+        message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
+        gr.Info(html.escape(message.format(name=model.name)), title="Model added")
+        update = gr.CheckboxGroup(model_choices(listed), value=wanted if fits else chosen)
+        return [update, listed, "", "", gr.Timer(active=True)]
+
+    def poll(shown: str) -> tuple[Any, Any]:
+        # The end is read first: a line written in between is then fetched by one more tick.
+        finished = warm_up.finished
+        line = notice(warm_up.line, "status") if warm_up.line else ""
+        return (line if line != (shown or "") else gr.skip()), (gr.Timer(active=False) if finished else gr.skip())
+
+    models.input(limit, models, models, show_progress="hidden", api_visibility="private")
+    gr.on(
+        [add.click, reference.submit, architecture.submit],
+        add_model,
+        [reference, architecture, models, choices],
+        [models, choices, reference, architecture, timer],
+        show_progress_on=add,
+        api_visibility="private",
+    )
+    timer.tick(poll, status, [status, timer], queue=False, show_progress="hidden", api_visibility="private")
+    return models
+
+
+def link_box() -> tuple[gr.Textbox, gr.Textbox]:
+    """Build the hidden query of the view and the link that can be copied; the second follows the first."""
+    query = gr.Textbox(visible=False, elem_id="view-query")
+    with gr.Accordion("Link to this view", open=False, elem_id="share"):
+        link = gr.Textbox(
+            label="Link", info=text.LINK_HELP, interactive=False, buttons=["copy"], elem_id="share-link", max_lines=3
+        )
+    query.change(None, query, link, js=SYNC_ADDRESS)
+    return query, link

@@ -1,0 +1,118 @@
+"""What a visitor looks at, and its form in the page's address; a link reopens the same view."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlencode
+
+MAX_MODELS: Final = 4
+"""Models shown side by side; more do not fit a screen."""
+
+TABS: Final = ("audit", "probe", "benchmark", "about")
+_LONGEST_QUOTE: Final = 60
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown: a tab, a persona and one of its attribute kinds."""
+
+    persona: str | None = None
+    kind: str | None = None
+    tab: str = TABS[0]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a link may name.
+
+    Attributes:
+        personas: ids of the personas of the data set.
+        kinds: its attribute kinds.
+        models: references of the models that are built in or were added.
+        default_models: those that are chosen when a link names none.
+    """
+
+    personas: Collection[str]
+    kinds: Collection[str]
+    models: Collection[str]
+    default_models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ParsedLink:
+    """A view read from an address, the models to compare in it, and what the address named in vain."""
+
+    view: View
+    models: tuple[str, ...]
+    notices: list[str] = field(default_factory=list)
+
+
+def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
+    """Read the parameters of an address; whatever is not known is left out and named in a notice.
+
+    >>> known = Known({"7"}, {"city"}, ("a", "b"), ("a", "b"))
+    >>> parse_link({"persona": "7", "models": "b", "kind": "shoe"}, known)
+    ParsedLink(view=View(persona='7', kind=None, tab='audit'), models=('b',), notices=['The link names the attribute \
+"shoe", which this data set does not have.'])
+    """
+    notices: list[str] = []
+
+    def known_or_none(parameter: str, words: str, allowed: Collection[str]) -> str | None:
+        value = query.get(parameter, "").strip()
+        if not value or value in allowed:
+            return value or None
+        notices.append(f"The link names the {words} {_quote(value)}, which this data set does not have.")
+        return None
+
+    persona = known_or_none("persona", "persona", known.personas)
+    kind = known_or_none("kind", "attribute", known.kinds)
+    tab = query.get("tab", "").strip()
+    if tab and tab not in TABS:
+        notices.append(f"The link names the tab {_quote(tab)}, which does not exist.")
+    models = _parse_models(query.get("models", ""), known, notices)
+    return ParsedLink(View(persona, kind, tab if tab in TABS else TABS[0]), models, notices)
+
+
+def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...]:
+    named = [_unescape(part.strip()) for part in text.split(",") if part.strip()]
+    found = []
+    for reference in dict.fromkeys(named):
+        if reference in known.models:
+            found.append(reference)
+        else:
+            notices.append(f"The link names the model {_quote(reference)}, which is not loaded here; add it first.")
+    if len(found) > MAX_MODELS:
+        notices.append(f"The link names {len(found)} models; the first {MAX_MODELS} are shown.")
+    return tuple(found[:MAX_MODELS]) or known.default_models
+
+
+def format_link(view: View, models: Sequence[str], default_models: Sequence[str]) -> str:
+    """The query of an address that reopens a view, without the question mark; empty for the page as it first opens.
+
+    >>> format_link(View("7", "city"), ["mini-clean", "b,c"], ["mini-clean"])
+    'persona=7&kind=city&models=mini-clean,b%252Cc'
+    >>> format_link(View(), ["mini-clean"], ["mini-clean"])
+    ''
+    """
+    changed = view != View() or list(models) != list(default_models)
+    parameters = {
+        "persona": view.persona,
+        "kind": view.kind if view.persona else None,
+        "models": ",".join(_escape(reference) for reference in models) if changed else None,
+        "tab": view.tab if view.tab != TABS[0] else None,
+    }
+    # A link must stay readable, and these characters need no escape in a query.
+    return urlencode({name: value for name, value in parameters.items() if value}, safe=",:/@")
+
+
+def _escape(reference: str) -> str:
+    """A model reference without commas, which separate references: a path may contain one."""
+    return reference.replace("%", "%25").replace(",", "%2C")
+
+
+def _unescape(part: str) -> str:
+    return part.replace("%2C", ",").replace("%25", "%")
+
+
+def _quote(value: str) -> str:
+    return f'"{value[:_LONGEST_QUOTE]}{"…" if len(value) > _LONGEST_QUOTE else ""}"'

@@ -1,0 +1,74 @@
+"""Computing ahead, in the background, what the probes of a model need; and the line that says how far it is."""
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from salmu_demo.errors import SalmuError
+from salmu_demo.models.source import ModelSource
+from salmu_demo.progress import Progress
+from salmu_demo.workbench import Workbench
+
+_LOG = logging.getLogger(__name__)
+_MOST_WAITING: Final = 12
+"""Models that may wait; a stranger on a public page could otherwise keep the machine busy for days."""
+
+
+class WarmUp:
+    """One background thread that prepares models in the order they were added."""
+
+    def __init__(self, workbench: Workbench) -> None:
+        self._workbench = workbench
+        self._waiting: queue.Queue[ModelSource] = queue.Queue(_MOST_WAITING)
+        self._lock = threading.Lock()
+        self._pending = 0
+        self._progress = ""
+        self._problem = ""
+        self._started = False
+
+    def add(self, models: Iterable[ModelSource]) -> None:
+        """Prepare models in the background. One that finds the queue full is computed when it is asked for."""
+        for model in models:
+            with self._lock:
+                try:
+                    self._waiting.put_nowait(model)
+                except queue.Full:
+                    return
+                self._pending += 1
+                if not self._started:
+                    self._started = True
+                    threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+
+    @property
+    def line(self) -> str:
+        """What is being prepared, or what could not be; empty when there is nothing to say."""
+        with self._lock:
+            return self._progress or self._problem
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is being prepared or waits."""
+        with self._lock:
+            return self._pending == 0
+
+    def _run(self) -> None:
+        while True:
+            model = self._waiting.get()
+            problem = ""
+            try:
+                self._workbench.warm([model], self._report)
+            except SalmuError as error:
+                problem = f"{model.name} could not be prepared: {error}"
+            except Exception:
+                _LOG.exception("Preparing %s failed", model.name)
+                problem = f"{model.name} could not be prepared; the log says why."
+            with self._lock:
+                self._pending -= 1
+                self._progress = ""
+                self._problem = problem or self._problem
+
+    def _report(self, progress: Progress) -> None:
+        with self._lock:
+            self._progress = f"Preparing {progress.stage}, {progress.done:,} of {progress.total:,}"

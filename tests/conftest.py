@@ -1,0 +1,24 @@
+"""Fixtures for all tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.tiny import write_tiny_data, write_tiny_models
+
+
+@pytest.fixture(scope="session")
+def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An assets folder with tiny data and models under the built-in names, and a cache of its own.
+
+    The built-in names `mini` and `mini-clean` then mean these: `SALMU_ASSETS_DIR` and `SALMU_CACHE_DIR` are set for
+    the session.
+    """
+    root = tmp_path_factory.mktemp("tiny")
+    write_tiny_data(root / "assets" / "salmu-mini")
+    write_tiny_models(root / "assets" / "models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALMU_ASSETS_DIR", str(root / "assets"))
+        patch.setenv("SALMU_CACHE_DIR", str(root / "cache"))
+        yield root / "assets"
