@@ -2,15 +2,15 @@
 
 import io
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.results.comparison import Comparison, ComparisonRow
+from salmu_demo.ui.roles import RoleStyle, role_styles
 
 DPI: Final = 200
 WIDTH: Final = 4.6
@@ -28,7 +28,8 @@ _PILLARS: Final = {
     "efficacy": "Forgetting · target: the Clean model's value",
     "utility": "Keeping the rest · target: the Compromised model's value",
 }
-_SIZES: Final = {"s": 6.0, "D": 5.5, "^": 7.0, "v": 7.0}
+_MARKERS: Final = {"●": ("o", 6.5), "■": ("s", 6.0), "▲": ("^", 7.0), "◆": ("D", 5.5), "▼": ("v", 7.0), "★": ("*", 9.0)}
+"""Matplotlib's marker and size in points for the character that stands for a model in tables."""
 
 
 def metric_figure(comparison: Comparison, note: str | None = None) -> Figure:
@@ -41,7 +42,7 @@ def metric_figure(comparison: Comparison, note: str | None = None) -> Figure:
     Returns:
         A figure with a white ground in any theme; no global state of matplotlib is touched.
     """
-    styles = role_styles(comparison.models)
+    styles = role_styles([model.name for model in comparison.models])
     groups = {
         pillar: [row for row in comparison.rows if row.spec.pillar == pillar]
         for pillar in _PILLARS
@@ -125,11 +126,7 @@ def _draw_group(
             if cell.value is None:
                 axes.text(limits[0] + offset, y, "not measured", fontsize=8, va="center", color="#4b5563")
                 continue
-            # The dark edge keeps light colours visible on white.
-            axes.plot(
-                cell.value, y, style.marker, color=style.colour, markersize=_SIZES.get(style.marker, 6.5),
-                markeredgecolor=_TEXT, markeredgewidth=0.6, zorder=3,
-            )  # fmt: skip
+            axes.plot(cell.value, y, zorder=3, **_dot(style))
             # A number goes to the right of its dot, unless the target's line would cross it there.
             width = (limits[1] - limits[0]) * _NUMBER
             crossed = row.target is not None and 0 < row.target - cell.value < width
@@ -147,12 +144,24 @@ def _draw_group(
         spine.set_color(_FAINT)
 
 
+def _dot(style: RoleStyle) -> dict[str, Any]:
+    marker, size = _MARKERS[style.marker]
+    # The dark edge keeps light colours visible on white.
+    return {
+        "linestyle": "none",
+        "marker": marker,
+        "markersize": size,
+        "color": style.colour,
+        "markeredgecolor": _TEXT,
+        "markeredgewidth": 0.6,
+    }
+
+
 def _legend(figure: Figure, comparison: Comparison, styles: Sequence[RoleStyle], total: float) -> None:
     handles = [
-        Line2D([], [], linestyle="none", marker=style.marker, color=style.colour, label=_plain(model.name),
-               markersize=_SIZES.get(style.marker, 6.5), markeredgecolor=_TEXT, markeredgewidth=0.6)
+        Line2D([], [], label=_plain(model.name), **_dot(style))
         for model, style in zip(comparison.models, styles, strict=True)
-    ]  # fmt: skip
+    ]
     if any(row.target is not None for row in comparison.rows):
         handles.append(Line2D([], [], linestyle="none", marker="|", color=_TEXT, label="target",
                               markersize=9, markeredgewidth=1.6))  # fmt: skip

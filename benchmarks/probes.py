@@ -1,0 +1,49 @@
+"""Latency of the live probes, with all features on disk.
+
+    python -m benchmarks.probes [--personas 40]
+
+Each probe is asked for many personas, with all built-in models; p50 and p95 in milliseconds. The first answer of each
+gallery, which builds its index, is shown apart.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from salmu_demo.data.dataset import Persona
+from salmu_demo.models.source import builtin_models
+from salmu_demo.workbench import Workbench
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--personas", type=int, default=40)
+    options = parser.parse_args()
+    bench = Workbench()
+    models = bench.models(builtin_models())
+    bench.warm(models)
+    personas = bench.data.personas[: options.personas]
+    probes: dict[str, Callable[[Persona], object]] = {
+        "audit: 8 line-ups": lambda p: bench.audit(p.identity_id, models),
+        "face to captions, gallery forget, k 10": lambda p: bench.retrieve_for_persona(
+            p.identity_id, models, "forget", 10
+        ),
+        "face to captions, gallery all, k 10": lambda p: bench.retrieve_for_persona(p.identity_id, models, "all", 10),
+        "text to faces, gallery all, k 10": lambda p: bench.retrieve_for_text(p.name, models, "all", 10),
+    }
+    print(f"{len(personas)} personas, {len(models)} models at once; milliseconds\n")
+    print("| probe | first | p50 | p95 |\n|---|---|---|---|")
+    for name, probe in probes.items():
+        times = []
+        for persona in personas:
+            start = time.perf_counter()
+            probe(persona)
+            times.append((time.perf_counter() - start) * 1000)
+        p50, p95 = np.percentile(times[1:], [50, 95])
+        print(f"| {name} | {times[0]:.0f} | {p50:.0f} | {p95:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
