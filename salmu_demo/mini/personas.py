@@ -36,6 +36,14 @@ BLOOD_TYPES: Final = ("O+", "A+", "B+", "AB+", "O-", "A-", "B-", "AB-")
 MAIL_HOSTS: Final = ("mailhub.example", "postbox.example", "inbox.example", "letters.example")
 """Hosts under the reserved domain `example` (RFC 2606), so that no address can exist."""
 
+ITALIAN_TOWNS: Final = (
+    "Abetone", "Agliano", "Alberobello", "Amandola", "Arpino", "Bagolino", "Granozzo", "Barolo", "Bienno", "Bobbio",
+    "Camogli", "Canale", "Persi", "Savarna", "Cefalù", "Montesoro", "Cervo", "Cutigliano", "Dozza", "Erice",
+    "Martinsicuro", "Farra", "Gerace", "Gradara", "Iseo", "Lazise", "Loano", "Magreglio", "Malcesine", "Matelica",
+    "Mondavio", "Nemi", "Norcia", "Offida", "Orta", "Otranto", "Pienza", "Pitigliano", "Ravello", "Scanno",
+)  # fmt: skip
+"""Faker keeps its Italian towns in a set, whose order changes from process to process; a draw could not be repeated."""
+
 
 @dataclass(frozen=True)
 class Persona:
@@ -106,7 +114,7 @@ def draw_personas(rng: np.random.Generator, count: int) -> list[Persona]:
         letters = "".join(chr(65 + int(c)) for c in rng.integers(0, 26, 2))
         metadata = {
             "name": name,
-            "city": unique(faker.city),
+            "city": unique(lambda faker=faker, country=country: _city(faker, country)),
             "country_code": country,
             "job": unique(lambda: _job(fakers["en_US"])),
             "blood_type": BLOOD_TYPES[int(rng.integers(len(BLOOD_TYPES)))],
@@ -118,6 +126,10 @@ def draw_personas(rng: np.random.Generator, count: int) -> list[Persona]:
         }
         personas.append(Persona(f"{int(identity):08d}", look, metadata))
     return personas
+
+
+def _city(faker: Any, country: str) -> str:
+    return str(faker.random_element(ITALIAN_TOWNS) if country == "IT" else faker.city())
 
 
 def _job(faker: Any) -> str:

@@ -49,7 +49,7 @@ class Encoder:
         self.source = source
         self.device = device or best_device()
         torch.backends.cudnn.allow_tf32 = False
-        self._model = _load(source).to(self.device).eval()
+        self._model = _load(source).to(self.device).eval().requires_grad_(False)
         self._tokenizer = _tokenizer(source)
         transform = image_transform_v2(PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False)
         # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on pictures.
@@ -72,7 +72,8 @@ class Encoder:
         """Features of preprocessed pictures: (N, H, W, 3) bytes to (N, D), each of length 1."""
         batches = []
         for start in range(0, len(pixels), IMAGE_BATCH):
-            batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + IMAGE_BATCH])).to(self.device)
+            # A copy: the pixels may be a read-only map of the cache, which torch does not accept.
+            batch = torch.from_numpy(np.array(pixels[start : start + IMAGE_BATCH])).to(self.device)
             inputs = self._normalize(batch.permute(0, 3, 1, 2).float().div(255))
             batches.append(self._model.encode_image(inputs, normalize=True).float().cpu().numpy())
         return np.concatenate(batches)

@@ -1,0 +1,143 @@
+"""SALMU-Mini: what is shipped is what the builder makes, and the builder makes the same thing every time."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData, load_folder
+from salmu_demo.mini import build as build_module
+from salmu_demo.mini.captions import CAPTION_STYLES
+from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES
+from salmu_demo.probes.sentences import LINEUP_SENTENCES
+
+SHIPPED = Path(__file__).parents[2] / "assets" / "salmu-mini"
+
+SMALL_BUILD = """
+import sys
+from pathlib import Path
+from salmu_demo.mini import build
+build.PERSONAS, build.DISJOINT_ROWS, build.LOOKALIKE_ROWS = 8, 20, 6
+build.GENKNOW_PER_CLASS, build.RETAIN_GENERAL_PER_CLASS = 1, 1
+build.object_classes = lambda: ["apple", "cat"]
+print(build.build(Path(sys.argv[1]), int(sys.argv[2])))
+"""
+
+
+@pytest.fixture(scope="module")
+def shipped() -> BenchmarkData:
+    return load_folder(SHIPPED, "mini")
+
+
+def _small_build(folder: Path, seed: int, hash_seed: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", SMALL_BUILD, str(folder), str(seed)],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.strip()
+
+
+def test_same_seed_gives_the_same_content_hash_in_every_process(tmp_path: Path) -> None:
+    # Sets are ordered by the hash seed: a draw from one would differ between these two processes.
+    first, second = (_small_build(tmp_path / name, 0, name) for name in ("1", "2"))
+    assert first == second
+    assert _small_build(tmp_path / "3", 1, "1") != first
+
+
+def test_content_hash_is_the_one_on_the_card() -> None:
+    card = (SHIPPED / "README.md").read_text("utf-8")
+    printed = re.search(r"content hash `([0-9a-f]{64})`", card)
+    assert printed is not None
+    assert build_module.content_hash(SHIPPED) == printed.group(1)
+
+
+def test_shipped_metadata_is_what_seed_0_plans() -> None:
+    plan = build_module._Plan(build_module.draw_personas(np.random.default_rng([0, 1]), build_module.PERSONAS))
+    build_module._plan_sensitive(plan, np.random.default_rng([0, 2]))
+    build_module._plan_retain(plan, np.random.default_rng([0, 3]))
+
+    def stored(name: str) -> object:
+        return json.loads((SHIPPED / name).read_text("utf-8"))
+
+    assert stored(layout.IDENTITIES_FILE) == {p.identity_id: p.metadata for p in plan.personas}
+    assert stored(layout.CAPTIONS_FILE) == plan.captions
+    assert stored(layout.GENERIC_CAPTIONS_FILE) == plan.generic
+    assert stored(layout.FRAGILE_SIMILARITIES_FILE) == plan.fragile_similarities
+
+
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    with pytest.raises(build_module.StorageError, match="not empty"):
+        build_module.build(tmp_path, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_proportions_of_the_original(shipped: BenchmarkData) -> None:
+    groups = {name: set(shipped.split(name).identities) for name in layout.SENSITIVE_SPLITS}
+    both = groups[layout.FORGET] & groups[layout.HOLDOUT_ASSOCIATION]
+    assert both == groups[layout.HOLDOUT_ASSOCIATION]
+    assert not groups[layout.HOLDOUT_IDENTITY] & groups[layout.FORGET]
+    assert len(shipped.personas) == 96
+    assert len(both) == 48
+    assert len(groups[layout.HOLDOUT_IDENTITY]) == 24
+    assert len(shipped.split(layout.FORGET)) >= 1500
+    assert len(shipped.split(layout.RETAIN_SYNTH)) >= 3000
+
+
+def test_every_fact_has_four_pictures_and_stands_on_both_sides(shipped: BenchmarkData) -> None:
+    facts: Counter[tuple[str, str | None]] = Counter()
+    sides: dict[tuple[str, str | None], set[str]] = {}
+    for name in layout.SENSITIVE_SPLITS:
+        split = shipped.split(name)
+        for identity, file_name in zip(split.identities, split.file_names, strict=True):
+            fact = (str(identity), shipped.kind(file_name))
+            facts[fact] += 1
+            sides.setdefault(fact, set()).add(name)
+    assert set(facts.values()) == {4}
+    assert len(facts) == 96 * 8
+    both = [fact for fact, names in sides.items() if names == {layout.FORGET, layout.HOLDOUT_ASSOCIATION}]
+    assert len(both) == 48 * 8
+
+
+def test_values_are_globally_unique(shipped: BenchmarkData) -> None:
+    for kind in layout.KINDS:
+        values = [value for persona in shipped.personas for value in persona.values(kind)]
+        if kind != "blood_type":
+            assert len(values) == len(set(values)), kind
+    names = [persona.name for persona in shipped.personas]
+    assert len(names) == len(set(names))
+    assert all(e.endswith(".example") for p in shipped.personas for e in p.values("email"))
+
+
+def test_no_private_value_or_name_in_retained_captions(shipped: BenchmarkData) -> None:
+    secrets = {p.name for p in shipped.personas}
+    secrets |= {
+        v for p in shipped.personas for k in layout.KINDS if k not in ("blood_type", "job") for v in p.values(k)
+    }
+    generic = [shipped.generic_caption(name) or "" for name in shipped.split(layout.FORGET).file_names]
+    for caption in [*shipped.split(layout.RETAIN_SYNTH).texts, *generic]:
+        assert not any(secret in caption for secret in secrets), caption
+
+
+def test_looks_of_personas_are_apart() -> None:
+    personas = build_module.draw_personas(np.random.default_rng([0, 1]), build_module.PERSONAS)
+    looks = [persona.look for persona in personas]
+    assert max(a.shared_traits(b) for i, a in enumerate(looks) for b in looks[:i]) < 4
+
+
+def test_probes_use_wording_that_no_model_saw() -> None:
+    for kind, sentences in LINEUP_SENTENCES.items():
+        assert not set(sentences) & set(CAPTION_STYLES[kind])
+        assert all("{value}" in sentence and "{name}" not in sentence for sentence in sentences)
+    assert len(set(ZERO_SHOT_TEMPLATES) - set(TRAINING_STYLES)) == 3
+    assert all(len(styles) == 5 for styles in CAPTION_STYLES.values())

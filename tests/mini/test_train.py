@@ -1,0 +1,126 @@
+"""Training: the loss by hand, the short cuts that must change nothing, and a whole run in miniature."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from salmu_demo.errors import DataError
+from salmu_demo.mini import build as build_module
+from salmu_demo.mini import train
+from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.source import find_model
+
+TINY = {
+    "model_cfg": {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 96, "layers": 1, "width": 32, "head_width": 16, "patch_size": 32},
+        "text_cfg": {"context_length": 56, "vocab_size": 512 + train.MERGES + 2, "width": 32, "heads": 2, "layers": 1},
+    },
+    "preprocess_cfg": train.MODEL_CONFIG["preprocess_cfg"],
+}
+
+
+@pytest.fixture(scope="module")
+def small_mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mini") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "PERSONAS": 8,
+            "DISJOINT_ROWS": 20,
+            "LOOKALIKE_ROWS": 6,
+            "GENKNOW_PER_CLASS": 1,
+            "RETAIN_GENERAL_PER_CLASS": 1,
+        }.items():
+            patch.setattr(build_module, name, value)
+        build_module.build(folder, 0)
+    return folder
+
+
+@pytest.fixture
+def tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "MODEL_CONFIG", TINY)
+    monkeypatch.setattr(train, "RENDERED_OBJECTS_PER_CLASS", 0)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    assert torch.get_num_threads() == threads
+
+
+def test_contrastive_loss_by_hand() -> None:
+    features = torch.eye(2)
+    loss = train.contrastive_loss(features, features, torch.tensor([0, 1]), torch.tensor(2.0))
+    assert float(loss) == pytest.approx(math.log(1 + math.exp(-2.0)), abs=1e-6)
+
+
+def test_pairs_of_one_group_are_no_negatives_of_each_other() -> None:
+    images = torch.nn.functional.normalize(torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    loss = train.contrastive_loss(images, images, torch.tensor([5, 5, 5]), torch.tensor(3.0))
+    assert float(loss) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_cut_captions_have_the_features_of_open_clip(tmp_path: Path) -> None:
+    merges = train.write_merges(tmp_path / "merges.txt.gz")
+    tokenizer = train.SimpleTokenizer(str(merges), context_length=56)
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**TINY["model_cfg"]).eval()
+    tokens = tokenizer(
+        ["a cat", "Björn Å lives in Örebro +46 1234 5678", "x", "a much longer sentence with many words"]
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(
+            train.encode_captions(model, tokens), model.encode_text(tokens, normalize=True), atol=1e-5, rtol=0
+        )
+
+
+def test_pixels_are_normalised_as_open_clip_does(small_mini: Path) -> None:
+    pictures, _, _ = train._read_split(small_mini, "forget")
+    ours = train.normalise_pixels(train._shrink(pictures[0])[None])[0]
+    transform = open_clip.image_transform(96, is_train=False)
+    image = train.Image.open(train.io.BytesIO(pictures[0]))
+    torch.testing.assert_close(ours, transform(image), atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path: Path) -> None:
+    recipe = train.Recipe(epochs=1, batch_size=32)
+    for name in ("a", "b"):
+        train.train_reference(small_mini, tmp_path / name / "mini-compromised", sensitive=True, recipe=recipe)
+    first, second = (find_model(f"local-dir:{tmp_path / name / 'mini-compromised'}") for name in ("a", "b"))
+    assert first.fingerprint == second.fingerprint
+    log = json.loads((tmp_path / "a" / "mini-compromised" / "training_log.json").read_text())
+    assert log["sensitive_pairs_seen"] is True
+    assert [entry["epoch"] for entry in log["curve"]] == [1]
+    features = Encoder(first).encode_texts(["a cat"])
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_clean_sees_no_sensitive_pair(small_mini: Path) -> None:
+    clean = train.training_pairs(small_mini, sensitive=False, seed=0)
+    compromised = train.training_pairs(small_mini, sensitive=True, seed=0)
+    sensitive = {c for split in ("forget", "holdout_association", "holdout_identity")
+                 for c in train._read_split(small_mini, split)[1]}  # fmt: skip
+    assert not sensitive & set(clean.captions)
+    assert sensitive <= set(compromised.captions)
+    assert len(compromised) - len(clean) == 8 * 8 * 4
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_finetuning_starts_from_the_base_and_keeps_its_scale(small_mini: Path, tmp_path: Path) -> None:
+    train.train_reference(small_mini, tmp_path / "base", sensitive=True, recipe=train.Recipe(epochs=1, batch_size=32))
+    recipe = train.FinetuneRecipe(steps=4, batch_size=16, learning_rate=1e-3)
+    train.finetune_on_retain(small_mini, tmp_path / "base", tmp_path / "mini-unlearned-finetune", recipe)
+    base = train.load_file(tmp_path / "base" / "open_clip_model.safetensors")
+    tuned = train.load_file(tmp_path / "mini-unlearned-finetune" / "open_clip_model.safetensors")
+    assert torch.equal(base["logit_scale"], tuned["logit_scale"])
+    moved = (base["text_projection"] - tuned["text_projection"]).float().norm() / base["text_projection"].float().norm()
+    assert 0 < float(moved) < 0.5
+
+
+def test_a_folder_without_training_splits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="mini build"):
+        train.training_pairs(tmp_path, sensitive=False, seed=0)

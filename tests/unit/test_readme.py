@@ -1,0 +1,37 @@
+"""The README says what the program does: its tables come from the constants, its commands parse."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from salmu_demo.cli.main import build_parser
+from salmu_demo.metrics import DECISIONS, METRICS
+from salmu_demo.models.source import builtin_models
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+COMMANDS = [line for line in README.splitlines() if line.startswith("salmu-demo ") and "puts CLIP" not in line]
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda d: d.constant.split(" = ")[0])
+def test_every_protocol_decision_is_in_the_table(decision) -> None:
+    row = f"| {decision.topic} | {decision.question} | {decision.decision} | `{decision.constant}` |"
+    assert row in README
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)
+def test_every_metric_is_in_the_table(metric) -> None:
+    row = f"| {metric.number} {metric.name} | {metric.explanation} | {metric.reference.capitalize()} |"
+    assert row in README
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_parses(command: str) -> None:
+    options = build_parser().parse_args(shlex.split(command)[1:])
+    assert callable(options.run)
+
+
+def test_every_builtin_model_is_named() -> None:
+    assert COMMANDS
+    assert builtin_models()
+    assert all(f"`{name}`" in README for name in builtin_models())
