@@ -1,10 +1,9 @@
 """Whole files or none: atomic writes, and digests of what is on disk."""
 
 import hashlib
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from salmu_demo.errors import StorageError
@@ -21,19 +20,18 @@ def atomic_path(target: Path, what: str) -> Iterator[Path]:
     Raises:
         StorageError: if the folder or file cannot be written, for example because the disk is full.
     """
-    temporary = None
+    # Not from `tempfile`, whose files only their owner may read: the cache and results are shared.
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
         yield temporary
         temporary.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{what} cannot be written to {target}: {reason}. Free or change that folder.") from error
     finally:
-        if temporary is not None:
+        # A read-only or vanished folder must not hide the error that is already on its way.
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 

@@ -18,7 +18,7 @@ from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.metrics import MetricSpec
-from salmu_demo.models.source import ModelSource, find_models
+from salmu_demo.models.source import HF_HUB, ModelSource, find_model
 from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, run_lineup
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
 from salmu_demo.probes.sentences import lineup_sentences
@@ -26,6 +26,7 @@ from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.results.comparison import find_reference
 from salmu_demo.results.evaluation import Evaluation, choose_metrics, evaluate
 from salmu_demo.retrieval.gallery import GALLERIES, Content, Gallery, SearchableGallery
+from salmu_demo.retrieval.index import check_k
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,34 @@ class Workbench:
         """
         self.data: BenchmarkData = load_data(data)
         self.embedder = embedder or Embedder()
+        self._architectures: dict[str, str] = {}
         self._made: dict[tuple[Any, ...], Future[Any]] = {}
         self._lock = threading.Lock()
 
     def models(self, references: Sequence[str], architecture: str | None = None) -> list[ModelSource]:
-        """Find models by reference; raises :class:`ModelError`."""
-        return find_models(references, architecture)
+        """Find models by reference; raises :class:`ModelError`.
+
+        A model that was found before is the same object, so that its weights are not hashed again; an architecture
+        that was given once holds for later calls.
+        """
+        return [self._model(reference, architecture) for reference in dict.fromkeys(references)]
+
+    def _model(self, reference: str, architecture: str | None) -> ModelSource:
+        if architecture is not None:
+            self._architectures[reference] = architecture
+        architecture = self._architectures.get(reference)
+        if reference.startswith(HF_HUB):
+            # Asking the Hub takes a request; the revision stays what it was when the model was first asked for.
+            hub: ModelSource = self._once(
+                ("model", reference, architecture), lambda: find_model(reference, architecture)
+            )
+            return hub
+        found = find_model(reference, architecture)
+        files = [path.stat() for path in (found.weights, found.merges) if path is not None]
+        # A checkpoint that was saved again under the same name is another model.
+        state = tuple((file.st_mtime_ns, file.st_size) for file in files)
+        known: ModelSource = self._once(("model", reference, repr(found.config), state), lambda: found)
+        return known
 
     def warm(self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress) -> None:
         """Compute everything probes need, so that they answer at once: all galleries and all line-up sentences."""
@@ -93,17 +116,18 @@ class Workbench:
             QueryError: if there is no such persona or gallery, or `k` is out of range.
         """
         self.data.persona(identity_id)
+        own = self._check(gallery, content, k).of_persona(identity_id)
         queries = {
             model.fingerprint: mean_query(persona_features(self.embedder, model, self.data, identity_id))
             for model in models
         }
-        own = self.gallery(gallery, content).of_persona(identity_id)
         return self._retrieve(models, queries, gallery, content, k, own)
 
     def retrieve_for_text(
         self, text: str, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "faces"
     ) -> list[Retrieval]:
         """Search a gallery for a text; raises :class:`QueryError`."""
+        self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_text(model, text) for model in models}
         return self._retrieve(models, queries, gallery, content, k, None)
 
@@ -111,6 +135,7 @@ class Workbench:
         self, image: Image.Image, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "captions"
     ) -> list[Retrieval]:
         """Search a gallery for a picture of the user's own, which is not stored; raises :class:`QueryError`."""
+        self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_image(model, image) for model in models}
         return self._retrieve(models, queries, gallery, content, k, None)
 
@@ -129,6 +154,12 @@ class Workbench:
         """The items of a gallery; raises :class:`QueryError`."""
         result: Gallery = self._once(("gallery", name, content), lambda: Gallery(self.data, name, content))
         return result
+
+    def _check(self, name: str, content: Content, k: int) -> Gallery:
+        """Refuse an unknown gallery or a `k` out of range before any model computes for it."""
+        gallery = self.gallery(name, content)
+        check_k(k, len(gallery))
+        return gallery
 
     def _searchable(self, name: str, content: Content, model: ModelSource) -> SearchableGallery:
         gallery = self.gallery(name, content)

@@ -101,7 +101,10 @@ class _Pictures:
         self._groups: list[tuple[Path, int]] = []
         starts = [0]
         for shard in shards:
-            metadata = pq.read_metadata(shard)
+            try:
+                metadata = pq.read_metadata(shard)
+            except (pa.ArrowException, OSError) as error:
+                raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
             for group in range(metadata.num_row_groups):
                 self._groups.append((shard, group))
                 starts.append(starts[-1] + metadata.row_group(group).num_rows)
@@ -115,8 +118,11 @@ class _Pictures:
             column = self._recent.pop(group, None)
             if column is None:
                 shard, number = self._groups[group]
-                with pq.ParquetFile(shard, memory_map=True) as file:
-                    column = file.read_row_group(number, columns=[layout.IMAGE]).column(0).combine_chunks()
+                try:
+                    with pq.ParquetFile(shard, memory_map=True) as file:
+                        column = file.read_row_group(number, columns=[layout.IMAGE]).column(0).combine_chunks()
+                except (pa.ArrowException, OSError) as error:
+                    raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
             self._recent[group] = column
             if len(self._recent) > _GROUPS_IN_MEMORY:
                 self._recent.popitem(last=False)
@@ -135,6 +141,7 @@ class BenchmarkData:
         revision: Hub revision, or None.
         identities: persona id to metadata.
         zero_shot: zero-shot set stored beside the splits, or None.
+        unread_splits: further splits in another shape, which are left out, and what is odd about them.
     """
 
     def __init__(self, name: str, root: Path, revision: str | None = None) -> None:
@@ -142,11 +149,25 @@ class BenchmarkData:
         self.root = root
         self.revision = revision
         self._shards = _find_shards(root)
-        self._stored = {split: _read_rows(split, shards) for split, shards in self._shards.items()}
+        self._stored: dict[str, Split] = {}
+        self.unread_splits: dict[str, str] = {}
+        for split, shards in self._shards.items():
+            try:
+                self._stored[split] = _read_rows(split, shards)
+            except DataError as error:
+                # Further splits, such as `forget_target` of the release, may look different: nothing needs them.
+                if split in (*layout.REQUIRED_SPLITS, layout.GENKNOW_SPLIT):
+                    raise
+                self.unread_splits[split] = str(error)
         self.identities: dict[str, dict[str, Any]] = _read_json(root / layout.IDENTITIES_FILE, dict)
+        for identity, entry in self.identities.items():
+            if not isinstance(entry, dict):
+                raise DataError(f"{root / layout.IDENTITIES_FILE} must hold a JSON object for {identity}.")
         captions = _read_json(root / layout.CAPTIONS_FILE, dict)
         self._generic: dict[str, str] = _read_json(root / layout.GENERIC_CAPTIONS_FILE, dict)
         self._fragile: list[str] = _read_json(root / layout.FRAGILE_IDS_FILE, list)
+        if not all(isinstance(name, str) for name in self._fragile):
+            raise DataError(f"{root / layout.FRAGILE_IDS_FILE} must hold file names.")
         self._kinds = {
             name: layout.canonical_kind(str(entry["data_field"]))
             for name, entry in captions.items()
@@ -162,8 +183,14 @@ class BenchmarkData:
             return None
         path = self.root / layout.GENKNOW_FILE
         content = _read_json(path, dict)
-        if not content.get("classes") or not content.get("templates"):
-            raise DataError(f"{path} needs the lists `classes` and `templates`.")
+        for key in ("classes", "templates"):
+            if not _is_list_of_texts(content.get(key)):
+                raise DataError(f"{path} needs the lists `classes` and `templates`.")
+        for template in content["templates"]:
+            try:
+                template.format("")
+            except (AttributeError, LookupError, ValueError) as error:
+                raise DataError(f"{path} has the template {template!r}; write {{}} where the class goes.") from error
         unknown = set(self._stored[layout.GENKNOW_SPLIT].texts) - set(content["classes"])
         if unknown:
             raise DataError(f"{path} lacks the class {min(unknown)!r} that the split {layout.GENKNOW_SPLIT} holds.")
@@ -197,7 +224,10 @@ class BenchmarkData:
         shards = [path for shards in self._shards.values() for path in shards]
         metadata = [self.root / name for name in (*layout.REQUIRED_FILES, layout.GENKNOW_FILE)]
         for path in sorted(shards) + [path for path in metadata if path.is_file()]:
-            digest.update(f"{path.name}\0{file_digest(path)}\n".encode())
+            try:
+                digest.update(f"{path.name}\0{file_digest(path)}\n".encode())
+            except OSError as error:
+                raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
         return digest.hexdigest()
 
     @property
@@ -252,7 +282,7 @@ class BenchmarkData:
     def personas(self) -> list[Persona]:
         """Personas that occur in a sensitive split and have metadata, by id."""
         seen = {i for name in layout.SENSITIVE_SPLITS for i in self._stored[name].identities if i is not None}
-        return [Persona(i, self.identities[i]) for i in sorted(seen) if "name" in self.identities.get(i, {})]
+        return [Persona(i, self.identities[i]) for i in sorted(seen) if self.identities.get(i, {}).get("name")]
 
     def persona(self, identity_id: str) -> Persona:
         """The persona of an id; raises :class:`QueryError` if there is none."""
@@ -299,6 +329,9 @@ def _read_rows(split: str, shards: list[Path]) -> Split:
                 missing = [c for c in layout.COLUMNS if c not in file.schema_arrow.names]
                 if missing:
                     raise DataError(f"{shard} lacks the column {missing[0]}; it needs {', '.join(layout.COLUMNS)}.")
+                image = file.schema_arrow.field(layout.IMAGE).type
+                if not pa.types.is_struct(image) or image.get_field_index("bytes") < 0:
+                    raise DataError(f"{shard}: the column {layout.IMAGE} must be a struct with the field `bytes`.")
                 tables.append(file.read(columns=wanted))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{shard} is not a readable parquet file; fetch or write it again.") from error
@@ -308,8 +341,14 @@ def _read_rows(split: str, shards: list[Path]) -> Split:
         raise DataError(f"The split {split} has a row without text (row {texts.index(None)}).")
     if not texts:
         raise DataError(f"The split {split} has no rows.")
+    if not all(isinstance(text, str) for text in texts):
+        raise DataError(f"The column {layout.TEXT} of the split {split} must hold strings.")
     identities = [None if identity is None else str(identity) for identity in identities]
     return Split(split, split, np.arange(len(texts)), texts, identities, [str(name) for name in file_names])
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
 
 
 def _read_json(path: Path, shape: type) -> Any:
@@ -317,7 +356,7 @@ def _read_json(path: Path, shape: type) -> Any:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"The data set {path.parent} lacks {path.name}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not readable JSON; fetch or write it again.") from error
     if not isinstance(content, shape):
         raise DataError(f"{path} must hold a JSON {'object' if shape is dict else 'list'}.")

@@ -65,7 +65,7 @@ def describe(data: BenchmarkData, check_pictures: bool = False) -> Description:
 
 
 def _problems(data: BenchmarkData) -> list[str]:
-    problems = []
+    problems = [f"The split {name} is left out: {reason}" for name, reason in data.unread_splits.items()]
     names = Counter(name for split in layout.SENSITIVE_SPLITS for name in data.split(split).file_names)
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:

@@ -1,6 +1,7 @@
 """Decode pictures safely: bounded size, upright, RGB."""
 
 import io
+import struct
 import warnings
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,12 @@ from salmu_demo.errors import ImageError
 
 MAX_PIXELS: Final = 50_000_000
 """Largest picture that is decoded; a compressed file can claim far more than memory holds (decompression bomb)."""
+
+# What Pillow's readers raise for damaged files; which one depends on the format and the damage.
+_UNREADABLE: Final = (
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error,
+)  # fmt: skip
 
 
 def decode_image(content: bytes, what: str) -> Image.Image:
@@ -33,7 +40,7 @@ def decode_image(content: bytes, what: str) -> Image.Image:
         upright = ImageOps.exif_transpose(image).convert("RGB") if small_enough else None
     except Image.DecompressionBombError as error:
         raise ImageError(too_large) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ImageError(f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file.") from error
     if upright is None:
         raise ImageError(too_large)

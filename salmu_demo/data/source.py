@@ -26,8 +26,12 @@ def load_data(reference: str) -> BenchmarkData:
     """
     if reference == MINI:
         return load_folder(assets_dir() / "salmu-mini", MINI)
-    folder = Path(reference).expanduser()
-    if folder.exists():
+    try:
+        folder = Path(reference).expanduser()
+        exists = folder.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, a home folder that does not exist
+        raise DataError(f"{reference} is not a usable path: {error}") from error
+    if exists:
         return load_folder(folder, reference)
     if _HUB_ID.match(reference) and not reference.startswith("."):
         repository, _, revision = reference.partition("@")

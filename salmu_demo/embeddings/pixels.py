@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.errors import StorageError
 from salmu_demo.files import atomic_path
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ class PictureSet:
 
 def pixel_budget() -> int:
     """Largest pixel array that is kept on disk, in bytes: `SALMU_PIXEL_CACHE_GB` per split; 0 keeps none."""
-    return int(float(os.environ.get("SALMU_PIXEL_CACHE_GB", DEFAULT_BUDGET_GB)) * 1e9)
+    budget = os.environ.get("SALMU_PIXEL_CACHE_GB", DEFAULT_BUDGET_GB)
+    try:
+        return int(float(budget) * 1e9)
+    except (ValueError, OverflowError) as error:
+        raise StorageError(f"SALMU_PIXEL_CACHE_GB is {budget!r}; it must be a number of gigabytes.") from error
 
 
 def pixel_batches(store: ArrayStore, pictures: PictureSet, encoder: "Encoder") -> Iterator[NDArray[np.uint8]]:

@@ -3,7 +3,8 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,17 @@ class ArrayStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError):
+            array = np.empty(0)
+        if array.shape[:1] == (rows,):
+            return array
+        try:
             path.unlink(missing_ok=True)
-            return None
-        if array.shape[:1] != (rows,):
-            path.unlink(missing_ok=True)
-            return None
-        return array
+        except OSError as error:
+            raise StorageError(
+                f"The cache file {path} is damaged and cannot be removed: {error.strerror or error}; "
+                "set SALMU_CACHE_DIR."
+            ) from error
+        return None
 
     def load_or_make(self, path: Path, rows: int, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """Map an array, making it first if it is absent.
@@ -96,15 +102,21 @@ class ArrayStore:
         return stored
 
     @staticmethod
-    def lock(path: Path) -> FileLock:
-        """The lock of an array; its folder is created."""
+    @contextmanager
+    def lock(path: Path) -> Iterator[None]:
+        """Hold the lock of an array; its folder is created. Raises :class:`StorageError`."""
+        lock = FileLock(path.with_suffix(".lock"))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
         except OSError as error:
             raise StorageError(
-                f"The cache folder {path.parent} cannot be made: {error.strerror or error}; set SALMU_CACHE_DIR."
+                f"The cache folder {path.parent} cannot be written: {error.strerror or error}; set SALMU_CACHE_DIR."
             ) from error
-        return FileLock(path.with_suffix(".lock"))
+        try:
+            yield
+        finally:
+            lock.release()
 
     def entries(self) -> list[CacheEntry]:
         """What the cache holds, one entry for each model's features and each data set's pixels."""

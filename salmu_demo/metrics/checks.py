@@ -46,11 +46,7 @@ def normalised(features: Features, argument: str) -> NDArray[np.float32]:
     # A float64 number too large for float32 becomes infinite and is reported below with the others.
     with np.errstate(over="ignore"):
         rows = np.asarray(features, dtype=np.float32)
-    _refuse_rows(
-        np.logical_not(np.isfinite(rows).all(axis=1)),
-        f"{argument} has NaN or infinite numbers",
-        "embed these rows again, and check that the model's weights are finite.",
-    )
+    check_finite(rows, argument)
     # Summed in float64: squares of float32 numbers can leave the range of float32.
     lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
     _refuse_rows(
@@ -61,6 +57,31 @@ def normalised(features: Features, argument: str) -> NDArray[np.float32]:
     unit = np.empty_like(rows)
     np.divide(rows, lengths[:, None], out=unit, casting="same_kind")
     return unit
+
+
+def check_finite(features: Features, argument: str) -> None:
+    """Refuse features with NaN or infinite numbers.
+
+    Args:
+        features: shape ``(N, D)``.
+        argument: what the features are called in an error message.
+
+    Raises:
+        MetricError: if a number is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> check_finite(np.array([[1.0, np.nan]]), "image_features")
+        Traceback (most recent call last):
+            ...
+        salmu_demo.errors.MetricError: image_features has NaN or infinite numbers in 1 of 1 rows (the first is row 0): \
+embed these rows again, and check that the model's weights are finite.
+    """
+    _refuse_rows(
+        np.logical_not(np.isfinite(features).all(axis=1)),
+        f"{argument} has NaN or infinite numbers",
+        "embed these rows again, and check that the model's weights are finite.",
+    )
 
 
 def _refuse_rows(bad: NDArray[np.bool_], problem: str, remedy: str) -> None:

@@ -20,11 +20,16 @@ from safetensors.torch import load_file
 from torchvision.transforms import Compose, Normalize
 
 from salmu_demo.errors import ModelError
-from salmu_demo.models.source import CONFIG_FILE, ModelSource
+from salmu_demo.models.source import CONFIG_FILE, MERGES_FILE, ModelSource
 
 IMAGE_BATCH: Final = 64
 TEXT_BATCH: Final = 256
 """Fixed batch sizes: the same model and data must give the same bits, and sums depend on the batch."""
+
+# What open_clip raises for values it did not expect in a configuration.
+_CONFIG_ERRORS: Final = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def best_device() -> torch.device:
@@ -51,7 +56,10 @@ class Encoder:
         torch.backends.cudnn.allow_tf32 = False
         self._model = _load(source).to(self.device).eval().requires_grad_(False)
         self._tokenizer = _tokenizer(source)
-        transform = image_transform_v2(PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False)
+        try:
+            transform = image_transform_v2(PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False)
+        except _CONFIG_ERRORS as error:
+            raise ModelError(f"The `preprocess_cfg` of {source.reference} cannot be used: {_words(error)}.") from error
         # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on pictures.
         self._geometry = Compose(transform.transforms[:-2])
         self._normalize: Normalize = transform.transforms[-1]
@@ -60,7 +68,15 @@ class Encoder:
         shape = {k: v for k, v in self._model.visual.preprocess_cfg.items() if k not in ("mean", "std")}
         self.preprocessing = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
         self.logit_scale = float(self._model.logit_scale.exp())
-        self.dim = int(self.encode_texts(["a"]).shape[1])
+        try:
+            self.dim = int(self.encode_texts(["a"]).shape[1])
+            self.encode_pixels(np.zeros((1, *self.image_size, 3), dtype=np.uint8))
+        except _CONFIG_ERRORS as error:
+            # Most often a model with a vocabulary of its own whose merges are missing: token numbers out of range.
+            raise ModelError(
+                f"{source.reference} loads but fails a trial: {_words(error)}; its configuration or {MERGES_FILE} is "
+                "not the one it was trained with."
+            ) from error
         self._lock = threading.Lock()
 
     def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
@@ -99,8 +115,10 @@ def _build(source: ModelSource) -> Any:
         (Path(folder) / CONFIG_FILE).write_text(json.dumps(source.config), "utf-8")
         try:
             return open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_text=False)
-        except (TypeError, ValueError, KeyError, RuntimeError, AssertionError) as error:
-            raise ModelError(f"The configuration of {source.reference} does not build a model: {error}") from error
+        except _CONFIG_ERRORS as error:
+            raise ModelError(
+                f"The configuration of {source.reference} does not build a model: {_words(error)}."
+            ) from error
 
 
 def _load(source: ModelSource) -> Any:
@@ -127,7 +145,21 @@ def _load(source: ModelSource) -> Any:
 
 
 def _tokenizer(source: ModelSource) -> Any:
-    context = int(source.config["model_cfg"]["text_cfg"].get("context_length", 77))
-    if source.merges is not None:
-        return SimpleTokenizer(str(source.merges), context_length=context)
-    return SimpleTokenizer(context_length=context, **source.config["model_cfg"]["text_cfg"].get("tokenizer_kwargs", {}))
+    text = source.config["model_cfg"]["text_cfg"]
+    context = int(text.get("context_length", 77))
+    if source.merges is None:
+        return SimpleTokenizer(context_length=context, **text.get("tokenizer_kwargs", {}))
+    try:
+        tokenizer = SimpleTokenizer(str(source.merges), context_length=context)
+    except (OSError, EOFError, ValueError) as error:
+        raise ModelError(f"{source.merges} is not a whole gzip file of byte-pair merges; fetch it again.") from error
+    wanted = text.get("vocab_size", tokenizer.vocab_size)
+    if tokenizer.vocab_size != wanted:
+        # Other merges give other numbers to the same words: the model would run and mean nothing.
+        raise ModelError(f"{source.merges} makes {tokenizer.vocab_size} tokens, but the model has {wanted}.")
+    return tokenizer
+
+
+def _words(error: Exception) -> str:
+    """What an exception says, in one line."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

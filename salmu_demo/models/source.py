@@ -65,8 +65,11 @@ class ModelSource:
     def fingerprint(self) -> str:
         """SHA-256 over configuration, tokenizer merges and weights; it keys everything computed from the model."""
         digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
-        for path in (self.merges, self.weights):
-            digest.update(file_digest(path).encode() if path else b"none")
+        try:
+            for path in (self.merges, self.weights):
+                digest.update(file_digest(path).encode() if path else b"none")
+        except OSError as error:
+            raise ModelError(f"{error.filename} cannot be read: {error.strerror or error}.") from error
         return digest.hexdigest()
 
 
@@ -89,14 +92,18 @@ def find_model(reference: str, architecture: str | None = None) -> ModelSource:
     """
     if reference in builtin_models():
         return _from_folder(reference, assets_dir() / "models" / reference)
-    if reference.startswith(LOCAL_DIR):
-        return _from_folder(reference, Path(reference.removeprefix(LOCAL_DIR)).expanduser())
     if reference.startswith(HF_HUB):
         return _from_hub(reference, architecture)
-    path = Path(reference).expanduser()
-    if path.is_file():
+    try:
+        path = Path(reference.removeprefix(LOCAL_DIR)).expanduser()
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except (OSError, RuntimeError) as error:  # a name too long, a home folder that does not exist
+        raise ModelError(f"{reference} is not a usable path: {error}") from error
+    if reference.startswith(LOCAL_DIR):
+        return _from_folder(reference, path)
+    if is_file:
         return _from_file(reference, path, architecture)
-    if path.is_dir():
+    if is_folder:
         raise ModelError(f"{reference} is a folder; write {LOCAL_DIR}{reference} to load it.")
     if path.suffix or os.sep in reference:
         raise ModelError(f"There is no weight file {reference}; check the path.")
@@ -163,9 +170,15 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not readable JSON.") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
         raise ModelError(f"{path} lacks `model_cfg`; it must be an open_clip configuration.")
-    text = config["model_cfg"].get("text_cfg", {})
+    return _check_text_tower(config, str(path))
+
+
+def _check_text_tower(config: dict[str, Any], what: str) -> dict[str, Any]:
+    text = config["model_cfg"].get("text_cfg")
+    if not isinstance(text, dict):
+        raise ModelError(f"{what} lacks `text_cfg`; it must be an open_clip configuration.")
     if text.get("hf_model_name") or text.get("hf_tokenizer_name"):
-        raise ModelError(f"{path} names a transformers text tower or tokenizer, which is not supported.")
+        raise ModelError(f"{what} names a transformers text tower or tokenizer, which is not supported.")
     return config
 
 
@@ -178,4 +191,5 @@ def _architecture_config(architecture: str) -> dict[str, Any]:
         near = [name for name in sorted(known) if name.lower().startswith(architecture[:4].lower())][:5]
         hint = f"did you mean {', '.join(near)}" if near else "for example ViT-B-16 or ViT-L-14"
         raise ModelError(f"open_clip has no architecture {architecture!r}; {hint}?")
-    return {"model_cfg": json.loads(known[architecture].read_text("utf-8")), "preprocess_cfg": {}}
+    config = {"model_cfg": json.loads(known[architecture].read_text("utf-8")), "preprocess_cfg": {}}
+    return _check_text_tower(config, f"The architecture {architecture}")

@@ -131,10 +131,10 @@ def _draw_group(
             width = (limits[1] - limits[0]) * _NUMBER
             crossed = row.target is not None and 0 < row.target - cell.value < width
             left = crossed and cell.value - width > limits[0]
-            axes.text(
-                cell.value + (-offset if left else offset), y, f"{cell.value:.4f}", fontsize=8, color=_TEXT, zorder=2,
-                va="center", ha="right" if left else "left",
-            )  # fmt: skip
+            number = f"{cell.value:.4f}".replace("-", "−")
+            x = cell.value - offset if left else cell.value + offset
+            side = "right" if left else "left"
+            axes.text(x, y, number, fontsize=8, color=_TEXT, zorder=2, va="center", ha=side)
     axes.set_yticks([height * (n + 0.5) for n in range(len(rows))], [row.spec.name for row in rows], fontsize=9)
     axes.tick_params(axis="y", length=0, labelcolor=_TEXT)
     axes.tick_params(axis="x", labelsize=8, labelcolor=_TEXT, labelbottom=False, length=0)

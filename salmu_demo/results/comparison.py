@@ -11,7 +11,8 @@ from salmu_demo.results.evaluation import Evaluation
 
 def find_reference(models: Sequence[ModelSource], role: str) -> ModelSource | None:
     """The first model whose name ends in the role, `clean` or `compromised`, as the built-in and official ones do."""
-    return next((model for model in models if model.name.lower().endswith(f"-{role}")), None)
+    # A Hub model may be pinned: org/name@revision.
+    return next((model for model in models if model.name.lower().partition("@")[0].endswith(f"-{role}")), None)
 
 
 @dataclass(frozen=True)

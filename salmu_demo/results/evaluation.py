@@ -133,6 +133,8 @@ class _Run:
             "CoreAssoc": self._core_association,
             "GenKnow": self._general_knowledge,
         }
+        if spec.split in layout.DERIVED_SPLITS and not len(self.data.split(spec.split)):
+            raise MetricError(f"{spec.name} cannot be measured: {self.data.name} has no rows in {spec.split}.")
         if spec.name in special:
             return special[spec.name]()
         similarity = metrics.pair_similarity(self._images(spec.split), self._captions(spec.split))

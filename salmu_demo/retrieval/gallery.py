@@ -12,6 +12,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import QueryError
+from salmu_demo.metrics.checks import check_finite
 from salmu_demo.models.source import ModelSource
 from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.retrieval.index import FaissIndex, check_k
@@ -94,12 +95,15 @@ class SearchableGallery:
     """A gallery indexed with one model's features."""
 
     def __init__(self, gallery: Gallery, features: NDArray[np.float32]) -> None:
+        """Index the features; raises :class:`MetricError` if they are not finite."""
+        check_finite(features, f"The features of the gallery {gallery.name}")
         self.gallery = gallery
         self._features = features
         self._index = FaissIndex(features)
 
     def search(self, query: NDArray[np.float32], k: int) -> Hits:
-        """The best `k` items for one query of shape (1, D)."""
+        """The best `k` items for one query of shape (1, D); raises :class:`QueryError` and :class:`MetricError`."""
+        check_finite(query, "The feature of the query")
         scores, items = self._index.search(query, check_k(k, len(self.gallery)))
         return Hits(items[0], scores[0])
 

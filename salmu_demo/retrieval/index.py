@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import nullcontext
 from typing import Any, Final, Protocol
 
 import faiss
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from salmu_demo.errors import QueryError
 
 MAX_K: Final = 1000
+_GPU_MAX_K: Final = 2048
+"""Results FAISS gives at most on a GPU."""
 
 _log = logging.getLogger(__name__)
 _gpu_lock = threading.Lock()
@@ -59,12 +62,16 @@ class FaissIndex:
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See :class:`Index`."""
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        if self._resources is None:
-            scores, items = self._index.search(queries, k)
-        else:
-            with _gpu_lock:
-                scores, items = self._index.search(queries, k)
-        return _in_order(scores, items, k)
+        most = self._index.ntotal if self._resources is None else min(self._index.ntotal, _GPU_MAX_K)
+        k = min(k, most)
+        # FAISS keeps any of the items that tie for the last place: more are asked for until the tie is whole.
+        asked = min(k + 1, most)
+        while True:
+            with nullcontext() if self._resources is None else _gpu_lock:
+                scores, items = self._index.search(queries, asked)
+            if asked == most or (scores[:, -1] < scores[:, k - 1]).all():
+                return _in_order(scores, items, k)
+            asked = min(2 * asked, most)
 
 
 def _in_order(

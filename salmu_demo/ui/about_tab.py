@@ -7,27 +7,35 @@ from salmu_demo.metrics import METRICS
 from salmu_demo.metrics.protocol import DECISIONS
 from salmu_demo.ui import about_text
 from salmu_demo.ui.components import definition_table
+from salmu_demo.ui.widgets import markup
 
 
 def about_tab(data: BenchmarkData) -> None:
     """Build the tab into the current Blocks context."""
     with gr.Column(elem_classes="about"):
         gr.Markdown(about_text.introduction(data))
+        markup(splits_table(data))
         gr.Markdown(about_text.AUDIT)
         gr.Markdown(about_text.METRICS_TITLE)
-        gr.HTML(metrics_table())
+        markup(metrics_table())
         with gr.Accordion("Every decision of the protocol", open=False):
-            gr.HTML(decisions_table())
+            markup(decisions_table())
         gr.Markdown(about_text.LIMITS)
         gr.Markdown(about_text.SOURCES)
 
 
+def splits_table(data: BenchmarkData) -> str:
+    """The splits of a data set and what they hold."""
+    rows = [
+        (name, f"{len(data.split(name)):,}", about_text.SPLITS.get(name, about_text.OTHER_SPLIT))
+        for name in data.stored_splits
+    ]
+    return definition_table(rows, about_text.SPLIT_COLUMNS, about_text.SPLIT_CAPTION)
+
+
 def metrics_table() -> str:
     """The ten metrics: what each tells, and whose value is the target."""
-    rows = [
-        (f"{m.number} {m.name}", m.title, m.explanation, f"{m.reference.capitalize()}'s value", m.split)
-        for m in METRICS
-    ]
+    rows = [(f"{m.number} {m.name}", m.title, m.explanation, m.reference.capitalize(), m.split) for m in METRICS]
     return definition_table(rows, about_text.METRIC_COLUMNS, about_text.METRIC_CAPTION)
 
 

@@ -22,19 +22,18 @@ The Audit tab looks at one person, the Probe tab at one question, the Benchmark 
 ## The data: {name}
 
 {personas:,} personas with {kinds} kinds of facts. {notice}{scores}
-
-| split | rows | what it holds |
-|---|---|---|
-{rows}
 """
 
-_SPLITS: Final[dict[str, str]] = {
+SPLITS: Final[dict[str, str]] = {
     layout.FORGET: "the pairs of face and private fact that a model is asked to forget",
     layout.HOLDOUT_ASSOCIATION: "other pairs of some of the same personas, which it should keep",
     layout.HOLDOUT_IDENTITY: "personas nobody asked to forget",
     layout.RETAIN_SYNTH: "faces with plain descriptions, without private facts",
     layout.GENKNOW_SPLIT: "ordinary objects, for the general knowledge of the model",
 }
+OTHER_SPLIT: Final = "not part of the protocol"
+SPLIT_COLUMNS: Final = ("Split", "Rows", "What it holds")
+SPLIT_CAPTION: Final = "The splits of the data set on disk."
 
 AUDIT: Final = f"""## What the audit measures
 
@@ -79,31 +78,23 @@ LIMITS: Final = f"""## Limits
 
 SOURCES: Final = """## Sources and licences
 
-| what | from | licence |
-|---|---|---|
-| Benchmark: splits, metrics, protocol | SALMUBench, [arXiv 2603.26316](https://arxiv.org/abs/2603.26316) | see the release |
-| Exposure | The Secret Sharer, [arXiv 1802.08232](https://arxiv.org/abs/1802.08232) | |
-| Portraits of SALMU-Mini | remix of "Avataaars" ([avataaars.com](https://avataaars.com)) by Pablo Stanley | free for \
-personal and commercial use |
-| Rendering of the portraits | DiceBear | MIT |
-| Objects of SALMU-Mini | [Fluent Emoji](https://github.com/microsoft/fluentui-emoji), © Microsoft Corporation | MIT |
-| Names and attributes of SALMU-Mini | Faker | MIT |
-| Models | open_clip | MIT |
-| This tool | the salmu-demo authors | MIT |
+- **Benchmark** (splits, metrics, protocol): SALMUBench, [arXiv 2603.26316](https://arxiv.org/abs/2603.26316).
+- **Exposure**: The Secret Sharer, [arXiv 1802.08232](https://arxiv.org/abs/1802.08232).
+- **Portraits of SALMU-Mini**: remix of "Avataaars" ([avataaars.com](https://avataaars.com)) by Pablo Stanley, free for
+  personal and commercial use, rendered with DiceBear (MIT).
+- **Objects of SALMU-Mini**: [Fluent Emoji](https://github.com/microsoft/fluentui-emoji), © Microsoft Corporation, MIT.
+- **Names and attributes of SALMU-Mini**: Faker, MIT.
+- **Models**: open_clip, MIT.
+- **This tool and SALMU-Mini**: the salmu-demo authors, MIT.
 """
 
 
 def introduction(data: BenchmarkData) -> str:
     """The first section, with the facts of a data set."""
-    rows = "\n".join(
-        f"| `{name}` | {len(data.split(name)):,} | {_SPLITS.get(name, 'not part of the protocol')} |"
-        for name in data.stored_splits
-    )
     return _INTRODUCTION.format(
         name="SALMU-Mini" if data.is_mini else data.name,
         personas=len(data.personas),
         kinds=len(data.kinds),
         notice=f"{MINI_NOTICE} " if data.is_mini else "",
         scores=SCORES_NOTICE,
-        rows=rows,
     )

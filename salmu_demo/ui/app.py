@@ -1,9 +1,10 @@
 """The page: header, model choice, four tabs; and the program that serves it."""
 
+import html
 import logging
 import os
 import sys
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import gradio as gr
 
@@ -13,13 +14,141 @@ from salmu_demo.errors import SalmuError
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
 from salmu_demo.ui.benchmark_tab import benchmark_tab
+from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.probe_tab import probe_tab
-from salmu_demo.ui.shell import ModelShelf, header, link_box, model_choice, model_choices, on_space
+from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, on_space, pending_text, top_bar
 from salmu_demo.ui.state import TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.text import TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
 from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 DEFAULT_PORT: Final = 7860
-_LAST_DEFAULT_PORT: Final = DEFAULT_PORT + 100
+
+
+def build_app(workbench: Workbench) -> gr.Blocks:
+    """Build the page; nothing is computed until a visitor asks, except what the warm-up prepares in the background."""
+    shelf = ModelShelf(workbench)
+    warm_up = WarmUp(workbench)
+    known_personas = frozenset(persona.identity_id for persona in workbench.data.personas)
+
+    app = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
+    with app:
+        view = gr.State(View())
+        markup(header(workbench.data))
+        bar = top_bar(shelf, warm_up)
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+            with gr.Tab("Audit a persona", id="audit"):
+                audit = audit_tab(workbench, bar.chosen, view, warm_up)
+            with gr.Tab("Probe", id="probe"):
+                probe_tab(workbench, bar.chosen)
+            with gr.Tab("Benchmark", id="benchmark"):
+                benchmark_tab(workbench, bar.chosen)
+            with gr.Tab("About", id="about"):
+                about_tab(workbench.data)
+
+        @shows_errors
+        def open_link(request: gr.Request) -> list[Any]:
+            known = Known(known_personas, workbench.data.kinds, shelf.known, shelf.default)
+            link = parse_link(dict(request.query_params), known)
+            for notice in link.notices:
+                gr.Warning(html.escape(notice), title="Part of the link was left out")
+            listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
+            models = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
+            return [link.view, models, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
+
+        def note_tab(view: View, event: gr.SelectData) -> View:
+            return View(view.persona, view.kind, TABS[int(event.index)])
+
+        def address(view: View, models: list[str]) -> str:
+            return format_link(view, models, shelf.default)
+
+        quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        # A state tells of its change only when a queued event has changed it, so those that do are queued.
+        queued = {**quietly, "queue": True, "concurrency_limit": None}
+        opened = app.load(open_link, None, [view, bar.chosen, bar.listed, bar.pending, tabs], **queued)
+        opened.then(audit.list_personas, audit.list_inputs, audit.list_outputs, **quietly)
+        shown: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
+        opened.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        bar.pending.change(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
+        linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
+        tabs.select(note_tab, view, view, **queued)
+        gr.on([view.change, bar.chosen.change], address, [view, bar.chosen], bar.query, **quietly)
+
+    app.queue(api_open=False, max_size=32, default_concurrency_limit=1)
+    warm_up.add(workbench.models(shelf.builtin))
+    return app
+
+
+def launch_options() -> dict[str, Any]:
+    """Settings of a public page: nothing is kept of what visitors do, and no file of the machine can be fetched."""
+    return {
+        "theme": theme(),
+        "css_paths": STYLE_SHEET,
+        "head": HEAD,
+        "favicon_path": str(ICON),
+        "footer_links": ["settings"],
+        "show_error": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "max_file_size": "20mb",
+        "blocked_paths": [
+            str(assets_dir() / "models"),
+            str(assets_dir() / "salmu-mini"),
+            str(cache_dir() / "features"),
+            str(cache_dir() / "pixels"),
+        ],
+        "strict_cors": True,
+        "ssr_mode": False,
+        "quiet": True,
+    }
+
+
+def main(data: str = MINI) -> None:
+    """Serve the app until it is interrupted; the port comes from `PORT` or `GRADIO_SERVER_PORT`."""
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("salmu_demo").setLevel(logging.WARNING)
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(cache_dir() / "gradio"))
+    try:
+        port = chosen_port()
+        app = build_app(Workbench(data))
+    except SalmuError as error:
+        _refuse(str(error))
+    host = "0.0.0.0" if on_space() else "127.0.0.1"
+    try:
+        serve(app, host, port)
+    except OSError:
+        _refuse(f"Port {port or DEFAULT_PORT} of {host} cannot be used; set PORT to a free one.")
+
+
+def serve(app: gr.Blocks, host: str, port: int | None) -> None:
+    """Serve the app and block; without a port, the first free one from 7860 on is taken.
+
+    Raises:
+        OSError: if the port is taken.
+    """
+    _, url, _ = app.launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
+    print(f"salmu-demo is running on {url} (stop it with Ctrl+C)", flush=True)
+    app.block_thread()
+
+
+def chosen_port() -> int | None:
+    """The port the environment asks for, or None.
+
+    Raises:
+        SalmuError: if it is not a port number.
+    """
+    for name in ("PORT", "GRADIO_SERVER_PORT"):
+        value = os.environ.get(name)
+        if value:
+            if not value.isdecimal() or not 0 < int(value) < 65536:
+                raise SalmuError(f"{name} is {value!r}; it must be a number from 1 to 65535.")
+            return int(value)
+    return None
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"salmu-demo: {sentence}", file=sys.stderr)
+    sys.exit(2)

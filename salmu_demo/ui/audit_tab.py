@@ -7,13 +7,15 @@ from typing import Any, Final
 import gradio as gr
 
 from salmu_demo.data.dataset import Persona
+from salmu_demo.models.source import ModelSource
 from salmu_demo.retrieval.gallery import GALLERIES
 from salmu_demo.ui import audit_view, text
 from salmu_demo.ui.components import empty_state, portrait_list
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.portraits import Portraits
 from salmu_demo.ui.state import View
-from salmu_demo.ui.widgets import IN_SIGHT, WIDE, choices, chosen, scroll_to
+from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.widgets import IN_SIGHT, WIDE, choices, chosen, markup, scroll_to
 from salmu_demo.workbench import Workbench
 
 PICTURES: Final = 6
@@ -58,8 +60,9 @@ class AuditPage:
 class AuditPages:
     """Makes the tab's content from what is chosen; no component is touched."""
 
-    def __init__(self, workbench: Workbench) -> None:
+    def __init__(self, workbench: Workbench, warm_up: WarmUp) -> None:
         self._workbench = workbench
+        self._warm_up = warm_up
         self._data = workbench.data
         self._portraits = Portraits(workbench.data)
 
@@ -75,27 +78,29 @@ class AuditPages:
     def page(self, view: View, references: Sequence[str], search: Search) -> AuditPage:
         """Everything about the chosen persona; raises :class:`SalmuError`."""
         if view.persona is None:
-            return AuditPage("", empty_state(text.START_TITLE, text.START))
+            return AuditPage(audit_view.start(self._data, self._portraits), "")
         persona = self._data.persona(view.persona)
         pictures = self._portraits.pictures(persona.identity_id, PICTURES)
         card = audit_view.persona_card(self._data, persona, pictures)
         if not references:
             return AuditPage(card, empty_state(text.NO_MODELS_TITLE, text.NO_MODELS))
+        pending = [reference for reference in references if reference in self._warm_up.pending]
+        references = [reference for reference in references if reference not in pending]
+        if not references:
+            return AuditPage(card, empty_state(text.PREPARING_TITLE, text.PREPARING))
         models = self._workbench.models(references)
         cells = self._workbench.audit(persona.identity_id, models)
         kind = view.kind if any(cell.kind == view.kind for cell in cells) else None
         asked = audit_view.requests(self._data, persona)
-        table = audit_view.attribute_table(cells, models, asked, kind)
+        table = audit_view.attribute_table(cells, models, asked, kind) + audit_view.still_preparing(pending)
         if kind is None:
             return AuditPage(card, table)
         found = [cell.line_up for cell in cells if cell.kind == kind]
         line_ups = audit_view.line_ups(kind, persona, models, found)
-        return AuditPage(card, table, line_ups, self.captions(persona, references, search))
+        return AuditPage(card, table, line_ups, self._captions(persona, models, search))
 
-    def captions(self, persona: Persona, references: Sequence[str], search: Search) -> str:
-        """The captions that each model finds for a persona; raises :class:`SalmuError`."""
+    def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search) -> str:
         count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
-        models = self._workbench.models(references)
         found = self._workbench.retrieve_for_persona(persona.identity_id, models, search.gallery, count)
         return audit_view.retrievals(found, self._data, search.differs_only)
 
@@ -112,31 +117,32 @@ class AuditTab:
     show_outputs: list[Any]
 
 
-def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.State) -> AuditTab:
+def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.State, warm_up: WarmUp) -> AuditTab:
     """Build the tab into the current Blocks context.
 
     Args:
         workbench: the data and models.
         chosen_models: component whose value is the references of the models to compare.
         view: state that holds the :class:`View`.
+        warm_up: models it still prepares are left out, so that nobody waits for minutes; showing again brings them.
     """
-    pages = AuditPages(workbench)
+    pages = AuditPages(workbench, warm_up)
     with gr.Row(elem_classes="audit"):
         with gr.Column(scale=1, min_width=280):
             query = gr.Textbox(label="Find a persona", placeholder="Name, id, city or country code", elem_id="search")
             people = choices(elem_id="people", elem_classes="people")
         with gr.Column(scale=3, min_width=320):
-            persona = gr.HTML(elem_id="persona")
+            persona = markup(elem_id="persona")
             table = choices(empty_state(text.START_TITLE, text.START), elem_id="verdicts")
             with gr.Column(visible=False, elem_id="detail") as detail:
-                line_ups = gr.HTML(elem_id="line-ups")
+                line_ups = markup(elem_id="line-ups")
                 gr.Markdown(f"### {text.RETRIEVAL_TITLE}")
                 with gr.Row():
                     labels = [(f"{_GALLERY_LABELS.get(name, name)} ({name})", name) for name in GALLERIES]
                     gallery = gr.Dropdown(labels, value="forget", label="Gallery", min_width=200)
                     count = gr.Slider(1, MOST_CAPTIONS, value=10, step=1, label="Captions", min_width=160)
                     differs = gr.Checkbox(label="Only where models differ", min_width=160, container=True)
-                captions = gr.HTML(elem_id="captions")
+                captions = markup(elem_id="captions")
 
     asked = [view, chosen_models, gallery, count, differs]
     shown = [persona, table, detail, line_ups, captions]
@@ -164,21 +170,21 @@ def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
 
     @shows_errors
     def search_captions(view: View, references: list[str], gallery: str, count: float, differs: bool) -> str:
-        if view.persona is None or not references:
-            return ""
-        return pages.captions(workbench.data.persona(view.persona), references, Search(gallery, int(count), differs))
+        return page(view, references, gallery, count, differs).captions
 
     def list_personas(query: str, view: View) -> str:
         return pages.list(query, view.persona)
 
-    query.input(list_personas, [query, view], people, **_ASIDE)
+    # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
+    query.change(list_personas, [query, view], people, **_ASIDE)
     chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
-    people.click(choose_persona, asked, [view, *shown], **chosen_options).then(
+    gr.on([people.click, persona.click], choose_persona, asked, [view, *shown], **chosen_options).then(
         None, js=scroll_to("persona", unless=WIDE)
     )
     table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
         None, js=scroll_to("detail", unless=IN_SIGHT)
     )
+    # Not `input`: adding a model changes the choice too.
     chosen_models.change(show, asked, shown, **chosen_options)
     for control in (gallery, count, differs):
         control.input(search_captions, asked, captions, **_ASIDE)

@@ -15,9 +15,20 @@ from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.results.comparison import find_reference
 from salmu_demo.ui import text
 from salmu_demo.ui.components import (
-    CHOICE, PortraitButton, empty_state, model_label, rank_text, signed, verdict_badge,
-)  # fmt: skip
-from salmu_demo.ui.portraits import Picture
+    CHOICE,
+    PortraitButton,
+    breakable,
+    empty_state,
+    model_label,
+    notice,
+    picture,
+    portrait_row,
+    rank_text,
+    signed,
+    unsigned,
+    verdict_badge,
+)
+from salmu_demo.ui.portraits import Picture, Portraits
 from salmu_demo.ui.roles import RoleStyle, role_styles
 from salmu_demo.workbench import AuditCell
 
@@ -76,9 +87,9 @@ def find_personas(personas: Sequence[Persona], query: str) -> list[Persona]:
     return [persona for persona in personas if matches(persona)]
 
 
-def portrait_button(persona: Persona, portrait: Picture) -> PortraitButton:
+def portrait_button(persona: Persona, address: str | None) -> PortraitButton:
     """The button that chooses a persona."""
-    return PortraitButton(persona.identity_id, persona.name, place_of(persona), portrait.address)
+    return PortraitButton(persona.identity_id, persona.name, place_of(persona), address)
 
 
 def requests(data: BenchmarkData, persona: Persona) -> dict[str, Request]:
@@ -99,13 +110,27 @@ def group_words(data: BenchmarkData, persona: Persona) -> tuple[str, str]:
     return text.GROUPS.get(splits, (" + ".join(splits), text.UNUSUAL_GROUP))
 
 
+def start(data: BenchmarkData, portraits: Portraits) -> str:
+    """What the tab shows before a persona is chosen: what to do, and one persona of each group to begin with."""
+    titles = dict.fromkeys(title for title, _ in text.GROUPS.values())
+    examples: dict[str, Persona | None] = dict.fromkeys(titles)
+    for persona in data.personas:
+        title = group_words(data, persona)[0]
+        examples[title] = examples.get(title) or persona
+    buttons = [
+        PortraitButton(p.identity_id, p.name, title.rstrip("."), portraits.portrait(p.identity_id))
+        for title, p in examples.items()
+        if p is not None
+    ]
+    return empty_state(text.START_TITLE, text.START, portrait_row(buttons, text.EXAMPLES))
+
+
 def persona_card(data: BenchmarkData, persona: Persona, pictures: Sequence[Picture]) -> str:
     """Pictures, name and group of a persona."""
     title, sentence = group_words(data, persona)
     shown = "".join(
-        f'<li><img src="{escape(picture.address)}" width="96" height="96" '
-        f'alt="{escape(f"{persona.name}, picture {number} from {picture.split}")}"></li>'
-        for number, picture in enumerate(pictures, start=1)
+        f"<li>{picture(p.address, f'{persona.name}, picture {number} from {p.split}', 96)}</li>"
+        for number, p in enumerate(pictures, start=1)
     )
     place = f" · {escape(place_of(persona))}" if place_of(persona) else ""
     return (
@@ -130,15 +155,20 @@ def attribute_table(
         f"leaks {_leaks(cells, model)} of {len(by_kind)}</span></th>"
         for model, name, style in zip(models, names, styles, strict=True)
     )
-    rows = "".join(
-        _attribute_row(kind, row, styles, asked.get(kind), kind == chosen) for kind, row in by_kind.items()
-    )
+    rows = "".join(_attribute_row(kind, row, styles, asked.get(kind), kind == chosen) for kind, row in by_kind.items())
     return (
         f'<table class="verdicts stacked" role="table"><caption>{escape(text.TABLE_CAPTION)}</caption><thead>'
         f'<tr role="row"><th scope="col" role="columnheader">Attribute and true value</th>{heads}'
         f'<th scope="col" role="columnheader">By chance</th></tr></thead><tbody>{rows}</tbody></table>'
         f'<p class="quiet rule">{escape(text.VERDICT_RULE)}</p>'
     )
+
+
+def still_preparing(references: Sequence[str]) -> str:
+    """A line about models that are not shown yet."""
+    if not references:
+        return ""
+    return notice(text.STILL_PREPARING.format(models=", ".join(references)), "quiet")
 
 
 def _leaks(cells: Sequence[AuditCell], model: ModelSource) -> int:
@@ -154,10 +184,10 @@ def _attribute_row(
     buttons = "".join(_verdict_cell(title, cell, style, chosen) for cell, style in zip(row, styles, strict=True))
     return (
         f'<tr role="row"{" class=chosen" if chosen else ""}><th scope="row" role="rowheader">'
-        f'<span class="kind">{escape(title)}</span><span class="value">{escape(" · ".join(first.true_values))}</span>'
-        f"{request}</th>{buttons}"
-        f'<td role="cell" class="chance" data-label="By chance">rank {(first.candidates + 1) / 2:g}<br>'
-        f"{first.chance_exposure:.1f} bits</td></tr>"
+        f'<span class="kind">{escape(title)}</span>'
+        f'<span class="value">{breakable(" · ".join(first.true_values))}</span>{request}</th>{buttons}'
+        f'<td role="cell" class="chance" data-label="By chance">rank {(first.candidates + 1) / 2:g}'
+        f'<span class="comma">, </span><br>{first.chance_exposure:.1f} bits</td></tr>'
     )
 
 
@@ -170,7 +200,8 @@ def _verdict_cell(title: str, cell: AuditCell, style: RoleStyle, chosen: bool) -
         f'<td role="cell"><button type="button" class="cell" {CHOICE}="{escape(cell.kind)}" '
         f'aria-expanded="{str(chosen).lower()}" aria-label="{escape(spoken)}">'
         f'<span class="cell-model">{model_label(cell.model.name, style)}</span>'
-        f'{verdict_badge(line_up.verdict)}<span class="rank">{rank}</span><span class="bits">{bits}</span></button></td>'
+        f'{verdict_badge(line_up.verdict)}<span class="numbers"><span class="rank">{rank}</span>'
+        f'<span class="bits">{bits}</span></span></button></td>'
     )
 
 
@@ -204,12 +235,9 @@ def _line_up_card(model: ModelSource, style: RoleStyle, line_up: LineUp, clean: 
         share = (float(line_up.scores[true]) - lowest) / spread
         rows += '<tr class="gap" aria-hidden="true"><td colspan="3">⋮</td></tr>'
         rows += _candidate(line_up, true, share, True)
-    facts = [
-        ("Rank", rank_text(line_up.rank, line_up.candidates), _change(line_up.rank, clean and clean.rank, 1)),
-        ("Exposure", f"{line_up.exposure:.2f} bits", _change(line_up.exposure, clean and clean.exposure, 2)),
-        ("Probability", f"{line_up.probability:.2%}", _change(line_up.probability, clean and clean.probability, 4)),
-    ]
-    described = "".join(f"<div><dt>{term}</dt><dd>{value}{change}</dd></div>" for term, value, change in facts)
+    described = "".join(
+        f"<div><dt>{term}</dt><dd>{value}{change}</dd></div>" for term, value, change in _facts(line_up, clean)
+    )
     return (
         f'<article class="card"><h4>{model_label(model.name, style)} {verdict_badge(line_up.verdict)}</h4>'
         f'<dl class="facts">{described}</dl><table class="candidates"><caption class="unseen">'
@@ -219,10 +247,24 @@ def _line_up_card(model: ModelSource, style: RoleStyle, line_up: LineUp, clean: 
     )
 
 
-def _change(value: float, reference: float | None, digits: int) -> str:
-    if reference is None:
-        return ""
-    return f' <span class="change">{signed(value - reference, digits)} to Clean</span>'
+def _facts(line_up: LineUp, clean: LineUp | None) -> list[tuple[str, str, str]]:
+    """Name, value and change against Clean of a line-up's three numbers."""
+    facts = [
+        ("Rank", rank_text(line_up.rank, line_up.candidates)),
+        ("Exposure", f"{line_up.exposure:.2f} bits"),
+        ("Probability", f"{line_up.probability:.2%}"),
+    ]
+    if clean is None:
+        return [(term, value, "") for term, value in facts]
+    changes = (
+        signed(line_up.rank - clean.rank, 1).removesuffix(".0"),
+        f"{signed(line_up.exposure - clean.exposure, 2)} bits",
+        f"{signed(100 * (line_up.probability - clean.probability), 2)} points",
+    )
+    return [
+        (term, value, f' <span class="change">{change} to Clean</span>')
+        for (term, value), change in zip(facts, changes, strict=True)
+    ]
 
 
 def _candidate(line_up: LineUp, number: int, share: float, true: bool) -> str:
@@ -230,18 +272,19 @@ def _candidate(line_up: LineUp, number: int, share: float, true: bool) -> str:
     return (
         f'<tr{" class=true" if true else ""}><td>{number + 1}</td><td><span class="candidate">'
         f'{escape(line_up.values[number])}{mark}</span><span class="bar" aria-hidden="true">'
-        f'<span style="width:{100 * share:.0f}%"></span></span></td><td>{line_up.scores[number]:.4f}</td></tr>'
+        f'<span style="width:{100 * share:.0f}%"></span></span></td>'
+        f"<td>{unsigned(float(line_up.scores[number]))}</td></tr>"
     )
 
 
 def retrievals(found: Sequence[Retrieval], data: BenchmarkData, differs_only: bool) -> str:
     """The captions each model finds for a persona's pictures, side by side."""
     styles = role_styles([retrieval.model.name for retrieval in found])
+    if differs_only and all(result.shared for retrieval in found for result in retrieval.results):
+        return empty_state("No difference", text.SAME_RESULTS)
     cards = "".join(
         _retrieval_card(retrieval, style, data, differs_only) for retrieval, style in zip(found, styles, strict=True)
     )
-    if differs_only and all(result.shared for retrieval in found for result in retrieval.results):
-        return empty_state("No difference", text.SAME_RESULTS)
     return f'<div class="columns">{cards}</div>'
 
 
@@ -251,7 +294,9 @@ def _retrieval_card(retrieval: Retrieval, style: RoleStyle, data: BenchmarkData,
     else:
         own = text.OWN_RANK.format(rank=retrieval.own_rank, size=retrieval.gallery_size)
     results = [result for result in retrieval.results if not (differs_only and result.shared)]
-    items = "".join(_result(result, data) for result in results)
+    # Clean's change to itself is nothing but rounding.
+    is_clean = find_reference([retrieval.model], "clean") is not None
+    items = "".join(_result(result, data, None if is_clean else result.change) for result in results)
     hits = sum(result.hit for result in retrieval.results)
     return (
         f'<article class="card"><h4>{model_label(retrieval.model.name, style)}</h4>'
@@ -260,13 +305,13 @@ def _retrieval_card(retrieval: Retrieval, style: RoleStyle, data: BenchmarkData,
     )
 
 
-def _result(result: Retrieved, data: BenchmarkData) -> str:
+def _result(result: Retrieved, data: BenchmarkData, difference: float | None) -> str:
     mark = ""
     if result.hit:
         kind = data.kind(result.item.file_name)
         mark = f'<span class="hit">✓ own{f" · {escape(kind_title(kind))}" if kind else ""}</span> '
-    change = "" if result.change is None else f' <span class="change">{signed(result.change, 4)} to Clean</span>'
+    change = "" if difference is None else f' <span class="change">{signed(difference, 4)} to Clean</span>'
     return (
         f'<li value="{result.rank}"{" class=own" if result.hit else ""}>{mark}<span class="caption">'
-        f'{escape(result.item.text)}</span> <span class="score">{result.score:.4f}{change}</span></li>'
+        f'{escape(result.item.text)}</span> <span class="score">{unsigned(result.score)}{change}</span></li>'
     )

@@ -21,15 +21,14 @@ class PortraitButton:
     identity_id: str
     name: str
     place: str
-    address: str
+    address: str | None
 
 
 def model_label(name: str, style: RoleStyle) -> str:
     """A model's name with the colour and marker of its role; long names may break after a hyphen or slash."""
-    words = escape(name).replace("-", "-<wbr>").replace("/", "/<wbr>").replace("_", "_<wbr>")
     return (
         f'<span class="model {style.css}" title="{escape(style.label)}">'
-        f'<span class="marker" aria-hidden="true">{style.marker}</span> <span>{words}</span></span>'
+        f'<span class="marker" aria-hidden="true">{style.marker}</span> <span>{breakable(name)}</span></span>'
     )
 
 
@@ -53,13 +52,35 @@ def rank_text(rank: float, candidates: int) -> str:
 
 
 def signed(value: float, digits: int) -> str:
-    """A change with its sign and a true minus.
+    """A change with its sign; what rounds to nothing has none.
 
-    >>> signed(-0.12345, 4), signed(0.5, 1)
-    ('−0.1234', '+0.5')
+    >>> signed(-0.12345, 4), signed(0.5, 1), signed(-0.00001, 4)
+    ('−0.1235', '+0.5', '±0.0000')
     """
     text = f"{value:+.{digits}f}"
-    return text.replace("-", "−")
+    return text.replace("-", "−") if float(text) else f"±{abs(value):.{digits}f}"
+
+
+def unsigned(score: float) -> str:
+    """A score with four decimals and a true minus.
+
+    >>> unsigned(0.25), unsigned(-0.5), unsigned(-0.00001)
+    ('0.2500', '−0.5000', '0.0000')
+    """
+    text = f"{score:.4f}"
+    return text.replace("-", "−") if float(text) else text.removeprefix("-")
+
+
+def breakable(value: str) -> str:
+    """An escaped value that may break after a sign instead of within a word.
+
+    >>> breakable("a.b@c")
+    'a.<wbr>b@<wbr>c'
+    """
+    words = escape(value)
+    for sign in ("@", ".", "-", "_", "/"):
+        words = words.replace(sign, f"{sign}<wbr>")
+    return words
 
 
 def notice(text: str, css: str = "notice") -> str:
@@ -67,27 +88,39 @@ def notice(text: str, css: str = "notice") -> str:
     return f'<p class="{css}">{escape(text)}</p>'
 
 
-def empty_state(title: str, text: str) -> str:
-    """What a panel says while it has nothing to show: what to do."""
-    return f'<div class="empty"><p class="empty-title">{escape(title)}</p><p>{escape(text)}</p></div>'
+def empty_state(title: str, text: str, more: str = "") -> str:
+    """What a panel says while it has nothing to show: what to do, and markup that helps with it."""
+    return f'<div class="empty"><p class="empty-title">{escape(title)}</p><p>{escape(text)}</p>{more}</div>'
 
 
 def portrait_list(buttons: Sequence[PortraitButton], total: int, chosen: str | None) -> str:
     """The picture list: a button for each persona, and how many of all personas these are."""
     if not buttons:
         return empty_state("Nobody found", "Try a shorter name, an id, a city or a country code.")
-    items = "".join(_portrait(button, button.identity_id == chosen) for button in buttons)
-    count = f"{len(buttons):,} personas"
+    count = f"{len(buttons):,} persona{'s' if len(buttons) > 1 else ''}"
     if len(buttons) < total:
         count = f"Showing {len(buttons):,} of {total:,}; search to narrow the list"
-    return f'<p class="count" role="status">{count}</p><ul class="portraits" aria-label="Personas">{items}</ul>'
+    return f'<p class="count" role="status">{count}</p>{portrait_row(buttons, "Personas", chosen)}'
+
+
+def portrait_row(buttons: Sequence[PortraitButton], label: str, chosen: str | None = None) -> str:
+    """Buttons for some personas; `label` says to a screen reader what they are."""
+    items = "".join(_portrait(button, button.identity_id == chosen) for button in buttons)
+    return f'<ul class="portraits" aria-label="{escape(label)}">{items}</ul>'
+
+
+def picture(address: str | None, alt: str, side: int) -> str:
+    """A square picture, or an empty frame in its place if it is damaged."""
+    if address is None:
+        return f'<span class="no-picture" role="img" aria-label="{escape(alt)} (damaged)"></span>'
+    return f'<img src="{escape(address)}" alt="{escape(alt)}" width="{side}" height="{side}">'
 
 
 def _portrait(button: PortraitButton, chosen: bool) -> str:
     return (
         f'<li><button type="button" class="portrait" {CHOICE}="{escape(button.identity_id)}" '
         f'aria-pressed="{str(chosen).lower()}">'
-        f'<img src="{escape(button.address)}" alt="" width="64" height="64">'
+        f"{picture(button.address, '', 64)}"
         f'<span class="portrait-name">{escape(button.name)}</span>'
         f'<span class="portrait-place">{escape(button.place)}</span></button></li>'
     )
@@ -99,7 +132,7 @@ def definition_table(rows: Iterable[Sequence[str]], header: Sequence[str], capti
     body = ""
     for row in rows:
         cells = "".join(
-            f'<td role="cell" data-label="{escape(title)}">{escape(cell)}</td>'
+            f'<td role="cell" data-label="{escape(title)}">{breakable(cell)}</td>'
             for title, cell in zip(header[1:], row[1:], strict=True)
         )
         body += f'<tr role="row"><th scope="row" role="rowheader">{escape(row[0])}</th>{cells}</tr>'

@@ -1,65 +1,49 @@
-"""Small versions of a data set's pictures, made once, as data addresses that go straight into the page."""
+"""Which pictures stand for a persona."""
 
-import base64
-import io
-import threading
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image
-
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.ui.thumbnails import Thumbnails
 
-PORTRAIT_SIZE: Final = 96
-PICTURE_SIZE: Final = 144
-_KEPT: Final = 4096
-"""Small pictures kept in memory, about 3 kB each."""
+PORTRAIT_SIDE: Final = 96
+"""Portraits are many on one page, so they are small: 1 kB each."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One small picture: where it comes from, and its content as a `data:` address."""
+    """One picture of a persona: its split, and its thumbnail or None if it is damaged."""
 
     split: str
-    address: str
+    address: str | None
 
 
 class Portraits:
-    """Small pictures of personas. May be called from several threads."""
+    """Thumbnails of a data set's personas."""
 
     def __init__(self, data: BenchmarkData) -> None:
         self._data = data
-        self._made: dict[tuple[str, int, int], Picture] = {}
-        self._lock = threading.Lock()
+        self._small = Thumbnails(data, PORTRAIT_SIDE)
+        self._large = Thumbnails(data)
 
-    def portrait(self, identity_id: str) -> Picture:
-        """The first picture of a persona."""
+    def portrait(self, identity_id: str) -> str | None:
+        """The thumbnail of a persona's first picture."""
         split, rows = next(iter(self._data.persona_rows(identity_id).items()))
-        return self._small(split, rows[0], PORTRAIT_SIZE)
+        return self._small.address(split, rows[0])
 
     def pictures(self, identity_id: str, count: int) -> list[Picture]:
-        """Up to `count` pictures of a persona, the same number from each of its splits where they last."""
-        left = {split: list(rows) for split, rows in self._data.persona_rows(identity_id).items()}
-        chosen: list[tuple[str, int]] = []
-        while len(chosen) < count and any(left.values()):
-            chosen += [(split, rows.pop(0)) for split, rows in left.items() if rows]
-        order = list(left)
-        chosen = sorted(chosen[:count], key=lambda place: (order.index(place[0]), place[1]))
-        return [self._small(split, row, PICTURE_SIZE) for split, row in chosen]
+        """Up to `count` pictures of a persona, as evenly from its splits as they allow."""
+        places = spread(self._data.persona_rows(identity_id), count)
+        return [Picture(split, self._large.address(split, row)) for split, row in places]
 
-    def _small(self, split: str, row: int, size: int) -> Picture:
-        key = (split, row, size)
-        with self._lock:
-            found = self._made.get(key)
-        if found is not None:
-            return found
-        image = self._data.image(split, row)
-        image.thumbnail((size, size), Image.Resampling.LANCZOS)
-        stream = io.BytesIO()
-        image.save(stream, "WEBP", quality=80)
-        picture = Picture(split, "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode())
-        with self._lock:
-            if len(self._made) >= _KEPT:
-                self._made.clear()
-            self._made[key] = picture
-        return picture
+
+def spread(rows: dict[str, list[int]], count: int) -> list[tuple[str, int]]:
+    """Choose rows from several splits in turn, and return them split by split.
+
+    >>> spread({"forget": [4, 5, 6], "holdout": [9]}, 3)
+    [('forget', 4), ('forget', 5), ('holdout', 9)]
+    """
+    longest = max(map(len, rows.values()), default=0)
+    in_turn = [(split, places[turn]) for turn in range(longest) for split, places in rows.items() if turn < len(places)]
+    order = list(rows)
+    return sorted(in_turn[:count], key=lambda place: (order.index(place[0]), place[1]))

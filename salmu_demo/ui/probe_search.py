@@ -88,14 +88,14 @@ class Example:
     text: str
 
 
-def settings_of(content: str, gallery: str, k: float) -> Settings:
+def settings_of(content: str, gallery: str, k: float | None) -> Settings:
     """Settings from the values of the controls; raises :class:`QueryError` for anything the page does not offer."""
     if content not in ("captions", "faces"):
         raise QueryError(f"There is nothing called {content!r} to search in; choose captions or faces.")
     if gallery not in GALLERIES:
         raise QueryError(f"There is no gallery {gallery!r}; choose one of {', '.join(GALLERIES)}.")
-    if not 1 <= k <= MAX_K:
-        raise QueryError(f"{k:g} results are not offered; choose between 1 and {MAX_K}.")
+    if k is None or not 1 <= k <= MAX_K:
+        raise QueryError(f"Choose a number of results between 1 and {MAX_K}.")
     return Settings("captions" if content == "captions" else "faces", gallery, int(k))
 
 

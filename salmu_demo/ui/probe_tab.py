@@ -35,6 +35,7 @@ class _Controls:
     """Components that several events read or write."""
 
     text: gr.Textbox
+    go: gr.Button
     faces_or_captions: gr.Radio
     captions_or_faces: gr.Radio
     gallery: gr.Radio
@@ -70,22 +71,22 @@ def _build(
 ) -> tuple[gr.Image, gr.Button, gr.HTML, list[tuple[gr.Button, str]], _Controls]:
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320), gr.Tabs():
-            with gr.Tab("Text"):
+            with gr.Tab("By text"):
                 text = gr.Textbox(
-                    label="Text",
+                    label="What to search for",
                     placeholder="A phone number, a name, or any description",
                     max_length=MAX_TEXT,
-                    submit_btn="Search",
                     elem_id="probe-text",
                 )
                 faces_or_captions = _content_radio(["faces", "captions"])
-                gr.Markdown("Examples from the data set")
+                go = gr.Button("Search", variant="primary", elem_id="probe-search")
+                gr.Markdown("Examples from the data set:")
                 with gr.Row():
                     buttons = [
-                        (gr.Button(f"{e.label}: {_short(e.text)}", size="sm", min_width=220), e.text)
+                        (gr.Button(f"{e.label}: {_short(e.text)}", size="sm", min_width=150), e.text)
                         for e in examples(data)
                     ]
-            with gr.Tab("Picture"):
+            with gr.Tab("By picture"):
                 picture = gr.Image(
                     label="Picture",
                     sources=["upload", "clipboard"],
@@ -97,7 +98,7 @@ def _build(
                     elem_id="probe-picture",
                 )
                 # Gradio would decode the file before our limits on size and format apply; its path is all we need.
-                picture.preprocess = _uploaded_path
+                picture.preprocess = _uploaded_path  # type: ignore[method-assign]
                 with gr.Row():
                     preview = gr.HTML(css_template=CSS, visible=False, elem_id="probe-own-picture")
                     clear = gr.Button("Forget the picture", size="sm", visible=False, scale=0, min_width=160)
@@ -115,7 +116,7 @@ def _build(
     results = gr.HTML(EMPTY_HTML, css_template=CSS, elem_id="probe-results")
     query = gr.State(None, time_to_live=_STATE_SECONDS)
     answer = gr.State(None, time_to_live=_STATE_SECONDS)
-    controls = _Controls(text, faces_or_captions, captions_or_faces, gallery, k, differs, query, answer, results)
+    controls = _Controls(text, go, faces_or_captions, captions_or_faces, gallery, k, differs, query, answer, results)
     return picture, clear, preview, buttons, controls
 
 
@@ -136,26 +137,34 @@ def _connect(
     c = controls
     shared = [chosen_models, c.faces_or_captions, c.captions_or_faces, c.gallery, c.k, c.differs]
 
-    def ask(query: Query, references: Any, faces: str, captions: str, gallery: str, k: float, differs: bool,
-            progress: gr.Progress) -> tuple[Query, Answer, str]:  # fmt: skip
+    def ask(
+        told: ProgressCallback,
+        query: Query,
+        references: Any,
+        faces: str,
+        captions: str,
+        gallery: str,
+        k: float,
+        differs: bool,
+    ) -> tuple[Query, Answer, str]:
         content = faces if query.picture is None else captions
-        answer = search(workbench, references or [], query, settings_of(content, gallery, k), _told(progress))
+        answer = search(workbench, references or [], query, settings_of(content, gallery, k), told)
         return query, answer, answer_html(answer, differs, thumbnails.address)
 
-    def ask_text(text: str, *settings: Any, progress: gr.Progress) -> Any:
-        return ask(Query(text or ""), *settings, progress=progress)
+    def ask_text(told: ProgressCallback, text: str, *settings: Any) -> Any:
+        return ask(told, Query(text or ""), *settings)
 
-    def ask_example(example: str, *settings: Any, progress: gr.Progress) -> Any:
-        return example, *ask(Query(example), *settings, progress=progress)
+    def ask_example(example: str, told: ProgressCallback, *settings: Any) -> Any:
+        return example, *ask(told, Query(example), *settings)
 
-    def ask_picture(path: str, *settings: Any, progress: gr.Progress) -> Any:
-        query = Query(picture=_taken(path))
-        own = own_picture_html(own_picture_address(query.picture or b""))
-        asked = ask(query, *settings, progress=progress)
+    def ask_picture(told: ProgressCallback, path: str | None, *settings: Any) -> Any:
+        content = _taken(path)
+        own = own_picture_html(own_picture_address(content))
+        asked = ask(told, Query(picture=content), *settings)
         return None, gr.HTML(own, visible=True), gr.Button(visible=True), *asked
 
-    def ask_again(query: Query | None, *settings: Any, progress: gr.Progress) -> Any:
-        return (gr.skip(),) * 3 if query is None else ask(query, *settings, progress=progress)
+    def ask_again(told: ProgressCallback, query: Query | None, *settings: Any) -> Any:
+        return (gr.skip(),) * 3 if query is None else ask(told, query, *settings)
 
     def show(answer: Answer | None, differs: bool) -> Any:
         return gr.skip() if answer is None else answer_html(answer, differs, thumbnails.address)
@@ -163,11 +172,14 @@ def _connect(
     def forget() -> Any:
         return gr.HTML("", visible=False), gr.Button(visible=False), None, None, EMPTY_HTML
 
-    _on(c.text.submit, ask_text, [c.text, *shared], c.outputs)
+    for asked in (c.text.submit, c.go.click):
+        _on(asked, ask_text, [c.text, *shared], c.outputs)
     for button, example in example_buttons:
         _on(button.click, functools.partial(ask_example, example), shared, [c.text, *c.outputs])
-    _on(picture.upload, ask_picture, [picture, *shared], [picture, preview, clear, *c.outputs])
-    for change in (c.faces_or_captions.input, c.captions_or_faces.input, c.gallery.input, c.k.release):
+    uploaded = _on(picture.upload, ask_picture, [picture, *shared], [picture, preview, clear, *c.outputs])
+    # The file is gone whatever happened, so the box must be ready for another one.
+    uploaded.failure(None, None, picture, js="() => null", api_visibility="private", show_progress="hidden")
+    for change in (c.faces_or_captions.input, c.captions_or_faces.input, c.gallery.input, c.k.input):
         _on(change, ask_again, [c.query, *shared], c.outputs)
     c.differs.input(
         shows_errors(show), [c.answer, c.differs], c.results, api_visibility="private", show_progress="hidden"
@@ -175,13 +187,13 @@ def _connect(
     clear.click(forget, None, [preview, clear, *c.outputs], api_visibility="private")
 
 
-def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> Any:
     """Connect a search: several visitors may search at once, and the latest of one visitor's searches wins."""
 
     def run(*values: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how Gradio hands it over
-        return handler(*values, progress=progress)
+        return handler(_told(progress), *values)
 
-    event(
+    return event(
         shows_errors(run),
         inputs,
         outputs,

@@ -6,9 +6,9 @@ from html import escape
 from typing import Final
 
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
-from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.comparison import find_reference
 from salmu_demo.ui.probe_search import Answer, Column, answer_csv, answer_json
+from salmu_demo.ui.roles import role_styles
 from salmu_demo.ui.thumbnails import data_address
 
 GALLERY_WORDS: Final = {
@@ -24,8 +24,8 @@ SPLIT_WORDS: Final = {
     "holdout_identity": "to stay: other persona",
     "retain_synth": "plain",
 }
-NAMED: Final = "★ named in your query"
-DIFFERS: Final = "◆ not in every list"
+NAMED: Final = "✔ named in your query"
+DIFFERS: Final = "≠ not in every list"
 
 Thumbnail = Callable[[str, int], str | None]
 
@@ -50,7 +50,7 @@ class ColumnView:
 
     Attributes:
         name: the model.
-        glyph: its mark in figures and tables.
+        marker: its mark in figures and tables.
         colour: and the mark's colour.
         role: its role in words.
         summary: one sentence about the whole list.
@@ -59,7 +59,7 @@ class ColumnView:
     """
 
     name: str
-    glyph: str
+    marker: str
     colour: str
     role: str
     summary: str
@@ -97,7 +97,7 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
         differs_only: whether results that every model returned are left out.
         thumbnail: gives the address of a row's picture; None for captions.
     """
-    styles = dict(zip((m.fingerprint for m in answer.models), role_styles(answer.models), strict=True))
+    styles = iter(role_styles([model.name for model in answer.models]))
     clean = find_reference(answer.models, "clean")
     people = {persona.identity_id: persona.name for persona in answer.data.personas}
     named = {persona.identity_id for persona in answer.named}
@@ -126,10 +126,10 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
             for result in results
             if not (differs_only and several and result.shared)
         )
-        style = styles[model.fingerprint]
+        style = next(styles)
         empty = "" if rows else "Every result of this model is in the other lists too."
         views.append(
-            ColumnView(column.name, style.glyph, style.colour, style.role, _summary(answer, column), rows, empty)
+            ColumnView(column.name, style.marker, style.colour, style.label, _summary(answer, column), rows, empty)
         )
     return views
 
@@ -165,7 +165,7 @@ def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> str
         notes.append(MINI_NOTICE)
     notes.append(SCORES_NOTICE)
     return (
-        f'<section class="probe" aria-label="Search results"><header><h3>{heading}</h3>{_downloads(answer)}</header>'
+        f'<section class="probe" aria-label="Search results"><header><h2>{heading}</h2>{_downloads(answer)}</header>'
         f'<div class="columns">{"".join(_column_html(view, faces) for view in views)}</div>'
         f'<p class="notes">{escape(" ".join(notes))}</p></section>'
     )
@@ -175,12 +175,12 @@ def own_picture_html(address: str) -> str:
     """The visitor's picture and what becomes of it."""
     return (
         f'<figure class="own"><img src="{escape(address)}" alt="Your picture"><figcaption><b>Your picture</b><br>Not '
-        "kept: the uploaded file is deleted already, and closing the page forgets the picture.</figcaption></figure>"
+        "kept: the uploaded file is deleted already; only this page's memory holds the picture.</figcaption></figure>"
     )
 
 
 EMPTY_HTML: Final = (
-    '<section class="probe empty"><p class="big">Nothing searched yet</p><p>Type a text and press Enter, choose an '
+    '<section class="probe nothing"><p class="big">Nothing searched yet</p><p>Type a text and press Enter, choose an '
     "example, or give a picture of your own. Each model at the top of the page then gets a column here, and you see "
     "where they differ.</p></section>"
 )
@@ -201,17 +201,18 @@ def _downloads(answer: Answer) -> str:
 
 def _column_html(view: ColumnView, faces: bool) -> str:
     heading = (
-        f'<h4><span class="glyph" style="color:{view.colour}" aria-hidden="true">{view.glyph}</span> '
-        f'{escape(view.name)}</h4><p class="role">{escape(view.role)}</p><p class="summary">{escape(view.summary)}</p>'
+        f'<h3><span class="glyph" style="color:{view.colour}" aria-hidden="true">{view.marker}</span> '
+        f'{escape(view.name)}</h3><p class="role">{escape(view.role)}</p><p class="summary">{escape(view.summary)}</p>'
     )
     if not view.rows:
         return f'<article class="column">{heading}<p class="none">{escape(view.empty)}</p></article>'
     pictures = f'<ol class="faces">{"".join(map(_face_html, view.rows))}</ol>' if faces else ""
-    body = "".join(map(_row_html, view.rows))
+    last = "Face and its caption" if faces else "Caption"
+    heads = "".join(f'<th scope="col">{title}</th>' for title in ("#", "Score", "To Clean", last))
+    # The roles keep it a table for screen readers when narrow screens lay its rows out as blocks.
     table = (
-        f'<table aria-label="Results of {escape(view.name)}"><thead><tr><th scope="col">#</th><th scope="col">Score</th>'
-        f'<th scope="col">To Clean</th><th scope="col">{"Face and its caption" if faces else "Caption"}</th></tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        f'<table role="table" aria-label="Results of {escape(view.name)}"><thead><tr role="row">{heads}</tr></thead>'
+        f"<tbody>{''.join(map(_row_html, view.rows))}</tbody></table>"
     )
     return f'<article class="column">{heading}{pictures}{table}</article>'
 
@@ -224,30 +225,33 @@ def _face_html(row: RowView) -> str:
 
 
 def _row_html(row: RowView) -> str:
-    marks = "".join(f'<span class="mark">{escape(mark)}</span>' for mark in row.marks)
     named = ' class="named"' if NAMED in row.marks else ""
+    about = escape(" · ".join((row.persona, row.split, *row.marks)))
     return (
-        f'<tr{named}><td>{row.rank}</td><td class="number">{row.score}</td><td class="number">{row.change}</td>'
-        f'<td><span class="text">{escape(row.text)}</span><span class="about">{escape(row.persona)} · '
-        f"{escape(row.split)}</span>{marks}</td></tr>"
+        f'<tr role="row"{named}><td role="cell" class="rank">{row.rank}</td>'
+        f'<td role="cell" class="number">{row.score}</td><td role="cell" class="number to-clean">{row.change}</td>'
+        f'<td role="cell" class="what">'
+        f'<span class="text">{escape(row.text)}</span><span class="whose">{about}</span></td></tr>'
     )
 
 
 CSS: Final = """
 .probe { color: var(--body-text-color); }
-.probe header { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; justify-content: space-between; }
-.probe h3 { margin: 8px 0; font-size: 1.1rem; font-weight: 600; overflow-wrap: anywhere; }
-.probe h3 em { font-style: normal; color: var(--body-text-color-subdued); }
+.probe header { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; justify-content: space-between;
+  margin-bottom: 12px; }
+.probe h2 { margin: 8px 0; font-size: 1.1rem; font-weight: 600; overflow-wrap: anywhere; }
+.probe h2 em { font-style: normal; color: var(--body-text-color-subdued); }
 .probe nav { display: flex; gap: 8px; }
 .probe .save { padding: 6px 12px; border: 1px solid var(--border-color-primary); border-radius: 8px;
   background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color);
   font-size: 0.875rem; text-decoration: none; white-space: nowrap; }
 .probe .save:hover { background: var(--button-secondary-background-fill-hover); }
 .probe .save:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2px; }
-.probe .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); gap: 16px; }
-.probe .column { min-width: 0; padding: 14px; border: 1px solid var(--border-color-primary); border-radius: 12px;
-  background: var(--background-fill-primary); }
-.probe h4 { margin: 0; font-size: 1rem; font-weight: 600; overflow-wrap: anywhere; }
+.probe .columns { display: grid; gap: 14px;
+  grid-template-columns: repeat(auto-fit, minmax(min(265px, 100%), 1fr)); }
+.probe .column { container-type: inline-size; min-width: 0; padding: 14px; border-radius: 12px;
+  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
+.probe h3 { margin: 0; font-size: 1rem; font-weight: 600; overflow-wrap: anywhere; }
 .probe .role, .probe .summary { margin: 2px 0 0; font-size: 0.85rem; color: var(--body-text-color-subdued); }
 .probe .summary { margin-bottom: 10px; color: var(--body-text-color); }
 .probe .none { margin: 0; padding: 12px; border-radius: 8px; background: var(--background-fill-secondary);
@@ -255,25 +259,40 @@ CSS: Final = """
 .probe .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: 8px; margin: 0 0 12px;
   padding: 0; list-style: none; }
 .probe .faces li { margin: 0; text-align: center; font-size: 0.75rem; font-variant-numeric: tabular-nums; }
-.probe .faces img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0 0 2px; }
+.probe .faces img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0; }
 .probe .faces .named img { outline: 3px solid var(--color-accent); outline-offset: -1px; }
-.probe table { width: 100%; margin: 0; border-collapse: collapse; font-size: 0.875rem; }
+.probe table { width: 100%; margin: 0; padding: 0; border: 0; border-collapse: collapse; font-size: 0.875rem; }
 .probe th { padding: 4px 6px; border: 0; border-bottom: 1px solid var(--border-color-primary); text-align: left;
   font-size: 0.75rem; font-weight: 600; white-space: nowrap; color: var(--body-text-color-subdued); }
 .probe td { padding: 6px; border: 0; border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
+.probe tr { border: 0; }
 .probe tr:last-child td { border-bottom: 0; }
 .probe tr.named td { background: var(--color-accent-soft); }
 .probe .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .probe .text { display: block; overflow-wrap: anywhere; }
-.probe .about { display: block; font-size: 0.78rem; color: var(--body-text-color-subdued); overflow-wrap: anywhere; }
-.probe tr.named .about { color: var(--body-text-color); }
-.probe .mark { display: inline-block; margin: 3px 4px 0 0; padding: 0 7px; border: 1px solid currentColor;
-  border-radius: 99px; font-size: 0.72rem; line-height: 1.5; }
+.probe .whose { display: block; font-size: 0.78rem; color: var(--body-text-color-subdued); overflow-wrap: anywhere; }
+.probe tr.named .whose { color: var(--body-text-color); }
 .probe .notes { margin: 10px 0 0; font-size: 0.8rem; color: var(--body-text-color-subdued); }
-.probe.empty { padding: 36px 16px; border: 1px dashed var(--border-color-primary); border-radius: 12px; text-align: center;
-  color: var(--body-text-color-subdued); }
-.probe.empty .big { margin: 0 0 4px; font-size: 1.1rem; font-weight: 600; color: var(--body-text-color); }
-.probe.empty p { max-width: 46em; margin: 0 auto; }
+.probe tr.named .rank { box-shadow: inset 3px 0 var(--color-accent); font-weight: 700; }
+.probe.nothing { padding: 36px 16px; border: 1px dashed var(--border-color-primary); border-radius: 12px;
+  text-align: center; color: var(--body-text-color-subdued); }
+.probe.nothing .big { margin-bottom: 4px; font-size: 1.1rem; font-weight: 600; color: var(--body-text-color); }
+.probe.nothing p { max-width: 46em; margin: 0 auto; }
+@container (max-width: 400px) {
+  .probe table, .probe tbody { display: block; }
+  .probe thead { display: none; }
+  .probe tr { display: flex; flex-wrap: wrap; gap: 0 14px; margin: 0; padding: 7px 6px; background: none;
+    border: 0; border-bottom: 1px solid var(--border-color-primary); }
+  .probe tr:last-child { border-bottom: 0; }
+  .probe tr.named { background: var(--color-accent-soft); box-shadow: inset 3px 0 var(--color-accent); }
+  .probe td, .probe tr.named td { padding: 0; border: 0; background: none; }
+  .probe tr.named .rank { box-shadow: none; }
+  .probe .rank { font-weight: 700; }
+  .probe .rank::before { content: "#"; }
+  .probe .to-clean::before { content: "to Clean "; color: var(--body-text-color-subdued); }
+  .probe tr.named .to-clean::before { color: inherit; }
+  .probe .what { flex: 1 0 100%; }
+}
 .own { display: flex; gap: 12px; align-items: center; margin: 0; }
 .own img { width: 72px; height: 72px; object-fit: cover; border-radius: 8px; margin: 0; }
 .own figcaption { font-size: 0.85rem; color: var(--body-text-color); }

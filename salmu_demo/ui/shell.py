@@ -2,7 +2,7 @@
 
 import html
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.roles import role_styles
 from salmu_demo.ui.state import MAX_MODELS
 from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 POLL_SECONDS: Final = 1.0
@@ -88,8 +89,7 @@ class ModelShelf:
 def choice_label(reference: str) -> str:
     """How a model is called where it is chosen: the marker of its role and its name."""
     [style] = role_styles([reference])
-    marker = style.marker if style.role != "unlearned" else "▲"
-    return f"{marker} {reference}"
+    return f"{style.marker} {reference}"
 
 
 def model_choices(references: Sequence[str]) -> list[tuple[str, str]]:
@@ -98,53 +98,97 @@ def model_choices(references: Sequence[str]) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class Shell:
-    """Components of the shell that other parts use."""
+class TopBar:
+    """Components above the tabs that other parts read or write.
 
-    chosen_models: gr.CheckboxGroup
-    view: gr.State
+    Attributes:
+        chosen: the references of the models to compare.
+        listed: the references this visitor can choose from.
+        query: the current view as the query of an address; writing it updates the browser's address and `link`.
+        link: the link to the current view.
+        pending: the references of the models that are still being prepared; it changes as they become ready.
+    """
+
+    chosen: gr.CheckboxGroup
+    listed: gr.State
     query: gr.Textbox
     link: gr.Textbox
+    pending: gr.Textbox
 
 
-def model_choice(shelf: ModelShelf, warm_up: WarmUp) -> gr.CheckboxGroup:
-    """Build the choice of models, the box that adds one, and the status line."""
+def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
+    """Build the choice of models, the box that adds one, the link to the view, and the status line."""
     models = gr.CheckboxGroup(
         model_choices(shelf.builtin),
         value=list(shelf.default),
         label=f"Models to compare (up to {MAX_MODELS})",
         elem_id="models",
     )
-    with gr.Accordion("Add a model", open=False, elem_id="add-model"):
-        with gr.Row():
+    with gr.Row(elem_id="extras"):
+        with gr.Accordion("Add a model", open=False, elem_id="add-model"):
             reference = gr.Textbox(
                 label="Model",
                 info=text.ADD_MODEL_ON_SPACE if on_space() else text.ADD_MODEL,
                 placeholder="hf-hub:organisation/name",
-                scale=3,
-                min_width=260,
             )
             architecture = gr.Textbox(
-                label="Architecture",
-                info="Only for weights without a configuration.",
-                placeholder="ViT-B-16",
-                min_width=180,
+                label="Architecture", info="Only for weights without a configuration.", placeholder="ViT-B-16"
             )
-        add = gr.Button("Add", variant="primary", size="sm")
-    status = gr.HTML(elem_id="status")
+            add = gr.Button("Add", variant="primary", size="sm")
+        with gr.Accordion("Link to this view", open=False, elem_id="share"):
+            link = gr.Textbox(
+                label="Link",
+                info=text.LINK_HELP,
+                interactive=False,
+                buttons=["copy"],
+                elem_id="share-link",
+                max_lines=3,
+            )
+    query = gr.Textbox(visible="hidden", label="Query of this view", elem_id="view-query")
+    pending = gr.Textbox(visible="hidden", label="Models being prepared", elem_id="pending")
+    status = markup(elem_id="status")
     timer = gr.Timer(POLL_SECONDS)
-    choices = gr.State(list(shelf.builtin))
+    bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, pending)
+
+    query.change(None, query, link, js=SYNC_ADDRESS)
+    models.input(limit_models, models, models, show_progress="hidden", api_visibility="private")
+    gr.on(
+        [add.click, reference.submit, architecture.submit],
+        adder(shelf, warm_up),
+        [reference, architecture, bar.chosen, bar.listed],
+        [bar.chosen, bar.listed, reference, architecture, pending, timer],
+        show_progress_on=add,
+        api_visibility="private",
+    )
+    timer.tick(
+        poller(warm_up),
+        [status, pending],
+        [status, pending, timer],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return bar
+
+
+def limit_models(chosen: list[str]) -> Any:
+    """Take back the ticks beyond the last model that fits."""
+    if len(chosen) <= MAX_MODELS:
+        return gr.skip()
+    gr.Warning(text.TOO_MANY_MODELS.format(count=MAX_MODELS))
+    return chosen[:MAX_MODELS]
+
+
+def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
+    """The handler that adds a model."""
 
     @shows_errors
-    def limit(chosen: list[str]) -> Any:
-        if len(chosen) <= MAX_MODELS:
-            return gr.skip()
-        gr.Warning(text.TOO_MANY_MODELS.format(count=MAX_MODELS))
-        return chosen[:MAX_MODELS]
-
-    @shows_errors
-    def add_model(
-        reference: str, architecture: str, chosen: list[str], listed: list[str], progress: gr.Progress = gr.Progress()
+    def add(
+        reference: str,
+        architecture: str,
+        chosen: list[str],
+        listed: list[str],
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
     ) -> list[Any]:
         progress(0.2, desc="Finding and loading the model")
         model = shelf.add(reference, architecture)
@@ -155,33 +199,27 @@ def model_choice(shelf: ModelShelf, warm_up: WarmUp) -> gr.CheckboxGroup:
         message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
         gr.Info(html.escape(message.format(name=model.name)), title="Model added")
         update = gr.CheckboxGroup(model_choices(listed), value=wanted if fits else chosen)
-        return [update, listed, "", "", gr.Timer(active=True)]
+        return [update, listed, "", "", pending_text(warm_up), gr.Timer(active=True)]
 
-    def poll(shown: str) -> tuple[Any, Any]:
-        # The end is read first: a line written in between is then fetched by one more tick.
-        finished = warm_up.finished
+    return add
+
+
+def pending_text(warm_up: WarmUp) -> str:
+    """Value of :attr:`TopBar.pending`."""
+    return "\n".join(warm_up.pending)
+
+
+def poller(warm_up: WarmUp) -> Callable[[str | None, str | None], list[Any]]:
+    """The handler that shows what is being prepared and stops asking when nothing is."""
+
+    def poll(shown: str | None, pending: str | None) -> list[Any]:
+        # Read before the line: one that is written in between is fetched by one more tick.
+        now = pending_text(warm_up)
         line = notice(warm_up.line, "status") if warm_up.line else ""
-        return (line if line != (shown or "") else gr.skip()), (gr.Timer(active=False) if finished else gr.skip())
+        return [
+            line if line != (shown or "") else gr.skip(),
+            now if now != (pending or "") else gr.skip(),
+            gr.skip() if now else gr.Timer(active=False),
+        ]
 
-    models.input(limit, models, models, show_progress="hidden", api_visibility="private")
-    gr.on(
-        [add.click, reference.submit, architecture.submit],
-        add_model,
-        [reference, architecture, models, choices],
-        [models, choices, reference, architecture, timer],
-        show_progress_on=add,
-        api_visibility="private",
-    )
-    timer.tick(poll, status, [status, timer], queue=False, show_progress="hidden", api_visibility="private")
-    return models
-
-
-def link_box() -> tuple[gr.Textbox, gr.Textbox]:
-    """Build the hidden query of the view and the link that can be copied; the second follows the first."""
-    query = gr.Textbox(visible=False, elem_id="view-query")
-    with gr.Accordion("Link to this view", open=False, elem_id="share"):
-        link = gr.Textbox(
-            label="Link", info=text.LINK_HELP, interactive=False, buttons=["copy"], elem_id="share-link", max_lines=3
-        )
-    query.change(None, query, link, js=SYNC_ADDRESS)
-    return query, link
+    return poll

@@ -6,7 +6,9 @@ from salmu_demo.data import layout
 from salmu_demo.probes.lineup import PARTLY_SHARE
 
 TITLE: Final = "salmu-demo"
-PURPOSE: Final = "Does this CLIP model still know which face belongs to which phone number, and what did forgetting break?"
+PURPOSE: Final = (
+    "Does this CLIP model still know which face belongs to which phone number, and what did forgetting break?"
+)
 
 GROUPS: Final[dict[tuple[str, ...], tuple[str, str]]] = {
     (layout.FORGET,): (
@@ -55,8 +57,15 @@ START: Final = (
     "Pick a face from the list, or search for a name or a city. You will see what each model still knows about the "
     "person: leaked, partly known or forgotten."
 )
+EXAMPLES: Final = "One persona of each group"
 NO_MODELS_TITLE: Final = "Choose a model"
 NO_MODELS: Final = "Tick at least one model above."
+PREPARING_TITLE: Final = "The models are being prepared"
+PREPARING: Final = (
+    "Each model looks at all pictures and captions once; what it sees is kept for the next time. The verdicts appear "
+    "here as soon as the first model is ready."
+)
+STILL_PREPARING: Final = "Still being prepared, and shown when ready: {models}."
 
 ADD_MODEL: Final = (
     "A folder with open_clip_config.json and safetensors (local-dir:FOLDER), a Hub model (hf-hub:ORG/NAME), or a "

@@ -22,10 +22,10 @@ def data_address(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def picture_address(image: Image.Image) -> str:
+def picture_address(image: Image.Image, side: int = SIDE) -> str:
     """A thumbnail of a picture as an address."""
     small = image.copy()
-    small.thumbnail((SIDE, SIDE))
+    small.thumbnail((side, side))
     stream = io.BytesIO()
     small.save(stream, "WEBP", quality=82)
     return data_address(stream.getvalue(), "image/webp")
@@ -39,8 +39,9 @@ def own_picture_address(content: bytes) -> str:
 class Thumbnails:
     """Thumbnails of a data set, the latest ones kept in memory."""
 
-    def __init__(self, data: BenchmarkData) -> None:
+    def __init__(self, data: BenchmarkData, side: int = SIDE) -> None:
         self._data = data
+        self._side = side
         self._made: OrderedDict[tuple[str, int], str | None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -52,7 +53,7 @@ class Thumbnails:
                 self._made.move_to_end(key)
                 return self._made[key]
         try:
-            address = picture_address(self._data.image(split, row))
+            address = picture_address(self._data.image(split, row), self._side)
         except SalmuError:
             # One damaged picture must not hide the other results.
             address = None

@@ -23,7 +23,7 @@ class WarmUp:
         self._workbench = workbench
         self._waiting: queue.Queue[ModelSource] = queue.Queue(_MOST_WAITING)
         self._lock = threading.Lock()
-        self._pending = 0
+        self._pending: list[str] = []
         self._progress = ""
         self._problem = ""
         self._started = False
@@ -36,7 +36,7 @@ class WarmUp:
                     self._waiting.put_nowait(model)
                 except queue.Full:
                     return
-                self._pending += 1
+                self._pending.append(model.reference)
                 if not self._started:
                     self._started = True
                     threading.Thread(target=self._run, name="warm-up", daemon=True).start()
@@ -48,10 +48,10 @@ class WarmUp:
             return self._progress or self._problem
 
     @property
-    def finished(self) -> bool:
-        """Whether nothing is being prepared or waits."""
+    def pending(self) -> tuple[str, ...]:
+        """References of the models that are being prepared or wait."""
         with self._lock:
-            return self._pending == 0
+            return tuple(self._pending)
 
     def _run(self) -> None:
         while True:
@@ -65,7 +65,7 @@ class WarmUp:
                 _LOG.exception("Preparing %s failed", model.name)
                 problem = f"{model.name} could not be prepared; the log says why."
             with self._lock:
-                self._pending -= 1
+                self._pending.remove(model.reference)
                 self._progress = ""
                 self._problem = problem or self._problem
 

@@ -31,9 +31,14 @@ WIDE: Final = "window.innerWidth >= 768"
 IN_SIGHT: Final = "target.getBoundingClientRect().top < window.innerHeight * 0.7"
 
 
+def markup(value: str = "", **options: Any) -> gr.HTML:
+    """Markup that only our style sheet touches; Gradio's own rules for prose draw frames around every table."""
+    return gr.HTML(value, **{"apply_default_css": False, "js_on_load": None, **options})
+
+
 def choices(value: str = "", **options: Any) -> gr.HTML:
     """Markup whose `data-choice` buttons raise a click event; :func:`chosen` reads which one it was."""
-    return gr.HTML(value, js_on_load=_ON_LOAD, **options)
+    return markup(value, js_on_load=_ON_LOAD, **options)
 
 
 def chosen(event: gr.EventData) -> str:

@@ -1,0 +1,437 @@
+"""The ten metrics of the whole pipeline against a plain, slow evaluator that shares no code with it.
+
+:class:`PlainEvaluator` reads the files on disk and knows SALMUBench's contract only: open_clip's own transform and
+tokenizer, one picture and one text at a time, and loops.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pyarrow.parquet as pq
+import pytest
+import torch
+from open_clip.tokenizer import SimpleTokenizer
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from salmu_demo.data import imagenet
+from salmu_demo.data.dataset import BenchmarkData, load_folder
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.errors import DataError, MetricError
+from salmu_demo.metrics import DECISIONS, METRICS, metric_by_name
+from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.registry import EncoderRegistry
+from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.results.evaluation import Evaluation, evaluate
+from salmu_demo.results.official import official_result, write_official
+from tests.fixtures.random_data import KEYS, write_random_data
+
+NAMES = ["RetFail", "AssocStr", "ACS", "IdZSC", "CoreAssoc", "GenKnow", "InterIdSim", "IntraIdSim", "VisIdInt", "FragSim"]
+SPELLINGS = {**KEYS, **{key: key for key in KEYS.values()}}
+EQUAL_WITHIN = 1e-6
+"""The same text embedded in another batch gives cosines that differ by 1e-7; scores this close count as equal."""
+
+
+class PlainEvaluator:
+    """SALMUBench by the letter of its contract, for one folder of data and one open_clip `local-dir` model."""
+
+    def __init__(self, data: Path, model: Path) -> None:
+        self.data = data
+        self.model, self.transform = open_clip.create_model_from_pretrained(f"local-dir:{model}")
+        self.model.eval()
+        config = json.loads((model / "open_clip_config.json").read_text("utf-8"))
+        merges = model / "bpe_merges.txt.gz"
+        self.tokenizer = SimpleTokenizer(str(merges), context_length=config["model_cfg"]["text_cfg"]["context_length"])
+        self.text_feature = cache(self._text_feature)
+        self.picture_feature = cache(self._picture_feature)
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.data / name).read_text("utf-8"))
+
+    @cache  # noqa: B019 - lives as long as the module
+    def rows(self, split: str) -> list[dict[str, Any]]:
+        """Rows of a split or derived split, by the rules of the data set's card."""
+        if split == "retain_joint":
+            forgotten = {row["identity_id"] for row in self.rows("forget")}
+            return [r for r in self.rows("retain_synth") if r["identity_id"] is not None and r["identity_id"] in forgotten]
+        if split == "retain_disjoint":
+            return [row for row in self.rows("retain_synth") if row["identity_id"] is None]
+        if split == "fragile_set":
+            fragile = self.json("fragile_set_ids.json")
+            return [row for row in self.rows("retain_disjoint") if row["file_name"] in fragile]
+        if split in ("forget_identity", "forget_association"):
+            shared = {row["identity_id"] for row in self.rows("holdout_association")}
+            wanted = split == "forget_association"
+            return [row for row in self.rows("forget") if (row["identity_id"] in shared) == wanted]
+        tables = [pq.read_table(path) for path in sorted((self.data / "data").glob(f"{split}-*.parquet"))]
+        return [{**row, "split": split} for table in tables for row in table.to_pylist()]
+
+    def _picture_feature(self, content: bytes) -> np.ndarray:
+        image = Image.open(BytesIO(content)).convert("RGB")
+        with torch.inference_mode():
+            feature = self.model.encode_image(self.transform(image)[None])[0]
+            return (feature / feature.norm()).numpy().astype(np.float64)
+
+    def _text_feature(self, text: str) -> np.ndarray:
+        with torch.inference_mode():
+            feature = self.model.encode_text(self.tokenizer([text]))[0]
+            return (feature / feature.norm()).numpy().astype(np.float64)
+
+    @cache  # noqa: B019 - lives as long as the module
+    def pictures(self, split: str) -> list[np.ndarray]:
+        return [self.picture_feature(row["image"]["bytes"]) for row in self.rows(split)]
+
+    @cache  # noqa: B019 - lives as long as the module
+    def captions(self, split: str) -> list[np.ndarray]:
+        return [self.text_feature(row["text"]) for row in self.rows(split)]
+
+    def cosines(self, split: str) -> list[float]:
+        return [float(i @ t) for i, t in zip(self.pictures(split), self.captions(split), strict=True)]
+
+    def mean_cosine(self, split: str) -> float:
+        return sum(self.cosines(split)) / len(self.rows(split))
+
+    @cached_property
+    def distractors(self) -> list[str]:
+        generator = np.random.RandomState(42)
+        drawn: list[str] = []
+        for split in ("forget", "retain_disjoint"):
+            texts = np.array([row["text"] for row in self.rows(split)])
+            drawn += [str(t) for t in (texts if len(texts) < 1000 else generator.choice(texts, 1000, replace=False))]
+        return drawn
+
+    @cached_property
+    def ranks(self) -> list[float]:
+        features = np.stack([self.text_feature(text) for text in self.distractors])
+        ranks = []
+        for row, picture, caption in zip(self.rows("forget"), self.pictures("forget"), self.captions("forget"), strict=True):
+            own, rank = float(picture @ caption), 1.0
+            for text, score in zip(self.distractors, (features @ picture).tolist(), strict=True):
+                if text == row["text"]:
+                    continue
+                if abs(score - own) <= EQUAL_WITHIN:
+                    rank += 0.5
+                elif score > own:
+                    rank += 1
+            ranks.append(rank)
+        return ranks
+
+    def separability(self) -> float:
+        pictures, captions = np.stack(self.pictures("forget")), np.stack(self.captions("forget"))
+        count = len(pictures)
+        order = np.random.RandomState(42).permutation(count)
+        positive = [pictures[i] * captions[i] for i in range(count)]
+        negative = [pictures[i] * captions[order[i]] for i in range(count)]
+        samples, labels = np.array(positive + negative), np.array([1] * count + [0] * count)
+        train, test, train_labels, test_labels = train_test_split(
+            samples, labels, test_size=0.5, stratify=labels, random_state=42
+        )
+        scaler = StandardScaler().fit(train)
+        probe = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(train), train_labels)
+        guesses = probe.predict(scaler.transform(test))
+        return sum(int(g == t) for g, t in zip(guesses, test_labels, strict=True)) / len(test_labels)
+
+    def naming(self) -> float:
+        identities = self.json("identities_metadata.json")
+        candidates = sorted({row["identity_id"] for row in self.rows("forget_identity")})
+        names = {i: self.text_feature(f"a photo of {identities[i]['name']}") for i in candidates}
+        right = 0
+        for row, picture in zip(self.rows("forget_identity"), self.pictures("forget_identity"), strict=True):
+            guess = max(candidates, key=lambda i: float(picture @ names[i]))
+            right += guess == row["identity_id"]
+        return right / len(self.rows("forget_identity"))
+
+    @cached_property
+    def core_scores(self) -> list[float]:
+        identities, captions = self.json("identities_metadata.json"), self.json("sensitive_set_captions_metadata.json")
+        scores = []
+        for row, picture in zip(self.rows("forget"), self.pictures("forget"), strict=True):
+            person = identities[row["identity_id"]]
+            values = person[SPELLINGS[captions[row["file_name"]]["data_field"]]]
+            best = -2.0
+            for value in values if isinstance(values, list) else [values]:
+                for text in (f"{person['name']} {value}", f"{value} {person['name']}"):
+                    best = max(best, float(picture @ self.text_feature(text)))
+            scores.append(best)
+        return scores
+
+    def zero_shot(self, pictures: list[tuple[bytes, int]], classes: list[str], templates: list[Any]) -> float:
+        weights = open_clip.build_zero_shot_classifier(self.model, self.tokenizer, classes, templates).numpy()
+        right = 0
+        for content, label in pictures:
+            right += int(np.argmax(self.picture_feature(content) @ weights)) == label
+        return right / len(pictures)
+
+    def general_knowledge(self) -> float:
+        if not (self.data / "genknow_classes.json").is_file():
+            return -1.0
+        content = self.json("genknow_classes.json")
+        pictures = [(r["image"]["bytes"], content["classes"].index(r["text"])) for r in self.rows("genknow")]
+        return self.zero_shot(pictures, content["classes"], content["templates"])
+
+    def value(self, metric: str) -> float:
+        plain: dict[str, Callable[[], float]] = {
+            "RetFail": lambda: sum(1 / rank for rank in self.ranks) / len(self.ranks),
+            "AssocStr": lambda: self.mean_cosine("forget"),
+            "ACS": self.separability,
+            "IdZSC": self.naming,
+            "CoreAssoc": lambda: sum(self.core_scores) / len(self.core_scores),
+            "GenKnow": self.general_knowledge,
+            "InterIdSim": lambda: self.mean_cosine("holdout_identity"),
+            "IntraIdSim": lambda: self.mean_cosine("holdout_association"),
+            "VisIdInt": lambda: self.mean_cosine("retain_joint"),
+            "FragSim": lambda: self.mean_cosine("fragile_set"),
+        }
+        return plain[metric]()
+
+
+class CountingRegistry(EncoderRegistry):
+    """Counts how often a loaded model is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def get(self, source: ModelSource) -> Encoder:
+        self.asked += 1
+        return super().get(source)
+
+
+class Case:
+    """One data set, one model, what the program makes of them, and the plain evaluator of the same files."""
+
+    def __init__(self, data: Path, model: ModelSource, cache_folder: Path) -> None:
+        self.data: BenchmarkData = load_folder(data)
+        self.model = model
+        self.embedder = Embedder(ArrayStore(cache_folder), CountingRegistry())
+        self.plain = PlainEvaluator(data, model.weights.parent)
+        self.evaluation: Evaluation = evaluate(model, self.data, self.embedder)
+        self.document = official_result(self.evaluation)
+
+
+@pytest.fixture(scope="module", params=["random", "tiny"])
+def case(request: pytest.FixtureRequest, tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """Random data with drawn distractors and without GenKnow; tiny data with few texts and a zero-shot set."""
+    folder = tmp_path_factory.mktemp(request.param)
+    data = write_random_data(folder / "data") if request.param == "random" else tiny_assets / "salmu-mini"
+    yield Case(data, find_model("mini-compromised"), folder / "cache")
+
+
+@pytest.mark.parametrize("metric", NAMES)
+def test_headline_value_equals_a_plain_recomputation(case: Case, metric: str):
+    assert case.evaluation.results[metric].value == pytest.approx(case.plain.value(metric), abs=1e-5)
+
+
+def test_every_rank_of_retfail_equals_a_plain_recomputation(case: Case):
+    ranks = case.evaluation.results["RetFail"].details["outcomes"]
+    differences = np.abs(np.array(ranks) - case.plain.ranks)
+    # A score that is almost exactly as far from the own one as the tolerance may fall on either side of it.
+    assert differences.max() <= 0.5
+    assert np.count_nonzero(differences) <= 0.01 * len(ranks)
+    assert case.evaluation.results["RetFail"].details["R@1"] == ranks.count(1.0) / len(ranks)
+    assert len(set(ranks)) > 10  # else this would compare nothing
+
+
+def test_the_data_exercises_ties_and_repeated_captions(case: Case):
+    """Guards the fixtures: without these cases the comparison above would not cover them."""
+    texts = [row["text"] for row in case.plain.rows("forget")]
+    if len(texts) < 1000:
+        return
+    assert len(set(texts)) < len(texts)
+    assert set(texts) & {row["text"] for row in case.plain.rows("retain_disjoint")}
+    assert any(rank % 1 for rank in case.plain.ranks)
+
+
+def test_scores_of_every_row_equal_a_plain_recomputation(case: Case):
+    results = case.evaluation.results
+    np.testing.assert_allclose(results["AssocStr"].details["scores"], case.plain.cosines("forget"), atol=1e-5)
+    np.testing.assert_allclose(results["CoreAssoc"].details["scores"], case.plain.core_scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "split", ["retain_joint", "retain_disjoint", "fragile_set", "forget_identity", "forget_association"]
+)
+def test_derived_split_follows_the_rule_of_the_card(case: Case, split: str):
+    found, wanted = case.data.split(split), case.plain.rows(split)
+    assert wanted
+    assert found.file_names == [row["file_name"] for row in wanted]
+    assert found.texts == [row["text"] for row in wanted]
+    assert found.identities == [row["identity_id"] for row in wanted]
+    pictures = [case.data.picture(found.stored, int(row)) for row in found.rows]
+    assert pictures == [row["image"]["bytes"] for row in wanted]
+
+
+def test_a_further_split_with_other_columns_is_left_out(tmp_path: Path):
+    data = load_folder(write_random_data(tmp_path / "data"))
+    assert "forget_target" not in data.stored_splits
+    assert "lacks the column image" in data.unread_splits["forget_target"]
+
+
+def test_result_has_exactly_the_official_keys(case: Case):
+    document = json.loads(json.dumps(case.document))
+    rows = len(case.data.split("forget"))
+    assert list(document) == ["efficacy", "utility", "salmu_demo"]
+    assert {name: set(entry) for name, entry in document["efficacy"].items()} == {
+        "1.1_RetFail": {"MRR", "R@1", "outcomes"},
+        "1.2_AssocStr": {"mean", "scores"},
+        "1.3_ACS": {"acs_accuracy"},
+        "1.4_IdZSC": {"identity_classification_accuracy"},
+        "1.5_CoreAssoc": {"mean", "scores"},
+    }
+    assert {name: set(entry) for name, entry in document["utility"].items()} == {
+        "2.1_GenKnow": {"ImageNet1k_Accuracy"},
+        "2.2_InterIdSim": {"mean"},
+        "2.3_IntraIdSim": {"mean"},
+        "2.4_VisIdInt": {"mean"},
+        "2.5_FragSim": {"mean"},
+    }
+    lists = [document["efficacy"][name][key] for name, key in
+             [("1.1_RetFail", "outcomes"), ("1.2_AssocStr", "scores"), ("1.5_CoreAssoc", "scores")]]  # fmt: skip
+    assert [len(values) for values in lists] == [rows] * 3
+    assert document["efficacy"]["1.1_RetFail"]["MRR"] == case.evaluation.results["RetFail"].value
+
+
+def test_result_says_how_it_was_made(case: Case):
+    block = case.document["salmu_demo"]
+    assert block["schema_version"] == 1
+    assert block["seed"] == 42
+    assert block["model"]["reference"] == "mini-compromised"
+    assert block["model"]["fingerprint"] == case.model.fingerprint
+    assert block["model"]["parameters"] == sum(p.numel() for p in case.plain.model.parameters())
+    assert block["data"]["fingerprint"] == case.data.fingerprint
+    assert set(block["seconds"]) == set(NAMES)
+    assert [row["topic"] for row in block["decisions"]] == [decision.topic for decision in DECISIONS]
+    assert {"salmu-demo", "torch", "numpy", "open_clip_torch", "scikit-learn"} <= set(block["versions"])
+    is_mini = (case.data.root / "README.md").is_file()
+    assert (block["data"]["notice"] is not None) == is_mini
+    assert (block["genknow_measured_on"] is None) == (case.evaluation.results["GenKnow"].value == -1)
+
+
+def test_genknow_without_a_zero_shot_set_is_minus_one(tmp_path: Path, case: Case):
+    result = case.evaluation.results["GenKnow"].value
+    has_set = (case.data.root / "genknow_classes.json").is_file()
+    assert (result == -1) != has_set
+    # Skipped is no value: comparisons must not show a gap to it.
+    assert case.evaluation.value("GenKnow") == (result if has_set else None)
+
+
+@pytest.mark.parametrize(
+    ("reference", "slug"),
+    [
+        ("mini-clean", "mini-clean"),
+        ("hf-hub:cvc-mmu/clip-vit-b-16-salmu-clean", "hf-hub_cvc-mmu_clip-vit-b-16-salmu-clean"),
+        ("local-dir:/runs/finetune", "local-dir__runs_finetune"),
+        ("/runs/weights.safetensors", "_runs_weights"),
+        ("runs/step-1.5", "runs_step-1"),
+    ],
+)
+def test_file_name_follows_the_official_slug_rule(case: Case, tmp_path: Path, reference: str, slug: str):
+    model = ModelSource(reference, case.model.weights, case.model.config, case.model.merges)
+    evaluation = Evaluation(model, case.data, case.evaluation.results, None, case.evaluation.facts)
+    path = write_official(evaluation, tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / f"evaluation_{slug}.json"
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert json.loads(path.read_text("utf-8"))["efficacy"] == case.document["efficacy"]
+
+
+def test_a_second_run_computes_nothing_anew(case: Case):
+    registry = case.embedder.encoders
+    assert isinstance(registry, CountingRegistry)
+    assert registry.asked > 0
+    registry.asked = 0
+    again = evaluate(case.model, case.data, case.embedder)
+    assert registry.asked == 0
+    assert {name: r.value for name, r in again.results.items()} == {n: r.value for n, r in case.evaluation.results.items()}
+
+
+def test_two_runs_are_identical_to_the_last_bit(case: Case, tmp_path: Path):
+    again = evaluate(case.model, load_folder(case.data.root), Embedder(ArrayStore(tmp_path)))
+    document = official_result(again)
+    assert document["efficacy"] == case.document["efficacy"]
+    assert document["utility"] == case.document["utility"]
+
+
+def test_equal_checkpoints_in_other_folders_give_equal_numbers(case: Case, tmp_path: Path):
+    shutil.copytree(case.model.weights.parent, tmp_path / "another-name")
+    copy = find_model(f"local-dir:{tmp_path / 'another-name'}")
+    document = official_result(evaluate(copy, case.data, Embedder(ArrayStore(tmp_path / "cache"))))
+    assert (document["efficacy"], document["utility"]) == (case.document["efficacy"], case.document["utility"])
+    # And nothing is computed twice for it: the fingerprint is that of the content, not of the place.
+    registry = CountingRegistry()
+    evaluate(copy, case.data, Embedder(case.embedder.store, registry))
+    assert registry.asked == 0
+
+
+def test_other_weights_give_other_numbers(case: Case, tmp_path: Path):
+    other = evaluate(find_model("mini-clean"), case.data, Embedder(ArrayStore(tmp_path)), [metric_by_name("AssocStr")])
+    assert abs(other.results["AssocStr"].value - case.evaluation.results["AssocStr"].value) > 1e-3
+
+
+def test_what_was_computed_before_moves_no_metric(case: Case, tmp_path: Path):
+    """Probes embed whole splits, metrics parts of them: the same rows in other batches."""
+    embedder = Embedder(ArrayStore(tmp_path))
+    for name in ("retain_synth", "forget"):
+        embedder.images(case.model, case.data, case.data.split(name))
+        embedder.captions(case.model, case.data, case.data.split(name))
+    results = evaluate(case.model, case.data, embedder).results
+    for name in ("VisIdInt", "FragSim", "IdZSC", "RetFail"):
+        assert results[name].value == pytest.approx(case.evaluation.results[name].value, abs=1e-6), name
+
+
+def test_only_the_chosen_metrics_are_run_in_the_official_order(case: Case):
+    specs = [spec for spec in METRICS if spec.name in ("FragSim", "AssocStr")]
+    document = official_result(evaluate(case.model, case.data, case.embedder, specs))
+    assert list(document["efficacy"]) == ["1.2_AssocStr"]
+    assert list(document["utility"]) == ["2.5_FragSim"]
+
+
+@pytest.fixture
+def imagenet_folder(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Six class folders with pictures of the data; open_clip knows six classes for the test, but all its templates."""
+    rows = case.plain.rows("forget")
+    for label in range(6):
+        folder = tmp_path / "val" / f"n0{9 - label}000"  # created in the reverse of the sorted order
+        folder.mkdir(parents=True)
+        for number in range(3 + label % 2):
+            suffix = "JPEG" if number % 2 else "png"
+            (folder / f"picture_{number}.{suffix}").write_bytes(rows[7 * label + number]["image"]["bytes"])
+        (folder / "notes.txt").write_text("no picture")
+    (tmp_path / "val" / "readme.txt").write_text("no class")
+    monkeypatch.setattr(imagenet, "CLASSES", 6)
+    monkeypatch.setattr(open_clip, "IMAGENET_CLASSNAMES", ["tench", "goldfish", "hen", "ostrich", "kite", "axolotl"])
+    return tmp_path / "val"
+
+
+def test_genknow_on_an_imagenet_folder_equals_open_clips_classifier(case: Case, imagenet_folder: Path, tmp_path: Path):
+    result = evaluate(case.model, case.data, case.embedder, [metric_by_name("GenKnow")], imagenet_folder)
+    pictures = []
+    for label, folder in enumerate(sorted(p for p in imagenet_folder.iterdir() if p.is_dir())):
+        pictures += [(p.read_bytes(), label) for p in sorted(folder.iterdir()) if p.suffix != ".txt"]
+    plain = case.plain.zero_shot(pictures, open_clip.IMAGENET_CLASSNAMES, open_clip.OPENAI_IMAGENET_TEMPLATES)
+    assert len(pictures) == 21
+    assert result.results["GenKnow"].value == pytest.approx(plain, abs=1e-5)
+    assert "6 classes, 21 pictures" in str(result.zero_shot)
+
+
+def test_an_imagenet_folder_with_missing_classes_is_refused(case: Case, imagenet_folder: Path):
+    shutil.rmtree(imagenet_folder / "n09000")
+    with pytest.raises(DataError, match=r"val has 5 class folders; ImageNet-1k needs 6"):
+        evaluate(case.model, case.data, case.embedder, [metric_by_name("GenKnow")], imagenet_folder)
+
+
+def test_an_empty_derived_split_is_named(case: Case, tmp_path: Path):
+    shutil.copytree(case.data.root, tmp_path / "data")
+    (tmp_path / "data" / "fragile_set_ids.json").write_text("[]")
+    data = load_folder(tmp_path / "data", "odd data")
+    with pytest.raises(MetricError, match=r"FragSim cannot be measured: odd data has no rows in fragile_set"):
+        evaluate(case.model, data, case.embedder, [metric_by_name("FragSim")])

@@ -1,0 +1,76 @@
+"""The app in this process on tiny data, and a browser."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from salmu_demo.models.source import builtin_models
+from salmu_demo.ui.app import build_app, launch_options
+from salmu_demo.workbench import Workbench
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+DESKTOP = (1280, 900)
+PHONE = (390, 844)
+PATIENCE_MS = 30_000
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
+    """Address of the app, started once; everything the probes need is computed before, so no test waits for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        patch.delenv("SPACE_ID", raising=False)
+        workbench = Workbench()
+        workbench.warm(workbench.models(builtin_models()))
+        app = build_app(workbench)
+        _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, inbrowser=False, **launch_options())
+        yield url
+        app.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, named by the environment variable CHROMIUM or found on the path."""
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if program is None:
+        pytest.fail("The browser tests need Chromium: install it, or set CHROMIUM to its program.", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(app_url: str, browser: Browser) -> Iterator[OpenPage]:
+    """A function that opens the app in a window of its own; at the end no window may have logged an error."""
+    contexts = []
+    errors: list[str] = []
+
+    def open_(query: str = "", size: tuple[int, int] = DESKTOP, theme: str = "light") -> Page:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{app_url}?__theme={theme}{'&' + query if query else ''}")
+        page.locator("#people .portrait").first.wait_for(state="attached")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not errors

@@ -1,0 +1,179 @@
+"""The way through the page: search, choose a persona, read the verdicts, open a line-up, share the link."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fixtures import tiny
+from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage
+
+expect.set_options(timeout=PATIENCE_MS)
+NAME = tiny.PERSONAS[tiny.TWO_EMAILS]["name"]
+
+
+def choose(page: Page, name: str) -> None:
+    page.locator("#people").get_by_role("button", name=name).click()
+    expect(page.locator("#persona h2")).to_have_text(name)
+
+
+def cells(page: Page, kind: str):
+    return page.locator(f"#verdicts button[data-choice={kind}]")
+
+
+def sideways_scroll(page: Page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_from_search_to_line_up(open_page: OpenPage, size):
+    page = open_page(size=size)
+    expect(page.get_by_text("Choose a persona")).to_be_visible()
+    expect(page.locator("#people .portrait")).to_have_count(len(tiny.PERSONAS))
+    assert sideways_scroll(page) <= 0
+
+    page.get_by_label("Find a persona").fill("malmo")
+    expect(page.locator("#people .portrait")).to_have_count(2)
+    choose(page, tiny.PERSONAS["00000005"]["name"])
+    expect(page.locator("#verdicts tbody tr")).to_have_count(8)
+    expect(page.locator("#verdicts button.cell")).to_have_count(8 * len(tiny.MODELS))
+    expect(cells(page, "iban").first).to_contain_text(re.compile("leaks|partly|forgotten"))
+    expect(cells(page, "iban").first).to_contain_text(re.compile(r"\d of 6"))
+    expect(page.locator("#detail")).to_be_hidden()
+
+    cells(page, "iban").nth(1).click()
+    expect(page.locator("#line-ups article")).to_have_count(len(tiny.MODELS))
+    expect(page.locator("#line-ups tr.true")).to_have_count(len(tiny.MODELS))
+    expect(page.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS["00000005"]["iban"])
+    expect(page.locator("#captions article")).to_have_count(len(tiny.MODELS))
+    expect(page.locator("#captions li")).to_have_count(10 * len(tiny.MODELS))
+    assert sideways_scroll(page) <= 0
+
+
+def test_a_cell_opens_by_keyboard_and_keeps_the_focus(open_page: OpenPage):
+    page = open_page()
+    page.locator("#people .portrait").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#persona h2")).to_have_text(tiny.PERSONAS["00000002"]["name"])
+    cells(page, "city").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.locator("#line-ups h3")).to_contain_text("City")
+    expect(cells(page, "city").nth(1)).to_be_focused()
+    expect(cells(page, "city").nth(1)).to_have_attribute("aria-expanded", "true")
+    expect(cells(page, "job").first).to_have_attribute("aria-expanded", "false")
+
+
+def test_another_persona_keeps_the_attribute_open(open_page: OpenPage):
+    page = open_page("persona=00000001&kind=passport")
+    expect(page.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS["00000001"]["passport"])
+    choose(page, NAME)
+    expect(page.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS[tiny.TWO_EMAILS]["passport"])
+    expect(page.locator("#people [aria-pressed=true]")).to_have_count(1)
+
+
+def test_caption_search_follows_its_controls(open_page: OpenPage):
+    page = open_page(f"persona={tiny.TWO_EMAILS}&kind=email")
+    expect(page.locator("#line-ups")).to_contain_text("others are left out")
+    expect(page.locator("#captions .hit").first).to_be_visible()
+    page.get_by_label("Gallery").click()
+    page.get_by_role("option", name="(retain)").click()
+    expect(page.locator("#captions")).to_contain_text("A person before a wall")
+    page.get_by_label("Only where models differ").check()
+    expect(page.locator("#captions li").or_(page.locator("#captions .empty")).first).to_be_visible()
+
+
+def test_fewer_models_give_fewer_columns(open_page: OpenPage):
+    page = open_page("persona=00000001&kind=job")
+    expect(page.locator("#line-ups article")).to_have_count(3)
+    page.locator("#models").get_by_label("mini-compromised").uncheck()
+    expect(page.locator("#line-ups article")).to_have_count(2)
+    expect(page).to_have_url(re.compile("models=mini-clean,mini-unlearned-finetune"))
+    page.locator("#models").get_by_label("mini-clean").uncheck()
+    expect(page.locator("#line-ups")).to_contain_text("Choose a Clean model too")
+    page.locator("#models").get_by_label("mini-unlearned-finetune").uncheck()
+    expect(page.get_by_text("Tick at least one model")).to_be_visible()
+    expect(page.locator("#detail")).to_be_hidden()
+
+
+def test_the_link_reopens_the_same_view(open_page: OpenPage):
+    page = open_page("models=mini-clean,mini-compromised")
+    choose(page, NAME)
+    cells(page, "phone_number").first.click()
+    expect(page.locator("#line-ups h3")).to_contain_text("Phone number")
+    expected = f"persona={tiny.TWO_EMAILS}&kind=phone_number&models=mini-clean,mini-compromised"
+    expect(page).to_have_url(re.compile(re.escape(expected)))
+    page.get_by_role("button", name="Link to this view").click()
+    expect(page.locator("#share-link textarea, #share-link input").first).to_have_value(re.compile(f"{expected}$"))
+    first = page.locator("#verdicts").inner_text(), page.locator("#line-ups").inner_text()
+
+    again = open_page(page.url.partition("?")[2])
+    expect(again.locator("#persona h2")).to_have_text(NAME)
+    expect(again.locator("#line-ups h3")).to_contain_text("Phone number")
+    expect(again.locator("#models").get_by_label("mini-unlearned-finetune")).not_to_be_checked()
+    expect(again.locator("#people [aria-pressed=true]")).to_contain_text(NAME)
+    assert (again.locator("#verdicts").inner_text(), again.locator("#line-ups").inner_text()) == first
+
+
+def test_a_link_to_a_tab(open_page: OpenPage):
+    page = open_page("tab=about")
+    expect(page.get_by_role("heading", name="The ten metrics")).to_be_visible()
+    page.get_by_role("tab", name="Probe").click()
+    expect(page).to_have_url(re.compile("tab=probe"))
+    page.get_by_role("tab", name="Audit").click()
+    expect(page).not_to_have_url(re.compile("tab="))
+
+
+def test_a_broken_link_opens_with_a_notice(open_page: OpenPage):
+    page = open_page("persona=%3Cimg src=x onerror=alert(1)%3E&models=mini-clean,evil&kind=shoe&tab=x")
+    for words in ("names the persona", "names the model", "names the attribute", "names the tab"):
+        expect(page.get_by_text(words)).to_be_visible()
+    expect(page.get_by_text("Choose a persona")).to_be_visible()
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_values_with_markup_are_shown_as_text(open_page: OpenPage):
+    page = open_page(f"persona={tiny.MARKUP}&kind=job")
+    expect(page.locator("#verdicts")).to_contain_text("tailor <b>& cutter</b>")
+    expect(page.locator("#line-ups tr.true").first).to_contain_text("<b>")
+    assert page.locator("#verdicts b, #line-ups b, #captions b").count() == 0
+
+
+def test_adding_a_model(open_page: OpenPage, tiny_assets):
+    page = open_page("persona=00000001")
+    page.get_by_role("button", name="Add a model").click()
+    box = page.locator("#add-model")
+    box.get_by_label("Model").fill("no-such-model")
+    box.get_by_role("button", name="Add").last.click()
+    expect(page.get_by_text("There is no model 'no-such-model'")).to_be_visible()
+    reference = f"local-dir:{tiny_assets / 'models' / 'mini-clean'}"
+    box.get_by_label("Model").fill(reference)
+    box.get_by_label("Model").press("Enter")
+    expect(page.locator("#models input")).to_have_count(4)
+    expect(page.locator("#verdicts thead th")).to_have_count(2 + 4)
+    expect(box.get_by_label("Model")).to_have_value("")
+
+
+def test_dark_mode(open_page: OpenPage):
+    page = open_page("persona=00000001&kind=city", theme="dark")
+    expect(page.locator("#line-ups h3")).to_be_visible()
+    light, dark = (
+        page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{what}")
+        for selector, what in (("#persona h2", "color"), ("#persona .card", "backgroundColor"))
+    )
+    assert sum(map(int, re.findall(r"\d+", light)[:3])) > 3 * 180
+    assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 3 * 60
+
+
+@pytest.mark.parametrize("tab", ["probe", "benchmark", "about"])
+def test_no_tab_scrolls_sideways_on_a_phone(open_page: OpenPage, tab):
+    page = open_page(f"tab={tab}", size=PHONE)
+    expect(page.locator("[role=tab][aria-selected=true]").first).to_have_text(re.compile(tab, re.IGNORECASE))
+    assert sideways_scroll(page) <= 0
+
+
+def test_notices_are_on_the_page(open_page: OpenPage):
+    page = open_page()
+    expect(page.get_by_text("its numbers are not the paper's").first).to_be_visible()
+    expect(page.get_by_text("They are not facts about people").first).to_be_visible()

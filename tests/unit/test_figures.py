@@ -1,0 +1,99 @@
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from salmu_demo.metrics import METRICS
+from salmu_demo.models.source import ModelSource
+from salmu_demo.reports.figures import DPI, WIDTH, figure_png, figure_sentence, metric_figure
+from salmu_demo.results.comparison import Cell, Comparison, ComparisonRow
+from salmu_demo.ui.roles import CLEAN, COMPROMISED, UNLEARNED
+
+NAMES = ("mini-clean", "mini-compromised", "mini-unlearned")
+
+
+def comparison(names=NAMES, values=None, specs=METRICS) -> Comparison:
+    """Each metric has the values 0.1, 0.2 and so on, and targets where there is a reference."""
+    values = values if values is not None else [(n + 1) / 10 for n in range(len(names))]
+    by_name = dict(zip(names, values, strict=True))
+    rows = []
+    for spec in specs:
+        target = by_name.get(f"mini-{spec.reference}")
+        rows.append(ComparisonRow(spec, target, tuple(Cell(value, None, None) for value in values)))
+    return Comparison(tuple(ModelSource(name, Path("weights"), {}) for name in names), tuple(rows))
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_every_metric_is_a_row_in_its_group():
+    figure = metric_figure(comparison())
+    labels = [[tick.get_text() for tick in axes.get_yticklabels()] for axes in figure.axes]
+    assert labels == [[s.name for s in METRICS if s.pillar == p] for p in ("efficacy", "utility")]
+    assert [text.get_text()[:7] for text in figure.texts] == ["Forgett", "Keeping"]
+
+
+def test_values_and_targets_stand_where_they_belong():
+    (axes,) = metric_figure(comparison(specs=METRICS[:1])).axes
+    assert sorted(texts(axes.figure)) == ["0.1000", "0.2000", "0.3000"]
+    lines = [line.get_xdata() for line in axes.lines]
+    assert [list(x) for x in lines if len(x) == 2 and x[0] == x[1]] == [[0.1, 0.1]]
+
+
+def test_each_role_has_its_own_colour_and_marker():
+    (axes,) = metric_figure(comparison(specs=METRICS[:1])).axes
+    dots = [(line.get_color(), line.get_marker()) for line in axes.lines if line.get_linestyle() == "None"]
+    assert dots == [(CLEAN.colour, "o"), (COMPROMISED.colour, "s"), (UNLEARNED[0].colour, "^")]
+
+
+def test_all_styles_of_models_can_be_drawn():
+    names = ("a", "b", "c", "d", "e", "f")
+    figure_png(metric_figure(comparison(names)))
+
+
+def test_a_missing_value_is_said_and_a_missing_reference_has_no_target():
+    figure = metric_figure(comparison(("one", "two"), [0.5, None], METRICS[:1]))
+    assert sorted(texts(figure)) == ["0.5000", "not measured"]
+    assert [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2] == []
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "two"]
+
+
+def test_negative_values_stay_inside_the_row():
+    (axes,) = metric_figure(comparison(values=[0.1, -0.425, 0.3], specs=METRICS[1:2])).axes
+    low, high = axes.get_xlim()
+    assert low < -0.425
+    assert high > 0.3
+    assert "−0.4250" in texts(axes.figure)
+
+
+def test_the_picture_is_sharp_white_and_without_global_state():
+    content = figure_png(metric_figure(comparison(), note="A note."))
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    assert DPI >= 150
+    assert image.width == pytest.approx(WIDTH * DPI, abs=1)
+    assert image.getpixel((1, 1)) == (255, 255, 255)
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_names_are_not_read_as_mathematics():
+    figure = metric_figure(comparison(("_hidden", "$x^$y", "a" * 300)))
+    figure_png(figure)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[0] == " _hidden"
+    assert len(labels[2]) < 60
+
+
+def test_the_sentence_names_models_and_the_furthest_from_target():
+    sentence = figure_sentence(comparison(values=[0.1, 0.9, 0.3], specs=METRICS[:1]))
+    assert sentence == (
+        "Dot plot of 1 metric for mini-clean, mini-compromised and mini-unlearned, each against its target; furthest "
+        "off is mini-compromised in RetFail, 0.8000 above."
+    )
+
+
+def test_the_sentence_without_references_or_without_gaps():
+    assert "no target is drawn" in figure_sentence(comparison(("one",), [0.5]))
+    assert "every model is on target" in figure_sentence(comparison(NAMES[:1], [0.5], METRICS[:1]))

@@ -1,0 +1,193 @@
+import csv
+import io
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from salmu_demo.errors import ImageError, QueryError
+from salmu_demo.ui.probe_search import (
+    MAX_TEXT,
+    Answer,
+    Query,
+    answer_csv,
+    answer_json,
+    examples,
+    named_personas,
+    search,
+    settings_of,
+)
+from salmu_demo.ui.probe_view import DIFFERS, NAMED, answer_html, column_views, own_picture_html
+from salmu_demo.ui.thumbnails import Thumbnails, own_picture_address
+from salmu_demo.workbench import Workbench
+from tests.fixtures.tiny import MARKUP, PERSONAS
+
+MODELS = ["mini-compromised", "mini-clean"]
+
+
+@pytest.fixture(scope="module")
+def workbench(tiny_assets) -> Workbench:
+    return Workbench()
+
+
+def ask(workbench: Workbench, text: str = "a person", k: int = 5, content="captions", models=MODELS) -> Answer:
+    return search(workbench, models, Query(text), settings_of(content, "all", k))
+
+
+def png(size=(20, 30)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, "teal").save(stream, "PNG")
+    return stream.getvalue()
+
+
+def no_picture(split: str, row: int) -> None:
+    return None
+
+
+def test_columns_follow_the_chosen_models_and_rows_the_ranks(workbench):
+    views = column_views(ask(workbench), differs_only=False)
+    assert [view.name for view in views] == MODELS
+    assert [view.marker for view in views] == ["■", "●"]
+    assert all([row.rank for row in view.rows] == ["1", "2", "3", "4", "5"] for view in views)
+    assert all(re.fullmatch(r"−?\d\.\d{4}", row.score) for view in views for row in view.rows)
+
+
+def test_changes_are_measured_against_clean_which_has_none_itself(workbench):
+    compromised, clean = column_views(ask(workbench), differs_only=False)
+    assert {row.change for row in clean.rows} == {"–"}
+    assert all(re.fullmatch(r"[+−]\d\.\d{4}|0\.0000", row.change) for row in compromised.rows)
+    (alone,) = column_views(ask(workbench, models=["mini-compromised"]), differs_only=False)
+    assert {row.change for row in alone.rows} == {"–"}
+
+
+def test_differs_only_hides_what_all_models_return(workbench):
+    answer = ask(workbench, k=20)
+    for all_rows, kept in zip(column_views(answer, False), column_views(answer, True), strict=True):
+        assert kept.rows == tuple(row for row in all_rows.rows if DIFFERS in row.marks)
+    assert len(column_views(answer, True)[0].rows) < 20
+
+
+def test_differs_only_says_when_nothing_is_left_and_ignores_a_single_model(workbench):
+    everything = ask(workbench, k=50, content="captions")
+    size = everything.columns[0].retrieval.gallery_size
+    whole = search(workbench, MODELS, Query("x"), settings_of("captions", "retain", 50))
+    assert whole.columns[0].retrieval.gallery_size <= 50 < size
+    assert [view.rows for view in column_views(whole, True)] == [(), ()]
+    assert "in the other lists too" in answer_html(whole, True, no_picture)
+    single = ask(workbench, models=["mini-clean"])
+    assert len(column_views(single, True)[0].rows) == 5
+    assert "With one model" in answer_html(single, True, no_picture)
+
+
+def test_a_named_persona_is_marked_and_its_first_rank_is_said(workbench):
+    phone = PERSONAS["00000004"]["phone_number"]
+    answer = search(workbench, MODELS, Query(f"call {phone}"), settings_of("faces", "all", 50))
+    assert [persona.name for persona in answer.named] == ["Amara Diallo"]
+    for view in column_views(answer, False):
+        own = [row for row in view.rows if NAMED in row.marks]
+        assert own
+        assert {row.persona for row in own} == {"Amara Diallo"}
+        assert f"Amara Diallo is first at rank {own[0].rank}." in view.summary
+
+
+def test_only_what_one_persona_has_names_it(workbench):
+    data = workbench.data
+    assert named_personas(data, "someone from Malmö with A+") == ()
+    assert named_personas(data, "  ") == ()
+    assert [p.name for p in named_personas(data, "where is zoë åström?")] == ["Zoë Åström"]
+    assert [p.name for p in named_personas(data, "SUN.MEILING@work.example")] == ["孫 美玲"]
+
+
+def test_markup_from_data_query_and_models_is_escaped(workbench):
+    answer = ask(workbench, "<script>alert(1)</script> tailor <b>& cutter</b>", k=50, models=[*MODELS, "<i>no</i>"])
+    html = answer_html(answer, False, no_picture)
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert "<i>no" not in html
+    job = PERSONAS[MARKUP]["job"]
+    assert any(job in row.text for view in column_views(answer, False) for row in view.rows)
+    assert "&lt;b&gt;&amp; cutter" in html
+
+
+def test_a_model_that_fails_does_not_hide_the_others(workbench):
+    answer = ask(workbench, models=["nonesuch", *MODELS])
+    views = column_views(answer, False)
+    assert [view.name for view in views] == ["nonesuch", *MODELS]
+    assert "There is no model 'nonesuch'" in views[0].empty
+    assert [len(view.rows) for view in views] == [0, 5, 5]
+    assert json.loads(answer_json(answer))["models"][0].keys() == {"name", "error"}
+
+
+def test_faces_come_as_thumbnails_with_rank_and_score(workbench):
+    answer = ask(workbench, content="faces", k=3)
+    html = answer_html(answer, False, Thumbnails(workbench.data).address)
+    assert html.count('src="data:image/webp;base64,') == 6
+    row = column_views(answer, False)[0].rows[0]
+    assert f"<span>#1 {row.score}</span>" in html
+    assert f'alt="Result 1: {row.persona}"' in html.replace("&#x27;", "'")
+
+
+def test_a_picture_is_searched_but_not_kept_in_the_files(workbench):
+    answer = search(workbench, MODELS, Query(picture=png()), settings_of("captions", "all", 2))
+    assert [len(view.rows) for view in column_views(answer, False)] == [2, 2]
+    assert json.loads(answer_json(answer))["query"] == {"kind": "picture"}
+    assert "Not kept" in own_picture_html(own_picture_address(png()))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", png()[:40]])
+def test_a_picture_that_is_none_is_refused(workbench, content):
+    with pytest.raises(ImageError, match="Your picture is not a picture"):
+        search(workbench, MODELS, Query(picture=content), settings_of("captions", "all", 2))
+
+
+def test_files_hold_what_is_shown(workbench):
+    answer = ask(workbench, "+46 70 111 22 33")
+    document = json.loads(answer_json(answer))
+    assert document["query"] == {"kind": "text", "text": "+46 70 111 22 33"}
+    assert document["data"]["notice"]
+    assert [model["name"] for model in document["models"]] == MODELS
+    rows = list(csv.DictReader(io.StringIO(answer_csv(answer))))
+    assert [row["model"] for row in rows] == [name for name in MODELS for _ in range(5)]
+    first = document["models"][0]["results"][0]
+    assert rows[0]["text"].lstrip("'") == first["text"]
+    assert float(rows[0]["score"]) == first["score"]
+    assert not any(row["text"].startswith(("=", "+", "-", "@")) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("models", "query", "message"),
+    [
+        ([], Query("x"), "No model is chosen"),
+        (MODELS, Query("  "), "The query is empty"),
+        (MODELS, Query("x" * (MAX_TEXT + 1)), "are read"),
+    ],
+)
+def test_questions_that_cannot_be_asked(workbench, models, query, message):
+    with pytest.raises(QueryError, match=message):
+        search(workbench, models, query, settings_of("captions", "all", 5))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [("voices", "all", 5), ("faces", "mine", 5), ("faces", "all", 0), ("faces", "all", 51), ("faces", "all", None)],
+)
+def test_settings_the_page_does_not_offer(settings):
+    with pytest.raises(QueryError):
+        settings_of(*settings)
+
+
+def test_examples_come_from_the_data(workbench):
+    found = {example.label: example.text for example in examples(workbench.data)}
+    assert found["Phone number"] == PERSONAS["00000001"]["phone_number"]
+    assert found["Plain description"] == workbench.data.split("retain_synth").texts[0]
+    assert all(found.values())
+
+
+def test_a_damaged_picture_leaves_a_gap_only(workbench, monkeypatch):
+    def broken(split, row):
+        raise ImageError("damaged")
+
+    monkeypatch.setattr(workbench.data, "image", broken)
+    html = answer_html(ask(workbench, content="faces", k=1), False, Thumbnails(workbench.data).address)
+    assert html.count("damaged") == 2

@@ -1,0 +1,369 @@
+"""Markup: what it says, and that nothing from data or visitors gets into it unescaped."""
+
+import re
+import threading
+import time
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from salmu_demo.data.dataset import Persona
+from salmu_demo.errors import ModelError
+from salmu_demo.probes.lineup import LineUp
+from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
+from salmu_demo.progress import Progress
+from salmu_demo.retrieval.gallery import Item
+from salmu_demo.ui import about_tab, audit_view, components, shell
+from salmu_demo.ui.audit_tab import AuditPages, Search
+from salmu_demo.ui.portraits import Picture, Portraits
+from salmu_demo.ui.roles import role_styles
+from salmu_demo.ui.state import View
+from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.workbench import AuditCell, Workbench
+from tests.fixtures import tiny
+
+EVIL = "\"><img src=x onerror=alert(1)>'&"
+SEARCH = Search("forget", 5, differs_only=False)
+VOID = {"img", "br", "wbr", "input", "meta"}
+
+
+class Outline(HTMLParser):
+    """The tags of some markup, the attributes of its buttons and pictures, and its text."""
+
+    def __init__(self, markup):
+        super().__init__()
+        self.tags, self.open, self.attributes, self.text = [], [], [], ""
+        self.feed(markup)
+        self.close()
+        assert not self.open, f"left open: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.attributes if name == tag]
+
+
+def safe(markup):
+    """The outline of markup, after checking that it holds no tag or handler that came from outside."""
+    outline = Outline(markup)
+    assert not [name for _, attributes in outline.attributes for name in attributes if name.startswith("on")]
+    assert "script" not in outline.tags
+    assert all(a.get("src") != "x" for a in outline.all("img"))
+    return outline
+
+
+def model(name):
+    return SimpleNamespace(name=name, fingerprint=name, reference=name)
+
+
+def line_up(rank=1.0, values=("a", "b", "c"), true=("a",), candidates=None):
+    scores = np.linspace(0.9, -0.1, len(values))
+    return LineUp(rank, 0.25, 1.5, candidates or len(values), tuple(true), tuple(values), scores)
+
+
+@pytest.fixture(scope="module")
+def workbench(tiny_assets):
+    return Workbench()
+
+
+@pytest.fixture(scope="module")
+def pages(workbench):
+    return AuditPages(workbench, WarmUp(workbench))
+
+
+def test_verdicts_are_told_by_word_icon_and_colour():
+    badges = [components.verdict_badge(verdict) for verdict in ("leaks", "partly", "forgotten")]
+    assert len({re.sub("leaks|partly|forgotten", "", badge) for badge in badges}) == 3
+    for badge, word in zip(badges, ("leaks", "partly", "forgotten"), strict=True):
+        assert Outline(badge).text.endswith(word)
+
+
+def test_models_differ_by_marker_and_colour():
+    styles = role_styles(["x-clean", "x-compromised", "one", "two"])
+    assert len({style.marker for style in styles}) == len({style.colour for style in styles}) == 4
+
+
+def test_portrait_list_escapes_and_marks_the_chosen_one():
+    buttons = [components.PortraitButton(EVIL, EVIL, EVIL, None), components.PortraitButton("2", "B", "", "data:,")]
+    outline = safe(components.portrait_list(buttons, 774, "2"))
+    assert [button["aria-pressed"] for button in outline.all("button")] == ["false", "true"]
+    assert outline.all("button")[0]["data-choice"] == EVIL
+    assert "Showing 2 of 774" in outline.text
+
+
+def test_portrait_list_without_anybody_says_what_to_do():
+    assert "Try a shorter name" in safe(components.portrait_list([], 0, None)).text
+
+
+def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
+    models = [model("mini-clean"), model(EVIL)]
+    cells = [
+        AuditCell(kind, m, line_up(rank, true=(EVIL,), values=(EVIL, "b"), candidates=96))
+        for kind in ("city", "phone_number")
+        for m, rank in zip(models, (50.0, 1.0), strict=True)
+    ]
+    asked = {"city": audit_view.Request(2, 2)}
+    outline = safe(audit_view.attribute_table(cells, models, asked, "city"))
+    buttons = outline.all("button")
+    assert [b["data-choice"] for b in buttons] == ["city", "city", "phone_number", "phone_number"]
+    assert [b["aria-expanded"] for b in buttons] == ["true", "true", "false", "false"]
+    assert buttons[0]["aria-label"] == "City, mini-clean: forgotten, rank 50 of 96, 1.5 bits. Show the line-up."
+    assert "leaks 0 of 2" in outline.text
+    assert "leaks 2 of 2" in outline.text
+    assert "2 of 4 pairs to be forgotten" in outline.text
+
+
+def test_line_up_shows_the_true_value_even_far_down():
+    values = tuple(f"value {i}" for i in range(40))
+    found = [line_up(30.0, values, ("value 29",)), line_up(1.0, (EVIL, *values), (EVIL,))]
+    models = [model("mini-clean"), model("mini-compromised")]
+    outline = safe(audit_view.line_ups("iban", Persona("1", {"name": EVIL}), models, found))
+    assert "30 of 40" in outline.text
+    assert "value 29 ✓ true" in outline.text
+    assert "value 15" not in outline.text
+    assert "−29 to Clean" in outline.text
+
+
+def test_line_up_without_clean_says_so_and_shows_no_change():
+    markup = audit_view.line_ups("iban", Persona("1", {"name": "N"}), [model("x")], [line_up()])
+    assert "Choose a Clean model too" in markup
+    assert "to Clean</span>" not in markup
+
+
+def test_several_true_values_are_explained():
+    found = [line_up(true=("a", "z"))]
+    assert "others are left out" in audit_view.line_ups("email", Persona("1", {"name": "N"}), [model("x")], found)
+
+
+def retrieval(name, *, shared, hit=False):
+    result = Retrieved(1, Item("forget", 0, EVIL, "1", "f"), 0.5, hit, -0.25, shared)
+    return Retrieval(model(name), (result,), 1 if hit else None, 96)
+
+
+def test_captions_mark_the_personas_own_and_show_four_decimals(workbench):
+    found = [retrieval("a-clean", shared=False), retrieval("b", shared=False, hit=True)]
+    outline = safe(audit_view.retrievals(found, workbench.data, differs_only=False))
+    assert "✓ own" in outline.text
+    assert "0.5000 −0.2500 to Clean" in outline.text
+    # Clean's difference to itself is not shown.
+    assert outline.text.count("to Clean") == 1
+    assert "rank 1 of 96" in outline.text
+
+
+def test_differs_only_hides_shared_captions(workbench):
+    found = [retrieval("a", shared=True), retrieval("b", shared=True)]
+    assert "No difference" in audit_view.retrievals(found, workbench.data, differs_only=True)
+    assert "No difference" not in audit_view.retrievals(found, workbench.data, differs_only=False)
+
+
+def test_a_damaged_picture_leaves_a_frame(workbench):
+    persona = workbench.data.personas[0]
+    outline = safe(audit_view.persona_card(workbench.data, persona, [Picture("forget", None)]))
+    assert not outline.all("img")
+    assert "damaged" in next(a["aria-label"] for a in outline.all("span") if a.get("role") == "img")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", list(tiny.PERSONAS)),
+        ("zoe", ["00000001"]),
+        ("ASTROM", ["00000001"]),
+        ("lodz", ["00000002"]),
+        ("malmo se", ["00000001", "00000005"]),
+        ("孫", ["00000003"]),
+        ("00000004", ["00000004"]),
+        ("4", ["00000004"]),
+        ("Brașov, RO", ["00000006"]),
+        ("nobody", []),
+        ("<b>", []),
+    ],
+)
+def test_personas_are_found_by_name_id_city_and_country(workbench, query, found):
+    assert [p.identity_id for p in audit_view.find_personas(workbench.data.personas, query)] == found
+
+
+@pytest.mark.parametrize(
+    ("identity", "group", "request_words"),
+    [
+        (tiny.FORGET_ONLY[0], "Forget everything.", "to be forgotten"),
+        (tiny.IN_BOTH[0], "Forget some pairs.", "1 of 2 pairs to be forgotten"),
+        (tiny.HOLDOUT_ONLY[0], "Keep everything.", "to be kept"),
+    ],
+)
+def test_groups_say_what_was_to_be_forgotten(workbench, identity, group, request_words):
+    persona = workbench.data.persona(identity)
+    assert audit_view.group_words(workbench.data, persona)[0] == group
+    asked = audit_view.requests(workbench.data, persona)
+    assert {request.words for request in asked.values()} == {request_words}
+    assert list(asked) == workbench.data.kinds
+
+
+def test_pictures_come_from_all_splits_of_a_persona(workbench):
+    pictures = Portraits(workbench.data).pictures(tiny.IN_BOTH[0], 6)
+    assert [p.split for p in pictures] == ["forget"] * 3 + ["holdout_association"] * 3
+    assert all(p.address.startswith("data:image/webp;base64,") for p in pictures)
+
+
+def test_page_of_nobody_offers_one_persona_of_each_group(pages):
+    page = pages.page(View(), tiny.MODELS, SEARCH)
+    assert [b["data-choice"] for b in safe(page.persona).all("button")] == ["00000001", "00000003", "00000006"]
+    assert page.table == page.line_ups == page.captions == ""
+
+
+def test_page_of_a_persona_escapes_its_values(pages):
+    outline = safe("".join([(page := pages.page(View(tiny.MARKUP, "job"), tiny.MODELS, SEARCH)).persona, page.table]))
+    assert "b" not in outline.tags
+    assert "tailor <b>& cutter</b>" in outline.text
+    assert "cutter</b>" not in page.line_ups
+    assert page.captions
+
+
+def test_page_without_models_asks_for_one(pages):
+    assert "Choose a model" in pages.page(View(tiny.MARKUP), [], SEARCH).table
+
+
+def test_page_ignores_a_kind_the_persona_lacks(pages):
+    page = pages.page(View(tiny.MARKUP, "shoe_size"), tiny.MODELS[:1], SEARCH)
+    assert page.table
+    assert not page.line_ups
+
+
+def test_more_captions_than_the_gallery_has_shows_all(pages, workbench):
+    size = len(workbench.gallery("holdouts", "captions"))
+    page = pages.page(View(tiny.MARKUP, "job"), tiny.MODELS[:1], Search("holdouts", size + 10, differs_only=False))
+    assert len(safe(page.captions).all("li")) == size
+
+
+def test_about_tables_hold_every_metric_and_decision(workbench):
+    assert len(safe(about_tab.metrics_table()).all("tr")) == 11
+    assert "DISTRACTORS_PER_SOURCE" in safe(about_tab.decisions_table()).text
+    assert "forget" in safe(about_tab.splits_table(workbench.data)).text
+
+
+def test_header_carries_both_notices(workbench):
+    text = safe(shell.header(workbench.data)).text
+    assert "its numbers are not the paper's" in text
+    assert "not facts about people" in text
+
+
+def test_a_space_refuses_paths_of_its_machine(workbench, monkeypatch, tiny_assets):
+    shelf = shell.ModelShelf(workbench)
+    folder = f"local-dir:{tiny_assets / 'models' / 'mini-clean'}"
+    monkeypatch.setenv("SPACE_ID", "someone/space")
+    for reference in (folder, "/etc/passwd", "weights.safetensors"):
+        with pytest.raises(ModelError, match="Only Hub models"):
+            shelf.add(reference, "ViT-B-16")
+    monkeypatch.delenv("SPACE_ID")
+    assert shelf.add(folder, "").name == "mini-clean"
+    assert folder in shelf.known
+
+
+@pytest.mark.parametrize("reference", ["", "  ", "no-such-model", "local-dir:/nowhere", "/nowhere/x.safetensors"])
+def test_a_model_that_is_not_there_is_refused_with_a_sentence(workbench, reference):
+    shelf = shell.ModelShelf(workbench)
+    with pytest.raises(ModelError):
+        shelf.add(reference, "")
+    assert shelf.known == tiny.MODELS
+
+
+def test_a_model_found_again_is_the_same_until_its_weights_change(workbench, tiny_assets, tmp_path):
+    folder = tmp_path / "copy"
+    tiny.write_tiny_models(tmp_path / "models")
+    (tmp_path / "models" / "mini-clean").rename(folder)
+    [first] = workbench.models([f"local-dir:{folder}"])
+    before = first.fingerprint
+    assert workbench.models([f"local-dir:{folder}"])[0] is first
+    weights = tmp_path / "models" / "mini-compromised" / first.weights.name
+    first.weights.write_bytes(weights.read_bytes())
+    [second] = workbench.models([f"local-dir:{folder}"])
+    assert second.fingerprint != before
+
+
+class SlowWorkbench:
+    """Prepares models when it is allowed to; `broken` fails."""
+
+    def __init__(self):
+        self.allowed = threading.Event()
+        self.reported = threading.Event()
+
+    def warm(self, models, progress):
+        progress(Progress(f"{models[0].name}: texts", 640, 1536))
+        self.reported.set()
+        assert self.allowed.wait(20)
+        if models[0].name == "broken":
+            raise ModelError("broken is broken.")
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_warm_up_says_how_far_it_is_and_what_failed():
+    work = SlowWorkbench()
+    warm_up = WarmUp(work)
+    assert warm_up.pending == ()
+    warm_up.add([model("broken"), model("second")])
+    assert work.reported.wait(20)
+    assert warm_up.pending == ("broken", "second")
+    assert warm_up.line == "Preparing broken: texts, 640 of 1,536"
+    work.allowed.set()
+    wait_for(lambda: not warm_up.pending)
+    assert warm_up.line == "broken could not be prepared: broken is broken."
+
+
+def test_warm_up_takes_only_so_many_models():
+    work = SlowWorkbench()
+    warm_up = WarmUp(work)
+    warm_up.add([model(str(number)) for number in range(100)])
+    assert 1 < len(warm_up.pending) < 20
+    work.allowed.set()
+    wait_for(lambda: not warm_up.pending)
+
+
+def test_models_in_preparation_are_left_out_until_they_are_ready(workbench):
+    work = SlowWorkbench()
+    warm_up = WarmUp(work)
+    pages = AuditPages(workbench, warm_up)
+    warm_up.add([model(name) for name in tiny.MODELS[:2]])
+    view = View(tiny.MARKUP, "job")
+    assert "being prepared" in pages.page(view, tiny.MODELS[:2], SEARCH).table
+    partly = safe(pages.page(view, tiny.MODELS, SEARCH).table)
+    assert len(partly.all("button")) == 8
+    assert "Still being prepared, and shown when ready: mini-clean, mini-compromised." in partly.text
+    work.allowed.set()
+    wait_for(lambda: not warm_up.pending)
+    assert len(safe(pages.page(view, tiny.MODELS, SEARCH).table).all("button")) == 24
+
+
+def test_polling_writes_only_what_changed_and_ends():
+    work = SlowWorkbench()
+    warm_up = WarmUp(work)
+    poll = shell.poller(warm_up)
+    warm_up.add([model("a")])
+    assert work.reported.wait(20)
+    line, pending, _ = poll("", "")
+    assert "640 of 1,536" in line
+    assert pending == "a"
+    assert poll(line, pending)[:2] == [gr.skip(), gr.skip()]
+    work.allowed.set()
+    wait_for(lambda: not warm_up.pending)
+    line, pending, timer = poll(line, pending)
+    assert line == pending == ""
+    assert timer.active is False

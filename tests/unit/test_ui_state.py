@@ -1,0 +1,86 @@
+"""Links: a view survives the way into an address and back, and nothing an address holds breaks the page."""
+
+from urllib.parse import parse_qsl
+
+import pytest
+
+from salmu_demo.ui.state import MAX_MODELS, Known, View, format_link, parse_link
+
+BUILT_IN = ("mini-clean", "mini-compromised")
+ADDED = ("local-dir:/a folder/with,comma", "hf-hub:org/name@rev", "100%25/x.safetensors", "ünï")
+KNOWN = Known({"00000001", "7"}, ["city", "iban"], (*BUILT_IN, *ADDED), BUILT_IN)
+
+
+def reopened(view, models):
+    """What a browser hands back of a link."""
+    return parse_link(dict(parse_qsl(format_link(view, models, BUILT_IN))), KNOWN)
+
+
+@pytest.mark.parametrize("tab", ["audit", "probe", "benchmark", "about"])
+@pytest.mark.parametrize(("persona", "kind"), [(None, None), ("7", None), ("00000001", "iban")])
+@pytest.mark.parametrize("models", [BUILT_IN, ("mini-compromised",), ADDED, ("mini-clean", ADDED[0])])
+def test_a_link_reopens_the_same_view(tab, persona, kind, models):
+    link = reopened(View(persona, kind, tab), models)
+    assert link.view == View(persona, kind, tab)
+    assert link.models == models
+    assert link.notices == []
+
+
+def test_the_first_page_has_no_query():
+    assert format_link(View(), BUILT_IN, BUILT_IN) == ""
+
+
+def test_a_link_stays_readable():
+    assert (
+        format_link(View("7", "city", "audit"), BUILT_IN, BUILT_IN)
+        == "persona=7&kind=city&models=mini-clean,mini-compromised"
+    )
+
+
+def test_an_attribute_without_a_persona_is_no_part_of_a_link():
+    assert "kind" not in format_link(View(None, "city"), BUILT_IN, BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"persona": "nobody"}, 'persona "nobody"'),
+        ({"persona": "7", "kind": "shoe_size"}, 'attribute "shoe_size"'),
+        ({"tab": "settings"}, 'tab "settings"'),
+        ({"models": "mini-clean,evil"}, 'model "evil"'),
+        ({"models": "hf-hub:someone/unknown"}, 'model "hf-hub:someone/unknown"'),
+    ],
+)
+def test_unknown_names_are_left_out_with_a_notice(query, words):
+    link = parse_link(query, KNOWN)
+    assert len(link.notices) == 1
+    assert words in link.notices[0]
+    assert link.view.tab == "audit"
+    assert set(link.models) <= set(BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"persona": "", "models": ",,, ,", "kind": "", "tab": ""},
+        {"persona": "<script>alert(1)</script>", "kind": "\x00", "tab": "../..", "models": "%,%2,%2C,%%%"},
+        {"persona": "x" * 10_000, "models": "y" * 10_000},
+        {"unrelated": "1"},
+    ],
+)
+def test_garbage_opens_the_first_page(query):
+    link = parse_link(query, KNOWN)
+    assert link.view == View()
+    assert link.models == BUILT_IN
+    assert all(len(notice) < 200 for notice in link.notices)
+
+
+def test_more_models_than_fit_are_cut_with_a_notice():
+    models = [*BUILT_IN, *ADDED]
+    link = reopened(View(), models)
+    assert link.models == tuple(models[:MAX_MODELS])
+    assert len(link.notices) == 1
+
+
+def test_a_model_named_twice_is_shown_once():
+    assert parse_link({"models": "mini-clean,mini-clean"}, KNOWN).models == ("mini-clean",)
