@@ -5,6 +5,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from huggingface_hub.utils import disable_progress_bars
+
 from salmu_demo import __version__
 from salmu_demo.cli import app, cache, data, evaluate, mini, models, probe
 from salmu_demo.errors import SalmuError
@@ -30,6 +32,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     # open_clip reports through the root logger that a model is built without weights, which is how we build it.
     logging.getLogger().setLevel(logging.ERROR)
     logging.getLogger("salmu_demo").setLevel(logging.WARNING)
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     options = build_parser().parse_args(arguments)
     try:
         options.run(options)

@@ -312,7 +312,7 @@ def _find_shards(root: Path) -> dict[str, list[Path]]:
         raise DataError(f"{root} is not a folder; give `mini`, a folder in the SALMUBench layout or a Hub data set id.")
     shards: dict[str, list[Path]] = {}
     for path in sorted((root / layout.DATA_FOLDER).glob("*.parquet")):
-        shards.setdefault(path.name.partition("-")[0], []).append(path)
+        shards.setdefault(layout.split_of(path.name), []).append(path)
     for split in layout.REQUIRED_SPLITS:
         if split not in shards:
             wanted = f"{layout.DATA_FOLDER}/{split}-*.parquet"

@@ -63,9 +63,13 @@ class ArrayStore:
         """Map an array into memory, or None if it is not there; a damaged file is removed and counts as absent."""
         try:
             array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, EOFError):
+        except OSError as error:
+            raise StorageError(
+                f"The cache file {path} cannot be read: {error.strerror or error}; set SALMU_CACHE_DIR."
+            ) from error
+        except (ValueError, EOFError):
             array = np.empty(0)
         if array.shape[:1] == (rows,):
             return array
@@ -137,10 +141,17 @@ class ArrayStore:
         return result
 
     def clear(self, key: str | None = None) -> int:
-        """Remove everything, or the entries whose key starts with `key`; returns the bytes that were freed."""
+        """Remove everything, or the entries whose key starts with `key`; returns the bytes that were freed.
+
+        Raises:
+            StorageError: if an entry cannot be removed.
+        """
         freed = 0
         for entry in self.entries():
             if key is None or entry.key.startswith(key):
-                shutil.rmtree(self.root / entry.kind / entry.key, ignore_errors=True)
+                folder = self.root / entry.kind / entry.key
+                shutil.rmtree(folder, ignore_errors=True)
+                if folder.exists():
+                    raise StorageError(f"The cache folder {folder} cannot be removed; check who may write there.")
                 freed += entry.bytes
         return freed

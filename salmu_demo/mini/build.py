@@ -35,6 +35,9 @@ RETAIN_GENERAL_PER_CLASS: Final = 10
 RETAIN_GENERAL_SPLIT: Final = "retain_general"
 """Our extension: captioned training pictures of the objects, so that unlearning methods have general pairs to keep."""
 
+ROWS_PER_SHARD: Final = 2000
+"""Keeps every file under 10 MB, the most a Space takes without large file storage."""
+
 _SCHEMA: Final = pa.schema(
     [
         (layout.IMAGE, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
@@ -178,14 +181,21 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
-def _write_split(path: Path, rows: list[_Row], pictures: Iterable[bytes]) -> None:
+def _write_split(folder: Path, split: str, rows: list[_Row], pictures: Iterable[bytes]) -> None:
     images = [{"bytes": picture, "path": row.file_name} for row, picture in zip(rows, pictures, strict=True)]
     columns = [images, [r.text for r in rows], [r.identity for r in rows], [r.file_name for r in rows]]
     table = pa.table(
         [pa.array(values, type_) for values, type_ in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA
     )
-    # Small row groups: one picture can be read without decoding a whole split. JPEGs do not compress further.
-    pq.write_table(table, path, row_group_size=256, compression={"text": "zstd", "identity_id": "zstd"})
+    shards = -(-len(rows) // ROWS_PER_SHARD)
+    for shard in range(shards):
+        # Small row groups: one picture can be read without decoding a whole split. JPEGs do not compress further.
+        pq.write_table(
+            table.slice(shard * ROWS_PER_SHARD, ROWS_PER_SHARD),
+            folder / layout.shard_name(split, shard, shards),
+            row_group_size=256,
+            compression={"text": "zstd", "identity_id": "zstd"},
+        )
 
 
 def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda message: None) -> str:
@@ -213,7 +223,7 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
         folder = output / layout.DATA_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         for split, rows in plan.splits.items():
-            _write_split(folder / layout.shard_name(split), rows, render_rows(rows))
+            _write_split(folder, split, rows, render_rows(rows))
             progress(f"{split}: {len(rows)} rows")
         fragile = [name for name, value in plan.fragile_similarities.items() if value >= FRAGILE_SIMILARITY]
         _write_json(output / layout.IDENTITIES_FILE, {p.identity_id: p.metadata for p in plan.personas})
@@ -233,12 +243,12 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
 def content_hash(folder: Path) -> str:
     """SHA-256 over every row and metadata value of a folder in the layout.
 
-    It reads content, not files, so it does not depend on the parquet writer's version.
+    It reads content, not files, so it depends neither on the parquet writer's version nor on the number of shards.
     """
     digest = hashlib.sha256()
     for shard in sorted((folder / layout.DATA_FOLDER).glob("*.parquet")):
         for row in pq.read_table(shard).to_pylist():
-            fields = (shard.name, row[layout.FILE_NAME], row[layout.TEXT], row[layout.IDENTITY] or "")
+            fields = (layout.split_of(shard.name), row[layout.FILE_NAME], row[layout.TEXT], row[layout.IDENTITY] or "")
             digest.update("\0".join(fields).encode())
             digest.update(row[layout.IMAGE]["bytes"])
     for path in sorted(folder.glob("*.json")):

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import open_clip
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from open_clip.tokenizer import SimpleTokenizer
@@ -119,10 +120,10 @@ def _shrink(picture: bytes) -> torch.Tensor:
 
 
 def _read_split(data: Path, split: str) -> tuple[list[bytes], list[str], list[str]]:
-    shard = data / layout.DATA_FOLDER / layout.shard_name(split)
-    if not shard.is_file():
-        raise DataError(f"{data} has no {shard.name}; training needs a folder written by `salmu-demo mini build`.")
-    table = pq.read_table(shard)
+    shards = sorted((data / layout.DATA_FOLDER).glob(f"{split}-*.parquet"))
+    if not shards:
+        raise DataError(f"{data} has no split {split}; training needs a folder written by `salmu-demo mini build`.")
+    table = pa.concat_tables(pq.read_table(shard) for shard in shards)
     pictures = [image["bytes"] for image in table[layout.IMAGE].to_pylist()]
     return pictures, table[layout.TEXT].to_pylist(), table[layout.FILE_NAME].to_pylist()
 

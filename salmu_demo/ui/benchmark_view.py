@@ -10,6 +10,7 @@ from salmu_demo.metrics import METRICS
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.results.comparison import Comparison, ComparisonRow, find_reference
 from salmu_demo.ui.benchmark_run import BenchmarkRun, BenchmarkStatus, Outcome
+from salmu_demo.ui.components import model_label
 from salmu_demo.ui.probe_view import plain, signed
 from salmu_demo.ui.roles import RoleStyle, role_styles
 
@@ -149,9 +150,10 @@ def results_html(outcome: Outcome) -> str:
     )
 
 
-def _head(name: str, style: RoleStyle) -> str:
-    marker = f'<span style="color:{style.colour}" aria-hidden="true">{style.marker}</span>'
-    return f'<th scope="col" title="{escape(style.label)}">{marker} {escape(name)}</th>'
+def _heads(comparison: Comparison, styles: Sequence[RoleStyle]) -> str:
+    names = (model.name for model in comparison.models)
+    labels = (model_label(name, style) for name, style in zip(names, styles, strict=True))
+    return "".join(f'<th scope="col">{label}</th>' for label in labels)
 
 
 def _pillar_html(
@@ -159,11 +161,11 @@ def _pillar_html(
 ) -> str:
     title, target = PILLARS[pillar]
     names = [model.name for model in comparison.models]
-    heads = "".join(_head(name, style) for name, style in zip(names, styles, strict=True))
     body = "".join(_metric_row(row, names, styles) for row in rows)
     return (
         f'<table role="table"><caption>{title} <span>{target}</span></caption><thead><tr role="row">'
-        f'<th scope="col">Metric</th><th scope="col">Target</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
+        f'<th scope="col">Metric</th><th scope="col">Target</th>{_heads(comparison, styles)}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
     )
 
 
@@ -192,7 +194,6 @@ def _distance_words(distance: float) -> str:
 
 def _gaps_html(comparison: Comparison, styles: Sequence[RoleStyle]) -> str:
     names = [model.name for model in comparison.models]
-    heads = "".join(_head(name, style) for name, style in zip(names, styles, strict=True))
     body = ""
     for row in comparison.rows:
         cells = "".join(
@@ -204,7 +205,8 @@ def _gaps_html(comparison: Comparison, styles: Sequence[RoleStyle]) -> str:
         body += f'<tr role="row"><th scope="row" role="rowheader">{row.spec.number} {row.spec.name}</th>{cells}</tr>'
     return (
         '<details><summary>Gaps to both references</summary><table role="table" aria-label="Gaps to both references">'
-        f'<thead><tr role="row"><th scope="col">Metric</th>{heads}</tr></thead><tbody>{body}</tbody></table></details>'
+        f'<thead><tr role="row"><th scope="col">Metric</th>{_heads(comparison, styles)}'
+        f"</tr></thead><tbody>{body}</tbody></table></details>"
     )
 
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.results.comparison import find_reference
+from salmu_demo.ui.components import model_label
 from salmu_demo.ui.probe_search import Answer, Column, answer_csv, answer_json
-from salmu_demo.ui.roles import role_styles
+from salmu_demo.ui.roles import RoleStyle, role_styles
 from salmu_demo.ui.thumbnails import data_address
 
 GALLERY_WORDS: Final = {
@@ -50,18 +51,14 @@ class ColumnView:
 
     Attributes:
         name: the model.
-        marker: its mark in figures and tables.
-        colour: and the mark's colour.
-        role: its role in words.
+        style: its look by role; None if it did not answer.
         summary: one sentence about the whole list.
         rows: the results to show, best first.
         empty: what to say instead, if there are none.
     """
 
     name: str
-    marker: str
-    colour: str
-    role: str
+    style: RoleStyle | None
     summary: str
     rows: tuple[RowView, ...]
     empty: str
@@ -105,7 +102,7 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
     views = []
     for column in answer.columns:
         if column.retrieval is None:
-            views.append(ColumnView(column.name, "✕", "currentColor", "No answer", "", (), column.error))
+            views.append(ColumnView(column.name, None, "", (), column.error))
             continue
         model, results = column.retrieval.model, column.retrieval.results
         is_clean = clean is not None and model.fingerprint == clean.fingerprint
@@ -126,11 +123,8 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
             for result in results
             if not (differs_only and several and result.shared)
         )
-        style = next(styles)
         empty = "" if rows else "Every result of this model is in the other lists too."
-        views.append(
-            ColumnView(column.name, style.marker, style.colour, style.label, _summary(answer, column), rows, empty)
-        )
+        views.append(ColumnView(column.name, next(styles), _summary(answer, column), rows, empty))
     return views
 
 
@@ -200,10 +194,9 @@ def _downloads(answer: Answer) -> str:
 
 
 def _column_html(view: ColumnView, faces: bool) -> str:
-    heading = (
-        f'<h3><span class="glyph" style="color:{view.colour}" aria-hidden="true">{view.marker}</span> '
-        f'{escape(view.name)}</h3><p class="role">{escape(view.role)}</p><p class="summary">{escape(view.summary)}</p>'
-    )
+    name = model_label(view.name, view.style) if view.style else escape(view.name)
+    role = view.style.label if view.style else "No answer"
+    heading = f'<h3>{name}</h3><p class="role">{escape(role)}</p><p class="summary">{escape(view.summary)}</p>'
     if not view.rows:
         return f'<article class="column">{heading}<p class="none">{escape(view.empty)}</p></article>'
     pictures = f'<ol class="faces">{"".join(map(_face_html, view.rows))}</ol>' if faces else ""
@@ -219,7 +212,7 @@ def _column_html(view: ColumnView, faces: bool) -> str:
 
 def _face_html(row: RowView) -> str:
     alt = escape(f"Result {row.rank}: {row.persona}")
-    picture = f'<img src="{escape(row.thumbnail)}" alt="{alt}" loading="lazy">' if row.thumbnail else "<i>damaged</i>"
+    picture = f'<img src="{escape(row.thumbnail)}" alt="{alt}">' if row.thumbnail else "<i>damaged</i>"
     named = ' class="named"' if NAMED in row.marks else ""
     return f"<li{named}>{picture}<span>#{row.rank} {row.score}</span></li>"
 
