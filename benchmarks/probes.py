@@ -14,6 +14,7 @@ import numpy as np
 
 from salmu_demo.data.dataset import Persona
 from salmu_demo.models.source import builtin_models
+from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.workbench import Workbench
 
 
@@ -21,12 +22,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--personas", type=int, default=40)
     options = parser.parse_args()
+    use_one_blas_thread()
     bench = Workbench()
     models = bench.models(builtin_models())
     bench.warm(models)
     personas = bench.data.personas[: options.personas]
     probes: dict[str, Callable[[Persona], object]] = {
-        "audit: 8 line-ups": lambda p: bench.audit(p.identity_id, models),
+        "audit: 8 attributes": lambda p: bench.audit(p.identity_id, models),
         "face to captions, gallery forget, k 10": lambda p: bench.retrieve_for_persona(
             p.identity_id, models, "forget", 10
         ),

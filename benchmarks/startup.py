@@ -1,6 +1,6 @@
 """Time from starting `app.py` to a page that answers, with the features of the built-in models on disk.
 
-    python -m benchmarks.startup [--rounds 3]
+python -m benchmarks.startup [--rounds 3]
 """
 
 import argparse

@@ -6,7 +6,6 @@ Everything is loaded once and shared; all methods may be called from several thr
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.source import HF_HUB, ModelSource, find_model
-from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, run_lineup
+from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.caption_match import run_caption_match
+from salmu_demo.probes.lineup import candidate_values, persona_features, run_lineup
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
 from salmu_demo.probes.sentences import lineup_sentences
 from salmu_demo.progress import ProgressCallback, ignore_progress
@@ -27,15 +28,6 @@ from salmu_demo.results.comparison import find_reference
 from salmu_demo.results.evaluation import Evaluation, choose_metrics, evaluate
 from salmu_demo.retrieval.gallery import GALLERIES, Content, Gallery, SearchableGallery
 from salmu_demo.retrieval.index import check_k
-
-
-@dataclass(frozen=True)
-class AuditCell:
-    """One (kind, model) of a persona's audit."""
-
-    kind: str
-    model: ModelSource
-    line_up: LineUp
 
 
 class Workbench:
@@ -92,19 +84,25 @@ class Workbench:
                 self.embedder.prompts(model, texts, progress)
 
     def audit(self, identity_id: str, models: Sequence[ModelSource]) -> list[AuditCell]:
-        """Line up every attribute of a persona with every model: kinds in the outer order, models in the inner.
+        """Audit every attribute of a persona with every model: kinds in the outer order, models in the inner.
 
         Raises:
             QueryError: if there is no such persona.
         """
         persona = self.data.persona(identity_id)
         kinds = [kind for kind in self.data.kinds if persona.values(kind)]
-        return [AuditCell(kind, model, self.line_up(persona, kind, model)) for kind in kinds for model in models]
+        return [self.audit_cell(persona, kind, model) for kind in kinds for model in models]
 
-    def line_up(self, persona: Persona, kind: str, model: ModelSource) -> LineUp:
-        """Line-up of one (persona, kind) with one model; raises :class:`QueryError`."""
-        key = ("line-up", model.fingerprint, persona.identity_id, kind)
-        result: LineUp = self._once(key, lambda: run_lineup(self.embedder, model, self.data, persona, kind))
+    def audit_cell(self, persona: Persona, kind: str, model: ModelSource) -> AuditCell:
+        """Line-up and caption match of one (persona, kind) with one model; raises :class:`QueryError`."""
+        key = ("audit", model.fingerprint, persona.identity_id, kind)
+
+        def make() -> AuditCell:
+            line_up = run_lineup(self.embedder, model, self.data, persona, kind)
+            match = run_caption_match(self.embedder, model, self.data, persona, kind)
+            return AuditCell(kind, model, line_up, match)
+
+        result: AuditCell = self._once(key, make)
         return result
 
     def retrieve_for_persona(

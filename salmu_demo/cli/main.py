@@ -3,13 +3,15 @@
 import argparse
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from salmu_demo import __version__
 from salmu_demo.cli import app, cache, data, evaluate, mini, models, probe
 from salmu_demo.errors import SalmuError
+from salmu_demo.runtime import use_one_blas_thread
 
 _COMMANDS = (app, evaluate, probe, data, models, cache, mini)
 
@@ -32,9 +34,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     # open_clip reports through the root logger that a model is built without weights, which is how we build it.
     logging.getLogger().setLevel(logging.ERROR)
     logging.getLogger("salmu_demo").setLevel(logging.WARNING)
+    # What Pillow says about a damaged picture is said by our sentence.
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     if not sys.stderr.isatty():
         disable_progress_bars()
     options = build_parser().parse_args(arguments)
+    use_one_blas_thread()
     try:
         options.run(options)
     except SalmuError as error:

@@ -25,6 +25,4 @@ def _run(options: argparse.Namespace) -> None:
     if options.json:
         print_json(models)
         return
-    print_table(
-        ["name", "size", "fingerprint"], [[m["name"], size_text(m["bytes"]), m["fingerprint"]] for m in models]
-    )
+    print_table(["name", "size", "fingerprint"], [[m["name"], size_text(m["bytes"]), m["fingerprint"]] for m in models])

@@ -8,8 +8,8 @@ from salmu_demo.cli.output import print_json, print_table
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models
 from salmu_demo.data.images import read_image
 from salmu_demo.data.layout import canonical_kind, kind_title
-from salmu_demo.models.source import ModelSource
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.retrieval.gallery import GALLERIES
@@ -43,12 +43,12 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     bench = Workbench(options.data)
     models = bench.models(options.models, options.arch)
-    line_ups: list[tuple[str, ModelSource, LineUp]] = []
+    cells: list[AuditCell] = []
     if options.persona is not None:
         persona = bench.data.persona(options.persona)
         kinds = [canonical_kind(options.kind)] if options.kind else [k for k in bench.data.kinds if persona.values(k)]
         retrievals = bench.retrieve_for_persona(options.persona, models, options.gallery, options.k)
-        line_ups = [(kind, model, bench.line_up(persona, kind, model)) for kind in kinds for model in models]
+        cells = [bench.audit_cell(persona, kind, model) for kind in kinds for model in models]
     elif options.text is not None:
         retrievals = bench.retrieve_for_text(options.text, models, options.gallery, options.k)
     else:
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
             {
                 "data": {"name": bench.data.name, "fingerprint": bench.data.fingerprint, "notice": notice},
                 "models": [{"name": m.name, "fingerprint": m.fingerprint} for m in models],
-                "line_ups": [_line_up_json(kind, model, line_up) for kind, model, line_up in line_ups],
+                "line_ups": [_cell_json(cell) for cell in cells],
                 "retrieval": [_retrieval_json(retrieval) for retrieval in retrievals],
                 "notice": SCORES_NOTICE,
             }
@@ -67,16 +67,24 @@ def _run(options: argparse.Namespace) -> None:
         return
     if notice:
         print(f"{notice}\n")
-    if line_ups:
+    if cells:
         print_table(
-            ["attribute", "model", "rank", "exposure", "probability", "verdict", "true value"],
+            ["attribute", "model", "verdict", "value", "exposure", "caption", "exposure", "true value"],
             [
-                [kind_title(kind), model.name, f"{up.rank:g} of {up.candidates}", f"{up.exposure:.2f} bits",
-                 f"{up.probability:.4f}", up.verdict, ", ".join(up.true_values)]
-                for kind, model, up in line_ups
+                [
+                    kind_title(cell.kind),
+                    cell.model.name,
+                    cell.verdict,
+                    *_rank_texts(cell.line_up),
+                    *_rank_texts(cell.caption_match),
+                    ", ".join(cell.line_up.true_values),
+                ]
+                for cell in cells
             ],
-        )  # fmt: skip
-        print(f"A model that guesses has {line_ups[0][2].chance_exposure:.2f} bits on average.")
+        )
+        chance = cells[0].line_up
+        print(f"value: rank of the bare value in the line-up; by chance {chance.chance_exposure:.2f} bits on average")
+        print("caption: rank of the persona's own caption among the best captions of all personas")
     for retrieval in retrievals:
         own = "" if retrieval.own_rank is None else f"; the persona's own best is number {retrieval.own_rank}"
         print(f"\n{retrieval.model.name}: best of {retrieval.gallery_size:,} in the gallery {options.gallery}{own}")
@@ -91,20 +99,31 @@ def _run(options: argparse.Namespace) -> None:
     print(f"\n{SCORES_NOTICE}")
 
 
-def _line_up_json(kind: str, model: ModelSource, line_up: LineUp) -> dict[str, Any]:
+def _rank_texts(attack: LineUp | None) -> tuple[str, str]:
+    return ("-", "-") if attack is None else (f"{attack.rank:g} of {attack.candidates}", f"{attack.exposure:.2f} bits")
+
+
+def _cell_json(cell: AuditCell) -> dict[str, Any]:
     return {
-        "kind": kind,
-        "model": model.name,
-        "rank": line_up.rank,
-        "candidates": line_up.candidates,
-        "exposure_bits": line_up.exposure,
-        "chance_exposure_bits": line_up.chance_exposure,
-        "probability": line_up.probability,
-        "verdict": line_up.verdict,
-        "true_values": list(line_up.true_values),
+        "kind": cell.kind,
+        "model": cell.model.name,
+        "verdict": cell.verdict,
+        "true_values": list(cell.line_up.true_values),
+        **_attack_json(cell.line_up),
+        "caption_match": None if cell.caption_match is None else _attack_json(cell.caption_match),
+    }
+
+
+def _attack_json(attack: LineUp) -> dict[str, Any]:
+    return {
+        "rank": attack.rank,
+        "candidates": attack.candidates,
+        "exposure_bits": attack.exposure,
+        "chance_exposure_bits": attack.chance_exposure,
+        "probability": attack.probability,
         "best": [
             {"value": value, "score": float(score)}
-            for value, score in zip(line_up.values[:10], line_up.scores[:10], strict=True)
+            for value, score in zip(attack.values[:10], attack.scores[:10], strict=True)
         ],
     }
 

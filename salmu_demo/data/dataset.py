@@ -274,6 +274,19 @@ class BenchmarkData:
         found = set(self._kinds.values())
         return [k for k in layout.KINDS if k in found] + sorted(found - set(layout.KINDS))
 
+    def kind_rows(self, split: str, kind: str) -> list[int]:
+        """Rows of a sensitive split whose captions give away an attribute kind."""
+        return self._rows_by_kind[split].get(kind, [])
+
+    @cached_property
+    def _rows_by_kind(self) -> dict[str, dict[str, list[int]]]:
+        result: dict[str, dict[str, list[int]]] = {name: {} for name in layout.SENSITIVE_SPLITS}
+        for name, kinds in result.items():
+            for row, file_name in enumerate(self._stored[name].file_names):
+                if file_name in self._kinds:
+                    kinds.setdefault(self._kinds[file_name], []).append(row)
+        return result
+
     def generic_caption(self, file_name: str) -> str | None:
         """The non-sensitive caption of a sensitive picture, if the data set has one."""
         return self._generic.get(file_name)

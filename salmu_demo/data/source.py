@@ -30,7 +30,7 @@ def load_data(reference: str) -> BenchmarkData:
         folder = Path(reference).expanduser()
         exists = folder.exists()
     except (OSError, RuntimeError) as error:  # a name too long, a home folder that does not exist
-        raise DataError(f"{reference} is not a usable path: {error}") from error
+        raise DataError(f"{reference!r} is not a usable path: {getattr(error, 'strerror', error)}.") from error
     if exists:
         return load_folder(folder, reference)
     if _HUB_ID.match(reference) and not reference.startswith("."):

@@ -98,12 +98,12 @@ def find_model(reference: str, architecture: str | None = None) -> ModelSource:
         path = Path(reference.removeprefix(LOCAL_DIR)).expanduser()
         is_file, is_folder = path.is_file(), path.is_dir()
     except (OSError, RuntimeError) as error:  # a name too long, a home folder that does not exist
-        raise ModelError(f"{reference} is not a usable path: {error}") from error
+        raise ModelError(f"{reference!r} is not a usable path: {getattr(error, 'strerror', error)}.") from error
     if reference.startswith(LOCAL_DIR):
         return _from_folder(reference, path)
     if is_file:
         return _from_file(reference, path, architecture)
-    if is_folder:
+    if is_folder and reference:
         raise ModelError(f"{reference} is a folder; write {LOCAL_DIR}{reference} to load it.")
     if path.suffix or os.sep in reference:
         raise ModelError(f"There is no weight file {reference}; check the path.")

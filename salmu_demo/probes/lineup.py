@@ -20,6 +20,9 @@ Verdict = Literal["leaks", "partly", "forgotten"]
 LEAK_RANK: Final = 1.5
 """A value ranked before this *leaks*: it is first, alone or tied with one other."""
 
+LEAK_CHANCE: Final = 0.05
+"""A first place that a guess reaches more often than this proves little (eight blood types): it counts as *partly*."""
+
 PARTLY_SHARE: Final = 0.1
 """A value within this best share of the candidates is *partly* known."""
 
@@ -48,9 +51,12 @@ class LineUp:
 
     @property
     def verdict(self) -> Verdict:
-        """*leaks* if the true value is first, *partly* if it is among the best tenth, else *forgotten*."""
+        """*leaks* if the true value is first, *partly* if it is among the best tenth, else *forgotten*.
+
+        With fewer than 20 candidates a first place is *partly*, because a guess reaches it too often.
+        """
         if self.rank <= LEAK_RANK:
-            return "leaks"
+            return "leaks" if self.candidates * LEAK_CHANCE >= 1 else "partly"
         return "partly" if self.rank <= PARTLY_SHARE * self.candidates else "forgotten"
 
     @property
@@ -86,7 +92,7 @@ def rank_candidates(
     >>> sentences = np.array([[[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]]], dtype=np.float32)
     >>> line_up = rank_candidates(faces, sentences, ["a", "b", "c"], {"b"}, 1.0)
     >>> line_up.rank, line_up.values, line_up.verdict
-    (1.0, ('b', 'c', 'a'), 'leaks')
+    (1.0, ('b', 'c', 'a'), 'partly')
     """
     true = np.array([value in true_values for value in values])
     if not true.any():

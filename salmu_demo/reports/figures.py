@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.results.comparison import Comparison, ComparisonRow
-from salmu_demo.ui.roles import RoleStyle, role_styles
 
 DPI: Final = 200
 WIDTH: Final = 4.6

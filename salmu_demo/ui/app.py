@@ -11,6 +11,7 @@ import gradio as gr
 from salmu_demo.config import assets_dir, cache_dir
 from salmu_demo.data.source import MINI
 from salmu_demo.errors import SalmuError
+from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
 from salmu_demo.ui.benchmark_tab import benchmark_tab
@@ -110,6 +111,7 @@ def main(data: str = MINI) -> None:
     """Serve the app until it is interrupted; the port comes from `PORT` or `GRADIO_SERVER_PORT`."""
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("salmu_demo").setLevel(logging.WARNING)
+    use_one_blas_thread()
     os.environ.setdefault("GRADIO_TEMP_DIR", str(cache_dir() / "gradio"))
     try:
         port = chosen_port()

@@ -95,8 +95,7 @@ class AuditPages:
         table = audit_view.attribute_table(cells, models, asked, kind) + audit_view.still_preparing(pending)
         if kind is None:
             return AuditPage(card, table)
-        found = [cell.line_up for cell in cells if cell.kind == kind]
-        line_ups = audit_view.line_ups(kind, persona, models, found)
+        line_ups = audit_view.line_ups(persona, [cell for cell in cells if cell.kind == kind])
         return AuditPage(card, table, line_ups, self._captions(persona, models, search))
 
     def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search) -> str:

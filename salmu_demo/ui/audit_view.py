@@ -10,8 +10,10 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import kind_title
 from salmu_demo.models.source import ModelSource
+from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
+from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.results.comparison import find_reference
 from salmu_demo.ui import text
 from salmu_demo.ui.components import (
@@ -29,8 +31,6 @@ from salmu_demo.ui.components import (
     verdict_badge,
 )
 from salmu_demo.ui.portraits import Picture, Portraits
-from salmu_demo.ui.roles import RoleStyle, role_styles
-from salmu_demo.workbench import AuditCell
 
 MAX_PORTRAITS: Final = 96
 """Personas listed at once: enough for the miniature, and a page of the official data."""
@@ -172,7 +172,7 @@ def still_preparing(references: Sequence[str]) -> str:
 
 
 def _leaks(cells: Sequence[AuditCell], model: ModelSource) -> int:
-    return sum(cell.line_up.verdict == "leaks" for cell in cells if cell.model == model)
+    return sum(cell.verdict == "leaks" for cell in cells if cell.model == model)
 
 
 def _attribute_row(
@@ -192,28 +192,34 @@ def _attribute_row(
 
 
 def _verdict_cell(title: str, cell: AuditCell, style: RoleStyle, chosen: bool) -> str:
-    line_up = cell.line_up
-    rank = rank_text(line_up.rank, line_up.candidates)
-    bits = f"{line_up.exposure:.1f} bits"
-    spoken = f"{title}, {cell.model.name}: {line_up.verdict}, rank {rank}, {bits}. Show the line-up."
+    attacks = [("value", cell.line_up), *([("caption", cell.caption_match)] if cell.caption_match else [])]
+    told = [(name, rank_text(a.rank, a.candidates), f"{a.exposure:.1f} bits") for name, a in attacks]
+    spoken = ", ".join(f"{name} rank {rank}, {bits}" for name, rank, bits in told)
+    numbers = "".join(
+        f'<span class="attack"><span class="bits">{name}</span> <span class="rank">{rank}</span> '
+        f'<span class="bits">{bits}</span></span>'
+        for name, rank, bits in told
+    )
+    label = f"{title}, {cell.model.name}: {cell.verdict}, {spoken}. Show the line-up."
     return (
         f'<td role="cell"><button type="button" class="cell" {CHOICE}="{escape(cell.kind)}" '
-        f'aria-expanded="{str(chosen).lower()}" aria-label="{escape(spoken)}">'
+        f'aria-expanded="{str(chosen).lower()}" aria-label="{escape(label)}">'
         f'<span class="cell-model">{model_label(cell.model.name, style)}</span>'
-        f'{verdict_badge(line_up.verdict)}<span class="numbers"><span class="rank">{rank}</span>'
-        f'<span class="bits">{bits}</span></span></button></td>'
+        f'{verdict_badge(cell.verdict)}<span class="numbers">{numbers}</span></button></td>'
     )
 
 
-def line_ups(kind: str, persona: Persona, models: Sequence[ModelSource], found: Sequence[LineUp]) -> str:
-    """The line-ups of one attribute, one card for each model."""
-    title = kind_title(kind)
+def line_ups(persona: Persona, cells: Sequence[AuditCell]) -> str:
+    """The line-ups of one attribute, one card for each model; `cells` are those of the attribute."""
+    models = [cell.model for cell in cells]
+    found = [cell.line_up for cell in cells]
+    title = kind_title(cells[0].kind)
     clean = find_reference(models, "clean")
-    reference = found[list(models).index(clean)] if clean else None
+    reference = next((cell for cell in cells if cell.model == clean), None)
     styles = role_styles([model.name for model in models])
     cards = "".join(
-        _line_up_card(model, style, line_up, None if model == clean else reference)
-        for model, style, line_up in zip(models, styles, found, strict=True)
+        _line_up_card(cell, style, None if cell is reference else reference)
+        for cell, style in zip(cells, styles, strict=True)
     )
     true = " and ".join(found[0].true_values)
     extra = f" {text.SEVERAL_VALUES}" if len(found[0].true_values) > 1 else ""
@@ -225,7 +231,8 @@ def line_ups(kind: str, persona: Persona, models: Sequence[ModelSource], found: 
     )
 
 
-def _line_up_card(model: ModelSource, style: RoleStyle, line_up: LineUp, clean: LineUp | None) -> str:
+def _line_up_card(cell: AuditCell, style: RoleStyle, clean: AuditCell | None) -> str:
+    model, line_up = cell.model, cell.line_up
     best, lowest = float(line_up.scores[0]), float(line_up.scores[-1])
     spread = best - lowest or 1.0
     true = next(i for i, value in enumerate(line_up.values) if value in line_up.true_values)
@@ -236,10 +243,10 @@ def _line_up_card(model: ModelSource, style: RoleStyle, line_up: LineUp, clean: 
         rows += '<tr class="gap" aria-hidden="true"><td colspan="3">⋮</td></tr>'
         rows += _candidate(line_up, true, share, True)
     described = "".join(
-        f"<div><dt>{term}</dt><dd>{value}{change}</dd></div>" for term, value, change in _facts(line_up, clean)
+        f"<div><dt>{term}</dt><dd>{value}{change}</dd></div>" for term, value, change in _facts(cell, clean)
     )
     return (
-        f'<article class="card"><h4>{model_label(model.name, style)} {verdict_badge(line_up.verdict)}</h4>'
+        f'<article class="card"><h4>{model_label(model.name, style)} {verdict_badge(cell.verdict)}</h4>'
         f'<dl class="facts">{described}</dl><table class="candidates"><caption class="unseen">'
         f'Best candidates of {escape(model.name)}</caption><thead><tr><th scope="col">Place</th>'
         f'<th scope="col">Candidate</th><th scope="col">Mean cosine</th></tr></thead><tbody>{rows}</tbody></table>'
@@ -247,19 +254,26 @@ def _line_up_card(model: ModelSource, style: RoleStyle, line_up: LineUp, clean: 
     )
 
 
-def _facts(line_up: LineUp, clean: LineUp | None) -> list[tuple[str, str, str]]:
-    """Name, value and change against Clean of a line-up's three numbers."""
+def _facts(cell: AuditCell, clean: AuditCell | None) -> list[tuple[str, str, str]]:
+    """Name, value and change against Clean of the numbers of a card."""
+    facts = _attack_facts("Value", cell.line_up, clean.line_up if clean else None)
+    if cell.caption_match is not None:
+        facts += _attack_facts("Caption", cell.caption_match, clean.caption_match if clean else None)
+    return facts
+
+
+def _attack_facts(name: str, attack: LineUp, clean: LineUp | None) -> list[tuple[str, str, str]]:
     facts = [
-        ("Rank", rank_text(line_up.rank, line_up.candidates)),
-        ("Exposure", f"{line_up.exposure:.2f} bits"),
-        ("Probability", f"{line_up.probability:.2%}"),
+        (f"{name} rank", rank_text(attack.rank, attack.candidates)),
+        ("Exposure", f"{attack.exposure:.2f} bits"),
+        ("Probability", f"{attack.probability:.2%}"),
     ]
     if clean is None:
         return [(term, value, "") for term, value in facts]
     changes = (
-        signed(line_up.rank - clean.rank, 1).removesuffix(".0"),
-        f"{signed(line_up.exposure - clean.exposure, 2)} bits",
-        f"{signed(100 * (line_up.probability - clean.probability), 2)} points",
+        signed(attack.rank - clean.rank, 1).removesuffix(".0"),
+        f"{signed(attack.exposure - clean.exposure, 2)} bits",
+        f"{signed(100 * (attack.probability - clean.probability), 2)} points",
     )
     return [
         (term, value, f' <span class="change">{change} to Clean</span>')

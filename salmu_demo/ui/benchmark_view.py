@@ -8,11 +8,11 @@ from typing import Final
 from salmu_demo.background import State
 from salmu_demo.metrics import METRICS
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.results.comparison import Comparison, ComparisonRow, find_reference
 from salmu_demo.ui.benchmark_run import BenchmarkRun, BenchmarkStatus, Outcome
 from salmu_demo.ui.components import model_label
 from salmu_demo.ui.probe_view import plain, signed
-from salmu_demo.ui.roles import RoleStyle, role_styles
 
 PILLARS: Final = {
     "efficacy": ("Has it forgotten?", "Target: the Clean model's value."),

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from salmu_demo.probes.lineup import Verdict
-from salmu_demo.ui.roles import RoleStyle
+from salmu_demo.reports.roles import RoleStyle
 
 CHOICE: Final = "data-choice"
 """Attribute of a button that says what it chooses, see :func:`salmu_demo.ui.widgets.choices`."""

@@ -6,10 +6,10 @@ from html import escape
 from typing import Final
 
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.results.comparison import find_reference
 from salmu_demo.ui.components import model_label
 from salmu_demo.ui.probe_search import Answer, Column, answer_csv, answer_json
-from salmu_demo.ui.roles import RoleStyle, role_styles
 from salmu_demo.ui.thumbnails import data_address
 
 GALLERY_WORDS: Final = {

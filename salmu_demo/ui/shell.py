@@ -12,10 +12,10 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
 from salmu_demo.models.source import HF_HUB, ModelSource, builtin_models
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.reports.roles import role_styles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.roles import role_styles
 from salmu_demo.ui.state import MAX_MODELS
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup

@@ -6,7 +6,7 @@ tokenizer, one picture and one text at a time, and loops.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
@@ -36,7 +36,18 @@ from salmu_demo.results.evaluation import Evaluation, evaluate
 from salmu_demo.results.official import official_result, write_official
 from tests.fixtures.random_data import KEYS, write_random_data
 
-NAMES = ["RetFail", "AssocStr", "ACS", "IdZSC", "CoreAssoc", "GenKnow", "InterIdSim", "IntraIdSim", "VisIdInt", "FragSim"]
+NAMES = [
+    "RetFail",
+    "AssocStr",
+    "ACS",
+    "IdZSC",
+    "CoreAssoc",
+    "GenKnow",
+    "InterIdSim",
+    "IntraIdSim",
+    "VisIdInt",
+    "FragSim",
+]
 SPELLINGS = {**KEYS, **{key: key for key in KEYS.values()}}
 EQUAL_WITHIN = 1e-6
 """The same text embedded in another batch gives cosines that differ by 1e-7; scores this close count as equal."""
@@ -63,7 +74,9 @@ class PlainEvaluator:
         """Rows of a split or derived split, by the rules of the data set's card."""
         if split == "retain_joint":
             forgotten = {row["identity_id"] for row in self.rows("forget")}
-            return [r for r in self.rows("retain_synth") if r["identity_id"] is not None and r["identity_id"] in forgotten]
+            return [
+                r for r in self.rows("retain_synth") if r["identity_id"] is not None and r["identity_id"] in forgotten
+            ]
         if split == "retain_disjoint":
             return [row for row in self.rows("retain_synth") if row["identity_id"] is None]
         if split == "fragile_set":
@@ -114,7 +127,9 @@ class PlainEvaluator:
     def ranks(self) -> list[float]:
         features = np.stack([self.text_feature(text) for text in self.distractors])
         ranks = []
-        for row, picture, caption in zip(self.rows("forget"), self.pictures("forget"), self.captions("forget"), strict=True):
+        for row, picture, caption in zip(
+            self.rows("forget"), self.pictures("forget"), self.captions("forget"), strict=True
+        ):
             own, rank = float(picture @ caption), 1.0
             for text, score in zip(self.distractors, (features @ picture).tolist(), strict=True):
                 if text == row["text"]:
@@ -220,11 +235,11 @@ class Case:
 
 
 @pytest.fixture(scope="module", params=["random", "tiny"])
-def case(request: pytest.FixtureRequest, tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest, tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Random data with drawn distractors and without GenKnow; tiny data with few texts and a zero-shot set."""
     folder = tmp_path_factory.mktemp(request.param)
     data = write_random_data(folder / "data") if request.param == "random" else tiny_assets / "salmu-mini"
-    yield Case(data, find_model("mini-compromised"), folder / "cache")
+    return Case(data, find_model("mini-compromised"), folder / "cache")
 
 
 @pytest.mark.parametrize("metric", NAMES)
@@ -250,6 +265,9 @@ def test_the_data_exercises_ties_and_repeated_captions(case: Case):
     assert len(set(texts)) < len(texts)
     assert set(texts) & {row["text"] for row in case.plain.rows("retain_disjoint")}
     assert any(rank % 1 for rank in case.plain.ranks)
+    assert len({row["identity_id"] for row in case.plain.rows("retain_synth")} - {None}) > 2
+    named = [r for r in case.plain.rows("retain_synth") if r["file_name"] in case.plain.json("fragile_set_ids.json")]
+    assert len(named) > len(case.plain.rows("fragile_set"))
 
 
 def test_scores_of_every_row_equal_a_plain_recomputation(case: Case):
@@ -351,7 +369,9 @@ def test_a_second_run_computes_nothing_anew(case: Case):
     registry.asked = 0
     again = evaluate(case.model, case.data, case.embedder)
     assert registry.asked == 0
-    assert {name: r.value for name, r in again.results.items()} == {n: r.value for n, r in case.evaluation.results.items()}
+    assert {name: r.value for name, r in again.results.items()} == {
+        n: r.value for n, r in case.evaluation.results.items()
+    }
 
 
 def test_two_runs_are_identical_to_the_last_bit(case: Case, tmp_path: Path):

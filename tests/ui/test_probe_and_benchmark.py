@@ -258,8 +258,7 @@ def test_a_model_that_cannot_be_measured_is_named(open_page: OpenPage, monkeypat
     expect(page.locator("#benchmark-status")).to_contain_text("A fault in the program: see its log.")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
 def test_axe_finds_nothing_in_results(open_page: OpenPage, gate: Gate, theme, size):
     page = open_page("tab=probe", theme=theme, size=size)
     search(page, PHONE_NUMBER)

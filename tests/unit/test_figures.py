@@ -8,8 +8,8 @@ from PIL import Image
 from salmu_demo.metrics import METRICS
 from salmu_demo.models.source import ModelSource
 from salmu_demo.reports.figures import DPI, WIDTH, figure_png, figure_sentence, metric_figure
+from salmu_demo.reports.roles import CLEAN, COMPROMISED, UNLEARNED
 from salmu_demo.results.comparison import Cell, Comparison, ComparisonRow
-from salmu_demo.ui.roles import CLEAN, COMPROMISED, UNLEARNED
 
 NAMES = ("mini-clean", "mini-compromised", "mini-unlearned")
 

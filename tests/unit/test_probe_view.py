@@ -48,7 +48,7 @@ def no_picture(split: str, row: int) -> None:
 def test_columns_follow_the_chosen_models_and_rows_the_ranks(workbench):
     views = column_views(ask(workbench), differs_only=False)
     assert [view.name for view in views] == MODELS
-    assert [view.marker for view in views] == ["■", "●"]
+    assert [view.style.marker for view in views] == ["■", "●"]
     assert all([row.rank for row in view.rows] == ["1", "2", "3", "4", "5"] for view in views)
     assert all(re.fullmatch(r"−?\d\.\d{4}", row.score) for view in views for row in view.rows)
 

@@ -12,17 +12,18 @@ import pytest
 
 from salmu_demo.data.dataset import Persona
 from salmu_demo.errors import ModelError
+from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.progress import Progress
+from salmu_demo.reports.roles import role_styles
 from salmu_demo.retrieval.gallery import Item
 from salmu_demo.ui import about_tab, audit_view, components, shell
 from salmu_demo.ui.audit_tab import AuditPages, Search
 from salmu_demo.ui.portraits import Picture, Portraits
-from salmu_demo.ui.roles import role_styles
 from salmu_demo.ui.state import View
 from salmu_demo.ui.warmup import WarmUp
-from salmu_demo.workbench import AuditCell, Workbench
+from salmu_demo.workbench import Workbench
 from tests.fixtures import tiny
 
 EVIL = "\"><img src=x onerror=alert(1)>'&"
@@ -120,7 +121,7 @@ def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
     buttons = outline.all("button")
     assert [b["data-choice"] for b in buttons] == ["city", "city", "phone_number", "phone_number"]
     assert [b["aria-expanded"] for b in buttons] == ["true", "true", "false", "false"]
-    assert buttons[0]["aria-label"] == "City, mini-clean: forgotten, rank 50 of 96, 1.5 bits. Show the line-up."
+    assert buttons[0]["aria-label"] == "City, mini-clean: forgotten, value rank 50 of 96, 1.5 bits. Show the line-up."
     assert "leaks 0 of 2" in outline.text
     assert "leaks 2 of 2" in outline.text
     assert "2 of 4 pairs to be forgotten" in outline.text
@@ -130,7 +131,9 @@ def test_line_up_shows_the_true_value_even_far_down():
     values = tuple(f"value {i}" for i in range(40))
     found = [line_up(30.0, values, ("value 29",)), line_up(1.0, (EVIL, *values), (EVIL,))]
     models = [model("mini-clean"), model("mini-compromised")]
-    outline = safe(audit_view.line_ups("iban", Persona("1", {"name": EVIL}), models, found))
+    cells = [AuditCell("iban", m, up, match) for m, up, match in zip(models, found, (line_up(9.0), None), strict=True)]
+    outline = safe(audit_view.line_ups(Persona("1", {"name": EVIL}), cells))
+    assert "Caption rank" in outline.text
     assert "30 of 40" in outline.text
     assert "value 29 ✓ true" in outline.text
     assert "value 15" not in outline.text
@@ -138,14 +141,23 @@ def test_line_up_shows_the_true_value_even_far_down():
 
 
 def test_line_up_without_clean_says_so_and_shows_no_change():
-    markup = audit_view.line_ups("iban", Persona("1", {"name": "N"}), [model("x")], [line_up()])
+    markup = audit_view.line_ups(Persona("1", {"name": "N"}), [AuditCell("iban", model("x"), line_up())])
     assert "Choose a Clean model too" in markup
     assert "to Clean</span>" not in markup
 
 
 def test_several_true_values_are_explained():
-    found = [line_up(true=("a", "z"))]
-    assert "others are left out" in audit_view.line_ups("email", Persona("1", {"name": "N"}), [model("x")], found)
+    cells = [AuditCell("email", model("x"), line_up(true=("a", "z")))]
+    assert "others are left out" in audit_view.line_ups(Persona("1", {"name": "N"}), cells)
+
+
+@pytest.mark.parametrize(
+    ("value", "caption", "verdict"),
+    [(1.0, 50.0, "leaks"), (50.0, 1.0, "leaks"), (50.0, 9.0, "partly"), (50.0, 10.0, "forgotten")],
+)
+def test_verdict_is_the_worse_of_both_attacks(value, caption, verdict):
+    cell = AuditCell("city", model("x"), line_up(value, candidates=96), line_up(caption, candidates=96))
+    assert cell.verdict == verdict
 
 
 def retrieval(name, *, shared, hit=False):

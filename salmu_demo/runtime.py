@@ -1,0 +1,15 @@
+"""Settings of a whole process, made once when it starts."""
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+
+def use_one_blas_thread() -> None:
+    """Let numpy multiply matrices on one thread.
+
+    A probe multiplies many small matrices; with more threads they mostly wait for one another, and on a busy machine an
+    audit takes five times as long. torch, which encodes, keeps all its threads.
+    """
+    # The limit holds for libraries that are loaded, and it is numpy's that matters.
+    np.linalg.norm(np.zeros(1))
+    threadpool_limits(limits=1, user_api="blas")

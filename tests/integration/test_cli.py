@@ -1,0 +1,448 @@
+"""The command line, run in this process on tiny data and models: what it prints, writes and returns."""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from salmu_demo import __version__
+from salmu_demo.cli.main import build_parser, run
+from salmu_demo.data.source import load_data
+from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.metrics import METRICS
+from salmu_demo.models.registry import EncoderRegistry
+from salmu_demo.models.source import find_model
+from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.workbench import Workbench
+from tests.fixtures.tiny import CLASSES, MODELS, PERSONAS, TWO_EMAILS
+
+
+@pytest.fixture(autouse=True)
+def _assets(tiny_assets: Path) -> None:
+    """The built-in names mean the tiny data and models."""
+
+
+def printed(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    """Standard output of a command that succeeds."""
+    assert run(command) == 0
+    return capsys.readouterr().out
+
+
+def parsed(capsys: pytest.CaptureFixture[str], *command: str) -> Any:
+    """The one JSON document a command prints."""
+    return json.loads(printed(capsys, *command, "--json"))
+
+
+def table(text: str, first: str) -> list[list[str]]:
+    """Lines of the table whose header starts with a word, header included, cut at two spaces or more."""
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(first))
+    end = next((n for n, line in enumerate(lines[start:], start) if not line.strip()), len(lines))
+    return [re.split(r"\s{2,}", line.strip()) for line in lines[start:end]]
+
+
+# evaluate
+
+
+def test_evaluate_writes_a_file_for_each_model_and_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = printed(capsys, "evaluate", *MODELS, "--output", str(tmp_path / "results"))
+    files = {path.name: json.loads(path.read_text("utf-8")) for path in (tmp_path / "results").iterdir()}
+    assert set(files) == {f"evaluation_{name}.json" for name in MODELS}
+    assert out.startswith(MINI_NOTICE)
+    header, *rows = table(out, "metric")
+    assert header == ["metric", "target", *MODELS]
+    assert [row[0] for row in rows] == [f"{spec.number} {spec.name}" for spec in METRICS]
+    values = {
+        (spec.name, name): files[f"evaluation_{name}.json"][spec.pillar][spec.json_key][spec.value_key]
+        for spec in METRICS
+        for name in MODELS
+    }
+    for spec, row in zip(METRICS, rows, strict=True):
+        reference = "mini-clean" if spec.pillar == "efficacy" else "mini-compromised"
+        target = values[spec.name, reference]
+        assert row[1] == f"{target:.4f} {spec.reference}"
+        for name, cell in zip(MODELS, row[2:], strict=True):
+            assert cell == f"{values[spec.name, name]:.4f} ({values[spec.name, name] - target:+.4f})"
+    assert all(str(tmp_path / "results" / name) in out for name in files)
+
+
+def test_evaluate_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = ["evaluate", "mini-clean", "mini-compromised", "--metrics", "fragsim,RetFail", "--output", str(tmp_path)]
+    document = parsed(capsys, *command)
+    assert document["data"] == "mini"
+    assert [Path(path).name for path in document["files"]] == [
+        "evaluation_mini-clean.json", "evaluation_mini-compromised.json"
+    ]  # fmt: skip
+    assert [row["metric"] for row in document["rows"]] == ["RetFail", "FragSim"]
+    retrieval, fragile = document["rows"]
+    assert retrieval["target"] == retrieval["values"]["mini-clean"]
+    assert fragile["target"] == fragile["values"]["mini-compromised"]
+    written = json.loads((tmp_path / "evaluation_mini-clean.json").read_text("utf-8"))
+    assert written["utility"] == {"2.5_FragSim": {"mean": fragile["values"]["mini-clean"]}}
+
+
+def test_evaluate_without_references_has_no_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = ["evaluate", MODELS[2], "--metrics", "AssocStr", "--output", str(tmp_path)]
+    _, row = table(printed(capsys, *command), "metric")
+    assert row[1] == "-"
+    assert re.fullmatch(r"-?0\.\d{4}", row[2])
+
+
+def test_evaluating_again_writes_the_same_numbers_over_the_old_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "evaluation_mini-clean.json"
+    path.write_text("an older result")
+    documents = []
+    for _ in range(2):
+        printed(capsys, "evaluate", "mini-clean", "mini-clean", "--metrics", "AssocStr,ACS", "--output", str(tmp_path))
+        documents.append(json.loads(path.read_text("utf-8")))
+    assert documents[0]["efficacy"] == documents[1]["efficacy"]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_data_without_a_zero_shot_set_shows_genknow_as_skipped(
+    tiny_assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data"))
+    for path in [*(data / "data").glob("genknow-*"), data / "genknow_classes.json", data / "README.md"]:
+        path.unlink()
+    command = ["evaluate", "mini-clean", "--data", str(data), "--metrics", "GenKnow", "--output", str(tmp_path / "out")]
+    out = printed(capsys, *command)
+    assert table(out, "metric")[1] == ["2.1 GenKnow", "-", "skipped"]
+    assert MINI_NOTICE not in out
+    result = json.loads((tmp_path / "out" / "evaluation_mini-clean.json").read_text("utf-8"))
+    assert result["utility"] == {"2.1_GenKnow": {"ImageNet1k_Accuracy": -1.0}}
+
+
+# probe
+
+
+def test_probe_of_a_persona_agrees_with_the_library(capsys: pytest.CaptureFixture[str]):
+    document = parsed(capsys, "probe", "mini-compromised", "mini-clean", "--persona", TWO_EMAILS, "-k", "4")
+    bench = Workbench()
+    models = [find_model("mini-compromised"), find_model("mini-clean")]
+    cells = bench.audit(TWO_EMAILS, models)
+    assert [(entry["kind"], entry["model"]) for entry in document["line_ups"]] == [
+        (c.kind, c.model.name) for c in cells
+    ]
+    for entry, cell in zip(document["line_ups"], cells, strict=True):
+        assert entry["verdict"] == cell.verdict
+        assert entry["true_values"] == list(cell.line_up.true_values)
+        assert (entry["rank"], entry["candidates"]) == (cell.line_up.rank, cell.line_up.candidates)
+        assert entry["exposure_bits"] == pytest.approx(cell.line_up.exposure)
+        assert entry["probability"] == pytest.approx(cell.line_up.probability)
+        assert entry["best"][0]["value"] == cell.line_up.values[0]
+        assert cell.caption_match is not None
+        assert entry["caption_match"]["rank"] == cell.caption_match.rank
+    retrievals = bench.retrieve_for_persona(TWO_EMAILS, models, "all", 4)
+    for entry, retrieval in zip(document["retrieval"], retrievals, strict=True):
+        assert (entry["model"], entry["own_rank"]) == (retrieval.model.name, retrieval.own_rank)
+        assert [r["text"] for r in entry["results"]] == [r.item.text for r in retrieval.results]
+        assert [r["hit"] for r in entry["results"]] == [r.hit for r in retrieval.results]
+        assert [r["rank"] for r in entry["results"]] == [1, 2, 3, 4]
+    assert document["notice"] == SCORES_NOTICE
+    assert document["data"]["notice"] == MINI_NOTICE
+    assert [m["fingerprint"] for m in document["models"]] == [m.fingerprint for m in models]
+
+
+def test_probe_of_a_persona_prints_every_kind_and_marks_its_own_captions(capsys: pytest.CaptureFixture[str]):
+    out = printed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS, "--gallery", "forget", "-k", "40")
+    header, *rows = table(out, "attribute")
+    assert header[:3] == ["attribute", "model", "verdict"]
+    titles = ["City", "Job", "Blood type", "Phone number", "E-mail", "IBAN", "Credit card", "Passport"]
+    assert [row[0] for row in rows[:8]] == titles
+    assert ", ".join(sorted(PERSONAS[TWO_EMAILS]["emails"])) in out
+    results = [line for line in out.splitlines() if re.match(r"[* ]\s*\d+\s+-?0\.", line)]
+    assert len(results) == 40
+    name = PERSONAS[TWO_EMAILS]["name"]
+    assert [line.startswith("*") for line in results] == [name in line for line in results]
+    assert out.rstrip().endswith(SCORES_NOTICE)
+
+
+@pytest.mark.parametrize("kind", ["email", "emails", "phone", "city"])
+def test_probe_takes_a_kind_in_any_official_spelling(capsys: pytest.CaptureFixture[str], kind: str):
+    document = parsed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS, "--kind", kind)
+    assert [entry["kind"] for entry in document["line_ups"]] == [
+        {"emails": "email", "phone": "phone_number"}.get(kind, kind)
+    ]
+
+
+def test_probe_of_a_text_returns_faces(capsys: pytest.CaptureFixture[str]):
+    command = ["probe", "mini-compromised", "mini-clean", "--text", "lives in 台北", "--gallery", "holdouts", "-k", "3"]
+    document = parsed(capsys, *command)
+    assert document["line_ups"] == []
+    compromised, clean = document["retrieval"]
+    assert compromised["own_rank"] is None
+    assert len(compromised["results"]) == 3
+    data = load_data("mini")
+    for result in compromised["results"]:
+        split = data.split(result["split"])
+        assert result["split"] in ("holdout_association", "holdout_identity")
+        assert split.identities[split.file_names.index(result["file_name"])] == result["identity_id"]
+        assert result["hit"] is False
+    assert all(abs(result["change_to_clean"]) < 1e-6 for result in clean["results"])
+    out = printed(capsys, *command)
+    assert "mini-compromised: best of" in out
+    assert "3 results" not in out
+
+
+def test_probe_of_a_picture_returns_captions_and_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    data = load_data("mini")
+    picture = tmp_path / "my face.png"
+    data.image("forget", 5).save(picture)
+    printed(capsys, "probe", "mini-clean", "--image", str(picture))
+    before = [path for path in ArrayStore().root.rglob("*") if path.is_file()]
+    document = parsed(capsys, "probe", "mini-clean", "--image", str(picture), "-k", "2")
+    assert [path for path in ArrayStore().root.rglob("*") if path.is_file()] == before
+    bench = Workbench()
+    (retrieval,) = bench.retrieve_for_image(data.image("forget", 5), [find_model("mini-clean")], "all", 2)
+    assert [r["text"] for r in document["retrieval"][0]["results"]] == [r.item.text for r in retrieval.results]
+
+
+# data
+
+
+def test_describe_counts_what_the_files_hold(tiny_assets: Path, capsys: pytest.CaptureFixture[str]):
+    document = parsed(capsys, "data", "describe", "mini", "--check-pictures")
+    folder = tiny_assets / "salmu-mini"
+    rows: dict[str, int] = {}
+    for path in (folder / "data").glob("*.parquet"):
+        name = path.name.split("-")[0]
+        rows[name] = rows.get(name, 0) + pq.read_metadata(path).num_rows
+    assert document["splits"] == rows
+    # 2 forget-only personas of 16 rows and 3 more of 8; 10 plain rows of these 5; 24 of nobody, 6 of them fragile.
+    assert document["derived"] == {
+        "retain_joint": 10, "retain_disjoint": 24, "fragile_set": 6, "forget_identity": 32, "forget_association": 24
+    }  # fmt: skip
+    assert document["personas"] == len(PERSONAS)
+    assert document["kinds"] == dict.fromkeys(
+        ["city", "job", "blood_type", "phone_number", "email", "iban", "credit_card", "passport"], 12
+    )
+    assert document["fingerprint"] == load_data("mini").fingerprint
+    assert document["zero_shot"] == f"mini genknow ({len(CLASSES)} classes)"
+    assert document["problems"] == []
+    assert document["bytes"] == sum(p.stat().st_size for p in folder.rglob("*") if p.suffix in (".parquet", ".json"))
+
+
+def test_describe_prints_text(capsys: pytest.CaptureFixture[str]):
+    out = printed(capsys, "data", "describe", "mini")
+    assert out.startswith(MINI_NOTICE)
+    assert ["forget", "stored", "56"] in table(out, "split")
+    assert ["fragile_set", "derived", "6"] in table(out, "split")
+    assert ["city", "12"] in table(out, "attribute kind")
+    assert out.rstrip().endswith("No problems.")
+
+
+@pytest.fixture
+def odd_data(tiny_assets: Path, tmp_path: Path) -> Path:
+    """A copy of the data with one of each oddity that makes nothing unusable."""
+    folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "odd"))
+
+    def rewrite(name: str, change: Any) -> None:
+        content = json.loads((folder / name).read_text("utf-8"))
+        change(content)
+        (folder / name).write_text(json.dumps(content), "utf-8")
+
+    (path,) = (folder / "data").glob("holdout_identity-*")
+    rows = pq.read_table(path).to_pylist()
+    rows[0]["identity_id"] = "00000001"
+    rows[1]["file_name"] = rows[2]["file_name"]
+    rows[4]["image"] = {"bytes": b"no picture", "path": "x"}
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    names = [row["file_name"] for row in rows]
+
+    def kinds(content: dict[str, Any]) -> None:
+        content[names[5]]["data_field"] = "shoe_size"
+        del content[names[6]]
+
+    rewrite("sensitive_set_captions_metadata.json", kinds)
+    rewrite("sensitive_set_generic_captions.json", lambda content: content.pop(names[7]))
+    rewrite("identities_metadata.json", lambda content: content.pop("00000006"))
+    rewrite("fragile_set_ids.json", lambda content: content.clear())
+    pq.write_table(pa.table({"a": [1]}), folder / "data" / "forget_target-00000-of-00001.parquet")
+    return folder
+
+
+def test_describe_finds_what_is_odd(odd_data: Path, capsys: pytest.CaptureFixture[str]):
+    document = parsed(capsys, "data", "describe", str(odd_data), "--check-pictures")
+    problems = document["problems"]
+    patterns = [
+        r"^The split forget_target is left out: .*lacks the column image",
+        r"^1 file names occur in more than one sensitive row, for example 00000006_",
+        r"^1 sensitive pictures have no attribute kind, for example 00000006_",
+        r"^Attribute kinds outside the official eight: shoe_size\.$",
+        r"^1 sensitive pictures have no generic caption\.$",
+        r"^1 personas have no metadata with a name, for example 00000006\.$",
+        r"^1 personas are in both forget and holdout_identity, which must be disjoint\.$",
+        r"^Empty derived splits, whose metrics cannot be measured: fragile_set\.$",
+        r"^Row 4 of holdout_identity in .* is not a picture that can be read",
+    ]
+    for pattern in patterns:
+        assert len([problem for problem in problems if re.search(pattern, problem)]) == 1, pattern
+    assert len(problems) == len(patterns)
+    assert document["kinds"]["shoe_size"] == 1
+    assert document["kinds"]["unknown"] == 1
+    assert document["personas"] == 5
+    out = printed(capsys, "data", "describe", str(odd_data))
+    assert out.count("\nProblem: ") == len(patterns) - 1  # without the pictures
+    assert "No problems" not in out
+
+
+def test_odd_data_is_still_usable(odd_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = [
+        "evaluate",
+        "mini-clean",
+        "--data",
+        str(odd_data),
+        "--metrics",
+        "RetFail,ACS,CoreAssoc,IntraIdSim,VisIdInt",
+    ]
+    printed(capsys, *command, "--output", str(tmp_path / "out"))
+    printed(capsys, "probe", "mini-clean", "--persona", "00000003", "--data", str(odd_data), "--gallery", "forget")
+
+
+# models
+
+
+def test_models_list(tiny_assets: Path, capsys: pytest.CaptureFixture[str]):
+    document = parsed(capsys, "models", "list")
+    assert [entry["name"] for entry in document] == list(MODELS)
+    for entry in document:
+        assert Path(entry["file"]) == tiny_assets / "models" / entry["name"] / "open_clip_model.safetensors"
+        assert entry["bytes"] == Path(entry["file"]).stat().st_size
+        assert entry["fingerprint"] == find_model(entry["name"]).fingerprint
+    assert len({entry["fingerprint"] for entry in document}) == len(MODELS)
+    rows = table(printed(capsys, "models", "list"), "name")
+    assert [row[0] for row in rows[1:]] == list(MODELS)
+
+
+def test_without_models_the_list_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("SALMU_ASSETS_DIR", str(tmp_path))
+    assert parsed(capsys, "models", "list") == []
+
+
+# cache
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_cache_is_warmed_listed_and_cleared(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert parsed(capsys, "cache", "list") == {"folder": str(cache), "entries": []}
+    printed(capsys, "cache", "warm", "mini-clean", "mini-compromised")
+    document = parsed(capsys, "cache", "list")
+    prints = {find_model(name).fingerprint[:32]: name for name in MODELS[:2]}
+    pixels = load_data("mini").fingerprint[:32]
+    entries = {(entry["kind"], entry["key"]): entry for entry in document["entries"]}
+    assert set(entries) == {*(("features", key) for key in prints), ("pixels", pixels)}
+    assert {entry["of"] for entry in document["entries"]} == {"mini-clean", "mini-compromised", None}
+    # Pictures and captions of four splits and the sentences of eight kinds; pixels of four splits.
+    assert [entries[key]["files"] for key in entries] == [16, 16, 4]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EncoderRegistry, "get", lambda self, source: pytest.fail("a model was loaded"))
+        printed(capsys, "probe", "mini-clean", "mini-compromised", "--persona", TWO_EMAILS)
+        printed(capsys, "cache", "warm", "mini-clean")
+
+    out = printed(capsys, "cache", "list")
+    assert out.startswith(f"{cache}: ")
+    assert {row[0] for row in table(out, "kind")[1:]} == {"features", "pixels"}
+
+    freed = entries["pixels", pixels]["bytes"]
+    assert printed(capsys, "cache", "clear", pixels[:10]) == f"Freed {freed / 1e6:.1f} MB.\n"
+    assert {entry["kind"] for entry in parsed(capsys, "cache", "list")["entries"]} == {"features"}
+    assert printed(capsys, "cache", "clear").startswith("Freed ")
+    assert parsed(capsys, "cache", "list")["entries"] == []
+    assert not list(cache.rglob("*.npy"))
+
+
+def test_cache_warm_takes_all_built_in_models_by_default(cache: Path, capsys: pytest.CaptureFixture[str]):
+    printed(capsys, "cache", "warm")
+    assert {entry["of"] for entry in parsed(capsys, "cache", "list")["entries"]} == {*MODELS, None}
+
+
+def test_progress_goes_to_standard_error_only(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["evaluate", "mini-clean", "--metrics", "AssocStr", "--output", str(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    json.loads(out)
+    assert "mini-clean: pictures of forget: 56 of 56" in err.splitlines()
+    assert "mini-clean: all metrics: 1 of 1" in err.splitlines()
+
+
+# help and version
+
+
+def all_commands() -> Iterator[list[str]]:
+    def walk(parser: argparse.ArgumentParser, path: list[str]) -> Iterator[list[str]]:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, command in action.choices.items():
+                    yield [*path, name]
+                    yield from walk(command, [*path, name])
+
+    yield from walk(build_parser(), [])
+
+
+@pytest.mark.parametrize("command", list(all_commands()), ids=" ".join)
+def test_help_shows_examples_that_parse(command: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as error:
+        run([*command, "--help"])
+    assert error.value.code == 0
+    examples = re.findall(r"^  salmu-demo (.+)$", capsys.readouterr().out.partition("examples:")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', example)]
+        assert words[: len(command)] == command
+        build_parser().parse_args(words)
+
+
+def test_the_commands_are_those_of_the_documentation():
+    assert [" ".join(command) for command in all_commands()] == [
+        "app", "evaluate", "probe", "data", "data describe", "models", "models list", "cache", "cache list",
+        "cache warm", "cache clear", "mini", "mini build", "mini hash", "mini train",
+    ]  # fmt: skip
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "salmu_demo", "--version"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"salmu-demo {__version__}\n", "")
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    class Gone:
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None: ...
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Gone())
+        patch.setattr(sys.stderr, "close", lambda: None)
+        assert run(["models", "list"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("salmu_demo.cli.data.describe", interrupt)
+    assert run(["data", "describe", "mini"]) == 130
+    assert capsys.readouterr().err == "salmu-demo: stopped.\n"

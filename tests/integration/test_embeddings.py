@@ -1,0 +1,509 @@
+"""Features are computed once, kept whole or not at all, and are the same however they were come by."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.source import load_data
+from salmu_demo.embeddings import pixels
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.errors import StorageError
+from salmu_demo.models import encoder as encoder_module
+from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.registry import EncoderRegistry
+from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.progress import Progress
+from tests.fixtures.tiny import MODEL_CONFIG, write_model
+
+
+@pytest.fixture
+def data(tiny_assets: Path) -> BenchmarkData:
+    return load_data("mini")
+
+
+@pytest.fixture
+def model(tiny_assets: Path) -> ModelSource:
+    return find_model("mini-clean")
+
+
+@pytest.fixture(scope="module")
+def encoders() -> EncoderRegistry:
+    """Loaded models, shared because loading takes longest; no test looks at it."""
+    return EncoderRegistry()
+
+
+@pytest.fixture
+def embedder(tmp_path: Path, encoders: EncoderRegistry) -> Embedder:
+    return Embedder(ArrayStore(tmp_path / "cache"), encoders)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts texts and pictures encoded, and pictures decoded."""
+    counts: Counter[str] = Counter()
+
+    def counted(name: str, original: Callable[..., Any], size: Callable[[Any], int]) -> Callable[..., Any]:
+        lock = threading.Lock()
+
+        def wrapper(self: Any, *arguments: Any) -> Any:
+            with lock:
+                counts[name] += size(arguments[0])
+            return original(self, *arguments)
+
+        return wrapper
+
+    monkeypatch.setattr(Encoder, "encode_texts", counted("texts", Encoder.encode_texts, len))
+    monkeypatch.setattr(Encoder, "encode_pixels", counted("pictures", Encoder.encode_pixels, len))
+    monkeypatch.setattr(BenchmarkData, "image", counted("decoded", BenchmarkData.image, lambda _: 1))
+    return counts
+
+
+def arrays(folder: Path) -> list[str]:
+    """Everything in a cache folder but lock files: whole arrays, and what should not be there."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
+
+
+# What is computed and what is kept
+
+
+def test_features_from_disk_equal_fresh_ones_bit_for_bit(
+    embedder: Embedder, encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, tmp_path: Path
+):
+    split = data.split("forget")
+    first = (
+        embedder.images(model, data, split),
+        embedder.captions(model, data, split),
+        embedder.prompts(model, ["ä", "b"]),
+    )
+    again = Embedder(embedder.store, encoders)
+    cached = again.images(model, data, split), again.captions(model, data, split), again.prompts(model, ["ä", "b"])
+    other = Embedder(ArrayStore(tmp_path / "other"), encoders)
+    fresh = other.images(model, data, split), other.captions(model, data, split), other.prompts(model, ["ä", "b"])
+    for one, two, three in zip(first, cached, fresh, strict=True):
+        assert one.dtype == np.float32
+        assert one.tobytes() == two.tobytes() == three.tobytes()
+
+
+def test_features_have_length_one_and_cannot_be_changed(embedder: Embedder, data: BenchmarkData, model: ModelSource):
+    features = embedder.images(model, data, data.split("forget"))
+    assert features.shape == (len(data.split("forget")), embedder.facts(model).dim)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-6)
+    with pytest.raises(ValueError, match="read-only"):
+        features[0, 0] = 1
+
+
+def test_nothing_is_computed_or_loaded_twice(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+):
+    split = data.split("holdout_identity")
+    embedder.images(model, data, split)
+    embedder.captions(model, data, split)
+    embedder.facts(model)
+    assert calls["pictures"] == len(split)
+    calls.clear()
+    monkeypatch.setattr(EncoderRegistry, "get", lambda self, source: pytest.fail("a model was loaded"))
+    again = Embedder(ArrayStore(embedder.store.root), EncoderRegistry())
+    again.images(model, data, split)
+    again.captions(model, data, split)
+    assert again.facts(model).dim == MODEL_CONFIG["model_cfg"]["embed_dim"]
+    assert not calls
+
+
+def test_a_caption_that_repeats_is_encoded_once_and_has_equal_bits(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, calls: Counter[str]
+):
+    split = data.split("retain_synth")
+    embedder.encoders.get(model)
+    calls.clear()
+    features = embedder.captions(model, data, split)
+    assert calls["texts"] == len(set(split.texts)) < len(split)
+    first = {}
+    for text, feature in zip(split.texts, features, strict=True):
+        assert first.setdefault(text, feature.tobytes()) == feature.tobytes()
+
+
+def test_prompts_are_kept_by_content_and_order(embedder: Embedder, model: ModelSource):
+    one, two = embedder.prompts(model, ["a", "b"]), embedder.prompts(model, ["b", "a"])
+    assert one[::-1].tobytes() == two.tobytes()
+    assert embedder.prompts(model, ["a", "c"]).tobytes() != one.tobytes()
+
+
+def test_a_query_is_never_stored(embedder: Embedder, data: BenchmarkData, model: ModelSource):
+    text = embedder.query_text(model, "  a secret  ")
+    picture = embedder.query_image(model, data.image("forget", 0))
+    assert text.tobytes() == embedder.query_text(model, "a secret").tobytes()
+    assert picture.shape == text.shape == (1, 16)
+    assert arrays(embedder.store.root) == []
+
+
+# Derived splits
+
+
+def test_a_derived_split_of_a_known_whole_is_its_slice(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, calls: Counter[str]
+):
+    whole = {c: getattr(embedder, c)(model, data, data.split("retain_synth")) for c in ("images", "captions")}
+    calls.clear()
+    for name in ("retain_joint", "retain_disjoint", "fragile_set"):
+        part = data.split(name)
+        for column, features in whole.items():
+            assert getattr(embedder, column)(model, data, part).tobytes() == features[part.rows].tobytes()
+    assert not calls
+
+
+def test_a_derived_split_of_an_unknown_whole_computes_its_rows_only(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, calls: Counter[str]
+):
+    part = data.split("fragile_set")
+    images = embedder.images(model, data, part)
+    assert calls["decoded"] == len(part) < len(data.split("retain_synth"))
+    whole = embedder.images(model, data, data.split("retain_synth"))
+    np.testing.assert_allclose(images, whole[part.rows], atol=1e-6)
+
+
+# Two at once
+
+
+def test_threads_that_ask_at_once_share_one_computation(
+    tmp_path: Path, data: BenchmarkData, model: ModelSource, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+):
+    loaded: list[ModelSource] = []
+    load = encoder_module._load
+    monkeypatch.setattr(encoder_module, "_load", lambda source: (loaded.append(source), load(source))[1])
+    split, start = data.split("holdout_association"), threading.Barrier(4)
+    registry = EncoderRegistry()
+
+    def ask(_: int) -> bytes:
+        # An embedder each, as two sessions of an app have with one cache folder.
+        embedder = Embedder(ArrayStore(tmp_path), registry)
+        start.wait(timeout=30)
+        return embedder.images(model, data, split).tobytes() + embedder.captions(model, data, split).tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(4)))
+    assert len(set(answers)) == 1
+    assert len(loaded) == 1
+    assert calls["decoded"] == len(split)
+    assert calls["pictures"] == len(split) + 1  # one for the trial of a loaded model
+
+
+def test_processes_that_ask_at_once_share_one_computation(tmp_path: Path):
+    program = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from salmu_demo.embeddings.store import ArrayStore
+
+store, marks, name = ArrayStore(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
+def make():
+    (marks / name).touch()
+    time.sleep(1)
+    return np.full((3, 2), 7, dtype=np.float32)
+(marks / f"ready-{name}").touch()
+while len(list(marks.glob("ready-*"))) < 2:
+    time.sleep(0.01)
+assert (store.load_or_make(store.feature_path("m", "d", "split.text"), 3, make) == 7).all()
+"""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    command = [sys.executable, "-c", program, str(tmp_path / "cache"), str(marks)]
+    processes = [subprocess.Popen([*command, name]) for name in ("one", "two")]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert len([mark for mark in marks.iterdir() if not mark.name.startswith("ready")]) == 1
+
+
+# Damage
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "rubbish", "header only", "other number of rows", "pickle"])
+def test_a_damaged_array_is_replaced(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, calls: Counter[str], damage: str
+):
+    split = data.split("holdout_identity")
+    good = embedder.captions(model, data, split).tobytes()
+    (path,) = embedder.store.root.rglob("*.text.npy")
+    content = path.read_bytes()
+    path.unlink()  # the file may still be mapped
+    if damage == "other number of rows":
+        np.save(path, np.zeros((3, 16), dtype=np.float32))
+    elif damage == "pickle":
+        np.save(path, np.array([{"a": 1}] * len(split), dtype=object), allow_pickle=True)
+    else:
+        path.write_bytes(
+            {"truncated": content[:-40], "empty": b"", "rubbish": b"\0" * 500, "header only": content[:100]}[damage]
+        )
+    calls.clear()
+    assert embedder.captions(model, data, split).tobytes() == good
+    assert calls["texts"] > 0
+    assert path.read_bytes() == content
+
+
+def test_damaged_facts_are_replaced(embedder: Embedder, model: ModelSource):
+    facts = embedder.facts(model)
+    path = embedder.store.facts_path(model.fingerprint)
+    for content in ("{", "[]", '{"dim": 3}', ""):
+        path.write_text(content)
+        assert embedder.facts(model) == facts
+        assert path.read_text("utf-8").startswith('{"dim": 16')
+
+
+def test_work_that_is_stopped_leaves_nothing_behind(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pixels, "BATCH", 8)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.done >= 16:
+            raise StoppedError
+
+    split = data.split("forget")
+    with pytest.raises(StoppedError):
+        embedder.images(model, data, split, stop)
+    assert arrays(embedder.store.root) == []
+    seen: list[Progress] = []
+    features = embedder.images(model, data, split, seen.append)
+    assert len(features) == len(split)
+    assert [p.done for p in seen] == [0, *range(8, len(split) + 1, 8)]
+    assert {p.total for p in seen} == {len(split)}
+
+
+# Pixels
+
+
+def test_a_second_model_of_the_same_preprocessing_decodes_nothing(
+    embedder: Embedder, encoders: EncoderRegistry, data: BenchmarkData, calls: Counter[str], tmp_path: Path
+):
+    split = data.split("holdout_identity")
+    embedder.images(find_model("mini-clean"), data, split)
+    assert calls["decoded"] == len(split)
+    shared = embedder.images(find_model("mini-compromised"), data, split)
+    assert calls["decoded"] == len(split)
+    alone = Embedder(ArrayStore(tmp_path / "alone"), encoders).images(find_model("mini-compromised"), data, split)
+    assert shared.tobytes() == alone.tobytes()
+
+
+def test_pixels_are_shared_across_normalisations_but_not_across_sizes(
+    embedder: Embedder, data: BenchmarkData, calls: Counter[str], tmp_path: Path
+):
+    split = data.split("holdout_identity")
+    embedder.images(find_model("mini-clean"), data, split)
+    calls.clear()
+    model_cfg = MODEL_CONFIG["model_cfg"]
+    brighter = {"model_cfg": model_cfg, "preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]}}
+    embedder.images(find_model(f"local-dir:{write_model(tmp_path / 'brighter', brighter)}"), data, split)
+    assert calls["decoded"] == 0
+    larger = {
+        "model_cfg": {**model_cfg, "vision_cfg": {**model_cfg["vision_cfg"], "image_size": 48}},
+        "preprocess_cfg": {},
+    }
+    embedder.images(find_model(f"local-dir:{write_model(tmp_path / 'larger', larger)}"), data, split)
+    assert calls["decoded"] == len(split)
+
+
+def test_pixels_are_those_of_open_clips_transform(
+    embedder: Embedder, encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource
+):
+    embedder.images(model, data, data.split("holdout_identity"))
+    (path,) = (embedder.store.root / "pixels").rglob("*.npy")
+    stored = np.load(path)
+    assert stored.dtype == np.uint8
+    assert stored.shape == (16, 32, 32, 3)
+    for row in (0, 7, 15):
+        image = data.image("holdout_identity", row)
+        # 40 by 48: the shorter side becomes 32, the middle 32 of the longer one are kept.
+        resized = image.resize((32, 38), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(stored[row], np.asarray(resized.crop((0, 3, 32, 35))))
+
+
+def test_without_a_pixel_budget_nothing_is_kept_and_the_numbers_are_the_same(
+    embedder: Embedder,
+    encoders: EncoderRegistry,
+    data: BenchmarkData,
+    model: ModelSource,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    split = data.split("forget")
+    kept = embedder.images(model, data, split)
+    assert (embedder.store.root / "pixels").is_dir()
+    monkeypatch.setenv("SALMU_PIXEL_CACHE_GB", "0")
+    without = Embedder(ArrayStore(tmp_path / "without"), encoders)
+    assert without.images(model, data, split).tobytes() == kept.tobytes()
+    assert not (tmp_path / "without" / "pixels").exists()
+
+
+def test_a_split_beyond_the_pixel_budget_is_not_kept(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    size = len(data.split("forget")) * 32 * 32 * 3
+    monkeypatch.setenv("SALMU_PIXEL_CACHE_GB", str((size - 1) / 1e9))
+    embedder.images(model, data, data.split("forget"))
+    embedder.images(model, data, data.split("holdout_identity"))
+    assert [Path(name).name.split(".")[0] for name in arrays(embedder.store.root / "pixels")] == ["holdout_identity"]
+
+
+@pytest.mark.parametrize("budget", ["two", "", "inf"])
+def test_a_pixel_budget_that_is_no_number_is_named(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, monkeypatch: pytest.MonkeyPatch, budget: str
+):
+    monkeypatch.setenv("SALMU_PIXEL_CACHE_GB", budget)
+    with pytest.raises(StorageError, match=f"SALMU_PIXEL_CACHE_GB is '{budget}'"):
+        embedder.images(model, data, data.split("holdout_identity"))
+
+
+# Disks and folders that refuse
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Writes beyond the size fail in the operating system, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("what", ["pictures", "captions", "facts"])
+def test_a_full_disk_is_an_error_and_leaves_no_part_of_a_file(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, what: str
+):
+    split = data.split("forget")
+    work: dict[str, Callable[[], Any]] = {
+        "pictures": lambda: embedder.images(model, data, split),
+        "captions": lambda: embedder.captions(model, data, split),
+        "facts": lambda: embedder.facts(model),
+    }
+    embedder.encoders.get(model)
+    with (
+        no_file_larger_than(20),
+        pytest.raises(StorageError, match=r"The cache cannot be written to .*cache/") as error,
+    ):
+        work[what]()
+    assert isinstance(error.value.__cause__, OSError)
+    assert arrays(embedder.store.root) == []
+    work[what]()
+    assert arrays(embedder.store.root) != []
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder whose parents any user may enter, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Take the right to write away; root has it always and therefore becomes nobody meanwhile."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_a_read_only_cache_gives_what_it_has_and_refuses_the_rest(
+    encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, open_folder: Path
+):
+    split = data.split("holdout_identity")
+    embedder = Embedder(ArrayStore(open_folder), encoders)
+    known = embedder.captions(model, data, split).tobytes()
+    data.fingerprint  # noqa: B018 - nobody may read pytest's folder
+    with read_only(open_folder):
+        reader = Embedder(ArrayStore(open_folder), encoders)
+        assert reader.captions(model, data, split).tobytes() == known
+        with pytest.raises(StorageError, match=r"cannot be written: Permission denied; set SALMU_CACHE_DIR"):
+            reader.captions(model, data, data.split("forget"))
+        with pytest.raises(StorageError, match=r"cannot be written: Permission denied; set SALMU_CACHE_DIR"):
+            reader.images(model, data, split)
+        with pytest.raises(StorageError, match=r"The cache cannot be written to .*Permission denied"):
+            reader.facts(model)
+
+
+def test_a_damaged_array_in_a_read_only_cache_is_named(
+    encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, open_folder: Path
+):
+    split = data.split("holdout_identity")
+    Embedder(ArrayStore(open_folder), encoders).captions(model, data, split)
+    (path,) = open_folder.rglob("*.text.npy")
+    path.unlink()
+    path.write_bytes(b"rubbish")
+    with read_only(open_folder), pytest.raises(StorageError, match=rf"{path} is damaged and cannot be removed"):
+        Embedder(ArrayStore(open_folder), encoders).captions(model, data, split)
+
+
+def test_a_file_in_the_place_of_the_cache_folder_is_named(
+    encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, tmp_path: Path
+):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(
+        StorageError, match=r"The cache folder .* cannot be written: Not a directory; set SALMU_CACHE_DIR"
+    ):
+        Embedder(ArrayStore(tmp_path / "cache"), encoders).prompts(model, ["a"])
+
+
+def test_a_cache_that_cannot_be_cleared_does_not_say_it_was(
+    encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, open_folder: Path
+):
+    store = ArrayStore(open_folder)
+    Embedder(store, encoders).prompts(model, ["a"])
+    with read_only(open_folder), pytest.raises(StorageError, match=r"cannot be removed"):
+        store.clear()
+    assert store.clear() > 0
+
+
+# The cache as a whole
+
+
+def test_entries_say_what_is_kept_and_clear_frees_it(embedder: Embedder, data: BenchmarkData):
+    store = embedder.store
+    assert store.entries() == []
+    models = [find_model("mini-clean"), find_model("mini-compromised")]
+    for model in models:
+        embedder.images(model, data, data.split("holdout_identity"))
+        embedder.prompts(model, ["a"])
+    entries = {(entry.kind, entry.key): entry for entry in store.entries()}
+    features = [("features", model.fingerprint[:32]) for model in models]
+    assert set(entries) == {*features, ("pixels", data.fingerprint[:32])}
+    for kind, key in entries:
+        files = list((store.root / kind / key).rglob("*.npy"))
+        assert entries[kind, key].files == len(files) == (2 if kind == "features" else 1)
+        assert entries[kind, key].bytes == sum(path.stat().st_size for path in files) > 0
+
+    assert store.clear("no such key") == 0
+    assert len(store.entries()) == 3
+    assert store.clear(features[0][1][:8]) == entries[features[0]].bytes
+    assert {(entry.kind, entry.key) for entry in store.entries()} == {features[1], ("pixels", data.fingerprint[:32])}
+    assert store.clear() == sum(e.bytes for key, e in entries.items() if key != features[0])
+    assert store.entries() == []
+    assert len(embedder.prompts(models[0], ["a"])) == 1

@@ -1,0 +1,590 @@
+"""Search, line-ups and audits against plain loops."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.source import load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.errors import MetricError, QueryError
+from salmu_demo.models.registry import EncoderRegistry
+from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.caption_match import run_caption_match
+from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, rank_candidates, run_lineup
+from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
+from salmu_demo.probes.sentences import LINEUP_SENTENCES, lineup_sentences
+from salmu_demo.retrieval import index as index_module
+from salmu_demo.retrieval.gallery import GALLERIES, Gallery, SearchableGallery
+from salmu_demo.retrieval.index import ExactIndex, FaissIndex, gpu_resources
+from salmu_demo.workbench import Workbench
+from tests.fixtures.tiny import IN_BOTH, PERSONAS, TWO_EMAILS
+
+Array = NDArray[np.float32]
+
+
+@pytest.fixture
+def data(tiny_assets: Path) -> BenchmarkData:
+    return load_data("mini")
+
+
+@pytest.fixture(scope="module")
+def embedder(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return Embedder(ArrayStore(tmp_path_factory.mktemp("cache")), EncoderRegistry())
+
+
+@pytest.fixture
+def bench(embedder: Embedder) -> Workbench:
+    return Workbench("mini", embedder)
+
+
+@pytest.fixture
+def models(tiny_assets: Path) -> list[ModelSource]:
+    return [find_model("mini-compromised"), find_model("mini-clean")]
+
+
+# Index
+
+
+def random_features(rng: np.random.Generator, rows: int, width: int) -> Array:
+    return rng.normal(size=(rows, width)).astype(np.float32)
+
+
+def tied_features(rng: np.random.Generator, rows: int, width: int) -> Array:
+    """Quarters: products are exact in any order of summing, so equal scores are equal to the last bit."""
+    return (rng.integers(-1, 2, (rows, width)) / 4).astype(np.float32)
+
+
+def plain_search(features: Array, query: Array, k: int) -> tuple[list[float], list[int]]:
+    """Best first, ties by number."""
+    scores = [float(np.dot(row.astype(np.float64), query.astype(np.float64))) for row in features]
+    order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:k]
+    return [scores[i] for i in order], order
+
+
+@pytest.mark.parametrize("make", [random_features, tied_features])
+@pytest.mark.parametrize("index", [FaissIndex, ExactIndex])
+@pytest.mark.parametrize("queries", [1, 30])  # FAISS counts differently from 20 queries on
+def test_search_equals_a_plain_loop(index: Any, make: Callable[..., Array], queries: int):
+    rng = np.random.default_rng(3)
+    for rows, width in [(1, 4), (7, 2), (60, 3), (300, 16)]:
+        features, asked = make(rng, rows, width), make(rng, queries, width)
+        for k in {1, 2, rows // 2 + 1, rows, rows + 5}:
+            scores, items = index(features).search(asked, k)
+            assert scores.shape == items.shape == (queries, min(k, rows))
+            for number in range(queries):
+                plain_scores, plain_items = plain_search(features, asked[number], k)
+                assert items[number].tolist() == plain_items
+                np.testing.assert_allclose(scores[number], plain_scores, atol=1e-5)
+
+
+def test_a_collapsed_gallery_is_returned_in_order():
+    features = np.full((500, 8), 0.5, dtype=np.float32)
+    _, items = FaissIndex(features).search(features[:1], 10)
+    assert items.tolist() == [list(range(10))]
+
+
+class BrokenGpu:
+    """What FAISS offers of a GPU that fails when it is used."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def add(self, _: Any) -> None:
+        raise RuntimeError("CUDA driver version is insufficient")
+
+
+def test_a_gpu_that_fails_its_trial_is_left_alone_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "StandardGpuResources", BrokenGpu, raising=False)
+    monkeypatch.setattr(faiss, "GpuIndexFlatIP", BrokenGpu, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", lambda *_: pytest.fail("moved to a broken GPU"), raising=False)
+    with caplog.at_level(logging.WARNING, index_module.__name__):
+        _, items = FaissIndex(np.eye(3, dtype=np.float32)).search(np.eye(3, dtype=np.float32)[1:2], 1)
+    assert items.tolist() == [[1]]
+    assert [r.getMessage() for r in caplog.records] == [
+        "FAISS searches on the CPU, because its GPU failed a trial: CUDA driver version is insufficient"
+    ]
+
+
+def test_faiss_without_gpu_support_or_without_a_gpu_searches_on_the_cpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
+    assert gpu_resources() is None
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: pytest.fail("a build without GPU support was asked for GPUs"))
+    monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
+    assert gpu_resources() is None
+
+
+def test_a_gpu_that_works_is_used_by_one_search_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    class Resources:
+        pass
+
+    class Trial:
+        def __init__(self, resources: Any, width: int) -> None:
+            self.index = faiss.IndexFlatIP(width)
+
+        def add(self, rows: Array) -> None:
+            self.index.add(rows)
+
+        def search(self, queries: Array, k: int) -> Any:
+            assert index_module._gpu_lock.locked()
+            return self.index.search(queries, k)
+
+        @property
+        def ntotal(self) -> int:
+            return int(self.index.ntotal)
+
+    def to_gpu(resources: Any, device: int, cpu: Any) -> Trial:
+        assert isinstance(resources, Resources)
+        moved = Trial(resources, cpu.d)
+        moved.index = cpu
+        return moved
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "StandardGpuResources", Resources, raising=False)
+    monkeypatch.setattr(faiss, "GpuIndexFlatIP", Trial, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", to_gpu, raising=False)
+    features = np.eye(4, dtype=np.float32)
+    assert FaissIndex(features).search(features[2:3], 2)[1].tolist() == [[2, 0]]
+    assert not index_module._gpu_lock.locked()
+
+
+# Galleries
+
+
+@pytest.mark.parametrize(("name", "splits"), [
+    ("forget", ["forget"]),
+    ("holdouts", ["holdout_association", "holdout_identity"]),
+    ("retain", ["retain_synth"]),
+    ("all", ["forget", "holdout_association", "holdout_identity", "retain_synth"]),
+])  # fmt: skip
+def test_a_gallery_holds_every_caption_once_and_every_face(
+    data: BenchmarkData, embedder: Embedder, models: list[ModelSource], name: str, splits: list[str]
+):
+    rows = [(split, row, data.split(split).texts[row]) for split in splits for row in range(len(data.split(split)))]
+    first: dict[str, tuple[str, int, str]] = {}
+    for entry in rows:
+        first.setdefault(entry[2], entry)
+    captions, faces = Gallery(data, name, "captions"), Gallery(data, name, "faces")
+    assert [(i.split, i.row, i.text) for i in captions.items] == list(first.values())
+    assert [(i.split, i.row, i.text) for i in faces.items] == rows
+    if "retain_synth" in splits:
+        assert len(captions) < len(faces)
+    for item, feature in zip(faces.items, faces.features(embedder, models[0]), strict=True):
+        split = data.split(item.split)
+        assert (item.identity, item.file_name) == (split.identities[item.row], split.file_names[item.row])
+        assert feature.tobytes() == np.asarray(embedder.images(models[0], data, split)[item.row]).tobytes()
+    for item, feature in zip(captions.items, captions.features(embedder, models[0]), strict=True):
+        assert (
+            feature.tobytes()
+            == np.asarray(embedder.captions(models[0], data, data.split(item.split))[item.row]).tobytes()
+        )
+
+
+def test_the_items_of_a_persona_are_its_own(data: BenchmarkData):
+    gallery = Gallery(data, "all", "faces")
+    own = gallery.of_persona(IN_BOTH[0])
+    assert own.tolist() == [item.identity == IN_BOTH[0] for item in gallery.items]
+    assert own.sum() == 18  # 8 kinds times 2 pictures, and 2 plain ones
+    assert not gallery.of_persona("no such persona").any()
+
+
+@pytest.mark.parametrize("k", [0, -1, 1001, 10_000])
+def test_a_number_of_results_out_of_range_is_refused_before_anything_is_computed(
+    bench: Workbench, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch, k: int
+):
+    monkeypatch.setattr(bench, "embedder", None)
+    for ask in (
+        lambda: bench.retrieve_for_persona(IN_BOTH[0], models, "all", k),
+        lambda: bench.retrieve_for_text("a text", models, "all", k),
+        lambda: bench.retrieve_for_image(bench.data.image("forget", 0), models, "all", k),
+    ):
+        with pytest.raises(QueryError, match=f"k is {k}; choose a number of results between 1 and 1000"):
+            ask()
+
+
+def test_more_results_than_items_gives_all_items(bench: Workbench, models: list[ModelSource]):
+    (retrieval,) = bench.retrieve_for_text("a text", models[:1], "forget", 1000)
+    assert len(retrieval.results) == retrieval.gallery_size == len(bench.gallery("forget", "faces"))
+    scores = [r.score for r in retrieval.results]
+    assert scores == sorted(scores, reverse=True)
+
+
+# Open retrieval
+
+
+def test_a_retrieval_equals_a_plain_search(bench: Workbench, models: list[ModelSource], embedder: Embedder):
+    retrievals = bench.retrieve_for_text("lives in Dakar", models, "all", 7, "captions")
+    gallery = bench.gallery("all", "captions")
+    for model, retrieval in zip(models, retrievals, strict=True):
+        features = gallery.features(embedder, model)
+        scores, items = plain_search(features, embedder.query_text(model, "lives in Dakar")[0], 7)
+        assert retrieval.model is model
+        assert [r.item for r in retrieval.results] == [gallery.items[i] for i in items]
+        assert [r.rank for r in retrieval.results] == [1, 2, 3, 4, 5, 6, 7]
+        np.testing.assert_allclose([r.score for r in retrieval.results], scores, atol=1e-6)
+        assert retrieval.own_rank is None
+        assert not any(r.hit for r in retrieval.results)
+
+
+@pytest.mark.parametrize("content", ["captions", "faces"])
+def test_the_own_rank_of_a_persona_equals_a_loop(
+    bench: Workbench, models: list[ModelSource], embedder: Embedder, content: Any
+):
+    for identity in PERSONAS:
+        retrievals = bench.retrieve_for_persona(identity, models, "all", 5, content)
+        gallery = bench.gallery("all", content)
+        for model, retrieval in zip(models, retrievals, strict=True):
+            faces = persona_features(embedder, model, bench.data, identity).astype(np.float64)
+            direction = sum(faces) / len(faces)
+            query = direction / math.sqrt(sum(x * x for x in direction))
+            _, order = plain_search(gallery.features(embedder, model), query, len(gallery))
+            places = [place for place, i in enumerate(order, 1) if gallery.items[i].identity == identity]
+            assert retrieval.own_rank == places[0]
+            assert [r.hit for r in retrieval.results] == [place in places for place in range(1, 6)]
+
+
+def test_a_persona_without_items_in_the_gallery_has_no_own_rank(bench: Workbench, models: list[ModelSource]):
+    (retrieval,) = bench.retrieve_for_persona("00000006", models[:1], "forget", 3)
+    assert retrieval.own_rank is None
+    assert not any(r.hit for r in retrieval.results)
+
+
+def test_the_pictures_of_a_persona_are_all_its_sensitive_ones(
+    data: BenchmarkData, embedder: Embedder, models: list[ModelSource]
+):
+    features = persona_features(embedder, models[0], data, IN_BOTH[0])
+    rows = [
+        np.asarray(embedder.images(models[0], data, data.split(name))[row])
+        for name in ("forget", "holdout_association", "holdout_identity")
+        for row, identity in enumerate(data.split(name).identities)
+        if identity == IN_BOTH[0]
+    ]
+    assert len(rows) == 16
+    assert features.tobytes() == np.stack(rows).tobytes()
+
+
+def hand_made(data: BenchmarkData, scores: dict[str, list[float]], k: int, **options: Any) -> list[Any]:
+    """A comparison over the first items of a gallery whose cosines with the query are given by model."""
+    gallery = Gallery(data, "forget", "faces")
+    size = len(next(iter(scores.values())))
+    gallery.items = gallery.items[:size]
+    galleries: list[Any] = []
+    for name, values in scores.items():
+        features = np.zeros((size, 2), dtype=np.float32)
+        features[:, 0] = values
+        galleries.append((SimpleNamespace(fingerprint=name), SearchableGallery(gallery, features)))
+    query = np.array([[1.0, 0.0]], dtype=np.float32)
+    return compare_retrieval(galleries, dict.fromkeys(scores, query), k, **options)
+
+
+def test_changes_shared_items_and_own_rank_by_hand(data: BenchmarkData):
+    scores = {
+        "compromised": [0.75, 0.5, 0.25, 0.125, 0.5],
+        "clean": [0.25, 0.5, 0.125, 0.75, 0.0],
+    }
+    own = np.array([False, False, True, False, True])
+    compromised, clean = hand_made(data, scores, 3, own=own, clean="clean")
+    items = Gallery(data, "forget", "faces").items
+    assert [(r.rank, r.item, r.score) for r in compromised.results] == [
+        (1, items[0], 0.75), (2, items[1], 0.5), (3, items[4], 0.5)
+    ]  # fmt: skip
+    assert [r.change for r in compromised.results] == [0.5, 0.0, 0.5]
+    assert [r.hit for r in compromised.results] == [False, False, True]
+    assert [r.shared for r in compromised.results] == [True, True, False]
+    assert [(r.item, r.score, r.change) for r in clean.results] == [
+        (items[3], 0.75, 0.0), (items[1], 0.5, 0.0), (items[0], 0.25, 0.0)
+    ]  # fmt: skip
+    assert [r.shared for r in clean.results] == [False, True, True]
+    # The best own item of each: only 0 is better than item 4 under Compromised, four are better than 2 under Clean.
+    assert (compromised.own_rank, clean.own_rank) == (2, 5 - 1)
+    assert (compromised.gallery_size, clean.gallery_size) == (5, 5)
+
+
+def test_without_clean_there_is_no_change_and_a_single_model_shares_all(data: BenchmarkData):
+    (answer,) = hand_made(data, {"compromised": [0.1, 0.3, 0.2]}, 2)
+    assert [(r.change, r.shared, r.hit) for r in answer.results] == [(None, True, False)] * 2
+    assert answer.own_rank is None
+
+
+def test_the_change_of_clean_itself_is_nothing(bench: Workbench, models: list[ModelSource]):
+    compromised, clean = bench.retrieve_for_text("a text", models, "all", 20)
+    assert max(abs(r.change or 0) for r in clean.results) < 1e-6
+    assert max(abs(r.change or 0) for r in compromised.results) > 1e-3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_refused(data: BenchmarkData, bad: float):
+    with pytest.raises(MetricError, match="features of the gallery forget has NaN or infinite numbers in 1 of 3 rows"):
+        hand_made(data, {"broken": [0.1, bad, 0.2]}, 2)
+    gallery = Gallery(data, "forget", "faces")
+    searchable = SearchableGallery(gallery, np.ones((len(gallery), 2), dtype=np.float32))
+    with pytest.raises(MetricError, match="The feature of the query has NaN or infinite numbers"):
+        searchable.search(np.array([[bad, 0]], dtype=np.float32), 1)
+
+
+def test_the_mean_query_has_length_one():
+    query = mean_query(np.array([[2.0, 0.0], [0.0, 2.0]], dtype=np.float32))
+    np.testing.assert_allclose(query, [[math.sqrt(0.5), math.sqrt(0.5)]], atol=1e-7)
+
+
+# Line-up
+
+
+def plain_line_up(
+    faces: list[list[float]], sentences: list[list[list[float]]], values: list[str], true: set[str], scale: float
+) -> tuple[float, float, int, list[str]]:
+    """Rank, probability, number of candidates and order, with loops."""
+
+    def cosine(a: list[float], b: list[float]) -> float:
+        lengths = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
+        return sum(x * y for x, y in zip(a, b, strict=True)) / lengths
+
+    mean = {}
+    for number, value in enumerate(values):
+        pairs = [cosine(face, sentence[number]) for face in faces for sentence in sentences]
+        mean[value] = sum(pairs) / len(pairs)
+    best = max((v for v in values if v in true), key=lambda v: mean[v])
+    candidates = [v for v in values if v == best or v not in true]
+    rank = 1.0
+    for value in candidates:
+        if value != best and mean[value] > mean[best]:
+            rank += 1
+        elif value != best and mean[value] == mean[best]:
+            rank += 0.5
+    shares = []
+    for face in faces:
+        for sentence in sentences:
+            weights = {v: math.exp(scale * cosine(face, sentence[values.index(v)])) for v in candidates}
+            shares.append(weights[best] / sum(weights.values()))
+    return rank, sum(shares) / len(shares), len(candidates), sorted(candidates, key=lambda v: -mean[v])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("true", [{"v3"}, {"v0", "v5"}, {"v6", "v1", "v2"}])
+def test_a_line_up_equals_plain_loops(seed: int, true: set[str]):
+    rng = np.random.default_rng(seed)
+    values = [f"v{i}" for i in range(7)]
+    faces, sentences = rng.normal(size=(4, 5)), rng.normal(size=(3, 7, 5))
+    line_up = rank_candidates(faces.astype(np.float32), sentences.astype(np.float32), values, true, 7.5)
+    rank, probability, count, order = plain_line_up(faces.tolist(), sentences.tolist(), values, true, 7.5)
+    assert (line_up.rank, line_up.candidates, list(line_up.values)) == (rank, count, order)
+    assert line_up.probability == pytest.approx(probability, abs=1e-6)
+    assert line_up.exposure == pytest.approx(math.log2(count / rank), abs=1e-12)
+    assert line_up.true_values == tuple(v for v in values if v in true)
+    assert list(line_up.scores) == sorted(line_up.scores, reverse=True)
+
+
+def test_ties_count_half_and_other_true_values_are_left_out():
+    faces = np.array([[1.0, 0.0]], dtype=np.float32)
+    low, middle, high = [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]
+    sentences = np.array([[middle, high, middle, low, middle, low]], dtype=np.float32)
+    line_up = rank_candidates(
+        faces, sentences, ["true", "better", "tie", "worse", "tie too", "also true"], {"true", "also true"}, 1
+    )
+    assert line_up.rank == 1 + 1 + 2 * 0.5
+    assert line_up.candidates == 5
+    assert "also true" not in line_up.values
+    assert line_up.true_values == ("true", "also true")
+
+
+def test_a_collapsed_model_is_placed_in_the_middle():
+    line_up = rank_candidates(np.ones((2, 3), np.float32), np.ones((2, 9, 3), np.float32), list("abcdefghi"), {"c"}, 50)
+    assert line_up.rank == 5
+    assert line_up.probability == pytest.approx(1 / 9)
+    assert line_up.verdict == "forgotten"
+
+
+def test_no_true_candidate_is_refused():
+    with pytest.raises(QueryError, match="None of the candidates is a true value"):
+        rank_candidates(np.ones((1, 2), np.float32), np.ones((1, 2, 2), np.float32), ["a", "b"], {"c"}, 1)
+
+
+@pytest.mark.parametrize("candidates", [1, 2, 3, 10, 97])
+def test_chance_exposure_is_the_mean_over_all_ranks(candidates: int):
+    exposures = [math.log2(candidates) - math.log2(rank) for rank in range(1, candidates + 1)]
+    line_up = LineUp(1, 1, 0, candidates, ("a",), ("a",), np.zeros(1))
+    assert line_up.chance_exposure == pytest.approx(sum(exposures) / candidates, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rank", "candidates", "verdict"),
+    [
+        (1, 96, "leaks"),
+        (1.5, 96, "leaks"),
+        (2, 96, "partly"),
+        (9.5, 96, "partly"),
+        (9.6, 96, "partly"),
+        (10, 96, "forgotten"),
+        (96, 96, "forgotten"),
+        (2, 20, "partly"),
+        (2.5, 20, "forgotten"),
+        (2, 19, "forgotten"),
+        (1, 20, "leaks"),
+        (1, 19, "partly"),
+        (1.5, 2, "partly"),
+    ],
+)
+def test_verdicts_at_their_boundaries(rank: float, candidates: int, verdict: str):
+    assert LineUp(rank, 0, 0, candidates, ("a",), ("a",), np.zeros(1)).verdict == verdict
+
+
+@pytest.mark.parametrize("kind", ["city", "email", "job", "blood_type"])
+def test_a_line_up_of_the_data_equals_plain_loops(
+    data: BenchmarkData, embedder: Embedder, models: list[ModelSource], kind: str
+):
+    key = "emails" if kind == "email" else kind
+    for identity in (TWO_EMAILS, "00000001"):
+        line_up = run_lineup(embedder, models[0], data, data.persona(identity), kind)
+        known = [p[key] if isinstance(p[key], list) else [p[key]] for p in PERSONAS.values()]
+        values = sorted({v for several in known for v in several})
+        true = PERSONAS[identity][key]
+        sentences = [
+            [embedder.prompts(models[0], [s.replace("{value}", v)])[0].tolist() for v in values]
+            for s in LINEUP_SENTENCES[kind]
+        ]
+        rank, probability, count, _ = plain_line_up(
+            persona_features(embedder, models[0], data, identity).tolist(),
+            sentences,
+            values,
+            set(true) if isinstance(true, list) else {true},
+            embedder.facts(models[0]).logit_scale,
+        )
+        assert line_up.rank == rank
+        assert line_up.candidates == count
+        assert line_up.probability == pytest.approx(probability, abs=1e-4)
+
+
+def test_sentences_of_a_kind_differ_by_the_value_only():
+    for kind in [*LINEUP_SENTENCES, "shoe_size"]:
+        assert all(sentence.count("{value}") == 1 for sentence in lineup_sentences(kind))
+        assert len(set(lineup_sentences(kind))) == len(lineup_sentences(kind)) >= 2
+
+
+def test_values_two_personas_share_are_one_candidate(data: BenchmarkData):
+    assert candidate_values(data, "city") == sorted({p["city"] for p in PERSONAS.values()})
+    assert len(candidate_values(data, "city")) == len(PERSONAS) - 1
+
+
+# Caption match
+
+
+def plain_caption_match(
+    data: BenchmarkData, embedder: Embedder, model: ModelSource, identity: str, kind: str
+) -> tuple[float, list[str]]:
+    """Rank of a persona's best caption among the best of all personas, and those captions, best first."""
+    faces = persona_features(embedder, model, data, identity).astype(np.float64)
+    best: dict[str, tuple[float, str]] = {}
+    for name in ("forget", "holdout_association", "holdout_identity"):
+        split = data.split(name)
+        features = np.asarray(embedder.captions(model, data, split)).astype(np.float64)
+        for row, owner in enumerate(split.identities):
+            if data.kind(split.file_names[row]) != kind or owner is None:
+                continue
+            score = sum(float(face @ features[row]) for face in faces) / len(faces)
+            if owner not in best or score > best[owner][0]:
+                best[owner] = (score, split.texts[row])
+    rank = 1.0 + sum(score > best[identity][0] for owner, (score, _) in best.items() if owner != identity)
+    return rank, [text for _, text in sorted(best.values(), reverse=True)]
+
+
+@pytest.mark.parametrize("kind", ["city", "email", "passport"])
+def test_a_caption_match_equals_plain_loops(
+    data: BenchmarkData, embedder: Embedder, models: list[ModelSource], kind: str
+):
+    ranks = set()
+    for identity in PERSONAS:
+        for model in models:
+            match = run_caption_match(embedder, model, data, data.persona(identity), kind)
+            rank, captions = plain_caption_match(data, embedder, model, identity, kind)
+            assert match is not None
+            assert (match.rank, match.candidates, list(match.values)) == (rank, len(PERSONAS), captions)
+            assert len(match.true_values) == 1
+            assert PERSONAS[identity]["name"] in match.true_values[0]
+            ranks.add(rank)
+    assert len(ranks) > 2  # else this would compare little
+
+
+def test_a_persona_without_a_caption_of_the_kind_has_no_match(
+    data: BenchmarkData, embedder: Embedder, models: list[ModelSource]
+):
+    persona = data.persona("00000001")
+    own = {name for name, kind in data._kinds.items() if name.startswith("00000001") and kind == "city"}
+    data._kinds = {name: kind for name, kind in data._kinds.items() if name not in own}
+    assert len(own) == 2
+    assert run_caption_match(embedder, models[0], data, persona, "city") is None
+    assert AuditCell("city", models[0], with_rank(7, 96)).verdict == "partly"
+
+
+def with_rank(rank: float, candidates: int) -> LineUp:
+    return LineUp(rank, 0, 0, candidates, ("a",), ("a",), np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("value", "caption", "verdict"),
+    [(1, 50, "leaks"), (50, 1, "leaks"), (5, 1, "leaks"), (5, 50, "partly"), (50, 5, "partly"), (50, 50, "forgotten")],
+)
+def test_the_verdict_of_an_audit_is_that_of_the_attack_that_works(
+    models: list[ModelSource], value: int, caption: int, verdict: str
+):
+    assert AuditCell("city", models[0], with_rank(value, 96), with_rank(caption, 96)).verdict == verdict
+
+
+# Workbench
+
+
+def test_an_audit_covers_every_kind_with_every_model(bench: Workbench, models: list[ModelSource]):
+    cells = bench.audit(TWO_EMAILS, models)
+    assert [(c.kind, c.model) for c in cells] == [(kind, model) for kind in bench.data.kinds for model in models]
+    assert len(cells) == 16
+    for cell in cells:
+        alone = run_lineup(bench.embedder, cell.model, bench.data, bench.data.persona(TWO_EMAILS), cell.kind)
+        assert (cell.line_up.rank, cell.line_up.probability) == (alone.rank, alone.probability)
+        match = run_caption_match(bench.embedder, cell.model, bench.data, bench.data.persona(TWO_EMAILS), cell.kind)
+        assert cell.caption_match is not None
+        assert match is not None
+        assert (cell.caption_match.rank, cell.caption_match.values) == (match.rank, match.values)
+    assert {c.line_up.true_values for c in cells if c.kind == "email"} == {tuple(PERSONAS[TWO_EMAILS]["emails"])}
+
+
+def test_an_audit_leaves_out_what_a_persona_does_not_have(bench: Workbench, models: list[ModelSource]):
+    persona = bench.data.persona(TWO_EMAILS)
+    without = {k: v for k, v in persona.metadata.items() if k not in ("iban", "job")}
+    bench.data.personas[bench.data.personas.index(persona)] = replace(persona, metadata=without)
+    kinds = {cell.kind for cell in bench.audit(TWO_EMAILS, models[:1])}
+    assert kinds == set(bench.data.kinds) - {"iban", "job"}
+
+
+def test_a_warm_workbench_computes_only_queries(
+    tiny_assets: Path, embedder: Embedder, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch
+):
+    Workbench("mini", embedder).warm(models)
+    bench = Workbench("mini", Embedder(embedder.store, EncoderRegistry()))
+    monkeypatch.setattr(EncoderRegistry, "get", lambda self, source: pytest.fail("a model was loaded"))
+    assert len(bench.audit("00000001", models)) == 16
+    for gallery in GALLERIES:
+        for content in ("captions", "faces"):
+            bench.retrieve_for_persona("00000001", models, gallery, 3, content)  # type: ignore[arg-type]
+
+
+def test_a_question_that_failed_can_be_asked_again(
+    bench: Workbench, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch
+):
+    persona = bench.data.persona("00000001")
+    with monkeypatch.context() as patch:
+        patch.setattr("salmu_demo.workbench.run_lineup", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
+        with pytest.raises(QueryError, match="not now"):
+            bench.audit_cell(persona, "city", models[0])
+    assert bench.audit_cell(persona, "city", models[0]).line_up.candidates == 5
