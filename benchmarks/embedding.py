@@ -44,17 +44,16 @@ def main() -> None:
         work()
         return len(split) / (time.perf_counter() - start)
 
-    rows = []
-    for _ in range(options.rounds):
+    def one_round() -> tuple[float, float, float]:
         with tempfile.TemporaryDirectory() as folder:
             embedder = Embedder(ArrayStore(Path(folder)), encoders)
-            rows.append(
-                (
-                    rate(lambda: [encoder.encode_pixels(batch) for batch in batches]),
-                    rate(lambda: embedder.images(first, data, split)),
-                    rate(lambda: embedder.images(following, data, split)),
-                )
+            return (
+                rate(lambda: [encoder.encode_pixels(batch) for batch in batches]),
+                rate(lambda: embedder.images(first, data, split)),
+                rate(lambda: embedder.images(following, data, split)),
             )
+
+    rows = [one_round() for _ in range(options.rounds)]
     print(f"{len(split)} pictures of {options.split}, {options.rounds} rounds, medians; device {encoder.device}\n")
     print("| | pictures/s | ratio to bare |\n|---|---|---|")
     for column, name in enumerate(("bare", "first model", "following model")):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
@@ -71,17 +72,31 @@ class Workbench:
         return known
 
     def warm(self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress) -> None:
-        """Compute everything probes need, so that they answer at once: all galleries and all line-up sentences."""
+        """Compute everything probes need, so that they answer at once: audits first, because they need the least."""
         for model in models:
-            self.embedder.facts(model)
-            for name in GALLERIES["all"]:
-                split = self.data.split(name)
-                self.embedder.images(model, self.data, split, progress)
-                self.embedder.captions(model, self.data, split, progress)
-            for kind in self.data.kinds:
-                values = candidate_values(self.data, kind)
-                texts = [sentence.format(value=value) for sentence in lineup_sentences(kind) for value in values]
-                self.embedder.prompts(model, texts, progress)
+            self.warm_audit(model, progress)
+        for model in models:
+            self.warm_galleries(model, progress)
+
+    def warm_audit(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
+        """Compute what audits with a model need: the sensitive splits and the sentences of the line-ups."""
+        self.embedder.facts(model)
+        for name in layout.SENSITIVE_SPLITS:
+            self._warm_split(model, name, progress)
+        for kind in self.data.kinds:
+            values = candidate_values(self.data, kind)
+            texts = [sentence.format(value=value) for sentence in lineup_sentences(kind) for value in values]
+            self.embedder.prompts(model, texts, progress)
+
+    def warm_galleries(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
+        """Compute what searching any gallery with a model needs."""
+        for name in GALLERIES["all"]:
+            self._warm_split(model, name, progress)
+
+    def _warm_split(self, model: ModelSource, name: str, progress: ProgressCallback) -> None:
+        split = self.data.split(name)
+        self.embedder.images(model, self.data, split, progress)
+        self.embedder.captions(model, self.data, split, progress)
 
     def audit(self, identity_id: str, models: Sequence[ModelSource]) -> list[AuditCell]:
         """Audit every attribute of a persona with every model: kinds in the outer order, models in the inner.

@@ -213,13 +213,14 @@ def poller(warm_up: WarmUp) -> Callable[[str | None, str | None], list[Any]]:
     """The handler that shows what is being prepared and stops asking when nothing is."""
 
     def poll(shown: str | None, pending: str | None) -> list[Any]:
-        # Read before the line: one that is written in between is fetched by one more tick.
+        # Read before the rest: what is written in between is fetched by one more tick.
+        finished = warm_up.finished
         now = pending_text(warm_up)
         line = notice(warm_up.line, "status") if warm_up.line else ""
         return [
             line if line != (shown or "") else gr.skip(),
             now if now != (pending or "") else gr.skip(),
-            gr.skip() if now else gr.Timer(active=False),
+            gr.Timer(active=False) if finished else gr.skip(),
         ]
 
     return poll

@@ -15,13 +15,18 @@ _LOG = logging.getLogger(__name__)
 _MOST_WAITING: Final = 12
 """Models that may wait; a stranger on a public page could otherwise keep the machine busy for days."""
 
+_AUDIT, _GALLERIES = 0, 1
+"""The two steps of a model: the audits of all models come before the larger galleries of any."""
+
 
 class WarmUp:
     """One background thread that prepares models in the order they were added."""
 
     def __init__(self, workbench: Workbench) -> None:
         self._workbench = workbench
-        self._waiting: queue.Queue[ModelSource] = queue.Queue(_MOST_WAITING)
+        self._waiting: queue.PriorityQueue[tuple[int, int, ModelSource]] = queue.PriorityQueue()
+        self._added = 0
+        self._unfinished = 0
         self._lock = threading.Lock()
         self._pending: list[str] = []
         self._progress = ""
@@ -32,11 +37,13 @@ class WarmUp:
         """Prepare models in the background. One that finds the queue full is computed when it is asked for."""
         for model in models:
             with self._lock:
-                try:
-                    self._waiting.put_nowait(model)
-                except queue.Full:
+                if len(self._pending) >= _MOST_WAITING:
                     return
+                # The counter keeps the order in which models were added, and models themselves have none.
+                self._added += 1
+                self._waiting.put((_AUDIT, self._added, model))
                 self._pending.append(model.reference)
+                self._unfinished += 1
                 if not self._started:
                     self._started = True
                     threading.Thread(target=self._run, name="warm-up", daemon=True).start()
@@ -49,25 +56,37 @@ class WarmUp:
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """References of the models that are being prepared or wait."""
+        """References of the models whose audits are not ready yet."""
         with self._lock:
             return tuple(self._pending)
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is being prepared or waits."""
+        with self._lock:
+            return self._unfinished == 0
+
     def _run(self) -> None:
         while True:
-            model = self._waiting.get()
+            step, number, model = self._waiting.get()
+            prepare = self._workbench.warm_audit if step == _AUDIT else self._workbench.warm_galleries
             problem = ""
             try:
-                self._workbench.warm([model], self._report)
+                prepare(model, self._report)
             except SalmuError as error:
                 problem = f"{model.name} could not be prepared: {error}"
             except Exception:
                 _LOG.exception("Preparing %s failed", model.name)
                 problem = f"{model.name} could not be prepared; the log says why."
             with self._lock:
-                self._pending.remove(model.reference)
                 self._progress = ""
                 self._problem = problem or self._problem
+                if step == _AUDIT:
+                    self._pending.remove(model.reference)
+                    if not problem:
+                        self._waiting.put((_GALLERIES, number, model))
+                        continue
+                self._unfinished -= 1
 
     def _report(self, progress: Progress) -> None:
         with self._lock:
