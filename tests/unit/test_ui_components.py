@@ -312,12 +312,18 @@ class SlowWorkbench:
         self.allowed = threading.Event()
         self.reported = threading.Event()
 
-    def warm(self, models, progress):
-        progress(Progress(f"{models[0].name}: texts", 640, 1536))
+        self.done = []
+
+    def warm_audit(self, model, progress):
+        progress(Progress(f"{model.name}: texts", 640, 1536))
         self.reported.set()
         assert self.allowed.wait(20)
-        if models[0].name == "broken":
+        if model.name == "broken":
             raise ModelError("broken is broken.")
+        self.done.append(("audit", model.name))
+
+    def warm_galleries(self, model, progress):
+        self.done.append(("galleries", model.name))
 
 
 def wait_for(condition):
@@ -336,8 +342,18 @@ def test_warm_up_says_how_far_it_is_and_what_failed():
     assert warm_up.pending == ("broken", "second")
     assert warm_up.line == "Preparing broken: texts, 640 of 1,536"
     work.allowed.set()
-    wait_for(lambda: not warm_up.pending)
+    wait_for(lambda: warm_up.finished)
     assert warm_up.line == "broken could not be prepared: broken is broken."
+    assert work.done == [("audit", "second"), ("galleries", "second")]
+
+
+def test_audits_of_all_models_come_before_any_gallery():
+    work = SlowWorkbench()
+    warm_up = WarmUp(work)
+    warm_up.add([model("a"), model("b")])
+    work.allowed.set()
+    wait_for(lambda: warm_up.finished)
+    assert work.done == [("audit", "a"), ("audit", "b"), ("galleries", "a"), ("galleries", "b")]
 
 
 def test_warm_up_takes_only_so_many_models():
@@ -375,7 +391,7 @@ def test_polling_writes_only_what_changed_and_ends():
     assert pending == "a"
     assert poll(line, pending)[:2] == [gr.skip(), gr.skip()]
     work.allowed.set()
-    wait_for(lambda: not warm_up.pending)
+    wait_for(lambda: warm_up.finished)
     line, pending, timer = poll(line, pending)
     assert line == pending == ""
     assert timer.active is False
