@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,13 @@ from salmu_demo.data.source import load_data
 from salmu_demo.embeddings import pixels
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import StorageError
+from salmu_demo.errors import ModelError, StorageError
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.progress import Progress
-from tests.fixtures.tiny import MODEL_CONFIG, write_model
+from tests.fixtures.tiny import MODEL_CONFIG, MODELS, write_model
 
 
 @pytest.fixture
@@ -201,6 +202,50 @@ def test_threads_that_ask_at_once_share_one_computation(
     assert len(loaded) == 1
     assert calls["decoded"] == len(split)
     assert calls["pictures"] == len(split) + 1  # one for the trial of a loaded model
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the models in the order they are loaded, which takes a moment."""
+    names: list[str] = []
+    load = encoder_module._load
+
+    def slow(source: ModelSource) -> Any:
+        names.append(source.name)
+        time.sleep(0.1)
+        return load(source)
+
+    monkeypatch.setattr(encoder_module, "_load", slow)
+    return names
+
+
+def test_threads_that_ask_for_a_model_at_once_load_it_once(model: ModelSource, loads: list[str]):
+    registry, start = EncoderRegistry(), threading.Barrier(4)
+
+    def ask(_: int) -> Encoder:
+        start.wait(timeout=30)
+        return registry.get(model)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(4)))) == 1
+    assert loads == ["mini-clean"]
+
+
+def test_the_model_unused_for_longest_is_dropped(tiny_assets: Path, loads: list[str]):
+    clean, compromised, unlearned = (find_model(name) for name in MODELS)
+    registry = EncoderRegistry(max_loaded=2)
+    for source in (clean, compromised, clean, unlearned, clean, compromised):
+        registry.get(source)
+    assert loads == ["mini-clean", "mini-compromised", "mini-unlearned-finetune", "mini-compromised"]
+
+
+def test_a_model_that_failed_to_load_is_tried_again(tiny_assets: Path, monkeypatch: pytest.MonkeyPatch):
+    registry, model = EncoderRegistry(), find_model("mini-clean")
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder_module, "_load", lambda _: (_ for _ in ()).throw(ModelError("not now")))
+        with pytest.raises(ModelError, match="not now"):
+            registry.get(model)
+    assert registry.get(model).dim == 16
 
 
 def test_processes_that_ask_at_once_share_one_computation(tmp_path: Path):

@@ -465,7 +465,7 @@ def imagenet_folder(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "val" / "readme.txt").write_text("no class")
     # Folders come in any order, by the file system.
     iterdir = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda folder: reversed(sorted(iterdir(folder))))
+    monkeypatch.setattr(Path, "iterdir", lambda folder: sorted(iterdir(folder), reverse=True))
     return tmp_path / "val"
 
 
