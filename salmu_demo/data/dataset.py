@@ -48,6 +48,17 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def to_arrow(self) -> pa.Table:
+        """The rows as an Arrow table of `text`, `identity_id` and `file_name`; `.to_pandas()` makes it a frame."""
+        strings = pa.string()
+        columns = (self.texts, self.identities, self.file_names)
+        return pa.table(
+            {
+                name: pa.array(values, strings)
+                for name, values in zip((layout.TEXT, layout.IDENTITY, layout.FILE_NAME), columns, strict=True)
+            }
+        )
+
     def take(self, name: str, positions: Sequence[int]) -> "Split":
         """The rows at the given positions, as a split of another name."""
         return Split(

@@ -18,18 +18,19 @@ def csv_text(value: str) -> str:
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """One line for each (metric, model): value, target and gaps, with six decimals."""
+    """One line for each (metric, model): value, target and gaps, with six decimals; every line says on what data."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["number", "metric", "pillar", "model", "fingerprint", "value", "target", "gap_to_target", "gap_to_clean",
-         "gap_to_compromised"]
+         "gap_to_compromised", "data", "notice"]
     )  # fmt: skip
     for row in comparison.rows:
         for number, (model, cell) in enumerate(zip(comparison.models, row.cells, strict=True)):
             numbers = (cell.value, row.target, row.distance(number), cell.gap_to_clean, cell.gap_to_compromised)
             texts = (row.spec.number, row.spec.name, row.spec.pillar, csv_text(model.name), model.fingerprint)
-            writer.writerow([*texts, *("" if n is None else f"{n:.6f}" for n in numbers)])
+            about = (csv_text(comparison.data), csv_text(comparison.notice))
+            writer.writerow([*texts, *("" if n is None else f"{n:.6f}" for n in numbers), *about])
     return buffer.getvalue()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from salmu_demo.errors import MetricError
 from salmu_demo.metrics import METRICS, MetricSpec
 from salmu_demo.models.source import ModelSource
+from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.results.evaluation import Evaluation
 
 
@@ -46,10 +47,19 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table of several models on one data set."""
+    """The table of several models on one data set.
+
+    Attributes:
+        models: the models, in order.
+        rows: one for each metric.
+        data: name of the data set.
+        notice: what every view of these numbers must say about the data, or an empty text.
+    """
 
     models: tuple[ModelSource, ...]
     rows: tuple[ComparisonRow, ...]
+    data: str = ""
+    notice: str = ""
 
 
 def compare(evaluations: Sequence[Evaluation]) -> Comparison:
@@ -75,7 +85,9 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
         at_clean, at_compromised = (reference_value(model, spec.name) for model in (clean, compromised))
         cells = tuple(Cell(v, _gap(v, at_clean), _gap(v, at_compromised)) for v in values)
         rows.append(ComparisonRow(spec, at_clean if spec.reference == "clean" else at_compromised, cells))
-    return Comparison(tuple(models), tuple(rows))
+    data = evaluations[0].data if evaluations else None
+    notice = MINI_NOTICE if data and data.is_mini else ""
+    return Comparison(tuple(models), tuple(rows), data.name if data else "", notice)
 
 
 def _gap(value: float | None, reference: float | None) -> float | None:
