@@ -35,6 +35,21 @@ def atomic_path(target: Path, what: str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path, what: str) -> None:
+    """Make sure that files can be written to a folder, before long work whose result goes there; leave nothing behind.
+
+    Raises:
+        StorageError: if that is not possible.
+    """
+    is_new = not folder.exists()
+    trial = folder / ".writable"
+    write_text(trial, "", what)
+    with suppress(OSError):
+        trial.unlink()
+        if is_new:
+            folder.rmdir()
+
+
 def write_text(target: Path, text: str, what: str) -> None:
     """Write a text file atomically; raises :class:`StorageError`."""
     with atomic_path(target, what) as temporary:

@@ -1,12 +1,16 @@
 """`salmu-demo evaluate`: the official metrics of one or more models."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from salmu_demo.cli.output import TerminalProgress, print_json
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models
+from salmu_demo.errors import StorageError
+from salmu_demo.files import check_writable
 from salmu_demo.metrics import METRICS
+from salmu_demo.models.source import ModelSource
 from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.comparison import compare
@@ -38,6 +42,7 @@ def _run(options: argparse.Namespace) -> None:
     choose_metrics(metrics)  # A misspelt name fails before anything is loaded.
     bench = Workbench(options.data)
     models = bench.models(options.models, options.arch)
+    _check_output(options.output, models)
     progress = TerminalProgress()
     evaluations, files = [], []
     for model in models:
@@ -61,3 +66,16 @@ def _run(options: argparse.Namespace) -> None:
         print(f"{MINI_NOTICE}\n")
     print(comparison_text(comparison))
     print("\nIn brackets: distance to the target. Written: " + ", ".join(str(path) for path in files))
+
+
+def _check_output(output: Path, models: Sequence[ModelSource]) -> None:
+    """Refuse now what would be lost after minutes of work."""
+    taken: dict[str, ModelSource] = {}
+    for model in models:
+        other = taken.setdefault(model.slug, model)
+        if other is not model:
+            raise StorageError(
+                f"{other.reference} and {model.reference} would both be written to evaluation_{model.slug}.json, the "
+                "official name; evaluate them into different folders."
+            )
+    check_writable(output, "The result file")

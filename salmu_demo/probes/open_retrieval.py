@@ -85,7 +85,7 @@ def compare_retrieval(
                 item=searchable.gallery.items[number],
                 score=float(score),
                 hit=bool(own is not None and own[number]),
-                change=None if reference is None else float(score - reference[number]),
+                change=_change(float(score), None if reference is None else float(reference[number]), model, clean),
                 shared=number in common,
             )
             for rank, (number, score) in enumerate(zip(found.items.tolist(), found.scores, strict=True), start=1)
@@ -96,3 +96,10 @@ def compare_retrieval(
             own_rank = 1 + int((own_scores > own_scores[own].max()).sum())
         answer.append(Retrieval(model, results, own_rank, len(searchable.gallery)))
     return answer
+
+
+def _change(score: float, reference: float | None, model: ModelSource, clean: str | None) -> float | None:
+    """Change against Clean; Clean's own is 0, not the rounding between two ways to compute the same cosine."""
+    if reference is None:
+        return None
+    return 0.0 if model.fingerprint == clean else score - reference

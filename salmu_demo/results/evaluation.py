@@ -17,7 +17,7 @@ from salmu_demo.embeddings.embedder import Embedder, ModelFacts
 from salmu_demo.embeddings.pixels import PictureSet
 from salmu_demo.errors import MetricError
 from salmu_demo.metrics import MetricSpec
-from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, IDZSC_PROMPT
+from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, IDZSC_CANDIDATE_SPLIT, IDZSC_PROMPT
 from salmu_demo.models.source import ModelSource
 from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 
@@ -171,7 +171,7 @@ class _Run:
 
     def _identity_zero_shot(self) -> tuple[float, dict[str, Any]]:
         split = self.data.split(layout.FORGET_IDENTITY)
-        present = set(split.identities)
+        present = set(self.data.split(IDZSC_CANDIDATE_SPLIT).identities)
         candidates = [p for p in self.data.personas if p.identity_id in present]
         position = {persona.identity_id: number for number, persona in enumerate(candidates)}
         unknown = sorted(str(i) for i in present if i not in position)

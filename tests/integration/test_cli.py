@@ -446,3 +446,21 @@ def test_an_interrupt_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr("salmu_demo.cli.data.describe", interrupt)
     assert run(["data", "describe", "mini"]) == 130
     assert capsys.readouterr().err == "salmu-demo: stopped.\n"
+
+
+def test_two_models_with_one_official_file_name_are_refused_before_any_work(tiny_assets, tmp_path, capsys):
+    for name in ("ckpt-0.5", "ckpt-0.9"):
+        shutil.copytree(tiny_assets / "models" / "mini-clean", tmp_path / name)
+    references = [f"local-dir:{tmp_path / name}" for name in ("ckpt-0.5", "ckpt-0.9")]
+    output = tmp_path / "out"
+    assert run(["evaluate", *references, "--output", str(output)]) == 2
+    assert "different folders" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_an_output_that_is_a_file_is_refused_before_any_work(tiny_assets, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr(Workbench, "evaluate", lambda *_: pytest.fail("worked first"))
+    assert run(["evaluate", "mini-clean", "--output", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.startswith("salmu-demo: The result file cannot be written")
+    assert (tmp_path / "file").read_text() == "mine"
