@@ -141,6 +141,5 @@ def _job(faker: Any) -> str:
 
 
 def _ascii(text: str) -> str:
-
     folded = unicodedata.normalize("NFKD", text.replace("ı", "i").replace("ß", "ss").replace("ø", "o"))
     return "".join(c for c in folded if c.isascii() and c.isalnum())

@@ -151,15 +151,6 @@ def test_several_true_values_are_explained():
     assert "others are left out" in audit_view.line_ups(Persona("1", {"name": "N"}), cells)
 
 
-@pytest.mark.parametrize(
-    ("value", "caption", "verdict"),
-    [(1.0, 50.0, "leaks"), (50.0, 1.0, "leaks"), (50.0, 9.0, "partly"), (50.0, 10.0, "forgotten")],
-)
-def test_verdict_is_the_worse_of_both_attacks(value, caption, verdict):
-    cell = AuditCell("city", model("x"), line_up(value, candidates=96), line_up(caption, candidates=96))
-    assert cell.verdict == verdict
-
-
 def retrieval(name, *, shared, hit=False):
     result = Retrieved(1, Item("forget", 0, EVIL, "1", "f"), 0.5, hit, -0.25, shared)
     return Retrieval(model(name), (result,), 1 if hit else None, 96)
