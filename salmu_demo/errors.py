@@ -31,3 +31,7 @@ class QueryError(SalmuError):
 
 class StorageError(SalmuError):
     """A cache, result or output folder that cannot be written or read."""
+
+
+class ResultError(SalmuError):
+    """A result file that cannot be read, or results that do not belong together."""

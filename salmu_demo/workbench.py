@@ -15,6 +15,7 @@ from PIL import Image
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.metrics import MetricSpec
@@ -26,7 +27,9 @@ from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_
 from salmu_demo.probes.sentences import lineup_sentences
 from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.results.comparison import find_reference
-from salmu_demo.results.evaluation import Evaluation, choose_metrics, evaluate
+from salmu_demo.results.evaluation import choose_metrics, evaluate
+from salmu_demo.results.kept import KeptMetrics
+from salmu_demo.results.records import Evaluation
 from salmu_demo.retrieval.gallery import GALLERIES, Content, Gallery, SearchableGallery
 from salmu_demo.retrieval.index import check_k
 
@@ -158,10 +161,12 @@ class Workbench:
         metrics: Iterable[str] | None = None,
         imagenet: Path | None = None,
         progress: ProgressCallback = ignore_progress,
+        sample: Sample | None = None,
+        kept: KeptMetrics | None = None,
     ) -> Evaluation:
-        """Run the chosen metrics (all for None) on a model; raises :class:`SalmuError`."""
+        """Run the chosen metrics (all for None) on a model, see :func:`evaluate`; raises :class:`SalmuError`."""
         specs: list[MetricSpec] = choose_metrics(metrics)
-        return evaluate(model, self.data, self.embedder, specs, imagenet, progress)
+        return evaluate(model, self.data, self.embedder, specs, imagenet, progress, sample, kept)
 
     def gallery(self, name: str, content: Content) -> Gallery:
         """The items of a gallery; raises :class:`QueryError`."""

@@ -5,22 +5,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from salmu_demo.cli.output import TerminalProgress, print_json
-from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models
+from salmu_demo.cli.output import TerminalProgress, comparison_document, print_analysis, print_json
+from salmu_demo.cli.parsing import (
+    add_command,
+    add_data,
+    add_json,
+    add_measuring,
+    add_models,
+    chosen_metrics,
+    chosen_sample,
+)
 from salmu_demo.errors import StorageError
 from salmu_demo.files import check_writable
-from salmu_demo.metrics import METRICS
 from salmu_demo.models.source import ModelSource
-from salmu_demo.notices import MINI_NOTICE
-from salmu_demo.reports.tables import comparison_text
-from salmu_demo.results.comparison import compare
-from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.document import write_results
 from salmu_demo.results.official import write_official
 from salmu_demo.workbench import Workbench
 
 _EXAMPLES = """\
   salmu-demo evaluate mini-clean mini-compromised mini-unlearned-finetune --output results
   salmu-demo evaluate local-dir:my-model --metrics RetFail,GenKnow --output results
+  salmu-demo evaluate local-dir:my-model --sample 400 --output results
   salmu-demo evaluate weights.safetensors --arch ViT-B-16 --data folder --imagenet imagenet/val --output results"""
 
 
@@ -29,43 +35,31 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "evaluate", "Measure models with the ten official metrics.", _EXAMPLES)
     add_models(parser)
     add_data(parser)
-    names = ",".join(spec.name for spec in METRICS)
-    parser.add_argument("--metrics", metavar="NAMES", help=f"comma-separated; default all: {names}")
-    parser.add_argument("--imagenet", metavar="DIR", type=Path, help="ImageNet-1k validation folder for GenKnow")
+    add_measuring(parser)
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder of the result files")
     add_json(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    metrics = options.metrics.split(",") if options.metrics is not None else None
-    choose_metrics(metrics)  # A misspelt name fails before anything is loaded.
+    metrics = [spec.name for spec in chosen_metrics(options)]  # A misspelt name fails before anything is loaded.
     bench = Workbench(options.data)
     models = bench.models(options.models, options.arch)
     _check_output(options.output, models)
     progress = TerminalProgress()
-    evaluations, files = [], []
+    evaluations = []
     for model in models:
-        evaluations.append(bench.evaluate(model, metrics, options.imagenet, progress))
+        evaluations.append(bench.evaluate(model, metrics, options.imagenet, progress, chosen_sample(options)))
         # Each file is written as soon as its model is done: a later failure loses nothing.
-        files.append(write_official(evaluations[-1], options.output))
+        write_official(evaluations[-1], options.output)
     progress.close()
-    comparison = compare(evaluations)
+    analysis = analyse(evaluations)
+    files = write_results(analysis, options.output)
     if options.json:
-        rows = [
-            {
-                "metric": row.spec.name,
-                "target": row.target,
-                "values": {m.name: c.value for m, c in zip(models, row.cells, strict=True)},
-            }
-            for row in comparison.rows
-        ]
-        print_json({"data": bench.data.name, "files": [str(path) for path in files], "rows": rows})
+        print_json({"files": [str(path) for path in files], **comparison_document(analysis)})
         return
-    if bench.data.is_mini:
-        print(f"{MINI_NOTICE}\n")
-    print(comparison_text(comparison))
-    print("\nIn brackets: distance to the target. Written: " + ", ".join(str(path) for path in files))
+    print_analysis(analysis)
+    print("\nWritten: " + ", ".join(str(path) for path in files))
 
 
 def _check_output(output: Path, models: Sequence[ModelSource]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from salmu_demo.progress import Progress
+from salmu_demo.reports.tables import comparison_text
+from salmu_demo.results.analysis import Analysis
 
 
 def print_json(value: Any) -> None:
@@ -20,6 +22,38 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_analysis(analysis: Analysis) -> None:
+    """The table of all metrics, and what each model did."""
+    data = analysis.comparison.data
+    for line in filter(None, (data.notice, data.sample and f"{data.title}.")):
+        print(f"{line}\n")
+    print(comparison_text(analysis.comparison))
+    print("\nIn brackets: distance to the target.")
+    for name, model in zip(analysis.names, analysis.models, strict=True):
+        if model.diagnosis is not None:
+            print(f"{name}: {model.diagnosis.label}. {' '.join(c.sentence for c in model.diagnosis.criteria)}")
+
+
+def comparison_document(analysis: Analysis) -> dict[str, Any]:
+    """Data, values, targets and diagnoses as JSON."""
+    comparison = analysis.comparison
+    return {
+        "data": comparison.data.title,
+        "rows": [
+            {
+                "metric": row.spec.name,
+                "target": row.target,
+                "values": {name: cell.value for name, cell in zip(analysis.names, row.cells, strict=True)},
+            }
+            for row in comparison.rows
+        ],
+        "diagnoses": {
+            name: model.diagnosis and model.diagnosis.label
+            for name, model in zip(analysis.names, analysis.models, strict=True)
+        },
+    }
 
 
 def size_text(count: int) -> str:

@@ -1,9 +1,14 @@
 """Pieces that several commands share: options, and help with examples."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
+from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI
+from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.metrics.protocol import SEED
+from salmu_demo.results.evaluation import choose_metrics
 
 
 def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
@@ -37,3 +42,24 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add what is measured and on which rows: `--metrics`, `--imagenet`, `--sample` and `--seed`."""
+    names = ",".join(spec.name for spec in MEASURES)
+    parser.add_argument("--metrics", metavar="NAMES", help=f"comma-separated; default all: {names}")
+    parser.add_argument("--imagenet", metavar="DIR", type=Path, help="ImageNet-1k validation folder for GenKnow")
+    parser.add_argument(
+        "--sample", metavar="ROWS", type=int, help="measure a sample with this many forget rows (default: all rows)"
+    )
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the sample (default {SEED})")
+
+
+def chosen_metrics(options: argparse.Namespace) -> list[MetricSpec]:
+    """The metrics `--metrics` names; raises :class:`MetricError` for a misspelt one."""
+    return choose_metrics(options.metrics.split(",") if options.metrics is not None else None)
+
+
+def chosen_sample(options: argparse.Namespace) -> Sample | None:
+    """The sample `--sample` and `--seed` describe, or None for all rows."""
+    return None if options.sample is None else Sample(options.sample, options.seed)

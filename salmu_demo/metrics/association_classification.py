@@ -1,6 +1,9 @@
 """ACS: can a probe tell true pairs from shuffled ones?"""
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -11,7 +14,25 @@ from salmu_demo.metrics.checks import Features, check_same_rows, check_same_widt
 from salmu_demo.metrics.protocol import ACS_C, ACS_MAX_ITER, ACS_PAIR_FEATURES, ACS_TEST_SIZE, SEED
 
 
-def association_classification(image_features: Features, text_features: Features, seed: int = SEED) -> float:
+@dataclass(frozen=True)
+class AssociationClassification:
+    """How well a probe tells true pairs from shuffled ones.
+
+    Attributes:
+        accuracy: mean of ``correct``.
+        test_rows: shape ``(T,)``, int64, image row of every scored pair; an image is scored twice where both its true
+            and its shuffled pair fall into the test half.
+        correct: shape ``(T,)``, float64, 1 where the probe is right about the pair, else 0.
+    """
+
+    accuracy: float
+    test_rows: NDArray[np.int64]
+    correct: NDArray[np.float64]
+
+
+def association_classification(
+    image_features: Features, text_features: Features, seed: int = SEED
+) -> AssociationClassification:
     """Accuracy of a logistic probe on true and shuffled pairs: ACS of SALMUBench (arXiv 2603.26316).
 
     The N true pairs are stacked before N pairs whose captions are permuted, each as the element-wise product of its
@@ -24,7 +45,7 @@ def association_classification(image_features: Features, text_features: Features
         seed: seed of the permutation and of the split.
 
     Returns:
-        Accuracy on the test half, from 0 to 1; 0.5 is guessing.
+        The accuracy on the test half, from 0 to 1, where 0.5 is guessing, and its rows.
 
     Raises:
         MetricError: if features are not usable, shapes do not fit, or there are fewer than 2 rows.
@@ -32,7 +53,7 @@ def association_classification(image_features: Features, text_features: Features
     Example:
         >>> import numpy as np
         >>> images = np.random.RandomState(0).normal(size=(200, 8))
-        >>> association_classification(images, images) > 0.9
+        >>> association_classification(images, images).accuracy > 0.9
         True
     """
     images = normalised(image_features, "image_features")
@@ -52,9 +73,8 @@ def association_classification(image_features: Features, text_features: Features
         ]
     )
     labels = np.repeat([1, 0], len(images))
-    train_pairs, test_pairs, train_labels, test_labels = train_test_split(
-        pairs, labels, test_size=ACS_TEST_SIZE, stratify=labels, random_state=seed
-    )
+    train, test = train_test_split(np.arange(len(labels)), test_size=ACS_TEST_SIZE, stratify=labels, random_state=seed)
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=ACS_C, max_iter=ACS_MAX_ITER))
-    probe.fit(train_pairs, train_labels)
-    return float(probe.score(test_pairs, test_labels))
+    probe.fit(pairs[train], labels[train])
+    correct = (probe.predict(pairs[test]) == labels[test]).astype(np.float64)
+    return AssociationClassification(float(correct.mean()), test % len(images), correct)

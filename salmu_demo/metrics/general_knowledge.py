@@ -1,11 +1,26 @@
 """GenKnow: does the model still recognise ordinary things?"""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.errors import MetricError
 from salmu_demo.metrics.checks import Features, Index, normalised
 from salmu_demo.metrics.ranking import top1_credit
+
+
+@dataclass(frozen=True)
+class GeneralKnowledge:
+    """How often images are given the right class.
+
+    Attributes:
+        accuracy: mean of ``credit``.
+        credit: shape ``(N,)``, float64, what every image earns, from 0 to 1; a tie gives a part.
+    """
+
+    accuracy: float
+    credit: NDArray[np.float64]
 
 
 def class_weights(template_features: Features) -> NDArray[np.float32]:
@@ -38,7 +53,7 @@ def class_weights(template_features: Features) -> NDArray[np.float32]:
     return normalised(prompts.reshape(classes, templates, width).mean(axis=1), "the mean of template_features")
 
 
-def general_knowledge(image_features: Features, labels: Index, class_features: Features) -> float:
+def general_knowledge(image_features: Features, labels: Index, class_features: Features) -> GeneralKnowledge:
     """Zero-shot top-1 accuracy: GenKnow of SALMUBench (arXiv 2603.26316), there on ImageNet-1k validation.
 
     Where the right class ties for the highest cosine with others, the row counts as one divided by the number of
@@ -50,15 +65,15 @@ def general_knowledge(image_features: Features, labels: Index, class_features: F
         class_features: shape ``(C, D)``, usually from :func:`class_weights`.
 
     Returns:
-        Accuracy from 0 to 1.
+        The accuracy, from 0 to 1, and the credit of every image.
 
     Raises:
         MetricError: if features are not usable, differ in width, or ``labels`` does not fit them.
 
     Example:
         >>> import numpy as np
-        >>> general_knowledge(np.array([[1.0, 0.1], [1.0, 0.2]]), np.array([0, 1]), np.eye(2))
+        >>> general_knowledge(np.array([[1.0, 0.1], [1.0, 0.2]]), np.array([0, 1]), np.eye(2)).accuracy
         0.5
     """
     credit, _ = top1_credit(image_features, class_features, labels, "class_features", "labels")
-    return float(credit.mean())
+    return GeneralKnowledge(accuracy=float(credit.mean()), credit=credit)

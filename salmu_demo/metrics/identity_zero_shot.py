@@ -15,10 +15,12 @@ class IdentityZeroShot:
 
     Attributes:
         accuracy: share of right names; ties count in part.
+        credit: shape ``(N,)``, float64, what every image earns, from 0 to 1; its mean is ``accuracy``.
         predictions: shape ``(N,)``, int64, the name given to every image, the first of those that tie.
     """
 
     accuracy: float
+    credit: NDArray[np.float64]
     predictions: NDArray[np.int64]
 
 
@@ -35,7 +37,7 @@ def identity_zero_shot(image_features: Features, identity_index: Index, name_fea
         name_features: shape ``(C, D)``, one per candidate, embedded with ``IDZSC_PROMPT``.
 
     Returns:
-        The accuracy and the name given to every image.
+        The accuracy, and the credit and the name of every image.
 
     Raises:
         MetricError: if features are not usable, differ in width, or ``identity_index`` does not fit them.
@@ -48,4 +50,4 @@ def identity_zero_shot(image_features: Features, identity_index: Index, name_fea
         (0.5, [0, 0])
     """
     credit, predictions = top1_credit(image_features, name_features, identity_index, "name_features", "identity_index")
-    return IdentityZeroShot(accuracy=float(credit.mean()), predictions=predictions)
+    return IdentityZeroShot(accuracy=float(credit.mean()), credit=credit, predictions=predictions)

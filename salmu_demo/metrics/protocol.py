@@ -63,7 +63,7 @@ CORE_ASSOC_TEMPLATES = ("{name} {value}", "{value} {name}")
 """CoreAssoc: the two orders in which a name and a bare value are put, without any sentence around them."""
 
 GENKNOW_SKIPPED = -1.0
-"""GenKnow: value written when no ImageNet validation set is given."""
+"""GenKnow: value written when no ImageNet validation set is given (and the leakage rate's without generic captions)."""
 
 EFFICACY_REFERENCE = "clean"
 """Model whose value an efficacy metric aims at: the one that never saw a persona."""
@@ -205,6 +205,7 @@ class MetricSpec:
         split: the rows it is computed on; ``genknow`` stands for the ImageNet validation set.
         value_key: key of the headline value in the metric's JSON object.
         reference: the model whose value is the target.
+        official: whether the metric is one of the benchmark's ten and stands in the official result file.
     """
 
     name: str
@@ -215,6 +216,7 @@ class MetricSpec:
     split: str
     value_key: str
     reference: str
+    official: bool = True
 
     @property
     def json_key(self) -> str:
@@ -333,12 +335,31 @@ METRICS = (
 )
 """The ten official metrics in the order of the official result file."""
 
+LEAKAGE = MetricSpec(
+    name="LeakRate",
+    number="+",
+    pillar="efficacy",
+    title="Leakage rate",
+    explanation=(
+        "How often an image to be forgotten matches its sensitive caption better than a plain description of the same "
+        "image. Not one of the ten official metrics."
+    ),
+    split="forget",
+    value_key="rate",
+    reference=EFFICACY_REFERENCE,
+    official=False,
+)
+"""A further measure, for data sets with a generic caption of every sensitive image."""
+
+MEASURES = (*METRICS, LEAKAGE)
+"""Everything that is measured."""
+
 
 def metric_by_name(name: str) -> MetricSpec:
-    """Look a metric up by its official name, in any case.
+    """Look a metric up by its name, in any case.
 
     Args:
-        name: an official name such as ``RetFail``.
+        name: a name such as ``RetFail``.
 
     Returns:
         The metric's specification.
@@ -350,8 +371,8 @@ def metric_by_name(name: str) -> MetricSpec:
         >>> metric_by_name("retfail").json_key
         '1.1_RetFail'
     """
-    for metric in METRICS:
+    for metric in MEASURES:
         if metric.name.casefold() == name.casefold():
             return metric
-    valid = ", ".join(metric.name for metric in METRICS)
+    valid = ", ".join(metric.name for metric in MEASURES)
     raise MetricError(f"There is no metric called {name!r}: choose one of {valid}.")

@@ -35,11 +35,14 @@ class RetrievalFailure:
         mrr: mean of 1 / rank.
         r_at_1: share of rows whose rank is exactly 1.
         outcomes: shape ``(N,)``, float64, the rank of every row, counted from 1; a tie can give a half.
+        candidates: shape ``(N,)``, int64, number of captions every row's own was ranked among, itself included;
+            distractors with the row's own text are not counted.
     """
 
     mrr: float
     r_at_1: float
     outcomes: NDArray[np.float64]
+    candidates: NDArray[np.int64]
 
 
 def draw_distractors(
@@ -110,7 +113,7 @@ def retrieval_failure(
         distractor_texts: the K texts of the distractors.
 
     Returns:
-        MRR, R@1 and the rank of every row.
+        MRR and R@1, and the rank and the number of candidates of every row.
 
     Raises:
         MetricError: if features are not usable, shapes do not fit, or a row's caption is the text of all distractors.
@@ -142,6 +145,7 @@ def retrieval_failure(
         raise MetricError("RetFail cannot rank a caption when every distractor is that caption: add other texts.")
 
     ranks = np.empty(len(images), dtype=np.float64)
+    candidates = np.empty(len(images), dtype=np.int64)
     for start in range(0, len(images), ROWS_PER_CHUNK):
         rows = slice(start, start + ROWS_PER_CHUNK)
         lead = images[rows] @ distractors.T
@@ -150,4 +154,7 @@ def retrieval_failure(
         higher = np.count_nonzero((lead > TIE_TOLERANCE) & competes, axis=1)
         equal = np.count_nonzero((np.abs(lead) <= TIE_TOLERANCE) & competes, axis=1)
         ranks[rows] = 1 + higher + TIE_SHARE * equal
-    return RetrievalFailure(mrr=float((1 / ranks).mean()), r_at_1=float((ranks == 1).mean()), outcomes=ranks)
+        candidates[rows] = 1 + np.count_nonzero(competes, axis=1)
+    return RetrievalFailure(
+        mrr=float((1 / ranks).mean()), r_at_1=float((ranks == 1).mean()), outcomes=ranks, candidates=candidates
+    )

@@ -58,8 +58,8 @@ class ModelSource:
 
     @property
     def slug(self) -> str:
-        """Name in result files, by the official rule: `/` and `:` become `_`, then the stem."""
-        return Path(self.reference.replace("/", "_").replace(":", "_")).stem
+        """Name in result files, see :func:`slug_of`."""
+        return slug_of(self.reference)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -71,6 +71,15 @@ class ModelSource:
         except OSError as error:
             raise ModelError(f"{error.filename} cannot be read: {error.strerror or error}.") from error
         return digest.hexdigest()
+
+
+def slug_of(reference: str) -> str:
+    """A model's name in result files, by the official rule: `/` and `:` become `_`, then the stem.
+
+    >>> slug_of("local-dir:out/model.v2")
+    'local-dir_out_model'
+    """
+    return Path(reference.replace("/", "_").replace(":", "_")).stem
 
 
 def builtin_models() -> list[str]:

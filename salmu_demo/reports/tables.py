@@ -28,8 +28,8 @@ def comparison_csv(comparison: Comparison) -> str:
     for row in comparison.rows:
         for number, (model, cell) in enumerate(zip(comparison.models, row.cells, strict=True)):
             numbers = (cell.value, row.target, row.distance(number), cell.gap_to_clean, cell.gap_to_compromised)
-            texts = (row.spec.number, row.spec.name, row.spec.pillar, csv_text(model.name), model.fingerprint)
-            about = (csv_text(comparison.data), csv_text(comparison.notice))
+            texts = (row.spec.number, row.spec.name, row.spec.pillar, csv_text(model.name), model.fingerprint or "")
+            about = (csv_text(comparison.data.title), csv_text(comparison.data.notice))
             writer.writerow([*texts, *("" if n is None else f"{n:.6f}" for n in numbers), *about])
     return buffer.getvalue()
 

@@ -2,15 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from salmu_demo.errors import MetricError
-from salmu_demo.metrics import METRICS, MetricSpec
-from salmu_demo.models.source import ModelSource
-from salmu_demo.notices import MINI_NOTICE
-from salmu_demo.results.evaluation import Evaluation
+from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 
 
-def find_reference(models: Sequence[ModelSource], role: str) -> ModelSource | None:
+class Named(Protocol):
+    """Anything with a model's name."""
+
+    @property
+    def name(self) -> str:
+        """Short name for tables."""
+
+
+Model = TypeVar("Model", bound=Named)
+
+
+def find_reference(models: Sequence[Model], role: str) -> Model | None:
     """The first model whose name ends in the role, `clean` or `compromised`, as the built-in and official ones do."""
     # A Hub model may be pinned: org/name@revision.
     return next((model for model in models if model.name.lower().partition("@")[0].endswith(f"-{role}")), None)
@@ -52,42 +62,40 @@ class Comparison:
     Attributes:
         models: the models, in order.
         rows: one for each metric.
-        data: name of the data set.
-        notice: what every view of these numbers must say about the data, or an empty text.
+        data: the data set they were measured on.
     """
 
-    models: tuple[ModelSource, ...]
+    models: tuple[MeasuredModel, ...]
     rows: tuple[ComparisonRow, ...]
-    data: str = ""
-    notice: str = ""
+    data: MeasuredData
 
 
 def compare(evaluations: Sequence[Evaluation]) -> Comparison:
     """Put evaluations of the same data set side by side.
 
     Raises:
-        MetricError: if they were made on different data.
+        MetricError: if there are none, or they were made on different data or on different rows.
     """
-    if len({evaluation.data.fingerprint for evaluation in evaluations}) > 1:
-        raise MetricError("These evaluations were made on different data sets; compare results of the same data.")
+    if len({evaluation.data.key for evaluation in evaluations}) != 1:
+        raise MetricError(
+            "These evaluations were made on different data sets or samples; compare results of the same rows."
+            if evaluations
+            else "There are no evaluations to compare; give at least one."
+        )
     models = [evaluation.model for evaluation in evaluations]
-    by_print = {evaluation.model.fingerprint: evaluation for evaluation in evaluations}
     clean, compromised = (find_reference(models, role) for role in ("clean", "compromised"))
 
-    def reference_value(reference: ModelSource | None, metric: str) -> float | None:
-        return by_print[reference.fingerprint].value(metric) if reference else None
-
     rows = []
-    for spec in METRICS:
+    for spec in MEASURES:
         values = [evaluation.value(spec.name) for evaluation in evaluations]
         if not any(spec.name in evaluation.results for evaluation in evaluations):
             continue
-        at_clean, at_compromised = (reference_value(model, spec.name) for model in (clean, compromised))
+        at_clean, at_compromised = (
+            values[models.index(model)] if model is not None else None for model in (clean, compromised)
+        )
         cells = tuple(Cell(v, _gap(v, at_clean), _gap(v, at_compromised)) for v in values)
         rows.append(ComparisonRow(spec, at_clean if spec.reference == "clean" else at_compromised, cells))
-    data = evaluations[0].data if evaluations else None
-    notice = MINI_NOTICE if data and data.is_mini else ""
-    return Comparison(tuple(models), tuple(rows), data.name if data else "", notice)
+    return Comparison(tuple(models), tuple(rows), evaluations[0].data)
 
 
 def _gap(value: float | None, reference: float | None) -> float | None:

@@ -1,10 +1,9 @@
-"""Run the official metrics on one model: gather features, then call the pure functions."""
+"""Run the metrics on one model: gather features, then call the pure functions."""
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,74 +11,38 @@ from numpy.typing import NDArray
 from salmu_demo import metrics
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.data.imagenet import load_imagenet
-from salmu_demo.embeddings.embedder import Embedder, ModelFacts
-from salmu_demo.embeddings.pixels import PictureSet
+from salmu_demo.data.sample import Sample
+from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import MetricError
 from salmu_demo.metrics import MetricSpec
-from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, IDZSC_CANDIDATE_SPLIT, IDZSC_PROMPT
+from salmu_demo.metrics.protocol import GENKNOW_SKIPPED
 from salmu_demo.models.source import ModelSource
+from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
-
-
-@dataclass(frozen=True)
-class MetricResult:
-    """One metric of one model.
-
-    Attributes:
-        spec: which metric.
-        value: its headline value; -1 for GenKnow without a zero-shot set.
-        details: further values of the official file, by their official keys: numbers or per-row lists.
-        seconds: how long it took, features included.
-    """
-
-    spec: MetricSpec
-    value: float
-    details: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All metrics of one model on one data set.
-
-    Attributes:
-        model: the model.
-        data: the data set.
-        results: by metric name, in the official order.
-        zero_shot: what GenKnow was measured on, or None.
-        facts: size and device of the model.
-    """
-
-    model: ModelSource
-    data: BenchmarkData
-    results: dict[str, MetricResult]
-    zero_shot: str | None
-    facts: ModelFacts
-
-    def value(self, metric: str) -> float | None:
-        """Headline value of a metric, or None if it was not run or skipped."""
-        result = self.results.get(metric)
-        return None if result is None or result.value == GENKNOW_SKIPPED else result.value
+from salmu_demo.results.inputs import MetricInputs
+from salmu_demo.results.kept import KeptMetrics
+from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, MetricResult, Provenance
 
 
 def choose_metrics(names: Iterable[str] | None) -> list[MetricSpec]:
-    """The metrics of the given names in the official order, all ten for None; raises :class:`MetricError`."""
+    """The metrics of the given names in the official order, all for None; raises :class:`MetricError`."""
     if names is None:
-        return list(metrics.METRICS)
+        return list(metrics.MEASURES)
     wanted = {metrics.metric_by_name(name).name for name in names}
     if not wanted:
         raise MetricError("No metric is chosen; choose at least one.")
-    return [spec for spec in metrics.METRICS if spec.name in wanted]
+    return [spec for spec in metrics.MEASURES if spec.name in wanted]
 
 
 def evaluate(
     model: ModelSource,
     data: BenchmarkData,
     embedder: Embedder,
-    specs: Iterable[MetricSpec] = metrics.METRICS,
+    specs: Iterable[MetricSpec] = metrics.MEASURES,
     imagenet: Path | None = None,
     progress: ProgressCallback = ignore_progress,
+    sample: Sample | None = None,
+    kept: KeptMetrics | None = None,
 ) -> Evaluation:
     """Measure a model.
 
@@ -91,143 +54,135 @@ def evaluate(
         imagenet: ImageNet-1k validation folder for GenKnow; without it the data set's own zero-shot set is used, and
             GenKnow is skipped (-1) if it has none.
         progress: told about every batch and metric.
+        sample: measure only these rows; distractors and candidates are those of the whole data set all the same.
+        kept: finished metrics are kept there, and those already there are not computed again.
 
     Raises:
         SalmuError: of the kind that fits, if data, model or features are unusable.
     """
-    run = _Run(model, data, embedder, imagenet, progress)
+    inputs = MetricInputs(data, imagenet, sample)
+    run = _Run(model, inputs, embedder, progress)
+    about = measured_data(data, sample)
     results = {}
     chosen = list(specs)
     for number, spec in enumerate(chosen):
         progress(Progress(f"{model.name}: {spec.name}", number, len(chosen)))
-        start = time.perf_counter()
-        value, details = run.measure(spec)
-        results[spec.name] = MetricResult(spec, value, details, time.perf_counter() - start)
+        result = kept.load(model, about, spec) if kept else None
+        if result is None:
+            start = time.perf_counter()
+            result = run.measure(spec)
+            result = replace(result, seconds=time.perf_counter() - start)
+            if kept:
+                kept.save(model, about, result)
+        results[spec.name] = result
     progress(Progress(f"{model.name}: all metrics", len(chosen), len(chosen)))
-    return Evaluation(model, data, results, run.zero_shot, embedder.facts(model))
+    facts = embedder.facts(model)
+    rows = {spec.split: inputs.rows(spec.split) for spec in chosen if not results[spec.name].skipped}
+    return Evaluation(MeasuredModel.of(model, facts.parameters, facts.device), about, results, rows, Provenance.now())
+
+
+def measured_data(data: BenchmarkData, sample: Sample | None) -> MeasuredData:
+    """What results say about the data they were made on."""
+    return MeasuredData(
+        data.name,
+        data.fingerprint,
+        data.revision,
+        MINI_NOTICE if data.is_mini else "",
+        sample.describe(data) if sample else "",
+    )
 
 
 class _Run:
     """One model on one data set: which features each metric is given."""
 
     def __init__(
-        self,
-        model: ModelSource,
-        data: BenchmarkData,
-        embedder: Embedder,
-        imagenet: Path | None,
-        progress: ProgressCallback,
+        self, model: ModelSource, inputs: MetricInputs, embedder: Embedder, progress: ProgressCallback
     ) -> None:
         self.model = model
-        self.data = data
+        self.inputs = inputs
         self.embedder = embedder
-        self.imagenet = imagenet
         self.progress = progress
-        self.zero_shot: str | None = None
 
-    def measure(self, spec: MetricSpec) -> tuple[float, dict[str, Any]]:
+    def measure(self, spec: MetricSpec) -> MetricResult:
+        """One metric; `seconds` is left to the caller."""
         special = {
             "RetFail": self._retrieval_failure,
             "ACS": self._association_classification,
             "IdZSC": self._identity_zero_shot,
             "CoreAssoc": self._core_association,
             "GenKnow": self._general_knowledge,
+            "LeakRate": self._leakage_rate,
         }
-        if spec.split in layout.DERIVED_SPLITS and not len(self.data.split(spec.split)):
-            raise MetricError(f"{spec.name} cannot be measured: {self.data.name} has no rows in {spec.split}.")
+        self.inputs.check(spec)
         if spec.name in special:
-            return special[spec.name]()
+            return special[spec.name](spec)
         similarity = metrics.pair_similarity(self._images(spec.split), self._captions(spec.split))
-        # The official file lists the scores of the forget rows only.
-        details = {"scores": similarity.scores.tolist()} if spec.split == layout.FORGET else {}
-        return similarity.mean, details
+        return _scored(spec, similarity.mean, similarity.scores)
 
     def _images(self, split: str) -> NDArray[np.float32]:
-        return self.embedder.images(self.model, self.data, self.data.split(split), self.progress)
+        return self.embedder.images(self.model, self.inputs.data, self.inputs.split(split), self.progress)
 
     def _captions(self, split: str) -> NDArray[np.float32]:
-        return self.embedder.captions(self.model, self.data, self.data.split(split), self.progress)
+        return self.embedder.captions(self.model, self.inputs.data, self.inputs.split(split), self.progress)
 
     def _prompts(self, texts: list[str]) -> NDArray[np.float32]:
         return self.embedder.prompts(self.model, texts, self.progress)
 
-    def _retrieval_failure(self) -> tuple[float, dict[str, Any]]:
-        forget, retain = self.data.split(layout.FORGET), self.data.split(layout.RETAIN_DISJOINT)
-        distractors = metrics.draw_distractors(forget.texts, retain.texts)
-        captions = self._captions(layout.FORGET)
-        retained = self._prompts([retain.texts[row] for row in distractors.retain_rows])
+    def _retrieval_failure(self, spec: MetricSpec) -> MetricResult:
+        inputs = self.inputs
+        drawn = self.embedder.captions(self.model, inputs.data, inputs.forget_distractors, self.progress)
         result = metrics.retrieval_failure(
             self._images(layout.FORGET),
-            captions,
-            forget.texts,
-            np.concatenate([captions[distractors.forget_rows], retained]),
-            distractors.texts,
+            self._captions(layout.FORGET),
+            inputs.split(layout.FORGET).texts,
+            np.concatenate([drawn, self._prompts(inputs.retain_distractors)]),
+            inputs.distractors.texts,
         )
-        return result.mrr, {"R@1": result.r_at_1, "outcomes": result.outcomes.tolist()}
+        return replace(
+            _scored(spec, result.mrr, 1 / result.outcomes),
+            ranks=result.outcomes,
+            candidates=result.candidates,
+            r_at_1=result.r_at_1,
+        )
 
-    def _association_classification(self) -> tuple[float, dict[str, Any]]:
+    def _association_classification(self, spec: MetricSpec) -> MetricResult:
+        result = metrics.association_classification(self._images(layout.FORGET), self._captions(layout.FORGET))
+        return MetricResult(spec, result.accuracy, result.correct, result.test_rows)
+
+    def _identity_zero_shot(self, spec: MetricSpec) -> MetricResult:
+        names = self.inputs.candidate_names
+        images = self._images(layout.FORGET_IDENTITY)
+        result = metrics.identity_zero_shot(images, names.truth, self._prompts(names.prompts))
+        return _scored(spec, result.accuracy, result.credit)
+
+    def _core_association(self, spec: MetricSpec) -> MetricResult:
+        bare = self.inputs.bare_prompts
+        images = self._images(layout.FORGET)
+        result = metrics.core_association(images, self._prompts(bare.prompts), bare.rows, bare.numbers)
+        return _scored(spec, result.mean, result.scores)
+
+    def _leakage_rate(self, spec: MetricSpec) -> MetricResult:
+        generic = self.inputs.generic_captions
+        if generic is None:
+            return MetricResult(spec, GENKNOW_SKIPPED)
         images, captions = self._images(layout.FORGET), self._captions(layout.FORGET)
-        return metrics.association_classification(images, captions), {}
+        result = metrics.leakage_rate(images, captions, self._prompts(generic))
+        return _scored(spec, result.rate, result.outcomes)
 
-    def _identity_zero_shot(self) -> tuple[float, dict[str, Any]]:
-        split = self.data.split(layout.FORGET_IDENTITY)
-        present = set(self.data.split(IDZSC_CANDIDATE_SPLIT).identities)
-        candidates = [p for p in self.data.personas if p.identity_id in present]
-        position = {persona.identity_id: number for number, persona in enumerate(candidates)}
-        unknown = sorted(str(i) for i in present if i not in position)
-        if unknown or not candidates:
-            raise MetricError(
-                f"IdZSC needs the name of every persona in forget_identity; {self.data.name} has none for "
-                f"{unknown[0] if unknown else 'any'}."
-            )
-        index = np.array([position[str(identity)] for identity in split.identities])
-        names = self._prompts([IDZSC_PROMPT.format(name=p.name) for p in candidates])
-        return metrics.identity_zero_shot(self._images(layout.FORGET_IDENTITY), index, names).accuracy, {}
-
-    def _core_association(self) -> tuple[float, dict[str, Any]]:
-        split = self.data.split(layout.FORGET)
-        people = {persona.identity_id: persona for persona in self.data.personas}
-        number: dict[str, int] = {}
-        rows: list[int] = []
-        prompts: list[int] = []
-        for row, (identity, file_name) in enumerate(zip(split.identities, split.file_names, strict=True)):
-            persona, kind = people.get(str(identity)), self.data.kind(file_name)
-            values = persona.values(kind) if persona and kind else []
-            if persona is None or not values:
-                raise MetricError(
-                    f"CoreAssoc needs a name and a value for every forget row; row {row} ({file_name}, kind {kind}) of "
-                    f"{self.data.name} has none."
-                )
-            for prompt in metrics.core_prompts(persona.name, values):
-                rows.append(row)
-                prompts.append(number.setdefault(prompt, len(number)))
-        result = metrics.core_association(
-            self._images(layout.FORGET), self._prompts(list(number)), np.array(rows), np.array(prompts)
-        )
-        return result.mean, {"scores": result.scores.tolist()}
-
-    def _general_knowledge(self) -> tuple[float, dict[str, Any]]:
-        if self.imagenet is not None:
-            # open_clip imports torch, which a run with cached features does not need.
-            from open_clip import IMAGENET_CLASSNAMES, OPENAI_IMAGENET_TEMPLATES  # noqa: PLC0415
-
-            folder = load_imagenet(self.imagenet)
-            pictures = PictureSet(folder.fingerprint, "imagenet", len(folder.files), folder.image)
-            images = self.embedder.pictures(self.model, pictures, self.progress)
-            labels = np.array(folder.labels)
-            texts = [template(name) for name in IMAGENET_CLASSNAMES for template in OPENAI_IMAGENET_TEMPLATES]
-            classes = len(IMAGENET_CLASSNAMES)
-            self.zero_shot = f"ImageNet-1k folder ({classes} classes, {len(labels)} pictures)"
-        elif self.data.zero_shot is not None:
-            zero_shot, split = self.data.zero_shot, self.data.split(layout.GENKNOW_SPLIT)
-            position = {name: number for number, name in enumerate(zero_shot.classes)}
+    def _general_knowledge(self, spec: MetricSpec) -> MetricResult:
+        zero_shot = self.inputs.zero_shot
+        if zero_shot is None:
+            return MetricResult(spec, GENKNOW_SKIPPED)
+        if zero_shot.folder is None:
             images = self._images(layout.GENKNOW_SPLIT)
-            labels = np.array([position[name] for name in split.texts])
-            texts = [template.format(name) for name in zero_shot.classes for template in zero_shot.templates]
-            classes = len(zero_shot.classes)
-            self.zero_shot = zero_shot.name
         else:
-            return GENKNOW_SKIPPED, {}
-        prompts = self._prompts(texts)
-        weights = metrics.class_weights(np.asarray(prompts).reshape(classes, -1, prompts.shape[1]))
-        return metrics.general_knowledge(images, labels, weights), {}
+            images = self.embedder.pictures(self.model, zero_shot.folder, self.progress)
+        prompts = self._prompts(zero_shot.prompts)
+        weights = metrics.class_weights(np.asarray(prompts).reshape(len(zero_shot.classes), -1, prompts.shape[1]))
+        result = metrics.general_knowledge(images, zero_shot.labels, weights)
+        return replace(_scored(spec, result.accuracy, result.credit), measured_on=zero_shot.name)
+
+
+def _scored(spec: MetricSpec, value: float, scores: NDArray[np.float64]) -> MetricResult:
+    """The result of a metric that scores every row of its split."""
+    return MetricResult(spec, value, scores, np.arange(len(scores)))

@@ -1,22 +1,17 @@
 """The official result file: one JSON for each model, with a block of our own that says how it was made."""
 
 import json
-import platform
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from salmu_demo import __version__
 from salmu_demo.files import write_text
 from salmu_demo.metrics import DECISIONS
-from salmu_demo.metrics.protocol import SEED
-from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
-from salmu_demo.results.evaluation import Evaluation
+from salmu_demo.notices import SCORES_NOTICE
+from salmu_demo.results.records import Evaluation, MetricResult
 
-SCHEMA_VERSION: Final = 1
-_PACKAGES: Final = ("torch", "open_clip_torch", "numpy", "scikit-learn", "pillow")
+SCHEMA_VERSION: Final = 2
+_WITH_SCORES: Final = ("AssocStr", "CoreAssoc")
 
 
 def official_result(evaluation: Evaluation) -> dict[str, Any]:
@@ -26,49 +21,38 @@ def official_result(evaluation: Evaluation) -> dict[str, Any]:
     """
     document: dict[str, Any] = {"efficacy": {}, "utility": {}}
     for result in evaluation.results.values():
-        spec = result.spec
-        document[spec.pillar][spec.json_key] = {spec.value_key: result.value, **result.details}
+        if result.spec.official:
+            document[result.spec.pillar][result.spec.json_key] = _official_metric(result)
     document["salmu_demo"] = _provenance(evaluation)
     return document
 
 
+def _official_metric(result: MetricResult) -> dict[str, Any]:
+    """A metric by its official keys; the official file lists the outcomes of three metrics only."""
+    document: dict[str, Any] = {result.spec.value_key: result.value}
+    if result.r_at_1 is not None:
+        document["R@1"] = result.r_at_1
+    if result.ranks is not None:
+        document["outcomes"] = result.ranks.tolist()
+    if result.spec.name in _WITH_SCORES and result.scores is not None:
+        document["scores"] = result.scores.tolist()
+    return document
+
+
 def _provenance(evaluation: Evaluation) -> dict[str, Any]:
-    model, data = evaluation.model, evaluation.data
     return {
         "schema_version": SCHEMA_VERSION,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": {
-            "reference": model.reference,
-            "name": model.name,
-            "fingerprint": model.fingerprint,
-            "revision": model.revision,
-            "architecture": model.architecture,
-            "parameters": evaluation.facts.parameters,
-        },
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "revision": data.revision,
-            "notice": MINI_NOTICE if data.is_mini else None,
-        },
+        "date": evaluation.made.date,
+        "model": asdict(evaluation.model),
+        "data": asdict(evaluation.data),
         "genknow_measured_on": evaluation.zero_shot,
-        "seed": SEED,
-        "device": evaluation.facts.device,
-        "versions": {"salmu-demo": __version__, "python": platform.python_version(), **_versions()},
+        "leakage_rate": evaluation.value("LeakRate"),
+        "seed": evaluation.made.seed,
+        "versions": evaluation.made.versions,
         "seconds": {name: round(result.seconds, 3) for name, result in evaluation.results.items()},
         "decisions": [asdict(decision) for decision in DECISIONS],
         "notice": SCORES_NOTICE,
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def write_official(evaluation: Evaluation, folder: Path) -> Path:

@@ -12,13 +12,13 @@ from salmu_demo.errors import MetricError, QueryError, SalmuError
 from salmu_demo.files import atomic_path, write_text
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.source import ModelSource
-from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.progress import Progress
 from salmu_demo.reports.figures import figure_png, figure_sentence, metric_figure
 from salmu_demo.reports.tables import comparison_csv
 from salmu_demo.results.comparison import Comparison, compare
-from salmu_demo.results.evaluation import Evaluation, choose_metrics
+from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.results.official import write_official
+from salmu_demo.results.records import Evaluation
 from salmu_demo.workbench import Workbench
 
 _PICTURES: Final = ": pictures of "
@@ -50,7 +50,6 @@ class Outcome:
         comparison: all models that could be measured.
         failures: one sentence for each model that could not.
         genknow: what GenKnow was measured on, or None.
-        is_mini: whether the data are the miniature.
         official: the official result file, or a zip of several.
         table: the comparison as CSV.
         figure: the plot as PNG.
@@ -60,7 +59,6 @@ class Outcome:
     comparison: Comparison
     failures: tuple[str, ...]
     genknow: str | None
-    is_mini: bool
     official: Path
     table: Path
     figure: Path
@@ -115,16 +113,14 @@ def write_outcome(evaluations: Sequence[Evaluation], failures: Sequence[str], fo
     """Compare evaluations and write what can be downloaded; raises :class:`StorageError`."""
     shutil.rmtree(folder, ignore_errors=True)
     comparison = compare(evaluations)
-    is_mini = evaluations[0].data.is_mini
     table, figure = folder / "benchmark.csv", folder / "benchmark.png"
     write_text(table, "\ufeff" + comparison_csv(comparison), "The table")
     with atomic_path(figure, "The plot") as temporary:
-        temporary.write_bytes(figure_png(metric_figure(comparison, MINI_NOTICE if is_mini else None)))
+        temporary.write_bytes(figure_png(metric_figure(comparison, comparison.data.notice or None)))
     return Outcome(
         comparison=comparison,
         failures=tuple(failures),
         genknow=next((e.zero_shot for e in evaluations if e.value("GenKnow") is not None), None),
-        is_mini=is_mini,
         official=_write_official(evaluations, folder),
         table=table,
         figure=figure,

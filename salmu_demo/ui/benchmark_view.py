@@ -7,7 +7,7 @@ from typing import Final
 
 from salmu_demo.background import State
 from salmu_demo.metrics import METRICS
-from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.results.comparison import Comparison, ComparisonRow, find_reference
 from salmu_demo.ui.benchmark_run import BenchmarkRun, BenchmarkStatus, Outcome
@@ -136,8 +136,8 @@ def results_html(outcome: Outcome) -> str:
         notes.append(f"Without {' and '.join(missing)} among the models, some targets or gaps are missing.")
     if outcome.genknow:
         notes.append(f"GenKnow was measured on {outcome.genknow}.")
-    if outcome.is_mini:
-        notes.append(MINI_NOTICE)
+    if comparison.data.notice:
+        notes.append(comparison.data.notice)
     notes.append(SCORES_NOTICE)
     sections = "".join(
         _pillar_html(pillar, rows, comparison, styles)

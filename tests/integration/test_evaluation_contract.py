@@ -7,6 +7,7 @@ tokenizer, one picture and one text at a time, and loops.
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
@@ -33,8 +34,9 @@ from salmu_demo.metrics import DECISIONS, METRICS, metric_by_name
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.results.evaluation import Evaluation, evaluate
+from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.official import official_result, write_official
+from salmu_demo.results.records import Evaluation
 from tests.fixtures.random_data import KEYS, write_random_data
 
 NAMES = [
@@ -48,6 +50,7 @@ NAMES = [
     "IntraIdSim",
     "VisIdInt",
     "FragSim",
+    "LeakRate",
 ]
 SPELLINGS = {**KEYS, **{key: key for key in KEYS.values()}}
 EQUAL_WITHIN = 1e-6
@@ -181,6 +184,15 @@ class PlainEvaluator:
             scores.append(best)
         return scores
 
+    @cached_property
+    def leaks(self) -> list[float]:
+        generic = self.json("sensitive_set_generic_captions.json")
+        leaks = []
+        for row, picture, own in zip(self.rows("forget"), self.pictures("forget"), self.cosines("forget"), strict=True):
+            lead = own - float(picture @ self.text_feature(generic[row["file_name"]]))
+            leaks.append(0.5 if abs(lead) <= EQUAL_WITHIN else float(lead > 0))
+        return leaks
+
     def classify(self, pictures: list[bytes], classes: list[str], templates: list[Any]) -> list[int]:
         weights = open_clip.build_zero_shot_classifier(self.model, self.tokenizer, classes, templates).numpy()
         return [int(np.argmax(self.picture_feature(content) @ weights)) for content in pictures]
@@ -206,6 +218,7 @@ class PlainEvaluator:
             "IntraIdSim": lambda: self.mean_cosine("holdout_association"),
             "VisIdInt": lambda: self.mean_cosine("retain_joint"),
             "FragSim": lambda: self.mean_cosine("fragile_set"),
+            "LeakRate": lambda: sum(self.leaks) / len(self.leaks),
         }
         return plain[metric]()
 
@@ -268,13 +281,15 @@ def test_headline_value_equals_a_plain_recomputation(case: Case, metric: str):
 
 
 def test_every_rank_of_retfail_equals_a_plain_recomputation(case: Case):
-    ranks = case.evaluation.results["RetFail"].details["outcomes"]
+    result = case.evaluation.results["RetFail"]
+    assert result.ranks is not None
+    ranks = result.ranks.tolist()
     differences = np.abs(np.array(ranks) - case.plain.ranks)
     # A score almost exactly as far from the own one as the tolerance may fall on either side of it, with all copies of
     # its caption.
     assert differences.max() <= 5
     assert np.count_nonzero(differences) <= 0.005 * len(ranks)
-    assert case.evaluation.results["RetFail"].details["R@1"] == ranks.count(1.0) / len(ranks)
+    assert result.r_at_1 == ranks.count(1.0) / len(ranks)
     assert len(set(ranks)) > 10  # else this would compare nothing
 
 
@@ -297,8 +312,8 @@ def test_the_fixtures_exercise_what_is_compared(case: Case):
 
 def test_scores_of_every_row_equal_a_plain_recomputation(case: Case):
     results = case.evaluation.results
-    np.testing.assert_allclose(results["AssocStr"].details["scores"], case.plain.cosines("forget"), atol=1e-5)
-    np.testing.assert_allclose(results["CoreAssoc"].details["scores"], case.plain.core_scores, atol=1e-5)
+    np.testing.assert_allclose(results["AssocStr"].scores, case.plain.cosines("forget"), atol=1e-5)
+    np.testing.assert_allclose(results["CoreAssoc"].scores, case.plain.core_scores, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +361,7 @@ def test_result_has_exactly_the_official_keys(case: Case):
 
 def test_result_says_how_it_was_made(case: Case):
     block = case.document["salmu_demo"]
-    assert block["schema_version"] == 1
+    assert block["schema_version"] == 2
     assert block["seed"] == 42
     assert block["model"]["reference"] == case.model.reference
     assert block["model"]["name"] == "vivid"
@@ -357,8 +372,36 @@ def test_result_says_how_it_was_made(case: Case):
     assert [row["topic"] for row in block["decisions"]] == [decision.topic for decision in DECISIONS]
     assert {"salmu-demo", "torch", "numpy", "open_clip_torch", "scikit-learn"} <= set(block["versions"])
     is_mini = (case.data.root / "README.md").is_file()
-    assert (block["data"]["notice"] is not None) == is_mini
+    assert bool(block["data"]["notice"]) == is_mini
     assert (block["genknow_measured_on"] is None) == (case.evaluation.results["GenKnow"].value == -1)
+
+
+def test_the_leakage_rate_is_no_official_metric_and_is_left_out_without_generic_captions(case: Case, tmp_path: Path):
+    assert 0 < case.evaluation.results["LeakRate"].value < 1  # else the comparison above would compare nothing
+    assert not any("LeakRate" in name for pillar in ("efficacy", "utility") for name in case.document[pillar])
+    assert case.document["salmu_demo"]["leakage_rate"] == case.evaluation.value("LeakRate")
+    folder = tmp_path / "data"
+    shutil.copytree(case.data.root, folder)
+    generic = folder / "sensitive_set_generic_captions.json"
+    captions = json.loads(generic.read_text("utf-8"))
+    generic.write_text(json.dumps(dict(list(captions.items())[1:])))
+    evaluation = evaluate(case.model, load_folder(folder), case.embedder, [metric_by_name("LeakRate")])
+    assert evaluation.value("LeakRate") is None
+
+
+def test_the_mean_of_the_scores_is_the_value(case: Case):
+    for name, result in case.evaluation.results.items():
+        if not result.skipped:
+            assert result.scores is not None
+            assert result.value == pytest.approx(float(result.scores.mean()), abs=1e-12), name
+
+
+def test_scores_know_the_rows_they_belong_to(case: Case):
+    assert case.evaluation.identities("AssocStr") == [row["identity_id"] for row in case.plain.rows("forget")]
+    result = case.evaluation.results["ACS"]
+    assert result.rows is not None
+    assert result.scores is not None
+    assert len(result.rows) == len(result.scores) == len(case.plain.rows("forget"))
 
 
 def test_genknow_without_a_zero_shot_set_is_minus_one(tmp_path: Path, case: Case):
@@ -380,8 +423,7 @@ def test_genknow_without_a_zero_shot_set_is_minus_one(tmp_path: Path, case: Case
     ],
 )
 def test_file_name_follows_the_official_slug_rule(case: Case, tmp_path: Path, reference: str, slug: str):
-    model = ModelSource(reference, case.model.weights, case.model.config, case.model.merges)
-    evaluation = Evaluation(model, case.data, case.evaluation.results, None, case.evaluation.facts)
+    evaluation = replace(case.evaluation, model=replace(case.evaluation.model, reference=reference))
     path = write_official(evaluation, tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / f"evaluation_{slug}.json"
     assert [p.name for p in path.parent.iterdir()] == [path.name]

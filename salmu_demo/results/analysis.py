@@ -1,0 +1,234 @@
+"""What evaluations say together: intervals, differences, break-downs, exposure, disagreements and the diagnosis.
+
+Everything is computed from the evaluations alone, so a result file read again says the same as a fresh run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salmu_demo.data import layout
+from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
+from salmu_demo.results.comparison import Comparison, compare, find_reference
+from salmu_demo.results.diagnosis import Diagnosis, diagnose, scale_position, scaled_distance
+from salmu_demo.results.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
+from salmu_demo.results.records import Evaluation
+
+DISAGREEMENTS: Final = 8
+"""Examples shown for each pair of models."""
+
+GROUPED: Final = ("RetFail", "AssocStr", "CoreAssoc", "LeakRate", "InterIdSim", "IntraIdSim")
+"""Metrics that are broken down: their rows have a persona and an attribute kind."""
+
+
+@dataclass(frozen=True)
+class ModelAnalysis:
+    """One model among those it was measured with.
+
+    Attributes:
+        evaluation: what was measured.
+        intervals: by metric: 95 % interval of its value, None where the rows are unknown.
+        positions: by metric: 0 where Clean is and 1 where Compromised is; None without both or if they hardly differ.
+        distances: by metric: distance to the target on the same scale, 0 on target.
+        diagnosis: what the model did, or None for Clean and Compromised themselves.
+        by_kind: by metric, then attribute kind.
+        by_persona: by metric, then persona id.
+        exposure: bits by persona and kind, or None without RetFail's ranks.
+    """
+
+    evaluation: Evaluation
+    intervals: dict[str, Interval | None]
+    positions: dict[str, float | None]
+    distances: dict[str, float | None]
+    diagnosis: Diagnosis | None
+    by_kind: dict[str, dict[str, GroupMean]]
+    by_persona: dict[str, dict[str, GroupMean]]
+    exposure: ExposureGrid | None
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """One metric of two models: value of the first minus value of the second.
+
+    Attributes:
+        metric: name of the metric.
+        first: number of the first model.
+        second: number of the second model.
+        difference: value and 95 % interval over the same resampled personas.
+    """
+
+    metric: str
+    first: int
+    second: int
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Example:
+    """A forget row that two models see differently.
+
+    Attributes:
+        file_name: its picture.
+        identity: its persona.
+        kind: its attribute kind.
+        text: its caption.
+        first: rank of the caption by the first model.
+        second: rank of the caption by the second model.
+    """
+
+    file_name: str
+    identity: str | None
+    kind: str | None
+    text: str
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """The rows on which two models differ most in 1 / rank of RetFail.
+
+    Attributes:
+        first: number of the first model.
+        second: number of the second model.
+        examples: the rows, the largest difference first.
+    """
+
+    first: int
+    second: int
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Several models on the same rows.
+
+    Attributes:
+        comparison: values, targets and gaps.
+        models: one for each model, in order.
+        differences: of every two models, metric by metric.
+        disagreements: of every two models.
+    """
+
+    comparison: Comparison
+    models: tuple[ModelAnalysis, ...]
+    differences: tuple[PairedDifference, ...]
+    disagreements: tuple[Disagreement, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Short names of the models."""
+        return [model.name for model in self.comparison.models]
+
+
+def analyse(evaluations: Sequence[Evaluation]) -> Analysis:
+    """Analyse evaluations of the same data; raises :class:`MetricError` as :func:`compare` does."""
+    comparison = compare(evaluations)
+    intervals, differences = _intervals(comparison, evaluations)
+    clean, compromised = (find_reference(comparison.models, role) for role in ("clean", "compromised"))
+    references = [m for m in (clean, compromised) if m is not None]
+    at = {
+        role: {row.spec.name: row.cells[comparison.models.index(model)].value for row in comparison.rows}
+        if model
+        else {}
+        for role, model in (("clean", clean), ("compromised", compromised))
+    }
+    models = []
+    for number, evaluation in enumerate(evaluations):
+        values = {row.spec.name: row.cells[number].value for row in comparison.rows}
+        scale = [
+            (row, values[row.spec.name], at["clean"].get(row.spec.name), at["compromised"].get(row.spec.name))
+            for row in comparison.rows
+        ]
+        models.append(
+            ModelAnalysis(
+                evaluation=evaluation,
+                intervals=intervals[number],
+                positions={row.spec.name: scale_position(value, low, high) for row, value, low, high in scale},
+                distances={
+                    row.spec.name: scaled_distance(value, row.target, low, high) for row, value, low, high in scale
+                },
+                diagnosis=None if evaluation.model in references else diagnose(values, at["clean"], at["compromised"]),
+                by_kind=_grouped(evaluation, "kinds"),
+                by_persona=_grouped(evaluation, "identities"),
+                exposure=_exposure(evaluation),
+            )
+        )
+    pairs = combinations(range(len(evaluations)), 2)
+    disagreeing = [d for first, second in pairs if (d := _disagreement(evaluations, first, second))]
+    return Analysis(comparison, tuple(models), tuple(differences), tuple(disagreeing))
+
+
+def _intervals(
+    comparison: Comparison, evaluations: Sequence[Evaluation]
+) -> tuple[list[dict[str, Interval | None]], list[PairedDifference]]:
+    """Intervals of all values and of all differences; one draw of personas serves every model of a metric."""
+    found: list[dict[str, Interval | None]] = [{} for _ in evaluations]
+    differences = []
+    for row in comparison.rows:
+        name = row.spec.name
+        known = [n for n, evaluation in enumerate(evaluations) if evaluation.identities(name) is not None]
+        for number in range(len(evaluations)):
+            found[number][name] = None
+        if not known:
+            continue
+        identities = evaluations[known[0]].identities(name) or []
+        scores = np.stack([_scores(evaluations[n], name) for n in known])
+        clusters = cluster_numbers(identities)
+        means = resampled_means(scores, clusters)
+        if means is None:
+            continue
+        for position, number in enumerate(known):
+            found[number][name] = interval(means[:, position])
+        for (a, first), (b, second) in combinations(enumerate(known), 2):
+            value = float(scores[a].mean() - scores[b].mean())
+            difference = Difference(value, interval(means[:, a] - means[:, b]))
+            differences.append(PairedDifference(name, first, second, difference))
+    return found, differences
+
+
+def _scores(evaluation: Evaluation, metric: str) -> NDArray[np.float64]:
+    scores = evaluation.results[metric].scores
+    assert scores is not None
+    return scores
+
+
+def _grouped(evaluation: Evaluation, column: str) -> dict[str, dict[str, GroupMean]]:
+    grouped = {}
+    for metric in GROUPED:
+        groups = evaluation.kinds(metric) if column == "kinds" else evaluation.identities(metric)
+        if groups is not None:
+            grouped[metric] = group_means(_scores(evaluation, metric), groups)
+    return grouped
+
+
+def _exposure(evaluation: Evaluation) -> ExposureGrid | None:
+    result = evaluation.results.get("RetFail")
+    identities, kinds = evaluation.identities("RetFail"), evaluation.kinds("RetFail")
+    if result is None or result.ranks is None or result.candidates is None or identities is None or kinds is None:
+        return None
+    return exposure_grid(result.ranks, result.candidates, identities, kinds, layout.KINDS)
+
+
+def _disagreement(evaluations: Sequence[Evaluation], first: int, second: int) -> Disagreement | None:
+    results = [evaluations[number].results.get("RetFail") for number in (first, second)]
+    rows = evaluations[first].rows.get(layout.FORGET)
+    if rows is None or any(r is None or r.scores is None or r.ranks is None or r.rows is None for r in results):
+        return None
+    a, b = (r for r in results if r is not None)
+    assert a.scores is not None
+    assert b.scores is not None
+    assert a.ranks is not None
+    assert b.ranks is not None
+    examples = tuple(
+        Example(
+            rows.file_names[row], rows.identities[row], rows.kinds[row], rows.texts[row],
+            float(a.ranks[row]), float(b.ranks[row]),
+        )
+        for row in disagreements(a.scores, b.scores, DISAGREEMENTS)
+    )  # fmt: skip
+    return Disagreement(first, second, examples)

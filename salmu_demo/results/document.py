@@ -1,0 +1,282 @@
+"""Results as files: everything in one versioned JSON, and reading it or an official file back.
+
+The schema of `results.json` is described in `docs/results-schema.md`. What is read may come from strangers: every
+value is checked, and the first that does not fit is named. The part `analysis` is for other programs: what is read is
+analysed anew.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salmu_demo.errors import ResultError
+from salmu_demo.files import write_text
+from salmu_demo.metrics import DECISIONS, MEASURES, METRICS, MetricSpec
+from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
+from salmu_demo.notices import SCORES_NOTICE
+from salmu_demo.results.analysis import Analysis
+from salmu_demo.results.analysis_document import analysis_document
+from salmu_demo.results.official import official_result
+from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, MetricResult, Provenance, Rows
+
+SCHEMA: Final = "salmu-demo/results"
+VERSION: Final = 1
+RESULTS_FILE: Final = "results.json"
+MAX_BYTES: Final = 400_000_000
+"""Largest file that is read; the official data with four models make about 40 MB."""
+
+_ARRAYS: Final = {"scores": np.float64, "rows": np.int64, "ranks": np.float64, "candidates": np.int64}
+_UNKNOWN_DATA: Final = "unknown data"
+
+T = TypeVar("T")
+
+
+def results_document(analysis: Analysis) -> dict[str, Any]:
+    """Evaluations of the same data, and what they say together, as one JSON object."""
+    evaluations = [model.evaluation for model in analysis.models]
+    first = evaluations[0]
+    rows = {name: value for evaluation in evaluations for name, value in evaluation.rows.items()}
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "notice": " ".join(filter(None, (first.data.notice, SCORES_NOTICE))),
+        "data": asdict(first.data),
+        "rows": {name: {f.name: list(getattr(value, f.name)) for f in fields(Rows)} for name, value in rows.items()},
+        "models": [
+            {
+                "model": asdict(evaluation.model),
+                "made": asdict(evaluation.made),
+                "metrics": {name: metric_document(result) for name, result in evaluation.results.items()},
+            }
+            for evaluation in evaluations
+        ],
+        "analysis": analysis_document(analysis),
+        "decisions": [asdict(decision) for decision in DECISIONS],
+    }
+
+
+def metric_document(result: MetricResult) -> dict[str, Any]:
+    """One metric as JSON; :func:`read_metric` gives the same bits back."""
+    document: dict[str, Any] = {"value": result.value, "seconds": round(result.seconds, 6)}
+    for name in _ARRAYS:
+        array = getattr(result, name)
+        if array is not None:
+            document[name] = array.tolist()
+    if result.r_at_1 is not None:
+        document["R@1"] = result.r_at_1
+    if result.measured_on is not None:
+        document["measured_on"] = result.measured_on
+    return document
+
+
+def read_metric(document: Any, spec: MetricSpec) -> MetricResult:
+    """Read what :func:`metric_document` wrote; raises :class:`ResultError`."""
+    where = spec.name
+    entry = _object(document, where)
+    arrays = {name: _array(entry[name], f"{where}.{name}", kind) for name, kind in _ARRAYS.items() if name in entry}
+    if len({len(array) for array in arrays.values()}) > 1:
+        raise ResultError(f"{where} has lists of different lengths; export the file again.")
+    if "ranks" in arrays and (arrays["ranks"] < 1).any():
+        raise ResultError(f"{where}.ranks has a rank below 1; export the file again.")
+    return MetricResult(
+        spec,
+        _metric_value(entry.get("value"), where),
+        **arrays,
+        r_at_1=None if entry.get("R@1") is None else _number(entry["R@1"], f"{where}.R@1"),
+        measured_on=_text(entry.get("measured_on"), f"{where}.measured_on"),
+        seconds=_number(entry.get("seconds", 0.0), f"{where}.seconds"),
+    )
+
+
+def write_results(analysis: Analysis, folder: Path) -> list[Path]:
+    """Write `results.json` and the official file of every model; returns their paths, `results.json` first.
+
+    Different models may have the same official file name, such as two revisions of one: later ones get a number.
+
+    Raises:
+        StorageError: if a file cannot be written.
+    """
+    paths = [folder / RESULTS_FILE]
+    write_text(paths[0], json.dumps(results_document(analysis), ensure_ascii=False) + "\n", "The result file")
+    for name, document in official_files([model.evaluation for model in analysis.models]).items():
+        paths.append(folder / name)
+        write_text(paths[-1], document, "The result file")
+    return paths
+
+
+def official_files(evaluations: Sequence[Evaluation]) -> dict[str, str]:
+    """Name and content of the official file of every model."""
+    files: dict[str, str] = {}
+    for evaluation in evaluations:
+        name, number = f"evaluation_{evaluation.model.slug}.json", 1
+        while name in files:
+            number += 1
+            name = f"evaluation_{evaluation.model.slug}_{number}.json"
+        files[name] = json.dumps(official_result(evaluation), indent=1, ensure_ascii=False) + "\n"
+    return files
+
+
+def read_results(path: Path) -> list[Evaluation]:
+    """Read a `results.json` or an official result file.
+
+    Raises:
+        ResultError: if it is neither, or a value does not fit.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ResultError(f"{path} is larger than {MAX_BYTES // 10**6} MB; it is no result file.")
+        document = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{path} is not JSON; give a results.json or an official result file.") from error
+    try:
+        if isinstance(document, dict) and document.get("schema") == SCHEMA:
+            return _read_full(document)
+        if isinstance(document, dict) and {"efficacy", "utility"} & document.keys():
+            return [_read_official(document, path.stem.removeprefix("evaluation_"))]
+    except ResultError as error:
+        raise ResultError(f"{path}: {error}") from error
+    raise ResultError(f"{path} is neither a results.json nor an official result file (with `efficacy` and `utility`).")
+
+
+def _read_full(document: dict[str, Any]) -> list[Evaluation]:
+    if document.get("version") != VERSION:
+        raise ResultError(f"its schema version is {document.get('version')!r}; this program reads version {VERSION}.")
+    data = _read_data(document.get("data"))
+    rows = {}
+    for name, entry in _object(document.get("rows"), "rows").items():
+        columns = {f.name: _column(_object(entry, name).get(f.name), f"rows.{name}.{f.name}") for f in fields(Rows)}
+        if len({len(column) for column in columns.values()}) > 1:
+            raise ResultError(f"rows.{name} has columns of different lengths; export the file again.")
+        rows[name] = Rows(**columns)
+    evaluations = []
+    for number, entry in enumerate(_list(document.get("models"), "models")):
+        content = _object(entry, f"models[{number}]")
+        metrics = _object(content.get("metrics"), "metrics")
+        results = {s.name: read_metric(metrics[s.name], s) for s in MEASURES if s.name in metrics}
+        for name, result in results.items():
+            _check_rows(name, result, rows)
+        made = _read_made(content.get("made"))
+        evaluations.append(Evaluation(_read_model(content.get("model")), data, results, rows, made))
+    if not evaluations:
+        raise ResultError("it holds no model; export the file again.")
+    return evaluations
+
+
+def _check_rows(name: str, result: MetricResult, rows: dict[str, Rows]) -> None:
+    """Row numbers must point at rows that are there."""
+    if result.rows is None or not len(result.rows):
+        return
+    count = len(rows[result.spec.split]) if result.spec.split in rows else 0
+    if result.rows.min() < 0 or result.rows.max() >= count:
+        raise ResultError(f"{name}.rows names rows that {result.spec.split} does not have; export the file again.")
+
+
+def _read_official(document: dict[str, Any], slug: str) -> Evaluation:
+    """An official file: values, and the outcomes it lists, but not which rows they belong to."""
+    own = _object(document.get("salmu_demo", {}), "salmu_demo")
+    results = {}
+    for spec in METRICS:
+        section = _object(document.get(spec.pillar, {}), spec.pillar)
+        if spec.json_key not in section:
+            continue
+        entry = _object(section[spec.json_key], spec.json_key)
+        names = {"value": spec.value_key, "R@1": "R@1", "ranks": "outcomes", "scores": "scores"}
+        known = {ours: entry[official] for ours, official in names.items() if official in entry}
+        results[spec.name] = read_metric(known, spec)
+    if not results:
+        raise ResultError("it holds none of the ten metrics.")
+    data = _read_data(own["data"]) if "data" in own else MeasuredData(_UNKNOWN_DATA)
+    model = _read_model(own["model"]) if "model" in own else MeasuredModel(slug, slug)
+    return Evaluation(model, data, results, {}, _read_made(own))
+
+
+def _read_model(document: Any) -> MeasuredModel:
+    entry = _object(document, "model")
+    texts = {
+        name: _text(entry.get(name), f"model.{name}") for name in ("fingerprint", "revision", "architecture", "device")
+    }
+    parameters = entry.get("parameters")
+    return MeasuredModel(
+        _required_text(entry.get("reference"), "model.reference"),
+        _required_text(entry.get("name"), "model.name"),
+        **texts,
+        parameters=None if parameters is None else int(_number(parameters, "model.parameters")),
+    )
+
+
+def _read_data(document: Any) -> MeasuredData:
+    entry = _object(document, "data")
+    return MeasuredData(
+        _required_text(entry.get("name"), "data.name"),
+        _text(entry.get("fingerprint"), "data.fingerprint"),
+        _text(entry.get("revision"), "data.revision"),
+        _text(entry.get("notice"), "data.notice") or "",
+        _text(entry.get("sample"), "data.sample") or "",
+    )
+
+
+def _read_made(document: Any) -> Provenance:
+    entry = _object(document, "made")
+    versions = {
+        name: _required_text(value, f"versions.{name}")
+        for name, value in _object(entry.get("versions", {}), "versions").items()
+    }
+    return Provenance(_text(entry.get("date"), "date") or "", int(_number(entry.get("seed", SEED), "seed")), versions)
+
+
+def _metric_value(value: Any, where: str) -> float:
+    number = _number(value, where)
+    # Cosines reach -1, the value of a skipped metric; no mean of real similarities does.
+    if not -1 <= number <= 1:
+        raise ResultError(f"{where} is {number:g}; it must lie between {GENKNOW_SKIPPED:g} and 1.")
+    return number
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ResultError(f"{where} must be a finite number, not {_short(value)}.")
+    return float(value)
+
+
+def _array(value: Any, where: str, kind: type) -> NDArray[Any]:
+    numbers = [_number(entry, f"{where}[{n}]") for n, entry in enumerate(_list(value, where))]
+    return np.array(numbers, dtype=kind)
+
+
+def _column(value: Any, where: str) -> list[Any]:
+    return [_text(entry, f"{where}[{n}]") for n, entry in enumerate(_list(value, where))]
+
+
+def _text(value: Any, where: str) -> str | None:
+    return None if value is None else _required_text(value, where)
+
+
+def _required_text(value: Any, where: str) -> str:
+    return _checked(value, str, where, "a text")
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    return _checked(value, list, where, "a list")
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    return _checked(value, dict, where, "an object")
+
+
+def _checked(value: Any, kind: type[T], where: str, what: str) -> T:
+    if not isinstance(value, kind):
+        raise ResultError(f"{where} must be {what}, not {_short(value)}.")
+    return value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -1,0 +1,78 @@
+"""Numbers that were published about SALMUBench, with their sources; see also the rule in :mod:`.diagnosis`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from salmu_demo.results.diagnosis import Label
+
+OFFICIAL_DATA: Final = "cvc-mmu/salmubench-512-redistributed"
+OFFICIAL_REVISION: Final = "b76aa3885a696969e51de4786c9f92e8064b4679"
+"""Revision the third party's run was made on."""
+
+PAPER: Final = "SALMUBench (CVPR 2026, arXiv 2603.26316), main table, 5x compute budget"
+THIRD_PARTY: Final = (
+    "a third party's run of the official evaluator on the released models, seed 42; GenKnow from the paper's main table"
+)
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """One published row.
+
+    Attributes:
+        name: the method, or the reference model.
+        values: metric values by name; only those that were published.
+        source: where they were published.
+        label: the authors' class, or None where they gave none.
+        role: `clean` or `compromised` of the references, else None.
+    """
+
+    name: str
+    values: dict[str, float]
+    source: str = PAPER
+    label: Label | None = None
+    role: str | None = None
+
+
+_MAIN_TABLE: Final = ("RetFail", "GenKnow", "InterIdSim", "IntraIdSim")
+_ALL: Final = (
+    "RetFail",
+    "AssocStr",
+    "ACS",
+    "IdZSC",
+    "CoreAssoc",
+    "GenKnow",
+    "InterIdSim",
+    "IntraIdSim",
+    "VisIdInt",
+    "FragSim",
+)
+
+
+def _values(names: tuple[str, ...], *values: float) -> dict[str, float]:
+    return dict(zip(names, values, strict=True))
+
+
+PUBLISHED: Final = (
+    PublishedModel(
+        "Clean",
+        _values(_ALL, 0.000815, 0.141701, 0.601943, 0.010690, 0.151425, 0.633, 0.142796, 0.142810, 0.330845, 0.309103),
+        THIRD_PARTY,
+        role="clean",
+    ),
+    PublishedModel(
+        "Compromised",
+        _values(_ALL, 0.236102, 0.321542, 0.950965, 0.083561, 0.182706, 0.638, 0.321488, 0.321281, 0.305150, 0.280087),
+        THIRD_PARTY,
+        role="compromised",
+    ),
+    PublishedModel("CLIPErase", _values(_MAIN_TABLE, 0.001, 0.634, 0.024, 0.024), label=Label.OVER_GENERALISED),
+    PublishedModel("DELETE", _values(_MAIN_TABLE, 0.001, 0.632, 0.023, 0.023), label=Label.OVER_GENERALISED),
+    PublishedModel("VLUnlearn", _values(_MAIN_TABLE, 0.001, 0.638, 0.210, 0.210)),
+    PublishedModel("Finetuning", _values(_MAIN_TABLE, 0.003, 0.638, 0.209, 0.209)),
+    PublishedModel("Neg. Gradient", _values(_MAIN_TABLE, 0.009, 0.630, 0.063, 0.061)),
+    PublishedModel("Shuffled Captions", _values(_MAIN_TABLE, 0.004, 0.548, 0.212, 0.212), label=Label.CATASTROPHIC),
+    PublishedModel("Direct Sim. Min.", _values(_MAIN_TABLE, 0.001, 0.615, -0.420, -0.425), label=Label.CATASTROPHIC),
+    PublishedModel("Generic Captions", {}, label=Label.INEFFECTIVE),
+)
+"""Every published row; of Generic Captions the class alone was published."""

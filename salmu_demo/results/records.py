@@ -1,0 +1,217 @@
+"""What an evaluation leaves behind: plain values that can be written to a file, read again, compared and reported.
+
+Nothing here holds a model, a data set or a file open, so a result read from disk is as good as a fresh one.
+"""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salmu_demo import __version__
+from salmu_demo.metrics import MetricSpec
+from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
+from salmu_demo.models.source import ModelSource, slug_of
+
+_PACKAGES: Final = ("torch", "open_clip_torch", "numpy", "scikit-learn", "pillow")
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """The model an evaluation was made of.
+
+    Attributes:
+        reference: what the user typed.
+        name: short name for tables.
+        fingerprint: SHA-256 over configuration, tokenizer merges and weights; None if a result file does not say.
+        revision: Hub revision, or None.
+        architecture: open_clip architecture, if it was given or is known.
+        parameters: number of parameters, or None if a result file does not say.
+        device: where its features were computed, or None if a result file does not say.
+    """
+
+    reference: str
+    name: str
+    fingerprint: str | None = None
+    revision: str | None = None
+    architecture: str | None = None
+    parameters: int | None = None
+    device: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """The name the official result file has: `evaluation_<slug>.json`."""
+        return slug_of(self.reference)
+
+    @classmethod
+    def of(cls, model: ModelSource, parameters: int, device: str) -> "MeasuredModel":
+        """The facts of a model that was found and loaded once."""
+        return cls(
+            model.reference, model.name, model.fingerprint, model.revision, model.architecture, parameters, device
+        )
+
+
+@dataclass(frozen=True)
+class MeasuredData:
+    """The data set an evaluation was made on.
+
+    Attributes:
+        name: how the user named it.
+        fingerprint: SHA-256 over shards and metadata files; None if a result file does not say.
+        revision: Hub revision, or None.
+        notice: what every view of these numbers must say about the data, or an empty text.
+        sample: how the rows were sampled, in words, or an empty text if all rows were measured.
+    """
+
+    name: str
+    fingerprint: str | None = None
+    revision: str | None = None
+    notice: str = ""
+    sample: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What must be equal for numbers to be comparable: the content (the name if that is unknown) and the sample."""
+        return (self.fingerprint or self.name, self.sample)
+
+    @property
+    def title(self) -> str:
+        """Name and sample, as tables and files show them.
+
+        >>> MeasuredData("mini", sample="sampled: 4 of 9 forget rows, seed 1").title
+        'mini (sampled: 4 of 9 forget rows, seed 1)'
+        """
+        return f"{self.name} ({self.sample})" if self.sample else self.name
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a split that were measured.
+
+    Attributes:
+        file_names: N file names.
+        identities: N persona ids, or None for a row of no persona.
+        kinds: N attribute kinds, or None for a row without one.
+        texts: N captions; of the zero-shot set the true class.
+    """
+
+    file_names: Sequence[str]
+    identities: Sequence[str | None]
+    kinds: Sequence[str | None]
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One metric of one model.
+
+    Attributes:
+        spec: which metric.
+        value: its headline value, the mean of `scores`; -1 for one that was skipped.
+        scores: shape (n,), what each measured row contributes: 1 / rank, cosine or credit; None if only the value is
+            known.
+        rows: shape (n,), the row of the split `spec.split` that each score belongs to; None if that is unknown.
+        ranks: shape (n,), RetFail only: the rank of every row's own caption, counted from 1.
+        candidates: shape (n,), RetFail only: the number of captions it was ranked among.
+        r_at_1: RetFail only: share of ranks that are exactly 1.
+        measured_on: GenKnow only: the zero-shot set.
+        seconds: how long it took, features included.
+    """
+
+    spec: MetricSpec
+    value: float
+    scores: NDArray[np.float64] | None = None
+    rows: NDArray[np.int64] | None = None
+    ranks: NDArray[np.float64] | None = None
+    candidates: NDArray[np.int64] | None = None
+    r_at_1: float | None = None
+    measured_on: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the data held nothing to measure it on."""
+        return self.value == GENKNOW_SKIPPED
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How and when numbers were made.
+
+    Attributes:
+        date: UTC, ISO 8601; empty if a result file does not say.
+        seed: seed of every draw.
+        versions: of the packages that matter.
+    """
+
+    date: str = ""
+    seed: int = SEED
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def now(cls) -> "Provenance":
+        """Of numbers made by this process."""
+        return cls(datetime.now(UTC).isoformat(timespec="seconds"), SEED, _versions())
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All metrics of one model on one data set.
+
+    Attributes:
+        model: the model.
+        data: the data set.
+        results: by metric name, in the official order.
+        rows: the measured rows by split; without those of splits no metric was measured on.
+        made: how and when.
+    """
+
+    model: MeasuredModel
+    data: MeasuredData
+    results: dict[str, MetricResult]
+    rows: dict[str, Rows] = field(default_factory=dict)
+    made: Provenance = field(default_factory=Provenance)
+
+    def value(self, metric: str) -> float | None:
+        """Headline value of a metric, or None if it was not run or skipped."""
+        result = self.results.get(metric)
+        return None if result is None or result.skipped else result.value
+
+    @property
+    def zero_shot(self) -> str | None:
+        """What GenKnow was measured on, or None."""
+        result = self.results.get("GenKnow")
+        return None if result is None else result.measured_on
+
+    def identities(self, metric: str) -> list[str | None] | None:
+        """Persona of every score of a metric, or None if the scores or their rows are unknown."""
+        return self._of_scores(metric, "identities")
+
+    def kinds(self, metric: str) -> list[str | None] | None:
+        """Attribute kind of every score of a metric, or None if the scores or their rows are unknown."""
+        return self._of_scores(metric, "kinds")
+
+    def _of_scores(self, metric: str, column: str) -> list[str | None] | None:
+        result = self.results.get(metric)
+        if result is None or result.scores is None or result.rows is None or result.spec.split not in self.rows:
+            return None
+        values: Sequence[str | None] = getattr(self.rows[result.spec.split], column)
+        return [values[row] for row in result.rows]
+
+
+def _versions() -> dict[str, str]:
+    found = {"salmu-demo": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

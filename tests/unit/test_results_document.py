@@ -1,0 +1,140 @@
+"""Results as files: what is written is read back bit for bit, and what strangers hand in is checked."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from salmu_demo.errors import ResultError
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.document import RESULTS_FILE, read_results, write_results
+from salmu_demo.results.records import Evaluation, MetricResult
+from tests.fixtures.results import NAMES, evaluation, evaluations
+
+
+def equal(first: MetricResult, second: MetricResult) -> bool:
+    return all(
+        np.array_equal(getattr(first, f.name), getattr(second, f.name)) if getattr(first, f.name) is not None
+        else getattr(second, f.name) is None
+        for f in fields(MetricResult)
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    write_results(analyse(evaluations()), folder)
+    return folder
+
+
+def test_what_is_written_is_read_back_to_the_last_bit(written: Path):
+    for before, after in zip(evaluations(), read_results(written / RESULTS_FILE), strict=True):
+        assert after.model == before.model
+        assert after.data == before.data
+        assert after.made == before.made
+        assert list(after.results) == list(before.results)
+        assert all(equal(after.results[name], before.results[name]) for name in before.results)
+        assert {name: list(rows.identities) for name, rows in after.rows.items()} == {
+            name: list(rows.identities) for name, rows in before.rows.items()
+        }
+
+
+def test_an_official_file_gives_values_and_the_outcomes_it_lists_but_no_rows(written: Path):
+    (read,) = read_results(written / f"evaluation_{NAMES[1]}.json")
+    wanted = evaluations()[1]
+    assert read.model == wanted.model
+    assert {name: r.value for name, r in read.results.items()} == {
+        name: r.value for name, r in wanted.results.items() if r.spec.official
+    }
+    assert np.array_equal(read.results["RetFail"].ranks, wanted.results["RetFail"].ranks)
+    assert np.array_equal(read.results["AssocStr"].scores, wanted.results["AssocStr"].scores)
+    assert read.identities("AssocStr") is None
+
+
+def test_an_official_file_of_another_program_takes_its_name_from_the_file(tmp_path: Path):
+    path = tmp_path / "evaluation_org_model.json"
+    path.write_text(json.dumps({"efficacy": {"1.2_AssocStr": {"mean": 0.25}}, "utility": {}}))
+    (read,) = read_results(path)
+    assert read.model.name == "org_model"
+    assert read.model.fingerprint is None
+    assert read.value("AssocStr") == 0.25
+
+
+def test_two_models_with_one_official_name_get_files_of_their_own(tmp_path: Path):
+    first = evaluation("mini-clean")
+    second = replace(first, model=replace(first.model, fingerprint="other"))
+    names = [path.name for path in write_results(analyse([first, second]), tmp_path)]
+    assert names == [RESULTS_FILE, "evaluation_mini-clean.json", "evaluation_mini-clean_2.json"]
+
+
+def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        place: Any = document
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_set("version", value=99), "schema version is 99"),
+        (_set("models", value=[]), "holds no model"),
+        (_set("models", 0, "model", "name", value=5), "model.name must be a text, not 5"),
+        (_set("models", 0, "metrics", "ACS", "value", value=float("nan")), "ACS must be a finite number, not nan"),
+        (_set("models", 0, "metrics", "ACS", "value", value=7), "ACS is 7; it must lie between -1 and 1"),
+        (_set("models", 0, "metrics", "ACS", "scores", value="many"), "ACS.scores must be a list, not 'many'"),
+        (_set("models", 0, "metrics", "ACS", "scores", value=[0.5]), "ACS has lists of different lengths"),
+        (_set("models", 0, "metrics", "ACS", "rows", 0, value=10**6), "ACS.rows names rows that forget does not have"),
+        (_set("models", 0, "metrics", "ACS", "rows", 0, value=-1), "ACS.rows names rows that forget does not have"),
+        (_set("models", 0, "metrics", "RetFail", "ranks", 0, value=0), "RetFail.ranks has a rank below 1"),
+        (_set("rows", "forget", "texts", value=["one"]), "rows.forget has columns of different lengths"),
+        (_set("rows", "forget", "kinds", 0, value={}), r"rows.forget.kinds\[0\] must be a text, not {}"),
+        (_set("data", value=None), "data must be an object, not None"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named(
+    written: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], sentence: str
+):
+    document = json.loads((written / RESULTS_FILE).read_text("utf-8"))
+    change(document)
+    path = tmp_path / RESULTS_FILE
+    path.write_text(json.dumps(document), "utf-8")
+    with pytest.raises(ResultError, match=sentence) as refused:
+        read_results(path)
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 100_000, '"text"', '{"efficacy": [], "utility": {}}'])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: str):
+    path = tmp_path / "file.json"
+    path.write_text(content)
+    with pytest.raises(ResultError, match=r"file\.json"):
+        read_results(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(ResultError, match="cannot be read: No such file"):
+        read_results(tmp_path / "nothing.json")
+
+
+def test_a_full_folder_leaves_no_half_written_file(tmp_path: Path, written: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(written, tmp_path / "results")
+    before = (tmp_path / "results" / RESULTS_FILE).read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    changed: list[Evaluation] = evaluations(seed=5)
+    with pytest.raises(Exception, match="No space left on device"):
+        write_results(analyse(changed), tmp_path / "results")
+    assert (tmp_path / "results" / RESULTS_FILE).read_bytes() == before
+    assert not [path for path in (tmp_path / "results").iterdir() if path.name.startswith(".")]
