@@ -14,7 +14,6 @@ from typing import Any, Final
 from salmu_demo.config import assets_dir
 from salmu_demo.errors import ModelError
 from salmu_demo.files import file_digest
-from salmu_demo.hub import download_file
 
 LOCAL_DIR: Final = "local-dir:"
 HF_HUB: Final = "hf-hub:"
@@ -143,6 +142,9 @@ def _from_hub(reference: str, architecture: str | None) -> ModelSource:
     repository, _, revision = reference.removeprefix(HF_HUB).partition("@")
     if not _HUB_ID.match(repository):
         raise ModelError(f"{reference} is not a Hub model; it looks like {HF_HUB}organisation/name.")
+    # The Hub's client takes a quarter of a second to import, which local models do not need.
+    from salmu_demo.hub import download_file  # noqa: PLC0415
+
     wanted = revision or None
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)
     for name in WEIGHTS_FILES:
