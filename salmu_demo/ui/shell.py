@@ -16,26 +16,26 @@ from salmu_demo.reports.roles import role_styles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.state import MAX_MODELS
+from salmu_demo.ui.state import MAX_MODELS, PARAMETERS
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 POLL_SECONDS: Final = 1.0
 
-SYNC_ADDRESS: Final = """
-(query) => {
+SYNC_ADDRESS: Final = f"""
+(query) => {{
   const page = window.location.origin + window.location.pathname;
   const others = new URLSearchParams(window.location.search);
-  for (const name of ['persona', 'kind', 'models', 'tab']) others.delete(name);
+  for (const name of {list(PARAMETERS)}) others.delete(name);
   const all = [others.toString(), query].filter(Boolean).join('&');
-  try {
+  try {{
     window.history.replaceState(window.history.state, '', page + (all ? '?' + all : ''));
-  } catch (error) {
+  }} catch (error) {{
     // A sandboxed frame may refuse; the link below still works.
-  }
+  }}
   return page + (query ? '?' + query : '');
-}
+}}
 """
 """Writes a view into the browser's address without touching other parameters, and returns the link to it."""
 
