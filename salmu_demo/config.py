@@ -19,3 +19,8 @@ def cache_dir() -> Path:
     if moved:
         return Path(moved)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salmu-demo"
+
+
+def on_space() -> bool:
+    """Whether the app runs on a Hugging Face Space, where strangers use it."""
+    return bool(os.environ.get("SPACE_ID"))

@@ -31,12 +31,14 @@ class ModelFacts:
         parameters: number of parameters.
         logit_scale: the factor the model multiplies cosines by before a softmax.
         device: where its features are computed.
+        weights_digest: equal for models with the same weights, see :class:`salmu_demo.models.weights.WeightSummary`.
     """
 
     dim: int
     parameters: int
     logit_scale: float
     device: str
+    weights_digest: str
 
 
 class Embedder:
@@ -83,12 +85,13 @@ class Embedder:
         """
         if not text.strip():
             raise QueryError("The query is empty; type a text, for example a name or a phone number.")
-        return self.encoders.get(model).encode_texts([text.strip()])
+        with self.encoders.lend(model) as encoder:
+            return encoder.encode_texts([text.strip()])
 
     def query_image(self, model: ModelSource, image: Image.Image) -> Features:
         """Feature of a user's picture, shape (1, D); never stored."""
-        encoder = self.encoders.get(model)
-        return encoder.encode_pixels(encoder.pixels(image)[None])
+        with self.encoders.lend(model) as encoder:
+            return encoder.encode_pixels(encoder.pixels(image)[None])
 
     def facts(self, model: ModelSource) -> ModelFacts:
         """What loading the model once has told; kept on disk, so that cached features need no loading."""
@@ -96,8 +99,11 @@ class Embedder:
         try:
             return ModelFacts(**json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
-            encoder = self.encoders.get(model)
-        facts = ModelFacts(encoder.dim, encoder.parameters, encoder.logit_scale, str(encoder.device))
+            pass
+        with self.encoders.lend(model) as encoder:
+            facts = ModelFacts(
+                encoder.dim, encoder.parameters, encoder.logit_scale, str(encoder.device), encoder.weights_digest
+            )
         write_text(path, json.dumps(asdict(facts)), "The cache")
         return facts
 
@@ -122,26 +128,26 @@ class Embedder:
         return self.store.load_or_make(path, len(split), lambda: self._encode_texts(model, split.texts, progress))
 
     def _encode_pictures(self, model: ModelSource, pictures: PictureSet, progress: ProgressCallback) -> Features:
-        encoder = self.encoders.get(model)
         stage = f"{model.name}: pictures of {pictures.name}"
         batches: list[Features] = []
         done = 0
-        progress(Progress(stage, 0, pictures.count))
-        for pixels in pixel_batches(self.store, pictures, encoder):
-            batches.append(encoder.encode_pixels(pixels))
-            done += len(pixels)
-            progress(Progress(stage, done, pictures.count))
+        with self.encoders.lend(model) as encoder:
+            progress(Progress(stage, 0, pictures.count))
+            for pixels in pixel_batches(self.store, pictures, encoder):
+                batches.append(encoder.encode_pixels(pixels))
+                done += len(pixels)
+                progress(Progress(stage, done, pictures.count))
         return np.concatenate(batches)
 
     def _encode_texts(self, model: ModelSource, texts: Sequence[str], progress: ProgressCallback) -> Features:
-        encoder = self.encoders.get(model)
         # Captions repeat; each distinct one is encoded once, so equal texts also get equal bits.
         unique = list(dict.fromkeys(texts))
         stage = f"{model.name}: texts"
         batches = []
-        for start in range(0, len(unique), _TEXTS_PER_STEP):
-            progress(Progress(stage, start, len(unique)))
-            batches.append(encoder.encode_texts(unique[start : start + _TEXTS_PER_STEP]))
+        with self.encoders.lend(model) as encoder:
+            for start in range(0, len(unique), _TEXTS_PER_STEP):
+                progress(Progress(stage, start, len(unique)))
+                batches.append(encoder.encode_texts(unique[start : start + _TEXTS_PER_STEP]))
         progress(Progress(stage, len(unique), len(unique)))
         position = {text: i for i, text in enumerate(unique)}
         features: Features = np.concatenate(batches)[[position[text] for text in texts]]

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 import gradio as gr
 
-from salmu_demo.config import assets_dir, cache_dir
+from salmu_demo.config import assets_dir, cache_dir, on_space
 from salmu_demo.data.source import MINI
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
@@ -17,7 +17,7 @@ from salmu_demo.ui.audit_tab import audit_tab
 from salmu_demo.ui.benchmark_tab import benchmark_tab
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.probe_tab import probe_tab
-from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, on_space, pending_text, top_bar
+from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
 from salmu_demo.ui.state import TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.text import TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme

@@ -1,13 +1,13 @@
 """What all tabs share: the header, the choice of models, the status line and the link to the view."""
 
 import html
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import gradio as gr
 
+from salmu_demo.config import on_space
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
 from salmu_demo.models.source import HF_HUB, ModelSource, builtin_models
@@ -38,11 +38,6 @@ SYNC_ADDRESS: Final = """
 }
 """
 """Writes a view into the browser's address without touching other parameters, and returns the link to it."""
-
-
-def on_space() -> bool:
-    """Whether the app runs on a Hugging Face Space, where strangers use it."""
-    return bool(os.environ.get("SPACE_ID"))
 
 
 def header(data: BenchmarkData) -> str:

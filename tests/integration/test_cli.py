@@ -355,7 +355,7 @@ def test_cache_is_warmed_listed_and_cleared(
     assert [entries[key]["files"] for key in entries] == [16, 16, 4]
 
     with monkeypatch.context() as patch:
-        patch.setattr(EncoderRegistry, "get", lambda self, source: pytest.fail("a model was loaded"))
+        patch.setattr(EncoderRegistry, "lend", lambda self, source: pytest.fail("a model was loaded"))
         printed(capsys, "probe", "mini-clean", "mini-compromised", "--persona", TWO_EMAILS)
         printed(capsys, "cache", "warm", "mini-clean")
 
