@@ -95,17 +95,22 @@ class Embedder:
 
     def facts(self, model: ModelSource) -> ModelFacts:
         """What loading the model once has told; kept on disk, so that cached features need no loading."""
-        path = self.store.facts_path(model.fingerprint)
-        try:
-            return ModelFacts(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            pass
+        known = self.known_facts(model)
+        if known is not None:
+            return known
         with self.encoders.lend(model) as encoder:
             facts = ModelFacts(
                 encoder.dim, encoder.parameters, encoder.logit_scale, str(encoder.device), encoder.weights_digest
             )
-        write_text(path, json.dumps(asdict(facts)), "The cache")
+        write_text(self.store.facts_path(model.fingerprint), json.dumps(asdict(facts)), "The cache")
         return facts
+
+    def known_facts(self, model: ModelSource) -> ModelFacts | None:
+        """The same if the model has been loaded before, else None."""
+        try:
+            return ModelFacts(**json.loads(self.store.facts_path(model.fingerprint).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):  # absent, damaged, or of an older version
+            return None
 
     def _column(
         self, model: ModelSource, data: BenchmarkData, split: Split, column: str, progress: ProgressCallback

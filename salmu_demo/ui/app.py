@@ -1,4 +1,4 @@
-"""The page: header, model choice, four tabs; and the program that serves it."""
+"""The page: header, model choice, five tabs; and the program that serves it."""
 
 import html
 import logging
@@ -11,11 +11,13 @@ import gradio as gr
 from salmu_demo.config import assets_dir, cache_dir, on_space
 from salmu_demo.data.source import MINI
 from salmu_demo.errors import SalmuError
+from salmu_demo.models.uploads import upload_limit
 from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
 from salmu_demo.ui.benchmark_tab import benchmark_tab
 from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.model_tab import model_tab
 from salmu_demo.ui.probe_tab import probe_tab
 from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
 from salmu_demo.ui.state import TABS, Known, View, format_link, parse_link
@@ -26,6 +28,7 @@ from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 DEFAULT_PORT: Final = 7860
+MAX_PICTURE_BYTES: Final = 20_000_000
 
 
 def build_app(workbench: Workbench) -> gr.Blocks:
@@ -46,6 +49,8 @@ def build_app(workbench: Workbench) -> gr.Blocks:
                 probe_tab(workbench, bar.chosen)
             with gr.Tab("Benchmark", id="benchmark"):
                 benchmark_tab(workbench, bar.chosen)
+            with gr.Tab("Models", id="models"):
+                models = model_tab(workbench, bar.chosen)
             with gr.Tab("About", id="about"):
                 about_tab(workbench.data)
 
@@ -56,8 +61,8 @@ def build_app(workbench: Workbench) -> gr.Blocks:
             for notice in link.notices:
                 gr.Warning(html.escape(notice), title="Part of the link was left out")
             listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
-            models = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
-            return [link.view, models, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
+            boxes = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
+            return [link.view, boxes, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
 
         def note_tab(view: View, event: gr.SelectData) -> View:
             return View(view.persona, view.kind, TABS[int(event.index)])
@@ -72,6 +77,7 @@ def build_app(workbench: Workbench) -> gr.Blocks:
         opened.then(audit.list_personas, audit.list_inputs, audit.list_outputs, **quietly)
         shown: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
         opened.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        opened.then(models.show, models.inputs, models.outputs, **shown)
         bar.pending.change(audit.show, audit.show_inputs, audit.show_outputs, **shown)
         linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
@@ -94,12 +100,13 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
-        "max_file_size": "20mb",
+        "max_file_size": max(upload_limit(), MAX_PICTURE_BYTES),
         "blocked_paths": [
             str(assets_dir() / "models"),
             str(assets_dir() / "salmu-mini"),
             str(cache_dir() / "features"),
             str(cache_dir() / "pixels"),
+            str(cache_dir() / "uploads"),
         ],
         "strict_cors": True,
         "ssr_mode": False,

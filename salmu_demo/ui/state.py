@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
 
-TABS: Final = ("audit", "probe", "benchmark", "about")
+TABS: Final = ("audit", "probe", "benchmark", "models", "about")
 _LONGEST_QUOTE: Final = 60
 
 
