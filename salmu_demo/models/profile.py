@@ -77,7 +77,7 @@ def _architecture(source: ModelSource) -> str:
     """The name if the configuration is open_clip's, else the sizes of both towers."""
     model = source.config["model_cfg"]
     if source.architecture is not None:
-        return source.architecture
+        return f"that of {source.architecture}" if source.architecture in builtin_models() else source.architecture
     known = next((name for name, config in open_clip_architectures().items() if config == model), None)
     if known is not None:
         return known

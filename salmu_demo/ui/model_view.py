@@ -14,7 +14,7 @@ from salmu_demo.ui import text
 from salmu_demo.ui.components import breakable, empty_state, model_label, notice
 
 _FINGERPRINT_DIGITS: Final = 16
-_TOWERS: Final = {"image": "Image tower", "text": "Text tower", "shared": "Shared"}
+_TOWERS: Final = {"image": "Image tower", "text": "Text tower", "shared": "Temperature"}
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,6 @@ def _cka(title: str, value: float) -> str:
 def _bar(title: str, value: str, share: float) -> str:
     width = f"{100 * share:.1f}%"
     return (
-        f'<tr><th scope="row">{escape(title)}</th><td><span class="number">{value}</span>'
-        f'<span class="bar" aria-hidden="true"><span style="width:{width}"></span></span></td></tr>'
+        f'<tr><th scope="row">{escape(title)}</th><td><div class="measure"><span class="number">{value}</span>'
+        f'<span class="bar" aria-hidden="true"><span style="width:{width}"></span></span></div></td></tr>'
     )

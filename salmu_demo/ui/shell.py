@@ -139,11 +139,11 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
             )
             add = gr.Button("Add", variant="primary", size="sm")
             limit = upload_limit()
-            upload = gr.File(
-                label=f"Or upload a checkpoint (.safetensors, up to {limit / 1e9:g} GB)",
+            upload = gr.UploadButton(
+                f"Upload a .safetensors file (up to {limit / 1e9:g} GB)",
                 file_types=[".safetensors"],
-                height=120,
                 visible=limit > 0,
+                size="sm",
                 elem_id="upload-model",
             )
         with gr.Accordion("Link to this view", open=False, elem_id="share"):
@@ -172,14 +172,13 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
         show_progress_on=add,
         api_visibility="private",
     )
-    # Whether the file was added or refused, the box is free for another one.
     upload.upload(
         uploader(shelf, warm_up),
         [upload, architecture, bar.chosen, bar.listed],
         added,
         show_progress_on=upload,
         api_visibility="private",
-    ).then(lambda: None, None, upload, queue=False, api_visibility="private")
+    )
     timer.tick(
         poller(warm_up),
         [status, pending],
