@@ -111,10 +111,15 @@ class MergedReader:
     def _target(self, module: str, pair: _Pair, rank: int) -> str:
         """The weight of the base that a pair changes."""
         plain = _plain(module)
-        # PEFT gives the joint projection of an attention no name of its own; other ways to adapt it cannot be merged.
-        candidates = (f"{plain}.weight", f"{plain}.in_proj_weight")
-        target = next((name for name in candidates if name in self.shapes), None)
-        if target is None:
+        if f"{plain}.in_proj_weight" in self.shapes:
+            # PEFT adds the output projection's part twice, in training as in merging, up to 0.21 at least
+            # (huggingface/peft#3774): which sum its author has seen depends on the version.
+            raise ModelError(
+                f"{self._what} cannot be merged: {shown(pair.down)} adapts an attention, which versions of PEFT do in "
+                "different ways; merge it with the one that trained it (merge_and_unload) and save the whole model."
+            )
+        target = f"{plain}.weight"
+        if target not in self.shapes:
             raise ModelError(f"{self._what} cannot be merged: the base has no weight for {shown(pair.down)}.")
         down, up, wanted = self._delta.shapes[pair.down], self._delta.shapes[pair.up], self.shapes[target]
         fits = (
