@@ -183,7 +183,8 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
         if path is not None:
             _check_inside(folder, path)
     if not config.exists():
-        return _bare(reference, weights, architecture)
+        model = _bare(reference, weights, architecture)
+        return model if tokenizer is None else replace(model, merges=tokenizer)
     return ModelSource(reference, weights, read_configuration(config), tokenizer)
 
 

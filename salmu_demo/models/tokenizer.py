@@ -1,5 +1,6 @@
 """The tokenizer of a model: open_clip's own, with its merges, or a transformers one for the SigLIP family."""
 
+import gzip
 import importlib.util
 from typing import Any, Final
 
@@ -9,6 +10,9 @@ from salmu_demo.errors import ModelError
 from salmu_demo.models.source import ModelSource
 
 _CONTEXT: Final = 77
+
+MAX_MERGES_BYTES: Final = 10_000_000
+"""Three times the merges of CLIP; open_clip unpacks them in memory, and a small file can unpack to any size."""
 
 
 def make_tokenizer(source: ModelSource) -> Any:
@@ -24,6 +28,9 @@ def make_tokenizer(source: ModelSource) -> Any:
     if source.merges is None:
         return SimpleTokenizer(context_length=context, **text.get("tokenizer_kwargs", {}))
     try:
+        with gzip.open(source.merges) as stream:
+            if len(stream.read(MAX_MERGES_BYTES + 1)) > MAX_MERGES_BYTES:
+                raise ModelError(f"{source.merges} unpacks to more than any list of merges; fetch it again.")
         tokenizer = SimpleTokenizer(str(source.merges), context_length=context)
     except (OSError, EOFError, ValueError) as error:
         raise ModelError(f"{source.merges} is not a whole gzip file of byte-pair merges; fetch it again.") from error

@@ -1,4 +1,4 @@
-"""LoRA adapters and partial state dicts merged onto a base; expectations are computed by hand from the files' arrays."""
+"""LoRA adapters and partial state dicts merged onto a base; what is expected is computed from the arrays alone."""
 
 import json
 import shutil
