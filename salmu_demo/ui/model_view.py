@@ -32,7 +32,7 @@ def cards_html(cards: Sequence[ModelCard]) -> str:
         return empty_state(text.NO_MODELS_TITLE, text.NO_MODELS)
     styles = role_styles([card.reference for card in cards])
     parts = [
-        f'<article class="card"><h4>{model_label(card.facts.name if card.facts else card.reference, style)}</h4>'
+        f'<article class="card"><h2>{model_label(card.facts.name if card.facts else card.reference, style)}</h2>'
         f"{_facts(card.facts) if card.facts else ''}{''.join(notice(remark) for remark in card.remarks)}</article>"
         for card, style in zip(cards, styles, strict=True)
     ]

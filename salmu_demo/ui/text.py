@@ -83,7 +83,7 @@ MODEL_ADDED_UNTICKED: Final = "{name} was added to the list; untick another mode
 LINK_HELP: Final = "Opens the same models, persona and attribute."
 
 CHANGE_INTRODUCTION: Final = (
-    "### What changed\nCompare a model with the one it was made from: how far the weights of each layer moved, and how "
+    "## What changed\nCompare a model with the one it was made from: how far the weights of each layer moved, and how "
     "alike both models see the same pictures and captions."
 )
 CHANGE_CAPTION: Final = "Relative change of the weights: norm of the difference over the norm before."

@@ -378,7 +378,7 @@ def with_config(folder: Path, **changes: Any) -> str:
         ({"vision_cfg__layers": [1, 1, 1e12, 1]}, "asks for 1,000,000,000,000.0 layers"),
         ({"text_cfg__layers": 201}, "`text_cfg` asks for 201 layers"),
         ({"vision_cfg__width": 2**20}, "does not fit its architecture"),
-        ({"text_cfg__context_length": 2**40}, "does not fit its architecture"),
+        ({"text_cfg__context_length": 2**40}, "does not build a model: Storage size"),
         ({"text_cfg__vocab_size": 2**40}, "makes 1114 tokens, but the model has 1099511627776"),
         ({"vision_cfg__image_size": 2**20}, "does not fit its architecture"),
     ],
