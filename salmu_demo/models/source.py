@@ -16,7 +16,6 @@ from typing import Any, Final
 from salmu_demo.config import assets_dir
 from salmu_demo.errors import ModelError
 from salmu_demo.files import file_digest
-from salmu_demo.hub import download_file
 from salmu_demo.models.architecture import guess_architecture
 from salmu_demo.models.configuration import CONFIG_FILE, architecture_configuration, read_configuration
 from salmu_demo.models.delta import Delta, MergedReader, find_delta
@@ -202,6 +201,9 @@ def _from_hub(reference: str, architecture: str | None) -> ModelSource:
     repository, _, revision = reference.removeprefix(HF_HUB).partition("@")
     if not _HUB_ID.match(repository):
         raise ModelError(f"{reference} is not a Hub model; it looks like {HF_HUB}organisation/name.")
+    # The Hub's client takes a quarter of a second to import, which local models do not need.
+    from salmu_demo.hub import download_file  # noqa: PLC0415
+
     wanted = revision or None
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)
     trusted = repository.partition("/")[0] in PICKLE_PUBLISHERS
