@@ -86,13 +86,6 @@ class EncoderRegistry:
                 place.users -= 1
                 self._changed.notify_all()
 
-    @property
-    def loaded(self) -> list[str]:
-        """References of the models in memory, the one unused for longest first."""
-        with self._changed:
-            places = [place.encoder for place in self._places.values()]
-        return [encoder.result().source.reference for encoder in places if encoder.done()]
-
     def _enter(self, source: ModelSource) -> tuple[_Place, bool]:
         """The place of a model, marked as used, and whether the caller has to load it."""
         key = source.fingerprint

@@ -267,8 +267,8 @@ def _bare(reference: str, weights: Path, architecture: str | None, revision: str
         architecture = guess.name
         if guess.twins:
             remarks = (
-                f"{weights.name} has the tensors of {guess.name}, but also those of {', '.join(guess.twins)}, which "
-                f"compute otherwise; {guess.name} is taken, and --arch names another.",
+                f"{reference} has the tensors of {guess.name}, but also those of {', '.join(guess.twins)}, which "
+                f"compute otherwise; {guess.name} is taken unless another architecture is named (--arch).",
             )
     if architecture in builtin_models():
         model = find_model(architecture)
