@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 import gradio as gr
 
 from salmu_demo.config import assets_dir, cache_dir, on_space
+from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.data.source import MINI
 from salmu_demo.errors import SalmuError
 from salmu_demo.models.uploads import upload_limit
@@ -28,7 +29,6 @@ from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 DEFAULT_PORT: Final = 7860
-MAX_PICTURE_BYTES: Final = 20_000_000
 
 
 def build_app(workbench: Workbench) -> gr.Blocks:
@@ -100,7 +100,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
-        "max_file_size": max(upload_limit(), MAX_PICTURE_BYTES),
+        "max_file_size": max(upload_limit(), MAX_BYTES),
         "blocked_paths": [
             str(assets_dir() / "models"),
             str(assets_dir() / "salmu-mini"),

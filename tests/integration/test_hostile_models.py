@@ -29,6 +29,7 @@ from salmu_demo.models import header
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model
 from salmu_demo.models.uploads import KEPT_AT_MOST, LIMIT_VARIABLE, keep_upload, upload_limit
+from salmu_demo.ui import probe_tab
 from salmu_demo.ui.shell import ModelShelf
 from salmu_demo.workbench import Workbench
 from tests.fixtures.checkpoints import entry, write_raw
@@ -522,6 +523,14 @@ def test_a_space_takes_no_upload_no_path_and_no_delta_unless_its_owner_allows(
     assert shelf.remarks(added) == []
     shelf.add("mini-clean", "")
     assert shelf.remarks(added) == [f"{added.reference} has the same weights as mini-clean."]
+
+
+def test_pictures_stay_small_where_checkpoints_may_be_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(probe_tab, "MAX_BYTES", 3)
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(bytes(4))
+    assert "larger than" in sentence_of(lambda: probe_tab._taken(str(picture)))
+    assert not picture.exists()
 
 
 def test_a_wrong_limit_is_named(monkeypatch: pytest.MonkeyPatch):
