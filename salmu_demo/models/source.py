@@ -246,6 +246,8 @@ def _from_delta(reference: str, architecture: str | None, trust_pickle: bool) ->
         delta = find_delta(Path(path).expanduser())
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"{path!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
+    for file in filter(None, (delta.weights, delta.config)):
+        _check_inside(file.parent, file)
     return replace(base, reference=reference, delta=delta)
 
 

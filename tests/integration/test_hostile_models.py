@@ -447,6 +447,17 @@ def test_a_link_that_leaves_its_folder_is_refused(model_folder: Path, tmp_path: 
     assert words in sentence_of(lambda: find_model(f"local-dir:{model_folder}"))
 
 
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+def test_a_link_that_leaves_an_adapters_folder_is_refused(model_folder: Path, tmp_path: Path, name: str):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    shutil.copyfile(model_folder / WEIGHTS, adapter / "adapter_model.safetensors")
+    (adapter / name).unlink(missing_ok=True)
+    (adapter / name).symlink_to(model_folder / (WEIGHTS if name.endswith("safetensors") else CONFIG))
+    words = f"{adapter / name} is a link that leads out of its folder"
+    assert words in sentence_of(lambda: find_model(f"delta:mini-clean+{adapter}"))
+
+
 def test_links_within_a_folder_and_of_the_hubs_own_cache_are_followed(model_folder: Path, tmp_path: Path):
     shutil.move(model_folder / WEIGHTS, model_folder / "kept")
     (model_folder / WEIGHTS).symlink_to("kept")
