@@ -1,4 +1,4 @@
-"""The page: header, model choice, four tabs; and the program that serves it."""
+"""The page: header, model choice, six tabs; and the program that serves it."""
 
 import atexit
 import html
@@ -10,10 +10,12 @@ from typing import Any, Final, NoReturn
 
 import gradio as gr
 
-from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, runs_dir
+from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
+from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.data.source import MINI
 from salmu_demo.errors import SalmuError
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.uploads import upload_limit
 from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
@@ -21,8 +23,9 @@ from salmu_demo.ui.benchmark_job import visitor_jobs
 from salmu_demo.ui.benchmark_tab import benchmark_tab
 from salmu_demo.ui.leaderboard_tab import leaderboard_tab
 from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.model_tab import model_tab
 from salmu_demo.ui.probe_tab import probe_tab
-from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, on_space, pending_text, top_bar
+from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
 from salmu_demo.ui.state import TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.text import TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
@@ -55,6 +58,8 @@ def build_app(workbench: Workbench) -> gr.Blocks:
                 benchmark = benchmark_tab(workbench, manager, bar.chosen, view, visitor)
             with gr.Tab("Leaderboard", id="leaderboard") as leaderboard:
                 board = leaderboard_tab(workbench, runs_dir(), visitor.own)
+            with gr.Tab("Models", id="models"):
+                models = model_tab(workbench, bar.chosen)
             with gr.Tab("About", id="about"):
                 about_tab(workbench.data)
 
@@ -65,8 +70,8 @@ def build_app(workbench: Workbench) -> gr.Blocks:
             for notice in link.notices:
                 gr.Warning(html.escape(notice), title="Part of the link was left out")
             listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
-            models = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
-            return [link.view, models, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
+            boxes = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
+            return [link.view, boxes, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
 
         def note_tab(view: View, event: gr.SelectData) -> View:
             return replace(view, tab=TABS[int(event.index)])
@@ -81,6 +86,7 @@ def build_app(workbench: Workbench) -> gr.Blocks:
         opened.then(audit.list_personas, audit.list_inputs, audit.list_outputs, **quietly)
         shown: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
         opened.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        opened.then(models.show, models.inputs, models.outputs, **shown)
         bar.pending.change(audit.show, audit.show_inputs, audit.show_outputs, **shown)
         linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
@@ -116,7 +122,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
-        "max_file_size": "20mb",
+        "max_file_size": max(upload_limit(), MAX_BYTES),
         "blocked_paths": [
             str(assets_dir() / "models"),
             str(assets_dir() / "salmu-mini"),
@@ -124,6 +130,7 @@ def launch_options() -> dict[str, Any]:
             str(cache_dir() / "pixels"),
             str(runs_dir()),
             str(leaderboard_dir(runs_dir())),
+            str(cache_dir() / "uploads"),
         ],
         "strict_cors": True,
         "ssr_mode": False,

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
 
-TABS: Final = ("audit", "probe", "benchmark", "leaderboard", "about")
+TABS: Final = ("audit", "probe", "benchmark", "leaderboard", "models", "about")
 JOB_TAB: Final = "benchmark"
 PARAMETERS: Final = ("persona", "kind", "models", "tab", "job")
 """Parameters of an address that belong to a view."""

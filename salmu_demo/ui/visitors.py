@@ -6,7 +6,7 @@ from typing import Final
 
 import gradio as gr
 
-from salmu_demo.ui.shell import on_space
+from salmu_demo.config import on_space
 
 _SALT: Final = secrets.token_bytes(16)
 """Of this process: what is stored of a visitor cannot be traced back to an address by trying all of them."""
