@@ -35,3 +35,7 @@ class StorageError(SalmuError):
 
 class ResultError(SalmuError):
     """A result file that cannot be read, or results that do not belong together."""
+
+
+class TrainingError(SalmuError):
+    """An unlearning run that cannot go on, or a protocol it must not break."""
