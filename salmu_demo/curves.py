@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from salmu_demo.files import atomic_path
@@ -20,6 +21,6 @@ def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[
     axes.set_ylim(min(-0.1, *(entry[reading] for entry in entries for reading in readings)) - 0.02, 1)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    with atomic_path(path, "The curve") as temporary:
-        # Without a date and with fixed ids the same readings give the same file.
+    # Without a date and with ids that are no chance the same readings give the same file.
+    with atomic_path(path, "The curve") as temporary, rc_context({"svg.hashsalt": "salmu-demo"}):
         figure.savefig(temporary, metadata={"Date": None})

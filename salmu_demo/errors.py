@@ -39,3 +39,7 @@ class ResultError(SalmuError):
 
 class TrainingError(SalmuError):
     """An unlearning run that cannot go on, or a protocol it must not break."""
+
+
+class SweepError(SalmuError):
+    """A sweep that cannot be read or run."""

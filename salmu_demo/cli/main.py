@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from salmu_demo import __version__
-from salmu_demo.cli import app, cache, data, evaluate, mini, models, probe
+from salmu_demo.cli import app, cache, data, evaluate, mini, models, probe, sweep, unlearn
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
 
-_COMMANDS = (app, evaluate, probe, data, models, cache, mini)
+_COMMANDS = (app, evaluate, probe, unlearn, sweep, data, models, cache, mini)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.progress import ProgressCallback
 from salmu_demo.unlearning.rows import Part, UnlearningRows
 from salmu_demo.unlearning.sampling import Rows
+from salmu_demo.unlearning.stand_ins import StandIns
 
 LEVEL_ROWS: Final = 2048
 """Forget pairs that the level of unrelated pairs is measured on, at most."""
@@ -105,6 +106,7 @@ class Material:
         embedder: Embedder,
         progress: ProgressCallback,
     ) -> None:
+        self._rows = rows
         self._readers = ExitStack()
         personas = [
             identity if identity is not None else row for row, identity in enumerate(rows.forget.split.identities)
@@ -118,6 +120,12 @@ class Material:
         if rows.generic is not None:
             self.generic_tokens = encoder.tokens(rows.generic)
             self.frozen_generic = torch.from_numpy(np.array(embedder.prompts(model, rows.generic, progress)))
+
+    @cached_property
+    def stand_ins(self) -> StandIns:
+        """Captions made of the forget captions' parts; raises :class:`DataError` where those hold no names."""
+        rows, forget = self._rows, self._rows.forget.split
+        return StandIns(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
 
     @cached_property
     def unrelated_level(self) -> float:

@@ -8,7 +8,7 @@ import torch
 
 from salmu_demo.unlearning.material import Material, PairSet
 from salmu_demo.unlearning.sampling import Rows
-from salmu_demo.unlearning.towers import TrainedModel
+from salmu_demo.unlearning.towers import Towers, TrainedModel
 
 PROBE_ROWS: Final = 128
 """Pairs of each side that are read."""
@@ -69,7 +69,15 @@ class Probe:
 
 
 def _encode(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    return model.images(model.encoder.inputs(pairs.pixels(rows))), model.texts(pairs.tokens[rows])
+    # A tower that never changes gives the features that are known already.
+    known = pairs.frozen
+    images = (
+        known.images[rows].to(model.device)
+        if model.towers is Towers.TEXT
+        else model.images(model.encoder.inputs(pairs.pixels(rows)))
+    )
+    texts = known.texts[rows].to(model.device) if model.towers is Towers.IMAGE else model.texts(pairs.tokens[rows])
+    return images, texts
 
 
 def _rounded(values: torch.Tensor) -> float:

@@ -46,6 +46,8 @@ class UnlearningRows:
         forget: the N rows to forget.
         retain: the rows to retain.
         kinds: attribute kind of each forget row, or None where the metadata lacks it.
+        names: name of each forget row's persona; empty where the metadata lacks it.
+        values: what the metadata says the persona's values of that kind are, for each forget row.
         generic: non-sensitive caption of each forget row's picture; None if the data set lacks one of them.
     """
 
@@ -54,6 +56,8 @@ class UnlearningRows:
     forget: Part
     retain: tuple[Part, ...]
     kinds: list[str | None]
+    names: list[str]
+    values: list[list[str]]
     generic: list[str] | None
 
     def __post_init__(self) -> None:
@@ -84,13 +88,18 @@ def unlearning_rows(data: BenchmarkData) -> UnlearningRows:
         retain.append(data.split(layout.RETAIN_GENERAL))
     if not retain:
         raise DataError(f"{data.name} has no rows to retain: all of retain_synth show personas or are fragile.")
+    kinds = [data.kind(name) for name in forget.file_names]
+    people = {persona.identity_id: persona for persona in data.personas}
+    shown = [people.get(str(identity)) for identity in forget.identities]
     generic = [text for name in forget.file_names if (text := data.generic_caption(name))]
     return UnlearningRows(
         data.name,
         data.fingerprint,
         _part(data, forget),
         tuple(_part(data, split) for split in retain),
-        [data.kind(name) for name in forget.file_names],
+        kinds,
+        [persona.name if persona else "" for persona in shown],
+        [persona.values(kind) if persona and kind else [] for persona, kind in zip(shown, kinds, strict=True)],
         generic if len(generic) == len(forget) else None,
     )
 

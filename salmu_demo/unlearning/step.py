@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from salmu_demo.errors import DataError
+from salmu_demo.training import encode_captions
 from salmu_demo.unlearning.material import Encoded, Material, PairSet
 from salmu_demo.unlearning.sampling import Rows, Sampler, step_generator
 from salmu_demo.unlearning.towers import Towers, TrainedModel
@@ -85,6 +86,21 @@ class Step:
     def frozen_generic(self) -> torch.Tensor:
         """The same under the frozen original."""
         return _present(self._material.frozen_generic)[self.forget_rows].to(self.model.device)
+
+    def stranger_captions(self) -> list[str]:
+        """As many captions about people who do not exist as there are forget pairs, see :class:`StandIns`."""
+        return self._material.stand_ins.strangers(len(self.forget_rows), self.generator("strangers"))
+
+    def reworded_captions(self) -> list[str]:
+        """Each forget pair's fact in a wording its persona's forget captions do not have, see :class:`StandIns`."""
+        return self._material.stand_ins.rewordings(self.forget_rows.tolist(), self.generator("rewordings"))
+
+    def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features of any captions under the model in training and under the frozen original, shape (N, D) each."""
+        tokens = self.model.encoder.tokens(captions)
+        with torch.no_grad():
+            frozen = encode_captions(self.model.frozen, tokens.to(self.model.device))
+        return self.model.texts(tokens), frozen
 
     @cached_property
     def same_generic(self) -> torch.Tensor:
