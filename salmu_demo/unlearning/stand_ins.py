@@ -77,7 +77,7 @@ class StandIns:
 
     def strangers(self, count: int, generator: torch.Generator) -> list[str]:
         """Captions about people who do not exist: first and last names of two personas, wording and value of a row."""
-        captions = []
+        captions: list[str] = []
         while len(captions) < count:
             first, last, fact = (
                 self._known[number] for number in torch.randint(len(self._known), (3,), generator=generator).tolist()
@@ -93,7 +93,7 @@ class StandIns:
 
         A row without such a wording gets a stranger's caption.
         """
-        captions = []
+        captions: list[str] = []
         for row in rows:
             persona, kind = self._personas[row], self._kinds[row]
             unused = [w for w in self._wordings.get(kind, []) if (persona, kind, w) not in self._used]

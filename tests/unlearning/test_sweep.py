@@ -11,9 +11,10 @@ from salmu_demo.errors import QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.metrics import METRICS
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
-from salmu_demo.sweeps.executor import LocalProcesses
+from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
 from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_sweep
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
+from salmu_demo.unlearning.methods import all_methods
 
 SWEEP = """
 seeds = [0, 1]
@@ -169,8 +170,30 @@ def _double(number: int) -> int:
     return 2 * number
 
 
+def test_two_workers_of_a_ray_cluster_give_every_result_and_raise_what_was_raised() -> None:
+    ray = pytest.importorskip("ray")
+    executor = RayCluster(2, 1)
+    try:
+        assert sorted(executor.run(_double, [1, 2, 5])) == [2, 4, 10]
+        with pytest.raises(SalmuError, match="three"):
+            list(executor.run(_double, [3]))
+    finally:
+        ray.shutdown()
+
+
+def test_a_sweep_on_ray_without_ray_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SweepError, match=r"pip install 'salmu-demo\[ray\]'"):
+        RayCluster(2, 1)
+
+
 def test_local_processes_give_every_result_and_raise_what_was_raised() -> None:
-    executor = LocalProcesses(2, 1)
-    assert sorted(executor.run(_double, [1, 2])) == [2, 4]
+    assert sorted(LocalProcesses(2, 1).run(_double, [1, 2])) == [2, 4]
     with pytest.raises(SalmuError, match="three"):
-        list(executor.run(_double, [3]))
+        list(LocalProcesses(1, 1).run(_double, [3]))
+
+
+def test_the_documented_sweep_runs_every_method_three_times() -> None:
+    sweep = read_sweep(Path(__file__).parents[2] / "benchmarks" / "sweeps" / "mini.toml")
+    assert sorted({job.method for job in sweep.jobs}) == [spec.name for spec in all_methods()]
+    assert len(sweep.jobs) == 3 * len(all_methods())
