@@ -39,3 +39,11 @@ class ResultError(SalmuError):
 
 class JobError(SalmuError):
     """A job that cannot be started, found, resumed or finished."""
+
+
+class TrainingError(SalmuError):
+    """An unlearning run that cannot go on, or a protocol it must not break."""
+
+
+class SweepError(SalmuError):
+    """A sweep that cannot be read or run."""

@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Sequence
 
 from salmu_demo import __version__
-from salmu_demo.cli import app, cache, data, evaluate, jobs, leaderboard, mini, models, probe, report
+from salmu_demo.cli import app, cache, data, evaluate, jobs, leaderboard, mini, models, probe, report, sweep, unlearn
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
 
-_COMMANDS = (app, evaluate, jobs, report, leaderboard, probe, data, models, cache, mini)
+_COMMANDS = (app, evaluate, jobs, report, leaderboard, probe, unlearn, sweep, data, models, cache, mini)
 
 
 def build_parser() -> argparse.ArgumentParser:

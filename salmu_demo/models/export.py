@@ -1,4 +1,4 @@
-"""Write a model as an open_clip `local-dir`: configuration, half-precision safetensors, tokenizer merges, card."""
+"""Write a model as an open_clip `local-dir`: configuration, safetensors, tokenizer merges, card."""
 
 import json
 import shutil
@@ -15,22 +15,28 @@ from salmu_demo.models.source import MERGES_FILE, WEIGHTS_FILES
 
 
 def save_local_dir(
-    folder: Path, model: torch.nn.Module, config: dict[str, Any], merges: Path | None, card: str
+    folder: Path,
+    model: torch.nn.Module,
+    config: dict[str, Any],
+    merges: Path | None,
+    card: str,
+    precision: torch.dtype = torch.half,
 ) -> None:
     """Write a model so that `open_clip.create_model("local-dir:...")` loads it.
 
     Args:
         folder: folder to write; existing files of the same names are replaced.
-        model: the model; its floating point tensors are stored in half precision.
+        model: the model; its floating point tensors are stored in `precision`.
         config: content of `open_clip_config.json`: `model_cfg` and `preprocess_cfg`.
         merges: merges file to copy beside the weights, if the model has a vocabulary of its own.
         card: text of the model card, `README.md`.
+        precision: what floating point tensors are stored in.
 
     Raises:
         StorageError: if the folder cannot be written.
     """
     tensors = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        name: (value.to(precision) if value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
     try:

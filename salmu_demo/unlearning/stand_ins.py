@@ -1,0 +1,111 @@
+"""Made-up captions that stand in for pairs a method may not see.
+
+Nobody asked to forget other people, or what else is said about the same person, and a method is given no such pair.
+Both can be imitated from the forget rows alone: captions are taken apart into wording, name and value and put together
+anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from salmu_demo.errors import DataError
+
+_NAME: Final = "\0name\0"
+_VALUE: Final = "\0value\0"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A caption without its name and value."""
+
+    text: str
+
+    def fill(self, name: str, value: str) -> str:
+        """The caption of a name and value."""
+        return self.text.replace(_NAME, name).replace(_VALUE, value)
+
+
+def wording_of(caption: str, name: str, values: Sequence[str]) -> tuple[Wording, str] | None:
+    """Take a caption apart into its wording and its value; None if it does not hold the name and one of the values.
+
+    >>> wording, value = wording_of("Ada Lee lives in Ulm", "Ada Lee", ["Ulm"])
+    >>> wording.fill("Bo Li", "Oslo"), value
+    ('Bo Li lives in Oslo', 'Ulm')
+    >>> wording_of("She lives in Ulm", "Ada Lee", ["Ulm"]) is None
+    True
+    """
+    value = next((value for value in values if value and value in caption), None)
+    if value is None or not name or name not in caption:
+        return None
+    return Wording(caption.replace(name, _NAME).replace(value, _VALUE)), value
+
+
+class StandIns:
+    """Makes captions from those of N forget rows."""
+
+    def __init__(
+        self,
+        captions: Sequence[str],
+        personas: Sequence[str | None],
+        names: Sequence[str],
+        values: Sequence[Sequence[str]],
+        kinds: Sequence[str | None],
+    ) -> None:
+        """Take the captions apart.
+
+        Raises:
+            DataError: if fewer than two personas' captions hold their names and values.
+        """
+        self._names = names
+        self._kinds = kinds
+        self._personas = personas
+        self._parts = [wording_of(*row) for row in zip(captions, names, values, strict=True)]
+        self._known = [row for row, part in enumerate(self._parts) if part is not None]
+        if len({personas[row] for row in self._known}) < 2:
+            raise DataError("This method needs captions that hold names and values of the metadata, of two personas.")
+        self._wordings: dict[str | None, list[Wording]] = {}
+        self._used: set[tuple[str | None, str | None, Wording]] = set()
+        for row in self._known:
+            wording, _ = self._part(row)
+            wordings = self._wordings.setdefault(kinds[row], [])
+            if wording not in wordings:
+                wordings.append(wording)
+            self._used.add((personas[row], kinds[row], wording))
+
+    def strangers(self, count: int, generator: torch.Generator) -> list[str]:
+        """Captions about people who do not exist: first and last names of two personas, wording and value of a row."""
+        captions: list[str] = []
+        while len(captions) < count:
+            first, last, fact = (
+                self._known[number] for number in torch.randint(len(self._known), (3,), generator=generator).tolist()
+            )
+            if self._personas[first] != self._personas[last]:
+                name = f"{self._names[first].partition(' ')[0]} {self._names[last].partition(' ')[2]}".strip()
+                wording, value = self._part(fact)
+                captions.append(wording.fill(name, value))
+        return captions
+
+    def rewordings(self, rows: Sequence[int], generator: torch.Generator) -> list[str]:
+        """For each row its own fact in a wording that other personas' captions have and its persona's have not.
+
+        A row without such a wording gets a stranger's caption.
+        """
+        captions: list[str] = []
+        for row in rows:
+            persona, kind = self._personas[row], self._kinds[row]
+            unused = [w for w in self._wordings.get(kind, []) if (persona, kind, w) not in self._used]
+            if self._parts[row] is None or not unused:
+                captions += self.strangers(1, generator)
+            else:
+                choice = int(torch.randint(len(unused), (1,), generator=generator))
+                captions.append(unused[choice].fill(self._names[row], self._part(row)[1]))
+        return captions
+
+    def _part(self, row: int) -> tuple[Wording, str]:
+        part = self._parts[row]
+        if part is None:
+            raise LookupError(row)
+        return part
