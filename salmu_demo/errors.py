@@ -43,3 +43,7 @@ class TrainingError(SalmuError):
 
 class SweepError(SalmuError):
     """A sweep that cannot be read or run."""
+
+
+class JobError(SalmuError):
+    """A job that cannot be started, found, resumed or finished."""

@@ -1,5 +1,6 @@
 """The Hugging Face Hub, with one clear sentence for each way it can fail."""
 
+import sys
 from pathlib import Path
 from typing import Final, cast
 
@@ -13,6 +14,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from salmu_demo.errors import SalmuError
 
@@ -55,6 +57,8 @@ def download_snapshot(
     Returns:
         The snapshot's folder, named by its commit.
     """
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     # One question without retries: huggingface_hub repeats a failed download for half a minute.
     unreachable: Exception | None = None
     try:

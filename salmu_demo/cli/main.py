@@ -6,14 +6,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from huggingface_hub.utils.tqdm import disable_progress_bars
-
 from salmu_demo import __version__
-from salmu_demo.cli import app, cache, data, evaluate, mini, models, probe, sweep, unlearn
+from salmu_demo.cli import app, cache, data, evaluate, jobs, leaderboard, mini, models, probe, report, sweep, unlearn
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
 
-_COMMANDS = (app, evaluate, probe, unlearn, sweep, data, models, cache, mini)
+_COMMANDS = (app, evaluate, jobs, report, leaderboard, probe, unlearn, sweep, data, models, cache, mini)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,8 +35,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     # What Pillow says about a damaged picture is said by our sentence.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    if not sys.stderr.isatty():
-        disable_progress_bars()
     options = build_parser().parse_args(arguments)
     use_one_blas_thread()
     try:

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from salmu_demo.progress import Progress
@@ -22,6 +22,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_notes(sentences: Iterable[str]) -> None:
+    """Remarks on standard error, each of them once."""
+    for sentence in dict.fromkeys(sentences):
+        print(f"Note: {sentence}", file=sys.stderr)
 
 
 def print_analysis(analysis: Analysis) -> None:

@@ -13,6 +13,9 @@ from salmu_demo.errors import ImageError
 MAX_PIXELS: Final = 50_000_000
 """Largest picture that is decoded; a compressed file can claim far more than memory holds (decompression bomb)."""
 
+MAX_BYTES: Final = 20_000_000
+"""Largest picture file that is read into memory."""
+
 # What Pillow's readers raise for damaged files; which one depends on the format and the damage.
 _UNREADABLE: Final = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,

@@ -8,7 +8,6 @@ from salmu_demo.config import assets_dir
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.errors import DataError
-from salmu_demo.hub import download_snapshot
 
 MINI: Final = "mini"
 _HUB_ID: Final = re.compile(r"^[\w.-]+/[\w.-]+(@[\w.-]+)?$")
@@ -34,6 +33,9 @@ def load_data(reference: str) -> BenchmarkData:
     if exists:
         return load_folder(folder, reference)
     if _HUB_ID.match(reference) and not reference.startswith("."):
+        # The Hub's client takes a quarter of a second to import, which local data does not need.
+        from salmu_demo.hub import download_snapshot  # noqa: PLC0415
+
         repository, _, revision = reference.partition("@")
         # The splits and metadata the protocol reads: nothing else of a repository is wanted here.
         patterns = [f"{layout.DATA_FOLDER}/*.parquet", "*.json", "README.md"]

@@ -1,48 +1,45 @@
 """What all tabs share: the header, the choice of models, the status line and the link to the view."""
 
 import html
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
+from salmu_demo.config import on_space
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
 from salmu_demo.models.source import HF_HUB, ModelSource, builtin_models
+from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.state import MAX_MODELS
+from salmu_demo.ui.state import MAX_MODELS, PARAMETERS
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 POLL_SECONDS: Final = 1.0
 
-SYNC_ADDRESS: Final = """
-(query) => {
+SYNC_ADDRESS: Final = f"""
+(query) => {{
   const page = window.location.origin + window.location.pathname;
   const others = new URLSearchParams(window.location.search);
-  for (const name of ['persona', 'kind', 'models', 'tab']) others.delete(name);
+  for (const name of {list(PARAMETERS)}) others.delete(name);
   const all = [others.toString(), query].filter(Boolean).join('&');
-  try {
+  try {{
     window.history.replaceState(window.history.state, '', page + (all ? '?' + all : ''));
-  } catch (error) {
+  }} catch (error) {{
     // A sandboxed frame may refuse; the link below still works.
-  }
+  }}
   return page + (query ? '?' + query : '');
-}
+}}
 """
 """Writes a view into the browser's address without touching other parameters, and returns the link to it."""
-
-
-def on_space() -> bool:
-    """Whether the app runs on a Hugging Face Space, where strangers use it."""
-    return bool(os.environ.get("SPACE_ID"))
 
 
 def header(data: BenchmarkData) -> str:
@@ -77,13 +74,17 @@ class ModelShelf:
         reference = reference.strip()
         if not reference:
             raise ModelError(text.NO_REFERENCE)
-        if on_space() and not reference.startswith(HF_HUB) and reference not in self.builtin:
+        if on_space() and not reference.startswith((HF_HUB, UPLOAD)) and reference not in self.builtin:
             raise ModelError(text.HUB_ONLY)
         [model] = self._workbench.models([reference], architecture.strip() or None)
         self._workbench.embedder.facts(model)
         if reference not in self.known:
             self._added.append(reference)
         return model
+
+    def remarks(self, model: ModelSource) -> list[str]:
+        """What the visitor should know about a model that was added."""
+        return [*model.remarks, *self._workbench.twin_remarks(model)]
 
 
 def choice_label(reference: str) -> str:
@@ -132,9 +133,19 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 placeholder="hf-hub:organisation/name",
             )
             architecture = gr.Textbox(
-                label="Architecture", info="Only for weights without a configuration.", placeholder="ViT-B-16"
+                label="Architecture",
+                info="Only for weights without a configuration; told from them if left empty.",
+                placeholder="ViT-B-16",
             )
             add = gr.Button("Add", variant="primary", size="sm")
+            limit = upload_limit()
+            upload = gr.UploadButton(
+                f"Upload a .safetensors file (up to {limit / 1e9:g} GB)",
+                file_types=[".safetensors"],
+                visible=limit > 0,
+                size="sm",
+                elem_id="upload-model",
+            )
         with gr.Accordion("Link to this view", open=False, elem_id="share"):
             link = gr.Textbox(
                 label="Link",
@@ -152,12 +163,20 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
 
     query.change(None, query, link, js=SYNC_ADDRESS)
     models.input(limit_models, models, models, show_progress="hidden", api_visibility="private")
+    added = [bar.chosen, bar.listed, reference, architecture, pending, timer]
     gr.on(
         [add.click, reference.submit, architecture.submit],
         adder(shelf, warm_up),
         [reference, architecture, bar.chosen, bar.listed],
-        [bar.chosen, bar.listed, reference, architecture, pending, timer],
+        added,
         show_progress_on=add,
+        api_visibility="private",
+    )
+    upload.upload(
+        uploader(shelf, warm_up),
+        [upload, architecture, bar.chosen, bar.listed],
+        added,
+        show_progress_on=upload,
         api_visibility="private",
     )
     timer.tick(
@@ -198,10 +217,26 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
         fits = len(wanted) <= MAX_MODELS
         message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
         gr.Info(html.escape(message.format(name=model.name)), title="Model added")
+        for remark in shelf.remarks(model):
+            gr.Warning(html.escape(remark), title="Note")
         update = gr.CheckboxGroup(model_choices(listed), value=wanted if fits else chosen)
         return [update, listed, "", "", pending_text(warm_up), gr.Timer(active=True)]
 
     return add
+
+
+def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
+    """The handler that adds an uploaded checkpoint."""
+    add = adder(shelf, warm_up)
+
+    @shows_errors
+    def keep(path: str) -> str:
+        return keep_upload(Path(path), Path(path).name)
+
+    def upload(path: str, architecture: str, chosen: list[str], listed: list[str]) -> list[Any]:
+        return add(keep(path), architecture, chosen, listed)
+
+    return upload
 
 
 def pending_text(warm_up: WarmUp) -> str:
