@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
-from salmu_demo.cli.parsing import add_command, add_data, add_json
-from salmu_demo.data.source import load_data
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
 from salmu_demo.errors import QueryError
-from salmu_demo.models.source import find_model
+from salmu_demo.workbench import Workbench
 
 if TYPE_CHECKING:
     from salmu_demo.unlearning.methods import MethodSpec
@@ -25,7 +24,7 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "unlearn", "Make a model forget the forget split by one of many methods.", _EXAMPLES)
     parser.add_argument("method", metavar="METHOD", help="name of a method, or `list` for all of them")
     parser.add_argument("--model", metavar="MODEL", help="the model to start from, such as mini-compromised")
-    parser.add_argument("--arch", metavar="NAME", help="open_clip architecture of a bare weight file, e.g. ViT-B-16")
+    add_reading(parser)
     add_data(parser)
     parser.add_argument("--towers", metavar="TOWERS", help="both, image or text (default: what suits the method)")
     parser.add_argument("--budget", metavar="PAIRS", type=int, help="forget pairs that go through the model")
@@ -81,8 +80,9 @@ def _run(options: argparse.Namespace) -> None:
         keep_checkpoints=options.keep_checkpoints,
     )
     progress = TerminalProgress()
-    model, data = find_model(options.model, options.arch), load_data(options.data)
-    record = unlearn(model, data, plan, options.output, progress=progress)
+    bench = Workbench(options.data)
+    (model,) = chosen_models(bench, options, [options.model])
+    record = unlearn(model, bench.data, plan, options.output, bench.embedder, progress)
     progress.close()
     first, last = record.curve[0], record.curve[-1]
     if options.json:

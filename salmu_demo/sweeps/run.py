@@ -15,7 +15,6 @@ from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import TrainingError
 from salmu_demo.files import write_text
 from salmu_demo.metrics import MEASURES, metric_by_name
-from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
 from salmu_demo.results.evaluation import evaluate
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
@@ -77,8 +76,7 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
     """Do one run, measure it, and keep the result; raises :class:`SalmuError` if model or data cannot be used."""
     data, base = load_data(job.data), find_model(job.model)
     folder = output / RUNS_FOLDER / job.key
-    # One model at a time: a sweep makes hundreds.
-    embedder = Embedder(encoders=EncoderRegistry(max_loaded=1))
+    embedder = Embedder()
     start = time.monotonic()
     if not (folder / "model" / RECORD_FILE).exists():
         try:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import safe_open
 
 from salmu_demo.curves import draw_curve
 from salmu_demo.errors import StorageError
@@ -130,5 +129,4 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
 
 def _precision(source: ModelSource) -> torch.dtype:
     """Half where the base is stored in half precision; an edit of a single-precision model could vanish in half."""
-    with safe_open(source.weights, framework="pt") as file:
-        return torch.half if all(file.get_slice(name).get_dtype() != "F32" for name in file.keys()) else torch.float  # noqa: SIM118
+    return torch.float if "F32" in source.reader().dtypes.values() else torch.half

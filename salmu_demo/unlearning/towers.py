@@ -116,15 +116,17 @@ class TrainedModel:
         finally:
             self.load(own)
 
-    def blocks(self, tower: Towers) -> Any:
-        """The transformer blocks of a tower.
+    def blocks(self, tower: Towers, frozen: bool = False) -> Any:
+        """The transformer blocks of a tower, of the model in training or of its frozen original.
 
         Raises:
             ModelError: if the tower is no transformer.
         """
-        holder = self.module.visual if tower is Towers.IMAGE else self.module
+        module = self.frozen if frozen else self.module
+        # Models of some families keep their text tower in a module of its own.
+        holder = module.visual if tower is Towers.IMAGE else getattr(module, "text", module)
         blocks = getattr(getattr(holder, "transformer", None), "resblocks", None)
-        if blocks is None:
+        if not blocks:
             raise ModelError(
                 f"{self._source.reference} has no transformer as its {tower} tower, which this method needs; choose "
                 "another base model or method."

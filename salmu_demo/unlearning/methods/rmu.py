@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from salmu_demo.errors import QueryError
 from salmu_demo.training import encode_captions
 from salmu_demo.unlearning.losses import squared_distance
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
@@ -51,8 +50,7 @@ class RMU(TrainedMethod):
     def check(self, model: TrainedModel) -> None:
         """Refuse towers that are no transformers."""
         for tower in _trained_towers(model):
-            if not len(model.blocks(tower)):
-                raise QueryError(f"rmu needs a transformer block in the {tower} tower, and there is none.")
+            model.blocks(tower)
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
@@ -73,11 +71,12 @@ class RMU(TrainedMethod):
     @staticmethod
     def _activations(step: Step, tower: Towers, number: int, side: str, frozen: bool) -> torch.Tensor:
         module = step.model.frozen if frozen else step.model.module
+        block = step.model.blocks(tower, frozen)[number]
         if tower is Towers.IMAGE:
             inputs = step.forget_inputs if side == "forget" else step.retain_inputs
-            return block_output(module.visual.transformer.resblocks[number], lambda: module.encode_image(inputs))
+            return block_output(block, lambda: module.encode_image(inputs))
         tokens = step.forget_tokens if side == "forget" else step.retain_tokens
-        return block_output(module.transformer.resblocks[number], lambda: encode_captions(module, tokens))
+        return block_output(block, lambda: encode_captions(module, tokens))
 
 
 def _trained_towers(model: TrainedModel) -> list[Towers]:
