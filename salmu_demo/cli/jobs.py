@@ -11,6 +11,7 @@ from salmu_demo.errors import JobError
 from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.made import made_in
 from salmu_demo.progress import duration_words
 
 _LOOK_SECONDS: Final = 0.2
@@ -147,6 +148,7 @@ def _print(manager: JobManager, job: Job, as_json: bool) -> None:
         "progress": job.progress and not job.state.over and f"{job.progress.fraction:.0%}, {job.progress.stage}",
         "worked": f"{job.seconds:.0f} s",
         "folder": manager.folder(job.id),
+        "model": next(iter(made_in(manager.folder(job.id))), None),
         "error": job.error,
     }
     for name, value in lines.items():

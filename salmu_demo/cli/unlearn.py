@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which other commands do not need.
     from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
     from salmu_demo.unlearning.plan import DEFAULT_BUDGET, UNRELATED, Plan, StopRules  # noqa: PLC0415
-    from salmu_demo.unlearning.towers import Towers  # noqa: PLC0415
+    from salmu_demo.unlearning.towers import find_towers  # noqa: PLC0415
     from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
 
     if options.method == "list":
@@ -67,13 +67,10 @@ def _run(options: argparse.Namespace) -> None:
     for name in ("model", "output"):
         if getattr(options, name) is None:
             raise QueryError(f"Unlearning needs --{name}; see `salmu-demo unlearn --help`.")
-    towers = options.towers or str(spec.towers[0])
-    if towers not in list(Towers):
-        raise QueryError(f"There are no towers {towers!r}; choose one of {', '.join(Towers)}.")
     level = UNRELATED if options.stop_at_unrelated else options.oracle_stop
     plan = Plan(
         spec.configure(_settings(options.set)),
-        Towers(towers),
+        find_towers(options.towers) if options.towers else spec.towers[0],
         DEFAULT_BUDGET if options.budget is None else options.budget,
         options.seed,
         StopRules(level, options.stop_retain_drop),

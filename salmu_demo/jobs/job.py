@@ -13,6 +13,7 @@ from salmu_demo.metrics.protocol import SEED
 from salmu_demo.progress import Progress
 
 BENCHMARK: Final = "benchmark"
+UNLEARN: Final = "unlearn"
 
 
 class JobState(StrEnum):
@@ -33,19 +34,37 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True)
+class UnlearningSpec:
+    """What a job of the kind `unlearn` is to do, beside its base model, data and seed.
+
+    Attributes:
+        method: name of the method.
+        towers: which towers may change.
+        budget: forget pairs that go through the model.
+        settings: hyperparameters that are not at their defaults, by name.
+    """
+
+    method: str
+    towers: str
+    budget: int
+    settings: dict[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What a job is to do.
 
     Attributes:
-        models: references of models.
+        models: references of models: those to measure, or the one to start from.
         metrics: names of metrics.
         data: reference of the data set.
         sample: number of `forget` rows to measure, or None for all rows.
-        seed: seed of the sample.
+        seed: seed of the sample, or of an unlearning run.
         imagenet: ImageNet-1k validation folder for GenKnow, or None.
         architectures: open_clip architecture by model reference, for bare weight files.
         kind: which work it is, a key of :data:`salmu_demo.jobs.kinds.KINDS`.
         trust_pickle: whether the user has said that pickles of this machine may be read; only the command line asks.
+        unlearning: of a job of the kind `unlearn`, otherwise None.
     """
 
     models: tuple[str, ...]
@@ -57,6 +76,7 @@ class JobSpec:
     architectures: dict[str, str] = field(default_factory=dict)
     kind: str = BENCHMARK
     trust_pickle: bool = False
+    unlearning: UnlearningSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +129,10 @@ class Job:
 
 def job_document(job: Job) -> dict[str, Any]:
     """A job as JSON; :func:`read_job` gives an equal one back."""
-    return asdict(job)
+    document = asdict(job)
+    if job.spec.unlearning is None:
+        del document["spec"]["unlearning"]
+    return document
 
 
 def read_job(document: Any) -> Job:
@@ -136,6 +159,7 @@ def read_job(document: Any) -> Job:
 
 def _read_spec(entry: dict[str, Any]) -> JobSpec:
     architectures = _checked(entry.get("architectures"), dict, "spec.architectures")
+    unlearning = entry.get("unlearning")
     return JobSpec(
         models=_texts(entry.get("models"), "spec.models"),
         metrics=_texts(entry.get("metrics"), "spec.metrics"),
@@ -146,6 +170,17 @@ def _read_spec(entry: dict[str, Any]) -> JobSpec:
         architectures={model: _checked(name, str, "spec.architectures") for model, name in architectures.items()},
         kind=_checked(entry.get("kind"), str, "spec.kind"),
         trust_pickle=_checked(entry.get("trust_pickle"), bool, "spec.trust_pickle"),
+        unlearning=None if unlearning is None else _read_unlearning(_checked(unlearning, dict, "spec.unlearning")),
+    )
+
+
+def _read_unlearning(entry: dict[str, Any]) -> UnlearningSpec:
+    settings = _checked(entry.get("settings"), dict, "spec.unlearning.settings")
+    return UnlearningSpec(
+        method=_checked(entry.get("method"), str, "spec.unlearning.method"),
+        towers=_checked(entry.get("towers"), str, "spec.unlearning.towers"),
+        budget=_checked(entry.get("budget"), int, "spec.unlearning.budget"),
+        settings={key: _checked(value, int | float | str, f"settings.{key:.40}") for key, value in settings.items()},
     )
 
 

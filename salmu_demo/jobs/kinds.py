@@ -7,7 +7,8 @@ from typing import Final
 
 from salmu_demo.jobs.benchmark import check_benchmark, run_benchmark
 from salmu_demo.jobs.estimate import Estimate, estimate_benchmark
-from salmu_demo.jobs.job import BENCHMARK, JobSpec, Report
+from salmu_demo.jobs.job import BENCHMARK, UNLEARN, JobSpec, Report
+from salmu_demo.jobs.unlearning import check_unlearning, estimate_unlearning, run_unlearning
 from salmu_demo.workbench import Workbench
 
 
@@ -28,4 +29,7 @@ class JobKind:
     estimate: Callable[[JobSpec, Workbench], Estimate]
 
 
-KINDS: Final = {BENCHMARK: JobKind(check_benchmark, run_benchmark, estimate_benchmark)}
+KINDS: Final = {
+    BENCHMARK: JobKind(check_benchmark, run_benchmark, estimate_benchmark),
+    UNLEARN: JobKind(check_unlearning, run_unlearning, estimate_unlearning),
+}

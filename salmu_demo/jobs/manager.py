@@ -147,15 +147,22 @@ class JobManager:
         with self._changed:
             return next((n for n, run in enumerate(self._queue) if run.execution.job.id == job_id), None)
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, keep: bool = False) -> Job:
         """Take a job out of the queue, or ask it to stop at its next batch; without effect once it is over.
+
+        Args:
+            job_id: the job.
+            keep: whether a job of a kind that can do so is to leave what there is of its result.
 
         Raises:
             JobError: if there is no such job.
-            StorageError: if the job is another process's and the wish cannot be written.
+            StorageError: if the wish has to be written, because it is about keeping or the job is another process's,
+                and cannot be.
         """
         if self.job(job_id).state.over:
             return self.job(job_id)
+        if keep:
+            self._store.ask_to_keep(job_id)
         with self._changed:
             run = self._runs.get(job_id)
             if run is not None:

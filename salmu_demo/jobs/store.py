@@ -19,6 +19,7 @@ STATUS_FILE: Final = "status.json"
 LOG_FILE: Final = "log.txt"
 _LOCK_FILE: Final = "lock"
 _CANCEL_FILE: Final = "cancel"
+_KEEP_FILE: Final = "keep"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{21}")
 _LOCK_SECONDS: Final = 1.0
 """Another process holds a free lock for a moment while it looks whether a job's process still lives."""
@@ -34,6 +35,11 @@ def new_id() -> str:
     while not _ID.fullmatch(job_id := secrets.token_urlsafe(16)):
         pass
     return job_id
+
+
+def keep_asked(folder: Path) -> bool:
+    """Whether whoever cancelled the job of a folder wants what there is of its result."""
+    return (folder / _KEEP_FILE).exists()
 
 
 class JobStore:
@@ -140,9 +146,14 @@ class JobStore:
         """Whether :meth:`ask_to_cancel` was called."""
         return (self.folder(job_id) / _CANCEL_FILE).exists()
 
+    def ask_to_keep(self, job_id: str) -> None:
+        """Leave a mark that a cancelled job looks for, see :func:`keep_asked`; raises :class:`StorageError`."""
+        write_text(self.folder(job_id) / _KEEP_FILE, "", "The wish to keep what there is")
+
     def forget_cancel(self, job_id: str) -> None:
-        """Undo :meth:`ask_to_cancel`."""
-        (self.folder(job_id) / _CANCEL_FILE).unlink(missing_ok=True)
+        """Undo :meth:`ask_to_cancel` and :meth:`ask_to_keep`."""
+        for name in (_CANCEL_FILE, _KEEP_FILE):
+            (self.folder(job_id) / name).unlink(missing_ok=True)
 
     def log(self, job_id: str, text: str) -> None:
         """Add a line, or several, to the log of a job; a full disk does not stop the job for it."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from salmu_demo.models.architecture import configuration_facts
 from salmu_demo.models.configuration import open_clip_architectures
+from salmu_demo.models.made import MADE
 from salmu_demo.models.source import ModelSource, builtin_models
 from salmu_demo.models.uploads import UPLOAD
 from salmu_demo.models.weights import parameter_count, summarise
@@ -70,6 +71,8 @@ def _origin(source: ModelSource) -> str:
         return "a change merged onto another model"
     if source.reference.startswith(UPLOAD):
         return "uploaded"
+    if source.reference.startswith(MADE):
+        return "unlearned here"
     return "Hugging Face Hub" if source.revision else "this machine"
 
 

@@ -19,6 +19,7 @@ from salmu_demo.files import file_digest
 from salmu_demo.models.architecture import guess_architecture
 from salmu_demo.models.configuration import CONFIG_FILE, architecture_configuration, read_configuration
 from salmu_demo.models.delta import Delta, MergedReader, find_delta
+from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.models.weights import SafetensorsReader, TensorReader
 
@@ -73,7 +74,7 @@ class ModelSource:
             return self.reference.removeprefix(HF_HUB)
         if self.delta is not None:
             return Path(_split_delta(self.reference)[1]).name
-        return Path(self.reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD)).name
+        return Path(self.reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD).removeprefix(MADE)).name
 
     @property
     def slug(self) -> str:
@@ -125,8 +126,9 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     """Find the checkpoint a user named.
 
     Args:
-        reference: a built-in name, `local-dir:FOLDER`, `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, or
-            `delta:BASE+PATH`, where BASE is one of these and PATH a PEFT folder or a safetensors file to merge onto it.
+        reference: a built-in name, `local-dir:FOLDER`, `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, a model
+            that a job made, or `delta:BASE+PATH`, where BASE is one of these and PATH a PEFT folder or a safetensors
+            file to merge onto it.
         architecture: open_clip architecture or built-in model, for weights without a configuration; None to tell it
             from the tensors.
         trust_pickle: whether the user has said that pickles of this machine may be read.
@@ -140,6 +142,8 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
         return _from_delta(reference, architecture, trust_pickle)
     if reference.startswith(HF_HUB):
         return _from_hub(reference, architecture)
+    if reference.startswith(MADE):
+        return _from_folder(reference, made_folder(reference), None, False)
     if reference.startswith(UPLOAD):
         return _bare(reference, uploaded_file(reference), architecture)
     try:

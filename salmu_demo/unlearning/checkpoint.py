@@ -9,7 +9,7 @@ import torch
 
 from salmu_demo.errors import StorageError
 from salmu_demo.files import atomic_path
-from salmu_demo.unlearning.readings import Reading
+from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.towers import State
 
 STATE_FILE: Final = "unlearning_state.pt"

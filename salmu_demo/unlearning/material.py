@@ -93,6 +93,7 @@ class Material:
     Attributes:
         forget: the pairs to forget; their groups are personas.
         retain: the pairs to retain; their groups are captions.
+        identities: persona id of each forget pair, or None.
         kinds: number of each forget pair's attribute kind, shape (N,); -1 where it is unknown.
         generic_tokens: tokens of each forget picture's generic caption, or None.
         frozen_generic: features of those captions under the frozen original, or None.
@@ -112,6 +113,7 @@ class Material:
             identity if identity is not None else row for row, identity in enumerate(rows.forget.split.identities)
         ]
         captions = [text for part in rows.retain for text in part.split.texts]
+        self.identities = rows.forget.split.identities
         self.forget = self._pair_set([rows.forget], personas, model, encoder, embedder, progress)
         self.retain = self._pair_set(rows.retain, captions, model, encoder, embedder, progress)
         known = sorted({kind for kind in rows.kinds if kind is not None})

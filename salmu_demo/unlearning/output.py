@@ -12,9 +12,10 @@ from salmu_demo.errors import StorageError
 from salmu_demo.files import write_text
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
+from salmu_demo.unlearning.checkpoint import STATE_FILE
 from salmu_demo.unlearning.methods import MethodSpec
 from salmu_demo.unlearning.plan import Plan
-from salmu_demo.unlearning.readings import Reading
+from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import State, TrainedModel
 
@@ -92,9 +93,14 @@ def write_model(
         )
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a model whose run cannot be taken up any more."""
+    return any((folder / name).exists() for name in WEIGHTS_FILES) and not (folder / STATE_FILE).exists()
+
+
 def check_output(folder: Path) -> None:
-    """Refuse a folder that holds a model; raises :class:`StorageError`."""
-    if any((folder / name).exists() for name in WEIGHTS_FILES):
+    """Refuse a folder that holds a finished model; raises :class:`StorageError`."""
+    if is_finished(folder):
         raise StorageError(f"{folder} already holds a model; choose another folder or remove it.")
 
 

@@ -1,40 +1,24 @@
 """Quick readings while a method works: not the benchmark, only what its own rows tell."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import torch
 
 from salmu_demo.unlearning.material import Material, PairSet
+from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.sampling import Rows
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 
 PROBE_ROWS: Final = 128
 """Pairs of each side that are read."""
 
+WATCHED: Final = 4
+"""Personas who are followed one by one."""
 
-@dataclass(frozen=True)
-class Reading:
-    """Where a run stands.
-
-    Attributes:
-        step: steps taken.
-        forget_pairs: forget pairs spent of the budget.
-        loss: of the latest step, or None before the first.
-        forget_similarity: mean cosine of the probe's forget pairs.
-        forget_mrr: mean of 1 / rank of their captions among all captions of the probe.
-        retain_similarity: mean cosine of the probe's retain pairs.
-        unrelated_similarity: mean cosine of forget pictures with captions of other personas.
-    """
-
-    step: int
-    forget_pairs: int
-    loss: float | None
-    forget_similarity: float
-    forget_mrr: float
-    retain_similarity: float
-    unrelated_similarity: float
+PICTURES: Final = 8
+"""Forget pairs of such a persona that are read, at most."""
 
 
 class Probe:
@@ -46,6 +30,14 @@ class Probe:
         self._forget, self._retain = (
             np.sort(generator.permutation(len(pairs))[:PROBE_ROWS]) for pairs in (material.forget, material.retain)
         )
+        identities = material.identities
+        self._watched = {
+            persona: np.array([row for row, own in enumerate(identities) if own == persona][:PICTURES])
+            for persona in _spread(sorted({identity for identity in identities if identity is not None}), WATCHED)
+        }
+        # The same rivals for all of them, so that their ranks compare.
+        rivals = [place for place, row in enumerate(self._forget) if identities[row] not in self._watched]
+        self._rivals = np.array(rivals, dtype=np.int64)
 
     @torch.no_grad()
     def read(self, model: TrainedModel, step: int, forget_pairs: int, loss: float | None) -> Reading:
@@ -65,7 +57,16 @@ class Probe:
             _rounded(1 / ranks),
             _rounded((retain_images * retain_texts).sum(dim=1)),
             _rounded(scores[:, : len(own)][strangers]) if strangers.any() else 0.0,
+            {persona: self._rank(model, rows, texts) for persona, rows in self._watched.items()},
+            1 + len(self._rivals),
         )
+
+    def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor) -> float:
+        """Rank of a persona's best own caption among the rivals', for the mean direction of the own pictures."""
+        images, captions = _encode(model, self._material.forget, rows)
+        direction = images.mean(dim=0)
+        own, rivals = (captions @ direction).max(), texts[torch.from_numpy(self._rivals)] @ direction
+        return 1 + float((rivals > own).sum()) + 0.5 * float((rivals == own).sum())
 
 
 def _encode(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,3 +83,8 @@ def _encode(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tens
 
 def _rounded(values: torch.Tensor) -> float:
     return round(float(values.float().mean()), 6)
+
+
+def _spread(values: Sequence[str], count: int) -> list[str]:
+    """Some of the values, as far apart as they allow."""
+    return [values[round(place)] for place in np.linspace(0, len(values) - 1, min(count, len(values)))]

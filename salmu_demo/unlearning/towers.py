@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from salmu_demo.errors import ModelError
+from salmu_demo.errors import ModelError, QueryError
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource
 from salmu_demo.training import encode_captions
@@ -21,6 +21,13 @@ class Towers(StrEnum):
     BOTH = "both"
     IMAGE = "image"
     TEXT = "text"
+
+
+def find_towers(name: str) -> Towers:
+    """The towers of a name; raises :class:`QueryError` if there are none."""
+    if name not in list(Towers):
+        raise QueryError(f"There are no towers {name!r}; choose one of {', '.join(Towers)}.")
+    return Towers(name)
 
 
 class TrainedModel:

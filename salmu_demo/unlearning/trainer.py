@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -19,12 +20,16 @@ from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
 from salmu_demo.unlearning.plan import UNRELATED, Plan
-from salmu_demo.unlearning.readings import Probe, Reading
+from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.readings import Probe
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel
 
 ReadingCallback = Callable[[Reading], None]
+
+STEPS: Final = "steps"
+"""How the stage ends that is reported while the method works."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,26 @@ def unlearn(
     return record
 
 
+def keep_checkpoint(source: ModelSource, data: BenchmarkData, plan: Plan, output: Path) -> Record | None:
+    """Write the model of an interrupted run as it was at its last checkpoint; the run can still be taken up.
+
+    Returns:
+        Its record, or None if the run has not come to a checkpoint.
+
+    Raises:
+        SalmuError: of the kind that fits, if the folder holds another run or cannot be written.
+    """
+    rows = unlearning_rows(data)
+    found = load_checkpoint(output, plan.key(source.fingerprint, rows.fingerprint))
+    if found is None:
+        return None
+    model = TrainedModel(source, plan.towers)
+    state = plan.method.deploy(model.start, found.weights)
+    record = Record.of(plan, source, rows, f"stopped after step {found.step}", found.curve)
+    write_model(output, model, state, source, plan.method.spec, record)
+    return record
+
+
 class _Worker:
     """What training and one-shot edits have in common: readings, and writing the result."""
 
@@ -111,7 +136,7 @@ class _Worker:
 
     def report(self, step: int) -> None:
         """Tell how far the run is; may raise to stop it."""
-        self.run.progress(Progress(f"{self.run.plan.method.spec.name}: steps", step, len(self.steps)))
+        self.run.progress(Progress(f"{self.run.plan.method.spec.name}: {STEPS}", step, len(self.steps)))
 
     def write(self, ended: str, folder: Path | None = None) -> Record:
         """Write the model as it is now."""

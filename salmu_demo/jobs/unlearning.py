@@ -1,0 +1,147 @@
+"""The work of an unlearning job: make a model, keep readings on the way, and keep what there is if that is wanted."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from salmu_demo.embeddings.rates import rates_of
+from salmu_demo.errors import JobError
+from salmu_demo.jobs.estimate import Estimate, encoding_seconds
+from salmu_demo.jobs.execution import Stopped
+from salmu_demo.jobs.job import JobProgress, JobSpec, JobState, Report, UnlearningSpec
+from salmu_demo.jobs.readings import keep_reading
+from salmu_demo.jobs.store import keep_asked
+from salmu_demo.models.made import MODEL_FOLDER, made_name
+from salmu_demo.models.source import ModelSource
+from salmu_demo.progress import Progress
+from salmu_demo.workbench import Workbench
+
+if TYPE_CHECKING:
+    from salmu_demo.unlearning.plan import Plan
+
+# torch takes seconds to import, which whoever only lists jobs does not need: it is imported by what needs it.
+
+TRAINING_FACTOR: Final = 3.0
+"""A step forward and backward against encoding the same rows."""
+
+OTHER_SECONDS: Final = 3.0
+"""Loading the model and writing the result."""
+
+
+def check_unlearning(spec: JobSpec) -> None:
+    """Refuse a run that makes no sense; raises as :func:`unlearning_plan` does."""
+    unlearning_plan(spec)
+
+
+def unlearning_plan(spec: JobSpec) -> "Plan":
+    """What a job is to do, as the trainer takes it.
+
+    Raises:
+        JobError: unless it names one base model and a method.
+        QueryError: if there is no such method, or a setting is unknown or out of range.
+    """
+    from salmu_demo.unlearning.methods import find_method  # noqa: PLC0415
+    from salmu_demo.unlearning.plan import Plan  # noqa: PLC0415
+    from salmu_demo.unlearning.towers import find_towers  # noqa: PLC0415
+
+    asked = _asked(spec)
+    if len(spec.models) != 1:
+        raise JobError(f"Unlearning starts from one model, and {len(spec.models)} are named; choose one.")
+    method = find_method(asked.method).configure(asked.settings)
+    return Plan(method, find_towers(asked.towers), asked.budget, spec.seed)
+
+
+def model_folder(spec: JobSpec, folder: Path) -> Path:
+    """Where a job in a folder leaves its model; raises :class:`JobError` for a job of another kind."""
+    return folder / MODEL_FOLDER / made_name(_asked(spec).method, folder.name)
+
+
+def run_unlearning(spec: JobSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+    """Make the model, or go on where an earlier run of the job has stopped; the weights are the same either way.
+
+    Raises:
+        SalmuError: of the kind that fits, see :func:`salmu_demo.unlearning.trainer.unlearn`.
+    """
+    from salmu_demo.unlearning.output import is_finished  # noqa: PLC0415
+    from salmu_demo.unlearning.trainer import keep_checkpoint, unlearn  # noqa: PLC0415
+
+    plan, output, base = unlearning_plan(spec), model_folder(spec, folder), _base(spec, workbench)
+    # The process may have been killed after the model was written and before its end was.
+    if is_finished(output):
+        return ()
+    try:
+        unlearn(
+            base,
+            workbench.data,
+            plan,
+            output,
+            workbench.embedder,
+            _Told(report),
+            lambda reading: keep_reading(folder, reading),
+        )
+    except Stopped as stopped:
+        if stopped.state is JobState.CANCELLED and keep_asked(folder):
+            keep_checkpoint(base, workbench.data, plan, output)
+        raise
+    return ()
+
+
+def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
+    """How long a run takes: what the original has not encoded yet, and the steps of the budget.
+
+    Raises:
+        SalmuError: of the kind that fits, if the specification makes no sense or data or model is unusable.
+    """
+    from salmu_demo.unlearning.methods import Need  # noqa: PLC0415
+    from salmu_demo.unlearning.readings import PROBE_ROWS  # noqa: PLC0415
+    from salmu_demo.unlearning.rows import unlearning_rows  # noqa: PLC0415
+    from salmu_demo.unlearning.towers import Towers  # noqa: PLC0415
+
+    plan, base = unlearning_plan(spec), _base(spec, workbench)
+    rows = unlearning_rows(workbench.data)
+    plan.check(rows)
+    embedder, data = workbench.embedder, workbench.data
+    splits = [part.split for part in (rows.forget, *rows.retain)]
+    pictures = sum(embedder.missing_images(base, data, split) for split in splits)
+    texts = sum(embedder.missing_captions(base, data, split) for split in splits)
+    rates = rates_of(embedder, base, data)
+    sides = len(plan.method.spec.needs & {Need.FORGET, Need.RETAIN})
+    trained = TRAINING_FACTOR * plan.budget * sides + 2 * PROBE_ROWS * (plan.checkpoints + 1)
+    steps = encoding_seconds(
+        int(trained) if plan.towers is not Towers.TEXT else 0,
+        int(trained) if plan.towers is not Towers.IMAGE else 0,
+        rates,
+    )
+    return Estimate(encoding_seconds(pictures, texts, rates) + steps + OTHER_SECONDS, pictures, texts)
+
+
+class _Told:
+    """Turns the trainer's reports into progress of the job; the steps are all of it, because they take the time."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._stage = ""
+        self._first = 0
+
+    def __call__(self, progress: Progress) -> None:
+        from salmu_demo.unlearning.trainer import STEPS  # noqa: PLC0415
+
+        fraction = 0.0
+        if progress.stage.endswith(STEPS):
+            # A run that is taken up begins in the middle, and only the rest is this run's work.
+            if self._stage != progress.stage:
+                self._first = progress.done
+            left = progress.total - self._first
+            fraction = (progress.done - self._first) / left if left else 1.0
+        self._stage = progress.stage
+        self._report(JobProgress(progress.stage, progress.done, progress.total, fraction))
+
+
+def _asked(spec: JobSpec) -> UnlearningSpec:
+    if spec.unlearning is None:
+        raise JobError(f"The job names no unlearning method, and its kind is {spec.kind!r:.40}; start it anew.")
+    return spec.unlearning
+
+
+def _base(spec: JobSpec, workbench: Workbench) -> ModelSource:
+    [base] = workbench.models(spec.models, spec.architectures.get(spec.models[0]), spec.trust_pickle)
+    return base

@@ -1,0 +1,47 @@
+"""Models that unlearning jobs left in their folders, by names that do not give the jobs away."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from salmu_demo.config import runs_dir
+from salmu_demo.errors import ModelError
+
+MADE: Final = "made:"
+MODEL_FOLDER: Final = "model"
+"""In the folder of a job: holds one folder, named as the model."""
+
+WEIGHTS_FILE: Final = "open_clip_model.safetensors"
+"""Written last, so a folder with it holds a whole model."""
+
+_NAME: Final = re.compile(r"[a-z0-9-]{1,60}-[0-9a-f]{8}")
+
+
+def made_name(method: str, job_id: str) -> str:
+    """Name of the model a job makes; whoever sees it cannot tell the job, whose id allows to cancel it.
+
+    >>> made_name("npo", "k3Jf0-_aZ9qLmN4tRv7wXy")
+    'npo-4e1eaec7'
+    """
+    return f"{method}-{hashlib.sha256(job_id.encode()).hexdigest()[:8]}"
+
+
+def made_in(job_folder: Path) -> list[str]:
+    """References of the models in the folder of a job."""
+    weights = sorted((job_folder / MODEL_FOLDER).glob(f"*/{WEIGHTS_FILE}"))
+    return [f"{MADE}{path.parent.name}" for path in weights if _NAME.fullmatch(path.parent.name)]
+
+
+def made_models() -> list[str]:
+    """References of all models that jobs have made."""
+    return [reference for folder in runs_dir().glob("*") for reference in made_in(folder)]
+
+
+def made_folder(reference: str) -> Path:
+    """Folder of the model of a reference `made:NAME`; raises :class:`ModelError` if there is none."""
+    name = reference.removeprefix(MADE)
+    if _NAME.fullmatch(name):
+        for folder in runs_dir().glob(f"*/{MODEL_FOLDER}/{name}"):
+            return folder
+    raise ModelError(f"There is no model {reference!r:.80}; the unlearning job that made it may have been removed.")

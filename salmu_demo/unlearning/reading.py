@@ -1,0 +1,31 @@
+"""What is read of a model while a method works. Plain values: whoever shows them need not import torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where a run stands.
+
+    Attributes:
+        step: steps taken.
+        forget_pairs: forget pairs spent of the budget.
+        loss: of the latest step, or None before the first.
+        forget_similarity: mean cosine of the probe's forget pairs.
+        forget_mrr: mean of 1 / rank of their captions among all captions of the probe.
+        retain_similarity: mean cosine of the probe's retain pairs.
+        unrelated_similarity: mean cosine of forget pictures with captions of other personas.
+        persona_ranks: rank of the best own forget caption of a few personas among `candidates`, by persona; ties count
+            half.
+        candidates: captions that such a rank counts, the own one included.
+    """
+
+    step: int
+    forget_pairs: int
+    loss: float | None
+    forget_similarity: float
+    forget_mrr: float
+    retain_similarity: float
+    unrelated_similarity: float
+    persona_ranks: dict[str, float]
+    candidates: int
