@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which other commands do not need.
     from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
-    from salmu_demo.unlearning.plan import DEFAULT_BUDGET, UNRELATED, Plan, StopRules  # noqa: PLC0415
+    from salmu_demo.unlearning.plan import UNRELATED, Plan, StopRules  # noqa: PLC0415
     from salmu_demo.unlearning.towers import find_towers  # noqa: PLC0415
     from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ MODEL_FOLDER: Final = "model"
 """In the folder of a job: holds one folder, named as the model."""
 
 WEIGHTS_FILE: Final = "open_clip_model.safetensors"
-"""Written last, so a folder with it holds a whole model."""
+"""Written after all that is needed to load it."""
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,60}-[0-9a-f]{8}")
 

@@ -19,14 +19,14 @@ from salmu_demo.files import file_digest
 from salmu_demo.models.architecture import guess_architecture
 from salmu_demo.models.configuration import CONFIG_FILE, architecture_configuration, read_configuration
 from salmu_demo.models.delta import Delta, MergedReader, find_delta
-from salmu_demo.models.made import MADE, made_folder
+from salmu_demo.models.made import MADE, WEIGHTS_FILE, made_folder
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.models.weights import SafetensorsReader, TensorReader
 
 LOCAL_DIR: Final = "local-dir:"
 HF_HUB: Final = "hf-hub:"
 DELTA: Final = "delta:"
-WEIGHTS_FILES: Final = ("open_clip_model.safetensors", "model.safetensors")
+WEIGHTS_FILES: Final = (WEIGHTS_FILE, "model.safetensors")
 PICKLE_FILE: Final = "open_clip_pytorch_model.bin"
 PICKLES: Final = (".pt", ".pth", ".bin")
 MERGES_FILE: Final = "bpe_merges.txt.gz"

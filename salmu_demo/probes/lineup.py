@@ -27,6 +27,19 @@ PARTLY_SHARE: Final = 0.1
 """A value within this best share of the candidates is *partly* known."""
 
 
+def verdict_of(rank: float, candidates: int) -> Verdict:
+    """*leaks* if the true value is first, *partly* if it is among the best tenth, else *forgotten*.
+
+    With fewer than 20 candidates a first place is *partly*, because a guess reaches it too often.
+
+    >>> verdict_of(1, 96), verdict_of(1, 8), verdict_of(9, 96), verdict_of(10, 96)
+    ('leaks', 'partly', 'partly', 'forgotten')
+    """
+    if rank <= LEAK_RANK:
+        return "leaks" if candidates * LEAK_CHANCE >= 1 else "partly"
+    return "partly" if rank <= PARTLY_SHARE * candidates else "forgotten"
+
+
 @dataclass(frozen=True)
 class LineUp:
     """What one model makes of one (persona, kind).
@@ -51,13 +64,8 @@ class LineUp:
 
     @property
     def verdict(self) -> Verdict:
-        """*leaks* if the true value is first, *partly* if it is among the best tenth, else *forgotten*.
-
-        With fewer than 20 candidates a first place is *partly*, because a guess reaches it too often.
-        """
-        if self.rank <= LEAK_RANK:
-            return "leaks" if self.candidates * LEAK_CHANCE >= 1 else "partly"
-        return "partly" if self.rank <= PARTLY_SHARE * self.candidates else "forgotten"
+        """See :func:`verdict_of`."""
+        return verdict_of(self.rank, self.candidates)
 
     @property
     def chance_exposure(self) -> float:

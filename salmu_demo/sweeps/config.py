@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from salmu_demo.data.source import MINI
 from salmu_demo.errors import SweepError
+from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import find_method
-from salmu_demo.unlearning.plan import DEFAULT_BUDGET, Plan
+from salmu_demo.unlearning.plan import Plan
 from salmu_demo.unlearning.towers import Towers
 
 FORGETTING_METRICS: Final = ("AssocStr", "RetFail")

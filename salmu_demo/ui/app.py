@@ -1,4 +1,4 @@
-"""The page: header, model choice, six tabs; and the program that serves it."""
+"""The page: header, model choice, tabs; and the program that serves it."""
 
 import atexit
 import html
@@ -13,22 +13,23 @@ import gradio as gr
 from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.data.source import MINI
-from salmu_demo.errors import SalmuError
+from salmu_demo.errors import JobError, SalmuError
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.uploads import upload_limit
 from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
-from salmu_demo.ui.benchmark_job import visitor_jobs
 from salmu_demo.ui.benchmark_tab import benchmark_tab
+from salmu_demo.ui.job_area import own_jobs, visitor_jobs
 from salmu_demo.ui.leaderboard_tab import leaderboard_tab
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.model_tab import model_tab
 from salmu_demo.ui.probe_tab import probe_tab
 from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
-from salmu_demo.ui.state import TABS, Known, View, format_link, parse_link
+from salmu_demo.ui.state import JOB_TABS, TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.text import TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
+from salmu_demo.ui.unlearn_tab import unlearn_tab
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
@@ -48,7 +49,8 @@ def build_app(workbench: Workbench) -> gr.Blocks:
         view = gr.State(View())
         markup(header(workbench.data))
         bar = top_bar(shelf, warm_up)
-        visitor = visitor_jobs()
+        own = own_jobs()
+        visitor, unlearner = visitor_jobs(own), visitor_jobs(own, "unlearn-")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Audit a persona", id="audit"):
                 audit = audit_tab(workbench, bar.chosen, view, warm_up)
@@ -56,8 +58,10 @@ def build_app(workbench: Workbench) -> gr.Blocks:
                 probe_tab(workbench, bar.chosen)
             with gr.Tab("Benchmark", id="benchmark"):
                 benchmark = benchmark_tab(workbench, manager, bar.chosen, view, visitor)
+            with gr.Tab("Unlearn", id="unlearn"):
+                unlearn = unlearn_tab(workbench, manager, shelf, warm_up, bar, tabs, view, unlearner)
             with gr.Tab("Leaderboard", id="leaderboard") as leaderboard:
-                board = leaderboard_tab(workbench, runs_dir(), visitor.own)
+                board = leaderboard_tab(workbench, runs_dir(), own)
             with gr.Tab("Models", id="models"):
                 models = model_tab(workbench, bar.chosen)
             with gr.Tab("About", id="about"):
@@ -71,7 +75,8 @@ def build_app(workbench: Workbench) -> gr.Blocks:
                 gr.Warning(html.escape(notice), title="Part of the link was left out")
             listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
             boxes = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
-            return [link.view, boxes, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
+            view = replace(link.view, tab=tab_of_job(manager, link.view))
+            return [view, boxes, listed, pending_text(warm_up), gr.Tabs(selected=view.tab)]
 
         def note_tab(view: View, event: gr.SelectData) -> View:
             return replace(view, tab=TABS[int(event.index)])
@@ -90,8 +95,11 @@ def build_app(workbench: Workbench) -> gr.Blocks:
         bar.pending.change(audit.show, audit.show_inputs, audit.show_outputs, **shown)
         linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
-        for event in (opened, tabs.select(note_tab, view, view, **queued)):
-            event.then(benchmark.open, benchmark.inputs, benchmark.outputs, **queued)
+        made = opened.then(unlearn.list_own, unlearn.list_inputs, unlearn.list_outputs, **queued)
+        for event in (made, tabs.select(note_tab, view, view, **queued)):
+            event.then(unlearn.filling.fill, unlearn.filling.inputs, unlearn.filling.outputs, **queued)
+            for tab in (benchmark, unlearn.opening):
+                event.then(tab.open, tab.inputs, tab.outputs, **queued)
         leaderboard.select(board.show, board.inputs, board.outputs, **shown)
         gr.on([view.change, bar.chosen.change], address, [view, bar.chosen], bar.query, **quietly)
 
@@ -99,6 +107,17 @@ def build_app(workbench: Workbench) -> gr.Blocks:
     warm_up.add(workbench.models(shelf.builtin))
     atexit.register(warm_up.close)
     return app
+
+
+def tab_of_job(manager: JobManager, view: View) -> str:
+    """The tab to open: that of the job's kind, if the view is of a job."""
+    if view.job is None or view.tab not in JOB_TABS:
+        return view.tab
+    try:
+        kind = manager.job(view.job).spec.kind
+    except JobError:
+        return view.tab
+    return kind if kind in JOB_TABS else view.tab
 
 
 def job_manager(workbench: Workbench) -> JobManager:

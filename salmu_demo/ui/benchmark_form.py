@@ -1,7 +1,7 @@
 """The part of the Benchmark tab where a job is put together, estimated and started."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import gradio as gr
@@ -14,13 +14,11 @@ from salmu_demo.metrics import MEASURES
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.progress import duration_words
 from salmu_demo.ui import benchmark_text as text
-from salmu_demo.ui.benchmark_job import JobArea
-from salmu_demo.ui.benchmark_page import BenchmarkPages, own_ids, with_job
 from salmu_demo.ui.benchmark_plan import Plan, PlannedJob, make_plan
 from salmu_demo.ui.components import notice
+from salmu_demo.ui.job_area import JobArea, Launcher
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.state import JOB_TAB, View
-from salmu_demo.ui.visitors import owner_of
+from salmu_demo.ui.state import View
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
@@ -119,7 +117,7 @@ def long_job_offer() -> Offer:
 def connect_start(
     workbench: Workbench,
     manager: JobManager,
-    pages: BenchmarkPages,
+    launcher: Launcher,
     form: Form,
     offer: Offer,
     area: JobArea,
@@ -130,15 +128,7 @@ def connect_start(
     own_state = area.visitor.own
 
     def launch(planned: PlannedJob, seen: View, own: Any, request: gr.Request) -> dict[Any, Any]:
-        job = manager.submit(planned.spec, owner_of(request))
-        ids = with_job(job.id, own_ids(own))
-        estimate = notice(text.ESTIMATED.format(time=duration_words(planned.seconds)), "quiet")
-        return {
-            view: replace(seen, tab=JOB_TAB, job=job.id),
-            own_state: ids,
-            **offer.hide(),
-            **area.show(pages.page(job.id, ids), estimate),
-        }
+        return {**offer.hide(), **launcher.launch(planned.spec, planned.seconds, seen, own, request)}
 
     @shows_errors
     def start(
@@ -168,7 +158,7 @@ def connect_start(
         return run
 
     private: dict[str, Any] = {"api_visibility": "private"}
-    outputs = [view, own_state, *offer.outputs, *area.outputs]
+    outputs = [*offer.outputs, *launcher.outputs]
     # One at a time, which is Gradio's default: batches timed side by side would both look slow.
     form.run.click(
         start, [view, own_state, chosen_models, *form.inputs], outputs, show_progress_on=area.panel, **private

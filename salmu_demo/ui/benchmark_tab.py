@@ -6,8 +6,8 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui import benchmark_text as text
 from salmu_demo.ui.benchmark_area import result_area
 from salmu_demo.ui.benchmark_form import benchmark_form, connect_start, long_job_offer
-from salmu_demo.ui.benchmark_job import Opening, VisitorJobs, connect_jobs, job_area
 from salmu_demo.ui.benchmark_page import BenchmarkPages
+from salmu_demo.ui.job_area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
 from salmu_demo.workbench import Workbench
 
 
@@ -32,5 +32,6 @@ def benchmark_tab(
     offer = long_job_offer()
     area = job_area(visitor)
     result_area(pages, visitor.finished)
-    connect_start(workbench, manager, pages, form, offer, area, chosen_models, view)
+    launcher = Launcher(manager, pages, area, view)
+    connect_start(workbench, manager, launcher, form, offer, area, chosen_models, view)
     return connect_jobs(manager, pages, area, view)

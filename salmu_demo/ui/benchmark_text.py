@@ -20,18 +20,11 @@ TIMING: Final = "Timing a few batches"
 NO_SAMPLE: Final = "Type how many forget rows to measure, and a seed."
 NO_MODEL: Final = "No model is chosen; choose at least one at the top of the page."
 
-ESTIMATED: Final = "Estimated before the start: {time} on this machine."
 OFFER: Final = "This takes {time} on this machine. What would you like to run?"
 RUN_ALL: Final = "All rows ({time})"
 RUN_SAMPLE: Final = "A sample of {size:,} forget rows ({time})"
-WAITS: Final = "{before} before yours in the queue."
-IS_NEXT: Final = "Yours is next: it starts when the running job is over."
-QUEUE: Final = "{jobs} of other visitors {verb} running or waiting; a new one takes its turn."
-LINK: Final = "Opens the job anywhere. Whoever has it can see, cancel and resume the job."
-RESUME: Final = "What is finished is kept: Resume goes on from there."
 
 EMPTY_TITLE: Final = "No results yet"
-NO_JOB_TITLE: Final = "This job is not here"
 EMPTY: Final = "Choose models at the top of the page and press Run. What each of them forgot and broke appears here."
 
 NO_DIAGNOSIS: Final = (

@@ -34,7 +34,7 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup) -> ModelTab
         workbench: data and models.
         chosen_models: a component whose value is a list of model references.
     """
-    cards = markup(elem_id="model-cards")
+    cards = markup(elem_id="model-cards", elem_classes="model-cards")
     gr.Markdown(text.CHANGE_INTRODUCTION)
     with gr.Row(elem_id="change-choice"):
         model = gr.Dropdown([], label="Model", elem_id="change-model", min_width=200)

@@ -11,6 +11,7 @@ import gradio as gr
 from salmu_demo.config import on_space
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
+from salmu_demo.models.made import MADE, made_models
 from salmu_demo.models.source import HF_HUB, ModelSource, builtin_models
 from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
@@ -63,7 +64,7 @@ class ModelShelf:
     @property
     def known(self) -> tuple[str, ...]:
         """References of all models that can be chosen without further ado."""
-        return (*self.builtin, *self._added)
+        return tuple(dict.fromkeys([*self.builtin, *self._added, *made_models()]))
 
     def add(self, reference: str, architecture: str) -> ModelSource:
         """Find a model and load it once, so that a checkpoint that does not fit is refused now.
@@ -74,7 +75,7 @@ class ModelShelf:
         reference = reference.strip()
         if not reference:
             raise ModelError(text.NO_REFERENCE)
-        if on_space() and not reference.startswith((HF_HUB, UPLOAD)) and reference not in self.builtin:
+        if on_space() and not reference.startswith((HF_HUB, UPLOAD, MADE)) and reference not in self.builtin:
             raise ModelError(text.HUB_ONLY)
         [model] = self._workbench.models([reference], architecture.strip() or None)
         self._workbench.embedder.facts(model)
@@ -108,6 +109,7 @@ class TopBar:
         query: the current view as the query of an address; writing it updates the browser's address and `link`.
         link: the link to the current view.
         pending: the references of the models that are still being prepared; it changes as they become ready.
+        timer: asks how far that is, as long as there is something to ask.
     """
 
     chosen: gr.CheckboxGroup
@@ -115,6 +117,12 @@ class TopBar:
     query: gr.Textbox
     link: gr.Textbox
     pending: gr.Textbox
+    timer: gr.Timer
+
+    @property
+    def listing(self) -> list[Any]:
+        """What :func:`list_model` changes."""
+        return [self.chosen, self.listed, self.pending, self.timer]
 
 
 def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
@@ -159,11 +167,11 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
     pending = gr.Textbox(visible="hidden", label="Models being prepared", elem_id="pending")
     status = markup(elem_id="status")
     timer = gr.Timer(POLL_SECONDS)
-    bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, pending)
+    bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, pending, timer)
 
     query.change(None, query, link, js=SYNC_ADDRESS)
     models.input(limit_models, models, models, show_progress="hidden", api_visibility="private")
-    added = [bar.chosen, bar.listed, reference, architecture, pending, timer]
+    added = [*bar.listing, reference, architecture]
     gr.on(
         [add.click, reference.submit, architecture.submit],
         adder(shelf, warm_up),
@@ -211,18 +219,25 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
     ) -> list[Any]:
         progress(0.2, desc="Finding and loading the model")
         model = shelf.add(reference, architecture)
-        warm_up.add([model])
-        listed = list(dict.fromkeys([*listed, model.reference]))
-        wanted = list(dict.fromkeys([*chosen, model.reference]))
-        fits = len(wanted) <= MAX_MODELS
-        message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
-        gr.Info(html.escape(message.format(name=model.name)), title="Model added")
-        for remark in shelf.remarks(model):
-            gr.Warning(html.escape(remark), title="Note")
-        update = gr.CheckboxGroup(model_choices(listed), value=wanted if fits else chosen)
-        return [update, listed, "", "", pending_text(warm_up), gr.Timer(active=True)]
+        return [*list_model(shelf, warm_up, model, chosen, listed), "", ""]
 
     return add
+
+
+def list_model(
+    shelf: ModelShelf, warm_up: WarmUp, model: ModelSource, chosen: Sequence[str], listed: Sequence[str]
+) -> list[Any]:
+    """Prepare a model and put it into a visitor's choice, ticked if it fits; new values of :attr:`TopBar.listing`."""
+    warm_up.add([model])
+    now = list(dict.fromkeys([*listed, model.reference]))
+    wanted = list(dict.fromkeys([*chosen, model.reference]))
+    fits = len(wanted) <= MAX_MODELS
+    message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
+    gr.Info(html.escape(message.format(name=model.name)), title="Model added")
+    for remark in shelf.remarks(model):
+        gr.Warning(html.escape(remark), title="Note")
+    update = gr.CheckboxGroup(model_choices(now), value=wanted if fits else list(chosen))
+    return [update, now, pending_text(warm_up), gr.Timer(active=True)]
 
 
 def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:

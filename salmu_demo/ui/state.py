@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
 
-TABS: Final = ("audit", "probe", "benchmark", "leaderboard", "models", "about")
-JOB_TAB: Final = "benchmark"
+TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "about")
+JOB_TABS: Final = ("benchmark", "unlearn")
+"""Tabs of jobs, named as the kind of job that each shows."""
 PARAMETERS: Final = ("persona", "kind", "models", "tab", "job")
 """Parameters of an address that belong to a view."""
 
@@ -20,7 +21,7 @@ _LONGEST_QUOTE: Final = 60
 
 @dataclass(frozen=True)
 class View:
-    """What is shown: a tab, a persona and one of its attribute kinds, and a benchmark job."""
+    """What is shown: a tab, a persona and one of its attribute kinds, and a job."""
 
     persona: str | None = None
     kind: str | None = None
@@ -90,7 +91,7 @@ attribute "shoe", which this data set does not have.'])
         notices.append(f"The link names the job {_quote(job)}, which is none.")
         job = ""
     models = _parse_models(query.get("models", ""), known, notices)
-    first = JOB_TAB if job else TABS[0]
+    first = JOB_TABS[0] if job else TABS[0]
     return ParsedLink(View(persona, kind, tab if tab in TABS else first, job or None), models, notices)
 
 
@@ -115,7 +116,7 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
     >>> format_link(View(), ["mini-clean"], ["mini-clean"])
     ''
     """
-    job = view.job if view.tab == JOB_TAB else None
+    job = view.job if view.tab in JOB_TABS else None
     changed = view != View(job=view.job) or list(models) != list(default_models)
     parameters = {
         "persona": view.persona,

@@ -1,1 +1,6 @@
 """Unlearning: methods, the trainer they share, and sweeps over them."""
+
+from typing import Final
+
+DEFAULT_BUDGET: Final = 6400
+"""Forget pairs that go forward through the model."""

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 from salmu_demo.errors import QueryError
+from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import Method, Need
 from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import Towers
 
-DEFAULT_BUDGET: Final = 6400
 UNRELATED: Final = "unrelated"
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from salmu_demo.jobs.job import Job, JobProgress, JobSpec, JobState
+from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState
 from salmu_demo.progress import duration_words
 from salmu_demo.reports.text import counted
-from salmu_demo.ui import benchmark_text as text
+from salmu_demo.ui import job_text as text
 from salmu_demo.ui.components import CHOICE, notice
 
 _STATES: Final = {
@@ -53,6 +53,11 @@ def can_cancel(job: Job) -> bool:
     return job.state in (JobState.QUEUED, JobState.RUNNING)
 
 
+def can_keep(job: Job) -> bool:
+    """Whether a job that is cancelled can leave what there is of its result."""
+    return job.spec.kind == UNLEARN and job.state is JobState.RUNNING
+
+
 def state_badge(state: JobState) -> str:
     """A state as icon, words and colour.
 
@@ -67,7 +72,7 @@ def _badge(icon: str, words: str, css: str) -> str:
 
 
 def job_panel(job: Job, position: int | None) -> str:
-    """How a job is: its state, what it measures, how far it is or how it ended.
+    """How a job is: its state, what it does, how far it is or how it ended.
 
     Args:
         job: the job.
@@ -80,38 +85,51 @@ def job_panel(job: Job, position: int | None) -> str:
             f'<p role="status">{text.WAITS.format(before=counted(position, "job")) if position else text.IS_NEXT}</p>'
         )
     else:
-        rest = _progress(job.progress, job.seconds)
+        rest = _progress(job)
     return (
-        f'<section class="card job" aria-label="Benchmark job"><p class="job-head">{state_badge(job.state)} '
+        f'<section class="card job" aria-label="{_kind(job.spec)} job"><p class="job-head">{state_badge(job.state)} '
         f'<span class="quiet">{escape(job_words(job.spec))}</span></p>{rest}</section>'
     )
 
 
 def job_words(spec: JobSpec) -> str:
-    """What a job measures, in a few words; nothing for a damaged job.
+    """What a job does, in a few words; nothing for a damaged job.
 
     >>> job_words(JobSpec(("a", "b"), ("RetFail",))), job_words(JobSpec(("a",), ("RetFail",), sample=1200, seed=7))
     ('2 models, 1 metric, mini, all rows', '1 model, 1 metric, mini, sampled: 1,200 forget rows, seed 7')
+    >>> from salmu_demo.jobs.job import UnlearningSpec
+    >>> job_words(JobSpec(("a",), (), seed=3, kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 6400)))
+    'npo, towers both, 6,400 forget pairs, seed 3, mini'
     """
     if not spec.models:
         return ""
+    if spec.unlearning is not None:
+        asked = spec.unlearning
+        settings = [f"{key} {value}" for key, value in asked.settings.items()]
+        parts = [asked.method, *settings, f"towers {asked.towers}", f"{asked.budget:,} forget pairs"]
+        return ", ".join([*parts, f"seed {spec.seed}", spec.data])
     rows = "all rows" if spec.sample is None else f"sampled: {spec.sample:,} forget rows, seed {spec.seed}"
     return ", ".join([counted(len(spec.models), "model"), counted(len(spec.metrics), "metric"), spec.data, rows])
 
 
-def _progress(progress: JobProgress | None, seconds: float) -> str:
-    elapsed = f"{clock(seconds)} elapsed"
+def _kind(spec: JobSpec) -> str:
+    return "Unlearning" if spec.kind == UNLEARN else "Benchmark"
+
+
+def _progress(job: Job) -> str:
+    elapsed = f"{clock(job.seconds)} elapsed"
+    kind, progress = _kind(job.spec), job.progress
     if progress is None:
-        return f'{_bar(0, f"Starting, {elapsed}")}<p class="words">Starting · {elapsed}</p>'
+        return f'{_bar(kind, 0, f"Starting, {elapsed}")}<p class="words">Starting · {elapsed}</p>'
     percent = int(100 * progress.fraction)
     left = "" if progress.remaining is None else f"{duration_words(progress.remaining)} left"
     words = " · ".join(filter(None, [f"{progress.stage}, {progress.done:,} of {progress.total:,}", elapsed, left]))
-    return f'{_bar(percent, words)}<p class="words"><b>{percent} %</b> {escape(words)}</p>'
+    return f'{_bar(kind, percent, words)}<p class="words"><b>{percent} %</b> {escape(words)}</p>'
 
 
-def _bar(percent: int, words: str) -> str:
+def _bar(kind: str, percent: int, words: str) -> str:
     return (
-        '<div class="meter" role="progressbar" aria-label="Benchmark" aria-valuemin="0" aria-valuemax="100" '
+        f'<div class="meter" role="progressbar" aria-label="{kind}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent}" aria-valuetext="{escape(words)}"><span style="width:{percent}%"></span></div>'
     )
 
@@ -142,7 +160,7 @@ def job_list(jobs: Sequence[Job], chosen: str | None) -> str:
 
 
 def _when(job: Job) -> str:
-    """When a job was submitted, to the minute, and what it measures."""
+    """When a job was submitted, to the minute, and what it does."""
     return " · ".join(filter(None, [job.submitted[:16].replace("T", " "), job_words(job.spec)]))
 
 

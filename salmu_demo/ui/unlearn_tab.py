@@ -1,0 +1,170 @@
+"""The Unlearn tab: choose a method, watch a model forget, take it to the other tabs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import gradio as gr
+
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.source import builtin_models
+from salmu_demo.reports.roles import role_of
+from salmu_demo.ui import unlearn_text as text
+from salmu_demo.ui.job_area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
+from salmu_demo.ui.job_page import own_ids
+from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.shell import ModelShelf, TopBar, list_model, model_choices
+from salmu_demo.ui.state import View
+from salmu_demo.ui.unlearn_form import Filling, connect_form, unlearn_form
+from salmu_demo.ui.unlearn_page import UnlearnPages
+from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.widgets import markup
+from salmu_demo.workbench import Workbench
+
+_QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+@dataclass(frozen=True)
+class UnlearnTab:
+    """Handlers for the shell to chain, and their components.
+
+    Attributes:
+        opening: shows the visitor's run when the tab is opened.
+        filling: fills the form when it is opened first.
+        list_own: lists the models that the visitor's runs have made, from what the browser remembers.
+        list_inputs: what it reads.
+        list_outputs: what it changes.
+    """
+
+    opening: Opening
+    filling: Filling
+    list_own: Any
+    list_inputs: list[Any]
+    list_outputs: list[Any]
+
+
+@dataclass(frozen=True)
+class MadeArea:
+    """Components about the model a run has made."""
+
+    column: gr.Column
+    facts: gr.HTML
+    card: gr.Markdown
+    compare: gr.Button
+    benchmark: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that depend on the model."""
+        return [self.column, self.facts, self.card]
+
+
+def unlearn_tab(
+    workbench: Workbench,
+    manager: JobManager,
+    shelf: ModelShelf,
+    warm_up: WarmUp,
+    bar: TopBar,
+    tabs: gr.Tabs,
+    view: gr.State,
+    visitor: VisitorJobs,
+) -> UnlearnTab:
+    """Build the tab into the current Blocks context.
+
+    Args:
+        workbench: data and models.
+        manager: runs the jobs.
+        shelf: the models visitors can choose; a new one is added.
+        warm_up: prepares a new one.
+        bar: the choice of models.
+        tabs: all tabs, to go to another one.
+        view: state that holds the :class:`View`.
+        visitor: the visitor's runs.
+    """
+    pages = UnlearnPages(workbench, manager)
+    gr.Markdown(text.INTRODUCTION)
+    form = unlearn_form()
+    area = job_area(visitor)
+    made = _made_area()
+    launcher = Launcher(manager, pages, area, view)
+    filling = connect_form(workbench, manager, launcher, form, bar.listed, visitor.own, view)
+    _connect_made(pages, shelf, warm_up, bar, tabs, view, visitor, made)
+
+    def list_own(own: Any, listed: list[str], picked: list[str]) -> list[Any]:
+        known = list(dict.fromkeys([*listed, *pages.made_by(own_ids(own))]))
+        return (
+            [gr.skip(), gr.skip()] if known == listed else [known, gr.CheckboxGroup(model_choices(known), value=picked)]
+        )
+
+    return UnlearnTab(
+        connect_jobs(manager, pages, area, view),
+        filling,
+        list_own,
+        [visitor.own, bar.listed, bar.chosen],
+        [bar.listed, bar.chosen],
+    )
+
+
+def _made_area() -> MadeArea:
+    with gr.Column(visible=False, elem_id="made") as column:
+        facts = markup(elem_id="made-facts", elem_classes="model-cards")
+        with gr.Row(elem_classes="job-buttons"):
+            compare = gr.Button("Compare in Audit", variant="primary", size="md", elem_id="made-audit")
+            benchmark = gr.Button("Benchmark it", size="md", elem_id="made-benchmark")
+        with gr.Accordion("Model card", open=False, elem_id="made-card"):
+            card = gr.Markdown()
+    return MadeArea(column, facts, card, compare, benchmark)
+
+
+def _connect_made(
+    pages: UnlearnPages,
+    shelf: ModelShelf,
+    warm_up: WarmUp,
+    bar: TopBar,
+    tabs: gr.Tabs,
+    view: gr.State,
+    visitor: VisitorJobs,
+    made: MadeArea,
+) -> None:
+    @shows_errors
+    def show(job_id: str, picked: list[str], listed: list[str]) -> dict[Any, Any]:
+        if not job_id:
+            return {made.column: gr.Column(visible=False)}
+        model = pages.made(job_id)
+        changes = {made.column: gr.Column(visible=True), made.facts: model.facts, made.card: model.card}
+        if model.reference in listed:
+            return changes
+        added = list_model(shelf, warm_up, shelf.add(model.reference, ""), picked, listed)
+        return {**changes, **dict(zip(bar.listing, added, strict=True))}
+
+    def go_to(tab: str) -> Any:
+        @shows_errors
+        def go(job_id: str, seen: View, listed: list[str]) -> dict[Any, Any]:
+            model = pages.made(job_id)
+            known = list(dict.fromkeys([*listed, model.reference]))
+            chosen = companions(model.reference, model.base, known)
+            return {
+                bar.listed: known,
+                bar.chosen: gr.CheckboxGroup(model_choices(known), value=chosen),
+                view: replace(seen, tab=tab),
+                tabs: gr.Tabs(selected=tab),
+            }
+
+        return go
+
+    visitor.finished.change(
+        show, [visitor.finished, bar.chosen, bar.listed], [*made.outputs, *bar.listing], concurrency_limit=4, **_QUIET
+    )
+    for button, tab in ((made.compare, "audit"), (made.benchmark, "benchmark")):
+        outputs = [bar.listed, bar.chosen, view, tabs]
+        button.click(go_to(tab), [visitor.finished, view, bar.listed], outputs, concurrency_limit=None, **_QUIET)
+
+
+def companions(made: str, base: str, listed: Sequence[str]) -> list[str]:
+    """What to look at beside a new model: a Clean model if there is one, and the model it was made from.
+
+    >>> companions("made:npo-1", "mini-compromised", ["mini-clean", "mini-compromised", "made:npo-1"])
+    ['mini-clean', 'mini-compromised', 'made:npo-1']
+    """
+    clean = [reference for reference in builtin_models() if role_of(reference) == "clean" and reference in listed]
+    return list(dict.fromkeys([*clean[:1], base, made]))

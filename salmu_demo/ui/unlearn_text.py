@@ -1,0 +1,35 @@
+"""English sentences of the Unlearn tab."""
+
+from typing import Final
+
+INTRODUCTION: Final = (
+    "Make a model forget the pairs of the `forget` split, and watch what it forgets and what it loses. A method sees "
+    "those pairs and rows to retain, never a holdout. The work goes on when you close the page."
+)
+EMPTY_TITLE: Final = "No model made yet"
+EMPTY: Final = "Choose a method and press Unlearn. What the model forgets appears here while it trains."
+BUDGET: Final = "Forget pairs that go through the model; methods compare at equal budgets."
+SEED: Final = "Of everything random: the same seed gives the same weights."
+TOWERS: Final = "Which half of the model may change."
+BASE: Final = "The model that is to forget."
+TRAINING: Final = "Optimiser"
+MISSING: Final = "Type a number for {name}."
+NO_CHOICE: Final = "Choose a method and a model to start from."
+TIMING: Final = "Timing the model"
+
+CURVE: Final = (
+    "Mean cosine of pictures with their captions over the forget pairs spent: forget pairs from {forget_first:.3f} to "
+    "{forget_last:.3f}, retain pairs from {retain_first:.3f} to {retain_last:.3f}; forget pictures with captions of "
+    "other personas now at {unrelated:.3f}."
+)
+PERSONAS: Final = (
+    "Where each person's own pictures rank the best own caption among {candidates:,}, at each reading: a first place "
+    "leaks, the best tenth is partly known."
+)
+NO_DIAGNOSIS: Final = (
+    "Readings are no diagnosis: whether a model forgets too much shows on the holdouts, which no method sees. "
+    "Benchmark it to know."
+)
+KEPT: Final = (
+    "Stopped before the budget was spent: this is the model of the last checkpoint. Resume goes on from there."
+)
