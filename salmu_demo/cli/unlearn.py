@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
 from salmu_demo.errors import QueryError
+from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.workbench import Workbench
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A fixed set of components that takes the hyperparameters of any method, built from the method's dataclass."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import gradio as gr
@@ -35,8 +35,6 @@ class Fields:
 
 def fields_of(spec: "MethodSpec") -> Fields:
     """Sort the hyperparameters of a method; one that takes no steps has no optimiser to set."""
-    from dataclasses import fields  # noqa: PLC0415
-
     from salmu_demo.unlearning.methods import Method, OneShotMethod  # noqa: PLC0415
 
     common = [entry.name for entry in fields(Method)]
@@ -96,12 +94,14 @@ class Controls:
                 made.append(type(component)(visible=False))
                 continue
             default, allowed = known[name]
-            shown = {"value": default, "label": title_of(name), "info": f"{allowed.words} ({allowed})", "visible": True}
+            words = allowed.words[:1].upper() + allowed.words[1:]
+            shown = {"value": default, "label": title_of(name), "visible": True}
             if allowed.choices:
-                shown |= {"info": allowed.words, "choices": list(allowed.choices)}
+                shown |= {"info": words, "choices": list(allowed.choices)}
             else:
                 whole = isinstance(default, int)
-                shown |= {"minimum": allowed.low, "maximum": allowed.high, "precision": 0 if whole else None}
+                shown |= {"info": f"{words} ({allowed})", "minimum": allowed.low, "maximum": allowed.high}
+                shown |= {"precision": 0 if whole else None}
                 shown |= {"step": 1 if whole else max(default, allowed.low) / 10 or 0.1}
             made.append(type(component)(**shown))
         return made

@@ -63,7 +63,7 @@ class Form:
 def unlearn_form() -> Form:
     """Build the form into the current Blocks context; it is empty until the tab is opened."""
     with gr.Row(elem_classes="controls"):
-        method = gr.Dropdown([], label="Method", elem_id="unlearn-method", min_width=240)
+        method = gr.Dropdown([], label="Method", info=text.METHOD, elem_id="unlearn-method", min_width=240)
         base = gr.Dropdown([], label="Start from", info=text.BASE, elem_id="unlearn-base", min_width=240)
     card = markup(elem_id="unlearn-card")
     with gr.Row(elem_classes="controls"):

@@ -52,7 +52,7 @@ class UnlearnPages(JobPages):
         readings = read_readings(self._manager.folder(job.id))
         here = job.spec.data == self._workbench.data.name
         people = self._people if here else People()
-        return live_view(readings, job.spec.unlearning.budget, people, self._portrait if here else None)
+        return live_view(readings, job.spec.unlearning.budget, people, self._portraits.portrait if here else None)
 
     def has_results(self, job: Job) -> bool:
         """Whether a run has left a model, whole or kept when it was cancelled."""
@@ -82,9 +82,6 @@ class UnlearnPages(JobPages):
             if job.spec.kind == UNLEARN and job.state.over
             for reference in made_in(self._manager.folder(job.id))
         ]
-
-    def _portrait(self, identity_id: str) -> str | None:
-        return self._portraits.portrait(identity_id)
 
 
 def _card(folder: Path) -> str:

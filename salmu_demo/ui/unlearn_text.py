@@ -11,6 +11,7 @@ EMPTY: Final = "Choose a method and press Unlearn. What the model forgets appear
 BUDGET: Final = "Forget pairs that go through the model; methods compare at equal budgets."
 SEED: Final = "Of everything random: the same seed gives the same weights."
 TOWERS: Final = "Which half of the model may change."
+METHOD: Final = "How it is made to forget."
 BASE: Final = "The model that is to forget."
 TRAINING: Final = "Optimiser"
 MISSING: Final = "Type a number for {name}."

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import Final
 
 from salmu_demo.probes.lineup import verdict_of
@@ -67,7 +68,7 @@ class Standing:
         if self.kept is not None and self.kept < KEEPS_LITTLE:
             icon, words, css = "⚠", "damages what is to be kept", "leaks"
         elif self.forgotten is None or self.forgotten < FORGETS_LITTLE:
-            icon, words, css = "✗", "forgets little so far", "partly"
+            icon, words, css = "✗", "forgets little", "partly"
         else:
             icon, words, css = "✓", "forgets, and keeps the rest", "forgotten"
         return f'<span class="verdict verdict-{css}"><span aria-hidden="true">{icon}</span> {words}</span>'
@@ -148,9 +149,10 @@ def _personas(readings: Sequence[Reading], people: People, portrait: Callable[[s
 
 
 def _way(readings: Sequence[Reading], persona: str) -> str:
-    """The ranks of a persona from reading to reading."""
+    """The ranks of a persona from reading to reading, each once as long as it stays."""
     ranks = [reading.persona_ranks[persona] for reading in readings if persona in reading.persona_ranks]
-    return "Rank " + " → ".join(f"{rank:g}" for rank in ranks)
+    changes = [f"{rank:g}" for rank, _ in groupby(ranks)]
+    return f"Rank {changes[0]} at every reading" if len(changes) == 1 else f"Rank {' → '.join(changes)}"
 
 
 def card_markdown(card: str) -> str:
