@@ -22,7 +22,7 @@ def made_name(method: str, job_id: str) -> str:
     """Name of the model a job makes; whoever sees it cannot tell the job, whose id allows to cancel it.
 
     >>> made_name("npo", "k3Jf0-_aZ9qLmN4tRv7wXy")
-    'npo-4e1eaec7'
+    'npo-b0425856'
     """
     return f"{method}-{hashlib.sha256(job_id.encode()).hexdigest()[:8]}"
 

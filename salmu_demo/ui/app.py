@@ -96,7 +96,7 @@ def build_app(workbench: Workbench) -> gr.Blocks:
         linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
         made = opened.then(unlearn.list_own, unlearn.list_inputs, unlearn.list_outputs, **queued)
-        for event in (made, tabs.select(note_tab, view, view, **queued)):
+        for event in (made, tabs.select(note_tab, view, view, **queued), *unlearn.leaving):
             event.then(unlearn.filling.fill, unlearn.filling.inputs, unlearn.filling.outputs, **queued)
             for tab in (benchmark, unlearn.opening):
                 event.then(tab.open, tab.inputs, tab.outputs, **queued)

@@ -187,8 +187,11 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
         if found is None:
             return show(job_id, own)
         # While a job goes on, a poll sends only what has changed.
-        panel, now = found
-        return {area.panel: panel, area.live: gr.skip() if now == (live or "") else now}
+        return {
+            area.panel: found.panel,
+            area.live: gr.skip() if found.live == (live or "") else found.live,
+            area.keep: gr.Button(visible=found.can_keep),
+        }
 
     @shows_errors
     def cancel(job_id: str, own: Any) -> dict[Any, Any]:

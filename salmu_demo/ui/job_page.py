@@ -46,6 +46,15 @@ class JobPage:
     finished: str = ""
 
 
+@dataclass(frozen=True)
+class JobMoment:
+    """What changes of the tab while a job goes on; see :class:`JobPage`."""
+
+    panel: str
+    live: str
+    can_keep: bool
+
+
 class JobPages:
     """Makes what a tab shows of jobs.
 
@@ -90,12 +99,12 @@ class JobPages:
             finished=found.id if self.has_results(found) else "",
         )
 
-    def progress(self, job_id: str) -> tuple[str, str] | None:
-        """Panel and findings of a job that goes on, or None if it does not."""
+    def progress(self, job_id: str) -> JobMoment | None:
+        """What there is to say of a job that goes on, or None if it does not."""
         found = self._find(job_id)
         if isinstance(found, JobError) or found.state.over:
             return None
-        return self._panel(found), self.live(found)
+        return JobMoment(self._panel(found), self.live(found), can_keep(found))
 
     def live(self, job: Job) -> str:
         """Markup of what a job has found out so far; nothing unless its kind tells."""

@@ -34,6 +34,7 @@ class UnlearnTab:
         list_own: lists the models that the visitor's runs have made, from what the browser remembers.
         list_inputs: what it reads.
         list_outputs: what it changes.
+        leaving: events of the buttons that go to another tab with the new model.
     """
 
     opening: Opening
@@ -41,6 +42,7 @@ class UnlearnTab:
     list_own: Any
     list_inputs: list[Any]
     list_outputs: list[Any]
+    leaving: list[Any]
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def unlearn_tab(
     made = _made_area()
     launcher = Launcher(manager, pages, area, view)
     filling = connect_form(workbench, manager, launcher, form, bar.listed, visitor.own, view)
-    _connect_made(pages, shelf, warm_up, bar, tabs, view, visitor, made)
+    leaving = _connect_made(pages, shelf, warm_up, bar, tabs, view, visitor, made)
 
     def list_own(own: Any, listed: list[str], picked: list[str]) -> list[Any]:
         known = list(dict.fromkeys([*listed, *pages.made_by(own_ids(own))]))
@@ -102,6 +104,7 @@ def unlearn_tab(
         list_own,
         [visitor.own, bar.listed, bar.chosen],
         [bar.listed, bar.chosen],
+        leaving,
     )
 
 
@@ -125,7 +128,7 @@ def _connect_made(
     view: gr.State,
     visitor: VisitorJobs,
     made: MadeArea,
-) -> None:
+) -> list[Any]:
     @shows_errors
     def show(job_id: str, picked: list[str], listed: list[str]) -> dict[Any, Any]:
         if not job_id:
@@ -155,9 +158,11 @@ def _connect_made(
     visitor.finished.change(
         show, [visitor.finished, bar.chosen, bar.listed], [*made.outputs, *bar.listing], concurrency_limit=4, **_QUIET
     )
-    for button, tab in ((made.compare, "audit"), (made.benchmark, "benchmark")):
-        outputs = [bar.listed, bar.chosen, view, tabs]
-        button.click(go_to(tab), [visitor.finished, view, bar.listed], outputs, concurrency_limit=None, **_QUIET)
+    moved = [bar.listed, bar.chosen, view, tabs]
+    return [
+        button.click(go_to(tab), [visitor.finished, view, bar.listed], moved, concurrency_limit=None, **_QUIET)
+        for button, tab in ((made.compare, "audit"), (made.benchmark, "benchmark"))
+    ]
 
 
 def companions(made: str, base: str, listed: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui import benchmark_outcome
 from salmu_demo.ui.benchmark_downloads import served
 from salmu_demo.ui.benchmark_page import BenchmarkPages
-from salmu_demo.ui.job_page import MOST_JOBS, own_ids, with_job
+from salmu_demo.ui.job_page import MOST_JOBS, JobMoment, own_ids, with_job
 from salmu_demo.workbench import Workbench
 from tests.fixtures import results
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
@@ -79,7 +79,7 @@ def test_from_waiting_to_the_end_through_cancel_and_resume(workbench, tmp_path):
         assert (running.polling, running.can_cancel, running.can_resume, running.finished) == (True, True, False, "")
         assert "Running" in running.panel
         assert "Yours is next" in waiting.panel
-        assert pages.progress(first) == (running.panel, "")
+        assert pages.progress(first) == JobMoment(running.panel, "", can_keep=False)
         assert "1 job of other visitors" in running.queue
         assert second not in running.jobs + running.panel
 

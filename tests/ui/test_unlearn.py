@@ -1,0 +1,84 @@
+"""Unlearning in a browser: choose a method, watch it, take the new model to the audit, come back to it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fixtures import tiny
+from tests.ui.conftest import PATIENCE_MS, PHONE, OpenPage, served_app
+from tests.ui.test_accessibility import violations
+from tests.ui.test_app import sideways_scroll
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def app_url(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALMU_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
+        with served_app(tmp_path_factory.mktemp("gradio")) as url:
+            yield url
+
+
+def choose_method(page: Page, title: str) -> None:
+    page.locator("#unlearn-method input").click()
+    page.get_by_role("option", name=title, exact=True).click()
+    expect(page.locator("#unlearn-card b")).to_have_text(title)
+
+
+def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
+    page = open_page("tab=unlearn")
+    expect(page.get_by_text("No model made yet")).to_be_visible()
+    choose_method(page, "NPO")
+    expect(page.locator("#unlearn-card")).to_contain_text("arXiv 2404.05868")
+    expect(page.get_by_label("Beta")).to_have_value("0.5")
+    page.get_by_text("Optimiser").click()
+    page.get_by_label("Batch size").fill("8")
+    page.locator("#unlearn-budget input").fill("3")
+    page.locator("#unlearn-run").click()
+    expect(page.get_by_text("A budget of 3 is less than one batch of 8; raise it.")).to_be_visible()
+    page.locator("#unlearn-budget input").fill("32")
+    page.locator("#unlearn-run").click()
+    panel = page.locator("#unlearn-job")
+    expect(panel).to_contain_text("npo, batch_size 8, towers both, 32 forget pairs, seed 0, mini")
+    expect(panel).to_contain_text("It took")
+    expect(page.locator("#unlearn-job-live .curve")).to_be_visible()
+    expect(page.locator("#unlearn-job-live .watched")).to_have_count(4)
+    expect(page).to_have_url(re.compile(r"tab=unlearn&job=[\w-]{22}$"))
+    made = page.locator("#made-facts h2")
+    expect(made).to_have_text(re.compile(r"npo-[0-9a-f]{8}$"))
+    name = made.inner_text().split()[-1]
+    page.get_by_text("Model card").click()
+    expect(page.locator("#made-card")).to_contain_text("after unlearning the forget split of mini with NPO")
+    expect(page.locator("#models").get_by_label(f"made:{name}")).to_be_checked()
+    job = page.url.rpartition("=")[2]
+
+    page.locator("#made-audit").click()
+    page.locator("#people").get_by_role("button", name=tiny.PERSONAS["00000001"]["name"]).click()
+    expect(page.locator("#verdicts thead")).to_contain_text(name)
+    expect(page.locator("#verdicts button.cell")).to_have_count(8 * 3)
+    expect(page).to_have_url(re.compile(rf"models=mini-clean,mini-compromised,made:{name}$"))
+
+    # The browser remembers its jobs, and a link to one opens the tab of its kind.
+    home = page.url.partition("?")[0]
+    again = page.context.new_page()
+    again.goto(f"{home}?job={job}")
+    expect(again.get_by_role("tab", name="Unlearn")).to_have_attribute("aria-selected", "true")
+    expect(again.locator("#unlearn-job")).to_contain_text("It took")
+    expect(again.locator("#models").get_by_label(f"made:{name}")).not_to_be_checked()
+    again.locator("#made-benchmark").click()
+    expect(again.get_by_role("tab", name="Benchmark")).to_have_attribute("aria-selected", "true")
+    expect(again.locator("#models").get_by_label(f"made:{name}")).to_be_checked()
+    expect(again.get_by_text("No results yet")).to_be_visible()
+
+    phone = page.context.new_page()
+    phone.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    phone.goto(f"{home}?__theme=dark&job={job}")
+    expect(phone.locator("#made-facts h2")).to_contain_text(name)
+    phone.get_by_text("The table behind it").click()
+    phone.get_by_text("Optimiser").click()
+    assert sideways_scroll(phone) <= 0
+    assert violations(phone) == []

@@ -1,0 +1,153 @@
+"""The Unlearn tab as markup and values, without a browser."""
+
+import re
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from salmu_demo.data.dataset import Persona
+from salmu_demo.errors import ModelError, QueryError
+from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState, UnlearningSpec
+from salmu_demo.ui.job_status import can_keep, job_list, job_panel
+from salmu_demo.ui.people import People
+from salmu_demo.ui.unlearn_controls import (
+    COMMON_NUMBERS,
+    OWN_NUMBERS,
+    OWN_WORDS,
+    Controls,
+    common_controls,
+    fields_of,
+    own_controls,
+    settings_of,
+)
+from salmu_demo.ui.unlearn_curve import curve_svg
+from salmu_demo.ui.unlearn_form import DEFAULT_METHOD, asked_job
+from salmu_demo.ui.unlearn_view import MethodFacts, Standing, live_view, method_card
+from salmu_demo.unlearning.methods import all_methods, find_method
+from salmu_demo.unlearning.reading import Reading
+from salmu_demo.workbench import Workbench
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+FIRST = Reading(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"7": 1.0, "9": 1.0}, 96)
+LAST = Reading(50, 3200, -4.0, 0.24, 0.1, 0.81, 0.1, {"7": 9.0, "9": 40.5}, 96)
+SPEC = JobSpec(("base",), (), kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 6400, {"beta": 0.1}))
+JOB = Job("k3Jf0-_aZ9qLmN4tRv7wXy", SPEC, JobState.RUNNING, "2026-01-02T03:04:05+00:00")
+
+
+@pytest.fixture(scope="module")
+def workbench(tiny_assets) -> Workbench:
+    return Workbench()
+
+
+def values_of(name: str, **changed: object) -> list[object]:
+    """What the components of a method hold, at its defaults but for some."""
+    spec = find_method(name)
+    return [None if key is None else changed.get(key, spec.hyperparameters[key][0]) for key in fields_of(spec).names]
+
+
+def test_every_method_fits_the_controls():
+    for spec in all_methods():
+        fields = fields_of(spec)
+        assert len(fields.names) == OWN_NUMBERS + OWN_WORDS + COMMON_NUMBERS, spec.name
+        own = {*fields.numbers, *fields.words, *fields.common}
+        assert own <= spec.hyperparameters.keys()
+        assert "batch_size" in own
+    assert fields_of(find_method("ssd")).common == ["batch_size"]
+    assert "learning_rate" in fields_of(find_method("npo")).common
+    assert find_method(DEFAULT_METHOD)
+
+
+def test_controls_carry_the_ranges_and_defaults_of_the_method():
+    with gr.Blocks():
+        controls = Controls(*own_controls(), common_controls())
+    updates = dict(zip(fields_of(find_method("npo")).names, controls.updates(find_method("npo")), strict=True))
+    beta, batch = updates["beta"], updates["batch_size"]
+    assert (beta.value, beta.minimum, beta.maximum, beta.precision, beta.visible) == (0.5, 1e-3, 10, None, True)
+    assert beta.info == "How soon the ascent fades; towards 0 it never does (0.001 to 10)"
+    assert (batch.label, batch.precision, batch.minimum) == ("Batch size", 0, 2)
+    words = dict(zip(fields_of(find_method("ga")).names, controls.updates(find_method("ga")), strict=True))["objective"]
+    assert [choice for choice, _ in words.choices] == ["entropy", "likelihood"]
+    assert sum(update.visible for update in controls.updates(find_method("finetune"))) == COMMON_NUMBERS
+
+
+def test_only_what_was_changed_is_a_setting():
+    assert settings_of(find_method("npo"), values_of("npo")) == {}
+    assert settings_of(find_method("npo"), values_of("npo", beta=0.1, batch_size=8)) == {"beta": 0.1, "batch_size": 8}
+    with pytest.raises(QueryError, match="Type a number for retain weight"):
+        settings_of(find_method("npo"), values_of("npo", retain_weight=None))
+
+
+def test_a_form_becomes_a_job(workbench: Workbench):
+    spec = asked_job(workbench, "npo", "mini-compromised", "text", 640, 3, values_of("npo", beta=0.1))
+    asked = UnlearningSpec("npo", "text", 640, {"beta": 0.1})
+    assert spec == JobSpec(("mini-compromised",), (), "mini", seed=3, kind=UNLEARN, unlearning=asked)
+    for wrong, error in (
+        ((None, "mini-compromised", "text", 640, 3), QueryError),
+        (("npo", "nothing", "text", 640, 3), ModelError),
+        (("npo", "mini-compromised", "text", None, 3), QueryError),
+    ):
+        with pytest.raises(error):
+            asked_job(workbench, *wrong, values_of("npo"))
+
+
+def test_a_standing_says_how_much_is_forgotten_and_kept():
+    standing = Standing.of(FIRST, LAST)
+    assert standing.forgotten == pytest.approx(0.8)
+    assert standing.kept == pytest.approx(0.9)
+    assert "forgets, and keeps the rest" in standing.badge
+    assert "forgets little" in Standing.of(FIRST, FIRST).badge
+    assert "damages what is to be kept" in Standing.of(FIRST, replace(LAST, retain_similarity=0.5)).badge
+    blind = replace(FIRST, forget_similarity=0.1, retain_similarity=0.0)
+    assert Standing.of(blind, LAST) == Standing(None, None)
+
+
+def test_a_run_is_shown_as_curves_and_as_persons():
+    people = People([Persona("7", {"name": "Ada & Co"}), Persona("9", {"name": "Bo"})])
+    html = live_view([FIRST, LAST], 6400, people, lambda persona: None)
+    assert "<b>80%</b> of the way to unrelated pairs" in html
+    assert "<b>90%</b> of the retain similarity kept" in html
+    assert "forget pairs from 0.800 to 0.240, retain pairs from 0.900 to 0.810" in html
+    ada, bo = re.findall(r'<li class="card watched">.*?</li>', html)
+    assert "Ada &amp; Co" in ada
+    assert "verdict-partly" in ada
+    assert "9 of 96" in ada
+    assert "Rank 1 → 9" in ada
+    assert "verdict-forgotten" in bo
+    assert "Rank 1 → 40.5" in bo
+    assert "Rank 1 at every reading" in live_view([FIRST, FIRST], 6400, people, None)
+    assert live_view([], 6400, people, None) == ""
+
+
+def test_curves_end_where_the_budget_was_spent():
+    svg = curve_svg([FIRST, LAST], 6400, "A & B")
+    forget = re.search(r'class="forget_similarity"><polyline points="([^"]+)"', svg)
+    assert forget
+    (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in forget[1].split())
+    assert x1 - x0 == pytest.approx((440 - 40 - 12) / 2)
+    # Down by 0.56 of an axis from 0.0 to 0.9 that is 188 high.
+    assert y1 - y0 == pytest.approx(188 * 0.56 / 0.9, abs=0.2)
+    assert 'aria-label="A &amp; B"' in svg
+
+
+def test_a_run_is_told_in_the_list_of_jobs_and_can_be_kept_while_it_runs():
+    html = job_panel(JOB, None) + job_list([JOB], None)
+    assert "npo, beta 0.1, towers both, 6,400 forget pairs, seed 42, mini" in html
+    assert 'aria-label="Unlearning job"' in html
+    assert {state for state in JobState if can_keep(replace(JOB, state=state))} == {JobState.RUNNING}
+    assert not can_keep(replace(JOB, spec=JobSpec(("a",), ("RetFail",))))
+
+
+def test_nothing_of_a_run_becomes_markup():
+    spec = replace(SPEC, models=(HOSTILE,), unlearning=UnlearningSpec(HOSTILE, HOSTILE, 1, {HOSTILE: HOSTILE}))
+    job = replace(JOB, spec=spec)
+    reading = replace(LAST, persona_ranks={HOSTILE: 1.0})
+    html = (
+        job_panel(job, None)
+        + job_list([job], None)
+        + live_view([reading], 1, People([Persona(HOSTILE, {"name": HOSTILE})]), lambda persona: HOSTILE)
+        + live_view([reading], 1, People(), None)
+        + method_card(MethodFacts(HOSTILE, HOSTILE, HOSTILE, [HOSTILE]))
+    )
+    assert "<img src=x" not in html
+    assert 'onerror="' not in html
