@@ -10,7 +10,7 @@ from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui import job_text as text
 from salmu_demo.ui.components import empty_state
-from salmu_demo.ui.job_status import can_cancel, can_keep, can_resume, job_list, job_panel, queue_line
+from salmu_demo.ui.job_status import can_cancel, can_resume, job_list, job_panel, queue_line
 from salmu_demo.ui.state import is_job_id
 
 MOST_JOBS: Final = 20
@@ -94,7 +94,7 @@ class JobPages:
             live=self.live(found),
             polling=not found.state.over,
             can_cancel=can_cancel(found),
-            can_keep=can_keep(found),
+            can_keep=self.can_keep(found),
             can_resume=can_resume(found),
             finished=found.id if self.has_results(found) else "",
         )
@@ -104,11 +104,15 @@ class JobPages:
         found = self._find(job_id)
         if isinstance(found, JobError) or found.state.over:
             return None
-        return JobMoment(self._panel(found), self.live(found), can_keep(found))
+        return JobMoment(self._panel(found), self.live(found), self.can_keep(found))
 
     def live(self, job: Job) -> str:
         """Markup of what a job has found out so far; nothing unless its kind tells."""
         return ""
+
+    def can_keep(self, job: Job) -> bool:
+        """Whether a job that is cancelled now can leave what there is of its result; not unless its kind can."""
+        return False
 
     def has_results(self, job: Job) -> bool:
         """Whether a job has results to show."""

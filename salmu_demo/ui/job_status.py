@@ -53,11 +53,6 @@ def can_cancel(job: Job) -> bool:
     return job.state in (JobState.QUEUED, JobState.RUNNING)
 
 
-def can_keep(job: Job) -> bool:
-    """Whether a job that is cancelled can leave what there is of its result."""
-    return job.spec.kind == UNLEARN and job.state is JobState.RUNNING
-
-
 def state_badge(state: JobState) -> str:
     """A state as icon, words and colour.
 

@@ -54,6 +54,10 @@ class UnlearnPages(JobPages):
         people = self._people if here else People()
         return live_view(readings, job.spec.unlearning.budget, people, self._portraits.portrait if here else None)
 
+    def can_keep(self, job: Job) -> bool:
+        """Whether a run has come to a checkpoint, which every reading but the first goes with."""
+        return job.state is JobState.RUNNING and len(read_readings(self._manager.folder(job.id))) > 1
+
     def has_results(self, job: Job) -> bool:
         """Whether a run has left a model, whole or kept when it was cancelled."""
         return job.state.over and bool(made_in(self._manager.folder(job.id)))

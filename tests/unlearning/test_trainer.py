@@ -176,6 +176,23 @@ def test_stop_rules_end_a_run_early_and_oracles_are_reported(
             StopRules(**wrong)
 
 
+def test_personas_are_ranked_by_their_own_pictures_among_captions_of_others(
+    data: BenchmarkData, base: ModelSource, material: Material, tmp_path: Path
+) -> None:
+    before = unlearn(base, data, _plan(), tmp_path / "model").curve[0]
+    identities = data.split(layout.FORGET).identities
+    images, texts = material.forget.frozen.images.numpy(), material.forget.frozen.texts.numpy()
+    assert list(before.persona_ranks) == ["00000001", "00000002", "00000004", "00000005"]
+    rivals = [row for row, identity in enumerate(identities) if identity not in before.persona_ranks]
+    assert before.candidates == 1 + len(rivals)
+    for persona, rank in before.persona_ranks.items():
+        rows = [row for row, identity in enumerate(identities) if identity == persona][:8]
+        pictures = images[rows].mean(axis=0)
+        best = max(float(pictures @ texts[row]) for row in rows)
+        better = sum(float(pictures @ texts[row]) > best for row in rivals)
+        assert rank == 1 + better, persona
+
+
 def test_a_budget_counts_forget_pairs(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
     record = unlearn(base, data, replace(_plan(), budget=50), tmp_path / "model")
     assert [(reading.step, reading.forget_pairs) for reading in record.curve] == [(0, 0), (2, 16), (4, 32), (6, 48)]

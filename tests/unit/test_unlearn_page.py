@@ -1,0 +1,107 @@
+"""The Unlearn tab for every state of a run, without a browser: readings, what may be kept, the model that was made."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from salmu_demo.errors import ResultError
+from salmu_demo.jobs.estimate import Estimate
+from salmu_demo.jobs.job import BENCHMARK, UNLEARN, JobProgress, JobSpec, JobState, Report, UnlearningSpec
+from salmu_demo.jobs.kinds import JobKind
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.jobs.readings import keep_reading
+from salmu_demo.jobs.unlearning import model_folder
+from salmu_demo.ui.app import tab_of_job
+from salmu_demo.ui.benchmark_page import BenchmarkPages
+from salmu_demo.ui.state import View
+from salmu_demo.ui.unlearn_page import UnlearnPages
+from salmu_demo.unlearning.reading import Reading
+from salmu_demo.workbench import Workbench
+from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once
+
+SPEC = JobSpec(("mini-compromised",), (), kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 64))
+READING = Reading(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"00000001": 1.0}, 96)
+
+
+@pytest.fixture(scope="module")
+def workbench(tiny_assets: Path) -> Workbench:
+    return Workbench()
+
+
+@pytest.fixture
+def work() -> StepwiseWork:
+    return StepwiseWork()
+
+
+@pytest.fixture
+def manager(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch, work: StepwiseWork):
+    monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path))
+
+    def run(spec: JobSpec, bench: object, folder: Path, report: Report) -> tuple[str, ...]:
+        def told(progress: JobProgress) -> None:
+            keep_reading(folder, replace(READING, step=progress.done, forget_pairs=8 * progress.done))
+            report(progress)
+
+        work(spec, bench, folder, told)
+        shutil.copytree(tiny_assets / "models" / "mini-clean", model_folder(spec, folder))
+        return ()
+
+    kinds = {
+        kind: JobKind(lambda spec: None, doing, lambda spec, bench: Estimate(1.0, 0, 0))
+        for kind, doing in ((UNLEARN, run), (BENCHMARK, at_once))
+    }
+    manager = JobManager(tmp_path, lambda data: None, kinds=kinds)  # type: ignore[arg-type, return-value]
+    yield manager
+    manager.close(0)
+
+
+def test_a_run_can_be_kept_once_there_is_a_checkpoint(workbench: Workbench, manager: JobManager, work: StepwiseWork):
+    pages = UnlearnPages(workbench, manager)
+    assert "No model made yet" in pages.page(None, []).panel
+    job = manager.submit(SPEC)
+    work.reach()
+    first = pages.page(job.id, [job.id])
+    assert (first.can_cancel, first.can_keep, first.finished) == (True, False, "")
+    assert "Zoë Åström" in first.live
+    work.permit()
+    work.reach()
+    moment = pages.progress(job.id)
+    assert moment is not None
+    assert moment.can_keep
+    assert moment.live != first.live
+    work.permit(100)
+    manager.wait(job.id, TIMEOUT)
+    done = pages.page(job.id, [job.id])
+    assert (done.can_cancel, done.can_keep, done.finished) == (False, False, job.id)
+    made = pages.made(job.id)
+    assert made.base == "mini-compromised"
+    assert made.reference.startswith("made:npo-")
+    assert "unlearned here" in made.facts
+    assert made.card.startswith("### mini-clean")
+    assert pages.made_by([job.id, "A" * 22]) == [made.reference]
+    shutil.rmtree(model_folder(SPEC, manager.folder(job.id)))
+    assert pages.page(job.id, [job.id]).finished == ""
+    with pytest.raises(ResultError, match="model of this job is gone"):
+        pages.made(job.id)
+
+
+def test_each_tab_shows_the_jobs_of_its_kind(workbench: Workbench, manager: JobManager, work: StepwiseWork):
+    work.permit(100)
+    measured, made = (manager.submit(spec).id for spec in (JobSpec(("a",), ("RetFail",)), SPEC))
+    for job_id in (measured, made):
+        assert manager.wait(job_id, TIMEOUT).state is JobState.DONE
+    own = [measured, made]
+    for pages, shown, other in (
+        (BenchmarkPages(workbench, manager), measured, made),
+        (UnlearnPages(workbench, manager), made, measured),
+    ):
+        page = pages.page(None, own, latest=True)
+        assert page.job_id == shown
+        assert other not in page.jobs
+        assert pages.page(other, own, latest=True).job_id == shown
+        assert pages.page(other, own).job_id == ""
+    tabs = [tab_of_job(manager, View(tab="benchmark", job=job_id)) for job_id in (measured, made, "A" * 22)]
+    assert tabs == ["benchmark", "unlearn", "benchmark"]
+    assert tab_of_job(manager, View(tab="about", job=made)) == "about"
