@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # torch takes seconds to import, which whoever only lists jobs does not need: it is imported by what needs it.
 
-TRAINING_FACTOR: Final = 3.0
-"""A step forward and backward against encoding the same rows."""
+READING_FACTOR: Final = 1 / 3
+"""Reading a pair against training on it: forward only."""
 
 OTHER_SECONDS: Final = 3.0
 """Loading the model and writing the result."""
@@ -86,7 +86,7 @@ def run_unlearning(spec: JobSpec, workbench: Workbench, folder: Path, report: Re
 
 
 def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
-    """How long a run takes: what the original has not encoded yet, and the steps of the budget.
+    """How long a run takes: what the original has not encoded yet, and the budget, by a few timed batches.
 
     Raises:
         SalmuError: of the kind that fits, if the specification makes no sense or data or model is unusable.
@@ -94,7 +94,7 @@ def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
     from salmu_demo.unlearning.methods import Need  # noqa: PLC0415
     from salmu_demo.unlearning.readings import PROBE_ROWS  # noqa: PLC0415
     from salmu_demo.unlearning.rows import unlearning_rows  # noqa: PLC0415
-    from salmu_demo.unlearning.towers import Towers  # noqa: PLC0415
+    from salmu_demo.unlearning.timing import seconds_per_pair  # noqa: PLC0415
 
     plan, base = unlearning_plan(spec), _base(spec, workbench)
     rows = unlearning_rows(workbench.data)
@@ -103,14 +103,10 @@ def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
     splits = [part.split for part in (rows.forget, *rows.retain)]
     pictures = sum(embedder.missing_images(base, data, split) for split in splits)
     texts = sum(embedder.missing_captions(base, data, split) for split in splits)
-    rates = rates_of(embedder, base, data)
+    rates = rates_of(embedder, base, data) if pictures or texts else None
     sides = len(plan.method.spec.needs & {Need.FORGET, Need.RETAIN})
-    trained = TRAINING_FACTOR * plan.budget * sides + 2 * PROBE_ROWS * (plan.checkpoints + 1)
-    steps = encoding_seconds(
-        int(trained) if plan.towers is not Towers.TEXT else 0,
-        int(trained) if plan.towers is not Towers.IMAGE else 0,
-        rates,
-    )
+    read = 2 * PROBE_ROWS * (plan.checkpoints + 1) * READING_FACTOR
+    steps = seconds_per_pair(base, plan.towers, data, rows) * (plan.budget * sides + read)
     return Estimate(encoding_seconds(pictures, texts, rates) + steps + OTHER_SECONDS, pictures, texts)
 
 

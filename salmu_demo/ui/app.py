@@ -101,7 +101,9 @@ def build_app(workbench: Workbench) -> gr.Blocks:
             for tab in (benchmark, unlearn.opening):
                 event.then(tab.open, tab.inputs, tab.outputs, **queued)
         leaderboard.select(board.show, board.inputs, board.outputs, **shown)
-        gr.on([view.change, bar.chosen.change], address, [view, bar.chosen], bar.query, **quietly)
+        # Always the last: otherwise a change that comes while the one before is being answered would be lost.
+        changes = [view.change, bar.chosen.change]
+        gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **quietly)
 
     app.queue(api_open=False, max_size=32, default_concurrency_limit=1)
     warm_up.add(workbench.models(shelf.builtin))

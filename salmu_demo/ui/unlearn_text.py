@@ -31,6 +31,4 @@ NO_DIAGNOSIS: Final = (
     "Readings are no diagnosis: whether a model forgets too much shows on the holdouts, which no method sees. "
     "Benchmark it to know."
 )
-KEPT: Final = (
-    "Stopped before the budget was spent: this is the model of the last checkpoint. Resume goes on from there."
-)
+KEPT: Final = "Stopped before the budget was spent: the model as it was at the last reading. Resume goes on from there."

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from salmu_demo.errors import JobError, ModelError, SalmuError
+from salmu_demo.jobs.estimate import Estimate
 from salmu_demo.jobs.job import (
     UNLEARN,
     Job,
@@ -23,10 +24,14 @@ from salmu_demo.jobs.job import (
 from salmu_demo.jobs.kinds import KINDS, JobKind
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.readings import READINGS_FILE, keep_reading, read_readings
-from salmu_demo.jobs.unlearning import estimate_unlearning, model_folder, run_unlearning, unlearning_plan
+from salmu_demo.jobs.unlearning import OTHER_SECONDS, estimate_unlearning, model_folder, run_unlearning, unlearning_plan
 from salmu_demo.models.made import made_in, made_models
 from salmu_demo.models.source import find_model
+from salmu_demo.progress import ignore_progress
+from salmu_demo.unlearning import timing
 from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.rows import unlearning_rows
+from salmu_demo.unlearning.towers import Towers
 from salmu_demo.unlearning.trainer import unlearn
 from salmu_demo.workbench import Workbench
 
@@ -196,17 +201,16 @@ def test_a_process_killed_after_the_model_was_written_has_nothing_left_to_do(
     assert weights.stat().st_mtime_ns == before
 
 
-def test_an_estimate_grows_with_the_budget_and_shrinks_with_the_towers(workbench: Workbench) -> None:
-    assert SPEC.unlearning is not None
-    run_seconds = {
-        (towers, budget): estimate_unlearning(
-            replace(SPEC, unlearning=replace(SPEC.unlearning, towers=towers, budget=budget)), workbench
-        ).seconds
-        for towers in ("both", "text")
-        for budget in (640, 6400)
-    }
-    assert run_seconds["both", 640] < run_seconds["both", 6400]
-    assert run_seconds["text", 6400] < run_seconds["both", 6400]
+def test_an_estimate_is_of_what_is_not_encoded_and_of_the_timed_budget(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, [base] = unlearning_rows(workbench.data), workbench.models(SPEC.models)
+    assert all(timing.seconds_per_pair(base, towers, workbench.data, rows) > 0 for towers in Towers)
+    for part in (rows.forget, *rows.retain):
+        part.features(workbench.embedder, base, ignore_progress)
+    monkeypatch.setattr(timing, "seconds_per_pair", lambda *of: 0.25)
+    # Two pairs of a step for one of the budget; 9 readings of 256 pairs, forward only.
+    assert estimate_unlearning(SPEC, workbench) == Estimate(0.25 * (2 * 64 + 9 * 256 / 3) + OTHER_SECONDS, 0, 0)
 
 
 def test_readings_of_a_step_replace_each_other_and_a_damaged_file_starts_anew(tmp_path: Path) -> None:
