@@ -18,9 +18,12 @@ from PIL import Image
 
 from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
+from salmu_demo.data.limits import Limits
 from salmu_demo.errors import DataError, QueryError
 from salmu_demo.files import file_digest
 
+_MAX_JSON_BYTES: Final = 200_000_000
+"""Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
 _GROUPS_IN_MEMORY: Final = 4
 """Parquet row groups of pictures kept decoded from parquet (not from JPEG), per split."""
 
@@ -152,14 +155,16 @@ class BenchmarkData:
         revision: Hub revision, or None.
         identities: persona id to metadata.
         zero_shot: zero-shot set stored beside the splits, or None.
+        limits: what it cannot give, and why.
         unread_splits: further splits in another shape, which are left out, and what is odd about them.
     """
 
-    def __init__(self, name: str, root: Path, revision: str | None = None) -> None:
+    def __init__(self, name: str, root: Path, revision: str | None = None, limits: Limits | None = None) -> None:
         self.name = name
         self.root = root
         self.revision = revision
-        self._shards = _find_shards(root)
+        self.limits = limits or Limits()
+        self._shards = _find_shards(root, self.limits)
         self._stored: dict[str, Split] = {}
         self.unread_splits: dict[str, str] = {}
         for split, shards in self._shards.items():
@@ -170,6 +175,8 @@ class BenchmarkData:
                 if split in (*layout.REQUIRED_SPLITS, layout.GENKNOW_SPLIT):
                     raise
                 self.unread_splits[split] = str(error)
+        for split in (*self.limits.empty, *self.limits.absent):
+            self._stored[split] = Split(split, split, np.arange(0), [], [], [])
         self.identities: dict[str, dict[str, Any]] = _read_json(root / layout.IDENTITIES_FILE, dict)
         for identity, entry in self.identities.items():
             if not isinstance(entry, dict):
@@ -250,14 +257,18 @@ class BenchmarkData:
     @property
     def stored_splits(self) -> list[str]:
         """Names of the splits on disk, the official ones first."""
-        return sorted(self._stored, key=lambda s: (s not in layout.REQUIRED_SPLITS, s))
+        return sorted(self._shards.keys() & self._stored.keys(), key=lambda s: (s not in layout.REQUIRED_SPLITS, s))
 
     def split(self, name: str) -> Split:
         """A stored or derived split.
 
         Raises:
             QueryError: if the data set has none of that name.
+            DataError: if it is not on this machine.
         """
+        for needed in layout.DERIVED_FROM.get(name, (name,)):
+            if needed in self.limits.absent:
+                raise DataError(self.limits.absent[needed])
         split = self._stored.get(name) or self._derived.get(name)
         if split is None:
             known = ", ".join([*self.stored_splits, *self._derived])
@@ -331,14 +342,16 @@ class BenchmarkData:
         return result
 
 
-def _find_shards(root: Path) -> dict[str, list[Path]]:
+def _find_shards(root: Path, limits: Limits) -> dict[str, list[Path]]:
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give `mini`, a folder in the SALMUBench layout or a Hub data set id.")
     shards: dict[str, list[Path]] = {}
     for path in sorted((root / layout.DATA_FOLDER).glob("*.parquet")):
-        shards.setdefault(layout.split_of(path.name), []).append(path)
+        split = layout.split_of(path.name)
+        if split not in limits.absent:  # Of a split that was fetched in part, what is here is not used.
+            shards.setdefault(split, []).append(check_inside(path, root))
     for split in layout.REQUIRED_SPLITS:
-        if split not in shards:
+        if split not in shards and split not in (*limits.empty, *limits.absent):
             wanted = f"{layout.DATA_FOLDER}/{split}-*.parquet"
             raise DataError(f"The data set {root} lacks the split {split}: no file matches {wanted}.")
     return shards
@@ -377,6 +390,9 @@ def _is_list_of_texts(value: Any) -> bool:
 
 def _read_json(path: Path, shape: type) -> Any:
     try:
+        size = check_inside(path, path.parent).stat().st_size
+        if size > _MAX_JSON_BYTES:
+            raise DataError(f"{path} has {size:,} bytes; at most {_MAX_JSON_BYTES:,} are read.")
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"The data set {path.parent} lacks {path.name}.") from error
@@ -387,7 +403,24 @@ def _read_json(path: Path, shape: type) -> Any:
     return content
 
 
-def load_folder(root: Path, name: str | None = None, revision: str | None = None) -> BenchmarkData:
+def check_inside(path: Path, root: Path) -> Path:
+    """The path again, if it does not lead out of its data set by a link.
+
+    The links of a Hub snapshot lead to the files of its own repository, which is inside.
+
+    Raises:
+        DataError: if it does.
+    """
+    real, home = path.resolve(), root.resolve()
+    repository = home.parent.parent if home.parent.name == "snapshots" else home
+    if not real.is_relative_to(repository):
+        raise DataError(f"{path} is a link that leads out of the data set; copy the file itself there.")
+    return path
+
+
+def load_folder(
+    root: Path, name: str | None = None, revision: str | None = None, limits: Limits | None = None
+) -> BenchmarkData:
     """Load and check a folder in the SALMUBench layout; pictures are read when they are needed.
 
     Unknown attribute kinds and extra splits are tolerated.
@@ -395,4 +428,4 @@ def load_folder(root: Path, name: str | None = None, revision: str | None = None
     Raises:
         DataError: if a required split, column or metadata file is missing or broken.
     """
-    return BenchmarkData(name or str(root), root, revision)
+    return BenchmarkData(name or str(root), root, revision, limits)

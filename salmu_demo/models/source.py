@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +13,9 @@ from typing import Any, Final
 from salmu_demo.config import assets_dir
 from salmu_demo.errors import ModelError
 from salmu_demo.files import file_digest
-from salmu_demo.hub import download_file
+from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS, HubReference, model_on_hub, pin
 
 LOCAL_DIR: Final = "local-dir:"
-HF_HUB: Final = "hf-hub:"
 CONFIG_FILE: Final = "open_clip_config.json"
 WEIGHTS_FILES: Final = ("open_clip_model.safetensors", "model.safetensors")
 MERGES_FILE: Final = "bpe_merges.txt.gz"
@@ -25,8 +23,6 @@ MERGES_FILE: Final = "bpe_merges.txt.gz"
 
 DEFAULT_ARCHITECTURE: Final = "ViT-B-16"
 """Architecture of the released SALMUBench models, used for Hub models that come without an open_clip configuration."""
-
-_HUB_ID: Final = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,8 @@ def find_model(reference: str, architecture: str | None = None) -> ModelSource:
     """Find the checkpoint a user named.
 
     Args:
-        reference: a built-in name, `local-dir:FOLDER`, `hf-hub:ORG/NAME[@REVISION]`, or a safetensors file.
+        reference: a built-in name, `official-clean`, `official-compromised`, `local-dir:FOLDER`,
+            `hf-hub:ORG/NAME[@REVISION]`, or a safetensors file.
         architecture: open_clip architecture, required for a bare weight file.
 
     Raises:
@@ -101,8 +98,9 @@ def find_model(reference: str, architecture: str | None = None) -> ModelSource:
     """
     if reference in builtin_models():
         return _from_folder(reference, assets_dir() / "models" / reference)
-    if reference.startswith(HF_HUB):
-        return _from_hub(reference, architecture)
+    target = model_on_hub(reference)
+    if target is not None:
+        return _from_hub(target, architecture)
     try:
         path = Path(reference.removeprefix(LOCAL_DIR)).expanduser()
         is_file, is_folder = path.is_file(), path.is_dir()
@@ -118,8 +116,8 @@ def find_model(reference: str, architecture: str | None = None) -> ModelSource:
         raise ModelError(f"There is no weight file {reference}; check the path.")
     known = ", ".join(builtin_models()) or "none"
     raise ModelError(
-        f"There is no model {reference!r}. Built in: {known}. Others: {LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, or a "
-        "safetensors file with --arch."
+        f"There is no model {reference!r}. Built in: {known}. Others: {', '.join(OFFICIAL_MODELS)}, "
+        f"{LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, or a safetensors file with --arch."
     )
 
 
@@ -139,11 +137,11 @@ def _from_folder(reference: str, folder: Path, revision: str | None = None) -> M
     return ModelSource(reference, weights, config, merges if merges.is_file() else None, revision=revision)
 
 
-def _from_hub(reference: str, architecture: str | None) -> ModelSource:
-    repository, _, revision = reference.removeprefix(HF_HUB).partition("@")
-    if not _HUB_ID.match(repository):
-        raise ModelError(f"{reference} is not a Hub model; it looks like {HF_HUB}organisation/name.")
-    wanted = revision or None
+def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
+    # The Hub's client takes a quarter of a second to import, which local models do not need.
+    from salmu_demo.hub import download_file  # noqa: PLC0415
+
+    reference, repository, wanted = target.label, target.repository, target.revision
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)
     for name in WEIGHTS_FILES:
         weights = download_file(repository, name, wanted, ModelError)
@@ -153,6 +151,7 @@ def _from_hub(reference: str, architecture: str | None) -> ModelSource:
         raise ModelError(f"{repository} has no {WEIGHTS_FILES[0]}; only safetensors are loaded from the Hub.")
     # The parent of a cached Hub file is its snapshot, named by the commit.
     commit = weights.parent.name
+    pin(target, commit)
     merges = download_file(repository, MERGES_FILE, wanted, ModelError) if config_file else None
     if config_file is not None:
         return ModelSource(reference, weights, _read_config(config_file), merges, revision=commit)

@@ -5,10 +5,6 @@ from typing import Final
 
 from salmu_demo.results.diagnosis import Label
 
-OFFICIAL_DATA: Final = "cvc-mmu/salmubench-512-redistributed"
-OFFICIAL_REVISION: Final = "b76aa3885a696969e51de4786c9f92e8064b4679"
-"""Revision the third party's run was made on."""
-
 PAPER: Final = "SALMUBench (CVPR 2026, arXiv 2603.26316), main table, 5x compute budget"
 THIRD_PARTY: Final = (
     "a third party's run of the official evaluator on the released models, seed 42; GenKnow from the paper's main table"

@@ -10,7 +10,8 @@ import gradio as gr
 
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
-from salmu_demo.models.source import HF_HUB, ModelSource, builtin_models
+from salmu_demo.hub_reference import HF_HUB
+from salmu_demo.models.source import ModelSource, builtin_models
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.ui import text
