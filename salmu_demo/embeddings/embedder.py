@@ -1,8 +1,11 @@
 """The one expensive step: features of pictures and texts, computed once for each (model, data) and kept on disk."""
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +13,19 @@ from PIL import Image
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.embeddings.pixels import PictureSet, pixel_batches
-from salmu_demo.embeddings.store import ArrayStore, text_key
-from salmu_demo.errors import QueryError
+from salmu_demo.embeddings.pixels import BATCH, PictureSet, PixelReader
+from salmu_demo.embeddings.rows import RowArray, Rows
+from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.embeddings.texts import TextTable
+from salmu_demo.errors import QueryError, StorageError
 from salmu_demo.files import write_text
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource
 from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 
 Features = NDArray[np.float32]
-_TEXTS_PER_STEP = 1024
+TEXTS: Final = 256
+"""Texts encoded, and kept, at a time."""
 
 
 @dataclass(frozen=True)
@@ -42,38 +48,82 @@ class ModelFacts:
 class Embedder:
     """Features of a model, from disk if they are there, else computed and kept.
 
-    All features are float32, L2-normalised and mapped read-only. Probes, metrics and plots share them.
+    All features are float32, L2-normalised and read-only. Probes, metrics and plots share them. They are kept by row of
+    the stored split and by distinct text, so that a derived split, a sample and an interrupted run leave nothing to be
+    computed twice. A row has the same bits whatever else was asked for with it, see :class:`Encoder`.
     """
 
     def __init__(self, store: ArrayStore | None = None, encoders: EncoderRegistry | None = None) -> None:
         self.store = store or ArrayStore()
         self.encoders = encoders or EncoderRegistry()
+        self._lock = threading.Lock()
+        self._tables: dict[Path, TextTable] = {}
 
     def images(
         self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback = ignore_progress
     ) -> Features:
         """Features of a split's pictures, shape (N, D)."""
-        return self._column(model, data, split, layout.IMAGE, progress)
+        pictures = PictureSet(
+            data.fingerprint,
+            split.stored,
+            len(data.split(split.stored)),
+            lambda row: data.image(split.stored, row),
+        )
+        return self._fill_pictures(model, pictures, split.rows, progress)
 
     def captions(
         self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback = ignore_progress
     ) -> Features:
         """Features of a split's captions, shape (N, D)."""
-        return self._column(model, data, split, layout.TEXT, progress)
+        path, count = self._column(model, data, split, layout.TEXT)
+        found = _read(path, count, split.rows)
+        return found if found is not None else self._fill_captions(model, data, split, progress)
 
     def pictures(
         self, model: ModelSource, pictures: PictureSet, progress: ProgressCallback = ignore_progress
     ) -> Features:
-        """Features of pictures, shape (N, D)."""
-        path = self.store.feature_path(model.fingerprint, pictures.data, f"{pictures.name}.{layout.IMAGE}")
-        return self.store.load_or_make(path, pictures.count, lambda: self._encode_pictures(model, pictures, progress))
+        """Features of all pictures of a set, shape (N, D)."""
+        return self._fill_pictures(model, pictures, np.arange(pictures.count), progress)
 
     def prompts(
         self, model: ModelSource, texts: Sequence[str], progress: ProgressCallback = ignore_progress
     ) -> Features:
-        """Features of texts that are no column of the data, shape (N, D); kept by content."""
-        path = self.store.feature_path(model.fingerprint, "prompts", text_key(texts))
-        return self.store.load_or_make(path, len(texts), lambda: self._encode_texts(model, texts, progress))
+        """Features of texts that are no column of the data, shape (N, D); each distinct text is kept once."""
+        table = self._prompts(model)
+        found = table.read(texts)
+        if found is not None:
+            return found
+        encoder = self.encoders.get(model)
+        stage, total = f"{model.name}: texts", len(set(texts))
+
+        def write_batch() -> None:
+            missing = table.missing(texts)
+            progress(Progress(stage, total - len(missing), total))
+            if missing:
+                table.append(missing[:TEXTS], encoder.encode_texts(missing[:TEXTS]))
+
+        features = self._fill(table.path, total, lambda: table.read(texts), write_batch)
+        progress(Progress(stage, total, total))
+        return features
+
+    def missing_images(self, model: ModelSource, data: BenchmarkData, split: Split) -> int:
+        """How many pictures of a split have no features yet."""
+        return len(RowArray(*self._column(model, data, split, layout.IMAGE)).missing(split.rows))
+
+    def missing_pictures(self, model: ModelSource, pictures: PictureSet) -> int:
+        """How many pictures of a set have no features yet."""
+        path = self._picture_path(model, pictures.data, pictures.name)
+        return len(RowArray(path, pictures.count).missing(np.arange(pictures.count)))
+
+    def missing_captions(self, model: ModelSource, data: BenchmarkData, split: Split) -> int:
+        """How many distinct captions of a split have no features yet."""
+        missing = RowArray(*self._column(model, data, split, layout.TEXT)).missing(split.rows)
+        stored = data.split(split.stored).texts
+        return len({stored[row] for row in missing})
+
+    def missing_prompts(self, model: ModelSource, texts: Sequence[str]) -> int:
+        """How many distinct texts have no features yet."""
+        return len(self._prompts(model).missing(texts))
 
     def query_text(self, model: ModelSource, text: str) -> Features:
         """Feature of a user's text, shape (1, D); never stored.
@@ -83,12 +133,12 @@ class Embedder:
         """
         if not text.strip():
             raise QueryError("The query is empty; type a text, for example a name or a phone number.")
-        return self.encoders.get(model).encode_texts([text.strip()])
+        return self.encoders.get(model).encode_texts([text.strip()], fill=False)
 
     def query_image(self, model: ModelSource, image: Image.Image) -> Features:
         """Feature of a user's picture, shape (1, D); never stored."""
         encoder = self.encoders.get(model)
-        return encoder.encode_pixels(encoder.pixels(image)[None])
+        return encoder.encode_pixels(encoder.pixels(image)[None], fill=False)
 
     def facts(self, model: ModelSource) -> ModelFacts:
         """What loading the model once has told; kept on disk, so that cached features need no loading."""
@@ -101,48 +151,83 @@ class Embedder:
         write_text(path, json.dumps(asdict(facts)), "The cache")
         return facts
 
-    def _column(
-        self, model: ModelSource, data: BenchmarkData, split: Split, column: str, progress: ProgressCallback
-    ) -> Features:
-        # A derived split is a part of a stored one: if that is known the part is too. If not, only the part is
-        # computed, because the whole can be twenty times as large (`retain_joint` of the official data).
-        whole = self.store.feature_path(model.fingerprint, data.fingerprint, f"{split.stored}.{column}")
-        found = self.store.load(whole, len(data.split(split.stored)))
-        if found is not None:
-            return found if split.name == split.stored else np.asarray(found[split.rows])
-        if column == layout.IMAGE:
-            pictures = PictureSet(
-                data.fingerprint,
-                split.name,
-                len(split),
-                lambda number: data.image(split.stored, int(split.rows[number])),
-            )
-            return self.pictures(model, pictures, progress)
-        path = self.store.feature_path(model.fingerprint, data.fingerprint, f"{split.name}.{column}")
-        return self.store.load_or_make(path, len(split), lambda: self._encode_texts(model, split.texts, progress))
+    def _column(self, model: ModelSource, data: BenchmarkData, split: Split, column: str) -> tuple[Path, int]:
+        """Path and number of rows of the array that holds a column of the stored split."""
+        path = self.store.feature_path(model.fingerprint, data.fingerprint, f"{split.stored}.{column}")
+        return path, len(data.split(split.stored))
 
-    def _encode_pictures(self, model: ModelSource, pictures: PictureSet, progress: ProgressCallback) -> Features:
+    def _picture_path(self, model: ModelSource, data: str, name: str) -> Path:
+        return self.store.feature_path(model.fingerprint, data, f"{name}.{layout.IMAGE}")
+
+    def _prompts(self, model: ModelSource) -> TextTable:
+        path = self.store.prompts_path(model.fingerprint)
+        with self._lock:
+            return self._tables.setdefault(path, TextTable(path))
+
+    def _fill_pictures(
+        self, model: ModelSource, pictures: PictureSet, rows: Rows, progress: ProgressCallback
+    ) -> Features:
+        path = self._picture_path(model, pictures.data, pictures.name)
+        found = _read(path, pictures.count, rows)
+        if found is not None:
+            return found
         encoder = self.encoders.get(model)
         stage = f"{model.name}: pictures of {pictures.name}"
-        batches: list[Features] = []
-        done = 0
-        progress(Progress(stage, 0, pictures.count))
-        for pixels in pixel_batches(self.store, pictures, encoder):
-            batches.append(encoder.encode_pixels(pixels))
-            done += len(pixels)
-            progress(Progress(stage, done, pictures.count))
-        return np.concatenate(batches)
+        with PixelReader(self.store, pictures, encoder) as reader:
 
-    def _encode_texts(self, model: ModelSource, texts: Sequence[str], progress: ProgressCallback) -> Features:
-        encoder = self.encoders.get(model)
-        # Captions repeat; each distinct one is encoded once, so equal texts also get equal bits.
-        unique = list(dict.fromkeys(texts))
-        stage = f"{model.name}: texts"
-        batches = []
-        for start in range(0, len(unique), _TEXTS_PER_STEP):
-            progress(Progress(stage, start, len(unique)))
-            batches.append(encoder.encode_texts(unique[start : start + _TEXTS_PER_STEP]))
-        progress(Progress(stage, len(unique), len(unique)))
-        position = {text: i for i, text in enumerate(unique)}
-        features: Features = np.concatenate(batches)[[position[text] for text in texts]]
+            def write_batch() -> None:
+                array = RowArray(path, pictures.count)
+                missing = array.missing(rows)
+                progress(Progress(stage, len(rows) - len(missing), len(rows)))
+                if len(missing):
+                    pixels = reader.read(missing[:BATCH], missing[BATCH : 2 * BATCH])
+                    array.write(missing[:BATCH], encoder.encode_pixels(pixels))
+
+            features = self._fill(path, len(rows), lambda: _read(path, pictures.count, rows), write_batch)
+        progress(Progress(stage, len(rows), len(rows)))
         return features
+
+    def _fill_captions(
+        self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback
+    ) -> Features:
+        path, count = self._column(model, data, split, layout.TEXT)
+        encoder = self.encoders.get(model)
+        stage = f"{model.name}: captions of {split.stored}"
+        stored = data.split(split.stored).texts
+        total = len(set(split.texts))
+
+        def write_batch() -> None:
+            array = RowArray(path, count)
+            missing = array.missing(split.rows)
+            # Captions repeat; each distinct one is encoded once.
+            texts = list(dict.fromkeys(stored[row] for row in missing))
+            progress(Progress(stage, total - len(texts), total))
+            number = {text: position for position, text in enumerate(texts[:TEXTS])}
+            if number:
+                batch = missing[[stored[row] in number for row in missing]]
+                features = encoder.encode_texts(list(number))
+                array.write(batch, features[[number[stored[row]] for row in batch]])
+
+        features = self._fill(path, len(split), lambda: _read(path, count, split.rows), write_batch)
+        progress(Progress(stage, total, total))
+        return features
+
+    def _fill(
+        self, path: Path, most: int, read: Callable[[], Features | None], write_batch: Callable[[], None]
+    ) -> Features:
+        """Have at most so many batches written, taking turns with others, until everything can be read."""
+        for _ in range(most + 1):
+            with self.store.turn(path):
+                write_batch()
+            found = read()
+            if found is not None:
+                return found
+        raise StorageError(f"The cache file {path} vanishes while it is written; stop what clears the cache.")
+
+
+def _read(path: Path, count: int, rows: Rows) -> Features | None:
+    """Features of some rows of an array of `count` rows, or None if one is missing."""
+    array = RowArray(path, count)
+    if len(rows) == count and np.array_equal(rows, np.arange(count)):
+        return array.read()
+    return array.read(rows)

@@ -1,21 +1,20 @@
-"""Arrays on disk: written once, atomically, and mapped into memory by everyone who needs them."""
+"""Where computed arrays are kept, who may fill one, and what they take up in all."""
 
-import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from salmu_demo.config import cache_dir
 from salmu_demo.errors import StorageError
-from salmu_demo.files import atomic_path
+
+_POLL_SECONDS: Final = 0.005
+_CONTENT: Final = (".npy", ".texts")
 
 
 @dataclass(frozen=True)
@@ -29,27 +28,24 @@ class CacheEntry:
     last_used: float
 
 
-def text_key(texts: Sequence[str]) -> str:
-    """Key of a list of texts that belongs to no column of the data, by content."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode() + b"\0")
-    return digest.hexdigest()[:24]
-
-
 class ArrayStore:
     """Arrays under the cache folder, one `.npy` file each.
 
     Layout: `features/<model fingerprint>/<data fingerprint>/<split>.<column>.npy`,
-    `features/<model fingerprint>/prompts/<hash of the texts>.npy`, and `pixels/<data fingerprint>/<...>.npy`.
+    `features/<model fingerprint>/prompts.texts`, and `pixels/<data fingerprint>/<...>.npy`; see :class:`RowArray` and
+    :class:`TextTable` for what an unfinished one looks like.
     """
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_dir()
 
-    def feature_path(self, model: str, group: str, name: str) -> Path:
-        """Path of a feature array; `group` is a data fingerprint or `prompts`."""
-        return self.root / "features" / model[:32] / group[:32] / f"{name}.npy"
+    def feature_path(self, model: str, data: str, name: str) -> Path:
+        """Path of a feature array."""
+        return self.root / "features" / model[:32] / data[:32] / f"{name}.npy"
+
+    def prompts_path(self, model: str) -> Path:
+        """Path of the features of a model's prompts."""
+        return self.root / "features" / model[:32] / "prompts.texts"
 
     def facts_path(self, model: str) -> Path:
         """Path of the facts kept about a model."""
@@ -59,57 +55,18 @@ class ArrayStore:
         """Path of an array of preprocessed pictures."""
         return self.root / "pixels" / data[:32] / f"{name}.npy"
 
-    def load(self, path: Path, rows: int) -> NDArray[Any] | None:
-        """Map an array into memory, or None if it is not there; a damaged file is removed and counts as absent."""
-        try:
-            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StorageError(
-                f"The cache file {path} cannot be read: {error.strerror or error}; set SALMU_CACHE_DIR."
-            ) from error
-        except (ValueError, EOFError):
-            array = np.empty(0)
-        if array.shape[:1] == (rows,):
-            return array
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"The cache file {path} is damaged and cannot be removed: {error.strerror or error}; "
-                "set SALMU_CACHE_DIR."
-            ) from error
-        return None
-
-    def load_or_make(self, path: Path, rows: int, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Map an array, making it first if it is absent.
-
-        A lock file for each array makes sure that two threads or processes never make the same one twice.
-
-        Raises:
-            StorageError: if the cache cannot be written.
-        """
-        found = self.load(path, rows)
-        if found is not None:
-            return found
-        with self.lock(path):
-            found = self.load(path, rows)
-            if found is not None:
-                return found
-            array = make()
-            with atomic_path(path, "The cache") as temporary:
-                np.save(temporary, array, allow_pickle=False)
-        stored = self.load(path, rows)
-        if stored is None:
-            raise StorageError(f"The cache file {path} vanished or was damaged while it was written; try again.")
-        return stored
-
     @staticmethod
     @contextmanager
-    def lock(path: Path) -> Iterator[None]:
-        """Hold the lock of an array; its folder is created. Raises :class:`StorageError`."""
-        lock = FileLock(path.with_suffix(".lock"))
+    def turn(path: Path) -> Iterator[None]:
+        """Hold the right to fill an array; its folder is created.
+
+        It is held for one batch at a time: threads and processes that fill the same array share the work, a probe that
+        needs a few rows does not wait for a job that computes all of them, and whoever waits can still be stopped.
+
+        Raises:
+            StorageError: if the folder cannot be written.
+        """
+        lock = FileLock(path.with_suffix(".lock"), poll_interval=_POLL_SECONDS)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -121,20 +78,23 @@ class ArrayStore:
             yield
         finally:
             lock.release()
+            # The lock goes to whoever asks first: without a pause that is nearly always the one who just had it.
+            time.sleep(2 * _POLL_SECONDS)
 
     def entries(self) -> list[CacheEntry]:
         """What the cache holds, one entry for each model's features and each data set's pixels."""
         result = []
         for kind in ("features", "pixels"):
             for folder in sorted((self.root / kind).glob("*")):
-                files = [path for path in folder.rglob("*.npy") if path.is_file()]
+                files = [path for path in folder.rglob("*") if path.suffix in _CONTENT and path.is_file()]
                 sizes = [path.stat() for path in files]
                 result.append(
                     CacheEntry(
                         kind=kind,
                         key=folder.name,
                         files=len(files),
-                        bytes=sum(stat.st_size for stat in sizes),
+                        # Blocks, not lengths: an unfinished array has holes.
+                        bytes=sum(stat.st_blocks * 512 for stat in sizes),
                         last_used=max((stat.st_atime for stat in sizes), default=time.time()),
                     )
                 )

@@ -23,8 +23,9 @@ from salmu_demo.errors import ModelError
 from salmu_demo.models.source import CONFIG_FILE, MERGES_FILE, ModelSource
 
 IMAGE_BATCH: Final = 64
-TEXT_BATCH: Final = 256
-"""Fixed batch sizes: the same model and data must give the same bits, and sums depend on the batch."""
+TEXT_BATCH: Final = 128
+"""Fixed batch sizes: the order in which a matrix product is summed depends on the batch's size, but not on the place of
+a row in it nor on the other rows. A smaller batch is filled up, so that a row has the same bits in any company."""
 
 # What open_clip raises for values it did not expect in a configuration.
 _CONFIG_ERRORS: Final = (
@@ -69,8 +70,8 @@ class Encoder:
         self.preprocessing = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
         self.logit_scale = float(self._model.logit_scale.exp())
         try:
-            self.dim = int(self.encode_texts(["a"]).shape[1])
-            self.encode_pixels(np.zeros((1, *self.image_size, 3), dtype=np.uint8))
+            self.dim = int(self.encode_texts(["a"], fill=False).shape[1])
+            self.encode_pixels(np.zeros((1, *self.image_size, 3), dtype=np.uint8), fill=False)
         except _CONFIG_ERRORS as error:
             # Most often a model with a vocabulary of its own whose merges are missing: token numbers out of range.
             raise ModelError(
@@ -84,29 +85,44 @@ class Encoder:
         return np.asarray(self._geometry(image), dtype=np.uint8)
 
     @torch.inference_mode()
-    def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of preprocessed pictures: (N, H, W, 3) bytes to (N, D), each of length 1."""
+    def encode_pixels(self, pixels: NDArray[np.uint8], fill: bool = True) -> NDArray[np.float32]:
+        """Features of preprocessed pictures: (N, H, W, 3) bytes to (N, D), each of length 1.
+
+        Without `fill` a batch is as small as it is, which is quicker for a single query.
+        """
         batches = []
         for start in range(0, len(pixels), IMAGE_BATCH):
             # A copy: the pixels may be a read-only map of the cache, which torch does not accept.
-            batch = torch.from_numpy(np.array(pixels[start : start + IMAGE_BATCH])).to(self.device)
-            inputs = self._normalize(batch.permute(0, 3, 1, 2).float().div(255))
-            batches.append(self._model.encode_image(inputs, normalize=True).float().cpu().numpy())
+            batch = torch.from_numpy(np.array(pixels[start : start + IMAGE_BATCH]))
+            inputs = _filled(batch, IMAGE_BATCH) if fill else batch
+            inputs = self._normalize(inputs.to(self.device).permute(0, 3, 1, 2).float().div(255))
+            features = self._model.encode_image(inputs, normalize=True)
+            batches.append(features[: len(batch)].float().cpu().numpy())
         return np.concatenate(batches)
 
     @torch.inference_mode()
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Features of texts: N strings to (N, D), each of length 1; texts beyond the context length are cut off."""
+    def encode_texts(self, texts: Sequence[str], fill: bool = True) -> NDArray[np.float32]:
+        """Features of texts: N strings to (N, D), each of length 1; texts beyond the context length are cut off.
+
+        Without `fill` a batch is as small as it is, which is quicker for a single query.
+        """
         batches = []
         for start in range(0, len(texts), TEXT_BATCH):
-            tokens = self._tokenizer(list(texts[start : start + TEXT_BATCH])).to(self.device)
-            batches.append(self._model.encode_text(tokens, normalize=True).float().cpu().numpy())
+            batch = self._tokenizer(list(texts[start : start + TEXT_BATCH]))
+            tokens = (_filled(batch, TEXT_BATCH) if fill else batch).to(self.device)
+            features = self._model.encode_text(tokens, normalize=True)
+            batches.append(features[: len(batch)].float().cpu().numpy())
         return np.concatenate(batches)
 
     @property
     def parameters(self) -> int:
         """Number of parameters."""
         return sum(p.numel() for p in self._model.parameters())
+
+
+def _filled(batch: torch.Tensor, size: int) -> torch.Tensor:
+    """The batch with its first row repeated until it has the size."""
+    return torch.cat([batch, batch[:1].expand(size - len(batch), *batch.shape[1:])])
 
 
 def _build(source: ModelSource) -> Any:

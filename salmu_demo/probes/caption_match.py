@@ -32,7 +32,9 @@ def run_caption_match(
     for name in layout.SENSITIVE_SPLITS:
         split = data.split(name)
         rows = [row for row in data.kind_rows(name, kind) if split.identities[row] is not None]
-        features = np.asarray(embedder.captions(model, data, split)[rows])
+        if not rows:
+            continue
+        features = embedder.captions(model, data, split.take(name, rows))
         for row, feature, score in zip(rows, features, features @ direction, strict=True):
             identity = str(split.identities[row])
             if identity not in best or score > best[identity][0]:

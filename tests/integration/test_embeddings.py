@@ -21,9 +21,11 @@ from PIL import Image
 
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings import pixels
+from salmu_demo.embeddings import embedder as embedder_module
 from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.rows import RowArray
 from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.embeddings.texts import TextTable
 from salmu_demo.errors import ModelError, StorageError
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
@@ -62,10 +64,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def counted(name: str, original: Callable[..., Any], size: Callable[[Any], int]) -> Callable[..., Any]:
         lock = threading.Lock()
 
-        def wrapper(self: Any, *arguments: Any) -> Any:
+        def wrapper(self: Any, *arguments: Any, **options: Any) -> Any:
             with lock:
                 counts[name] += size(arguments[0])
-            return original(self, *arguments)
+            return original(self, *arguments, **options)
 
         return wrapper
 
@@ -175,7 +177,8 @@ def test_a_derived_split_of_an_unknown_whole_computes_its_rows_only(
     images = embedder.images(model, data, part)
     assert calls["decoded"] == len(part) < len(data.split("retain_synth"))
     whole = embedder.images(model, data, data.split("retain_synth"))
-    np.testing.assert_allclose(images, whole[part.rows], atol=1e-6)
+    assert images.tobytes() == whole[part.rows].tobytes()
+    assert calls["decoded"] == len(data.split("retain_synth"))
 
 
 # Two at once
@@ -248,29 +251,37 @@ def test_a_model_that_failed_to_load_is_tried_again(tiny_assets: Path, monkeypat
     assert registry.get(model).dim == 16
 
 
-def test_processes_that_ask_at_once_share_one_computation(tmp_path: Path):
+def test_processes_that_fill_an_array_at_once_share_the_work(tmp_path: Path):
     program = """
 import sys, time
 from pathlib import Path
 import numpy as np
+from salmu_demo.embeddings.rows import RowArray
 from salmu_demo.embeddings.store import ArrayStore
 
 store, marks, name = ArrayStore(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
-def make():
-    (marks / name).touch()
-    time.sleep(1)
-    return np.full((3, 2), 7, dtype=np.float32)
+path, rows = store.feature_path("m", "d", "split.text"), np.arange(12)
 (marks / f"ready-{name}").touch()
 while len(list(marks.glob("ready-*"))) < 2:
     time.sleep(0.01)
-assert (store.load_or_make(store.feature_path("m", "d", "split.text"), 3, make) == 7).all()
+while (found := RowArray(path, 12).read()) is None:
+    with store.turn(path):
+        array = RowArray(path, 12)
+        missing = array.missing(rows)[:2]
+        if len(missing):
+            (marks / f"{name}-{missing[0]}").touch()
+            time.sleep(0.05)
+            array.write(missing, np.stack([missing, missing], axis=1).astype(np.float32))
+assert (found == np.arange(12)[:, None]).all()
 """
     marks = tmp_path / "marks"
     marks.mkdir()
     command = [sys.executable, "-c", program, str(tmp_path / "cache"), str(marks)]
     processes = [subprocess.Popen([*command, name]) for name in ("one", "two")]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
-    assert len([mark for mark in marks.iterdir() if not mark.name.startswith("ready")]) == 1
+    done = [mark.name.split("-") for mark in marks.iterdir() if not mark.name.startswith("ready")]
+    assert sorted(int(row) for _, row in done) == [0, 2, 4, 6, 8, 10]
+    assert {name for name, _ in done} == {"one", "two"}
 
 
 # Damage
@@ -308,27 +319,136 @@ def test_damaged_facts_are_replaced(embedder: Embedder, model: ModelSource):
         assert path.read_text("utf-8").startswith('{"dim": 16')
 
 
-def test_work_that_is_stopped_leaves_nothing_behind(
-    embedder: Embedder, data: BenchmarkData, model: ModelSource, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(pixels, "BATCH", 8)
+class StoppedError(Exception):
+    pass
 
-    class StoppedError(Exception):
-        pass
+
+def test_work_that_is_stopped_keeps_its_batches_and_goes_on_where_it_was(
+    embedder: Embedder, encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, calls: Counter[str],
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+):  # fmt: skip
+    monkeypatch.setattr(embedder_module, "BATCH", 8)
+    split = data.split("forget")
+    encoders.get(model)
+    calls.clear()
 
     def stop(progress: Progress) -> None:
         if progress.done >= 16:
             raise StoppedError
 
-    split = data.split("forget")
     with pytest.raises(StoppedError):
         embedder.images(model, data, split, stop)
-    assert arrays(embedder.store.root) == []
+    assert calls["pictures"] == 16
+    assert embedder.missing_images(model, data, split) == len(split) - 16
     seen: list[Progress] = []
     features = embedder.images(model, data, split, seen.append)
-    assert len(features) == len(split)
-    assert [p.done for p in seen] == [0, *range(8, len(split) + 1, 8)]
+    assert calls["pictures"] == len(split)
+    assert [p.done for p in seen] == list(range(16, len(split) + 1, 8))
     assert {p.total for p in seen} == {len(split)}
+    assert embedder.missing_images(model, data, split) == 0
+    undisturbed = Embedder(ArrayStore(tmp_path / "other"), encoders).images(model, data, split)
+    assert features.tobytes() == undisturbed.tobytes()
+    assert [name for name in arrays(embedder.store.root) if "part" in name or "done" in name] == []
+
+
+def test_captions_and_prompts_that_are_stopped_go_on_where_they_were(
+    embedder: Embedder, encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, calls: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.setattr(embedder_module, "TEXTS", 5)
+    split = data.split("retain_synth")
+    distinct = len(set(split.texts))
+    encoders.get(model)
+
+    def stop(progress: Progress) -> None:
+        if progress.done >= 10:
+            raise StoppedError
+
+    for work, missing in (
+        (
+            lambda told: embedder.captions(model, data, split, told),
+            lambda: embedder.missing_captions(model, data, split),
+        ),
+        (lambda told: embedder.prompts(model, split.texts, told), lambda: embedder.missing_prompts(model, split.texts)),
+    ):
+        calls.clear()
+        assert missing() == distinct
+        with pytest.raises(StoppedError):
+            work(stop)
+        assert missing() == distinct - 10
+        work(lambda progress: None)
+        assert calls["texts"] == distinct
+        assert missing() == 0
+
+
+def test_a_killed_writer_loses_only_the_batch_it_was_writing(tmp_path: Path):
+    path, rows = tmp_path / "split.image.npy", np.arange(6)
+    values = np.arange(12, dtype=np.float32).reshape(6, 2)
+    RowArray(path, 6).write(rows[:2], values[:2])
+    # As a kill leaves it between the rows and their marks: written, but not known to be.
+    marks = (tmp_path / "split.image.done").read_bytes()
+    RowArray(path, 6).write(rows[2:4], -values[2:4])
+    (tmp_path / "split.image.done").write_bytes(marks)
+    array = RowArray(path, 6)
+    assert array.missing(rows).tolist() == [2, 3, 4, 5]
+    assert array.read(rows[:2]).tolist() == values[:2].tolist()
+    assert array.read(rows[1:3]) is None
+    array.write(rows[2:], values[2:])
+    assert array.read().tolist() == values.tolist()
+    assert arrays(tmp_path) == ["split.image.npy"]
+
+
+def test_marks_of_another_number_of_rows_count_as_none(tmp_path: Path):
+    path = tmp_path / "split.image.npy"
+    RowArray(path, 4).write(np.arange(2), np.ones((2, 3), dtype=np.float32))
+    assert RowArray(path, 5).missing(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("damage", ["cut record", "cut header", "rubbish", "empty"])
+def test_a_damaged_table_of_texts_is_mended(tmp_path: Path, damage: str):
+    path = tmp_path / "prompts.texts"
+    features = np.arange(8, dtype=np.float32).reshape(4, 2)
+    TextTable(path).append(["a", "b"], features[:2])
+    whole = path.read_bytes()
+    path.write_bytes({"cut record": whole[:-3], "cut header": whole[:5], "rubbish": b"x" * 99, "empty": b""}[damage])
+    table = TextTable(path)
+    known = ["a"] if damage == "cut record" else []
+    missing = [text for text in ("a", "b", "c", "d") if text not in known]
+    assert table.missing(["a", "b", "b", "c", "d"]) == missing
+    table.append(missing, features[4 - len(missing) :])
+    for reader in (table, TextTable(path)):
+        assert reader.read(["d", "a", "a"]).tolist() == features[[3, 0, 0]].tolist()
+        assert reader.missing(["a", "b", "c", "d"]) == []
+
+
+def test_a_table_of_texts_that_was_cleared_meanwhile_is_read_anew(tmp_path: Path):
+    path = tmp_path / "prompts.texts"
+    table = TextTable(path)
+    table.append(["a"], np.ones((1, 2), dtype=np.float32))
+    assert table.read(["a"]) is not None
+    path.unlink()
+    TextTable(path).append(["b", "c"], np.zeros((2, 2), dtype=np.float32))
+    assert table.missing(["a", "b"]) == ["a"]
+
+
+# Samples
+
+
+def test_the_features_of_a_sample_are_reused_by_the_whole(
+    embedder: Embedder, encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, calls: Counter[str],
+    tmp_path: Path,
+):  # fmt: skip
+    whole = data.split("forget")
+    part = whole.take("forget", [3, 1, 30, 7])
+    calls.clear()
+    sampled = embedder.images(model, data, part)
+    assert calls["decoded"] == 4
+    features = embedder.images(model, data, whole)
+    assert calls["decoded"] == len(whole)
+    assert sampled.tobytes() == features[[3, 1, 30, 7]].tobytes()
+    alone = Embedder(ArrayStore(tmp_path / "alone"), encoders)
+    assert alone.images(model, data, whole).tobytes() == features.tobytes()
+    assert alone.captions(model, data, whole).tobytes() == embedder.captions(model, data, whole).tobytes()
 
 
 # Pixels
@@ -541,9 +661,9 @@ def test_entries_say_what_is_kept_and_clear_frees_it(embedder: Embedder, data: B
     features = [("features", model.fingerprint[:32]) for model in models]
     assert set(entries) == {*features, ("pixels", data.fingerprint[:32])}
     for kind, key in entries:
-        files = list((store.root / kind / key).rglob("*.npy"))
+        files = [path for path in (store.root / kind / key).rglob("*") if path.suffix in (".npy", ".texts")]
         assert entries[kind, key].files == len(files) == (2 if kind == "features" else 1)
-        assert entries[kind, key].bytes == sum(path.stat().st_size for path in files) > 0
+        assert entries[kind, key].bytes == sum(path.stat().st_blocks * 512 for path in files) > 0
 
     assert store.clear("no such key") == 0
     assert len(store.entries()) == 3
