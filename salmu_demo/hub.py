@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 
 from salmu_demo.errors import SalmuError
-from salmu_demo.hub_reference import HF_HUB, HubReference
+from salmu_demo.hub_reference import HubReference
 
 TIMEOUT: Final = 10.0
 """Seconds the Hub may take to answer a question; `HF_HUB_DOWNLOAD_TIMEOUT` is the limit of a stalled download."""
@@ -36,6 +36,8 @@ _CUT_OFF: Final = (
     # Absent before huggingface_hub 2.
     cast("type[Exception]", getattr(errors, "XetDownloadError", _HTTPX.ReadError)),
 )
+TRANSFER_ERRORS: Final = (_SLOW, *_CUT_OFF, cast("type[Exception]", _HTTPX.ConnectError))
+"""What breaks a transfer that may succeed when it is taken up again."""
 # A ValueError is an invalid id, or an answer that is not the Hub's JSON, for example a login page.
 _ERRORS: Final = (_TRANSPORT_ERROR, LocalEntryNotFoundError, OfflineModeIsEnabled, *_CUT_OFF, OSError, ValueError)
 
@@ -64,6 +66,11 @@ def acting_for(visitor: Visitor | None) -> Iterator[None]:
         _VISITOR.reset(before)
 
 
+def acts_for_visitor() -> bool:
+    """Whether the Hub is asked for a visitor."""
+    return _VISITOR.get() is not None
+
+
 def current_token() -> str | bool | None:
     """What huggingface_hub takes as `token`: a visitor's, False for one who is not signed in, None for this machine."""
     visitor = _VISITOR.get()
@@ -80,10 +87,21 @@ def hub_errors(target: HubReference, error_type: type[SalmuError]) -> Iterator[N
 
 
 def ask_for(target: HubReference) -> Any:
-    """What the Hub says about a repository at a revision; one question without retries, raises what the client does."""
-    return HfApi(token=current_token()).repo_info(
-        target.repository, repo_type=target.kind, revision=target.revision, timeout=TIMEOUT
-    )
+    """What the Hub says about a repository at a revision; without retries, raises what the client raises.
+
+    The description of a gated repository is public, so for a visitor it is also asked whether they may read the files:
+    these may be in the cache, which does not know whose rights have filled it.
+    """
+    client = HfApi(token=current_token())
+    about = client.repo_info(target.repository, repo_type=target.kind, revision=target.revision, timeout=TIMEOUT)
+    if acts_for_visitor() and is_restricted(about):
+        client.auth_check(target.repository, repo_type=target.kind)
+    return about
+
+
+def is_restricted(about: Any) -> bool:
+    """Whether a repository of this description is private or gated."""
+    return bool(about.private or about.gated)
 
 
 @dataclass(frozen=True)
@@ -117,53 +135,12 @@ def local_snapshot(target: HubReference, patterns: Sequence[str]) -> LocalSnapsh
     return LocalSnapshot(Path(folder), True)
 
 
-def download_snapshot(target: HubReference, patterns: Sequence[str], error_type: type[SalmuError]) -> Path:
-    """Fetch the files of a repository that match the patterns; later calls find them on disk.
-
-    Without a network the files of an earlier call are used.
-
-    Returns:
-        The snapshot's folder, named by its commit.
-    """
-    # Asked first and once: huggingface_hub left to itself repeats a failed download for half a minute.
-    unreachable: Exception | None = None
-    try:
-        ask_for(target)
-    except (RevisionNotFoundError, HFValidationError) as error:
-        raise error_type(_sentence(error, target)) from error
-    except _ERRORS as error:
-        unreachable = error
-    if unreachable is not None:
-        found = local_snapshot(target, patterns)
-        # A visitor who was refused gets nothing out of a cache that somebody else's rights have filled.
-        if found.folder is None or not found.complete or _VISITOR.get() is not None:
-            raise error_type(_sentence(unreachable, target)) from unreachable
-        return found.folder
-    with hub_errors(target, error_type):
-        return Path(
-            snapshot_download(
-                target.repository,
-                repo_type=target.kind,
-                revision=target.revision,
-                allow_patterns=list(patterns),
-                token=current_token(),
-            )
-        )
-
-
-def download_file(repository: str, filename: str, revision: str | None, error_type: type[SalmuError]) -> Path | None:
-    """Fetch one file of a model repository; None if the repository does not have it."""
-    target = HubReference("model", repository, revision, HF_HUB + repository + (f"@{revision}" if revision else ""))
-    path = download_snapshot(target, [filename], error_type) / filename
-    return path if path.is_file() else None
-
-
 def _sentence(error: BaseException, target: HubReference) -> str:
     """What went wrong and what to do; the order matters, because the errors inherit from one another."""
     if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
         # The client wraps the reason why it looked on this machine only.
         return _sentence(error.__cause__, target)
-    repository, visitor = target.repository, _VISITOR.get()
+    repository = target.repository
     if isinstance(error, HfHubHTTPError):
         return _refusal(error, target)
     if isinstance(error, HFValidationError):
@@ -181,8 +158,10 @@ def _sentence(error: BaseException, target: HubReference) -> str:
     if isinstance(error, _CUT_OFF) or "Consistency check failed" in str(error):
         return f"The download of {repository} was cut off: run the same again, it goes on where it stopped."
     if isinstance(error, LocalEntryNotFoundError | ConnectionError | _TRANSPORT_ERROR):
-        advice = "try again later" if visitor else f"check the network, then run `{fetch_command(target)}`"
-        return f"{repository} is not on this machine and the Hub cannot be reached; {advice}."
+        return (
+            f"{repository} is not on this machine and the Hub cannot be reached; check the network and run the same "
+            "again."
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
         return (
             f"{repository} cannot be written to {constants.HF_HUB_CACHE}: {error.strerror}; free space there, or move "

@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         "Splits, derived splits, personas, kinds, sizes and problems.",
         "  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-pictures",
     )
-    action.add_argument("data", metavar="DATA", help="mini, a folder, or a Hub data set id")
+    action.add_argument("data", metavar="DATA", help="mini, official, a folder, or a Hub data set id")
     action.add_argument("--check-pictures", action="store_true", help="decode every picture (takes long)")
     add_json(action)
     action.set_defaults(run=_run)

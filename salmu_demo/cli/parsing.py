@@ -29,14 +29,18 @@ def add_models(parser: argparse.ArgumentParser, count: str = "+") -> None:
         "models",
         metavar="MODEL",
         nargs=count,
-        help="built-in name, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], or a .safetensors file",
+        help="built-in name, official-clean, official-compromised, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], or a "
+        ".safetensors file",
     )
     parser.add_argument("--arch", metavar="NAME", help="open_clip architecture of a bare weight file, e.g. ViT-B-16")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add `--data`."""
-    parser.add_argument("--data", metavar="DATA", default=MINI, help="mini (default), a folder, or a Hub data set id")
+    parser.add_argument(
+        "--data", metavar="DATA", default=MINI,
+        help="mini (default), official, a folder, a Hub data set id, or clear:FOLDER_OR_ID#CONFIGURATION",
+    )  # fmt: skip
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

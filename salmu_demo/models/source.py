@@ -139,7 +139,7 @@ def _from_folder(reference: str, folder: Path, revision: str | None = None) -> M
 
 def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
     # The Hub's client takes a quarter of a second to import, which local models do not need.
-    from salmu_demo.hub import download_file  # noqa: PLC0415
+    from salmu_demo.hub_fetch import download_file  # noqa: PLC0415
 
     reference, repository, wanted = target.label, target.repository, target.revision
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)

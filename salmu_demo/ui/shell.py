@@ -10,7 +10,9 @@ import gradio as gr
 
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
-from salmu_demo.hub_reference import HF_HUB
+from salmu_demo.hub import Visitor, acting_for
+from salmu_demo.hub_access import check_access
+from salmu_demo.hub_reference import OFFICIAL_MODELS, model_on_hub
 from salmu_demo.models.source import ModelSource, builtin_models
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
@@ -46,13 +48,27 @@ def on_space() -> bool:
     return bool(os.environ.get("SPACE_ID"))
 
 
-def header(data: BenchmarkData) -> str:
-    """Title, purpose and the notices every view must carry."""
+def header(data: BenchmarkData, problem: str = "") -> str:
+    """Title, purpose, the data that is served and the notices every view must carry.
+
+    Args:
+        data: the data that is served.
+        problem: why it is not the data that was asked for, or nothing.
+    """
+    revision = f" at revision {data.revision[:12]}" if data.revision else ""
+    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=data.name, revision=revision)
     notices = notice(f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE)
     return (
         f'<header class="page-header"><h1>{html.escape(text.TITLE)}</h1>'
-        f'<p class="purpose">{html.escape(text.PURPOSE)}</p></header>{notices}'
+        f'<p class="purpose">{html.escape(text.PURPOSE)}</p>'
+        f'<p class="purpose data-line">{html.escape(served)}</p></header>'
+        f"{notice(problem) if problem else ''}{notices}"
     )
+
+
+def can_sign_in() -> bool:
+    """Whether the page can offer a sign-in with Hugging Face: on a Space whose card says `hf_oauth: true`."""
+    return on_space() and bool(os.environ.get("OAUTH_CLIENT_ID"))
 
 
 class ModelShelf:
@@ -69,21 +85,34 @@ class ModelShelf:
         """References of all models that can be chosen without further ado."""
         return (*self.builtin, *self._added)
 
-    def add(self, reference: str, architecture: str) -> ModelSource:
+    def add(self, reference: str, architecture: str, token: str | None = None) -> ModelSource:
         """Find a model and load it once, so that a checkpoint that does not fit is refused now.
 
+        On a Space the visitor's rights count: a private or gated model is not made known to others, and each visitor
+        who adds it is checked anew, even if it is loaded already.
+
+        Args:
+            reference: the model.
+            architecture: of weights without a configuration, or nothing.
+            token: of the visitor's sign-in on a Space, or None.
+
         Raises:
-            ModelError: if there is none, it does not load, or a stranger asks for a path of this machine.
+            ModelError: if there is none, it does not load, the visitor may not read it, or a stranger asks for a path
+                of this machine.
         """
         reference = reference.strip()
         if not reference:
             raise ModelError(text.NO_REFERENCE)
-        if on_space() and not reference.startswith(HF_HUB) and reference not in self.builtin:
+        visitor = Visitor(token) if on_space() else None
+        target = model_on_hub(reference)
+        if visitor and target is None and reference not in self.builtin:
             raise ModelError(text.HUB_ONLY)
-        [model] = self._workbench.models([reference], architecture.strip() or None)
+        is_restricted = bool(visitor and target and check_access(target, visitor, ModelError))
+        with acting_for(visitor):
+            [model] = self._workbench.models([reference], architecture.strip() or None)
         self._workbench.embedder.facts(model)
-        if reference not in self.known:
-            self._added.append(reference)
+        if model.reference not in self.known and not is_restricted:
+            self._added.append(model.reference)
         return model
 
 
@@ -125,6 +154,8 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
         label=f"Models to compare (up to {MAX_MODELS})",
         elem_id="models",
     )
+    if can_sign_in():
+        gr.LoginButton(size="sm", elem_id="sign-in")
     with gr.Row(elem_id="extras"):
         with gr.Accordion("Add a model", open=False, elem_id="add-model"):
             reference = gr.Textbox(
@@ -136,6 +167,11 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 label="Architecture", info="Only for weights without a configuration.", placeholder="ViT-B-16"
             )
             add = gr.Button("Add", variant="primary", size="sm")
+            gr.Markdown(text.OFFICIAL_MODELS)
+            with gr.Row():
+                officials = {
+                    name: gr.Button(f"Add {name}", size="sm", elem_id=f"add-{name}") for name in OFFICIAL_MODELS
+                }
         with gr.Accordion("Link to this view", open=False, elem_id="share"):
             link = gr.Textbox(
                 label="Link",
@@ -153,14 +189,24 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
 
     query.change(None, query, link, js=SYNC_ADDRESS)
     models.input(limit_models, models, models, show_progress="hidden", api_visibility="private")
+    add_model = adder(shelf, warm_up)
+    after_adding = [bar.chosen, bar.listed, reference, architecture, pending, timer]
     gr.on(
         [add.click, reference.submit, architecture.submit],
-        adder(shelf, warm_up),
+        add_model,
         [reference, architecture, bar.chosen, bar.listed],
-        [bar.chosen, bar.listed, reference, architecture, pending, timer],
+        after_adding,
         show_progress_on=add,
         api_visibility="private",
     )
+    for name, button in officials.items():
+        button.click(
+            add_model,
+            [gr.State(name), gr.State(""), bar.chosen, bar.listed],
+            after_adding,
+            show_progress_on=button,
+            api_visibility="private",
+        )
     timer.tick(
         poller(warm_up),
         [status, pending],
@@ -190,9 +236,10 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
         chosen: list[str],
         listed: list[str],
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+        sign_in: gr.OAuthToken | None = None,
     ) -> list[Any]:
         progress(0.2, desc="Finding and loading the model")
-        model = shelf.add(reference, architecture)
+        model = shelf.add(reference, architecture, sign_in.token if sign_in else None)
         warm_up.add([model])
         listed = list(dict.fromkeys([*listed, model.reference]))
         wanted = list(dict.fromkeys([*chosen, model.reference]))
