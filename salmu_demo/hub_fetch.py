@@ -1,6 +1,7 @@
 """Fetching a repository on purpose: how large it is, whether it fits, progress, resuming and checking what came."""
 
 import glob
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -126,7 +127,7 @@ def plan_fetch(
             RemoteFile(
                 path,
                 found[path].size,
-                getattr(found[path].lfs, "sha256", None),
+                _digest_of(found[path]),
                 here is not None and (here / path).is_file(),
             )
             for path in wanted
@@ -232,6 +233,12 @@ def _fetch_missing(plan: FetchPlan) -> Path:
     missing = tuple(file for file in plan.files if not file.present)
     here = local_snapshot(plan.at_commit, _exactly([file.path for file in plan.files])).folder
     return fetch(replace(plan, files=missing)) if missing or here is None else here
+
+
+def _digest_of(entry: RepoFile) -> str | None:
+    """SHA-256 of a large file as the Hub says; only what has the form of one, because it becomes a file name here."""
+    digest = getattr(entry.lfs, "sha256", None)
+    return digest if isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) else None
 
 
 def _exactly(paths: Sequence[str]) -> list[str]:

@@ -269,7 +269,7 @@ class BenchmarkData:
         for needed in layout.DERIVED_FROM.get(name, (name,)):
             if needed in self.limits.absent:
                 raise DataError(self.limits.absent[needed])
-        split = self._stored.get(name) or self._derived.get(name)
+        split = self._stored.get(name, self._derived.get(name))
         if split is None:
             known = ", ".join([*self.stored_splits, *self._derived])
             raise QueryError(f"The data set {self.name} has no split {name!r}; choose one of {known}.")
