@@ -10,6 +10,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from salmu_demo import __version__
 from salmu_demo.cli import app, cache, data, evaluate, fetch, mini, models, probe
+from salmu_demo.cli.output import plain
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
 
@@ -46,7 +47,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except SalmuError as error:
-        print(f"salmu-demo: {error}", file=sys.stderr)
+        print(f"salmu-demo: {plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("salmu-demo: stopped.", file=sys.stderr)

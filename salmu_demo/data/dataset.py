@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final
 
 import numpy as np
@@ -24,8 +25,11 @@ from salmu_demo.files import file_digest
 
 _MAX_JSON_BYTES: Final = 200_000_000
 """Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
-_GROUPS_IN_MEMORY: Final = 4
-"""Parquet row groups of pictures kept decoded from parquet (not from JPEG), per split."""
+_MAX_TEXT_BYTES: Final = 2_000_000_000
+"""Most text of a split that is read: a small parquet file can unpack to more than any memory holds."""
+_TEXT_ROWS: Final = 256
+_GROUP_BYTES: Final = 256_000_000
+"""Parquet row groups of pictures kept in memory, per split: as many as fit, and always the last one."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class _Pictures:
                 except (pa.ArrowException, OSError) as error:
                     raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
             self._recent[group] = column
-            if len(self._recent) > _GROUPS_IN_MEMORY:
+            while len(self._recent) > 1 and sum(kept.nbytes for kept in self._recent.values()) > _GROUP_BYTES:
                 self._recent.popitem(last=False)
         content = column[int(row - self._starts[group])].as_py()
         if not content or not content.get("bytes"):
@@ -205,10 +209,8 @@ class BenchmarkData:
             if not _is_list_of_texts(content.get(key)):
                 raise DataError(f"{path} needs the lists `classes` and `templates`.")
         for template in content["templates"]:
-            try:
-                template.format("")
-            except (AttributeError, LookupError, ValueError) as error:
-                raise DataError(f"{path} has the template {template!r}; write {{}} where the class goes.") from error
+            if not _is_plain_template(template):
+                raise DataError(f"{path} has the template {template!r}; write {{}} where the class goes.")
         unknown = set(self._stored[layout.GENKNOW_SPLIT].texts) - set(content["classes"])
         if unknown:
             raise DataError(f"{path} lacks the class {min(unknown)!r} that the split {layout.GENKNOW_SPLIT} holds.")
@@ -359,7 +361,8 @@ def _find_shards(root: Path, limits: Limits) -> dict[str, list[Path]]:
 
 def _read_rows(split: str, shards: list[Path]) -> Split:
     wanted = [layout.TEXT, layout.IDENTITY, layout.FILE_NAME]
-    tables = []
+    columns: list[list[Any]] = [[], [], []]
+    size = 0
     for shard in shards:
         try:
             with pq.ParquetFile(shard) as file:
@@ -367,12 +370,17 @@ def _read_rows(split: str, shards: list[Path]) -> Split:
                 if missing:
                     raise DataError(f"{shard} lacks the column {missing[0]}; it needs {', '.join(layout.COLUMNS)}.")
                 image = file.schema_arrow.field(layout.IMAGE).type
-                if not pa.types.is_struct(image) or image.get_field_index("bytes") < 0:
+                place = image.get_field_index("bytes") if pa.types.is_struct(image) else -1
+                if place < 0 or image.field(place).type not in (pa.binary(), pa.large_binary(), pa.null()):
                     raise DataError(f"{shard}: the column {layout.IMAGE} must be a struct with the field `bytes`.")
-                tables.append(file.read(columns=wanted))
+                for batch in file.iter_batches(_TEXT_ROWS, columns=wanted):
+                    size += batch.nbytes
+                    if size > _MAX_TEXT_BYTES:
+                        raise DataError(f"{shard} unpacks to more than {_MAX_TEXT_BYTES:,} bytes of text.")
+                    for values, name in zip(columns, wanted, strict=True):
+                        values += batch.column(name).to_pylist()
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{shard} is not a readable parquet file; fetch or write it again.") from error
-    columns = [[value for table in tables for value in table[column].to_pylist()] for column in wanted]
     texts, identities, file_names = columns
     if any(text is None for text in texts):
         raise DataError(f"The split {split} has a row without text (row {texts.index(None)}).")
@@ -382,6 +390,19 @@ def _read_rows(split: str, shards: list[Path]) -> Split:
         raise DataError(f"The column {layout.TEXT} of the split {split} must hold strings.")
     identities = [None if identity is None else str(identity) for identity in identities]
     return Split(split, split, np.arange(len(texts)), texts, identities, [str(name) for name in file_names])
+
+
+def _is_plain_template(template: str) -> bool:
+    """Whether `{}` are the only fields: others reach into objects, or fill memory with a width.
+
+    >>> [_is_plain_template(text) for text in ("a {}", "a", "{0.x}", "{:>9}", "{")]
+    [True, True, False, False, False]
+    """
+    try:
+        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        return False
+    return all(field == ("", "", None) for field in fields)
 
 
 def _is_list_of_texts(value: Any) -> bool:
