@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import gradio as gr
+from gradio.utils import get_space
 
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
@@ -67,8 +68,11 @@ def header(data: BenchmarkData, problem: str = "") -> str:
 
 
 def can_sign_in() -> bool:
-    """Whether the page can offer a sign-in with Hugging Face: on a Space whose card says `hf_oauth: true`."""
-    return on_space() and bool(os.environ.get("OAUTH_CLIENT_ID"))
+    """Whether the page can offer a sign-in with Hugging Face: on a Space whose card says `hf_oauth: true`.
+
+    Anywhere else Gradio's button would sign every visitor in as the owner of the machine.
+    """
+    return get_space() is not None and bool(os.environ.get("OAUTH_CLIENT_ID"))
 
 
 class ModelShelf:
