@@ -1,6 +1,6 @@
 """The same model on the same data through the published clip-benchmark package: equal numbers, and both timed.
 
-    pip install --no-deps clip-benchmark==1.6.2
+    pip install 'salmu-demo[peer]'    # or, without what this does not use: pip install --no-deps clip-benchmark==1.6.2
     python -m benchmarks.peer_clip_benchmark [--model mini-compromised] [--pairs 1000]
 
 Zero-shot classification of SALMU-Mini's objects (GenKnow) and retrieval in both directions among pairs of the split

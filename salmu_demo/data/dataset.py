@@ -28,7 +28,7 @@ _MAX_JSON_BYTES: Final = 200_000_000
 _MAX_TEXT_BYTES: Final = 2_000_000_000
 """Most text of a split that is read: a small parquet file can unpack to more than any memory holds."""
 _TEXT_ROWS: Final = 256
-_GROUP_BYTES: Final = 256_000_000
+_GROUP_BYTES: Final = 64_000_000
 """Parquet row groups of pictures kept in memory, per split: as many as fit, and always the last one."""
 
 

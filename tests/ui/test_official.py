@@ -162,6 +162,8 @@ def test_public_models_are_known_to_all_and_paths_of_the_machine_to_nobody(space
         space.add(f"local-dir:{tiny_assets / 'models' / MODELS[0]}", "", None)
 
 
+# On a Space Gradio watches for changed code, with a package that only Spaces have.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_link_of_another_visitor_opens_no_private_model(
     space: ModelShelf, hub: StandInHub, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ):
