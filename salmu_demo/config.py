@@ -19,3 +19,16 @@ def cache_dir() -> Path:
     if moved:
         return Path(moved)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salmu-demo"
+
+
+def runs_dir() -> Path:
+    """Folder of the jobs and their results: `SALMU_RUNS_DIR`, or `salmu-demo/runs` in the user's data folder."""
+    moved = os.environ.get("SALMU_RUNS_DIR")
+    if moved:
+        return Path(moved)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "salmu-demo" / "runs"
+
+
+def leaderboard_dir(runs: Path) -> Path:
+    """Folder of the result files that were imported: `leaderboard`, beside the folder of the jobs."""
+    return runs.parent / "leaderboard"

@@ -35,3 +35,7 @@ class StorageError(SalmuError):
 
 class ResultError(SalmuError):
     """A result file that cannot be read, or results that do not belong together."""
+
+
+class JobError(SalmuError):
+    """A job that cannot be started, found, resumed or finished."""

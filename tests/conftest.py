@@ -10,10 +10,10 @@ from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 
 @pytest.fixture(scope="session")
 def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An assets folder with tiny data and models under the built-in names, and a cache of its own.
+    """An assets folder with tiny data and models under the built-in names, and cache and runs folders of its own.
 
-    The built-in names `mini` and `mini-clean` then mean these: `SALMU_ASSETS_DIR` and `SALMU_CACHE_DIR` are set for
-    the session.
+    The built-in names `mini` and `mini-clean` then mean these: `SALMU_ASSETS_DIR`, `SALMU_CACHE_DIR` and
+    `SALMU_RUNS_DIR` are set for the session.
     """
     root = tmp_path_factory.mktemp("tiny")
     write_tiny_data(root / "assets" / "salmu-mini")
@@ -21,4 +21,5 @@ def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALMU_ASSETS_DIR", str(root / "assets"))
         patch.setenv("SALMU_CACHE_DIR", str(root / "cache"))
+        patch.setenv("SALMU_RUNS_DIR", str(root / "runs"))
         yield root / "assets"

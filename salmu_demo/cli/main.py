@@ -6,15 +6,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from huggingface_hub.utils.tqdm import disable_progress_bars
-
 from salmu_demo import __version__
-from salmu_demo.cli import app, cache, data, evaluate, fetch, mini, models, probe
+from salmu_demo.cli import app, cache, data, evaluate, fetch, jobs, leaderboard, mini, models, probe, report
 from salmu_demo.cli.output import plain
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
 
-_COMMANDS = (app, fetch, evaluate, probe, data, models, cache, mini)
+_COMMANDS = (app, fetch, evaluate, jobs, report, leaderboard, probe, data, models, cache, mini)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,8 +36,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     # What Pillow says about a damaged picture is said by our sentence.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    if not sys.stderr.isatty():
-        disable_progress_bars()
     # Its warnings hold the signed addresses of downloads; what goes wrong is said by our sentence.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     options = build_parser().parse_args(arguments)

@@ -25,14 +25,12 @@ class LabelledPictures:
     """Pictures with their classes.
 
     Attributes:
-        source: what they are, for reports.
         fingerprint: SHA-256 over the names, sizes and, in shards, labels of the pictures.
         names: N names of the pictures.
         labels: N numbers of their classes, in the order of the sorted synsets, which is also open_clip's.
         image: decodes one of them to RGB by its position; raises :class:`ImageError`.
     """
 
-    source: str
     fingerprint: str
     names: list[str]
     labels: list[int]
@@ -73,9 +71,7 @@ def _load_folders(root: Path) -> LabelledPictures:
         for path in pictures:
             digest.update(f"{folder.name}/{path.name}\0{path.stat().st_size}\n".encode())
     names = [f"{path.parent.name}/{path.name}" for path in files]
-    return LabelledPictures(
-        "ImageNet-1k folder", digest.hexdigest(), names, labels, lambda number: read_image(files[number])
-    )
+    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: read_image(files[number]))
 
 
 @dataclass(frozen=True)
@@ -111,9 +107,7 @@ def _load_shards(root: Path, shards: list[Path]) -> LabelledPictures:
             f"none of number {missing[0]}; fetch all of them."
         )
     names = [f"{member.shard.name}/{member.name}" for member in pictures]
-    return LabelledPictures(
-        "ImageNet-1k shards", digest.hexdigest(), names, labels, lambda number: pictures[number].decode()
-    )
+    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: pictures[number].decode())
 
 
 def _samples(shard: Path) -> Iterator[tuple[_Member, int]]:

@@ -4,10 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from salmu_demo.errors import MetricError
 from salmu_demo.metrics.checks import Features, check_same_rows, check_same_width, normalised
@@ -64,6 +60,12 @@ def association_classification(
         raise MetricError(
             f"ACS needs at least 2 rows, to train a probe on some and score it on others, but it got {len(images)}."
         )
+    # scikit-learn takes most of a second to import, which nothing else here needs.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     shuffled = np.random.RandomState(seed).permutation(len(images))
     # In float64 the solver's answer does not depend on the order in which the machine sums.
     pairs = np.concatenate(

@@ -222,13 +222,15 @@ def _disagreement(evaluations: Sequence[Evaluation], first: int, second: int) ->
     a, b = (r for r in results if r is not None)
     assert a.scores is not None
     assert b.scores is not None
+    assert a.rows is not None
     assert a.ranks is not None
     assert b.ranks is not None
     examples = tuple(
         Example(
             rows.file_names[row], rows.identities[row], rows.kinds[row], rows.texts[row],
-            float(a.ranks[row]), float(b.ranks[row]),
+            float(a.ranks[position]), float(b.ranks[position]),
         )
-        for row in disagreements(a.scores, b.scores, DISAGREEMENTS)
+        for position in disagreements(a.scores, b.scores, DISAGREEMENTS)
+        for row in [int(a.rows[position])]
     )  # fmt: skip
     return Disagreement(first, second, examples)

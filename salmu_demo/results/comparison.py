@@ -82,6 +82,8 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
             if evaluations
             else "There are no evaluations to compare; give at least one."
         )
+    for spec in MEASURES:
+        _check_same_rows(spec.name, evaluations)
     models = [evaluation.model for evaluation in evaluations]
     clean, compromised = (find_reference(models, role) for role in ("clean", "compromised"))
 
@@ -96,6 +98,17 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
         cells = tuple(Cell(v, _gap(v, at_clean), _gap(v, at_compromised)) for v in values)
         rows.append(ComparisonRow(spec, at_clean if spec.reference == "clean" else at_compromised, cells))
     return Comparison(tuple(models), tuple(rows), evaluations[0].data)
+
+
+def _check_same_rows(metric: str, evaluations: Sequence[Evaluation]) -> None:
+    """Refuse a metric that was measured on different rows, such as GenKnow with and without an ImageNet folder."""
+    # A file that does not say which rows it was measured on is believed.
+    known = [(e.model.name, rows) for e in evaluations if (rows := e.file_names(metric)) is not None]
+    for name, rows in known:
+        if rows != known[0][1]:
+            raise MetricError(
+                f"{metric} of {known[0][0]} and of {name} were measured on different rows; measure both alike."
+            )
 
 
 def _gap(value: float | None, reference: float | None) -> float | None:

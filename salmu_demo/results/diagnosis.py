@@ -185,37 +185,43 @@ def scaled_distance(
 
 
 def _forgetting(values: Values, clean: Values, compromised: Values) -> Criterion:
-    name = "RetFail"
-    at = scale_position(values.get(name), clean.get(name), compromised.get(name))
-    missing = "" if at is not None else _why(name, values, clean, compromised)
-    return Criterion(
-        RULE[0][0], None if at is None else 1 - at, FORGETS, True, "of the leak is gone", missing
-    )  # fmt: skip
+    at, missing = _learned("RetFail", values, clean, compromised)
+    return Criterion(RULE[0][0], None if at is None else 1 - at, FORGETS, True, "of the leak is gone", missing)
 
 
 def _general_knowledge(values: Values, compromised: Values) -> Criterion:
     own, reference = values.get("GenKnow"), compromised.get("GenKnow")
-    words = "of the general knowledge is lost"
-    if own is None or not reference:
-        whose = "the model" if own is None else "Compromised"
-        return Criterion(RULE[1][0], None, GENKNOW_DROP, False, words, f"GenKnow of {whose} is missing")
-    return Criterion(RULE[1][0], 1 - own / reference, GENKNOW_DROP, False, words)
+    lost, missing = None, ""
+    if own is None or reference is None:
+        missing = f"GenKnow of {'the model' if own is None else 'Compromised'} is missing"
+    elif reference < MIN_REFERENCE_GAP:
+        missing = "GenKnow of Compromised is too low for any of it to be lost"
+    else:
+        lost = 1 - own / reference
+    return Criterion(RULE[1][0], lost, GENKNOW_DROP, False, "of the general knowledge is lost", missing)
 
 
 def _holdouts(values: Values, clean: Values, compromised: Values) -> Criterion:
-    kept = []
+    kept: list[float] = []
+    missing = ""
     for name in ("InterIdSim", "IntraIdSim"):
-        at = scale_position(values.get(name), clean.get(name), compromised.get(name))
-        if at is None:
-            missing = _why(name, values, clean, compromised)
-            return Criterion(RULE[2][0], None, HOLDOUT_KEPT, True, "of the holdouts is kept", missing)
-        kept.append(at)
-    return Criterion(RULE[2][0], min(kept), HOLDOUT_KEPT, True, "of the holdouts is kept")
+        at, why = _learned(name, values, clean, compromised)
+        missing = missing or why
+        if at is not None:
+            kept.append(at)
+    return Criterion(RULE[2][0], None if missing else min(kept), HOLDOUT_KEPT, True, "of the holdouts is kept", missing)
 
 
-def _why(metric: str, values: Values, clean: Values, compromised: Values) -> str:
-    """Why a metric has no place between the references."""
-    for whose, known in (("the model", values), ("Clean", clean), ("Compromised", compromised)):
-        if known.get(metric) is None:
-            return f"{metric} of {whose} is missing"
-    return f"{metric} of Clean and of Compromised hardly differ"
+def _learned(metric: str, values: Values, clean: Values, compromised: Values) -> tuple[float | None, str]:
+    """Share that is left of what Compromised learned and Clean did not; or None, and why there is none."""
+    own, low, high = values.get(metric), clean.get(metric), compromised.get(metric)
+    if own is None or low is None or high is None:
+        whose = "the model" if own is None else "Clean" if low is None else "Compromised"
+        return None, f"{metric} of {whose} is missing"
+    at = scale_position(own, low, high)
+    if at is None:
+        return None, f"{metric} of Clean and of Compromised hardly differ"
+    # On a scale upside down a leak would count as forgetting.
+    if high < low:
+        return None, f"{metric} of Compromised is below that of Clean"
+    return at, ""

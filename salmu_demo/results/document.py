@@ -7,8 +7,9 @@ analysed anew.
 
 import json
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,7 +23,7 @@ from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
 from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.analysis_document import analysis_document
-from salmu_demo.results.official import official_result
+from salmu_demo.results.official import SCHEMA_VERSION, official_name, official_result
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, MetricResult, Provenance, Rows
 
 SCHEMA: Final = "salmu-demo/results"
@@ -32,9 +33,28 @@ MAX_BYTES: Final = 400_000_000
 """Largest file that is read; the official data with four models make about 40 MB."""
 
 _ARRAYS: Final = {"scores": np.float64, "rows": np.int64, "ranks": np.float64, "candidates": np.int64}
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_ROUNDING: Final = 1e-3
+"""How far beyond 1 a cosine may come out."""
+
+_LARGEST_WHOLE: Final = 2.0**53
+"""Beyond it a number of JSON is no exact integer."""
 _UNKNOWN_DATA: Final = "unknown data"
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """What a result file holds.
+
+    Attributes:
+        evaluations: one for each model.
+        older: whether an older version of this program wrote it.
+    """
+
+    evaluations: list[Evaluation]
+    older: bool = False
 
 
 def results_document(analysis: Analysis) -> dict[str, Any]:
@@ -82,8 +102,12 @@ def read_metric(document: Any, spec: MetricSpec) -> MetricResult:
     arrays = {name: _array(entry[name], f"{where}.{name}", kind) for name, kind in _ARRAYS.items() if name in entry}
     if len({len(array) for array in arrays.values()}) > 1:
         raise ResultError(f"{where} has lists of different lengths; export the file again.")
+    if "scores" in arrays and (abs(arrays["scores"]) > 1 + _ROUNDING).any():
+        raise ResultError(f"{where}.scores has a number that does not lie between -1 and 1; export the file again.")
     if "ranks" in arrays and (arrays["ranks"] < 1).any():
         raise ResultError(f"{where}.ranks has a rank below 1; export the file again.")
+    if {"ranks", "candidates"} <= arrays.keys() and (arrays["ranks"] > arrays["candidates"]).any():
+        raise ResultError(f"{where}.ranks has a rank above the number of candidates; export the file again.")
     return MetricResult(
         spec,
         _metric_value(entry.get("value"), where),
@@ -114,15 +138,21 @@ def official_files(evaluations: Sequence[Evaluation]) -> dict[str, str]:
     """Name and content of the official file of every model."""
     files: dict[str, str] = {}
     for evaluation in evaluations:
-        name, number = f"evaluation_{evaluation.model.slug}.json", 1
+        stem = official_name(evaluation)
+        name, number = f"{stem}.json", 1
         while name in files:
             number += 1
-            name = f"evaluation_{evaluation.model.slug}_{number}.json"
+            name = f"{stem}_{number}.json"
         files[name] = json.dumps(official_result(evaluation), indent=1, ensure_ascii=False) + "\n"
     return files
 
 
 def read_results(path: Path) -> list[Evaluation]:
+    """The evaluations of a `results.json` or an official result file, see :func:`read_result_file`."""
+    return read_result_file(path).evaluations
+
+
+def read_result_file(path: Path) -> ResultFile:
     """Read a `results.json` or an official result file.
 
     Raises:
@@ -131,16 +161,20 @@ def read_results(path: Path) -> list[Evaluation]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ResultError(f"{path} is larger than {MAX_BYTES // 10**6} MB; it is no result file.")
-        document = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        document = json.loads(text)
+        if _SURROGATE.search(text):
+            # Half of a pair is a string to JSON but can be written to no file.
+            json.dumps(document, ensure_ascii=False).encode()
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{path} is not JSON; give a results.json or an official result file.") from error
     try:
         if isinstance(document, dict) and document.get("schema") == SCHEMA:
-            return _read_full(document)
+            return ResultFile(_read_full(document))
         if isinstance(document, dict) and {"efficacy", "utility"} & document.keys():
-            return [_read_official(document, path.stem.removeprefix("evaluation_"))]
+            return _read_official(document, path.stem.removeprefix("evaluation_"))
     except ResultError as error:
         raise ResultError(f"{path}: {error}") from error
     raise ResultError(f"{path} is neither a results.json nor an official result file (with `efficacy` and `utility`).")
@@ -179,7 +213,7 @@ def _check_rows(name: str, result: MetricResult, rows: dict[str, Rows]) -> None:
         raise ResultError(f"{name}.rows names rows that {result.spec.split} does not have; export the file again.")
 
 
-def _read_official(document: dict[str, Any], slug: str) -> Evaluation:
+def _read_official(document: dict[str, Any], slug: str) -> ResultFile:
     """An official file: values, and the outcomes it lists, but not which rows they belong to."""
     own = _object(document.get("salmu_demo", {}), "salmu_demo")
     results = {}
@@ -190,12 +224,15 @@ def _read_official(document: dict[str, Any], slug: str) -> Evaluation:
         entry = _object(section[spec.json_key], spec.json_key)
         names = {"value": spec.value_key, "R@1": "R@1", "ranks": "outcomes", "scores": "scores"}
         known = {ours: entry[official] for ours, official in names.items() if official in entry}
+        if spec.name == "GenKnow":
+            known["measured_on"] = own.get("genknow_measured_on")
         results[spec.name] = read_metric(known, spec)
     if not results:
         raise ResultError("it holds none of the ten metrics.")
     data = _read_data(own["data"]) if "data" in own else MeasuredData(_UNKNOWN_DATA)
     model = _read_model(own["model"]) if "model" in own else MeasuredModel(slug, slug)
-    return Evaluation(model, data, results, {}, _read_made(own))
+    older = _number(own.get("schema_version", SCHEMA_VERSION), "schema_version") < SCHEMA_VERSION
+    return ResultFile([Evaluation(model, data, results, {}, _read_made(own))], older)
 
 
 def _read_model(document: Any) -> MeasuredModel:
@@ -241,14 +278,19 @@ def _metric_value(value: Any, where: str) -> float:
 
 
 def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ResultError(f"{where} must be a finite number, not {_short(value)}.")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # an integer beyond every float
+        pass
+    raise ResultError(f"{where} must be a finite number, not {_short(value)}.")
 
 
 def _array(value: Any, where: str, kind: type) -> NDArray[Any]:
-    numbers = [_number(entry, f"{where}[{n}]") for n, entry in enumerate(_list(value, where))]
-    return np.array(numbers, dtype=kind)
+    numbers = np.array([_number(entry, f"{where}[{n}]") for n, entry in enumerate(_list(value, where))])
+    if kind is np.int64 and ((numbers % 1 != 0) | (abs(numbers) > _LARGEST_WHOLE)).any():
+        raise ResultError(f"{where} must hold whole numbers below {_LARGEST_WHOLE:g}; export the file again.")
+    return numbers.astype(kind)
 
 
 def _column(value: Any, where: str) -> list[Any]:

@@ -168,7 +168,7 @@ class MetricInputs:
             found = load_imagenet(self.imagenet)
             classes = list(IMAGENET_CLASSNAMES)
             return ZeroShotSet(
-                f"{found.source} ({len(classes)} classes, {len(found.names)} pictures)",
+                f"ImageNet-1k ({len(classes)} classes, {len(found.names)} pictures)",
                 classes,
                 [template(name) for name in classes for template in OPENAI_IMAGENET_TEMPLATES],
                 np.array(found.labels),

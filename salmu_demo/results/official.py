@@ -11,6 +11,9 @@ from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.results.records import Evaluation, MetricResult
 
 SCHEMA_VERSION: Final = 2
+_LONGEST_SLUG: Final = 180
+"""Bytes; file systems allow 255 for a name, and a file that is being written has a longer one."""
+
 _WITH_SCORES: Final = ("AssocStr", "CoreAssoc")
 
 
@@ -55,8 +58,18 @@ def _provenance(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def official_name(evaluation: Evaluation) -> str:
+    """Name of the official result file, `evaluation_<slug>`, without its ending; one of a sample says so.
+
+    A model of an imported file may be called anything: what no file name can hold is replaced or cut.
+    """
+    slug = "".join(c if c.isprintable() else "_" for c in evaluation.model.slug)
+    short = slug.encode()[:_LONGEST_SLUG].decode(errors="ignore")
+    return f"evaluation_{short}{evaluation.data.file_mark}"
+
+
 def write_official(evaluation: Evaluation, folder: Path) -> Path:
-    """Write `evaluation_<slug>.json` atomically and return its path; raises :class:`StorageError`."""
-    path = folder / f"evaluation_{evaluation.model.slug}.json"
+    """Write the official result file atomically and return its path; raises :class:`StorageError`."""
+    path = folder / f"{official_name(evaluation)}.json"
     write_text(path, json.dumps(official_result(evaluation), indent=1) + "\n", "The result file")
     return path

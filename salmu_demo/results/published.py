@@ -5,6 +5,9 @@ from typing import Final
 
 from salmu_demo.results.diagnosis import Label
 
+OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k (1000 classes, 50000 pictures)"
+"""What GenKnow of the official data is measured on, in the words of our own evaluation: the whole validation set."""
+
 PAPER: Final = "SALMUBench (CVPR 2026, arXiv 2603.26316), main table, 5x compute budget"
 THIRD_PARTY: Final = (
     "a third party's run of the official evaluator on the released models, seed 42; GenKnow from the paper's main table"

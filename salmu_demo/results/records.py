@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,11 @@ class MeasuredData:
         'mini (sampled: 4 of 9 forget rows, seed 1)'
         """
         return f"{self.name} ({self.sample})" if self.sample else self.name
+
+    @property
+    def file_mark(self) -> str:
+        """What the names of files with numbers of a sample end in, before the dot; empty if all rows were measured."""
+        return "-sampled" if self.sample else ""
 
 
 @dataclass(frozen=True)
@@ -199,11 +204,15 @@ class Evaluation:
         """Attribute kind of every score of a metric, or None if the scores or their rows are unknown."""
         return self._of_scores(metric, "kinds")
 
-    def _of_scores(self, metric: str, column: str) -> list[str | None] | None:
+    def file_names(self, metric: str) -> list[str] | None:
+        """Picture of every score of a metric, or None if the scores or their rows are unknown."""
+        return self._of_scores(metric, "file_names")
+
+    def _of_scores(self, metric: str, column: str) -> list[Any] | None:
         result = self.results.get(metric)
         if result is None or result.scores is None or result.rows is None or result.spec.split not in self.rows:
             return None
-        values: Sequence[str | None] = getattr(self.rows[result.spec.split], column)
+        values: Sequence[Any] = getattr(self.rows[result.spec.split], column)
         return [values[row] for row in result.rows]
 
 

@@ -27,16 +27,18 @@ from sklearn.preprocessing import StandardScaler
 
 from salmu_demo.data import imagenet
 from salmu_demo.data.dataset import BenchmarkData, load_folder
+from salmu_demo.data.sample import Sample
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.errors import DataError, MetricError
-from salmu_demo.metrics import DECISIONS, METRICS, metric_by_name
+from salmu_demo.metrics import DECISIONS, METRICS, MetricSpec, metric_by_name
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.results.evaluation import evaluate
+from salmu_demo.results.evaluation import _Run, evaluate
+from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.official import official_result, write_official
-from salmu_demo.results.records import Evaluation
+from salmu_demo.results.records import Evaluation, MetricResult
 from tests.fixtures.random_data import KEYS, write_random_data
 
 NAMES = [
@@ -115,9 +117,6 @@ class PlainEvaluator:
     def cosines(self, split: str) -> list[float]:
         return [float(i @ t) for i, t in zip(self.pictures(split), self.captions(split), strict=True)]
 
-    def mean_cosine(self, split: str) -> float:
-        return sum(self.cosines(split)) / len(self.rows(split))
-
     @cached_property
     def distractors(self) -> list[str]:
         generator = np.random.RandomState(42)
@@ -145,9 +144,9 @@ class PlainEvaluator:
             ranks.append(rank)
         return ranks
 
-    def separability(self) -> float:
-        pictures, captions = np.stack(self.pictures("forget")), np.stack(self.captions("forget"))
-        count = len(pictures)
+    def separability(self, taken: list[int]) -> float:
+        pictures, captions = np.stack(self.pictures("forget"))[taken], np.stack(self.captions("forget"))[taken]
+        count = len(taken)
         order = np.random.RandomState(42).permutation(count)
         positive = [pictures[i] * captions[i] for i in range(count)]
         negative = [pictures[i] * captions[order[i]] for i in range(count)]
@@ -160,15 +159,16 @@ class PlainEvaluator:
         guesses = probe.predict(scaler.transform(test))
         return sum(int(g == t) for g, t in zip(guesses, test_labels, strict=True)) / len(test_labels)
 
-    def naming(self) -> float:
+    @cached_property
+    def named(self) -> list[float]:
         identities = self.json("identities_metadata.json")
         candidates = sorted({row["identity_id"] for row in self.rows("forget_identity")})
         names = {i: self.text_feature(f"a photo of {identities[i]['name']}") for i in candidates}
-        right = 0
+        named = []
         for row, picture in zip(self.rows("forget_identity"), self.pictures("forget_identity"), strict=True):
             guess = max(candidates, key=lambda i: float(picture @ names[i]))
-            right += guess == row["identity_id"]
-        return right / len(self.rows("forget_identity"))
+            named.append(float(guess == row["identity_id"]))
+        return named
 
     @cached_property
     def core_scores(self) -> list[float]:
@@ -197,30 +197,35 @@ class PlainEvaluator:
         weights = open_clip.build_zero_shot_classifier(self.model, self.tokenizer, classes, templates).numpy()
         return [int(np.argmax(self.picture_feature(content) @ weights)) for content in pictures]
 
-    def general_knowledge(self) -> float:
+    @cached_property
+    def recognised(self) -> list[float]:
         if not (self.data / "genknow_classes.json").is_file():
-            return -1.0
+            return []
         content = self.json("genknow_classes.json")
         pictures = [row["image"]["bytes"] for row in self.rows("genknow")]
         guesses = self.classify(pictures, content["classes"], content["templates"])
-        right = [content["classes"][g] == row["text"] for g, row in zip(guesses, self.rows("genknow"), strict=True)]
-        return sum(right) / len(right)
+        guessed = [content["classes"][guess] for guess in guesses]
+        return [float(name == row["text"]) for name, row in zip(guessed, self.rows("genknow"), strict=True)]
 
-    def value(self, metric: str) -> float:
-        plain: dict[str, Callable[[], float]] = {
-            "RetFail": lambda: sum(1 / rank for rank in self.ranks) / len(self.ranks),
-            "AssocStr": lambda: self.mean_cosine("forget"),
-            "ACS": self.separability,
-            "IdZSC": self.naming,
-            "CoreAssoc": lambda: sum(self.core_scores) / len(self.core_scores),
-            "GenKnow": self.general_knowledge,
-            "InterIdSim": lambda: self.mean_cosine("holdout_identity"),
-            "IntraIdSim": lambda: self.mean_cosine("holdout_association"),
-            "VisIdInt": lambda: self.mean_cosine("retain_joint"),
-            "FragSim": lambda: self.mean_cosine("fragile_set"),
-            "LeakRate": lambda: sum(self.leaks) / len(self.leaks),
+    def value(self, metric: str, taken: list[int] | None = None) -> float:
+        """A metric on all rows of its split, or on those taken; distractors and candidates stay the same."""
+        if metric == "ACS":
+            return self.separability(list(range(len(self.rows("forget")))) if taken is None else taken)
+        plain: dict[str, Callable[[], list[float]]] = {
+            "RetFail": lambda: [1 / rank for rank in self.ranks],
+            "AssocStr": lambda: self.cosines("forget"),
+            "IdZSC": lambda: self.named,
+            "CoreAssoc": lambda: self.core_scores,
+            "GenKnow": lambda: self.recognised,
+            "InterIdSim": lambda: self.cosines("holdout_identity"),
+            "IntraIdSim": lambda: self.cosines("holdout_association"),
+            "VisIdInt": lambda: self.cosines("retain_joint"),
+            "FragSim": lambda: self.cosines("fragile_set"),
+            "LeakRate": lambda: self.leaks,
         }
-        return plain[metric]()
+        scores = plain[metric]()
+        chosen = scores if taken is None else [scores[position] for position in taken]
+        return sum(chosen) / len(chosen) if scores else -1.0
 
 
 class CountingRegistry(EncoderRegistry):
@@ -483,6 +488,69 @@ def test_only_the_chosen_metrics_are_run_in_the_official_order(case: Case):
     assert list(document["utility"]) == ["2.5_FragSim"]
 
 
+@pytest.fixture(scope="module")
+def sampled(case: Case) -> tuple[Sample, Evaluation]:
+    sample = Sample(len(case.data.split("forget")) * 3 // 5, seed=5)
+    return sample, evaluate(case.model, case.data, case.embedder, sample=sample)
+
+
+@pytest.mark.parametrize("metric", NAMES)
+def test_a_sampled_evaluation_equals_a_plain_recomputation_on_the_sampled_rows(
+    case: Case, sampled: tuple[Sample, Evaluation], metric: str
+):
+    sample, evaluation = sampled
+    split = evaluation.results[metric].spec.split
+    if split == "genknow" and split not in case.data.stored_splits:
+        assert evaluation.results[metric].value == -1
+        return
+    taken = set(sample.split(case.data, split).rows.tolist())
+    places = [place for place, row in enumerate(case.data.split(split).rows.tolist()) if row in taken]
+    assert 0 < len(places) < len(case.plain.rows(split))
+    assert evaluation.results[metric].value == pytest.approx(case.plain.value(metric, places), abs=1e-5)
+    rows = [case.plain.rows(split)[place] for place in places]
+    assert evaluation.rows[split].file_names == [row["file_name"] for row in rows]
+    if metric == "RetFail":
+        others = [sum(text != row["text"] for text in case.plain.distractors) for row in rows]
+        assert evaluation.results[metric].candidates.tolist() == [1 + count for count in others]
+
+
+def test_a_sample_says_so_and_embeds_nothing_that_the_whole_has(case: Case, sampled: tuple[Sample, Evaluation]):
+    sample, evaluation = sampled
+    assert evaluation.data.sample == sample.describe(case.data)
+    assert evaluation.data.key != case.evaluation.data.key
+    registry = CountingRegistry()
+    again = evaluate(case.model, case.data, Embedder(case.embedder.store, registry), sample=sample)
+    assert registry.asked == 0
+    assert official_result(again)["efficacy"] == official_result(evaluation)["efficacy"]
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was_with_the_same_bits(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    measured: list[str] = []
+    measure = _Run.measure
+
+    def counted(run: _Run, spec: MetricSpec) -> MetricResult:
+        if spec.name == "CoreAssoc" and "CoreAssoc" not in measured:
+            measured.append(spec.name)
+            raise KeyboardInterrupt
+        measured.append(spec.name)
+        return measure(run, spec)
+
+    monkeypatch.setattr(_Run, "measure", counted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(case.model, case.data, case.embedder, kept=KeptMetrics(tmp_path))
+    assert measured == NAMES[:5]
+    resumed = evaluate(case.model, case.data, case.embedder, kept=KeptMetrics(tmp_path))
+    assert measured == [*NAMES[:5], *NAMES[4:]]
+    for name, result in case.evaluation.results.items():
+        again = resumed.results[name]
+        assert again.value == result.value, name
+        for array in ("scores", "rows", "ranks", "candidates"):
+            np.testing.assert_array_equal(getattr(again, array), getattr(result, array))
+    assert official_result(resumed)["efficacy"] == case.document["efficacy"]
+
+
 CLASS_NAMES = ["tench", "goldfish", "hen", "ostrich", "kite", "axolotl"]
 
 
@@ -524,7 +592,7 @@ def test_genknow_on_an_imagenet_folder_equals_open_clips_classifier(case: Case, 
     assert plain > 0.8
     assert len(set(guesses)) > 1
     assert result.results["GenKnow"].value == pytest.approx(plain, abs=1e-5)
-    assert result.zero_shot == "ImageNet-1k folder (6 classes, 46 pictures)"
+    assert result.zero_shot == "ImageNet-1k (6 classes, 46 pictures)"
 
 
 def test_the_names_and_templates_of_imagenet_are_those_of_open_clip():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from salmu_demo.errors import MetricError
-from salmu_demo.metrics import DECISIONS, METRICS, metric_by_name, protocol
+from salmu_demo.metrics import DECISIONS, LEAKAGE, MEASURES, METRICS, metric_by_name, protocol
 
 
 def test_the_ten_metrics_have_the_paths_of_the_official_result_file():
@@ -50,6 +50,13 @@ def test_explanations_are_one_sentence():
         assert ". " not in metric.explanation
 
 
+def test_the_leakage_rate_is_measured_last_and_no_official_metric():
+    assert (*METRICS, LEAKAGE) == MEASURES
+    assert [metric.official for metric in MEASURES] == [True] * 10 + [False]
+    assert "Not one of the ten" in LEAKAGE.explanation
+    assert metric_by_name("leakrate") is LEAKAGE
+
+
 @pytest.mark.parametrize("name", ["InterIdSim", "interidsim", "INTERIDSIM"])
 def test_a_metric_is_found_in_any_case(name):
     assert metric_by_name(name).number == "2.2"
@@ -74,6 +81,6 @@ def test_the_constants_of_the_contract():
 def test_every_constant_has_a_decision_that_states_its_value():
     stated = {decision.constant for decision in DECISIONS}
     constants = {name: value for name, value in vars(protocol).items() if name.isupper()}
-    for table in ("DECISIONS", "METRICS"):
+    for table in ("DECISIONS", "METRICS", "LEAKAGE", "MEASURES"):
         del constants[table]
     assert stated == {f"{name} = {value!r}" for name, value in constants.items()}

@@ -92,9 +92,11 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("models", 0, "metrics", "ACS", "value", value=7), "ACS is 7; it must lie between -1 and 1"),
         (_set("models", 0, "metrics", "ACS", "scores", value="many"), "ACS.scores must be a list, not 'many'"),
         (_set("models", 0, "metrics", "ACS", "scores", value=[0.5]), "ACS has lists of different lengths"),
+        (_set("models", 0, "metrics", "ACS", "scores", 0, value=1e300), "ACS.scores has a number that does not lie"),
         (_set("models", 0, "metrics", "ACS", "rows", 0, value=10**6), "ACS.rows names rows that forget does not have"),
         (_set("models", 0, "metrics", "ACS", "rows", 0, value=-1), "ACS.rows names rows that forget does not have"),
         (_set("models", 0, "metrics", "RetFail", "ranks", 0, value=0), "RetFail.ranks has a rank below 1"),
+        (_set("models", 0, "metrics", "RetFail", "candidates", 0, value=0), "rank above the number of candidates"),
         (_set("rows", "forget", "texts", value=["one"]), "rows.forget has columns of different lengths"),
         (_set("rows", "forget", "kinds", 0, value={}), r"rows.forget.kinds\[0\] must be a text, not {}"),
         (_set("data", value=None), "data must be an object, not None"),
@@ -138,3 +140,12 @@ def test_a_full_folder_leaves_no_half_written_file(tmp_path: Path, written: Path
         write_results(analyse(changed), tmp_path / "results")
     assert (tmp_path / "results" / RESULTS_FILE).read_bytes() == before
     assert not [path for path in (tmp_path / "results").iterdir() if path.name.startswith(".")]
+
+
+def test_half_of_a_surrogate_pair_is_refused_because_no_file_can_hold_it(tmp_path: Path, written: Path):
+    document = json.loads((written / RESULTS_FILE).read_text("utf-8"))
+    document["models"][0]["model"]["name"] = "\ud800"
+    path = tmp_path / RESULTS_FILE
+    path.write_text(json.dumps(document), "utf-8")
+    with pytest.raises(ResultError, match="is not JSON"):
+        read_results(path)

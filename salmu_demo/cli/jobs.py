@@ -1,0 +1,162 @@
+"""`salmu-demo jobs`: benchmarks that survive their terminal, in the same queue folder as the app's."""
+
+import argparse
+import sys
+from dataclasses import replace
+from typing import Any, Final
+
+from salmu_demo.cli.output import TerminalProgress, print_json, print_table
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_measuring, add_models, chosen_metrics
+from salmu_demo.errors import JobError
+from salmu_demo.jobs.benchmark import REPORT_FOLDER
+from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.progress import duration_words
+
+_LOOK_SECONDS: Final = 0.2
+
+_EXAMPLES = """\
+  salmu-demo jobs run mini-clean mini-compromised mini-unlearned-finetune
+  salmu-demo jobs run hf-hub:org/model --data org/data --estimate
+  salmu-demo jobs list
+  salmu-demo jobs resume Xk3
+The folder is SALMU_RUNS_DIR, or salmu-demo/runs in the user's data folder. The start of an id is enough."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(commands, "jobs", "Run benchmarks as jobs that can be stopped and resumed.", _EXAMPLES)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    run = add_command(
+        actions, "run", "Run a benchmark and wait for it.", "  salmu-demo jobs run mini-clean --sample 400"
+    )
+    add_models(run)
+    add_data(run)
+    add_measuring(run)
+    run.add_argument("--estimate", action="store_true", help="only say how long it would take")
+    add_json(run)
+    run.set_defaults(run=_run)
+    listing = add_command(actions, "list", "All jobs, the newest first.", "  salmu-demo jobs list --json")
+    add_json(listing)
+    listing.set_defaults(run=_list)
+    for name, summary, action in (
+        ("show", "How a job is, and where its files are.", _show),
+        ("resume", "Run a job again from where it stopped.", _resume),
+        ("cancel", "Stop a job, in whichever process it runs.", _cancel),
+    ):
+        one = add_command(actions, name, summary, f"  salmu-demo jobs {name} Xk3")
+        one.add_argument("id", metavar="ID", help="id of the job, or its start if no other begins so")
+        add_json(one)
+        one.set_defaults(run=action)
+
+
+def _run(options: argparse.Namespace) -> None:
+    spec = JobSpec(
+        models=tuple(options.models),
+        metrics=tuple(spec.name for spec in chosen_metrics(options)),
+        data=options.data,
+        sample=options.sample,
+        seed=options.seed,
+        # Resumed from another folder it must still be found.
+        imagenet=str(options.imagenet.absolute()) if options.imagenet else None,
+        architectures=dict.fromkeys(options.models, options.arch) if options.arch else {},
+    )
+    manager = JobManager()
+    if options.estimate:
+        estimate = manager.estimate(spec)
+        if options.json:
+            print_json({**vars(estimate), "sampled": estimate.sampled and vars(estimate.sampled)})
+        else:
+            print(estimate.words)
+        return
+    _follow(manager, manager.submit(spec), options.json)
+
+
+def _resume(options: argparse.Namespace) -> None:
+    manager = JobManager()
+    _follow(manager, manager.resume(_find(manager, options.id)), options.json)
+
+
+def _list(options: argparse.Namespace) -> None:
+    jobs = JobManager().jobs()
+    if options.json:
+        print_json([_document(job) for job in jobs])
+        return
+    print_table(
+        ["id", "state", "done", "data", "models", "submitted"],
+        [
+            [job.id, job.state, f"{job.progress.fraction:.0%}" if job.progress else "-", job.spec.data,
+             ", ".join(job.spec.models), job.submitted[:16]]
+            for job in jobs
+        ],
+    )  # fmt: skip
+
+
+def _show(options: argparse.Namespace) -> None:
+    manager = JobManager()
+    _print(manager, manager.job(_find(manager, options.id)), options.json)
+
+
+def _cancel(options: argparse.Namespace) -> None:
+    manager = JobManager()
+    _print(manager, manager.cancel(_find(manager, options.id)), options.json)
+
+
+def _find(manager: JobManager, start: str) -> str:
+    """The id that begins so; raises :class:`JobError` unless there is exactly one."""
+    found = [job.id for job in manager.jobs() if job.id.startswith(start)]
+    if len(found) != 1:
+        what = f"{len(found)} jobs have ids that begin" if found else "No job has an id that begins"
+        raise JobError(f"{what} with {start!r}; see `salmu-demo jobs list`.")
+    return found[0]
+
+
+def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
+    """Show the progress of a job until it is over, then how it ended; raises :class:`JobError` unless it is done."""
+    print(f"Job {job.id}", file=sys.stderr, flush=True)
+    terminal = TerminalProgress()
+    try:
+        while not (job := manager.wait(job.id, _LOOK_SECONDS)).state.over:
+            if job.progress is not None:
+                left = f", {duration_words(job.progress.remaining)} left" if job.progress.remaining else ""
+                terminal(replace(job.progress, stage=f"{job.progress.fraction:.0%}{left}: {job.progress.stage}"))
+    except KeyboardInterrupt:
+        terminal.close()
+        print(f"Interrupted; go on with `salmu-demo jobs resume {job.id}`.", file=sys.stderr)
+        raise
+    finally:
+        manager.close()
+    terminal.close()
+    if job.state is not JobState.DONE:
+        raise JobError(job.error or f"The job {job.id} was {job.state}.")
+    _print(manager, job, as_json)
+
+
+def _print(manager: JobManager, job: Job, as_json: bool) -> None:
+    files = sorted(str(path) for path in (manager.folder(job.id) / REPORT_FOLDER).rglob("*") if path.is_file())
+    if as_json:
+        print_json({**_document(job), "files": files})
+        return
+    lines = {
+        "job": job.id,
+        "state": job.state,
+        "models": ", ".join(job.spec.models),
+        "data": job.spec.data,
+        "sample": job.spec.sample and f"{job.spec.sample:,} forget rows, seed {job.spec.seed}",
+        "progress": job.progress and not job.state.over and f"{job.progress.fraction:.0%}, {job.progress.stage}",
+        "worked": f"{job.seconds:.0f} s",
+        "folder": manager.folder(job.id),
+        "error": job.error,
+    }
+    for name, value in lines.items():
+        if value:
+            print(f"{name + ':':10}{value}")
+    for failure in job.failures:
+        print(f"not measured: {failure}")
+    for file in files:
+        print(file)
+
+
+def _document(job: Job) -> dict[str, Any]:
+    """A job as JSON without its owner."""
+    return {name: value for name, value in job_document(job).items() if name != "owner"}

@@ -1,0 +1,120 @@
+"""The work of a benchmark: measure every model, compare them, write the reports."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from salmu_demo.errors import JobError, SalmuError, StorageError
+from salmu_demo.jobs.estimate import (
+    ModelPlan,
+    encoding_seconds,
+    measured_rows,
+    plan_model,
+    total_seconds,
+)
+from salmu_demo.jobs.job import JobProgress, JobSpec, Report
+from salmu_demo.progress import Progress
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.results.kept import KeptMetrics
+from salmu_demo.results.records import Evaluation
+from salmu_demo.workbench import Workbench
+
+METRICS_FOLDER: Final = "metrics"
+REPORT_FOLDER: Final = "report"
+_PICTURES: Final = ": pictures of "
+"""In the stage of an embedder that encodes pictures."""
+
+
+def check_benchmark(spec: JobSpec) -> None:
+    """Refuse a benchmark of nothing.
+
+    Raises:
+        JobError: if no model is named.
+        MetricError: if no metric is named, or one is unknown.
+    """
+    if not spec.models:
+        raise JobError("No model is chosen; choose at least one.")
+    choose_metrics(spec.metrics)
+
+
+def run_benchmark(spec: JobSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+    """Measure the models and leave finished metrics and reports in the folder.
+
+    A model that cannot be measured does not stop the others; a full disk does, because it stops them all.
+
+    Returns:
+        One sentence for each model that could not be measured.
+
+    Raises:
+        JobError: if none could.
+        DataError: if the sample cannot be taken.
+        StorageError: if a file cannot be written.
+    """
+    inputs = measured_rows(spec, workbench.data)
+    plans: list[ModelPlan] = []
+    evaluations: list[Evaluation] = []
+    failures: list[str] = []
+    references = list(dict.fromkeys(spec.models))
+    for number, reference in enumerate(references):
+        report(JobProgress(f"{reference}: what there is to do", number, len(references), 0.0))
+        with _noted(failures, reference):
+            plans.append(plan_model(spec, workbench, inputs, reference))
+    if not plans:
+        raise JobError(" ".join(failures))
+    kept = KeptMetrics(folder / METRICS_FOLDER)
+    total, before = total_seconds(plans), 0.0
+    for plan in plans:
+        told = _Told(report, plan, spec, before / total, total)
+        with _noted(failures, plan.model.reference):
+            evaluations.append(workbench.evaluate(plan.model, spec.metrics, inputs.imagenet, told, inputs.sample, kept))
+        before += plan.encoding + plan.measuring
+    if not evaluations:
+        raise JobError(" ".join(failures))
+    report(JobProgress("comparison and reports", 0, 1, before / total))
+    # matplotlib and the PDF writer take a second to import, which whoever only lists jobs does not need.
+    from salmu_demo.reports.files import write_reports  # noqa: PLC0415
+
+    write_reports(analyse(evaluations), folder / REPORT_FOLDER)
+    return tuple(failures)
+
+
+@contextmanager
+def _noted(failures: list[str], reference: str) -> Iterator[None]:
+    """Note the failure of one model and go on."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except SalmuError as error:
+        failures.append(f"{reference}: {error}")
+
+
+class _Told:
+    """Turns the reports about one model into progress of the whole benchmark, by the seconds each part takes."""
+
+    def __init__(self, report: Report, plan: ModelPlan, spec: JobSpec, before: float, total: float) -> None:
+        self._report = report
+        self._plan = plan
+        name = plan.model.name
+        self._metrics = {f"{name}: {metric.name}" for metric in choose_metrics(spec.metrics)} | {f"{name}: all metrics"}
+        self._before = before
+        self._total = total
+        self._measured = 0.0
+        self._encoded = 0.0
+        self._last: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage in self._metrics:
+            self._measured = progress.done / progress.total
+        elif self._last is not None and self._last.stage == progress.stage:
+            # What was on disk before is in the first report of a stage, so only the growth is work that was done.
+            new = max(0, progress.done - self._last.done)
+            pictures, texts = (new, 0) if _PICTURES in progress.stage else (0, new)
+            self._encoded += encoding_seconds(pictures, texts, self._plan.rates)
+        self._last = progress
+        seconds = min(self._encoded, self._plan.encoding) + self._measured * self._plan.measuring
+        fraction = self._before + seconds / self._total
+        remaining = (1 - fraction) * self._total
+        self._report(JobProgress(progress.stage, progress.done, progress.total, fraction, remaining))

@@ -1,0 +1,126 @@
+"""One job being run: its clock, progress, log and end."""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from salmu_demo.errors import SalmuError, StorageError
+from salmu_demo.jobs.job import Job, JobProgress, JobState, Report
+from salmu_demo.jobs.remaining import RemainingTime
+from salmu_demo.jobs.store import JobStore, now
+
+FAULT: Final = "A fault in the program stopped this job: its log.txt says more."
+WRITE_SECONDS: Final = 2.0
+"""Between two statuses on disk: what a killed process forgets of the progress it has shown."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Raised out of the work by its own report when someone asked to stop it."""
+
+    def __init__(self, state: JobState) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class Execution:
+    """Runs a job in the calling thread.
+
+    Attributes:
+        job: the job as it is now, never over; read by other threads, replaced as a whole.
+        saved: whether its end is on disk, once it is over.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        store: JobStore,
+        asked_to_stop: Callable[[], JobState | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            job: the job, queued.
+            store: keeps its status and log.
+            asked_to_stop: the state the job is to end in if someone asked to stop it.
+            clock: seconds since any moment.
+        """
+        self.job = job
+        self.saved = False
+        self._store = store
+        self._asked_to_stop = asked_to_stop
+        self._clock = clock
+        self._seconds_before = job.seconds
+        self._done_before = job.progress.fraction if job.progress else 0.0
+        self._remaining = RemainingTime()
+        self._begin: float | None = None
+        self._written = 0.0
+
+    def run(self, work: Callable[[Report], tuple[str, ...]]) -> Job:
+        """Do the work, which returns the job's failures; whatever happens, the job that is returned is over."""
+        self._begin = self._written = self._clock()
+        error: str | None = None
+        failures: tuple[str, ...] = ()
+        self.job = replace(self.job, state=JobState.RUNNING, started=self.job.started or now())
+        try:
+            self._stop_if_asked()
+            self._store.write(self.job)
+            self._store.log(self.job.id, JobState.RUNNING)
+            failures = work(self._report)
+            state = JobState.DONE
+        except Stopped as stopped:
+            state = stopped.state
+        except SalmuError as problem:
+            state, error = JobState.FAILED, str(problem)
+        except Exception:
+            # The one boundary where a fault of ours ends: the user sees one sentence, the log all of it.
+            state, error = JobState.FAILED, FAULT
+            self._store.log(self.job.id, traceback.format_exc())
+        return self.end(state, error, failures)
+
+    def end(self, state: JobState, error: str | None = None, failures: tuple[str, ...] = ()) -> Job:
+        """The job at its end, written to disk; a done one whose end cannot be written has failed."""
+        progress = self.job.progress
+        if progress is not None:
+            fraction = 1.0 if state is JobState.DONE else progress.fraction
+            progress = replace(progress, remaining=None, fraction=fraction)
+        seconds = self._seconds()
+        job = replace(self.job, state=state, error=error, failures=failures, ended=now(), seconds=seconds)
+        job = replace(job, progress=progress)
+        try:
+            self._store.write(job)
+            self.saved = True
+        except StorageError as problem:
+            state = JobState.FAILED if state is JobState.DONE else state
+            job = replace(job, state=state, error=error or str(problem))
+        self._store.log(job.id, " ".join(filter(None, (job.state, job.error, *failures))))
+        return job
+
+    def _report(self, progress: JobProgress) -> None:
+        self._stop_if_asked()
+        last = self.job.progress
+        if last is None or last.stage != progress.stage:
+            self._store.log(self.job.id, progress.stage)
+        # A resumed job has only the rest of its work to do, so it goes on from where it was.
+        fraction = self._done_before + (1 - self._done_before) * progress.fraction
+        seconds = self._seconds()
+        remaining = self._remaining.update(seconds - self._seconds_before, progress.fraction)
+        shown = replace(
+            progress,
+            fraction=max(fraction, last.fraction if last else 0.0),
+            remaining=progress.remaining if remaining is None else remaining,
+        )
+        self.job = replace(self.job, progress=shown, seconds=seconds)
+        if self._clock() - self._written >= WRITE_SECONDS:
+            self._written = self._clock()
+            self._store.write(self.job)
+
+    def _seconds(self) -> float:
+        return self._seconds_before + (0.0 if self._begin is None else self._clock() - self._begin)
+
+    def _stop_if_asked(self) -> None:
+        state = self._asked_to_stop()
+        if state is not None:
+            raise Stopped(state)

@@ -1,0 +1,160 @@
+"""Jobs on disk: one folder each, with a status that is written whole or not at all."""
+
+import json
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from salmu_demo.errors import JobError, StorageError
+from salmu_demo.files import write_text
+from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document, read_job
+
+STATUS_FILE: Final = "status.json"
+LOG_FILE: Final = "log.txt"
+_LOCK_FILE: Final = "lock"
+_CANCEL_FILE: Final = "cancel"
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{21}")
+_LOCK_SECONDS: Final = 1.0
+"""Another process holds a free lock for a moment while it looks whether a job's process still lives."""
+
+
+def now() -> str:
+    """This moment, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def new_id() -> str:
+    """An unguessable id of 128 random bits that is no option on a command line."""
+    while not _ID.fullmatch(job_id := secrets.token_urlsafe(16)):
+        pass
+    return job_id
+
+
+class JobStore:
+    """The folders of all jobs.
+
+    A process holds the lock of every job it has queued or runs. The operating system frees it when the process dies,
+    however it dies, so a job that is not over and whose lock is free has lost its process.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, job_id: str) -> Path:
+        """Folder of a job; raises :class:`JobError` for what is no id, before it can become a path."""
+        if not _ID.fullmatch(job_id):
+            raise JobError(f"{job_id!r:.60} is no job id; copy the whole id.")
+        return self.root / job_id
+
+    def hold(self, job_id: str) -> FileLock:
+        """Take the lock of a job for this process.
+
+        Raises:
+            JobError: if another process has it.
+            StorageError: if the folder cannot be written.
+        """
+        # Taken by the thread that submits and freed by the one that works.
+        lock = FileLock(self.folder(job_id) / _LOCK_FILE, timeout=_LOCK_SECONDS, thread_local=False)
+        try:
+            self.folder(job_id).mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as error:
+            raise JobError(f"The job {job_id} is running in another process; cancel it or wait for it.") from error
+        except OSError as error:
+            raise StorageError(
+                f"The job folder {self.folder(job_id)} cannot be written: {error.strerror or error}; "
+                "set SALMU_RUNS_DIR."
+            ) from error
+        return lock
+
+    def write(self, job: Job) -> None:
+        """Write the status of a job; raises :class:`StorageError`."""
+        # In ASCII, because paths from a command line need not be valid UTF-8.
+        write_text(self.folder(job.id) / STATUS_FILE, json.dumps(job_document(job), indent=1) + "\n", "The job status")
+
+    def read(self, job_id: str) -> Job:
+        """The status of a job as it was written last.
+
+        A damaged one is a failed job whose error says so, and whose specification is empty.
+
+        Raises:
+            JobError: if there is no such job.
+        """
+        path = self.folder(job_id) / STATUS_FILE
+        try:
+            job = read_job(json.loads(path.read_text("utf-8")))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise JobError(f"There is no job {job_id}; it may have been removed.") from error
+        except OSError as error:
+            return self._damaged(job_id, error.strerror or str(error))
+        except (ValueError, RecursionError):
+            return self._damaged(job_id, "it is not JSON")
+        except JobError as error:
+            return self._damaged(job_id, str(error))
+        return job if job.id == job_id else self._damaged(job_id, "it belongs to another job")
+
+    def settled(self, job_id: str) -> Job:
+        """The status of a job, which becomes interrupted (or cancelled, if that was asked) if its process has died.
+
+        Raises:
+            JobError: if there is no such job.
+        """
+        job = self.read(job_id)
+        if job.state.over:
+            return job
+        lock = FileLock(self.folder(job_id) / _LOCK_FILE, timeout=0)
+        try:
+            lock.acquire()
+        except (Timeout, OSError):
+            # Its process lives, or the folder is not ours to judge.
+            return replace(job, state=JobState.CANCELLING) if self.cancel_asked(job_id) else job
+        try:
+            # Only now is it certain that no process is about to write.
+            job = self.read(job_id)
+            if not job.state.over:
+                state = JobState.CANCELLED if self.cancel_asked(job_id) else JobState.INTERRUPTED
+                job = replace(job, state=state, ended=now())
+                with suppress(StorageError):  # It is interrupted whether or not that can be written.
+                    self.write(job)
+        finally:
+            lock.release()
+        return job
+
+    def ids(self) -> list[str]:
+        """Ids of all jobs."""
+        with suppress(OSError):
+            return [path.parent.name for path in self.root.glob(f"*/{STATUS_FILE}") if _ID.fullmatch(path.parent.name)]
+        return []
+
+    def ask_to_cancel(self, job_id: str) -> None:
+        """Leave a mark that the process of a job looks for; raises :class:`StorageError`."""
+        write_text(self.folder(job_id) / _CANCEL_FILE, "", "The wish to cancel")
+
+    def cancel_asked(self, job_id: str) -> bool:
+        """Whether :meth:`ask_to_cancel` was called."""
+        return (self.folder(job_id) / _CANCEL_FILE).exists()
+
+    def forget_cancel(self, job_id: str) -> None:
+        """Undo :meth:`ask_to_cancel`."""
+        (self.folder(job_id) / _CANCEL_FILE).unlink(missing_ok=True)
+
+    def log(self, job_id: str, text: str) -> None:
+        """Add a line, or several, to the log of a job; a full disk does not stop the job for it."""
+        path = self.folder(job_id) / LOG_FILE
+        with suppress(OSError), path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"{now()} {text}\n")
+
+    def _damaged(self, job_id: str, reason: str) -> Job:
+        path = self.folder(job_id) / STATUS_FILE
+        try:
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+        except OSError:
+            written = ""
+        error = f"The status file {path} is damaged ({reason}); start the job anew."
+        return Job(job_id, JobSpec((), ()), JobState.FAILED, written, error=error)

@@ -1,0 +1,56 @@
+"""The whole leaderboard: every source read, marked, grouped and diagnosed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from salmu_demo.errors import QueryError, ResultError
+from salmu_demo.leaderboard.freshness import Freshness
+from salmu_demo.leaderboard.groups import Group, group_rows
+from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
+
+
+@dataclass(frozen=True)
+class Board:
+    """The leaderboard at one moment.
+
+    Attributes:
+        groups: one for each data set and sample, the official data first.
+        problems: one sentence for each file that was left out.
+    """
+
+    groups: tuple[Group, ...]
+    problems: tuple[str, ...] = ()
+
+
+def find_row(name: str, rows: Iterable[Row]) -> Row:
+    """The one row with an id or a name.
+
+    Raises:
+        QueryError: if there is none, or several.
+    """
+    found = [row for row in rows if name in (row.id, row.name)]
+    if len(found) > 1:
+        ids = ", ".join(row.id for row in found)
+        raise QueryError(f"{len(found)} rows are called {name!r}; give the id of one of them: {ids}.")
+    if not found:
+        raise QueryError(f"The leaderboard has no row {name!r}; give the name or id of one that is shown.")
+    return found[0]
+
+
+def read_board(local: Iterable[Path], imported: Iterable[Path], freshness: Freshness) -> Board:
+    """Read the leaderboard; a file that cannot be read is left out and named.
+
+    Args:
+        local: result files of this machine's own evaluations.
+        imported: result files of others.
+        freshness: marks local rows.
+    """
+    rows, problems = published_rows(), []
+    for source, paths in ((Source.LOCAL, local), (Source.IMPORTED, imported)):
+        for path in paths:
+            try:
+                rows += file_rows(path, source)
+            except ResultError as error:
+                problems.append(f"A file was left out. {error}")
+    return Board(tuple(group_rows(freshness.mark(rows))), tuple(problems))

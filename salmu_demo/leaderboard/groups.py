@@ -1,0 +1,144 @@
+"""Rows of the same data belong together, and only they: targets, diagnoses and ranks are those of one group."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from salmu_demo.leaderboard.rows import ROLES, Row, Source, plain_text
+from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.results.diagnosis import diagnose
+
+_ZERO_SHOT_METRIC = "GenKnow"
+_TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
+"""Whose references a group takes first; a stale local one comes between the local and the imported ones."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """All rows of one data set and sample.
+
+    Attributes:
+        id: the same for the same data.
+        identified: whether the data are known by their content or official revision.
+        rows: its rows with their diagnoses: published ones first, then the newest.
+    """
+
+    id: str
+    identified: bool
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """The data in words: name, sample, revision and the start of the fingerprint."""
+        data = next((row.data for row in self.rows if row.data.fingerprint), self.rows[0].data)
+        parts = [plain_text(data.name), data.sample or "all rows"]
+        if data.revision:
+            parts.append(f"revision {data.revision[:8]}")
+        if data.fingerprint:
+            parts.append(f"content {data.fingerprint[:8]}")
+        if not self.identified:
+            parts.append(f"not identified, from {self.rows[0].origin}")
+        return ", ".join(parts)
+
+    @property
+    def notice(self) -> str:
+        """What every view of these numbers must say about the data, or an empty text."""
+        return next((row.data.notice for row in self.rows if row.data.notice), "")
+
+    @cached_property
+    def specs(self) -> list[MetricSpec]:
+        """The metrics that at least one row has."""
+        return [spec for spec in MEASURES if any(spec.name in row.values for row in self.rows)]
+
+    @cached_property
+    def references(self) -> dict[str, Row]:
+        """The row that gives the targets, by role; published ones before local ones before imported ones."""
+        return {role: rows[0] for role in ROLES if (rows := _references(self.rows, role))}
+
+    @cached_property
+    def zero_shot(self) -> str | None:
+        """What GenKnow was measured on where it can be ranked; None if unknown."""
+        candidates = [*reversed(self.references.values()), *self.rows]
+        return next((row.zero_shot for row in candidates if _ZERO_SHOT_METRIC in row.values), None)
+
+    def target(self, spec: MetricSpec) -> float | None:
+        """The value to reach, or None without the reference."""
+        reference = self.references.get(spec.reference)
+        return None if reference is None else self.comparable(reference, spec)
+
+    def comparable(self, row: Row, spec: MetricSpec) -> float | None:
+        """A row's value, or None if it is missing or was measured on another zero-shot set than the group's."""
+        if spec.name == _ZERO_SHOT_METRIC and row.zero_shot != self.zero_shot:
+            return None
+        return row.values.get(spec.name)
+
+
+def group_rows(rows: Iterable[Row]) -> list[Group]:
+    """Put rows of the same data together and diagnose them; the official data come first, unidentified data last.
+
+    Data are the same if their content and sample are. The published rows name the official data by revision only; rows
+    of that revision join them unless they disagree about its content, in which case each content is a group. Data
+    without fingerprint are a group for each file, whatever name it gives.
+    """
+    rows = list(rows)
+    contents: dict[str | None, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.is_official and row.data.fingerprint:
+            contents[row.data.revision].add(row.data.fingerprint)
+    members: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        members[_key(row, len(contents[row.data.revision]) > 1)].append(row)
+    groups = [
+        Group(hashlib.sha256(repr(key).encode()).hexdigest()[:12], key[0] != "file", _diagnosed(_ordered(rows)))
+        for key, rows in members.items()
+    ]
+    return sorted(groups, key=lambda group: (not group.rows[0].is_official, not group.identified, group.title))
+
+
+def _key(row: Row, content_disputed: bool) -> tuple[str, ...]:
+    fingerprint, sample = row.data.fingerprint or "", row.data.sample
+    if row.is_official:
+        return ("official", row.data.revision or "", fingerprint if content_disputed else "", sample)
+    if fingerprint:
+        return ("content", fingerprint, sample)
+    return ("file", str(row.file), row.data.name, sample)
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
+    newest_first = sorted(rows, key=lambda row: row.date, reverse=True)
+    return sorted(newest_first, key=lambda row: list(Source).index(row.source))
+
+
+def _references(rows: Iterable[Row], role: str) -> list[Row]:
+    return sorted((row for row in rows if row.role == role), key=_distrust)
+
+
+def _distrust(row: Row) -> int:
+    stale = row.source is Source.LOCAL and row.mark is not None and row.mark.kind == "stale"
+    return _TRUST[row.source] + stale
+
+
+def _diagnosed(rows: Sequence[Row]) -> tuple[Row, ...]:
+    candidates = {role: _references(rows, role) for role in ROLES}
+    return tuple(_diagnose(row, candidates) for row in rows)
+
+
+def _diagnose(row: Row, candidates: Mapping[str, Sequence[Row]]) -> Row:
+    """A row with its diagnosis against the references of its own file, or else of its group."""
+    if row.role is not None or row.label is not None:
+        return row
+    references = []
+    for role in ROLES:
+        own = [other for other in candidates[role] if row.file is not None and other.file == row.file]
+        reference = next(iter([*own, *candidates[role]]), None)
+        references.append({} if reference is None else _values_beside(row, reference))
+    diagnosis = diagnose(row.values, *references)
+    return replace(row, label=diagnosis.label, reason=diagnosis.sentence)
+
+
+def _values_beside(row: Row, reference: Row) -> dict[str, float]:
+    """What of a reference can be held against a row: not GenKnow of another zero-shot set."""
+    same = row.zero_shot == reference.zero_shot
+    return {name: value for name, value in reference.values.items() if same or name != _ZERO_SHOT_METRIC}

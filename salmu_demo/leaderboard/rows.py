@@ -1,0 +1,210 @@
+"""The rows of the leaderboard: what was published, and what result files say."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Literal
+
+from salmu_demo.errors import ResultError
+from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
+from salmu_demo.metrics.protocol import EFFICACY_REFERENCE, UTILITY_REFERENCE
+from salmu_demo.notices import MINI_NOTICE
+from salmu_demo.results.comparison import find_reference
+from salmu_demo.results.diagnosis import Label
+from salmu_demo.results.document import read_result_file
+from salmu_demo.results.published import (
+    OFFICIAL_ZERO_SHOT,
+    PUBLISHED,
+    PublishedModel,
+)
+from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
+
+LONGEST_NAME: Final = 120
+"""Names come from strangers' files; a longer one is cut."""
+
+_LONGEST_PATH: Final = 1000
+"""The name of data may be a path, which is looked up."""
+
+ROLES: Final = (EFFICACY_REFERENCE, UTILITY_REFERENCE)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_FILES_KEPT: Final = 1024
+"""Files whose rows are remembered; a row is a few numbers."""
+
+
+class Source(StrEnum):
+    """Where a row comes from."""
+
+    PUBLISHED = "published"
+    LOCAL = "local"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is doubtful about a row.
+
+    Attributes:
+        kind: `stale` if it no longer describes what its references name.
+        sentence: why.
+    """
+
+    kind: Literal["stale", "cannot be checked"]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model measured once, as the leaderboard shows it.
+
+    Attributes:
+        id: tells it from all other rows; the same file gives the same id.
+        name: short name of the model or method.
+        source: where the row comes from.
+        origin: the publication, or the name of the result file.
+        data: the data it was measured on.
+        values: by metric name; only those that were measured.
+        zero_shot: what GenKnow was measured on, or None if unknown.
+        date: UTC, ISO 8601; empty if unknown.
+        role: `clean` or `compromised` of a reference model, else None.
+        model: the checkpoint, or None of a published row.
+        file: the result file, or None of a published row.
+        position: number of the model in the file.
+        older: whether the file was written with an older schema.
+        label: what became of the model; the authors' class of a published row that has one.
+        reason: why that label.
+        mark: what is doubtful, or None.
+    """
+
+    id: str
+    name: str
+    source: Source
+    origin: str
+    data: MeasuredData
+    values: Mapping[str, float]
+    zero_shot: str | None = None
+    date: str = ""
+    role: str | None = None
+    model: MeasuredModel | None = None
+    file: Path | None = None
+    position: int = 0
+    older: bool = False
+    label: Label | None = None
+    reason: str = ""
+    mark: Mark | None = None
+
+    @property
+    def is_official(self) -> bool:
+        """Whether it names the official data and one revision of them."""
+        return self.data.name.partition("@")[0] == OFFICIAL_DATA and self.data.revision is not None
+
+    @property
+    def diagnosis(self) -> str:
+        """The label in words; a reference model has none."""
+        if self.label is not None:
+            return self.label
+        return f"reference ({self.role})" if self.role else Label.UNKNOWN
+
+    @property
+    def marked(self) -> str:
+        """The mark in words, or an empty text."""
+        return f"{self.mark.kind}: {self.mark.sentence}" if self.mark else ""
+
+
+def published_rows() -> list[Row]:
+    """The rows that were published about the official data."""
+    return [_published_row(model) for model in PUBLISHED]
+
+
+def file_rows(path: Path, source: Source) -> list[Row]:
+    """The rows of a result file; an unchanged file is read once.
+
+    Raises:
+        ResultError: if it is none, or a value does not fit.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return list(_file_rows(path, source, (status.st_mtime_ns, status.st_size)))
+
+
+def plain_text(text: str, longest: int = LONGEST_NAME) -> str:
+    """A name from a file as one line of printable characters, cut if it is long.
+
+    >>> plain_text("\\x1b[2Ja\\nb")
+    ' [2Ja b'
+    """
+    line = "".join(character if character.isprintable() else " " for character in text[:longest])
+    return f"{line[: longest - 1]}…" if len(text) > longest else line
+
+
+@lru_cache(maxsize=_FILES_KEPT)
+def _file_rows(path: Path, source: Source, _state: tuple[int, int]) -> tuple[Row, ...]:
+    content = read_result_file(path)
+    return tuple(
+        _file_row(evaluation, path, position, source, content.older)
+        for position, evaluation in enumerate(content.evaluations)
+    )
+
+
+def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source, older: bool) -> Row:
+    return Row(
+        id=_row_id(source, str(path), str(position)),
+        name=plain_text(evaluation.model.name),
+        source=source,
+        origin=plain_text(path.name),
+        data=_plain_data(evaluation.data),
+        values={name: value for name in evaluation.results if (value := evaluation.value(name)) is not None},
+        zero_shot=None if evaluation.zero_shot is None else plain_text(evaluation.zero_shot),
+        date=_utc(evaluation.made.date),
+        role=next((role for role in ROLES if find_reference([evaluation.model], role)), None),
+        model=evaluation.model,
+        file=path,
+        position=position,
+        older=older,
+    )
+
+
+def _utc(date: str) -> str:
+    """A date of a file as ISO 8601 in UTC, so that dates can be put in order; empty if it is none."""
+    try:
+        moment = datetime.fromisoformat(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _plain_data(data: MeasuredData) -> MeasuredData:
+    """Data as a file names them, fit to be shown; what cannot be a SHA-256 identifies nothing."""
+    return MeasuredData(
+        plain_text(data.name, _LONGEST_PATH),
+        data.fingerprint if data.fingerprint and _SHA256.match(data.fingerprint) else None,
+        None if data.revision is None else plain_text(data.revision),
+        MINI_NOTICE if data.notice == MINI_NOTICE else "",
+        plain_text(data.sample),
+    )
+
+
+def _published_row(model: PublishedModel) -> Row:
+    return Row(
+        id=_row_id(Source.PUBLISHED, model.name),
+        name=model.name,
+        source=Source.PUBLISHED,
+        origin=model.source,
+        data=MeasuredData(OFFICIAL_DATA, revision=OFFICIAL_REVISION),
+        values=model.values,
+        zero_shot=OFFICIAL_ZERO_SHOT if "GenKnow" in model.values else None,
+        role=model.role,
+        label=model.label,
+        reason="The authors' class." if model.label else "",
+    )
+
+
+def _row_id(*parts: str) -> str:
+    # A path may hold bytes that are no text.
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:12]

@@ -1,0 +1,388 @@
+"""What a report says about an analysis, built once for all formats."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from salmu_demo.data.layout import KINDS, kind_title
+from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
+from salmu_demo.metrics import DECISIONS
+from salmu_demo.metrics.protocol import SEED
+from salmu_demo.notices import SCORES_NOTICE
+from salmu_demo.reports.figures import report_figures
+from salmu_demo.reports.report import Block, MissingFigure, Report, Section, Table
+from salmu_demo.reports.roles import role_styles
+from salmu_demo.reports.text import (
+    NOTHING,
+    counted,
+    interval_cell,
+    listed,
+    number_cell,
+    percent,
+    printable,
+    signed_cell,
+    with_printable_names,
+)
+from salmu_demo.results.analysis import GROUPED, Analysis, ModelAnalysis, PairedDifference
+from salmu_demo.results.breakdown import GroupMean
+from salmu_demo.results.diagnosis import RULE, Criterion, Diagnosis
+from salmu_demo.results.expectations import ACS_TOLERANCE, TOLERANCE, expectations, is_official_data
+from salmu_demo.results.intervals import LEVEL, RESAMPLES
+from salmu_demo.results.records import Evaluation, MeasuredData
+
+_MODELS_ACROSS: Final = 5
+"""Models side by side in one table: with more of them a page is too narrow."""
+
+_PERSONAS_SHOWN: Final = 5
+_PARAGRAPH: Final = 5000
+
+
+def build_report(analysis: Analysis) -> Report:
+    """The whole report; the same analysis gives the same report."""
+    analysis = with_printable_names(analysis)
+    data = analysis.comparison.data
+    sections = (
+        Section("Summary", tuple(_summary(analysis))),
+        Section("Metrics", tuple(_metrics(analysis))),
+        *_expected(analysis),
+        Section("Differences between models", tuple(_differences(analysis))),
+        Section("By attribute", tuple(_by_kind(analysis))),
+        Section("By persona", tuple(_by_persona(analysis))),
+        Section("Figures", tuple(_figures(analysis))),
+        Section("How the diagnosis is made", tuple(_rule())),
+        Section("How sure the numbers are", tuple(_intervals())),
+        Section("Protocol decisions", (_decisions(),)),
+        Section("How to cite", tuple(_cite(analysis))),
+    )
+    about = listed(analysis.names) if len(analysis.names) <= _MODELS_ACROSS else f"{len(analysis.names)} models"
+    title = f"What {about} forgot and kept, measured on {data.title}"
+    report = Report(title, (data_line(data), SCORES_NOTICE), tuple(_head(analysis)), sections)
+    return _finished(report, "sampled" if data.sample else "")
+
+
+def data_line(data: MeasuredData) -> str:
+    """What must be said about the data before any number."""
+    if data.notice:
+        line = data.notice
+    elif is_official_data(data):
+        line = f"Measured on the official benchmark data, {OFFICIAL_DATA}"
+        if data.revision in (None, OFFICIAL_REVISION):
+            line += "." if data.revision is None else ", at the revision the published numbers were made on."
+        else:
+            line += f", at another revision than the published numbers ({OFFICIAL_REVISION})."
+    else:
+        line = f"Measured on {data.name}, which is not the official benchmark data: do not compare with the paper."
+    if data.sample:
+        line += f" Only a part of the rows was measured ({data.sample}): intervals are wider than those of all rows."
+    return line
+
+
+def _finished(report: Report, mark: str) -> Report:
+    """All texts printable, and `mark` in every caption, so that a table taken out of the report still says it."""
+
+    def table(raw: Table) -> Table:
+        caption = f"{raw.caption.rstrip('.')} ({mark})." if mark else raw.caption
+        return Table(printable(caption), _all_printable(raw.header), tuple(map(_all_printable, raw.rows)), raw.texts)
+
+    def block(raw: Block) -> Block:
+        if isinstance(raw, str):
+            return printable(raw, _PARAGRAPH)
+        if isinstance(raw, Table):
+            return table(raw)
+        return replace(raw, sentence=printable(raw.sentence, _PARAGRAPH), table=table(raw.table))
+
+    return Report(
+        printable(report.title),
+        _all_printable(report.notices),
+        tuple(map(block, report.head)),
+        tuple(Section(section.title, tuple(map(block, section.blocks))) for section in report.sections),
+    )
+
+
+def _all_printable(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(printable, texts))
+
+
+def _head(analysis: Analysis) -> Iterator[Block]:
+    models = [model.evaluation for model in analysis.models]
+    yield Table(
+        "What was measured.",
+        ("Model", "Given as", "Fingerprint (SHA-256)", "Revision", "Architecture", "Parameters", "Device"),
+        tuple(
+            (
+                f"{style.marker} {name}",
+                *(value or NOTHING for value in (m.reference, m.fingerprint, m.revision, m.architecture)),
+                NOTHING if m.parameters is None else f"{m.parameters:,}",
+                m.device or NOTHING,
+            )
+            for name, m, style in zip(
+                analysis.names, (e.model for e in models), role_styles(analysis.names), strict=True
+            )
+        ),
+        7,
+    )
+    data = analysis.comparison.data
+    rows = [
+        ("Data", data.name),
+        ("Data fingerprint (SHA-256)", data.fingerprint or NOTHING),
+        ("Data revision", data.revision or NOTHING),
+        ("Rows", data.sample or "all"),
+        ("General knowledge measured on", _shared(models, lambda e: e.zero_shot or NOTHING)),
+        ("Date (UTC)", _shared(models, lambda e: e.made.date or NOTHING)),
+        ("Seed", _shared(models, lambda e: str(e.made.seed))),
+        ("Versions", _shared(models, _versions)),
+        ("Protocol", f"{counted(len(DECISIONS), 'decision')} on what the publications leave open, listed at the end"),
+    ]
+    yield Table("On what, and how.", ("Fact", "Value"), tuple(rows), 2)
+
+
+def _versions(evaluation: Evaluation) -> str:
+    return ", ".join(f"{package} {number}" for package, number in evaluation.made.versions.items()) or NOTHING
+
+
+def _shared(models: Sequence[Evaluation], fact: Callable[[Evaluation], str]) -> str:
+    """A fact of all models: once if they share it, else of each."""
+    facts = [fact(model) for model in models]
+    if len(set(facts)) == 1:
+        return facts[0]
+    return "; ".join(f"{model.model.name}: {value}" for model, value in zip(models, facts, strict=True))
+
+
+def _summary(analysis: Analysis) -> Iterator[Block]:
+    diagnosed = [
+        (name, model.diagnosis)
+        for name, model in zip(analysis.names, analysis.models, strict=True)
+        if model.diagnosis is not None
+    ]
+    if not diagnosed:
+        yield "Only reference models were measured; a diagnosis is made of a model between them."
+        return
+    yield Table(
+        "Diagnosis of each model; in brackets the distance to the threshold, positive on the good side.",
+        ("Model", "Diagnosis", "Leak gone", "General knowledge lost", "Holdouts kept"),
+        tuple((name, d.label, *(_criterion(c) for c in d.criteria)) for name, d in diagnosed),
+        2,
+    )
+    for name, diagnosis in diagnosed:
+        yield f"{name}: {diagnosis.label}. {' '.join(c.sentence for c in diagnosis.criteria)}{_signs(diagnosis)}"
+
+
+def _criterion(criterion: Criterion) -> str:
+    if criterion.value is None or criterion.margin is None:
+        return NOTHING
+    margin = f"{criterion.margin * 100:+.1f} points".replace("-", "−")
+    return f"{percent(criterion.value)} ({margin})"
+
+
+def _signs(diagnosis: Diagnosis) -> str:
+    """The two signs the publication names."""
+    signs = ""
+    if diagnosis.utility_efficient is not None:
+        met = "meets" if diagnosis.utility_efficient else "does not meet"
+        signs += f" It {met} the published criterion of utility-efficient deletion."
+    if diagnosis.below_clean:
+        signs += " Its AssocStr is below Clean's, which the authors call a sign of over-generalisation."
+    return signs
+
+
+def _metrics(analysis: Analysis) -> Iterator[Block]:
+    rows = analysis.comparison.rows
+    for chunk in _chunks(len(analysis.names)):
+        yield Table(
+            "Value of every metric and its target: Clean's value for efficacy (1), Compromised's for utility (2).",
+            ("Metric", "In words", "Target", *(analysis.names[n] for n in chunk)),
+            tuple(
+                (f"{row.spec.number} {row.spec.name}", row.spec.title, number_cell(row.target),
+                 *(number_cell(row.cells[n].value) for n in chunk))
+                for row in rows
+            ),
+            2,
+        )  # fmt: skip
+    yield (
+        "Position is the place of a value between Clean (0) and Compromised (1); off target is the distance to the "
+        "target on that scale. Both need both references, and a metric in which they differ. LeakRate is a further "
+        "measure of this tool and none of the ten official metrics."
+    )
+    for number, model in enumerate(analysis.models):
+        name = analysis.names[number]
+        yield Table(
+            f"{name}: values, intervals and distances to the target.",
+            ("Metric", "Value", "95 % interval", "Target", "To target", "Position", "Off target"),
+            tuple(
+                (
+                    f"{row.spec.number} {row.spec.name}",
+                    number_cell(row.cells[number].value),
+                    interval_cell(model.intervals[row.spec.name]),
+                    number_cell(row.target),
+                    signed_cell(row.distance(number)),
+                    number_cell(model.positions[row.spec.name]),
+                    number_cell(model.distances[row.spec.name]),
+                )
+                for row in rows
+            ),
+        )
+
+
+def _chunks(count: int) -> list[range]:
+    return [range(start, min(start + _MODELS_ACROSS, count)) for start in range(0, count, _MODELS_ACROSS)]
+
+
+def _expected(analysis: Analysis) -> Iterator[Section]:
+    found = expectations(analysis)
+    if not found:
+        return
+    far = [e for e in found if not e.is_met]
+    verdict = (
+        f"All {len(found)} values agree."
+        if not far
+        else f"Further off: {listed([f'{e.metric} of {e.model}' for e in far])}, {len(far)} of {len(found)} values."
+    )
+    yield Section(
+        "Agreement with published numbers",
+        (
+            f"The released reference models on the official data, beside what was published about them. Expected are "
+            f"differences of at most {TOLERANCE:g} ({ACS_TOLERANCE:g} for ACS, whose negatives are drawn). {verdict}",
+            Table(
+                "Our values beside the published ones.",
+                ("Model", "Metric", "Here", "Published", "Difference", "Within tolerance"),
+                tuple(
+                    (e.model, e.metric, number_cell(e.value), number_cell(e.published),
+                     signed_cell(e.difference), "yes" if e.is_met else "NO")
+                    for e in found
+                ),
+                2,
+            ),
+            f"Source: {listed(list(dict.fromkeys(e.source for e in found)))}.",
+        ),
+    )  # fmt: skip
+
+
+def _differences(analysis: Analysis) -> Iterator[Block]:
+    pairs: dict[tuple[int, int], list[PairedDifference]] = {}
+    for difference in analysis.differences:
+        pairs.setdefault((difference.first, difference.second), []).append(difference)
+    if not pairs:
+        yield "Paired differences need two models whose scores are known row by row."
+        return
+    yield (
+        "Differences are paired: both models are measured on the same rows and resampled with the same personas. One "
+        "whose interval leaves out 0 is marked."
+    )
+    for (first, second), found in pairs.items():
+        yield Table(
+            f"{analysis.names[first]} minus {analysis.names[second]}.",
+            ("Metric", "Difference", "95 % interval", "Leaves out 0"),
+            tuple(
+                (d.metric, signed_cell(d.difference.value), interval_cell(d.difference.interval),
+                 "yes" if d.difference.significant else "no")
+                for d in found
+            ),
+        )  # fmt: skip
+
+
+def _by_kind(analysis: Analysis) -> Iterator[Block]:
+    yield from _grouped(
+        analysis,
+        lambda model: model.by_kind,
+        lambda metric: f"{metric} by kind of attribute.",
+        "Attribute",
+        kind_title,
+        GROUPED,
+    )
+
+
+def _by_persona(analysis: Analysis) -> Iterator[Block]:
+    yield (
+        f"RetFail of the personas on which the models leak most and least on average, {_PERSONAS_SHOWN} of each; all "
+        "personas and metrics are in the table by_persona of the CSV files."
+    )
+    yield from _grouped(
+        analysis, lambda model: model.by_persona, lambda _: "RetFail by persona.", "Persona", str, ("RetFail",),
+        2 * _PERSONAS_SHOWN,
+    )  # fmt: skip
+
+
+def _grouped(
+    analysis: Analysis,
+    groups_of: Callable[[ModelAnalysis], dict[str, dict[str, GroupMean]]],
+    caption: Callable[[str], str],
+    what: str,
+    title: Callable[[str], str],
+    metrics: Sequence[str],
+    most: int | None = None,
+) -> Iterator[Block]:
+    """A table for each metric: groups down, models across; with `most`, the highest and lowest groups only."""
+    shown = False
+    for metric in metrics:
+        known = [n for n, model in enumerate(analysis.models) if metric in groups_of(analysis.models[n])]
+        found = {n: groups_of(analysis.models[n])[metric] for n in known}
+        names = list(dict.fromkeys(name for groups in found.values() for name in groups))
+        if most is None:
+            names.sort(key=lambda name: (KINDS.index(name) if name in KINDS else len(KINDS), name))
+        else:
+            names.sort(key=lambda name: (-sum(g[name].mean for g in found.values() if name in g), name))
+            names = names if len(names) <= most else names[: most // 2] + names[-(most // 2) :]
+        for chunk in _chunks(len(known)):
+            numbers = [known[n] for n in chunk]
+            shown = True
+            yield Table(
+                caption(metric),
+                (what, "Rows", *(analysis.names[n] for n in numbers)),
+                tuple(
+                    (title(name), _rows(found, name),
+                     *(number_cell(found[n][name].mean if name in found[n] else None) for n in numbers))
+                    for name in names
+                ),
+            )  # fmt: skip
+    if not shown:
+        yield "It needs scores with their rows; a results.json holds them, an official result file does not."
+
+
+def _rows(found: dict[int, dict[str, GroupMean]], name: str) -> str:
+    return f"{next(groups[name].count for groups in found.values() if name in groups):,}"
+
+
+def _figures(analysis: Analysis) -> Iterator[Block]:
+    for figure in report_figures(analysis):
+        if isinstance(figure, MissingFigure):
+            yield f"{figure.title} is not drawn. {figure.reason}"
+        else:
+            yield figure
+
+
+def _rule() -> Iterator[Block]:
+    yield (
+        "The criteria are asked in this order; the first that fails gives the label, and none failing is a clean pass. "
+        "A criterion whose metrics are missing ends the rule with “not enough metrics”. The labels are those of "
+        "SALMUBench; the paper publishes no rule, so this one is salmu-demo's."
+    )
+    yield Table(
+        "The rule of the diagnosis.",
+        ("Criterion", "Quantity", "Must be", "Label if it fails"),
+        tuple((name, quantity, wanted, label) for name, quantity, wanted, label in RULE),
+        4,
+    )
+
+
+def _intervals() -> Iterator[Block]:
+    yield (
+        f"Intervals hold {LEVEL:.0%} of {RESAMPLES:,} bootstrap resamples (percentiles). Whole personas are drawn with "
+        "replacement, because the rows of one persona are not independent; a row of no persona is drawn by itself. "
+        f"The draws use seed {SEED} and are the same for all models. They tell how much the numbers depend on which "
+        "personas were measured, not how much they depend on the seed of a training run."
+    ).replace("%", " %")
+
+
+def _decisions() -> Table:
+    return Table(
+        "What the public description of the benchmark leaves open, and what is done here.",
+        ("Metric", "Question", "Decision", "Constant"),
+        tuple((d.topic, d.question, d.decision, d.constant) for d in DECISIONS),
+        4,
+    )
+
+
+def _cite(analysis: Analysis) -> Iterator[Block]:
+    versions = sorted({model.evaluation.made.versions.get("salmu-demo", "") for model in analysis.models} - {""})
+    yield "The benchmark, its data, metrics and reference models: SALMUBench, CVPR 2026, arXiv 2603.26316."
+    yield f"The evaluator, its intervals and its diagnosis: {' '.join(['salmu-demo', ', '.join(versions)]).strip()}."

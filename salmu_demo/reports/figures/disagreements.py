@@ -1,0 +1,96 @@
+"""The rows that two models see most differently, as a table first and as pairs of ranks second."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, StrMethodFormatter
+
+from salmu_demo.data.layout import kind_title
+from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, dot, plain
+from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
+from salmu_demo.reports.text import NOTHING
+from salmu_demo.results.analysis import Analysis, Disagreement
+
+_TITLE: Final = "Where two models disagree most"
+_MOST_PAIRS: Final = 4
+_ROW: Final = 0.29
+_HEAD: Final = 0.34
+_AXIS: Final = 0.42
+
+
+def disagreements(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
+    """The first pairs that hold an unlearned model, or the references if there is none."""
+    pairs = shown_pairs(analysis)
+    if not pairs:
+        return MissingFigure(_TITLE, "It needs two models whose ranks in RetFail are known row by row.")
+    names = analysis.names
+    rows = tuple(
+        (e.file_name, NOTHING if e.kind is None else kind_title(e.kind), e.text, f"{names[d.first]}: {e.first:,.10g}",
+         f"{names[d.second]}: {e.second:,.10g}")
+        for d in pairs
+        for e in d.examples
+    )  # fmt: skip
+    return ReportFigure(
+        "disagreements",
+        _TITLE,
+        _sentence(analysis, pairs),
+        Table(
+            "Rows with the largest difference of 1 / rank in RetFail; the rank of the picture's own caption.",
+            ("Picture", "Attribute", "Caption", "Rank", "Rank"),
+            rows,
+            5,
+        ),
+        lambda: _draw(analysis, pairs, note),
+    )
+
+
+def shown_pairs(analysis: Analysis) -> list[Disagreement]:
+    """The pairs a reader wants to see; all of them are in the CSV table."""
+    found = [d for d in analysis.disagreements if d.examples]
+    unlearned = {number for number, model in enumerate(analysis.models) if model.diagnosis is not None}
+    return ([d for d in found if {d.first, d.second} & unlearned] or found)[:_MOST_PAIRS]
+
+
+def _sentence(analysis: Analysis, pairs: Sequence[Disagreement]) -> str:
+    def gap(d: Disagreement) -> float:
+        return abs(1 / d.examples[0].first - 1 / d.examples[0].second)
+
+    widest = max(pairs, key=gap)
+    example = widest.examples[0]
+    return (
+        "The rows whose 1 / rank in RetFail differs most between two models; the largest difference is "
+        f"{gap(widest):.4f}, where "
+        f"{analysis.names[widest.first]} ranks the caption of {example.file_name} at {example.first:,.10g} and "
+        f"{analysis.names[widest.second]} at {example.second:,.10g}."
+    )
+
+
+def _draw(analysis: Analysis, pairs: Sequence[Disagreement], note: str) -> Figure:
+    heights = [_ROW * len(d.examples) for d in pairs]
+    sheet = Sheet(analysis.names, sum(heights) + _HEAD * len(pairs) + _AXIS, note)
+    last = max(max(e.first, e.second) for d in pairs for e in d.examples)
+    top = 0.0
+    for pair, height in zip(pairs, heights, strict=True):
+        top += _HEAD
+        first, second = sheet.styles[pair.first], sheet.styles[pair.second]
+        left_name, right_name = (plain(analysis.names[n], 30) for n in (pair.first, pair.second))
+        sheet.heading(top - 0.08, f"{left_name} and {right_name}".replace(r"\$", "$"))
+        axes = sheet.axes(top, height, 0.14)
+        axes.set_xscale("log")
+        axes.set_xlim(0.8, last * 1.4)
+        axes.set_ylim(len(pair.examples), 0)
+        for row, example in enumerate(pair.examples):
+            y = row + 0.7
+            axes.plot([example.first, example.second], [y, y], color=MUTED, linewidth=1.0, zorder=2)
+            axes.plot(example.first, y, zorder=3, **dot(first))
+            axes.plot(example.second, y, zorder=3, **dot(second))
+            axes.text(0.86, row + 0.28, plain(example.text, 62), fontsize=7.5, color=TEXT, va="center")
+            axes.axhline(row, color=FAINT, linewidth=0.5, zorder=0)
+        axes.set_yticks([])
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(axis="x", labelbottom=pair is pairs[-1])
+        top += height
+    axes.set_xlabel("Rank of the picture's own caption (1 is a leak)", fontsize=9, color=TEXT)
+    return sheet.figure

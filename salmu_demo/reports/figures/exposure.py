@@ -1,0 +1,118 @@
+"""How exposed each attribute of each persona is: a heat map for each model, the personas in the same order."""
+
+import math
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from salmu_demo.data.layout import kind_title
+from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, WIDTH, Sheet, plain
+from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
+from salmu_demo.reports.text import NOTHING, counted, listed
+from salmu_demo.results.analysis import Analysis
+from salmu_demo.results.breakdown import ExposureGrid
+
+_TITLE: Final = "Exposure by persona and attribute"
+_MOST_ACROSS: Final = 4
+_LABELLED: Final = 40
+"""Personas up to which each is named; more are a picture, not a list."""
+
+_SHOWN: Final = 10
+_LEFT: Final = 0.72
+_HEAD: Final = 0.26
+_KINDS: Final = 0.86
+_BAR: Final = 0.52
+
+
+def exposure(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
+    """Small multiples, personas from the most to the least exposed one over all models."""
+    known = [(number, model.exposure) for number, model in enumerate(analysis.models)]
+    grids = [(number, grid) for number, grid in known if grid is not None and grid.bits.size]
+    if not grids:
+        return MissingFigure(_TITLE, "No model has RetFail's ranks with their personas; a results.json holds them.")
+    names = [analysis.names[number] for number, _ in grids]
+    aligned = aligned_grids([grid for _, grid in grids])
+    means = [np.nanmean(grid.bits, axis=1) for grid in aligned]
+    personas = aligned[0].personas
+    ends = list(range(len(personas)))
+    if len(ends) > 2 * _SHOWN:
+        ends = ends[:_SHOWN] + ends[-_SHOWN:]
+    which = "the most and the least exposed" if len(ends) < len(personas) else "all"
+    table = Table(
+        f"Mean exposure of a persona in bits; {which} of {counted(len(personas), 'persona')}.",
+        ("Persona", *names),
+        tuple((personas[n], *(_bits(mean[n]) for mean in means)) for n in ends),
+    )
+    return ReportFigure("exposure", _TITLE, _sentence(names, aligned), table, lambda: _draw(names, aligned, note))
+
+
+def aligned_grids(grids: list[ExposureGrid]) -> list[ExposureGrid]:
+    """The same personas and kinds for all, the persona that is the most exposed over all models first."""
+    personas = sorted({p for grid in grids for p in grid.personas})
+    kinds = tuple(dict.fromkeys(k for grid in grids for k in grid.kinds))
+    cubes = np.full((len(grids), len(personas), len(kinds)), np.nan)
+    for cube, grid in zip(cubes, grids, strict=True):
+        rows = [personas.index(p) for p in grid.personas] if list(grid.personas) != personas else range(len(personas))
+        cube[np.ix_(list(rows), [kinds.index(k) for k in grid.kinds])] = grid.bits
+    order = np.argsort(-np.nanmean(cubes, axis=(0, 2)), kind="stable")
+    return [ExposureGrid(tuple(personas[n] for n in order), kinds, cube[order]) for cube in cubes]
+
+
+def _bits(value: float) -> str:
+    return NOTHING if np.isnan(value) else f"{value:.4f}"
+
+
+def _sentence(names: list[str], grids: list[ExposureGrid]) -> str:
+    means = [f"{_bits(float(np.nanmean(grid.bits)))} bits for {n}" for n, grid in zip(names, grids, strict=True)]
+    worst = max(range(len(grids)), key=lambda n: float(np.nanmax(grids[n].bits)))
+    row, column = np.unravel_index(int(np.nanargmax(grids[worst].bits)), grids[worst].bits.shape)
+    return (
+        f"Exposure, log2(candidates) − log2(rank), of {counted(len(grids[0].personas), 'persona')} in "
+        f"{counted(len(grids[0].kinds), 'kind')} of attribute, on average {listed(means)}; the highest is "
+        f"{_bits(float(grids[worst].bits[row, column]))} bits, persona {grids[worst].personas[int(row)]} and "
+        f"{kind_title(grids[worst].kinds[int(column)])}, for {names[worst]}."
+    )
+
+
+def _draw(names: list[str], grids: list[ExposureGrid], note: str) -> Figure:
+    count = len(grids[0].personas)
+    # 774 personas get two pixels or so each; few ones get a line of text each.
+    lines = math.ceil(len(grids) / _MOST_ACROSS)
+    across = math.ceil(len(grids) / lines)
+    height = min(max(1.2, 0.13 * count), 5.2 if lines == 1 else 3.4)
+    block = _HEAD + height + _KINDS
+    sheet = Sheet(names, block * lines + _BAR, note)
+    top_bits = max(float(np.nanmax(grid.bits)) for grid in grids)
+    colours = mpl.colormaps["viridis"].with_extremes(bad=FAINT)
+    room = (WIDTH - _LEFT - 0.1) / across
+    for number, grid in enumerate(grids):
+        line, column = divmod(number, across)
+        left = _LEFT + room * column
+        axes = sheet.axes(block * line + _HEAD, height, left, WIDTH - left - room + 0.1)
+        image = axes.imshow(
+            _masked(grid.bits), aspect="auto", interpolation="nearest", cmap=colours, vmin=0, vmax=top_bits or 1
+        )
+        style = sheet.styles[number]
+        axes.set_title(f"{style.marker} {plain(names[number], int(room * 11))}", fontsize=8, color=TEXT, pad=4)
+        axes.set_xticks(
+            range(len(grid.kinds)), [plain(kind_title(k), 14) for k in grid.kinds], rotation=90, fontsize=7.5
+        )
+        if column:
+            axes.set_yticks([])
+        elif count <= _LABELLED:
+            axes.set_yticks(range(count), [plain(p, 12) for p in grid.personas], fontsize=7.5)
+        else:
+            axes.set_ylabel(f"{count} personas, most exposed first", fontsize=8, color=MUTED)
+            axes.set_yticks([])
+    bar = sheet.axes(block * lines + 0.06, 0.12, _LEFT)
+    sheet.figure.colorbar(image, cax=bar, orientation="horizontal")
+    bar.tick_params(labelsize=8, labelcolor=TEXT, length=2)
+    bar.set_xlabel("Mean exposure in bits; grey: no row", fontsize=8, color=TEXT)
+    return sheet.figure
+
+
+def _masked(bits: NDArray[np.float64]) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]:
+    return np.ma.masked_invalid(bits)

@@ -1,0 +1,142 @@
+"""All reports of an analysis as files in one folder, and a ZIP of them that is also the list of its files."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from salmu_demo.files import atomic_path
+from salmu_demo.reports.content import build_report
+from salmu_demo.reports.figures.canvas import figure_png, figure_svg
+from salmu_demo.reports.html import report_html
+from salmu_demo.reports.markdown import FIGURES_FOLDER, report_markdown
+from salmu_demo.reports.pdf import report_pdf
+from salmu_demo.reports.tables import csv_tables
+from salmu_demo.results.analysis import Analysis
+from salmu_demo.results.document import RESULTS_FILE, write_results
+
+_REPORT: Final = "report"
+_ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_WHAT: Final = "The report"
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """The files of one report.
+
+    Attributes:
+        results: everything in one JSON, see `docs/results-schema.md`.
+        official: the official result file of every model.
+        tables: CSV.
+        markdown: the report as Markdown, which shows `figures`.
+        html: the report as one HTML file.
+        pdf: the report as PDF.
+        archive: ZIP of all files, with the figures as PNG and SVG.
+        figures: PNG.
+    """
+
+    results: Path
+    official: tuple[Path, ...]
+    tables: tuple[Path, ...]
+    markdown: Path
+    html: Path
+    pdf: Path
+    archive: Path
+    figures: tuple[Path, ...]
+
+
+def write_reports(analysis: Analysis, folder: Path) -> ReportFiles:
+    """Write every format, each file whole or not at all; the same analysis gives the same bytes.
+
+    Files of a sampled run have it in their names, apart from `results.json`, which is found by its name. The files of
+    an earlier report in the folder that are not written again are removed.
+
+    Raises:
+        StorageError: if a file cannot be written.
+    """
+    mark = analysis.comparison.data.file_mark
+    earlier = find_reports(folder)
+    contents = _contents(analysis, mark)
+    written = write_results(analysis, folder)
+    archive = folder / f"{_REPORT}{mark}.zip"
+    if earlier is not None:
+        # Without its archive a half-replaced report is none.
+        for path in _all_paths(earlier):
+            if path not in written:
+                path.unlink(missing_ok=True)
+    for name, content in contents.items():
+        if not name.endswith(".svg"):
+            _write(folder / name, content)
+    _write(archive, _archive({path.name: path.read_bytes() for path in written} | contents))
+    return _report_files(folder, archive, [*(path.name for path in written), *contents])
+
+
+def find_reports(folder: Path) -> ReportFiles | None:
+    """The report that was written to a folder, or None if there is none or it is not complete."""
+    for archive in sorted(folder.glob(f"{_REPORT}*.zip")):
+        try:
+            with zipfile.ZipFile(archive) as content:
+                names = content.namelist()
+        except (OSError, zipfile.BadZipFile):
+            continue
+        found = _report_files(folder, archive, names)
+        # An archive from elsewhere must not lead out of the folder.
+        inside = all(path.resolve().is_relative_to(folder.resolve()) for path in _all_paths(found))
+        if inside and all(path.is_file() for path in _all_paths(found)):
+            return found
+    return None
+
+
+def _contents(analysis: Analysis, mark: str) -> dict[str, bytes]:
+    """Content of every file but the results, by its path in the folder."""
+    report = build_report(analysis)
+    drawn = {figure.name: figure.draw() for figure in report.figures}
+    pictures = {name: figure_png(figure) for name, figure in drawn.items()}
+    # A byte order mark tells spreadsheets that the text is UTF-8.
+    contents = {f"{name}{mark}.csv": f"\ufeff{table}".encode() for name, table in csv_tables(analysis).items()}
+    contents[f"{_REPORT}{mark}.md"] = report_markdown(report).encode()
+    contents[f"{_REPORT}{mark}.html"] = report_html(report, pictures).encode()
+    contents[f"{_REPORT}{mark}.pdf"] = report_pdf(report, pictures)
+    for name, figure in drawn.items():
+        contents[f"{FIGURES_FOLDER}/{name}.png"] = pictures[name]
+        contents[f"{FIGURES_FOLDER}/{name}.svg"] = figure_svg(figure)
+    return contents
+
+
+def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
+    def of_kind(ending: str) -> tuple[Path, ...]:
+        return tuple(folder / name for name in names if name.endswith(ending))
+
+    (markdown, html, pdf) = (archive.with_suffix(ending) for ending in (".md", ".html", ".pdf"))
+    return ReportFiles(
+        results=folder / RESULTS_FILE,
+        official=tuple(path for path in of_kind(".json") if path.name != RESULTS_FILE),
+        tables=of_kind(".csv"),
+        markdown=markdown,
+        html=html,
+        pdf=pdf,
+        archive=archive,
+        figures=of_kind(".png"),
+    )
+
+
+def _all_paths(files: ReportFiles) -> list[Path]:
+    single = (files.archive, files.results, files.markdown, files.html, files.pdf)
+    return [*single, *files.official, *files.tables, *files.figures]
+
+
+def _archive(contents: Mapping[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            entry = zipfile.ZipInfo(name, _ZIP_DATE)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_path(path, _WHAT) as temporary:
+        temporary.write_bytes(content)

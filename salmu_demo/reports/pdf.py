@@ -1,0 +1,186 @@
+"""A report as PDF, in a font that has the letters of most languages."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from reportlab.lib.colors import HexColor
+from reportlab.lib.enums import TA_RIGHT
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, CondPageBreak, Frame, Image, LongTable, PageTemplate, Paragraph
+from reportlab.platypus.flowables import Flowable
+
+from salmu_demo.reports.figures.canvas import DPI
+from salmu_demo.reports.report import Block, Report, ReportFigure, Table
+
+_FONT: Final = "DejaVuSans"
+_BOLD: Final = "DejaVuSans-Bold"
+_MARGIN: Final = 16 * mm
+_WIDTH: Final = A4[0] - 2 * _MARGIN
+_HEIGHT: Final = A4[1] - 2 * _MARGIN
+_FIGURE_HEIGHT: Final = 168 * mm
+_CELL_PADDING: Final = 3.0
+_SHORT: Final = 12
+_START: Final = 30 * mm
+_LONGEST_WORD: Final = 115.0
+"""Points up to which a word decides the width of its column; a longer one, such as a fingerprint, is broken."""
+
+_TEXT: Final = HexColor("#1f2937")
+_MUTED: Final = HexColor("#4b5563")
+_LINE: Final = HexColor("#d1d5db")
+_FAINT: Final = HexColor("#f3f4f6")
+_ACCENT: Final = HexColor("#0b5a8f")
+
+
+def _style(size: float, font: str = _FONT, **more: Any) -> ParagraphStyle:
+    settings = {"leading": size * 1.38, "textColor": _TEXT, "splitLongWords": 1, **more}
+    return ParagraphStyle("style", fontName=font, fontSize=size, **settings)
+
+
+_TITLE: Final = _style(16, _BOLD, spaceAfter=8, leading=20.5)
+_HEADING: Final = _style(12.5, _BOLD, spaceBefore=16, spaceAfter=5, keepWithNext=1)
+_SUBHEADING: Final = _style(10, _BOLD, spaceBefore=10, spaceAfter=4, keepWithNext=1)
+_BODY: Final = _style(8.8, spaceAfter=5)
+_NOTICE: Final = _style(8.8, spaceAfter=5, backColor=_FAINT, borderPadding=(4, 6, 4, 6), leftIndent=6, rightIndent=6,
+                        spaceBefore=3)  # fmt: skip
+_CAPTION: Final = _style(7.8, textColor=_MUTED, spaceBefore=6, spaceAfter=3)
+_SENTENCE: Final = _style(8.8, spaceBefore=4, spaceAfter=5)
+_CELL: Final = _style(7)
+_HEAD_CELL: Final = _style(7, _BOLD)
+_NUMBER: Final = _style(7, alignment=TA_RIGHT)
+_HEAD_NUMBER: Final = _style(7, _BOLD, alignment=TA_RIGHT)
+
+
+def report_pdf(report: Report, pictures: Mapping[str, bytes]) -> bytes:
+    """The report as PDF; the same report gives the same bytes.
+
+    Args:
+        report: the report.
+        pictures: PNG of each figure by its name.
+    """
+    _register_fonts()
+    story: list[Flowable] = [Paragraph(escape(report.title), _TITLE)]
+    story += [Paragraph(escape(line), _NOTICE) for line in report.notices]
+    for block in report.head:
+        story += _block(block, pictures)
+    for section in report.sections:
+        story.append(_Heading(section.title))
+        for block in section.blocks:
+            story += _block(block, pictures)
+    stream = io.BytesIO()
+    document = _Document(
+        stream, pagesize=A4, title=report.title, author="salmu-demo", subject=report.notices[0], lang="en", invariant=1,
+        leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN, bottomMargin=_MARGIN,
+    )  # fmt: skip
+    frame = Frame(_MARGIN, _MARGIN, _WIDTH, _HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
+    document.addPageTemplates(PageTemplate(frames=[frame], onPage=_page_number))
+    document.build(story)
+    return stream.getvalue()
+
+
+class _Heading(Paragraph):  # type: ignore[misc]  # reportlab has no types
+    """A heading that the table of contents of the viewer lists."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(escape(title), _HEADING)
+        self.title = title
+
+
+class _Document(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no types
+    def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802 - the name reportlab calls
+        if isinstance(flowable, _Heading):
+            self.canv.bookmarkPage(flowable.title)
+            self.canv.addOutlineEntry(flowable.title, flowable.title)
+
+
+@cache
+def _register_fonts() -> None:
+    """DejaVu comes with matplotlib, so that the pictures and the text look alike."""
+    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    for name in (_FONT, _BOLD):
+        pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
+
+
+def _page_number(canvas: Canvas, document: BaseDocTemplate) -> None:
+    canvas.setFont(_FONT, 7)
+    canvas.setFillColor(_MUTED)
+    canvas.drawString(_MARGIN, 9 * mm, "salmu-demo")
+    canvas.drawRightString(A4[0] - _MARGIN, 9 * mm, f"Page {document.page}")
+
+
+def _block(block: Block, pictures: Mapping[str, bytes]) -> list[Flowable]:
+    if isinstance(block, str):
+        return [Paragraph(escape(block), _BODY)]
+    return _table(block) if isinstance(block, Table) else _figure(block, pictures[block.name])
+
+
+def _figure(figure: ReportFigure, picture: bytes) -> list[Flowable]:
+    image = Image(io.BytesIO(picture), hAlign="LEFT")
+    # Pixels become inches again, smaller only if the page is not high enough.
+    scale = min(72 / DPI, _FIGURE_HEIGHT / image.imageHeight)
+    image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale
+    image.keepWithNext = True
+    title = Paragraph(escape(figure.title), _SUBHEADING)
+    return [title, image, Paragraph(escape(figure.sentence), _SENTENCE), *_table(figure.table)]
+
+
+def _table(table: Table) -> list[Flowable]:
+    def row(cells: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle) -> list[Paragraph]:
+        return [Paragraph(escape(c), words if n < table.texts else numbers) for n, c in enumerate(cells)]
+
+    content = [row(table.header, _HEAD_CELL, _HEAD_NUMBER), *(row(cells, _CELL, _NUMBER) for cells in table.rows)]
+    look = [
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LINEABOVE", (0, 0), (-1, 0), 1, _TEXT),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.6, _TEXT),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.3, _LINE),
+        ("LINEBELOW", (0, -1), (-1, -1), 1, _TEXT),
+        ("LEFTPADDING", (0, 0), (-1, -1), _CELL_PADDING),
+        ("RIGHTPADDING", (0, 0), (-1, -1), _CELL_PADDING),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.6),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2),
+    ]
+    grid = LongTable(content, colWidths=_widths(table), repeatRows=1, style=look, hAlign="LEFT", spaceAfter=8)
+    caption = Paragraph(escape(table.caption), _CAPTION)
+    # A short table stays on one page; a long one starts wherever a few of its rows have room.
+    caption.keepWithNext = len(table.rows) <= _SHORT
+    return [caption, grid] if caption.keepWithNext else [CondPageBreak(_START), caption, grid]
+
+
+def _widths(table: Table) -> list[float]:
+    """Widths in points: what each column needs, or on a page too narrow shares by the root of it, words kept whole."""
+    columns = [_column(table, number) for number in range(len(table.header))]
+    if sum(needed for needed, _ in columns) <= _WIDTH:
+        return [needed for needed, _ in columns]
+    most = _LONGEST_WORD
+    if sum(min(word, most) for _, word in columns) > _WIDTH:
+        most = _WIDTH / len(columns)
+    widths: dict[int, float] = {}
+    while len(widths) < len(columns):
+        rest = {n: column for n, column in enumerate(columns) if n not in widths}
+        unit = (_WIDTH - sum(widths.values())) / sum(math.sqrt(needed) for needed, _ in rest.values())
+        shares = {n: unit * math.sqrt(needed) for n, (needed, _) in rest.items()}
+        # First those whose words need more than a share, then those that need less: each changes the others' shares.
+        narrow = {n: min(word, most) for n, (_, word) in rest.items() if min(word, most) > shares[n]}
+        modest = {n: needed for n, (needed, _) in rest.items() if needed < shares[n]}
+        widths |= narrow or modest or shares
+    return [widths[n] for n in range(len(columns))]
+
+
+def _column(table: Table, number: int) -> tuple[float, float]:
+    """Points that the widest cell of a column needs, and its widest word."""
+    cells = [(table.header[number], _BOLD), *((row[number], _FONT) for row in table.rows)]
+    padding = 2 * _CELL_PADDING + 1
+    needed = max(pdfmetrics.stringWidth(text, font, _CELL.fontSize) for text, font in cells)
+    word = max(pdfmetrics.stringWidth(w, font, _CELL.fontSize) for text, font in cells for w in (text.split() or [""]))
+    return needed + padding, word + padding

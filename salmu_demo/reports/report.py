@@ -1,0 +1,92 @@
+"""What a report consists of, whatever it is written as: paragraphs, tables and figures in sections.
+
+Texts are plain; each format escapes them in its own way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        caption: what it shows.
+        header: titles of the C columns.
+        rows: rows of C cells; the first cell heads the row.
+        texts: number of columns, from the left, that hold words; the others hold numbers.
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: int = 1
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure with what a reader who cannot see it needs.
+
+    Attributes:
+        name: name of its files, without an ending.
+        title: what it is.
+        sentence: what it shows, computed from the data.
+        table: the numbers behind it.
+        draw: draws it on a white ground, with no global state of matplotlib.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    table: Table
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True)
+class MissingFigure:
+    """A figure that cannot be drawn.
+
+    Attributes:
+        title: what it would be.
+        reason: why not, in one sentence.
+    """
+
+    title: str
+    reason: str
+
+
+Block = str | Table | ReportFigure
+"""A piece of a section; a text is a paragraph."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a report."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report.
+
+    Attributes:
+        title: what it is about.
+        notices: sentences no reader may miss.
+        head: what was measured on what.
+        sections: the rest.
+    """
+
+    title: str
+    notices: tuple[str, ...]
+    head: tuple[Block, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def figures(self) -> list[ReportFigure]:
+        """All figures, in order."""
+        return [block for section in self.sections for block in section.blocks if isinstance(block, ReportFigure)]

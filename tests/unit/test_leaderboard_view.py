@@ -1,0 +1,148 @@
+"""The markup of the leaderboard, and whose rows a visitor sees."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from salmu_demo.errors import ResultError
+from salmu_demo.leaderboard.groups import group_rows
+from salmu_demo.leaderboard.ranking import RULE
+from salmu_demo.leaderboard.rows import Mark, Source, published_rows
+from salmu_demo.notices import MINI_NOTICE
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.document import write_results
+from salmu_demo.results.official import write_official
+from salmu_demo.results.records import MeasuredData
+from salmu_demo.ui.leaderboard_tab import MAX_VISITOR_IMPORTS, Library
+from salmu_demo.ui.leaderboard_view import board_html, group_choices, problems_html, row_choices
+from salmu_demo.workbench import Workbench
+from tests.fixtures.leaderboard import references, row
+from tests.fixtures.results import evaluation, evaluations
+
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+def test_all_text_of_files_is_escaped():
+    data = MeasuredData(EVIL, "d" * 64, EVIL, sample=EVIL)
+    hostile = row(EVIL, {"GenKnow": 0.5}, data=data, origin=EVIL, zero_shot=EVIL, date=EVIL, mark=Mark("stale", EVIL))
+    [group] = group_rows([hostile, *references(data=data, zero_shot="x")])
+    page = board_html(group, group.rows, "GenKnow") + problems_html([EVIL])
+    assert "<img" not in page
+    assert page.count("&lt;img") >= 5
+
+
+def test_the_table_shows_values_targets_gaps_marks_and_the_rule():
+    marked = row("m", {"RetFail": 0.25, "GenKnow": 0.5}, mark=Mark("stale", "It changed."), date="2026-01-02T00:00:00")
+    [group] = group_rows([marked, *references()])
+    page = board_html(group, [r for r in group.rows if r.name == "m"], "RetFail")
+    text = re.sub(r"<[^>]+>", " ", page)
+    assert "1 of 3 rows" in text
+    assert re.search(r"RetFail\s+target 0\.0000", text)
+    assert re.search(r"GenKnow\s+target 0\.7000", text)
+    assert re.search(r"0\.2500\s+\+0\.2500", text)
+    assert "InterIdSim" in text
+    assert "–" in text
+    assert re.search(r"stale\s+It changed\.", text)
+    assert "2026-01-02" in text
+    assert "ineffective forgetting" in text
+    assert page.count("aria-sort") == 1
+    assert RULE.replace("'", "&#x27;") in page
+
+
+def test_without_references_the_heads_say_which_way_is_better():
+    [group] = group_rows([row("m", {"RetFail": 0.25, "GenKnow": 0.5})])
+    text = re.sub(r"<[^>]+>", " ", board_html(group, group.rows, "name"))
+    assert re.search(r"RetFail\s+lower", text)
+    assert re.search(r"GenKnow\s+higher", text)
+    assert "not enough metrics" in text
+
+
+def test_data_that_are_not_identified_and_the_miniature_say_so():
+    groups = group_rows(
+        [row("a", {}, data=MeasuredData("x")), row("b", {}, data=MeasuredData("y", "d" * 64, None, MINI_NOTICE))]
+    )
+    pages = {group.identified: board_html(group, group.rows, "name") for group in groups}
+    assert "ranked with no others" in pages[False]
+    assert "ranked with no others" not in pages[True]
+    assert "not the paper&#x27;s" in pages[True]
+
+
+def test_no_row_gives_a_hint_and_published_rows_are_no_choice_to_hand_in():
+    [group] = group_rows(published_rows())
+    assert "No row fits" in board_html(group, [], "name")
+    assert row_choices(group.rows) == []
+    assert row_choices([row("m", {}, id="7", source=Source.IMPORTED)]) == [("m, imported, id 7", "7")]
+    assert group_choices([group]) == [(group.title, group.id)]
+
+
+@pytest.fixture
+def library(tiny_assets: Path, tmp_path: Path) -> Library:
+    for job in ("job-of-one", "job-of-other"):
+        write_results(analyse(evaluations()), tmp_path / "runs" / job / "report")
+    return Library(Workbench(), tmp_path / "runs")
+
+
+def seen(library: Library, jobs: object, session: str) -> list[str]:
+    rows = [r for group in library.board(jobs, session).groups for r in group.rows if r.source is not Source.PUBLISHED]
+    return sorted(r.file.parent.parent.name if r.source is Source.LOCAL else r.name for r in rows)
+
+
+def upload(tmp_path: Path, name: str) -> Path:
+    return write_official(evaluation(name), tmp_path / "uploads")
+
+
+def test_on_a_machine_of_ones_own_all_jobs_and_imports_are_shown(library: Library, tmp_path: Path):
+    path = upload(tmp_path, "mine")
+    copy, _ = library.take(path, "")
+    assert not path.exists()
+    assert copy.is_relative_to(tmp_path / "leaderboard")
+    assert seen(library, [], "") == sorted(["job-of-one"] * 3 + ["job-of-other"] * 3 + ["mine"])
+
+
+def test_visitors_of_a_space_see_their_own_jobs_and_imports_only(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SPACE_ID", "org/space")
+    assert seen(library, [], "") == []
+    assert seen(library, None, "") == []
+    assert seen(library, "job-of-one", "") == []
+    assert seen(library, ["job-of-one", 7, "*", "../runs/job-of-other"], "") == ["job-of-one"] * 3
+    copy, mine = library.take(upload(tmp_path, "mine"), "")
+    _, other = library.take(upload(tmp_path, "other"), "")
+    assert not (tmp_path / "leaderboard").exists()
+    assert seen(library, [], mine) == ["mine"]
+    assert seen(library, [], other) == ["other"]
+    library.forget(mine)
+    library.forget("")
+    assert not copy.exists()
+    assert seen(library, [], mine) == []
+    assert seen(library, [], other) == ["other"]
+
+
+def test_a_visitor_of_a_space_imports_a_bounded_number_of_files(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SPACE_ID", "org/space")
+    session = ""
+    for number in range(MAX_VISITOR_IMPORTS):
+        _, session = library.take(upload(tmp_path, f"m{number}"), session)
+    path = upload(tmp_path, "one-more")
+    with pytest.raises(ResultError, match=f"{MAX_VISITOR_IMPORTS} files are the most"):
+        library.take(path, session)
+    assert not path.exists()
+    assert len(seen(library, [], session)) == MAX_VISITOR_IMPORTS
+
+
+def test_a_submission_file_holds_the_chosen_row(library: Library, tmp_path: Path):
+    library.take(upload(tmp_path, "mine"), "")
+    rows = [r for group in library.board([], "").groups for r in group.rows]
+    path = library.submission_file(next(r for r in rows if r.name == "mine"))
+    assert path.name == "submission_mine.json"
+    assert '"model": "mine"' in path.read_text()
+    with pytest.raises(ResultError, match="published row"):
+        library.submission_file(rows[0])
+    shutil.rmtree(tmp_path / "leaderboard")
+    with pytest.raises(ResultError, match="cannot be read"):
+        library.submission_file(next(r for r in rows if r.name == "mine"))

@@ -1,0 +1,159 @@
+"""All files of a report: what is written, found again, packed, replaced and equal for equal results."""
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from salmu_demo.cli.main import run
+from salmu_demo.cli.report import distinct, result_files
+from salmu_demo.errors import ResultError, StorageError
+from salmu_demo.reports.files import ReportFiles, find_reports, write_reports
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.document import read_results, write_results
+from salmu_demo.results.records import MeasuredData
+from tests.fixtures.results import NAMES, evaluation, evaluations, valued
+
+SAMPLED = MeasuredData("mini", "d" * 64, sample="sampled: 48 of 96 forget rows (50 %), seed 1")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+    return write_reports(analyse(evaluations()), tmp_path_factory.mktemp("report"))
+
+
+def small(folder: Path, data: MeasuredData = SAMPLED) -> ReportFiles:
+    """A report of one value, which is quick to draw."""
+    return write_reports(analyse([valued("model", {"AssocStr": 0.25}, data)]), folder)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_format_is_written_and_found_again(written: ReportFiles):
+    folder = written.results.parent
+    assert find_reports(folder) == written
+    assert [path.name for path in written.official] == [f"evaluation_{name}.json" for name in NAMES]
+    assert len(written.tables) == len(written.figures) == 6
+    assert written.pdf.read_bytes().startswith(b"%PDF-")
+    assert written.html.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written.figures)
+
+
+def test_tables_open_as_utf_8_in_a_spreadsheet(written: ReportFiles):
+    for path in written.tables:
+        raw = path.read_bytes()
+        assert raw.startswith(b"\xef\xbb\xbf")
+        rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
+        assert rows
+        assert {row["data"] for row in rows} == {"mini"}
+
+
+def test_markdown_shows_the_figures_that_lie_beside_it(written: ReportFiles):
+    text = written.markdown.read_text("utf-8")
+    assert all(f"](figures/{path.name})" in text for path in written.figures)
+
+
+def test_the_archive_holds_all_files_and_the_figures_twice(written: ReportFiles):
+    folder = written.results.parent
+    with zipfile.ZipFile(written.archive) as archive:
+        names = set(archive.namelist())
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert all(archive.read(name) == (folder / name).read_bytes() for name in names if not name.endswith(".svg"))
+        assert b"<svg" in archive.read("figures/metrics.svg")
+    on_disk = set(content(folder)) - {written.archive.name}
+    assert names == on_disk | {f"figures/{path.stem}.svg" for path in written.figures}
+
+
+def test_results_read_again_give_the_same_bytes_in_every_format(written: ReportFiles, tmp_path: Path):
+    write_reports(analyse(read_results(written.results)), tmp_path)
+    assert content(tmp_path) == content(written.results.parent)
+
+
+def test_a_sampled_report_says_so_in_every_file_name_but_the_fixed_one(tmp_path: Path):
+    files = small(tmp_path)
+    assert find_reports(tmp_path) == files
+    assert {name for name in content(tmp_path) if "-sampled." not in name} == {"results.json"}
+    assert json.loads(files.results.read_text("utf-8"))["data"]["sample"].startswith("sampled")
+
+
+def test_a_later_report_replaces_an_earlier_one_and_leaves_other_files(tmp_path: Path):
+    small(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    files = small(tmp_path, MeasuredData("mini", "d" * 64))
+    assert find_reports(tmp_path) == files
+    assert not [name for name in content(tmp_path) if "sampled" in name]
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_an_incomplete_damaged_or_foreign_report_is_none(tmp_path: Path):
+    assert find_reports(tmp_path / "nowhere") is None
+    files = small(tmp_path)
+    files.pdf.unlink()
+    assert find_reports(tmp_path) is None
+    files = small(tmp_path)
+    with zipfile.ZipFile(files.archive, "a") as archive:
+        (tmp_path.parent / "secret.csv").write_text("secret")
+        archive.writestr("../secret.csv", "")
+    assert find_reports(tmp_path) is None
+    files.archive.write_bytes(b"no archive")
+    assert find_reports(tmp_path) is None
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StorageError, match=r"The report cannot be written to .*: No space left on device"):
+        small(tmp_path)
+    assert find_reports(tmp_path) is None
+    assert not [name for name in content(tmp_path) if name.startswith(".")]
+
+
+def test_names_that_no_file_can_have_are_replaced(tmp_path: Path):
+    write_results(analyse([valued(f"a\x00\n{'ü' * 300}", {"AssocStr": 0.5})]), tmp_path)
+    (official,) = tmp_path.glob("evaluation_*")
+    assert official.name.startswith("evaluation_a__üü")
+
+
+def test_a_folder_stands_for_its_results_or_its_official_files(written: ReportFiles, tmp_path: Path):
+    assert result_files(written.results.parent) == [written.results]
+    (tmp_path / "evaluation_b.json").touch()
+    (tmp_path / "evaluation_a.json").touch()
+    assert [path.name for path in result_files(tmp_path)] == ["evaluation_a.json", "evaluation_b.json"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ResultError, match="empty holds neither"):
+        result_files(tmp_path / "empty")
+
+
+def test_a_model_given_twice_is_shown_once_with_its_rows():
+    full = evaluation("mini-clean")
+    bare = valued("mini-clean", {"AssocStr": 0.5})
+    official = type(full)(full.model, full.data, full.results)
+    assert distinct([official, full, full]) == [full]
+    assert distinct([full, bare]) == [full, bare]
+
+
+def test_the_command_merges_files_and_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("clean", "other"):
+        write_results(analyse([valued(f"mini-{name}", {"AssocStr": 0.5}, SAMPLED)]), tmp_path / name)
+    folders = [str(tmp_path / name) for name in ("clean", "other", "clean")]
+    assert run(["report", *folders, "--output", str(tmp_path / "out")]) == 0
+    files = find_reports(tmp_path / "out")
+    assert files is not None
+    assert [e.model.name for e in read_results(files.results)] == ["mini-clean", "mini-other"]
+    assert str(files.pdf) in capsys.readouterr().out
+
+
+def test_results_of_different_rows_are_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name, data in (("one", SAMPLED), ("two", MeasuredData("mini", "d" * 64))):
+        write_results(analyse([valued(name, {"AssocStr": 0.5}, data)]), tmp_path / name)
+    command = ["report", str(tmp_path / "one"), str(tmp_path / "two"), "--output", str(tmp_path / "out")]
+    assert run(command) == 2
+    assert "different data sets or samples" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
