@@ -147,7 +147,7 @@ def _sentence(error: BaseException, target: HubReference) -> str:
         return f"{repository} is not a valid Hub id; it looks like organisation/name."
     if isinstance(error, OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
         return (
-            f"{repository} is not (wholly) on this machine and HF_HUB_OFFLINE forbids to fetch it: unset it, run "
+            f"Not all of {repository} is on this machine, and HF_HUB_OFFLINE forbids to fetch it: unset it, run "
             f"`{fetch_command(target)}`, then set it again."
         )
     if isinstance(error, _SLOW):

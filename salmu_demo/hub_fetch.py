@@ -229,16 +229,26 @@ def download_file(repository: str, filename: str, revision: str | None, error_ty
 
 
 def _fetch_missing(plan: FetchPlan) -> Path:
-    """Fetch without reading again what is here."""
+    """Fetch without reading again what is here; a terminal is shown how far it is."""
     missing = tuple(file for file in plan.files if not file.present)
     here = local_snapshot(plan.at_commit, _exactly([file.path for file in plan.files])).folder
-    return fetch(replace(plan, files=missing)) if missing or here is None else here
+    if not missing and here is not None:
+        return here
+    wanted = replace(plan, files=missing)
+    # disable=None: drawn only on a terminal.
+    with tqdm(total=_megabytes(wanted.missing_bytes), unit="MB", desc=plan.target.label, disable=None) as bar:
+        return fetch(wanted, lambda report: bar.update(report.done - bar.n))
 
 
 def _digest_of(entry: RepoFile) -> str | None:
     """SHA-256 of a large file as the Hub says; only what has the form of one, because it becomes a file name here."""
     digest = getattr(entry.lfs, "sha256", None)
     return digest if isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) else None
+
+
+def _megabytes(count: int) -> int:
+    """Bytes as megabytes, begun ones included, and one at least."""
+    return max(1, -(-count // _MB))
 
 
 def _exactly(paths: Sequence[str]) -> list[str]:
@@ -258,7 +268,7 @@ class _Meter:
 
     def __init__(self, plan: FetchPlan, progress: ProgressCallback) -> None:
         self._stage = f"Fetching {plan.target.label}, megabytes"
-        self._total = max(1, -(-plan.missing_bytes // _MB))
+        self._total = _megabytes(plan.missing_bytes)
         self._progress = progress
         self._done = 0
 
