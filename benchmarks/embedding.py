@@ -33,33 +33,32 @@ def main() -> None:
     split = data.split(options.split)
     first, following = find_models(["mini-compromised", "mini-clean"])
     encoders = EncoderRegistry()
-    encoder = encoders.get(first)
-    encoders.get(following)
-    pixels = np.stack([encoder.pixels(data.image(split.stored, int(row))) for row in split.rows])
-    batches = [pixels[start : start + IMAGE_BATCH] for start in range(0, len(pixels), IMAGE_BATCH)]
-    encoder.encode_pixels(batches[0])  # Warm up: the first call allocates.
+    with encoders.lend(following), encoders.lend(first) as encoder:
+        pixels = np.stack([encoder.pixels(data.image(split.stored, int(row))) for row in split.rows])
+        batches = [pixels[start : start + IMAGE_BATCH] for start in range(0, len(pixels), IMAGE_BATCH)]
+        encoder.encode_pixels(batches[0])  # Warm up: the first call allocates.
 
-    def rate(work: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        work()
-        return len(split) / (time.perf_counter() - start)
+        def rate(work: Callable[[], object]) -> float:
+            start = time.perf_counter()
+            work()
+            return len(split) / (time.perf_counter() - start)
 
-    def one_round() -> tuple[float, float, float]:
-        with tempfile.TemporaryDirectory() as folder:
-            embedder = Embedder(ArrayStore(Path(folder)), encoders)
-            return (
-                rate(lambda: [encoder.encode_pixels(batch) for batch in batches]),
-                rate(lambda: embedder.images(first, data, split)),
-                rate(lambda: embedder.images(following, data, split)),
-            )
+        def one_round() -> tuple[float, float, float]:
+            with tempfile.TemporaryDirectory() as folder:
+                embedder = Embedder(ArrayStore(Path(folder)), encoders)
+                return (
+                    rate(lambda: [encoder.encode_pixels(batch) for batch in batches]),
+                    rate(lambda: embedder.images(first, data, split)),
+                    rate(lambda: embedder.images(following, data, split)),
+                )
 
-    rows = [one_round() for _ in range(options.rounds)]
-    print(f"{len(split)} pictures of {options.split}, {options.rounds} rounds, medians; device {encoder.device}\n")
-    print("| | pictures/s | ratio to bare |\n|---|---|---|")
-    for column, name in enumerate(("bare", "first model", "following model")):
-        speed = statistics.median(row[column] for row in rows)
-        ratio = statistics.median(row[column] / row[0] for row in rows)
-        print(f"| {name} | {speed:.0f} | {ratio:.2f} |")
+        rows = [one_round() for _ in range(options.rounds)]
+        print(f"{len(split)} pictures of {options.split}, {options.rounds} rounds, medians; device {encoder.device}\n")
+        print("| | pictures/s | ratio to bare |\n|---|---|---|")
+        for column, name in enumerate(("bare", "first model", "following model")):
+            speed = statistics.median(row[column] for row in rows)
+            ratio = statistics.median(row[column] / row[0] for row in rows)
+            print(f"| {name} | {speed:.0f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":

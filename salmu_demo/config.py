@@ -21,6 +21,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salmu-demo"
 
 
+def on_space() -> bool:
+    """Whether the app runs on a Hugging Face Space, where strangers use it."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
 def runs_dir() -> Path:
     """Folder of the jobs and their results: `SALMU_RUNS_DIR`, or `salmu-demo/runs` in the user's data folder."""
     moved = os.environ.get("SALMU_RUNS_DIR")

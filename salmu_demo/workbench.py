@@ -20,10 +20,12 @@ from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.hub_reference import model_on_hub
 from salmu_demo.metrics import MetricSpec
+from salmu_demo.models.profile import ModelProfile, profile
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
 from salmu_demo.probes.lineup import candidate_values, persona_features, run_lineup
+from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
 from salmu_demo.probes.sentences import lineup_sentences
 from salmu_demo.progress import ProgressCallback, ignore_progress
@@ -47,16 +49,53 @@ class Workbench:
         self.data: BenchmarkData = load_data(data)
         self.embedder = embedder or Embedder()
         self._architectures: dict[str, str] = {}
+        self._trusted: set[str] = set()
+        self._found: dict[str, ModelSource] = {}
         self._made: dict[tuple[Any, ...], Future[Any]] = {}
         self._lock = threading.Lock()
 
-    def models(self, references: Sequence[str], architecture: str | None = None) -> list[ModelSource]:
-        """Find models by reference; raises :class:`ModelError`.
+    def models(
+        self, references: Sequence[str], architecture: str | None = None, trust_pickle: bool = False
+    ) -> list[ModelSource]:
+        """Find models by reference, see :func:`find_model`; raises :class:`ModelError`.
 
-        A model that was found before is the same object, so that its weights are not hashed again; an architecture
-        that was given once holds for later calls.
+        A model that was found before is the same object, so that its weights are not hashed again; an architecture or
+        trust that was given once holds for later calls.
         """
-        return [self._model(reference, architecture) for reference in dict.fromkeys(references)]
+        if trust_pickle:
+            self._trusted.update(references)
+        found = [self._model(reference, architecture) for reference in dict.fromkeys(references)]
+        self._found.update({model.reference: model for model in found})
+        return found
+
+    def twin_remarks(self, model: ModelSource) -> list[str]:
+        """A sentence if other models found so far have the same weights; those that were never loaded are left out."""
+        facts = self.embedder.known_facts(model)
+        twins = [
+            other.reference
+            for other in list(self._found.values())
+            if facts is not None
+            and other.reference != model.reference
+            and (known := self.embedder.known_facts(other)) is not None
+            and known.weights_digest == facts.weights_digest
+        ]
+        return [f"{model.reference} has the same weights as {', '.join(twins)}."] if twins else []
+
+    def profile(self, model: ModelSource) -> ModelProfile:
+        """Facts about a model's files; raises :class:`ModelError`."""
+        key = ("profile", model.reference, model.fingerprint)
+        known: ModelProfile = self._once(key, lambda: profile(model))
+        return known
+
+    def model_change(
+        self, model: ModelSource, against: ModelSource, split: str, progress: ProgressCallback = ignore_progress
+    ) -> ModelChange:
+        """What changed between two models, see :func:`measure_change`; raises :class:`SalmuError`."""
+        key = ("change", model.fingerprint, against.fingerprint, split)
+        known: ModelChange = self._once(
+            key, lambda: measure_change(self.embedder, self.data, model, against, split, progress)
+        )
+        return known
 
     def _model(self, reference: str, architecture: str | None) -> ModelSource:
         if architecture is not None:
@@ -68,8 +107,8 @@ class Workbench:
                 ("model", reference, architecture), lambda: find_model(reference, architecture)
             )
             return hub
-        found = find_model(reference, architecture)
-        files = [path.stat() for path in (found.weights, found.merges) if path is not None]
+        found = find_model(reference, architecture, reference in self._trusted)
+        files = [path.stat() for path in found.files]
         # A checkpoint that was saved again under the same name is another model.
         state = tuple((file.st_mtime_ns, file.st_size) for file in files)
         known: ModelSource = self._once(("model", reference, repr(found.config), state), lambda: found)

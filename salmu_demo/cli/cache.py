@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table, size_text
-from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models, chosen_models
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.models.source import builtin_models, find_models
 from salmu_demo.workbench import Workbench
@@ -54,7 +54,7 @@ def _list(options: argparse.Namespace) -> None:
 def _warm(options: argparse.Namespace) -> None:
     bench = Workbench(options.data)
     progress = TerminalProgress()
-    bench.warm(bench.models(options.models or builtin_models(), options.arch), progress)
+    bench.warm(chosen_models(bench, options, options.models or builtin_models()), progress)
     progress.close()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from salmu_demo.cli.output import TerminalProgress, comparison_document, print_analysis, print_json
+from salmu_demo.cli.output import TerminalProgress, comparison_document, print_analysis, print_json, print_notes
 from salmu_demo.cli.parsing import (
     add_command,
     add_data,
@@ -13,6 +13,7 @@ from salmu_demo.cli.parsing import (
     add_measuring,
     add_models,
     chosen_metrics,
+    chosen_models,
     chosen_sample,
 )
 from salmu_demo.errors import StorageError
@@ -44,7 +45,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     metrics = [spec.name for spec in chosen_metrics(options)]  # A misspelt name fails before anything is loaded.
     bench = Workbench(options.data)
-    models = bench.models(options.models, options.arch)
+    models = chosen_models(bench, options, options.models)
     _check_output(options.output, models)
     progress = TerminalProgress()
     evaluations = []
@@ -53,6 +54,7 @@ def _run(options: argparse.Namespace) -> None:
         # Each file is written as soon as its model is done: a later failure loses nothing.
         write_official(evaluations[-1], options.output)
     progress.close()
+    print_notes(remark for model in models for remark in bench.twin_remarks(model))
     analysis = analyse(evaluations)
     files = write_results(analysis, options.output)
     if options.json:

@@ -60,6 +60,7 @@ def _run(options: argparse.Namespace) -> None:
         # Resumed from another folder it must still be found.
         imagenet=str(options.imagenet.absolute()) if options.imagenet else None,
         architectures=dict.fromkeys(options.models, options.arch) if options.arch else {},
+        trust_pickle=options.trust_pickle,
     )
     manager = JobManager()
     if options.estimate:

@@ -1,23 +1,43 @@
-"""`salmu-demo models list`: the built-in models."""
+"""`salmu-demo models`: the built-in models, and what a checkpoint is and changed."""
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
-from salmu_demo.cli.output import print_json, print_table, size_text
-from salmu_demo.cli.parsing import add_command, add_json
+from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table, size_text
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading
+from salmu_demo.data import layout
+from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.source import builtin_models, find_models
+from salmu_demo.probes.model_change import ModelChange
+from salmu_demo.workbench import Workbench
+
+_EXAMPLES = """\
+  salmu-demo models show mini-unlearned-finetune --against mini-compromised
+  salmu-demo models show checkpoint.safetensors --json
+  salmu-demo models show delta:mini-compromised+my-adapter --against mini-compromised --split holdout_identity"""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = add_command(commands, "models", "Look at models.", "  salmu-demo models list --json")
+    parser = add_command(commands, "models", "Look at models.", "  salmu-demo models list --json\n" + _EXAMPLES)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    action = add_command(actions, "list", "The built-in models.", "  salmu-demo models list")
-    add_json(action)
-    action.set_defaults(run=_run)
+    listing = add_command(actions, "list", "The built-in models.", "  salmu-demo models list")
+    add_json(listing)
+    listing.set_defaults(run=_list)
+    show = add_command(actions, "show", "What a checkpoint is, and what changed against another one.", _EXAMPLES)
+    show.add_argument("model", metavar="MODEL", help="a model, as for `salmu-demo evaluate`")
+    show.add_argument("--against", metavar="MODEL", help="compare weights and features with this model")
+    add_reading(show)
+    add_data(show)
+    show.add_argument(
+        "--split", default=layout.FORGET, help=f"split whose features are compared (default {layout.FORGET})"
+    )
+    add_json(show)
+    show.set_defaults(run=_show)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _list(options: argparse.Namespace) -> None:
     models: list[dict[str, Any]] = [
         {"name": m.name, "fingerprint": m.fingerprint, "file": str(m.weights), "bytes": m.weights.stat().st_size}
         for m in find_models(builtin_models())
@@ -26,3 +46,64 @@ def _run(options: argparse.Namespace) -> None:
         print_json(models)
         return
     print_table(["name", "size", "fingerprint"], [[m["name"], size_text(m["bytes"]), m["fingerprint"]] for m in models])
+
+
+def _show(options: argparse.Namespace) -> None:
+    bench = Workbench(options.data)
+    references = [options.model, *([options.against] if options.against else [])]
+    model, *others = bench.models(references, options.arch, options.trust_pickle)
+    facts = bench.profile(model)
+    change = None
+    if options.against:
+        progress = TerminalProgress()
+        change = bench.model_change(model, others[0] if others else model, options.split, progress)
+        progress.close()
+    if options.json:
+        print_json({**asdict(facts), "change": change and change_document(change)})
+        return
+    print_notes([*facts.warnings, *bench.twin_remarks(model)])
+    print_table(["model", facts.name], _facts(facts))
+    if change is not None:
+        _print_change(change)
+
+
+def change_document(change: ModelChange) -> dict[str, Any]:
+    """What changed, as JSON; a relative change of weights that were zero is null."""
+    groups = {"layers": change.weights.layers, "towers": change.weights.towers}
+    return {
+        "against": change.against.reference,
+        "verdict": change.weights.verdict,
+        **{
+            name: [
+                {**asdict(group), "relative": group.relative if group.base or not group.change else None}
+                for group in members
+            ]
+            for name, members in groups.items()
+        },
+        "split": change.split,
+        "rows": change.rows,
+        "cka_pictures": change.cka_pictures,
+        "cka_captions": change.cka_captions,
+    }
+
+
+def _facts(facts: ModelProfile) -> list[list[str]]:
+    return [
+        ["architecture", facts.architecture],
+        ["parameters", f"{facts.parameters:,}"],
+        ["stored as", f"{', '.join(facts.dtypes)}, {size_text(facts.bytes)}"],
+        ["from", facts.origin],
+        ["revision", facts.revision or "none"],
+        ["fingerprint", facts.fingerprint],
+    ]
+
+
+def _print_change(change: ModelChange) -> None:
+    print(f"\nAgainst {change.against.name}: {change.weights.verdict}\n")
+    rows = [[group.tower, group.layer or "all", f"{group.relative:.4%}"] for group in change.weights.towers]
+    rows += [[group.tower, group.layer, f"{group.relative:.4%}"] for group in change.weights.layers]
+    print_table(["tower", "layer", "relative change of the weights"], rows)
+    print(
+        f"\nLinear CKA on {change.rows:,} rows of {change.split}: pictures {change.cka_pictures:.4f}, "
+        f"captions {change.cka_captions:.4f}."
+    )

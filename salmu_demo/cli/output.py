@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from salmu_demo.progress import Progress
@@ -34,6 +34,12 @@ def plain(text: str) -> str:
     'Ulm�[2J'
     """
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def print_notes(sentences: Iterable[str]) -> None:
+    """Remarks on standard error, each of them once."""
+    for sentence in dict.fromkeys(sentences):
+        print(f"Note: {plain(sentence)}", file=sys.stderr)
 
 
 def print_analysis(analysis: Analysis) -> None:

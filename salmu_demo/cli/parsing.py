@@ -1,14 +1,18 @@
 """Pieces that several commands share: options, and help with examples."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from salmu_demo.cli.output import print_notes
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.metrics.protocol import SEED
+from salmu_demo.models.source import ModelSource
 from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.workbench import Workbench
 
 
 def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
@@ -29,10 +33,32 @@ def add_models(parser: argparse.ArgumentParser, count: str = "+") -> None:
         "models",
         metavar="MODEL",
         nargs=count,
-        help="built-in name, official-clean, official-compromised, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], or a "
-        ".safetensors file",
+        help="built-in name, official-clean, official-compromised, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], a "
+        ".safetensors file, or delta:BASE+PATH to merge a LoRA adapter or partial weights onto one of these",
     )
-    parser.add_argument("--arch", metavar="NAME", help="open_clip architecture of a bare weight file, e.g. ViT-B-16")
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add how models are read: `--arch` and `--trust-pickle`."""
+    parser.add_argument(
+        "--arch",
+        metavar="NAME",
+        help="open_clip architecture, or built-in model, of weights without a configuration (default: told from them)",
+    )
+    parser.add_argument(
+        "--trust-pickle",
+        action="store_true",
+        help="also read .pt, .pth and .bin files of this machine; a pickle can hold a program, and although only "
+        "tensors are read (weights_only), a fault of torch could let it run: use it for files you made yourself",
+    )
+
+
+def chosen_models(bench: Workbench, options: argparse.Namespace, references: Sequence[str]) -> list[ModelSource]:
+    """Find models the way `--arch` and `--trust-pickle` say, and print what there is to remark on them."""
+    models = bench.models(references, options.arch, options.trust_pickle)
+    print_notes(remark for model in models for remark in model.remarks)
+    return models
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from salmu_demo.cli.output import print_json, print_table
-from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models, chosen_models
 from salmu_demo.data.images import read_image
 from salmu_demo.data.layout import canonical_kind, kind_title
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     bench = Workbench(options.data)
-    models = bench.models(options.models, options.arch)
+    models = chosen_models(bench, options, options.models)
     cells: list[AuditCell] = []
     if options.persona is not None:
         persona = bench.data.persona(options.persona)

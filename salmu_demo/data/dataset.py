@@ -21,7 +21,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
 from salmu_demo.data.limits import Limits
 from salmu_demo.errors import DataError, QueryError
-from salmu_demo.files import file_digest
+from salmu_demo.files import file_digest, leads_outside
 
 _MAX_JSON_BYTES: Final = 200_000_000
 """Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
@@ -425,16 +425,8 @@ def _read_json(path: Path, shape: type) -> Any:
 
 
 def check_inside(path: Path, root: Path) -> Path:
-    """The path again, if it does not lead out of its data set by a link.
-
-    The links of a Hub snapshot lead to the files of its own repository, which is inside.
-
-    Raises:
-        DataError: if it does.
-    """
-    real, home = path.resolve(), root.resolve()
-    repository = home.parent.parent if home.parent.name == "snapshots" else home
-    if not real.is_relative_to(repository):
+    """The path again; raises :class:`DataError` if it is a link that leads out of its data set."""
+    if leads_outside(path, root):
         raise DataError(f"{path} is a link that leads out of the data set; copy the file itself there.")
     return path
 

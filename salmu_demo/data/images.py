@@ -15,6 +15,8 @@ MAX_PIXELS: Final = 50_000_000
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow reads many more, among them some that start other programs (EPS runs Ghostscript on what the file says)."""
+MAX_BYTES: Final = 20_000_000
+"""Largest picture file that is read into memory."""
 
 # What Pillow's readers raise for damaged files; which one depends on the format and the damage.
 _UNREADABLE: Final = (

@@ -37,12 +37,14 @@ class ModelFacts:
         parameters: number of parameters.
         logit_scale: the factor the model multiplies cosines by before a softmax.
         device: where its features are computed.
+        weights_digest: equal for models with the same weights, see :class:`salmu_demo.models.weights.WeightSummary`.
     """
 
     dim: int
     parameters: int
     logit_scale: float
     device: str
+    weights_digest: str
 
 
 class Embedder:
@@ -93,16 +95,16 @@ class Embedder:
         found = table.read(texts)
         if found is not None:
             return found
-        encoder = self.encoders.get(model)
         stage, total = f"{model.name}: texts", len(set(texts))
+        with self.encoders.lend(model) as encoder:
 
-        def write_batch() -> None:
-            missing = table.missing(texts)
-            progress(Progress(stage, total - len(missing), total))
-            if missing:
-                table.append(missing[:TEXTS], encoder.encode_texts(missing[:TEXTS]))
+            def write_batch() -> None:
+                missing = table.missing(texts)
+                progress(Progress(stage, total - len(missing), total))
+                if missing:
+                    table.append(missing[:TEXTS], encoder.encode_texts(missing[:TEXTS]))
 
-        features = self._fill(table.path, total, lambda: table.read(texts), write_batch)
+            features = self._fill(table.path, total, lambda: table.read(texts), write_batch)
         progress(Progress(stage, total, total))
         return features
 
@@ -133,23 +135,32 @@ class Embedder:
         """
         if not text.strip():
             raise QueryError("The query is empty; type a text, for example a name or a phone number.")
-        return self.encoders.get(model).encode_texts([text.strip()], fill=False)
+        with self.encoders.lend(model) as encoder:
+            return encoder.encode_texts([text.strip()], fill=False)
 
     def query_image(self, model: ModelSource, image: Image.Image) -> Features:
         """Feature of a user's picture, shape (1, D); never stored."""
-        encoder = self.encoders.get(model)
-        return encoder.encode_pixels(encoder.pixels(image)[None], fill=False)
+        with self.encoders.lend(model) as encoder:
+            return encoder.encode_pixels(encoder.pixels(image)[None], fill=False)
 
     def facts(self, model: ModelSource) -> ModelFacts:
         """What loading the model once has told; kept on disk, so that cached features need no loading."""
-        path = self.store.facts_path(model.fingerprint)
-        try:
-            return ModelFacts(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            encoder = self.encoders.get(model)
-        facts = ModelFacts(encoder.dim, encoder.parameters, encoder.logit_scale, str(encoder.device))
-        write_text(path, json.dumps(asdict(facts)), "The cache")
+        known = self.known_facts(model)
+        if known is not None:
+            return known
+        with self.encoders.lend(model) as encoder:
+            facts = ModelFacts(
+                encoder.dim, encoder.parameters, encoder.logit_scale, str(encoder.device), encoder.weights_digest
+            )
+        write_text(self.store.facts_path(model.fingerprint), json.dumps(asdict(facts)), "The cache")
         return facts
+
+    def known_facts(self, model: ModelSource) -> ModelFacts | None:
+        """The same if the model has been loaded before, else None."""
+        try:
+            return ModelFacts(**json.loads(self.store.facts_path(model.fingerprint).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):  # absent, damaged, or of an older version
+            return None
 
     def _column(self, model: ModelSource, data: BenchmarkData, split: Split, column: str) -> tuple[Path, int]:
         """Path and number of rows of the array that holds a column of the stored split."""
@@ -171,9 +182,8 @@ class Embedder:
         found = _read(path, pictures.count, rows)
         if found is not None:
             return found
-        encoder = self.encoders.get(model)
         stage = f"{model.name}: pictures of {pictures.name}"
-        with PixelReader(self.store, pictures, encoder) as reader:
+        with self.encoders.lend(model) as encoder, PixelReader(self.store, pictures, encoder) as reader:
 
             def write_batch() -> None:
                 array = RowArray(path, pictures.count)
@@ -191,24 +201,24 @@ class Embedder:
         self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback
     ) -> Features:
         path, count = self._column(model, data, split, layout.TEXT)
-        encoder = self.encoders.get(model)
         stage = f"{model.name}: captions of {split.stored}"
         stored = data.split(split.stored).texts
         total = len(set(split.texts))
+        with self.encoders.lend(model) as encoder:
 
-        def write_batch() -> None:
-            array = RowArray(path, count)
-            missing = array.missing(split.rows)
-            # Captions repeat; each distinct one is encoded once.
-            texts = list(dict.fromkeys(stored[row] for row in missing))
-            progress(Progress(stage, total - len(texts), total))
-            number = {text: position for position, text in enumerate(texts[:TEXTS])}
-            if number:
-                batch = missing[[stored[row] in number for row in missing]]
-                features = encoder.encode_texts(list(number))
-                array.write(batch, features[[number[stored[row]] for row in batch]])
+            def write_batch() -> None:
+                array = RowArray(path, count)
+                missing = array.missing(split.rows)
+                # Captions repeat; each distinct one is encoded once.
+                texts = list(dict.fromkeys(stored[row] for row in missing))
+                progress(Progress(stage, total - len(texts), total))
+                number = {text: position for position, text in enumerate(texts[:TEXTS])}
+                if number:
+                    batch = missing[[stored[row] in number for row in missing]]
+                    features = encoder.encode_texts(list(number))
+                    array.write(batch, features[[number[stored[row]] for row in batch]])
 
-        features = self._fill(path, len(split), lambda: _read(path, count, split.rows), write_batch)
+            features = self._fill(path, len(split), lambda: _read(path, count, split.rows), write_batch)
         progress(Progress(stage, total, total))
         return features
 

@@ -47,18 +47,19 @@ def rates_of(embedder: Embedder, model: ModelSource, data: BenchmarkData) -> Rat
     try:
         return _read_rates(json.loads(path.read_text("utf-8"))[device])
     except (OSError, ValueError, TypeError, KeyError):
-        encoder = embedder.encoders.get(model)
+        pass
     split = data.split(layout.FORGET)
+    with embedder.encoders.lend(model) as encoder:
 
-    def encode_pictures(count: int) -> None:
-        encoder.encode_pixels(
-            np.stack([encoder.pixels(data.image(split.stored, int(row))) for row in split.rows[:count]]), fill=False
+        def encode_pictures(count: int) -> None:
+            encoder.encode_pixels(
+                np.stack([encoder.pixels(data.image(split.stored, int(row))) for row in split.rows[:count]]), fill=False
+            )
+
+        rates = Rates(
+            pictures=_rate(encode_pictures, min(BATCH, len(split))),
+            texts=_rate(lambda count: encoder.encode_texts(split.texts[:count], fill=False), min(TEXTS, len(split))),
         )
-
-    rates = Rates(
-        pictures=_rate(encode_pictures, min(BATCH, len(split))),
-        texts=_rate(lambda count: encoder.encode_texts(split.texts[:count], fill=False), min(TEXTS, len(split))),
-    )
     write_text(path, json.dumps({device: asdict(rates)}), "The cache")
     return rates
 

@@ -145,7 +145,7 @@ def plan_model(spec: JobSpec, workbench: Workbench, inputs: MetricInputs, refere
     Raises:
         SalmuError: of the kind that fits, if the model or data is unusable.
     """
-    (model,) = workbench.models([reference], spec.architectures.get(reference))
+    (model,) = workbench.models([reference], spec.architectures.get(reference), spec.trust_pickle)
     load = workload(model, inputs, workbench.embedder, choose_metrics(spec.metrics))
     rates = rates_of(workbench.embedder, model, inputs.data) if load.pictures or load.texts else None
     return ModelPlan(model, load, rates, len(inputs.split(layout.FORGET)))

@@ -45,6 +45,7 @@ class JobSpec:
         imagenet: ImageNet-1k validation folder for GenKnow, or None.
         architectures: open_clip architecture by model reference, for bare weight files.
         kind: which work it is, a key of :data:`salmu_demo.jobs.kinds.KINDS`.
+        trust_pickle: whether the user has said that pickles of this machine may be read; only the command line asks.
     """
 
     models: tuple[str, ...]
@@ -55,6 +56,7 @@ class JobSpec:
     imagenet: str | None = None
     architectures: dict[str, str] = field(default_factory=dict)
     kind: str = BENCHMARK
+    trust_pickle: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _read_spec(entry: dict[str, Any]) -> JobSpec:
         imagenet=_checked(entry.get("imagenet"), str | None, "spec.imagenet"),
         architectures={model: _checked(name, str, "spec.architectures") for model, name in architectures.items()},
         kind=_checked(entry.get("kind"), str, "spec.kind"),
+        trust_pickle=_checked(entry.get("trust_pickle"), bool, "spec.trust_pickle"),
     )
 
 
@@ -177,6 +180,7 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _checked(value: Any, kind: Any, where: str) -> Any:
-    if isinstance(value, bool) or not isinstance(value, kind):
+    # Python counts a bool as a whole number.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise JobError(f"{where} is {value!r:.40}")
     return value

@@ -2,35 +2,28 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import open_clip
 import torch
 from numpy.typing import NDArray
-from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torchvision.transforms import Compose, Normalize
 
 from salmu_demo.errors import ModelError
-from salmu_demo.models.source import CONFIG_FILE, MERGES_FILE, ModelSource
+from salmu_demo.models.header import FLOATS, shown
+from salmu_demo.models.network import CONFIG_ERRORS, build_network, expected_tensors, in_words
+from salmu_demo.models.source import MERGES_FILE, ModelSource
+from salmu_demo.models.tokenizer import make_tokenizer
+from salmu_demo.models.weights import TensorReader, summarise
 
 IMAGE_BATCH: Final = 64
 TEXT_BATCH: Final = 128
 """Fixed batch sizes: the order in which a matrix product is summed depends on the batch's size, but not on the place of
 a row in it nor on the other rows. A smaller batch is filled up, so that a row has the same bits in any company."""
-
-# What open_clip raises for values it did not expect in a configuration.
-_CONFIG_ERRORS: Final = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
-)  # fmt: skip
 
 
 def best_device() -> torch.device:
@@ -48,6 +41,7 @@ class Encoder:
         device: where it computes.
         dim: width of the features.
         logit_scale: the factor the model was trained to multiply cosines by.
+        weights_digest: SHA-256 over names and values of all tensors, whatever file they lie in.
         preprocessing: key of the geometric part of its preprocessing; equal keys give equal pixels.
     """
 
@@ -55,12 +49,16 @@ class Encoder:
         self.source = source
         self.device = device or best_device()
         torch.backends.cudnn.allow_tf32 = False
-        self._model = _load(source).to(self.device).eval().requires_grad_(False)
-        self._tokenizer = _tokenizer(source)
+        self._tokenizer = make_tokenizer(source)
+        loaded = _load(source)
+        self.weights_digest = loaded.digest
+        self._model = loaded.network.to(self.device).eval().requires_grad_(False)
         try:
             transform = image_transform_v2(PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False)
-        except _CONFIG_ERRORS as error:
-            raise ModelError(f"The `preprocess_cfg` of {source.reference} cannot be used: {_words(error)}.") from error
+        except CONFIG_ERRORS as error:
+            raise ModelError(
+                f"The `preprocess_cfg` of {source.reference} cannot be used: {in_words(error)}."
+            ) from error
         # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on pictures.
         self._geometry = Compose(transform.transforms[:-2])
         self._normalize: Normalize = transform.transforms[-1]
@@ -72,13 +70,12 @@ class Encoder:
         try:
             self.dim = int(self.encode_texts(["a"], fill=False).shape[1])
             self.encode_pixels(np.zeros((1, *self.image_size, 3), dtype=np.uint8), fill=False)
-        except _CONFIG_ERRORS as error:
+        except CONFIG_ERRORS as error:
             # Most often a model with a vocabulary of its own whose merges are missing: token numbers out of range.
             raise ModelError(
-                f"{source.reference} loads but fails a trial: {_words(error)}; its configuration or {MERGES_FILE} is "
+                f"{source.reference} loads but fails a trial: {in_words(error)}; its configuration or {MERGES_FILE} is "
                 "not the one it was trained with."
             ) from error
-        self._lock = threading.Lock()
 
     def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
         """Resize and crop one RGB picture as open_clip's evaluation transform does; shape (H, W, 3)."""
@@ -125,57 +122,44 @@ def _filled(batch: torch.Tensor, size: int) -> torch.Tensor:
     return torch.cat([batch, batch[:1].expand(size - len(batch), *batch.shape[1:])])
 
 
-def _build(source: ModelSource) -> Any:
-    """The model with random weights, built by open_clip from the source's configuration."""
-    with TemporaryDirectory() as folder:
-        (Path(folder) / CONFIG_FILE).write_text(json.dumps(source.config), "utf-8")
-        try:
-            return open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_text=False)
-        except _CONFIG_ERRORS as error:
-            raise ModelError(
-                f"The configuration of {source.reference} does not build a model: {_words(error)}."
-            ) from error
+@dataclass(frozen=True)
+class _Loaded:
+    """A network with its weights, and the digest of these."""
+
+    network: Any
+    digest: str
 
 
-def _load(source: ModelSource) -> Any:
-    """Build the model and load its weights, all of them or none."""
-    model = _build(source)
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    try:
-        with safe_open(source.weights, framework="pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{source.weights} is not a whole safetensors file; fetch or save it again.") from error
-    for name, shape in expected.items():
-        if name not in found:
-            raise ModelError(f"{source.weights} does not fit its architecture: it lacks the tensor {name}.")
-        if found[name] != shape:
-            raise ModelError(
-                f"{source.weights} does not fit its architecture: {name} has shape {found[name]}, not {shape}."
-            )
-    extra = sorted(set(found) - set(expected))
-    if extra:
-        raise ModelError(f"{source.weights} does not fit its architecture: it has the unknown tensor {extra[0]}.")
-    model.load_state_dict(load_file(source.weights))
-    return model
+def _load(source: ModelSource) -> _Loaded:
+    """Build the network and load its weights, all of them or none."""
+    reader = source.reader()
+    _check_fit(source, reader)
+    summary = summarise(reader)
+    if summary.not_finite is not None:
+        # Every score would be NaN, and a rank among NaNs looks as if all had been forgotten.
+        raise ModelError(
+            f"{source.reference} holds NaN or infinite values in the tensor {summary.not_finite}; it cannot be used."
+        )
+    network = build_network(source.config, source.reference)
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            value.copy_(torch.from_numpy(reader.read(name)))
+    return _Loaded(network, summary.digest)
 
 
-def _tokenizer(source: ModelSource) -> Any:
-    text = source.config["model_cfg"]["text_cfg"]
-    context = int(text.get("context_length", 77))
-    if source.merges is None:
-        return SimpleTokenizer(context_length=context, **text.get("tokenizer_kwargs", {}))
-    try:
-        tokenizer = SimpleTokenizer(str(source.merges), context_length=context)
-    except (OSError, EOFError, ValueError) as error:
-        raise ModelError(f"{source.merges} is not a whole gzip file of byte-pair merges; fetch it again.") from error
-    wanted = text.get("vocab_size", tokenizer.vocab_size)
-    if tokenizer.vocab_size != wanted:
-        # Other merges give other numbers to the same words: the model would run and mean nothing.
-        raise ModelError(f"{source.merges} makes {tokenizer.vocab_size} tokens, but the model has {wanted}.")
-    return tokenizer
-
-
-def _words(error: Exception) -> str:
-    """What an exception says, in one line."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+def _check_fit(source: ModelSource, reader: TensorReader) -> None:
+    """Compare the header with the architecture, before a tensor is read or memory is taken for the network."""
+    what = f"{source.weights} does not fit its architecture"
+    expected = expected_tensors(source.config, source.reference)
+    for name, wanted in expected.items():
+        shape = reader.shapes.get(name)
+        if shape is None:
+            raise ModelError(f"{what}: it lacks the tensor {name}.")
+        if shape != wanted.shape:
+            raise ModelError(f"{what}: {name} has shape {shape}, not {wanted.shape}.")
+        if (reader.dtypes[name] in FLOATS) is not wanted.floating:
+            kind = "floating point numbers" if wanted.floating else "whole numbers"
+            raise ModelError(f"{what}: {name} has the type {reader.dtypes[name]}, but must hold {kind}.")
+    extra = next((name for name in sorted(reader.shapes) if name not in expected), None)
+    if extra is not None:
+        raise ModelError(f"{what}: it has the unknown tensor {shown(extra)}.")

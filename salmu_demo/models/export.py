@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from salmu_demo.errors import StorageError
 from salmu_demo.files import atomic_path
-from salmu_demo.models.source import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILES
+from salmu_demo.models.configuration import CONFIG_FILE
+from salmu_demo.models.source import MERGES_FILE, WEIGHTS_FILES
 
 
 def save_local_dir(

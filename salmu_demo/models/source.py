@@ -1,28 +1,42 @@
-"""From what the user typed to a checkpoint on disk, without loading it (and without importing torch)."""
+"""From what the user typed to a checkpoint on disk, without loading it (and without importing torch).
+
+One exception: the architecture of a pickle, which only torch reads, is told from its tensors.
+"""
 
 import hashlib
-import importlib.util
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.config import assets_dir
 from salmu_demo.errors import ModelError
-from salmu_demo.files import file_digest
+from salmu_demo.files import file_digest, leads_outside
 from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS, HubReference, model_on_hub, pin
+from salmu_demo.models.architecture import guess_architecture
+from salmu_demo.models.configuration import CONFIG_FILE, architecture_configuration, read_configuration
+from salmu_demo.models.delta import Delta, MergedReader, find_delta
+from salmu_demo.models.uploads import UPLOAD, uploaded_file
+from salmu_demo.models.weights import SafetensorsReader, TensorReader
 
 LOCAL_DIR: Final = "local-dir:"
-CONFIG_FILE: Final = "open_clip_config.json"
+DELTA: Final = "delta:"
 WEIGHTS_FILES: Final = ("open_clip_model.safetensors", "model.safetensors")
+PICKLE_FILE: Final = "open_clip_pytorch_model.bin"
+PICKLES: Final = (".pt", ".pth", ".bin")
 MERGES_FILE: Final = "bpe_merges.txt.gz"
 """Byte-pair merges of a model with a vocabulary of its own; the loader hands its path to open_clip's tokenizer."""
+TOKENIZER_FILE: Final = "tokenizer.json"
+"""Tokenizer of a model of the SigLIP family, as its folder holds it."""
 
-DEFAULT_ARCHITECTURE: Final = "ViT-B-16"
-"""Architecture of the released SALMUBench models, used for Hub models that come without an open_clip configuration."""
+PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
+"""Who may publish a pickle on the Hub that is loaded: the authors of SALMUBench, whose Compromised model is one."""
+
+COMPROMISED: Final = "mini-compromised"
+"""The built-in model that others of the mini architecture start from."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +45,13 @@ class ModelSource:
 
     Attributes:
         reference: what the user typed.
-        weights: safetensors file.
+        weights: safetensors file, or a pickle that was allowed.
         config: content of `open_clip_config.json`: `model_cfg` and `preprocess_cfg`.
-        merges: merges file of the tokenizer, for models with a vocabulary of their own.
-        architecture: open_clip architecture name, for weights without a configuration of their own.
+        merges: the tokenizer's file, for models with a tokenizer of their own.
+        architecture: name of the architecture, for weights without a configuration of their own.
         revision: Hub revision, or None.
+        delta: what is merged onto the weights, or None.
+        remarks: sentences the user should read, for example how the architecture was chosen.
     """
 
     reference: str
@@ -44,29 +60,46 @@ class ModelSource:
     merges: Path | None = None
     architecture: str | None = None
     revision: str | None = None
+    delta: Delta | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Short name for tables: a built-in name, the last part of a path or the Hub id."""
         if self.reference.startswith(HF_HUB):
             return self.reference.removeprefix(HF_HUB)
-        return Path(self.reference.removeprefix(LOCAL_DIR)).name
+        if self.delta is not None:
+            return Path(_split_delta(self.reference)[1]).name
+        return Path(self.reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD)).name
 
     @property
     def slug(self) -> str:
         """Name in result files, see :func:`slug_of`."""
         return slug_of(self.reference)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files the model is made of."""
+        own = (self.merges, self.weights)
+        added = (self.delta.config, self.delta.weights) if self.delta else ()
+        return tuple(path for path in (*own, *added) if path is not None)
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over configuration, tokenizer merges and weights; it keys everything computed from the model."""
+        """SHA-256 over configuration, tokenizer and weights; it keys everything computed from the model."""
         digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
+        paths = [self.merges, self.weights, *((self.delta.config, self.delta.weights) if self.delta else ())]
         try:
-            for path in (self.merges, self.weights):
+            for path in paths:
                 digest.update(file_digest(path).encode() if path else b"none")
         except OSError as error:
             raise ModelError(f"{error.filename} cannot be read: {error.strerror or error}.") from error
         return digest.hexdigest()
+
+    def reader(self) -> TensorReader:
+        """The tensors, one by one; raises :class:`ModelError` if a header does not hold what it should."""
+        base = _open_weights(self.weights)
+        return MergedReader(base, self.delta) if self.delta else base
 
 
 def slug_of(reference: str) -> str:
@@ -85,31 +118,38 @@ def builtin_models() -> list[str]:
     return [name for name in first if name in found] + [name for name in found if name not in first]
 
 
-def find_model(reference: str, architecture: str | None = None) -> ModelSource:
+def find_model(reference: str, architecture: str | None = None, trust_pickle: bool = False) -> ModelSource:
     """Find the checkpoint a user named.
 
     Args:
         reference: a built-in name, `official-clean`, `official-compromised`, `local-dir:FOLDER`,
-            `hf-hub:ORG/NAME[@REVISION]`, or a safetensors file.
-        architecture: open_clip architecture, required for a bare weight file.
+            `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, or `delta:BASE+PATH`, where BASE is one of these and
+            PATH a PEFT folder or a safetensors file to merge onto it.
+        architecture: open_clip architecture or built-in model, for weights without a configuration; None to tell it
+            from the tensors.
+        trust_pickle: whether the user has said that pickles of this machine may be read.
 
     Raises:
-        ModelError: if there is none, or it lacks its configuration or weights.
+        ModelError: if there is none, it lacks its weights, or its architecture cannot be told.
     """
     if reference in builtin_models():
-        return _from_folder(reference, assets_dir() / "models" / reference)
+        return _from_folder(reference, assets_dir() / "models" / reference, None, False)
+    if reference.startswith(DELTA):
+        return _from_delta(reference, architecture, trust_pickle)
     target = model_on_hub(reference)
     if target is not None:
         return _from_hub(target, architecture)
+    if reference.startswith(UPLOAD):
+        return _bare(reference, uploaded_file(reference), architecture)
     try:
         path = Path(reference.removeprefix(LOCAL_DIR)).expanduser()
         is_file, is_folder = path.is_file(), path.is_dir()
-    except (OSError, RuntimeError) as error:  # a name too long, a home folder that does not exist
-        raise ModelError(f"{reference!r} is not a usable path: {getattr(error, 'strerror', error)}.") from error
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a home that does not exist, a zero byte
+        raise ModelError(f"{reference!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
     if reference.startswith(LOCAL_DIR):
-        return _from_folder(reference, path)
+        return _from_folder(reference, path, architecture, trust_pickle)
     if is_file:
-        return _from_file(reference, path, architecture)
+        return _from_file(reference, path, architecture, trust_pickle)
     if is_folder and reference:
         raise ModelError(f"{reference} is a folder; write {LOCAL_DIR}{reference} to load it.")
     if path.suffix or os.sep in reference:
@@ -117,7 +157,7 @@ def find_model(reference: str, architecture: str | None = None) -> ModelSource:
     known = ", ".join(builtin_models()) or "none"
     raise ModelError(
         f"There is no model {reference!r}. Built in: {known}. Others: {', '.join(OFFICIAL_MODELS)}, "
-        f"{LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, or a safetensors file with --arch."
+        f"{LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, {DELTA}BASE+PATH, or a safetensors file."
     )
 
 
@@ -126,15 +166,30 @@ def find_models(references: Sequence[str], architecture: str | None = None) -> l
     return [find_model(reference, architecture) for reference in dict.fromkeys(references)]
 
 
-def _from_folder(reference: str, folder: Path, revision: str | None = None) -> ModelSource:
+def _from_folder(reference: str, folder: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
     if not folder.is_dir():
         raise ModelError(f"The model folder {folder} does not exist.")
-    config = _read_config(folder / CONFIG_FILE)
-    weights = next((folder / name for name in WEIGHTS_FILES if (folder / name).is_file()), None)
+    names = (*WEIGHTS_FILES, PICKLE_FILE) if trust_pickle else WEIGHTS_FILES
+    weights = next((folder / name for name in names if (folder / name).is_file()), None)
     if weights is None:
+        if (folder / PICKLE_FILE).is_file():
+            raise ModelError(_untrusted(folder / PICKLE_FILE))
         raise ModelError(f"The model folder {folder} has no {WEIGHTS_FILES[0]}; save the weights as safetensors.")
-    merges = folder / MERGES_FILE
-    return ModelSource(reference, weights, config, merges if merges.is_file() else None, revision=revision)
+    config = folder / CONFIG_FILE
+    tokenizer = next((folder / name for name in (MERGES_FILE, TOKENIZER_FILE) if (folder / name).is_file()), None)
+    for path in (weights, config, tokenizer):
+        if path is not None:
+            _check_inside(folder, path)
+    if not config.exists():
+        model = _bare(reference, weights, architecture)
+        return model if tokenizer is None else replace(model, merges=tokenizer)
+    return ModelSource(reference, weights, read_configuration(config), tokenizer)
+
+
+def _check_inside(folder: Path, path: Path) -> None:
+    """Refuse a link that leads out of a model's folder: whoever packed the folder may have aimed it at any file."""
+    if leads_outside(path, folder):
+        raise ModelError(f"{path} is a link that leads out of its folder; put the file itself there.")
 
 
 def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
@@ -143,7 +198,8 @@ def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
 
     reference, repository, wanted = target.label, target.repository, target.revision
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)
-    for name in WEIGHTS_FILES:
+    trusted = repository.partition("/")[0] in PICKLE_PUBLISHERS
+    for name in (*WEIGHTS_FILES, PICKLE_FILE) if trusted else WEIGHTS_FILES:
         weights = download_file(repository, name, wanted, ModelError)
         if weights is not None:
             break
@@ -152,52 +208,76 @@ def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
     # The parent of a cached Hub file is its snapshot, named by the commit.
     commit = weights.parent.name
     pin(target, commit)
-    merges = download_file(repository, MERGES_FILE, wanted, ModelError) if config_file else None
-    if config_file is not None:
-        return ModelSource(reference, weights, _read_config(config_file), merges, revision=commit)
-    architecture = architecture or DEFAULT_ARCHITECTURE
-    return ModelSource(
-        reference, weights, _architecture_config(architecture), architecture=architecture, revision=commit
+    if config_file is None:
+        return _bare(reference, weights, architecture, commit)
+    tokenizer = download_file(repository, MERGES_FILE, wanted, ModelError)
+    tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, wanted, ModelError)
+    return ModelSource(reference, weights, read_configuration(config_file), tokenizer, revision=commit)
+
+
+def _from_file(reference: str, path: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
+    if path.suffix in PICKLES and not trust_pickle:
+        raise ModelError(_untrusted(path))
+    if path.suffix not in (".safetensors", *PICKLES):
+        raise ModelError(f"{path} is not a safetensors file; convert it with safetensors.torch.save_file.")
+    return _bare(reference, path, architecture)
+
+
+def _untrusted(path: Path) -> str:
+    return (
+        f"{path} is a pickle, which can hold a program; if you made it yourself, allow it on the command line with "
+        "--trust-pickle, or save its state dict as safetensors."
     )
 
 
-def _from_file(reference: str, path: Path, architecture: str | None) -> ModelSource:
-    if path.suffix != ".safetensors":
-        raise ModelError(f"{path} is not a safetensors file; convert it with safetensors.torch.save_file.")
-    if architecture is None:
-        raise ModelError(f"{path} needs its architecture: add --arch, for example --arch {DEFAULT_ARCHITECTURE}.")
-    return ModelSource(reference, path, _architecture_config(architecture), architecture=architecture)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
+def _from_delta(reference: str, architecture: str | None, trust_pickle: bool) -> ModelSource:
+    base_reference, path = _split_delta(reference)
+    if base_reference.startswith(DELTA):
+        raise ModelError(f"{reference} names a delta as its base; merge that one first.")
+    base = find_model(base_reference, architecture, trust_pickle)
     try:
-        config = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"The model folder {path.parent} has no {CONFIG_FILE}.") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is not readable JSON.") from error
-    if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
-        raise ModelError(f"{path} lacks `model_cfg`; it must be an open_clip configuration.")
-    return _check_text_tower(config, str(path))
+        delta = find_delta(Path(path).expanduser())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"{path!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
+    for file in filter(None, (delta.weights, delta.config)):
+        _check_inside(file.parent, file)
+    return replace(base, reference=reference, delta=delta)
 
 
-def _check_text_tower(config: dict[str, Any], what: str) -> dict[str, Any]:
-    text = config["model_cfg"].get("text_cfg")
-    if not isinstance(text, dict):
-        raise ModelError(f"{what} lacks `text_cfg`; it must be an open_clip configuration.")
-    if text.get("hf_model_name") or text.get("hf_tokenizer_name"):
-        raise ModelError(f"{what} names a transformers text tower or tokenizer, which is not supported.")
-    return config
+def _split_delta(reference: str) -> tuple[str, str]:
+    base, plus, path = reference.removeprefix(DELTA).partition("+")
+    if not (base and plus and path):
+        raise ModelError(f"{reference} is not a delta; it looks like {DELTA}BASE+PATH, for example {DELTA}"
+                         f"{COMPROMISED}+my-adapter.")  # fmt: skip
+    return base, path
 
 
-def _architecture_config(architecture: str) -> dict[str, Any]:
-    """The configuration of an open_clip architecture, read from the package's files without importing it."""
-    spec = importlib.util.find_spec("open_clip")
-    folders = (spec.submodule_search_locations if spec else None) or []
-    known = {path.stem: path for folder in folders for path in Path(folder).glob("model_configs/*.json")}
-    if architecture not in known:
-        near = [name for name in sorted(known) if name.lower().startswith(architecture[:4].lower())][:5]
-        hint = f"did you mean {', '.join(near)}" if near else "for example ViT-B-16 or ViT-L-14"
-        raise ModelError(f"open_clip has no architecture {architecture!r}; {hint}?")
-    config = {"model_cfg": json.loads(known[architecture].read_text("utf-8")), "preprocess_cfg": {}}
-    return _check_text_tower(config, f"The architecture {architecture}")
+def _bare(reference: str, weights: Path, architecture: str | None, revision: str | None = None) -> ModelSource:
+    """Weights without a configuration, of the architecture that was given or that their tensors tell."""
+    remarks: tuple[str, ...] = ()
+    if architecture is None:
+        own = [COMPROMISED] if COMPROMISED in builtin_models() else []
+        configs = {name: find_model(name).config["model_cfg"] for name in own}
+        guess = guess_architecture(_open_weights(weights).shapes, configs, str(weights))
+        architecture = guess.name
+        if guess.twins:
+            remarks = (
+                f"{reference} has the tensors of {guess.name}, but also those of {', '.join(guess.twins)}, which "
+                f"compute otherwise; {guess.name} is taken unless another architecture is named (--arch).",
+            )
+    if architecture in builtin_models():
+        model = find_model(architecture)
+        return replace(
+            model, reference=reference, weights=weights, architecture=architecture, revision=revision, remarks=remarks
+        )
+    config = architecture_configuration(architecture)
+    return ModelSource(reference, weights, config, None, architecture, revision, remarks=remarks)
+
+
+def _open_weights(path: Path) -> TensorReader:
+    if path.suffix not in PICKLES:
+        return SafetensorsReader(path)
+    # torch takes seconds to import, and only a pickle needs it here.
+    from salmu_demo.models.pickled import PickleReader  # noqa: PLC0415
+
+    return PickleReader(path)

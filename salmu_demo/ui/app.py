@@ -1,24 +1,32 @@
-"""The page: header, model choice, four tabs; and the program that serves it."""
+"""The page: header, model choice, six tabs; and the program that serves it."""
 
+import atexit
 import html
 import logging
 import os
 import sys
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 import gradio as gr
 
-from salmu_demo.config import assets_dir, cache_dir
+from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
+from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.data.source import CLEAR, MINI, existing_path
 from salmu_demo.errors import DataError, SalmuError
 from salmu_demo.hub_reference import data_on_hub
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.uploads import upload_limit
 from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
+from salmu_demo.ui.benchmark_job import visitor_jobs
 from salmu_demo.ui.benchmark_tab import benchmark_tab
+from salmu_demo.ui.leaderboard_tab import leaderboard_tab
 from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.model_tab import model_tab
 from salmu_demo.ui.probe_tab import probe_tab
-from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, on_space, pending_text, top_bar
+from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
 from salmu_demo.ui.state import TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.text import DATA_FAILED, TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
@@ -38,6 +46,7 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
     """
     shelf = ModelShelf(workbench)
     warm_up = WarmUp(workbench)
+    manager = job_manager(workbench)
     known_personas = frozenset(persona.identity_id for persona in workbench.data.personas)
 
     app = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
@@ -45,13 +54,18 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
         view = gr.State(View())
         markup(header(workbench.data, problem))
         bar = top_bar(shelf, warm_up)
+        visitor = visitor_jobs()
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Audit a persona", id="audit"):
                 audit = audit_tab(workbench, bar.chosen, view, warm_up)
             with gr.Tab("Probe", id="probe"):
                 probe_tab(workbench, bar.chosen)
             with gr.Tab("Benchmark", id="benchmark"):
-                benchmark_tab(workbench, bar.chosen)
+                benchmark = benchmark_tab(workbench, manager, bar.chosen, view, visitor)
+            with gr.Tab("Leaderboard", id="leaderboard") as leaderboard:
+                board = leaderboard_tab(workbench, runs_dir(), visitor.own)
+            with gr.Tab("Models", id="models"):
+                models = model_tab(workbench, bar.chosen)
             with gr.Tab("About", id="about"):
                 about_tab(workbench.data)
 
@@ -62,11 +76,11 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
             for notice in link.notices:
                 gr.Warning(html.escape(notice), title="Part of the link was left out")
             listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
-            models = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
-            return [link.view, models, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
+            boxes = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
+            return [link.view, boxes, listed, pending_text(warm_up), gr.Tabs(selected=link.view.tab)]
 
         def note_tab(view: View, event: gr.SelectData) -> View:
-            return View(view.persona, view.kind, TABS[int(event.index)])
+            return replace(view, tab=TABS[int(event.index)])
 
         def address(view: View, models: list[str]) -> str:
             return format_link(view, models, shelf.default)
@@ -78,10 +92,13 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
         opened.then(audit.list_personas, audit.list_inputs, audit.list_outputs, **quietly)
         shown: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
         opened.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        opened.then(models.show, models.inputs, models.outputs, **shown)
         bar.pending.change(audit.show, audit.show_inputs, audit.show_outputs, **shown)
         linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
-        tabs.select(note_tab, view, view, **queued)
+        for event in (opened, tabs.select(note_tab, view, view, **queued)):
+            event.then(benchmark.open, benchmark.inputs, benchmark.outputs, **queued)
+        leaderboard.select(board.show, board.inputs, board.outputs, **shown)
         gr.on([view.change, bar.chosen.change], address, [view, bar.chosen], bar.query, **quietly)
 
     app.queue(api_open=False, max_size=32, default_concurrency_limit=1)
@@ -105,6 +122,17 @@ def open_data(reference: str) -> tuple[Workbench, str]:
         return Workbench(), problem
 
 
+def job_manager(workbench: Workbench) -> JobManager:
+    """The jobs of this process, on the page's own data and models where they are the same."""
+
+    def workbench_for(data: str) -> Workbench:
+        return workbench if data == workbench.data.name else Workbench(data, workbench.embedder)
+
+    manager = JobManager(workbench_for=workbench_for, one_per_owner=on_space())
+    atexit.register(manager.close)
+    return manager
+
+
 def launch_options() -> dict[str, Any]:
     """Settings of a public page: nothing is kept of what visitors do, and no file of the machine can be fetched."""
     return {
@@ -116,12 +144,15 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
-        "max_file_size": "20mb",
+        "max_file_size": max(upload_limit(), MAX_BYTES),
         "blocked_paths": [
             str(assets_dir() / "models"),
             str(assets_dir() / "salmu-mini"),
             str(cache_dir() / "features"),
             str(cache_dir() / "pixels"),
+            str(runs_dir()),
+            str(leaderboard_dir(runs_dir())),
+            str(cache_dir() / "uploads"),
         ],
         "strict_cors": True,
         "ssr_mode": False,

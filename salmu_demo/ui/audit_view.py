@@ -14,6 +14,7 @@ from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.roles import RoleStyle, role_styles
+from salmu_demo.reports.text import signed, unsigned
 from salmu_demo.results.comparison import find_reference
 from salmu_demo.ui import text
 from salmu_demo.ui.components import (
@@ -26,8 +27,6 @@ from salmu_demo.ui.components import (
     picture,
     portrait_row,
     rank_text,
-    signed,
-    unsigned,
     verdict_badge,
 )
 from salmu_demo.ui.portraits import Picture, Portraits

@@ -7,11 +7,22 @@ from typing import Final
 
 from salmu_demo.probes.lineup import Verdict
 from salmu_demo.reports.roles import RoleStyle
+from salmu_demo.results.diagnosis import Label
 
 CHOICE: Final = "data-choice"
 """Attribute of a button that says what it chooses, see :func:`salmu_demo.ui.widgets.choices`."""
 
 _VERDICT_ICONS: Final[dict[Verdict, str]] = {"leaks": "✗", "partly": "◐", "forgotten": "✓"}
+
+
+_DIAGNOSES: Final = {
+    Label.PASS: ("✓", "forgotten"),
+    Label.OVER_GENERALISED: ("◐", "partly"),
+    Label.CATASTROPHIC: ("⚠", "leaks"),
+    Label.INEFFECTIVE: ("✗", "leaks"),
+    Label.UNKNOWN: ("?", "unknown"),
+}
+"""Icon and colour of each diagnosis."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,16 @@ def verdict_badge(verdict: Verdict) -> str:
     return f'<span class="verdict verdict-{verdict}"><span aria-hidden="true">{icon}</span> {verdict}</span>'
 
 
+def diagnosis_badge(label: Label) -> str:
+    """A diagnosis as word, icon and colour.
+
+    >>> diagnosis_badge(Label.PASS)
+    '<span class="verdict verdict-forgotten"><span aria-hidden="true">✓</span> clean pass</span>'
+    """
+    icon, css = _DIAGNOSES[label]
+    return f'<span class="verdict verdict-{css}"><span aria-hidden="true">{icon}</span> {label}</span>'
+
+
 def rank_text(rank: float, candidates: int) -> str:
     """A rank among candidates; ties count half.
 
@@ -49,26 +70,6 @@ def rank_text(rank: float, candidates: int) -> str:
     ('3 of 96', '2.5 of 96')
     """
     return f"{rank:g} of {candidates:,}"
-
-
-def signed(value: float, digits: int) -> str:
-    """A change with its sign; what rounds to nothing has none.
-
-    >>> signed(-0.12345, 4), signed(0.5, 1), signed(-0.00001, 4)
-    ('−0.1235', '+0.5', '±0.0000')
-    """
-    text = f"{value:+.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"±{abs(value):.{digits}f}"
-
-
-def unsigned(score: float) -> str:
-    """A score with four decimals and a true minus.
-
-    >>> unsigned(0.25), unsigned(-0.5), unsigned(-0.00001)
-    ('0.2500', '−0.5000', '0.0000')
-    """
-    text = f"{score:.4f}"
-    return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
 def breakable(value: str) -> str:

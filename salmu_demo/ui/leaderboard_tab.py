@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.config import leaderboard_dir
+from salmu_demo.config import leaderboard_dir, on_space
 from salmu_demo.errors import ResultError, SalmuError
 from salmu_demo.files import write_text
 from salmu_demo.leaderboard.board import Board, find_row, read_board
@@ -31,7 +31,6 @@ from salmu_demo.ui.leaderboard_view import (
     row_choices,
 )
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.shell import on_space
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 

@@ -11,8 +11,7 @@ from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, UNLEARNED, RoleStyle
 from salmu_demo.reports.text import signed, unsigned
-from salmu_demo.results.diagnosis import Label
-from salmu_demo.ui.components import empty_state, model_label, notice
+from salmu_demo.ui.components import diagnosis_badge, empty_state, model_label, notice
 from salmu_demo.ui.thumbnails import data_address
 
 ORDERS: Final = [
@@ -26,12 +25,6 @@ SOURCES: Final = [("All", ""), *((source.capitalize(), source.value) for source 
 """Label and value of each choice of sources."""
 
 _REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {"clean": CLEAN, "compromised": COMPROMISED, None: UNLEARNED[0]}
-_LABEL_STYLES: Final = {
-    Label.INEFFECTIVE: "verdict-leaks",
-    Label.CATASTROPHIC: "verdict-leaks",
-    Label.OVER_GENERALISED: "verdict-partly",
-    Label.PASS: "verdict-forgotten",
-}
 
 
 def group_choices(groups: Sequence[Group]) -> list[tuple[str, str]]:
@@ -107,9 +100,7 @@ def _row(group: Group, row: Row, order: str) -> str:
 
 
 def _diagnosis(row: Row) -> str:
-    style = _LABEL_STYLES.get(row.label) if row.label else None
-    words = escape(row.diagnosis)
-    label = f'<span class="verdict {style}">{words}</span>' if style else words
+    label = diagnosis_badge(row.label) if row.label else escape(row.diagnosis)
     return f'{label}<span class="origin">{escape(row.reason)}</span>' if row.reason else label
 
 

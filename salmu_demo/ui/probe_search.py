@@ -145,7 +145,8 @@ def search(
 def _prepared(workbench: Workbench, reference: str, settings: Settings, progress: ProgressCallback) -> ModelSource:
     """The model, loaded and with features of the gallery, which take minutes the first time."""
     (model,) = workbench.models([reference])
-    workbench.embedder.encoders.get(model)
+    with workbench.embedder.encoders.lend(model):
+        pass  # A model that does not load is refused before its features are looked for.
     column = workbench.embedder.captions if settings.content == "captions" else workbench.embedder.images
     for split in GALLERIES[settings.gallery]:
         column(model, workbench.data, workbench.data.split(split), progress)

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.errors import ImageError
 from salmu_demo.progress import Progress, ProgressCallback
 from salmu_demo.ui.messages import shows_errors
@@ -222,6 +223,9 @@ def _taken(path: str | None) -> bytes:
         raise ImageError("There is no picture; choose a JPEG, PNG or WebP file.")
     file = Path(path)
     try:
+        # The page lets larger files in, which are checkpoints.
+        if file.stat().st_size > MAX_BYTES:
+            raise ImageError(f"The picture is larger than {MAX_BYTES / 1e6:g} MB; make it smaller.")
         return file.read_bytes()
     except OSError as error:
         raise ImageError("The upload is gone from the server; give the picture again.") from error

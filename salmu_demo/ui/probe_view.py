@@ -235,11 +235,6 @@ CSS: Final = """
 .probe h2 { margin: 8px 0; font-size: 1.1rem; font-weight: 600; overflow-wrap: anywhere; }
 .probe h2 em { font-style: normal; color: var(--body-text-color-subdued); }
 .probe nav { display: flex; gap: 8px; }
-.probe .save { padding: 6px 12px; border: 1px solid var(--border-color-primary); border-radius: 8px;
-  background: var(--button-secondary-background-fill); color: var(--button-secondary-text-color);
-  font-size: 0.875rem; text-decoration: none; white-space: nowrap; }
-.probe .save:hover { background: var(--button-secondary-background-fill-hover); }
-.probe .save:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 2px; }
 .probe .columns { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fit, minmax(min(265px, 100%), 1fr)); }
 .probe .column { container-type: inline-size; min-width: 0; padding: 14px; border-radius: 12px;

@@ -4,49 +4,47 @@ import html
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 from gradio.utils import get_space
 
+from salmu_demo.config import on_space
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
 from salmu_demo.hub import Visitor, acting_for
 from salmu_demo.hub_access import check_access
 from salmu_demo.hub_reference import OFFICIAL_MODELS, model_on_hub
 from salmu_demo.models.source import ModelSource, builtin_models
+from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.state import MAX_MODELS
+from salmu_demo.ui.state import MAX_MODELS, PARAMETERS
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 POLL_SECONDS: Final = 1.0
 
-SYNC_ADDRESS: Final = """
-(query) => {
+SYNC_ADDRESS: Final = f"""
+(query) => {{
   const page = window.location.origin + window.location.pathname;
   const others = new URLSearchParams(window.location.search);
-  for (const name of ['persona', 'kind', 'models', 'tab']) others.delete(name);
+  for (const name of {list(PARAMETERS)}) others.delete(name);
   const all = [others.toString(), query].filter(Boolean).join('&');
-  try {
+  try {{
     window.history.replaceState(window.history.state, '', page + (all ? '?' + all : ''));
-  } catch (error) {
+  }} catch (error) {{
     // A sandboxed frame may refuse; the link below still works.
-  }
+  }}
   return page + (query ? '?' + query : '');
-}
+}}
 """
 """Writes a view into the browser's address without touching other parameters, and returns the link to it."""
-
-
-def on_space() -> bool:
-    """Whether the app runs on a Hugging Face Space, where strangers use it."""
-    return bool(os.environ.get("SPACE_ID"))
 
 
 def header(data: BenchmarkData, problem: str = "") -> str:
@@ -109,7 +107,8 @@ class ModelShelf:
             raise ModelError(text.NO_REFERENCE)
         visitor = Visitor(token) if on_space() else None
         target = model_on_hub(reference)
-        if visitor and target is None and reference not in self.builtin:
+        is_allowed = target is not None or reference.startswith(UPLOAD) or reference in self.builtin
+        if visitor and not is_allowed:
             raise ModelError(text.HUB_ONLY)
         is_restricted = bool(visitor and target and check_access(target, visitor, ModelError))
         with acting_for(visitor):
@@ -118,6 +117,10 @@ class ModelShelf:
         if model.reference not in self.known and not is_restricted:
             self._added.append(model.reference)
         return model
+
+    def remarks(self, model: ModelSource) -> list[str]:
+        """What the visitor should know about a model that was added."""
+        return [*model.remarks, *self._workbench.twin_remarks(model)]
 
 
 def choice_label(reference: str) -> str:
@@ -168,7 +171,9 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 placeholder="hf-hub:organisation/name",
             )
             architecture = gr.Textbox(
-                label="Architecture", info="Only for weights without a configuration.", placeholder="ViT-B-16"
+                label="Architecture",
+                info="Only for weights without a configuration; told from them if left empty.",
+                placeholder="ViT-B-16",
             )
             add = gr.Button("Add", variant="primary", size="sm")
             gr.Markdown(text.OFFICIAL_MODELS)
@@ -176,6 +181,14 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 officials = {
                     name: gr.Button(f"Add {name}", size="sm", elem_id=f"add-{name}") for name in OFFICIAL_MODELS
                 }
+            limit = upload_limit()
+            upload = gr.UploadButton(
+                f"Upload a .safetensors file (up to {limit / 1e9:g} GB)",
+                file_types=[".safetensors"],
+                visible=limit > 0,
+                size="sm",
+                elem_id="upload-model",
+            )
         with gr.Accordion("Link to this view", open=False, elem_id="share"):
             link = gr.Textbox(
                 label="Link",
@@ -194,12 +207,12 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
     query.change(None, query, link, js=SYNC_ADDRESS)
     models.input(limit_models, models, models, show_progress="hidden", api_visibility="private")
     add_model = adder(shelf, warm_up)
-    after_adding = [bar.chosen, bar.listed, reference, architecture, pending, timer]
+    added = [bar.chosen, bar.listed, reference, architecture, pending, timer]
     gr.on(
         [add.click, reference.submit, architecture.submit],
         add_model,
         [reference, architecture, bar.chosen, bar.listed],
-        after_adding,
+        added,
         show_progress_on=add,
         api_visibility="private",
     )
@@ -207,10 +220,17 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
         button.click(
             add_model,
             [gr.State(name), gr.State(""), bar.chosen, bar.listed],
-            after_adding,
+            added,
             show_progress_on=button,
             api_visibility="private",
         )
+    upload.upload(
+        uploader(shelf, warm_up),
+        [upload, architecture, bar.chosen, bar.listed],
+        added,
+        show_progress_on=upload,
+        api_visibility="private",
+    )
     timer.tick(
         poller(warm_up),
         [status, pending],
@@ -250,10 +270,26 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
         fits = len(wanted) <= MAX_MODELS
         message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
         gr.Info(html.escape(message.format(name=model.name)), title="Model added")
+        for remark in shelf.remarks(model):
+            gr.Warning(html.escape(remark), title="Note")
         update = gr.CheckboxGroup(model_choices(listed), value=wanted if fits else chosen)
         return [update, listed, "", "", pending_text(warm_up), gr.Timer(active=True)]
 
     return add
+
+
+def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
+    """The handler that adds an uploaded checkpoint."""
+    add = adder(shelf, warm_up)
+
+    @shows_errors
+    def keep(path: str) -> str:
+        return keep_upload(Path(path), Path(path).name)
+
+    def upload(path: str, architecture: str, chosen: list[str], listed: list[str]) -> list[Any]:
+        return add(keep(path), architecture, chosen, listed)
+
+    return upload
 
 
 def pending_text(warm_up: WarmUp) -> str:

@@ -1,5 +1,6 @@
 """What a visitor looks at, and its form in the page's address; a link reopens the same view."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,17 +9,32 @@ from urllib.parse import urlencode
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
 
-TABS: Final = ("audit", "probe", "benchmark", "about")
+TABS: Final = ("audit", "probe", "benchmark", "leaderboard", "models", "about")
+JOB_TAB: Final = "benchmark"
+PARAMETERS: Final = ("persona", "kind", "models", "tab", "job")
+"""Parameters of an address that belong to a view."""
+
+_JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _LONGEST_QUOTE: Final = 60
 
 
 @dataclass(frozen=True)
 class View:
-    """What is shown: a tab, a persona and one of its attribute kinds."""
+    """What is shown: a tab, a persona and one of its attribute kinds, and a benchmark job."""
 
     persona: str | None = None
     kind: str | None = None
     tab: str = TABS[0]
+    job: str | None = None
+
+
+def is_job_id(value: object) -> bool:
+    """Whether a value has the form of a job's id; only the job manager knows whether there is such a job.
+
+    >>> is_job_id("k3Jf0-_aZ9qLmN4tRv7wXy"), is_job_id("../../etc/passwd"), is_job_id(None)
+    (True, False, False)
+    """
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -52,8 +68,8 @@ def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
 
     >>> known = Known({"7"}, {"city"}, ("a", "b"), ("a", "b"))
     >>> parse_link({"persona": "7", "models": "b", "kind": "shoe"}, known)
-    ParsedLink(view=View(persona='7', kind=None, tab='audit'), models=('b',), notices=['The link names the attribute \
-"shoe", which this data set does not have.'])
+    ParsedLink(view=View(persona='7', kind=None, tab='audit', job=None), models=('b',), notices=['The link names the \
+attribute "shoe", which this data set does not have.'])
     """
     notices: list[str] = []
 
@@ -69,8 +85,13 @@ def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
     tab = query.get("tab", "").strip()
     if tab and tab not in TABS:
         notices.append(f"The link names the tab {_quote(tab)}, which does not exist.")
+    job = query.get("job", "").strip()
+    if job and not is_job_id(job):
+        notices.append(f"The link names the job {_quote(job)}, which is none.")
+        job = ""
     models = _parse_models(query.get("models", ""), known, notices)
-    return ParsedLink(View(persona, kind, tab if tab in TABS else TABS[0]), models, notices)
+    first = JOB_TAB if job else TABS[0]
+    return ParsedLink(View(persona, kind, tab if tab in TABS else first, job or None), models, notices)
 
 
 def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...]:
@@ -94,12 +115,15 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
     >>> format_link(View(), ["mini-clean"], ["mini-clean"])
     ''
     """
-    changed = view != View() or list(models) != list(default_models)
+    job = view.job if view.tab == JOB_TAB else None
+    changed = view != View(job=view.job) or list(models) != list(default_models)
     parameters = {
         "persona": view.persona,
         "kind": view.kind if view.persona else None,
         "models": ",".join(_escape(reference) for reference in models) if changed else None,
         "tab": view.tab if view.tab != TABS[0] else None,
+        # Whoever holds a job's id may cancel it, so only a link to the job itself gives it away.
+        "job": job,
     }
     # A link must stay readable, and these characters need no escape in a query.
     return urlencode({name: value for name, value in parameters.items() if value}, safe=",:/@")

@@ -78,8 +78,8 @@ DATA_IS_OTHER: Final = "Data: {name}{revision}."
 DATA_FAILED: Final = "The embedded data is shown, because {reference} could not be opened. {problem}"
 
 ADD_MODEL: Final = (
-    "A folder with open_clip_config.json and safetensors (local-dir:FOLDER), a Hub model (hf-hub:ORG/NAME), or a "
-    ".safetensors file with its architecture. Only safetensors are loaded."
+    "A folder with safetensors (local-dir:FOLDER), a Hub model (hf-hub:ORG/NAME), a .safetensors file, or "
+    "delta:BASE+PATH to merge a LoRA adapter onto another model. Only safetensors are loaded here."
 )
 ADD_MODEL_ON_SPACE: Final = (
     "A Hub model with safetensors weights: hf-hub:ORG/NAME. For a gated or private one sign in first; it is shown to "
@@ -94,3 +94,14 @@ TOO_MANY_MODELS: Final = "At most {count} models fit side by side; the first {co
 MODEL_ADDED: Final = "{name} was added. Its features are prepared in the background."
 MODEL_ADDED_UNTICKED: Final = "{name} was added to the list; untick another model to show it."
 LINK_HELP: Final = "Opens the same models, persona and attribute."
+
+CHANGE_INTRODUCTION: Final = (
+    "## What changed\nCompare a model with the one it was made from: how far the weights of each layer moved, and how "
+    "alike both models see the same pictures and captions."
+)
+CHANGE_CAPTION: Final = "Relative change of the weights: norm of the difference over the norm before."
+CKA_CAPTION: Final = (
+    "Linear CKA of the features of {rows:,} rows of {split}: 1 if both models see them alike, 0 if unrelated."
+)
+NO_CHANGE_TITLE: Final = "Nothing compared yet"
+NO_CHANGE: Final = "Choose two models of the same architecture and press the button; the first time takes minutes."

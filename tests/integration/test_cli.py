@@ -356,7 +356,7 @@ def test_cache_is_warmed_listed_and_cleared(
     assert [entries[key]["files"] for key in entries] == [9, 9, 4]
 
     with monkeypatch.context() as patch:
-        patch.setattr(EncoderRegistry, "get", lambda self, source: pytest.fail("a model was loaded"))
+        patch.setattr(EncoderRegistry, "lend", lambda self, source: pytest.fail("a model was loaded"))
         printed(capsys, "probe", "mini-clean", "mini-compromised", "--persona", TWO_EMAILS)
         printed(capsys, "cache", "warm", "mini-clean")
 
@@ -415,8 +415,8 @@ def test_help_shows_examples_that_parse(command: list[str], capsys: pytest.Captu
 def test_the_commands_are_those_of_the_documentation():
     assert [" ".join(command) for command in all_commands()] == [
         "app", "fetch", "evaluate", "jobs", "jobs run", "jobs list", "jobs show", "jobs resume", "jobs cancel",
-        "report", "leaderboard", "probe", "data", "data describe", "models", "models list", "cache", "cache list", "cache warm",
-        "cache clear", "mini", "mini build", "mini hash", "mini train",
+        "report", "leaderboard", "probe", "data", "data describe", "models", "models list", "models show", "cache",
+        "cache list", "cache warm", "cache clear", "mini", "mini build", "mini hash", "mini train",
     ]  # fmt: skip
 
 

@@ -26,13 +26,13 @@ from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.embeddings.rows import RowArray
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.embeddings.texts import TextTable
-from salmu_demo.errors import ModelError, StorageError
+from salmu_demo.errors import StorageError
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.progress import Progress
-from tests.fixtures.tiny import MODEL_CONFIG, MODELS, write_model
+from tests.fixtures.tiny import MODEL_CONFIG, write_model
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_nothing_is_computed_or_loaded_twice(
     embedder.facts(model)
     assert calls["pictures"] == len(split)
     calls.clear()
-    monkeypatch.setattr(EncoderRegistry, "get", lambda self, source: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(EncoderRegistry, "lend", lambda self, source: pytest.fail("a model was loaded"))
     again = Embedder(ArrayStore(embedder.store.root), EncoderRegistry())
     again.images(model, data, split)
     again.captions(model, data, split)
@@ -132,7 +132,8 @@ def test_a_caption_that_repeats_is_encoded_once_and_has_equal_bits(
     embedder: Embedder, data: BenchmarkData, model: ModelSource, calls: Counter[str]
 ):
     split = data.split("retain_synth")
-    embedder.encoders.get(model)
+    with embedder.encoders.lend(model):
+        pass
     calls.clear()
     features = embedder.captions(model, data, split)
     assert calls["texts"] == len(set(split.texts)) < len(split)
@@ -222,35 +223,6 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_threads_that_ask_for_a_model_at_once_load_it_once(model: ModelSource, loads: list[str]):
-    registry, start = EncoderRegistry(), threading.Barrier(4)
-
-    def ask(_: int) -> Encoder:
-        start.wait(timeout=30)
-        return registry.get(model)
-
-    with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(ask, range(4)))) == 1
-    assert loads == ["mini-clean"]
-
-
-def test_the_model_unused_for_longest_is_dropped(tiny_assets: Path, loads: list[str]):
-    clean, compromised, unlearned = (find_model(name) for name in MODELS)
-    registry = EncoderRegistry(max_loaded=2)
-    for source in (clean, compromised, clean, unlearned, clean, compromised):
-        registry.get(source)
-    assert loads == ["mini-clean", "mini-compromised", "mini-unlearned-finetune", "mini-compromised"]
-
-
-def test_a_model_that_failed_to_load_is_tried_again(tiny_assets: Path, monkeypatch: pytest.MonkeyPatch):
-    registry, model = EncoderRegistry(), find_model("mini-clean")
-    with monkeypatch.context() as patch:
-        patch.setattr(encoder_module, "_load", lambda _: (_ for _ in ()).throw(ModelError("not now")))
-        with pytest.raises(ModelError, match="not now"):
-            registry.get(model)
-    assert registry.get(model).dim == 16
-
-
 def test_processes_that_fill_an_array_at_once_share_the_work(tmp_path: Path):
     program = """
 import sys, time
@@ -329,7 +301,8 @@ def test_work_that_is_stopped_keeps_its_batches_and_goes_on_where_it_was(
 ):  # fmt: skip
     monkeypatch.setattr(embedder_module, "BATCH", 8)
     split = data.split("forget")
-    encoders.get(model)
+    with encoders.lend(model):
+        pass
     calls.clear()
 
     def stop(progress: Progress) -> None:
@@ -358,7 +331,8 @@ def test_captions_and_prompts_that_are_stopped_go_on_where_they_were(
     monkeypatch.setattr(embedder_module, "TEXTS", 5)
     split = data.split("retain_synth")
     distinct = len(set(split.texts))
-    encoders.get(model)
+    with encoders.lend(model):
+        pass
 
     def stop(progress: Progress) -> None:
         if progress.done >= 10:
@@ -559,7 +533,8 @@ def test_a_full_disk_is_an_error_and_leaves_no_part_of_a_file(
         "captions": lambda: embedder.captions(model, data, split),
         "facts": lambda: embedder.facts(model),
     }
-    embedder.encoders.get(model)
+    with embedder.encoders.lend(model):
+        pass
     with (
         no_file_larger_than(20),
         pytest.raises(StorageError, match=r"The cache cannot be written to .*cache/") as error,

@@ -7,6 +7,7 @@ tokenizer, one picture and one text at a time, and loops.
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache, cached_property
 from io import BytesIO
@@ -235,9 +236,9 @@ class CountingRegistry(EncoderRegistry):
         super().__init__()
         self.asked = 0
 
-    def get(self, source: ModelSource) -> Encoder:
+    def lend(self, source: ModelSource) -> AbstractContextManager[Encoder]:
         self.asked += 1
-        return super().get(source)
+        return super().lend(source)
 
 
 class Case:

@@ -572,7 +572,7 @@ def test_a_warm_workbench_computes_only_queries(
 ):
     Workbench("mini", embedder).warm(models)
     bench = Workbench("mini", Embedder(embedder.store, EncoderRegistry()))
-    monkeypatch.setattr(EncoderRegistry, "get", lambda self, source: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(EncoderRegistry, "lend", lambda self, source: pytest.fail("a model was loaded"))
     assert len(bench.audit("00000001", models)) == 16
     for gallery in GALLERIES:
         for content in ("captions", "faces"):

@@ -47,7 +47,8 @@ def test_the_workload_is_what_the_evaluation_encodes(
     forget = data.split("forget")
     sample = Sample(len(set(forget.identities)) * 2, seed=3) if sampled else None
     inputs = MetricInputs(data, sample=sample)
-    embedder.encoders.get(model)
+    with embedder.encoders.lend(model):
+        pass
     counted = Counted(monkeypatch)
     said = workload(model, inputs, embedder, specs)
     assert said.texts > 0

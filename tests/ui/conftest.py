@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -27,11 +29,11 @@ PATIENCE_MS = 30_000
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
-def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
-    """Address of the app, started once; everything the probes need is computed before, so no test waits for it."""
+@contextmanager
+def served_app(temporary: Path) -> Iterator[str]:
+    """Address of the app; everything the probes need is computed before, so no test waits for it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        patch.setenv("GRADIO_TEMP_DIR", str(temporary))
         patch.delenv("SPACE_ID", raising=False)
         workbench = Workbench()
         workbench.warm(workbench.models(builtin_models()))
@@ -39,6 +41,13 @@ def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
         _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, inbrowser=False, **launch_options())
         yield url
         app.close()
+
+
+@pytest.fixture(scope="session")
+def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
+    """Address of the app, started once for all tests that leave no jobs behind."""
+    with served_app(tmp_path_factory.mktemp("gradio")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,10 @@ def violations(page) -> list[str]:
         ("persona=00000003&kind=email", "#captions .results"),
         ("tab=probe", "#probe-text"),
         ("tab=benchmark", "[role=tabpanel]:visible"),
+        ("tab=models", "#model-cards .card"),
         ("tab=about", ".about table"),
     ],
-    ids=["start", "audit", "probe", "benchmark", "about"],
+    ids=["start", "audit", "probe", "benchmark", "models", "about"],
 )
 def test_axe_finds_nothing(open_page: OpenPage, theme, query, shown):
     page = open_page(query, theme=theme)

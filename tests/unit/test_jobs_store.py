@@ -15,7 +15,7 @@ from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
 JOB = Job(
     id=new_id(),
     spec=JobSpec(
-        ("a", "local-dir:caf\udce9"), ("RetFail", "ACS"), "folder", 40, 7, "val", {"a": "ViT-B-16"}, "benchmark"
+        ("a", "local-dir:caf\udce9"), ("RetFail", "ACS"), "folder", 40, 7, "val", {"a": "ViT-B-16"}, "benchmark", True
     ),
     state=JobState.INTERRUPTED,
     submitted="2026-01-02T03:04:05+00:00",

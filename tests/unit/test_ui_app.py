@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from salmu_demo.config import runs_dir
 from salmu_demo.errors import SalmuError
 from salmu_demo.ui import app
 
@@ -57,3 +58,4 @@ def test_nothing_of_visitors_is_kept_or_published():
     assert options["enable_monitoring"] is False
     assert "share" not in options
     assert "allowed_paths" not in options
+    assert str(runs_dir()) in options["blocked_paths"]

@@ -26,6 +26,26 @@ def test_a_link_reopens_the_same_view(tab, persona, kind, models):
     assert link.notices == []
 
 
+JOB = "k3Jf0-_aZ9qLmN4tRv7wXy"
+
+
+def test_a_link_to_a_job_opens_the_benchmark_tab():
+    assert parse_link({"job": JOB}, KNOWN).view == View(tab="benchmark", job=JOB)
+    assert reopened(View(tab="benchmark", job=JOB), BUILT_IN).view == View(tab="benchmark", job=JOB)
+
+
+@pytest.mark.parametrize("tab", ["audit", "probe", "about"])
+def test_a_link_to_another_tab_does_not_give_away_the_job(tab):
+    assert JOB not in format_link(View("7", tab=tab, job=JOB), BUILT_IN, BUILT_IN)
+
+
+@pytest.mark.parametrize("job", ["../../etc/passwd", "<b>", "a" * 65, "short", f"{JOB}/x"])
+def test_what_is_no_job_id_is_left_out_of_the_view(job):
+    link = parse_link({"job": job}, KNOWN)
+    assert link.view == View()
+    assert "which is none" in link.notices[0]
+
+
 def test_the_first_page_has_no_query():
     assert format_link(View(), BUILT_IN, BUILT_IN) == ""
 

@@ -1,0 +1,118 @@
+"""Tensors of a checkpoint one by one, whatever file they lie in, without building a model."""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salmu_demo.errors import ModelError
+from salmu_demo.models.header import FLOATS, Shape, read_header
+
+WRAPPERS: Final = ("module.", "model.")
+"""What training code puts before every name: DistributedDataParallel, and a wrapper that calls the network `model`."""
+
+_NUMPY: Final = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+
+
+class TensorReader(Protocol):
+    """Names, shapes and types of all tensors, and each tensor when it is asked for.
+
+    Attributes:
+        shapes: name to shape, names as open_clip calls them.
+        dtypes: name to stored type, as safetensors spells it: `F16`, `F32`, …
+    """
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]: ...  # noqa: D102 - see the class
+
+    @property
+    def dtypes(self) -> Mapping[str, str]: ...  # noqa: D102 - see the class
+
+    def read(self, name: str) -> NDArray[Any]:
+        """A tensor: floating point ones as float32, others as they are stored."""
+
+
+class SafetensorsReader:
+    """The tensors of a safetensors file, whose header is checked at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the header; raises :class:`ModelError`."""
+        self._path = path
+        header = read_header(path)
+        prefix = common_prefix(header)
+        self._places = {name.removeprefix(prefix): place for name, place in header.items()}
+        self.shapes: Mapping[str, Shape] = {name: place.shape for name, place in self._places.items()}
+        self.dtypes: Mapping[str, str] = {name: place.dtype for name, place in self._places.items()}
+
+    def read(self, name: str) -> NDArray[Any]:
+        """See :class:`TensorReader`; raises :class:`ModelError` if the file has vanished or been cut off since."""
+        place = self._places[name]
+        count = math.prod(place.shape)
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(place.start)
+                stored = np.fromfile(stream, _NUMPY[place.dtype], count)
+        except OSError as error:
+            raise ModelError(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        if len(stored) != count:
+            raise ModelError(f"{self._path} was cut off while it was read; fetch or save it again.")
+        if place.dtype == "BF16":
+            # The upper half of a float32.
+            stored = (stored.astype(np.uint32) << 16).view(np.float32)
+        shaped = stored.reshape(place.shape)
+        return shaped.astype(np.float32, copy=False) if place.dtype in FLOATS else shaped
+
+
+@dataclass(frozen=True)
+class WeightSummary:
+    """What reading all tensors once tells.
+
+    Attributes:
+        digest: SHA-256 over names, shapes and values in single precision: equal for equal weights, however they lie in
+            a file.
+        not_finite: the first tensor with a NaN or an infinite value, or None.
+    """
+
+    digest: str
+    not_finite: str | None
+
+
+def summarise(reader: TensorReader) -> WeightSummary:
+    """Read every tensor once, in the order of their names."""
+    digest = hashlib.sha256()
+    not_finite = None
+    for name in sorted(reader.shapes):
+        value = reader.read(name)
+        if not_finite is None and not np.isfinite(value).all():
+            not_finite = name
+        digest.update(f"{name}\0{value.shape}\0{value.dtype.str}\0".encode())
+        digest.update(np.ascontiguousarray(value).data)
+    return WeightSummary(digest.hexdigest(), not_finite)
+
+
+def parameter_count(reader: TensorReader) -> int:
+    """Number of values in all floating point tensors."""
+    return sum(math.prod(shape) for name, shape in reader.shapes.items() if reader.dtypes[name] in FLOATS)
+
+
+def common_prefix(names: Iterable[str]) -> str:
+    """The wrappers that stand before every name.
+
+    >>> common_prefix(["module.model.logit_scale", "module.model.visual.proj"])
+    'module.model.'
+    >>> common_prefix(["model.a", "b"])
+    ''
+    """
+    rest, prefix = list(names), ""
+    while found := next((w for w in WRAPPERS if rest and all(name.startswith(w) for name in rest)), None):
+        prefix += found
+        rest = [name.removeprefix(found) for name in rest]
+    return prefix

@@ -1,0 +1,102 @@
+"""The Models tab: what each chosen model is, and what changed in one of them against another."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from salmu_demo.data import layout
+from salmu_demo.errors import QueryError, SalmuError
+from salmu_demo.progress import Progress
+from salmu_demo.reports.roles import role_of
+from salmu_demo.ui import text
+from salmu_demo.ui.components import empty_state
+from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.model_view import ModelCard, cards_html, change_html
+from salmu_demo.ui.widgets import markup
+from salmu_demo.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class ModelTab:
+    """What the page needs to show the tab when it opens."""
+
+    show: Callable[..., list[Any]]
+    inputs: gr.components.Component
+    outputs: list[gr.components.Component]
+
+
+def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup) -> ModelTab:
+    """Build the tab into the current Blocks context.
+
+    Args:
+        workbench: data and models.
+        chosen_models: a component whose value is a list of model references.
+    """
+    cards = markup(elem_id="model-cards")
+    gr.Markdown(text.CHANGE_INTRODUCTION)
+    with gr.Row(elem_id="change-choice"):
+        model = gr.Dropdown([], label="Model", elem_id="change-model", min_width=200)
+        against = gr.Dropdown([], label="Against", elem_id="change-against", min_width=200)
+        split = gr.Dropdown(
+            list(workbench.data.stored_splits), value=layout.FORGET, label="Compare features on", min_width=160
+        )
+    compare = gr.Button("Show what changed", variant="primary", elem_id="change-show")
+    result = markup(empty_state(text.NO_CHANGE_TITLE, text.NO_CHANGE), elem_id="change-result")
+
+    def show(references: list[str] | None) -> list[Any]:
+        names = references or []
+        start, base = suggestion(names)
+        return [
+            cards_html([model_card(workbench, name) for name in names]),
+            gr.Dropdown(names, value=start),
+            gr.Dropdown(names, value=base),
+        ]
+
+    @shows_errors
+    def change(
+        model: str | None,
+        against: str | None,
+        split: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+    ) -> str:
+        if not model or not against:
+            raise QueryError("Choose two models to compare; more can be ticked at the top of the page.")
+        found, base = workbench.models([model])[0], workbench.models([against])[0]
+
+        def told(step: Progress) -> None:
+            progress((step.done, step.total), desc=step.stage)
+
+        return change_html(workbench.model_change(found, base, split, told))
+
+    tab = ModelTab(show, chosen_models, [cards, model, against])
+    chosen_models.change(show, tab.inputs, tab.outputs, show_progress="hidden", api_visibility="private")
+    compare.click(
+        change, [model, against, split], result, show_progress_on=result, concurrency_limit=1, api_visibility="private"
+    )
+    return tab
+
+
+def suggestion(references: Sequence[str]) -> tuple[str | None, str | None]:
+    """The model to look at first, and what to compare it with: Compromised, which unlearning starts from.
+
+    >>> suggestion(["mini-clean", "mini-compromised", "mine"])
+    ('mine', 'mini-compromised')
+    >>> suggestion(["mine"])
+    ('mine', None)
+    """
+    base = next((name for name in references if role_of(name) == "compromised"), None)
+    others = [name for name in references if name != base]
+    unlearned = [name for name in others if role_of(name) == "unlearned"]
+    return next(iter([*unlearned, *others]), None), base
+
+
+def model_card(workbench: Workbench, reference: str) -> ModelCard:
+    """Facts and remarks about a model, or the sentence that says why there are none."""
+    try:
+        [model] = workbench.models([reference])
+        facts = workbench.profile(model)
+    except SalmuError as error:
+        return ModelCard(reference, None, [str(error)])
+    return ModelCard(reference, facts, [*facts.warnings, *workbench.twin_remarks(model)])

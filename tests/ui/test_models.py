@@ -1,0 +1,46 @@
+"""The Models tab in a browser: facts, what changed, and a checkpoint handed in."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import DESKTOP, PHONE, OpenPage
+
+
+def choose_file(page: Page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.locator("#upload-model").click()
+    chooser.value.set_files(path)
+
+
+@pytest.mark.parametrize(("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_the_tab_shows_facts_and_what_changed(open_page: OpenPage, size: tuple[int, int], theme: str):
+    page = open_page("tab=models", size=size, theme=theme)
+    expect(page.locator("#model-cards .card")).to_have_count(3)
+    page.get_by_role("button", name="Show what changed").click()
+    expect(page.locator(".change-of .verdict-line")).to_contain_text("Both towers were edited")
+    expect(page.locator(".change-of h3")).to_contain_text("mini-unlearned-finetune against")
+    assert page.locator(".change-of tbody tr").count() == 2 + 3 + 2 * 4
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    found = Axe().run(page, context="#change-result").response["violations"]
+    assert [violation["id"] for violation in found] == []
+
+
+def test_a_checkpoint_is_uploaded_and_a_pickle_is_not(open_page: OpenPage, tiny_assets: Path, tmp_path: Path):
+    page = open_page("tab=models&models=mini-clean")
+    page.get_by_role("button", name="Add a model").click()
+    evil = tmp_path / "evil.safetensors"
+    evil.write_bytes(b"cos\nsystem\n(S'touch canary'\ntR.")
+    choose_file(page, evil)
+    expect(page.locator(".toast-body")).to_contain_text("The upload is not a whole safetensors file")
+    page.locator(".toast-close").click()
+    mine = tmp_path / "mine.safetensors"
+    shutil.copyfile(tiny_assets / "models" / "mini-clean" / "open_clip_model.safetensors", mine)
+    choose_file(page, mine)
+    expect(page.locator("#models")).to_contain_text("upload:mine-")
+    expect(page.get_by_text("has the same weights as mini-clean")).to_be_visible()
+    expect(page.locator("#model-cards .card")).to_have_count(2)
+    expect(page.locator("#model-cards")).to_contain_text("that of mini-compromised")

@@ -1,0 +1,142 @@
+"""Free search in a browser: what a visitor types, uploads and downloads."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.fixtures import tiny
+from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage
+from tests.ui.test_accessibility import violations
+
+expect.set_options(timeout=PATIENCE_MS)
+MODELS = len(tiny.MODELS)
+PHONE_NUMBER = tiny.PERSONAS["00000004"]["phone_number"]
+
+
+def search(page: Page, text: str) -> None:
+    box = page.locator("#probe-text").get_by_role("textbox")
+    box.fill(text)
+    box.press("Enter")
+    expect(page.locator("#probe-results h2")).to_contain_text(text)
+
+
+def rows(page: Page):
+    return page.locator("#probe-results tbody tr")
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    page.locator("#probe-picture input[type=file]").set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": content}
+    )
+
+
+def png() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (50, 70), "teal").save(stream, "PNG")
+    return stream.getvalue()
+
+
+def download(page: Page, locator) -> bytes:
+    with page.expect_download() as waiting:
+        locator.click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_text_gives_a_column_for_each_model(open_page: OpenPage, size):
+    page = open_page("tab=probe", size=size)
+    expect(page.get_by_text("Nothing searched yet")).to_be_visible()
+    search(page, PHONE_NUMBER)
+    expect(page.locator("#probe-results h3")).to_contain_text(list(tiny.MODELS))
+    expect(rows(page)).to_have_count(10 * MODELS)
+    expect(page.locator("#probe-results .faces img")).to_have_count(10 * MODELS)
+    expect(page.locator("#probe-results .faces li").first).to_contain_text(re.compile(r"#1 −?\d\.\d{4}"))
+    boxes = [column.bounding_box() for column in page.locator("#probe-results .column").all()]
+    beside = boxes[1]["x"] > boxes[0]["x"]
+    assert beside is (size == DESKTOP)
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+
+def test_the_named_persona_is_marked_in_captions(open_page: OpenPage):
+    page = open_page("tab=probe")
+    search(page, f"Call {PHONE_NUMBER}")
+    page.get_by_label("Captions").first.check()
+    expect(page.locator("#probe-results h2")).to_contain_text("Captions for")
+    expect(page.locator("#probe-results .summary").first).to_contain_text("Amara Diallo is")
+
+
+def test_number_of_results_gallery_and_only_differences(open_page: OpenPage):
+    page = open_page("tab=probe")
+    search(page, "a person before a wall")
+    page.locator("#probe-k").get_by_role("spinbutton").fill("20")
+    expect(rows(page)).to_have_count(20 * MODELS)
+    differing = page.locator("#probe-results").get_by_text("≠ not in every list").count()
+    page.get_by_label("Only where models differ").check()
+    expect(rows(page)).to_have_count(differing)
+    page.get_by_label("Only where models differ").uncheck()
+    page.get_by_label("Plain pairs without private data").check()
+    expect(page.locator("#probe-results h2")).to_contain_text("Plain pairs")
+
+
+def test_markup_in_a_query_is_text_and_an_empty_one_is_refused(open_page: OpenPage):
+    page = open_page("tab=probe")
+    search(page, "<img src=x onerror=alert(1)>")
+    assert page.locator("#probe-results img[src=x]").count() == 0
+    page.locator("#probe-text").get_by_role("textbox").fill("  ")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.get_by_text("The query is empty")).to_be_visible()
+
+
+def test_an_example_fills_the_box_and_searches(open_page: OpenPage):
+    page = open_page("tab=probe")
+    page.get_by_role("button", name="Phone number:").click()
+    first = tiny.PERSONAS["00000001"]["phone_number"]
+    expect(page.locator("#probe-text").get_by_role("textbox")).to_have_value(first)
+    expect(rows(page)).to_have_count(10 * MODELS)
+
+
+def test_search_results_download_as_json_and_csv(open_page: OpenPage):
+    page = open_page("tab=probe")
+    search(page, PHONE_NUMBER)
+    document = json.loads(download(page, page.get_by_role("link", name="Download JSON")))
+    assert document["query"]["text"] == PHONE_NUMBER
+    assert [len(model["results"]) for model in document["models"]] == [10] * MODELS
+    table = download(page, page.get_by_role("link", name="Download CSV")).decode("utf-8-sig")
+    assert len(list(csv.DictReader(io.StringIO(table)))) == 10 * MODELS
+
+
+def test_a_picture_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_factory):
+    page = open_page("tab=probe")
+    page.get_by_role("tab", name="By picture").click()
+    upload(page, "own-face.png", png())
+    expect(page.locator("#probe-results h2")).to_contain_text("Captions for your picture")
+    expect(rows(page)).to_have_count(10 * MODELS)
+    expect(page.locator("#probe-own-picture")).to_contain_text("Not kept")
+    assert list(tmp_path_factory.getbasetemp().rglob("own-face*")) == []
+    page.get_by_label("Faces").last.check()
+    expect(page.locator("#probe-results h2")).to_contain_text("Faces for your picture")
+    page.get_by_role("button", name="Forget the picture").click()
+    expect(page.get_by_text("Nothing searched yet")).to_be_visible()
+
+
+def test_a_file_that_is_no_picture_is_refused_and_the_next_one_works(open_page: OpenPage):
+    page = open_page("tab=probe")
+    page.get_by_role("tab", name="By picture").click()
+    upload(page, "fake.png", b"not a picture")
+    expect(page.get_by_text("is not a picture that can be read")).to_be_visible()
+    expect(page.get_by_text("Drop a picture here")).to_be_visible()
+    upload(page, "real.png", png())
+    expect(rows(page)).to_have_count(10 * MODELS)
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
+def test_axe_finds_nothing_in_results(open_page: OpenPage, theme, size):
+    page = open_page("tab=probe", theme=theme, size=size)
+    search(page, PHONE_NUMBER)
+    assert violations(page) == []

@@ -1,0 +1,163 @@
+"""The Benchmark tab for every state of a job, without a browser: what a visitor sees, may do and may not see."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from salmu_demo.errors import ResultError
+from salmu_demo.jobs.benchmark import REPORT_FOLDER
+from salmu_demo.jobs.job import JobSpec, JobState
+from salmu_demo.reports.files import write_reports
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.document import RESULTS_FILE
+from salmu_demo.results.records import MeasuredData
+from salmu_demo.ui import benchmark_outcome
+from salmu_demo.ui.benchmark_downloads import served
+from salmu_demo.ui.benchmark_page import MOST_JOBS, BenchmarkPages, own_ids, with_job
+from salmu_demo.workbench import Workbench
+from tests.fixtures import results
+from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
+
+
+@pytest.fixture(scope="module")
+def workbench(tiny_assets) -> Workbench:
+    return Workbench()
+
+
+@pytest.fixture(scope="module")
+def finished(workbench, tmp_path_factory):
+    """A manager and the ids of two finished jobs with the same numbers: on the page's data, and on other data."""
+    root = tmp_path_factory.mktemp("jobs")
+    here = MeasuredData("mini", workbench.data.fingerprint)
+    write_reports(analyse(results.evaluations(data=here)), root / "made")
+
+    def work(spec: JobSpec, bench, folder: Path, report) -> tuple[str, ...]:
+        shutil.copytree(root / "made", folder / REPORT_FOLDER)
+        if spec.data != "mini":
+            document = folder / REPORT_FOLDER / RESULTS_FILE
+            document.write_text(document.read_text("utf-8").replace(here.fingerprint, "d" * 64), "utf-8")
+        return ()
+
+    with jobs_of(root / "runs", work) as manager:
+        ids = [manager.submit(JobSpec(("a",), ("RetFail",), data)).id for data in ("mini", "elsewhere")]
+        for job_id in ids:
+            assert manager.wait(job_id, TIMEOUT).state is JobState.DONE
+        yield manager, ids
+
+
+@pytest.fixture(scope="module")
+def pages(workbench, finished) -> BenchmarkPages:
+    return BenchmarkPages(workbench, finished[0])
+
+
+def test_without_a_job_the_page_says_what_to_do(workbench, tmp_path):
+    with jobs_of(tmp_path, at_once) as manager:
+        page = BenchmarkPages(workbench, manager).page(None, [], latest=True)
+    assert "No results yet" in page.panel
+    assert (page.job_id, page.jobs, page.queue, page.polling, page.finished) == ("", "", "", False, "")
+
+
+def test_a_job_that_is_not_there_is_said_and_not_asked_for_again(workbench, tmp_path):
+    with jobs_of(tmp_path, at_once) as manager:
+        pages = BenchmarkPages(workbench, manager)
+        page = pages.page("A" * 22, ["A" * 22])
+        assert "There is no job" in page.panel
+        assert (page.job_id, page.jobs, page.polling) == ("", "", False)
+        assert pages.progress("A" * 22) is None
+        assert pages.progress("") is None
+
+
+def test_from_waiting_to_the_end_through_cancel_and_resume(workbench, tmp_path):
+    work = StepwiseWork()
+    with jobs_of(tmp_path, work) as manager:
+        pages = BenchmarkPages(workbench, manager)
+        first, second = (manager.submit(SPEC).id for _ in range(2))
+        work.reach()
+        running, waiting = pages.page(first, [first]), pages.page(second, [second])
+        assert (running.polling, running.can_cancel, running.can_resume, running.finished) == (True, True, False, "")
+        assert "Running" in running.panel
+        assert "Yours is next" in waiting.panel
+        assert pages.progress(first) == running.panel
+        assert "1 job of other visitors" in running.queue
+        assert second not in running.jobs + running.panel
+
+        manager.cancel(first)
+        assert "Cancelling" in pages.page(first, [first]).panel
+        work.permit()
+        manager.wait(first, TIMEOUT)
+        cancelled = pages.page(first, [first])
+        assert (cancelled.polling, cancelled.can_cancel, cancelled.can_resume) == (False, False, True)
+        assert pages.progress(first) is None
+
+        work.permit(100)
+        manager.wait(second, TIMEOUT)
+        manager.resume(first)
+        manager.wait(first, TIMEOUT)
+        done = pages.page(first, [first, second])
+        assert (done.polling, done.can_cancel, done.can_resume, done.finished) == (False, False, False, first)
+        assert done.queue == ""
+
+
+def test_a_browser_finds_its_latest_job_and_keeps_a_few(workbench, tmp_path):
+    with jobs_of(tmp_path, at_once) as manager:
+        pages = BenchmarkPages(workbench, manager)
+        old, new = (manager.submit(SPEC).id for _ in range(2))
+        page = pages.page(None, ["A" * 22, new, old], latest=True)
+        assert page.job_id == new
+        assert page.jobs.index(new) < page.jobs.index(old)
+        assert "A" * 22 not in page.jobs
+        assert pages.page(None, [new], latest=False).job_id == ""
+    many = [f"{n:022d}" for n in range(30)]
+    assert with_job(many[25], many)[:2] == [many[25], many[0]]
+    assert len(with_job("B" * 22, many)) == len(own_ids(many)) == MOST_JOBS
+
+
+def test_a_finished_job_is_analysed_once(finished, workbench, monkeypatch):
+    manager, (here, _) = finished
+    counted = []
+    monkeypatch.setattr(benchmark_outcome, "analyse", lambda read: counted.append(1) or analyse(read))
+    fresh = BenchmarkPages(workbench, manager)
+    for _ in range(3):
+        fresh.results(here)
+        fresh.pair(here, 0, 1)
+        fresh.groups(here, "RetFail", 0)
+    assert len(counted) == 1
+
+
+def test_results_come_with_diagnosis_tables_and_every_figure(finished, pages):
+    page = pages.results(finished[1][0])
+    assert "3 models on mini" in page.head
+    assert "ineffective forgetting" in page.head
+    assert "1.1 RetFail" in page.metrics
+    assert page.figures.count('src="data:image/png') == len(page.outcome.files.figures) > 4
+    assert page.groups[0] == "RetFail"
+    assert page.pair == (0, 2)
+
+
+def test_pictures_and_names_only_for_the_data_of_the_page(finished, pages):
+    here, elsewhere = finished[1]
+    assert '<a href="?persona=00000001">' in pages.groups(here, "RetFail", 0)
+    assert "no-picture" in pages.pair(here, 0, 1)  # These files are not in the data set.
+    assert "<a " not in pages.groups(elsewhere, "RetFail", 0)
+    assert "for the data set of this page only" in pages.pair(elsewhere, 0, 1)
+
+
+def test_results_that_are_gone_are_said(tmp_path, workbench):
+    with jobs_of(tmp_path, at_once) as manager:
+        job_id = manager.submit(SPEC).id
+        manager.wait(job_id, TIMEOUT)
+        with pytest.raises(ResultError, match="results of this job are gone"):
+            BenchmarkPages(workbench, manager).results(job_id)
+
+
+def test_a_download_is_a_copy_under_an_address_nobody_can_guess(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
+    secret = tmp_path / "runs" / "job" / "report.pdf"
+    secret.parent.mkdir(parents=True)
+    secret.write_bytes(b"content")
+    copy = Path(served(secret))
+    assert copy.read_bytes() == b"content"
+    assert copy.is_relative_to(tmp_path / "served")
+    assert copy.name == "report.pdf"
+    assert len(copy.parent.name) == 64

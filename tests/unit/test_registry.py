@@ -1,0 +1,153 @@
+"""Loaded models stay within the budget, are shared, and are never dropped while somebody uses them."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salmu_demo.errors import ModelError
+from salmu_demo.models import encoder as encoder_module
+from salmu_demo.models import registry as registry_module
+from salmu_demo.models.registry import BUDGET_VARIABLE, EncoderRegistry, memory_budget
+from salmu_demo.models.source import ModelSource
+from tests.fixtures.checkpoints import write_tensors
+
+PARAMETERS = 250
+SIZE = 4 * PARAMETERS
+
+
+class FakeEncoder:
+    """Takes a moment to load, and fails if the name says so."""
+
+    loads: list[str] = []  # noqa: RUF012 - reset by the fixture
+
+    def __init__(self, source: ModelSource) -> None:
+        FakeEncoder.loads.append(source.name)
+        time.sleep(0.02)
+        if source.name == "broken" and FakeEncoder.loads.count("broken") < 2:
+            raise ModelError("broken does not load.")
+        self.source = source
+
+
+@pytest.fixture(autouse=True)
+def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_module, "Encoder", FakeEncoder)
+    FakeEncoder.loads = []
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, ModelSource]:
+    """Four models of equal size, of which one does not load at first."""
+    found = {}
+    for number, name in enumerate(("a", "b", "c", "broken")):
+        path = write_tensors(tmp_path / name, {"x": np.full(PARAMETERS, number, np.float16)})
+        found[name] = ModelSource(name, path, {"model_cfg": {}})
+    return found
+
+
+def loaded(registry: EncoderRegistry) -> list[str]:
+    """The models in memory, the one unused for longest first."""
+    return [place.encoder.result().source.reference for place in registry._places.values()]
+
+
+def use(registry: EncoderRegistry, source: ModelSource) -> None:
+    with registry.lend(source) as encoder:
+        assert encoder.source is source
+
+
+def test_the_model_unused_for_longest_goes_first(sources: dict[str, ModelSource]):
+    registry = EncoderRegistry(2 * SIZE)
+    for name in ("a", "b", "a", "c", "a", "b"):
+        use(registry, sources[name])
+    assert FakeEncoder.loads == ["a", "b", "c", "b"]
+    assert loaded(registry) == ["a", "b"]
+
+
+def test_one_large_model_takes_the_place_of_several_small_ones(sources: dict[str, ModelSource], tmp_path: Path):
+    registry = EncoderRegistry(3 * SIZE)
+    for name in ("a", "b", "c"):
+        use(registry, sources[name])
+    path = write_tensors(tmp_path / "large", {"x": np.zeros(2 * PARAMETERS, np.float32)})
+    use(registry, ModelSource("large", path, {"model_cfg": {}}))
+    assert loaded(registry) == ["c", "large"]
+
+
+def test_a_model_in_use_is_never_dropped_and_others_wait_for_its_memory(sources: dict[str, ModelSource]):
+    registry, waiting = EncoderRegistry(SIZE), threading.Event()
+
+    def other() -> None:
+        waiting.set()
+        use(registry, sources["b"])
+
+    with ThreadPoolExecutor(1) as pool:
+        with registry.lend(sources["a"]):
+            later = pool.submit(other)
+            waiting.wait(timeout=10)
+            time.sleep(0.05)
+            assert not later.done()
+            assert loaded(registry) == ["a"]
+            use(registry, sources["a"])
+        later.result(timeout=10)
+    assert FakeEncoder.loads == ["a", "b"]
+    assert loaded(registry) == ["b"]
+
+
+def test_whoever_waits_too_long_is_told(sources: dict[str, ModelSource], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry_module, "PATIENCE_SECONDS", 0.05)
+    registry = EncoderRegistry(SIZE)
+    with (
+        registry.lend(sources["a"]),
+        pytest.raises(ModelError, match=f"b has to wait too long for memory .* raise {BUDGET_VARIABLE}"),
+        registry.lend(sources["b"]),
+    ):
+        pass
+    use(registry, sources["b"])
+
+
+def test_a_model_larger_than_the_budget_is_refused_before_it_is_loaded(sources: dict[str, ModelSource]):
+    with pytest.raises(ModelError, match=r"a takes 0\.00 GB, more than .* raise SALMU_MODEL_MEMORY_GB"):
+        use(EncoderRegistry(SIZE - 1), sources["a"])
+    assert FakeEncoder.loads == []
+
+
+def test_callers_that_ask_at_once_share_one_loading(sources: dict[str, ModelSource]):
+    registry, start = EncoderRegistry(SIZE), threading.Barrier(4)
+
+    def ask(_: int) -> int:
+        start.wait(timeout=10)
+        with registry.lend(sources["a"]) as encoder:
+            return id(encoder)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(4)))) == 1
+    assert FakeEncoder.loads == ["a"]
+
+
+def test_a_model_that_fails_takes_no_other_down_and_is_tried_again(sources: dict[str, ModelSource]):
+    registry = EncoderRegistry(2 * SIZE)
+    use(registry, sources["a"])
+    with pytest.raises(ModelError, match="does not load"):
+        use(registry, sources["broken"])
+    assert loaded(registry) == ["a"]
+    use(registry, sources["broken"])
+    use(registry, sources["a"])
+    assert FakeEncoder.loads == ["a", "broken", "broken"]
+
+
+def test_the_budget_comes_from_the_environment_or_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv(BUDGET_VARIABLE, "1.5")
+    assert memory_budget() == 1_500_000_000
+    for value in ("0", "-1", "much", "nan", "inf"):
+        monkeypatch.setenv(BUDGET_VARIABLE, value)
+        with pytest.raises(ModelError, match=f"{BUDGET_VARIABLE} is '{value}'; it must be a positive number"):
+            memory_budget()
+    monkeypatch.delenv(BUDGET_VARIABLE)
+    limit = tmp_path / "memory.max"
+    limit.write_text("1000000\n")
+    monkeypatch.setattr(registry_module, "_CONTAINER_LIMIT", limit)
+    assert memory_budget() == 400_000
+    limit.write_text("max\n")
+    assert memory_budget() > 100_000_000
