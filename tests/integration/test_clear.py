@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from salmu_demo.data.clear import UNMEASURABLE
 from salmu_demo.data.source import load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import DataError
+from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.workbench import Workbench
 from tests.fixtures.hub import COMMIT, run_hub, speak_to
 
@@ -167,3 +169,10 @@ def test_clear_from_the_hub_fetches_only_its_configurations(
         assert len(data.split("forget")) == 8
     # The Hub is gone; what was fetched stays.
     assert load_data("clear:therem/CLEAR#forget10").root == data.root
+
+
+def test_the_page_says_what_is_skipped(clear: Path):
+    with gr.Blocks() as app:
+        about_tab(load_data(f"clear:{clear}"))
+    shown = json.dumps([block.value for block in app.blocks.values() if isinstance(getattr(block, "value", None), str)])
+    assert UNMEASURABLE["CoreAssoc"] in shown

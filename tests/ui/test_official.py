@@ -1,5 +1,6 @@
 """The official choice, end to end: the page, the real client of the Hub, and a stand-in Hub on this machine."""
 
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import gradio as gr
 import pytest
+import torch
 from playwright.sync_api import Browser, Page, expect
+from safetensors.torch import load
 
 from salmu_demo.data.source import load_data
 from salmu_demo.errors import ModelError
@@ -39,6 +42,11 @@ def hub(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch) -> I
         stand_in.add(f"datasets/{OFFICIAL_DATA}", tmp_path / "official", commit=OFFICIAL_REVISION)
         for name, model in zip((CLEAN, COMPROMISED), MODELS, strict=False):
             stand_in.add(f"models/{name}", tiny_assets / "models" / model, gated=True)
+        # As released: Clean in safetensors, Compromised as a pickle.
+        files = stand_in.repositories[f"models/{COMPROMISED}"].files
+        pickle = io.BytesIO()
+        torch.save(load(files.pop("open_clip_model.safetensors")), pickle)
+        files["open_clip_pytorch_model.bin"] = pickle.getvalue()
         yield stand_in
 
 
