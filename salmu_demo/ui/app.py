@@ -103,6 +103,7 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
 
     app.queue(api_open=False, max_size=32, default_concurrency_limit=1)
     warm_up.add(workbench.models(shelf.builtin))
+    atexit.register(warm_up.close)
     return app
 
 
