@@ -118,7 +118,7 @@ def peer_numbers(reference: str, data: BenchmarkData, pairs: Split) -> dict[str,
     logits, truth = zeroshot_classification.run_classification(
         network, classifier, loader(split, numbers), "cpu", amp=False
     )
-    # Its own `accuracy` turns an array of one number into a float, which numpy 2.5 no longer does.
+    # Its own `accuracy` turns an array of one number into a float, which numpy 2.4.6 no longer does.
     accuracy = float((logits.argmax(dim=1) == truth).float().mean())
     retrieved = zeroshot_retrieval.evaluate(
         network,
