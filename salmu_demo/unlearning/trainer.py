@@ -79,8 +79,43 @@ def unlearn(
         size = min(plan.method.batch_size, len(material.forget))
         steps = Steps(model, material, plan.method.batch_size, plan.budget // size, plan.seed)
         worker = _OneShot if isinstance(plan.method, OneShotMethod) else _Training
-        record = worker(run, model, material, steps, size).work()
-    (output / STATE_FILE).unlink(missing_ok=True)
+        return worker(run, model, material, steps, size).work()
+
+
+def keep_model_so_far(
+    source: ModelSource, data: BenchmarkData, plan: Plan, output: Path, embedder: Embedder | None = None
+) -> Record:
+    """Write the model of the last checkpoint of a run that was stopped, in the place of its unfinished state.
+
+    Args:
+        source, data, plan, output, embedder: what the run was started with, see :func:`unlearn`.
+
+    Raises:
+        TrainingError: if the run has no checkpoint yet.
+        StorageError: if the folder holds another run, or cannot be written.
+    """
+    rows = unlearning_rows(data)
+    run = Run(source, rows, plan, output, embedder or Embedder(), ignore_progress, lambda reading: None)
+    found = load_checkpoint(output, plan.key(source.fingerprint, rows.fingerprint))
+    if found is None:
+        raise TrainingError(f"The run in {output} has no checkpoint yet, so there is no model to keep.")
+    model = TrainedModel(source, plan.towers)
+    model.load(found.weights)
+    return _finish(run, model, found.curve, f"stopped by the user after step {found.step}")
+
+
+def _finish(run: Run, model: TrainedModel, curve: list[Reading], ended: str) -> Record:
+    """Write a model as the result of a run, and remove the run's state."""
+    record = _write(run, model, curve, ended, run.output)
+    (run.output / STATE_FILE).unlink(missing_ok=True)
+    return record
+
+
+def _write(run: Run, model: TrainedModel, curve: list[Reading], ended: str, folder: Path) -> Record:
+    """Write a model as it is now."""
+    record = Record.of(run.plan, run.source, run.rows, ended, curve)
+    state = run.plan.method.deploy(model.start, model.state())
+    write_model(folder, model, state, run.source, run.plan.method.spec, record)
     return record
 
 
@@ -113,13 +148,9 @@ class _Worker:
         """Tell how far the run is; may raise to stop it."""
         self.run.progress(Progress(f"{self.run.plan.method.spec.name}: steps", step, len(self.steps)))
 
-    def write(self, ended: str, folder: Path | None = None) -> Record:
-        """Write the model as it is now."""
-        run = self.run
-        record = Record.of(run.plan, run.source, run.rows, ended, self.curve)
-        state = run.plan.method.deploy(self.model.start, self.model.state())
-        write_model(folder or run.output, self.model, state, run.source, run.plan.method.spec, record)
-        return record
+    def finish(self, ended: str) -> Record:
+        """Write the model as it is now, as the result."""
+        return _finish(self.run, self.model, self.curve, ended)
 
 
 class _OneShot(_Worker):
@@ -134,7 +165,7 @@ class _OneShot(_Worker):
         self.report(len(self.steps))
         if not all(bool(value.isfinite().all()) for value in self.model.state().values()):
             raise TrainingError(f"{method.spec.name} made weights that are not finite; choose milder hyperparameters.")
-        return self.write("edited once")
+        return self.finish("edited once")
 
 
 class _Training(_Worker):
@@ -149,7 +180,7 @@ class _Training(_Worker):
         # A run may have been killed between its last checkpoint and its result.
         reason = self._stop_reason(self.curve[-1]) if first else ""
         if reason:
-            return self.write(reason)
+            return self.finish(reason)
         for number in range(first, total):
             self.report(number)
             set_learning_rate(optimizer, number, total, method.learning_rate, method.warm_up)
@@ -164,13 +195,14 @@ class _Training(_Worker):
                 weights, state = self.model.state(), optimizer.state_dict()
                 save_checkpoint(run.output, Checkpoint(key, number + 1, weights, state, self.curve))
                 if run.plan.keep_checkpoints:
-                    self.write("a checkpoint on the way", run.output / CHECKPOINTS_FOLDER / f"step-{number + 1:05d}")
+                    folder = run.output / CHECKPOINTS_FOLDER / f"step-{number + 1:05d}"
+                    _write(run, self.model, self.curve, "a checkpoint on the way", folder)
                 reason = self._stop_reason(reading)
                 if reason:
                     self.report(total)
-                    return self.write(reason)
+                    return self.finish(reason)
         self.report(total)
-        return self.write("the budget is spent")
+        return self.finish("the budget is spent")
 
     def _take_up(self, optimizer: torch.optim.Optimizer, key: str) -> int:
         """Go back to the state of an interrupted run and return its next step, 0 if there is none."""
@@ -204,6 +236,5 @@ class _Training(_Worker):
             return TrainingError(f"{problem}. No model was kept, because there was no checkpoint before.")
         self.model.load(found.weights)
         self.curve = found.curve
-        self.write(f"stopped because the loss was not finite at step {number + 1}")
-        (self.run.output / STATE_FILE).unlink()
+        self.finish(f"stopped because the loss was not finite at step {number + 1}")
         return TrainingError(f"{problem}. The model of step {found.step} was kept in {self.run.output}.")

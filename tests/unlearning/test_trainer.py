@@ -22,7 +22,7 @@ from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.sampling import Sampler
 from salmu_demo.unlearning.stand_ins import StandIns
 from salmu_demo.unlearning.step import Steps
-from salmu_demo.unlearning.trainer import unlearn
+from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn
 
 
 def _plan(name: str = "shuffled-captions", **settings: Any) -> Plan:
@@ -117,6 +117,27 @@ def test_a_killed_run_ends_as_if_undisturbed(data: BenchmarkData, base: ModelSou
     assert started == [4, 5, 6]
     for file in (tmp_path / "whole" / "model").iterdir():
         assert file.read_bytes() == (tmp_path / "killed" / "model" / file.name).read_bytes(), file.name
+
+
+def test_a_stopped_run_can_keep_its_model_so_far(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.stage.endswith("steps") and progress.done == limit:
+            raise _Killed
+
+    for limit in (1, 5):
+        with pytest.raises(_Killed):
+            unlearn(base, data, _plan(), tmp_path / "model", progress=stop)
+        if limit == 1:
+            with pytest.raises(TrainingError, match="has no checkpoint yet"):
+                keep_model_so_far(base, data, _plan(), tmp_path / "model")
+    record = keep_model_so_far(base, data, _plan(), tmp_path / "model")
+    assert record.ended == "stopped by the user after step 4"
+    unlearn(base, data, replace(_plan(), keep_checkpoints=True), tmp_path / "whole")
+    kept, at_four = (
+        find_model(f"local-dir:{folder}").fingerprint
+        for folder in (tmp_path / "model", tmp_path / "whole" / "checkpoints" / "step-00004")
+    )
+    assert kept == at_four
 
 
 def test_a_run_is_not_mixed_with_another_ones_rest(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
