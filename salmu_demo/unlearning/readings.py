@@ -1,5 +1,6 @@
 """Quick readings while a method works: not the benchmark, only what its own rows tell."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,11 @@ class Reading:
     forget_mrr: float
     retain_similarity: float
     unrelated_similarity: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the model still gives numbers."""
+        return math.isfinite(self.forget_similarity + self.retain_similarity)
 
 
 class Probe:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -78,8 +79,9 @@ def unlearn(
     with Material(rows, source, model.encoder, run.embedder, progress) as material:
         size = min(plan.method.batch_size, len(material.forget))
         steps = Steps(model, material, plan.method.batch_size, plan.budget // size, plan.seed)
-        worker = _OneShot if isinstance(plan.method, OneShotMethod) else _Training
-        return worker(run, model, material, steps, size).work()
+        if isinstance(plan.method, OneShotMethod):
+            return _OneShot(run, model, material, steps, size).work(plan.method)
+        return _Training(run, model, material, steps, size).work(cast(TrainedMethod, plan.method))
 
 
 def keep_model_so_far(
@@ -131,10 +133,6 @@ class _Worker:
         self.probe = Probe(material, run.plan.seed)
         self.curve: list[Reading] = []
 
-    def work(self) -> Record:
-        """Do it and return the record."""
-        raise NotImplementedError
-
     def read(self, step: int, loss: float | None) -> Reading:
         """Read the model that would be handed out now."""
         method = self.run.plan.method
@@ -154,25 +152,26 @@ class _Worker:
 
 
 class _OneShot(_Worker):
-    def work(self) -> Record:
-        method = self.run.plan.method
-        if not isinstance(method, OneShotMethod):
-            raise TypeError(method)
+    """An edit of the weights without training."""
+
+    def work(self, method: OneShotMethod) -> Record:
+        """Edit, read and write."""
         self.report(0)
         self.read(0, None)
         method.edit(self.steps, self.model)
-        self.read(len(self.steps), None)
+        reading = self.read(len(self.steps), None)
         self.report(len(self.steps))
-        if not all(bool(value.isfinite().all()) for value in self.model.state().values()):
+        if not reading.is_finite:
             raise TrainingError(f"{method.spec.name} made weights that are not finite; choose milder hyperparameters.")
         return self.finish("edited once")
 
 
 class _Training(_Worker):
-    def work(self) -> Record:
-        run, method, total = self.run, self.run.plan.method, len(self.steps)
-        if not isinstance(method, TrainedMethod):
-            raise TypeError(method)
+    """Steps down an objective, with checkpoints on the way."""
+
+    def work(self, method: TrainedMethod) -> Record:
+        """Take all steps that are left, and write the result."""
+        run, total = self.run, len(self.steps)
         optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
         key = run.plan.key(run.source.fingerprint, run.rows.fingerprint)
         first = self._take_up(optimizer, key)
@@ -192,6 +191,8 @@ class _Training(_Worker):
             optimizer.step()
             if (number + 1) % every == 0 or number + 1 == total:
                 reading = self.read(number + 1, loss)
+                if not reading.is_finite:
+                    raise self._not_finite(number, key)
                 weights, state = self.model.state(), optimizer.state_dict()
                 save_checkpoint(run.output, Checkpoint(key, number + 1, weights, state, self.curve))
                 if run.plan.keep_checkpoints:

@@ -177,6 +177,25 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_model(
     assert find_model(f"local-dir:{tmp_path / 'model'}").fingerprint != base.fingerprint
 
 
+def test_weights_that_are_not_finite_are_never_kept(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = _plan("finetune")
+    right = type(plan.method).backward
+
+    def wrong(self: Any, step: Any) -> float:
+        loss: float = right(self, step)
+        if step.number == 5:
+            step.model.projection().data.fill_(float("inf"))
+        return loss
+
+    monkeypatch.setattr(type(plan.method), "backward", wrong)
+    with pytest.raises(TrainingError, match="The model of step 4 was kept"):
+        unlearn(base, data, plan, tmp_path / "model")
+    record = json.loads((tmp_path / "model" / "unlearning.json").read_text())
+    assert [reading["step"] for reading in record["curve"]] == [0, 2, 4]
+
+
 def test_stop_rules_end_a_run_early_and_oracles_are_reported(
     data: BenchmarkData, base: ModelSource, tmp_path: Path
 ) -> None:
