@@ -15,8 +15,12 @@ _LOG = logging.getLogger(__name__)
 _MOST_WAITING: Final = 12
 """Models that may wait; a stranger on a public page could otherwise keep the machine busy for days."""
 
-_AUDIT, _GALLERIES = 0, 1
-"""The two steps of a model: the audits of all models come before the larger galleries of any."""
+_CLOSE, _AUDIT, _GALLERIES = -1, 0, 1
+"""The end, and the two steps of a model: the audits of all models come before the larger galleries of any."""
+
+
+class _Closed(Exception):  # noqa: N818 - not an error
+    """Raised out of the work by its own report once the process ends."""
 
 
 class WarmUp:
@@ -24,14 +28,15 @@ class WarmUp:
 
     def __init__(self, workbench: Workbench) -> None:
         self._workbench = workbench
-        self._waiting: queue.PriorityQueue[tuple[int, int, ModelSource]] = queue.PriorityQueue()
+        self._waiting: queue.PriorityQueue[tuple[int, int, ModelSource | None]] = queue.PriorityQueue()
         self._added = 0
         self._unfinished = 0
         self._lock = threading.Lock()
         self._pending: list[str] = []
         self._progress = ""
         self._problem = ""
-        self._started = False
+        self._thread: threading.Thread | None = None
+        self._closed = False
 
     def add(self, models: Iterable[ModelSource]) -> None:
         """Prepare models in the background. One that finds the queue full is computed when it is asked for."""
@@ -44,9 +49,9 @@ class WarmUp:
                 self._waiting.put((_AUDIT, self._added, model))
                 self._pending.append(model.reference)
                 self._unfinished += 1
-                if not self._started:
-                    self._started = True
-                    threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
+                    self._thread.start()
 
     @property
     def line(self) -> str:
@@ -66,13 +71,26 @@ class WarmUp:
         with self._lock:
             return self._unfinished == 0
 
+    def close(self, timeout: float = 5.0) -> None:
+        """Stop at the next batch: a process that ends while torch computes is aborted, whatever it was doing."""
+        with self._lock:
+            self._closed = True
+            # Smaller than every step of a model, so that it is taken next by a thread that waits.
+            self._waiting.put((_CLOSE, 0, None))
+        if self._thread is not None:
+            self._thread.join(timeout)
+
     def _run(self) -> None:
         while True:
             step, number, model = self._waiting.get()
+            if model is None:
+                return
             prepare = self._workbench.warm_audit if step == _AUDIT else self._workbench.warm_galleries
             problem = ""
             try:
                 prepare(model, self._report)
+            except _Closed:
+                return
             except SalmuError as error:
                 problem = f"{model.name} could not be prepared: {error}"
             except Exception:
@@ -90,4 +108,6 @@ class WarmUp:
 
     def _report(self, progress: Progress) -> None:
         with self._lock:
+            if self._closed:
+                raise _Closed
             self._progress = f"Preparing {progress.stage}, {progress.done:,} of {progress.total:,}"

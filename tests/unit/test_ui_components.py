@@ -309,6 +309,7 @@ class SlowWorkbench:
         progress(Progress(f"{model.name}: texts", 640, 1536))
         self.reported.set()
         assert self.allowed.wait(20)
+        progress(Progress(f"{model.name}: texts", 1280, 1536))
         if model.name == "broken":
             raise ModelError("broken is broken.")
         self.done.append(("audit", model.name))
@@ -354,6 +355,19 @@ def test_warm_up_takes_only_so_many_models():
     assert 1 < len(warm_up.pending) < 20
     work.allowed.set()
     wait_for(lambda: not warm_up.pending)
+
+
+@pytest.mark.parametrize("working", [True, False])
+def test_warm_up_that_is_closed_stops_at_the_next_batch_and_prepares_nothing_more(working):
+    work = SlowWorkbench()
+    warm_up = WarmUp(work)
+    if working:
+        warm_up.add([model("a"), model("b")])
+        assert work.reported.wait(20)
+        threading.Timer(0.1, work.allowed.set).start()
+    warm_up.close()
+    assert work.done == []
+    assert warm_up._thread not in threading.enumerate()
 
 
 def test_models_in_preparation_are_left_out_until_they_are_ready(workbench):
