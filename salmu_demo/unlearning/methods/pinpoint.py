@@ -39,9 +39,9 @@ class Pinpoint(TrainedMethod):
     learning_rate: float = learning_rate(1e-3)
     # Many small steps: telling single sentences apart takes steps, not large batches.
     batch_size: int = hyperparameter(16, "pairs to forget, and to retain, in a step", 2, 4096)
-    retain_weight: float = hyperparameter(1.0, "weight of the drift of retain captions", 0, 100)
+    retain_weight: float = hyperparameter(0.6, "weight of the drift of retain captions", 0, 100)
     stranger_weight: float = hyperparameter(
-        4.0, "weight of the drift of captions about people who do not exist", 0, 100
+        0.6, "weight of the drift of captions about people who do not exist", 0, 100
     )
     rewording_weight: float = hyperparameter(1.0, "weight of the drift of forget facts in other wordings", 0, 100)
 
