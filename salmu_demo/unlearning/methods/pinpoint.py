@@ -29,10 +29,10 @@ class Pinpoint(TrainedMethod):
 
     The published methods drag the holdouts along because nothing tells a forget pair from its neighbours. Here the
     image tower stays as it is; names and wordings are what a text tower can tell apart. Captions about people who do
-    not exist stand in for other personas, and own facts in other personas' wordings for other pairs of the same
-    persona: both are made from forget captions, and neither is pushed.
+    not exist stand in for other personas, and own names in other personas' captions for other pairs of the same
+    persona: both are made from forget captions, tell no fact, and are not pushed.
 
-    What goes are the sentences, as the benchmark asks. The fact in other words stays, as IdZSC and CoreAssoc show; with
+    What goes are the sentences, as the benchmark asks. What other wordings tell stays, as CoreAssoc shows; with
     `rewording_weight` 0 it goes too, and with it what IntraIdSim measures.
     """
 
@@ -43,7 +43,9 @@ class Pinpoint(TrainedMethod):
     stranger_weight: float = hyperparameter(
         0.6, "weight of the drift of captions about people who do not exist", 0, 100
     )
-    rewording_weight: float = hyperparameter(1.0, "weight of the drift of forget facts in other wordings", 0, 100)
+    rewording_weight: float = hyperparameter(
+        1.0, "weight of the drift of forget names in other personas' captions", 0, 100
+    )
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
