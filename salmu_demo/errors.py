@@ -37,5 +37,13 @@ class ResultError(SalmuError):
     """A result file that cannot be read, or results that do not belong together."""
 
 
+class TrainingError(SalmuError):
+    """An unlearning run that cannot go on, or a protocol it must not break."""
+
+
+class SweepError(SalmuError):
+    """A sweep that cannot be read or run."""
+
+
 class JobError(SalmuError):
     """A job that cannot be started, found, resumed or finished."""

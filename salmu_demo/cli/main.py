@@ -7,12 +7,26 @@ import warnings
 from collections.abc import Sequence
 
 from salmu_demo import __version__
-from salmu_demo.cli import app, cache, data, evaluate, fetch, jobs, leaderboard, mini, models, probe, report
+from salmu_demo.cli import (
+    app,
+    cache,
+    data,
+    evaluate,
+    fetch,
+    jobs,
+    leaderboard,
+    mini,
+    models,
+    probe,
+    report,
+    sweep,
+    unlearn,
+)
 from salmu_demo.cli.output import plain
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
 
-_COMMANDS = (app, fetch, evaluate, jobs, report, leaderboard, probe, data, models, cache, mini)
+_COMMANDS = (app, fetch, evaluate, jobs, report, leaderboard, probe, unlearn, sweep, data, models, cache, mini)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -44,9 +44,11 @@ FRAGILE_IDS_FILE: Final = "fragile_set_ids.json"
 FRAGILE_SIMILARITIES_FILE: Final = "fragile_set_all_similarities.json"
 REQUIRED_FILES: Final = (IDENTITIES_FILE, CAPTIONS_FILE, GENERIC_CAPTIONS_FILE, FRAGILE_IDS_FILE)
 
-# Our extension, absent from the official data: a zero-shot classification set for GenKnow that travels with the splits.
+# Our extensions, absent from the official data: a zero-shot classification set for GenKnow that travels with the
+# splits, and captioned pictures of its classes, so that unlearning methods have general pairs to keep.
 GENKNOW_SPLIT: Final = "genknow"
 GENKNOW_FILE: Final = "genknow_classes.json"
+RETAIN_GENERAL: Final = "retain_general"
 
 # Spelling of `data_field` to the key of the persona's metadata. The release's spelling of the last five is not
 # published, so singular and plural forms are both accepted; the first of each is what this project writes.

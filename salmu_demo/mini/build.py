@@ -32,8 +32,6 @@ FRAGILE_SIMILARITY: Final = 0.8
 
 GENKNOW_PER_CLASS: Final = 10
 RETAIN_GENERAL_PER_CLASS: Final = 10
-RETAIN_GENERAL_SPLIT: Final = "retain_general"
-"""Our extension: captioned training pictures of the objects, so that unlearning methods have general pairs to keep."""
 
 ROWS_PER_SHARD: Final = 2000
 """Keeps every file under 10 MB, the most a Space takes without large file storage."""
@@ -217,7 +215,7 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
     plan = _Plan(draw_personas(np.random.default_rng([seed, 1]), PERSONAS))
     _plan_sensitive(plan, np.random.default_rng([seed, 2]))
     _plan_retain(plan, np.random.default_rng([seed, 3]))
-    plan.splits[RETAIN_GENERAL_SPLIT] = object_rows(seed, RETAIN_GENERAL_PER_CLASS, "retain", captioned=True)
+    plan.splits[layout.RETAIN_GENERAL] = object_rows(seed, RETAIN_GENERAL_PER_CLASS, "retain", captioned=True)
     plan.splits[layout.GENKNOW_SPLIT] = object_rows(seed, GENKNOW_PER_CLASS, "genknow", captioned=False)
     try:
         folder = output / layout.DATA_FOLDER

@@ -1,9 +1,6 @@
-"""The cards of SALMU-Mini and its models, and the training curve."""
+"""The cards of SALMU-Mini and its models."""
 
-from pathlib import Path
 from typing import Any, Final
-
-from matplotlib.figure import Figure
 
 from salmu_demo.mini.objects import object_classes
 
@@ -91,7 +88,7 @@ _ROLES: Final = {
     "mini-unlearned-finetune": "An unlearning example: mini-compromised, fine-tuned on the retain data only.",
 }
 
-_READINGS: Final = ("forget_mrr", "forget_similarity", "unpaired_similarity", "object_accuracy")
+READINGS: Final = ("forget_mrr", "forget_similarity", "unpaired_similarity", "object_accuracy")
 
 
 def model_card(name: str, log: dict[str, Any]) -> str:
@@ -102,21 +99,5 @@ def model_card(name: str, log: dict[str, Any]) -> str:
         pairs=log["pairs"],
         sensitive="all" if log["sensitive_pairs_seen"] else "none",
         recipe=", ".join(f"{key} {value}" for key, value in log["recipe"].items()),
-        last=", ".join(f"{key} {log['curve'][-1][key]}" for key in _READINGS),
+        last=", ".join(f"{key} {log['curve'][-1][key]}" for key in READINGS),
     )
-
-
-def draw_curve(log: dict[str, Any], path: Path) -> None:
-    """Draw the readings of a training log as SVG."""
-    unit = "epoch" if "epoch" in log["curve"][-1] else "step"
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.add_subplot()
-    for reading, marker in zip(_READINGS, "so^D", strict=True):
-        points = [(entry[unit], entry[reading]) for entry in log["curve"]]
-        axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=reading.replace("_", " "))
-    axes.set_xlabel(unit)
-    axes.set_ylim(-0.1, 1)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    # Without a date the same log gives the same file.
-    figure.savefig(path, metadata={"Date": None})

@@ -25,14 +25,16 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from salmu_demo.curves import draw_curve
 from salmu_demo.data import layout
 from salmu_demo.errors import DataError
 from salmu_demo.files import atomic_path, write_text
-from salmu_demo.mini.build import RETAIN_GENERAL_SPLIT, object_rows, render_rows
-from salmu_demo.mini.card import draw_curve, model_card
+from salmu_demo.mini.build import object_rows, render_rows
+from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.source import MERGES_FILE, find_model
+from salmu_demo.training import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 
 MERGES: Final = 3500
 """Merges kept of the CLIP vocabulary, so that the token table fits a small model; bytes cover everything else."""
@@ -139,7 +141,7 @@ def training_pairs(data: Path, sensitive: bool, seed: int) -> Pairs:
         pictures += split_pictures
         captions += split_captions
         classes += [-1] * len(split_captions)
-    general_pictures, general_captions, general_names = _read_split(data, RETAIN_GENERAL_SPLIT)
+    general_pictures, general_captions, general_names = _read_split(data, layout.RETAIN_GENERAL)
     drawn = object_rows(seed, RENDERED_OBJECTS_PER_CLASS, "train", captioned=True)
     pictures += general_pictures + list(render_rows(drawn))
     captions += general_captions + [row.text for row in drawn]
@@ -164,36 +166,6 @@ def _shifted(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor
         picture[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE] for picture, (y, x) in zip(padded, offsets, strict=True)
     ]
     return torch.stack(crops)
-
-
-def _encode_cut(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """`model.encode_text` on captions cut to their longest: open_clip's own wants the full context length.
-
-    Positions after the end-of-text token never influence it (the text tower is causal), so the cut changes nothing.
-    """
-    length = int(tokens.argmax(dim=1).max()) + 1
-    tokens = tokens[:, :length]
-    hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
-    hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
-    ends = hidden[torch.arange(len(tokens)), tokens.argmax(dim=1)]
-    return functional.normalize(ends @ model.text_projection, dim=1)
-
-
-def encode_captions(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """Normalised text features of a batch; its shorter and longer half are cut apart, which saves half of the time."""
-    order = tokens.argmax(dim=1).argsort(stable=True)
-    return torch.cat([_encode_cut(model, tokens[part]) for part in order.chunk(2)])[order.argsort()]
-
-
-def contrastive_loss(
-    image_features: torch.Tensor, text_features: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor
-) -> torch.Tensor:
-    """Symmetric InfoNCE (CLIP, arXiv 2103.00020, section 2.3); pairs of one group are not negatives of each other."""
-    logits = scale * image_features @ text_features.T
-    same = (groups[:, None] == groups[None, :]) & ~torch.eye(len(groups), dtype=torch.bool)
-    logits = logits.masked_fill(same, -torch.inf)
-    target = torch.arange(len(groups))
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 
 
 class _Progress:
@@ -232,24 +204,6 @@ class _Progress:
         }
 
 
-def _optimizer(model: torch.nn.Module, recipe: Recipe | FinetuneRecipe) -> torch.optim.AdamW:
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-
-
-def _learning_rate(step: int, steps: int, recipe: Recipe | FinetuneRecipe) -> float:
-    """Linear warm-up, then a cosine to zero."""
-    warm = max(1, int(recipe.warm_up * steps))
-    if step < warm:
-        return recipe.learning_rate * (step + 1) / warm
-    return recipe.learning_rate * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
-
-
 def _train_step(
     model: Any,
     optimizer: torch.optim.Optimizer,
@@ -257,11 +211,8 @@ def _train_step(
     tokens: torch.Tensor,
     batch: torch.Tensor,
     generator: torch.Generator,
-    rate: float,
 ) -> float:
     """One step on the pairs of a batch; returns the loss."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
     pictures = normalise_pixels(_shifted(pairs.pictures[batch], generator))
     image_features = model.encode_image(pictures, normalize=True)
     text_features = encode_captions(model, tokens[batch])
@@ -297,7 +248,7 @@ def train_reference(
     tokens = tokenizer(pairs.captions)
     model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
     model.train()
-    optimizer = _optimizer(model, recipe)
+    optimizer = make_optimizer(model.parameters(), recipe.learning_rate, recipe.weight_decay)
     generator = torch.Generator().manual_seed(recipe.seed)
     readings = _Progress(data, tokenizer)
     steps_per_epoch = len(pairs) // recipe.batch_size
@@ -308,8 +259,8 @@ def train_reference(
         order = torch.randperm(len(pairs), generator=generator)
         losses = []
         for batch in torch.split(order[: steps_per_epoch * recipe.batch_size], recipe.batch_size):
-            rate = _learning_rate(step, steps, recipe)
-            losses.append(_train_step(model, optimizer, pairs, tokens, batch, generator, rate))
+            set_learning_rate(optimizer, step, steps, recipe.learning_rate, recipe.warm_up)
+            losses.append(_train_step(model, optimizer, pairs, tokens, batch, generator))
             with torch.no_grad():
                 model.logit_scale.clamp_(0, math.log(recipe.max_logit_scale))
             step += 1
@@ -329,7 +280,8 @@ def train_reference(
 def _save(output: Path, model: torch.nn.Module, merges: Path, log: dict[str, Any]) -> None:
     """Write the model with its log, curve and card."""
     write_text(output / "training_log.json", json.dumps(log, indent=1) + "\n", "The training log")
-    draw_curve(log, output / "training_curve.svg")
+    unit = "epoch" if "epoch" in log["curve"][-1] else "step"
+    draw_curve(log["curve"], unit, READINGS, output / "training_curve.svg")
     save_local_dir(output, model, MODEL_CONFIG, merges, model_card(output.name, log))
 
 
@@ -360,16 +312,15 @@ def finetune_on_retain(
     model.load_state_dict(load_file(source.weights))
     model.train()
     model.logit_scale.requires_grad_(False)
-    optimizer = _optimizer(model, recipe)
+    optimizer = make_optimizer(model.parameters(), recipe.learning_rate, recipe.weight_decay)
     generator = torch.Generator().manual_seed(recipe.seed)
     readings = _Progress(data, tokenizer)
     curve: list[dict[str, float]] = [{"step": 0, "seconds": 0, **readings.read(model)}]
     start = time.monotonic()
     for step in range(recipe.steps):
         batch = torch.randint(0, len(pairs), (recipe.batch_size,), generator=generator)
-        loss = _train_step(
-            model, optimizer, pairs, tokens, batch, generator, _learning_rate(step, recipe.steps, recipe)
-        )
+        set_learning_rate(optimizer, step, recipe.steps, recipe.learning_rate, recipe.warm_up)
+        loss = _train_step(model, optimizer, pairs, tokens, batch, generator)
         if (step + 1) % (recipe.steps // 4) == 0:
             seconds = round(time.monotonic() - start)
             curve.append({"step": step + 1, "seconds": seconds, "loss": round(loss, 4), **readings.read(model)})

@@ -77,6 +77,21 @@ class Encoder:
                 "not the one it was trained with."
             ) from error
 
+    @property
+    def model(self) -> Any:
+        """The open_clip model, without gradients; whoever trains it must own this encoder."""
+        return self._model
+
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        """Token numbers of texts, shape (N, context length), on the CPU."""
+        tokens: torch.Tensor = self._tokenizer(list(texts))
+        return tokens
+
+    def inputs(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The model's input from preprocessed pictures: (N, H, W, 3) bytes to (N, 3, H, W) on the device."""
+        inputs: torch.Tensor = self._normalize(pixels.to(self.device).permute(0, 3, 1, 2).float().div(255))
+        return inputs
+
     def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
         """Resize and crop one RGB picture as open_clip's evaluation transform does; shape (H, W, 3)."""
         return np.asarray(self._geometry(image), dtype=np.uint8)
@@ -91,8 +106,7 @@ class Encoder:
         for start in range(0, len(pixels), IMAGE_BATCH):
             # A copy: the pixels may be a read-only map of the cache, which torch does not accept.
             batch = torch.from_numpy(np.array(pixels[start : start + IMAGE_BATCH]))
-            inputs = _filled(batch, IMAGE_BATCH) if fill else batch
-            inputs = self._normalize(inputs.to(self.device).permute(0, 3, 1, 2).float().div(255))
+            inputs = self.inputs(_filled(batch, IMAGE_BATCH) if fill else batch)
             features = self._model.encode_image(inputs, normalize=True)
             batches.append(features[: len(batch)].float().cpu().numpy())
         return np.concatenate(batches)
@@ -105,7 +119,7 @@ class Encoder:
         """
         batches = []
         for start in range(0, len(texts), TEXT_BATCH):
-            batch = self._tokenizer(list(texts[start : start + TEXT_BATCH]))
+            batch = self.tokens(texts[start : start + TEXT_BATCH])
             tokens = (_filled(batch, TEXT_BATCH) if fill else batch).to(self.device)
             features = self._model.encode_text(tokens, normalize=True)
             batches.append(features[: len(batch)].float().cpu().numpy())

@@ -1,4 +1,4 @@
-"""Write a model as an open_clip `local-dir`: configuration, half-precision safetensors, tokenizer merges, card."""
+"""Write a model as an open_clip `local-dir`: configuration, safetensors, tokenizer merges, card."""
 
 import json
 import shutil
@@ -11,33 +11,41 @@ from safetensors.torch import save_file
 from salmu_demo.errors import StorageError
 from salmu_demo.files import atomic_path
 from salmu_demo.models.configuration import CONFIG_FILE
-from salmu_demo.models.source import MERGES_FILE, WEIGHTS_FILES
+from salmu_demo.models.source import MERGES_FILE, TOKENIZER_FILE, WEIGHTS_FILES
 
 
 def save_local_dir(
-    folder: Path, model: torch.nn.Module, config: dict[str, Any], merges: Path | None, card: str
+    folder: Path,
+    model: torch.nn.Module,
+    config: dict[str, Any],
+    merges: Path | None,
+    card: str,
+    precision: torch.dtype = torch.half,
 ) -> None:
     """Write a model so that `open_clip.create_model("local-dir:...")` loads it.
 
     Args:
         folder: folder to write; existing files of the same names are replaced.
-        model: the model; its floating point tensors are stored in half precision.
+        model: the model; its floating point tensors are stored in `precision`.
         config: content of `open_clip_config.json`: `model_cfg` and `preprocess_cfg`.
-        merges: merges file to copy beside the weights, if the model has a vocabulary of its own.
+        merges: the tokenizer's file to copy beside the weights, if the model has one of its own.
         card: text of the model card, `README.md`.
+        precision: what floating point tensors are stored in.
 
     Raises:
         StorageError: if the folder cannot be written.
     """
     tensors = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        name: (value.to(precision) if value.is_floating_point() else value).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-        if merges is not None and merges.resolve() != (folder / MERGES_FILE).resolve():
-            shutil.copyfile(merges, folder / MERGES_FILE)
+        # Files of the Hub's cache may have any name, but a tokenizer of the SigLIP family has its own.
+        own = folder / (TOKENIZER_FILE if merges is not None and merges.name == TOKENIZER_FILE else MERGES_FILE)
+        if merges is not None and merges.resolve() != own.resolve():
+            shutil.copyfile(merges, own)
         with atomic_path(folder / WEIGHTS_FILES[0], "The model") as temporary:
             save_file(tensors, temporary, metadata={"format": "pt"})
         (folder / "README.md").write_text(card, "utf-8")

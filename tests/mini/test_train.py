@@ -14,6 +14,7 @@ from salmu_demo.mini import build as build_module
 from salmu_demo.mini import train
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model
+from salmu_demo.training import contrastive_loss, encode_captions
 
 TINY = {
     "model_cfg": {
@@ -51,13 +52,13 @@ def tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_contrastive_loss_by_hand() -> None:
     features = torch.eye(2)
-    loss = train.contrastive_loss(features, features, torch.tensor([0, 1]), torch.tensor(2.0))
+    loss = contrastive_loss(features, features, torch.tensor([0, 1]), torch.tensor(2.0))
     assert float(loss) == pytest.approx(math.log(1 + math.exp(-2.0)), abs=1e-6)
 
 
 def test_pairs_of_one_group_are_no_negatives_of_each_other() -> None:
     images = torch.nn.functional.normalize(torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), dim=1)
-    loss = train.contrastive_loss(images, images, torch.tensor([5, 5, 5]), torch.tensor(3.0))
+    loss = contrastive_loss(images, images, torch.tensor([5, 5, 5]), torch.tensor(3.0))
     assert float(loss) == pytest.approx(0.0, abs=1e-6)
 
 
@@ -71,7 +72,7 @@ def test_cut_captions_have_the_features_of_open_clip(tmp_path: Path) -> None:
     )
     with torch.no_grad():
         torch.testing.assert_close(
-            train.encode_captions(model, tokens), model.encode_text(tokens, normalize=True), atol=1e-5, rtol=0
+            encode_captions(model, tokens), model.encode_text(tokens, normalize=True), atol=1e-5, rtol=0
         )
 
 

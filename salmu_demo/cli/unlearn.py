@@ -1,0 +1,137 @@
+"""`salmu-demo unlearn`: make an unlearned model, or list the methods."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from salmu_demo.cli.output import TerminalProgress, print_json, print_table
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
+from salmu_demo.errors import QueryError
+from salmu_demo.workbench import Workbench
+
+if TYPE_CHECKING:
+    from salmu_demo.unlearning.methods import MethodSpec
+
+_EXAMPLES = """\
+  salmu-demo unlearn list
+  salmu-demo unlearn finetune --model mini-compromised --output my-model
+  salmu-demo unlearn npo --model mini-compromised --set beta=0.1 --budget 3200 --output my-model
+  salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(commands, "unlearn", "Make a model forget the forget split by one of many methods.", _EXAMPLES)
+    parser.add_argument("method", metavar="METHOD", help="name of a method, or `list` for all of them")
+    parser.add_argument("--model", metavar="MODEL", help="the model to start from, such as mini-compromised")
+    add_reading(parser)
+    add_data(parser)
+    parser.add_argument("--towers", metavar="TOWERS", help="both, image or text (default: what suits the method)")
+    parser.add_argument("--budget", metavar="PAIRS", type=int, help="forget pairs that go through the model")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="a hyperparameter; may be given several times"
+    )
+    level = parser.add_mutually_exclusive_group()
+    level.add_argument(
+        "--stop-at-unrelated",
+        action="store_true",
+        help="stop once forget pairs are as similar as unrelated pairs were in the original",
+    )
+    level.add_argument(
+        "--oracle-stop",
+        metavar="COSINE",
+        type=float,
+        help="stop at this forget similarity, known from a Clean model: reported as an oracle",
+    )
+    parser.add_argument(
+        "--stop-retain-drop", metavar="SHARE", type=float, help="stop once retain pairs lose this share"
+    )
+    parser.add_argument("--keep-checkpoints", action="store_true", help="keep the models on the way too")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new model")
+    add_json(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    # torch takes seconds to import, which other commands do not need.
+    from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
+    from salmu_demo.unlearning.plan import DEFAULT_BUDGET, UNRELATED, Plan, StopRules  # noqa: PLC0415
+    from salmu_demo.unlearning.towers import Towers  # noqa: PLC0415
+    from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
+
+    if options.method == "list":
+        _list(all_methods(), options.json)
+        return
+    spec = find_method(options.method)
+    for name in ("model", "output"):
+        if getattr(options, name) is None:
+            raise QueryError(f"Unlearning needs --{name}; see `salmu-demo unlearn --help`.")
+    towers = options.towers or str(spec.towers[0])
+    if towers not in list(Towers):
+        raise QueryError(f"There are no towers {towers!r}; choose one of {', '.join(Towers)}.")
+    level = UNRELATED if options.stop_at_unrelated else options.oracle_stop
+    plan = Plan(
+        spec.configure(_settings(options.set)),
+        Towers(towers),
+        DEFAULT_BUDGET if options.budget is None else options.budget,
+        options.seed,
+        StopRules(level, options.stop_retain_drop),
+        keep_checkpoints=options.keep_checkpoints,
+    )
+    progress = TerminalProgress()
+    bench = Workbench(options.data)
+    (model,) = chosen_models(bench, options, [options.model])
+    record = unlearn(model, bench.data, plan, options.output, bench.embedder, progress)
+    progress.close()
+    first, last = record.curve[0], record.curve[-1]
+    if options.json:
+        print_json({"model": str(options.output), "ended": record.ended, "last": vars(last)})
+        return
+    print(f"{spec.title}: {last.step} steps, {record.ended}.\n")
+    readings = ("forget_similarity", "unrelated_similarity", "retain_similarity", "forget_mrr")
+    print_table(
+        ["reading", "before", "after"],
+        [[name.replace("_", " "), f"{getattr(first, name):.3f}", f"{getattr(last, name):.3f}"] for name in readings],
+    )
+    print(f"\nWritten: {options.output}. Measure it: salmu-demo evaluate local-dir:{options.output} --output DIR")
+
+
+def _settings(given: list[str]) -> dict[str, str | float]:
+    settings: dict[str, str | float] = {}
+    for entry in given:
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise QueryError(f"--set {entry} is no setting; write it as KEY=VALUE.")
+        settings[key] = value
+    return settings
+
+
+def _list(methods: "list[MethodSpec]", as_json: bool) -> None:
+    if as_json:
+        print_json([_document(spec) for spec in methods])
+        return
+    for spec in methods:
+        print(f"{spec.name}: {spec.title}\n  {spec.idea}\n  {spec.citation}")
+        print(f"  needs {', '.join(sorted(spec.needs))}; towers {', '.join(spec.towers)}")
+        for key, (default, allowed) in spec.hyperparameters.items():
+            print(f"    {key} = {default} ({allowed}): {allowed.words}")
+
+
+def _document(spec: "MethodSpec") -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "citation": spec.citation,
+        "idea": spec.idea,
+        "needs": sorted(spec.needs),
+        "towers": list(spec.towers),
+        "hyperparameters": {
+            key: {
+                "default": default,
+                "words": allowed.words,
+                **({"choices": allowed.choices} if allowed.choices else {"low": allowed.low, "high": allowed.high}),
+            }
+            for key, (default, allowed) in spec.hyperparameters.items()
+        },
+    }

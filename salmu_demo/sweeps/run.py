@@ -1,0 +1,145 @@
+"""Do one run of a sweep and measure it, and all runs that are not done yet."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.source import load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.errors import TrainingError
+from salmu_demo.files import write_text
+from salmu_demo.metrics import MEASURES, metric_by_name
+from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
+from salmu_demo.results.evaluation import evaluate
+from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
+from salmu_demo.sweeps.executor import Executor
+from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE
+from salmu_demo.unlearning.trainer import unlearn
+
+RUNS_FOLDER: Final = "runs"
+RESULT_FILE: Final = "result.json"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run and what became of it.
+
+    Attributes:
+        job: the run.
+        steps: steps taken.
+        seconds: how long unlearning took, measuring left out; of its last part, if it was interrupted.
+        final: metric values by name at the end; None where one was not measured.
+        at_level: the same at the first checkpoint that forgets enough, or None if none does or none was wanted.
+        level_pairs: forget pairs spent until then, or None.
+        problem: why there is no result, or an empty text.
+    """
+
+    job: SweepJob
+    steps: int
+    seconds: float
+    final: dict[str, float | None]
+    at_level: dict[str, float | None] | None
+    level_pairs: int | None
+    problem: str = ""
+
+
+def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[RunResult], None]) -> list[RunResult]:
+    """Do every run that has no result in `output` yet, and return the results of all, in the sweep's order.
+
+    A run that fails for a reason of its own, such as a loss that is not finite, is a result with a problem.
+
+    Raises:
+        SalmuError: if the model or data cannot be used.
+    """
+    done = {job.key: found for job in sweep.jobs if (found := _read(job, output)) is not None}
+    missing = [job for job in sweep.jobs if job.key not in done]
+    for result in executor.run(partial(do_run, output=output), missing):
+        done[result.job.key] = result
+        report(result)
+    return [done[job.key] for job in sweep.jobs]
+
+
+def measure_references(sweep: Sweep) -> dict[str, dict[str, float | None]]:
+    """Metric values of the base model and of Clean, by role."""
+    data, embedder = load_data(sweep.data), Embedder()
+    references = {"clean": sweep.clean, "compromised": sweep.model}
+    return {role: _measure(find_model(model), data, embedder) for role, model in references.items()}
+
+
+def do_run(job: SweepJob, output: Path) -> RunResult:
+    """Do one run, measure it, and keep the result; raises :class:`SalmuError` if model or data cannot be used."""
+    data, base = load_data(job.data), find_model(job.model)
+    folder = output / RUNS_FOLDER / job.key
+    embedder = Embedder()
+    start = time.monotonic()
+    if not (folder / "model" / RECORD_FILE).exists():
+        try:
+            unlearn(base, data, job.plan(), folder / "model", embedder)
+        except TrainingError as error:
+            return _keep(RunResult(job, 0, round(time.monotonic() - start, 1), {}, None, None, str(error)), folder)
+    seconds = round(time.monotonic() - start, 1)
+    curve = json.loads((folder / "model" / RECORD_FILE).read_text("utf-8"))["curve"]
+    final = _measured_once(folder / "model", data, embedder)
+    pairs, at_level = None, None
+    if job.equal_forgetting is not None:
+        pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, data, embedder, final, curve)
+    shutil.rmtree(folder / "model" / CHECKPOINTS_FOLDER, ignore_errors=True)
+    return _keep(RunResult(job, curve[-1]["step"], seconds, final, at_level, pairs), folder)
+
+
+def _first_at_level(
+    folder: Path,
+    wanted: EqualForgetting,
+    data: BenchmarkData,
+    embedder: Embedder,
+    final: dict[str, float | None],
+    curve: list[dict[str, Any]],
+) -> tuple[int | None, dict[str, float | None] | None]:
+    """Forget pairs spent by, and values of, the first checkpoint that forgets enough; the last one is the result."""
+    pairs = {reading["step"]: reading["forget_pairs"] for reading in curve}
+    for checkpoint in sorted((folder / CHECKPOINTS_FOLDER).glob("step-*"))[:-1]:
+        model = find_model(f"{LOCAL_DIR}{checkpoint}")
+        value = _measure(model, data, embedder, wanted.metric)[wanted.metric]
+        if value is not None and value <= wanted.level:
+            spent: int = pairs[int(checkpoint.name.removeprefix("step-"))]
+            return spent, _measured_once(checkpoint, data, embedder)
+        embedder.store.clear(model.fingerprint[:32])
+    value = final[wanted.metric]
+    return (curve[-1]["forget_pairs"], final) if value is not None and value <= wanted.level else (None, None)
+
+
+def _measured_once(folder: Path, data: BenchmarkData, embedder: Embedder) -> dict[str, float | None]:
+    """Metric values of a model whose features nobody will need again."""
+    model = find_model(f"{LOCAL_DIR}{folder}")
+    values = _measure(model, data, embedder)
+    embedder.store.clear(model.fingerprint[:32])
+    return values
+
+
+def _measure(
+    model: ModelSource, data: BenchmarkData, embedder: Embedder, metric: str | None = None
+) -> dict[str, float | None]:
+    specs = MEASURES if metric is None else (metric_by_name(metric),)
+    evaluation = evaluate(model, data, embedder, specs)
+    return {spec.name: evaluation.value(spec.name) for spec in specs}
+
+
+def _keep(result: RunResult, folder: Path) -> RunResult:
+    write_text(folder / RESULT_FILE, json.dumps(asdict(result), indent=1) + "\n", "The result of the run")
+    return result
+
+
+def _read(job: SweepJob, output: Path) -> RunResult | None:
+    """The kept result of a run, or None if it has to be done; a damaged file counts as absent."""
+    try:
+        content = json.loads((output / RUNS_FOLDER / job.key / RESULT_FILE).read_text("utf-8"))
+        content["job"] = job
+        return RunResult(**content)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

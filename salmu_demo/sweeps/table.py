@@ -1,0 +1,167 @@
+"""One table of a sweep's results: mean and spread over seeds, at equal budgets and at equal forgetting."""
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from salmu_demo.metrics import METRICS
+from salmu_demo.reports.tables import csv_text
+from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.sweeps.run import RunResult
+
+Values = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over seeds.
+
+    Attributes:
+        mean: mean of the seeds that have a value; None without any.
+        deviation: their sample standard deviation; None for fewer than two.
+    """
+
+    mean: float | None
+    deviation: float | None
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return "-"
+        return f"{self.mean:.3f}" if self.deviation is None else f"{self.mean:.3f} ± {self.deviation:.3f}"
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One line: a reference, or all seeds of one variant.
+
+    Attributes:
+        compared_at: "reference", "budget" or "forgetting".
+        variant: name of the reference, or method with what differs from its defaults.
+        seeds: how many runs have values here, of how many.
+        metrics: the ten official metrics by name.
+        pairs: forget pairs spent, averaged.
+        seconds: of a run, averaged.
+        diagnoses: what became of the runs, with how many of each; empty for a reference.
+        problems: sentences of runs without a result.
+    """
+
+    compared_at: str
+    variant: str
+    seeds: tuple[int, int]
+    metrics: dict[str, Spread]
+    pairs: float | None
+    seconds: float | None
+    diagnoses: dict[str, int]
+    problems: tuple[str, ...]
+
+    @property
+    def diagnosis(self) -> str:
+        """The diagnoses in words."""
+        if len(self.diagnoses) == 1:
+            return next(iter(self.diagnoses))
+        return ", ".join(f"{label} ({count})" for label, count in self.diagnoses.items())
+
+
+def sweep_table(results: Sequence[RunResult], references: dict[str, Values]) -> list[TableRow]:
+    """The references, then every variant at its budget, then every variant at equal forgetting if any run was.
+
+    Args:
+        results: all runs.
+        references: metric values of "clean" and "compromised".
+    """
+    rows = [
+        TableRow("reference", role, (1, 1), _spreads([values]), None, None, {}, ())
+        for role, values in references.items()
+    ]
+    variants: dict[str, list[RunResult]] = {}
+    for result in results:
+        variants.setdefault(result.job.variant, []).append(result)
+    rows += [_row("budget", name, runs, references) for name, runs in variants.items()]
+    if any(result.job.equal_forgetting for result in results):
+        rows += [_row("forgetting", name, runs, references) for name, runs in variants.items()]
+    return rows
+
+
+def _row(compared_at: str, variant: str, runs: list[RunResult], references: dict[str, Values]) -> TableRow:
+    found: list[tuple[Values, float]] = []
+    for run in runs:
+        if compared_at == "budget" and run.final:
+            found.append((run.final, run.job.budget))
+        elif compared_at == "forgetting" and run.at_level and run.level_pairs is not None:
+            found.append((run.at_level, run.level_pairs))
+    diagnoses: dict[str, int] = {}
+    for values, _ in found:
+        label = str(diagnose(values, references["clean"], references["compromised"]).label)
+        diagnoses[label] = diagnoses.get(label, 0) + 1
+    return TableRow(
+        compared_at,
+        variant,
+        (len(found), len(runs)),
+        _spreads([values for values, _ in found]),
+        statistics.mean(pairs for _, pairs in found) if found else None,
+        statistics.mean(run.seconds for run in runs),
+        diagnoses,
+        tuple(run.problem for run in runs if run.problem),
+    )
+
+
+def _spreads(several: Sequence[Values]) -> dict[str, Spread]:
+    spreads = {}
+    for spec in METRICS:
+        known = [value for values in several if (value := values.get(spec.name)) is not None]
+        spreads[spec.name] = Spread(
+            statistics.mean(known) if known else None, statistics.stdev(known) if len(known) > 1 else None
+        )
+    return spreads
+
+
+def table_json(rows: Sequence[TableRow]) -> str:
+    """All rows as JSON."""
+    content: list[dict[str, Any]] = [asdict(row) for row in rows]
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def table_csv(rows: Sequence[TableRow]) -> str:
+    """One line for each row, with mean and standard deviation of every metric."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    measured = [f"{spec.name}{part}" for spec in METRICS for part in ("", "_sd")]
+    writer.writerow(["compared_at", "variant", "seeds", "of", "pairs", "seconds", *measured, "diagnosis", "problems"])
+    for row in rows:
+        numbers = [n for spread in row.metrics.values() for n in (spread.mean, spread.deviation)]
+        writer.writerow(
+            [
+                row.compared_at,
+                csv_text(row.variant),
+                *row.seeds,
+                *("" if n is None else f"{n:.1f}" for n in (row.pairs, row.seconds)),
+                *("" if n is None else f"{n:.6f}" for n in numbers),
+                row.diagnosis,
+                csv_text(" ".join(row.problems)),
+            ]
+        )
+    return buffer.getvalue()
+
+
+def table_markdown(rows: Sequence[TableRow]) -> str:
+    """A Markdown table for each way of comparing, the references in each."""
+    titles = {"budget": "At equal budget", "forgetting": "At equal forgetting"}
+    references = [row for row in rows if row.compared_at == "reference"]
+    header = ["method", "seeds", *(spec.name for spec in METRICS), "diagnosis"]
+    parts = []
+    for compared_at, title in titles.items():
+        chosen = [row for row in rows if row.compared_at == compared_at]
+        if not chosen:
+            continue
+        lines = [f"## {title}", "", f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+        for row in [*references, *chosen]:
+            seeds = "" if row.compared_at == "reference" else f"{row.seeds[0]} of {row.seeds[1]}"
+            outcome = row.diagnosis or ("reference" if row.compared_at == "reference" else "not reached")
+            cells = [row.variant.replace("|", "\\|"), seeds, *map(str, row.metrics.values()), outcome]
+            lines.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,77 @@
+"""What training from scratch and unlearning have in common: loss, quick captions, optimiser, learning rate."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+
+def contrastive_loss(
+    images: torch.Tensor, texts: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Symmetric InfoNCE (CLIP, arXiv 2103.00020, section 2.3), averaged over pairs and both directions.
+
+    Args:
+        images: normalised features, shape (B, D).
+        texts: normalised features of the images' own captions, shape (B, D).
+        groups: shape (B,); two pairs of one group are not negatives of each other.
+        scale: what cosines are multiplied by.
+    """
+    return (softmax_loss(images, texts, groups, scale) + softmax_loss(texts, images, groups, scale)) / 2
+
+
+def softmax_loss(
+    queries: torch.Tensor, candidates: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """One direction of :func:`contrastive_loss`: cross-entropy of each query's own candidate among all."""
+    same = (groups[:, None] == groups[None, :]) & ~torch.eye(len(groups), dtype=torch.bool, device=groups.device)
+    logits = (scale * queries @ candidates.T).masked_fill(same, -torch.inf)
+    return functional.cross_entropy(logits, torch.arange(len(groups), device=groups.device))
+
+
+def encode_captions(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Normalised text features of a batch, as `model.encode_text` gives them but in half of the time.
+
+    open_clip computes every position up to the context length. Where the feature is read off the end-of-text token of a
+    causal tower, later positions never influence it, so captions are cut to their longest; the shorter and the longer
+    half are cut apart.
+    """
+    is_causal = getattr(model, "text_pool_type", None) == "argmax" and isinstance(model.text_projection, torch.Tensor)
+    if not is_causal:
+        return model.encode_text(tokens, normalize=True)  # type: ignore[no-any-return]
+    order = tokens.argmax(dim=1).argsort(stable=True)
+    return torch.cat([_encode_cut(model, tokens[part]) for part in order.chunk(2)])[order.argsort()]
+
+
+def _encode_cut(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    length = int(tokens.argmax(dim=1).max()) + 1
+    tokens = tokens[:, :length]
+    hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
+    hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+    ends = hidden[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)]
+    return functional.normalize(ends @ model.text_projection, dim=1)
+
+
+def make_optimizer(
+    parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW as CLIP is trained with; matrices decay, gains and biases do not."""
+    trained = list(parameters)
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, peak: float, warm_up: float) -> None:
+    """Set the rate of a step, counted from 0: a linear warm-up over a share of the steps, then a cosine to 0."""
+    warm = max(1, int(warm_up * steps))
+    if step < warm:
+        rate = peak * (step + 1) / warm
+    else:
+        rate = peak * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,1 @@
+"""Unlearning: methods, the trainer they share, and sweeps over them."""

@@ -1,0 +1,70 @@
+"""The state of an interrupted run on disk: everything that decides how it goes on."""
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from salmu_demo.errors import StorageError
+from salmu_demo.files import atomic_path
+from salmu_demo.unlearning.readings import Reading
+from salmu_demo.unlearning.towers import State
+
+STATE_FILE: Final = "unlearning_state.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after some steps.
+
+    Attributes:
+        key: of the plan, see :meth:`Plan.key`.
+        step: steps taken.
+        weights: the trained tensors, single precision.
+        optimizer: state of the optimiser.
+        curve: the readings so far.
+    """
+
+    key: str
+    step: int
+    weights: State
+    optimizer: dict[str, Any]
+    curve: list[Reading]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint in the place of the one before; raises :class:`StorageError`."""
+    content = {
+        "key": checkpoint.key,
+        "step": checkpoint.step,
+        "weights": checkpoint.weights,
+        "optimizer": checkpoint.optimizer,
+        "curve": [asdict(reading) for reading in checkpoint.curve],
+    }
+    with atomic_path(folder / STATE_FILE, "The checkpoint") as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
+    """The checkpoint of an interrupted run with the given key, or None if the folder has none.
+
+    Raises:
+        StorageError: if it is damaged or belongs to another run.
+    """
+    path = folder / STATE_FILE
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        curve = [Reading(**reading) for reading in content["curve"]]
+        found = Checkpoint(content["key"], content["step"], content["weights"], content["optimizer"], curve)
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise StorageError(f"The checkpoint {path} cannot be read; remove it to start anew.") from error
+    if found.key != key:
+        raise StorageError(
+            f"{folder} holds an interrupted run with other settings, model or data; choose another folder, or remove "
+            f"{STATE_FILE} to start anew."
+        )
+    return found

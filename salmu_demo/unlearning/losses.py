@@ -1,0 +1,109 @@
+"""Pieces that objectives share: pure functions of features, logits and similarities.
+
+Notation: B pairs, D dimensions, `scale` what cosines are multiplied by. Every loss is a scalar.
+"""
+
+import torch
+from torch.nn import functional
+
+from salmu_demo.training import contrastive_loss
+from salmu_demo.unlearning.material import Encoded
+
+MASKED = -1e10
+"""Logit of a candidate that is not one; finite, so that 0 times it stays 0."""
+
+
+def info_nce(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
+    """CLIP's own loss on a batch, see :func:`contrastive_loss`."""
+    return contrastive_loss(pairs.images, pairs.texts, pairs.groups, scale)
+
+
+def false_negatives(groups: torch.Tensor) -> torch.Tensor:
+    """Which pairs off the diagonal share a group, shape (B, B)."""
+    return (groups[:, None] == groups[None, :]) & ~torch.eye(len(groups), dtype=torch.bool, device=groups.device)
+
+
+def similarities(pairs: Encoded) -> torch.Tensor:
+    """Cosine of every image with every text, shape (B, B)."""
+    return pairs.images @ pairs.texts.T
+
+
+def kl(target: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """KL(softmax target || softmax logits), averaged over rows; both of shape (B, C)."""
+    return functional.kl_div(logits.log_softmax(1), target.log_softmax(1), reduction="batchmean", log_target=True)
+
+
+def symmetric_kl(frozen: Encoded, current: Encoded, scale: torch.Tensor) -> torch.Tensor:
+    """KL(frozen || current) of a batch's predictions, averaged over image-to-text and text-to-image."""
+    before, now = scale * similarities(frozen), scale * similarities(current)
+    return (kl(before, now) + kl(before.T, now.T)) / 2
+
+
+def squared_distance(current: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of two tensors."""
+    return functional.mse_loss(current, frozen)
+
+
+def drift(current: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
+    """Mean cosine distance of features to those they had; 0 where nothing moved."""
+    return (1 - (current * frozen).sum(dim=1)).mean()
+
+
+def candidate_logits(
+    images: torch.Tensor,
+    own: torch.Tensor,
+    generic: torch.Tensor | None,
+    others: torch.Tensor,
+    excluded: torch.Tensor,
+    scale: torch.Tensor,
+) -> torch.Tensor:
+    """Logits of each image over a list of captions of its own: what plays an answer's likelihood for a dual encoder.
+
+    Args:
+        images: shape (B, D).
+        own: the images' sensitive captions, shape (B, D): candidate 0.
+        generic: the images' generic captions, shape (B, D): candidate 1; None for a list without them.
+        others: captions all images have in common, shape (K, D).
+        excluded: shape (B, K), which of those are none of an image's negatives: its own, or another of its persona.
+        scale: what cosines are multiplied by.
+
+    Returns:
+        Shape (B, 1 + K) or (B, 2 + K).
+    """
+    first = [(images * own).sum(dim=1, keepdim=True)]
+    if generic is not None:
+        first.append((images * generic).sum(dim=1, keepdim=True))
+    rest = (images @ others.T).masked_fill(excluded, MASKED / float(scale))
+    return scale * torch.cat([*first, rest], dim=1)
+
+
+def log_likelihood(logits: torch.Tensor, candidate: int) -> torch.Tensor:
+    """Log probability of one candidate in each row, shape (B,)."""
+    return logits.log_softmax(dim=1)[:, candidate]
+
+
+def bank_logits(forget: Encoded, generic: torch.Tensor | None, retain: Encoded, scale: torch.Tensor) -> torch.Tensor:
+    """:func:`candidate_logits` of the forget images over the captions of the forget and the retain batch."""
+    none = torch.zeros(len(forget.groups), len(retain.groups), dtype=torch.bool, device=forget.groups.device)
+    own_persona = forget.groups[:, None] == forget.groups[None, :]
+    return candidate_logits(
+        forget.images,
+        forget.texts,
+        generic,
+        torch.cat([forget.texts, retain.texts]),
+        torch.cat([own_persona, none], dim=1),
+        scale,
+    )
+
+
+def derangement(groups: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A permutation that gives no pair a caption of its own group, wherever the batch allows.
+
+    The pairs are put in random order with groups together, and each takes the caption half the batch further on: it
+    misses its own group unless that holds more than half of the batch.
+    """
+    order = torch.randperm(len(groups), generator=generator)
+    order = order[groups.cpu()[order].argsort(stable=True)]
+    permutation = torch.empty_like(order)
+    permutation[order] = order.roll(-(len(order) // 2))
+    return permutation.to(groups.device)

@@ -1,0 +1,164 @@
+"""What steps are made of, prepared once: tokens, preprocessed pictures and the frozen original's features."""
+
+from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+import torch
+
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.pixels import PixelReader
+from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.source import ModelSource
+from salmu_demo.progress import ProgressCallback
+from salmu_demo.unlearning.rows import Part, UnlearningRows
+from salmu_demo.unlearning.sampling import Rows
+from salmu_demo.unlearning.stand_ins import StandIns
+
+LEVEL_ROWS: Final = 2048
+"""Forget pairs that the level of unrelated pairs is measured on, at most."""
+
+NO_ROWS: Final = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch of pairs as features.
+
+    Attributes:
+        images: normalised, shape (B, D).
+        texts: normalised features of the images' captions, shape (B, D).
+        groups: shape (B,); pairs of one group are not negatives of each other.
+    """
+
+    images: torch.Tensor
+    texts: torch.Tensor
+    groups: torch.Tensor
+
+    @property
+    def similarity(self) -> torch.Tensor:
+        """Cosine of each pair, shape (B,)."""
+        return (self.images * self.texts).sum(dim=1)
+
+
+class PairSet:
+    """All pairs of one side, forget or retain.
+
+    Attributes:
+        captions: the N captions.
+        tokens: shape (N, context length).
+        frozen: features of all pairs under the frozen original, on the CPU, and their groups.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        encoder: Encoder,
+        frozen: Encoded,
+        readers: Sequence[PixelReader],
+    ) -> None:
+        self.captions = [text for part in parts for text in part.split.texts]
+        self.tokens = encoder.tokens(self.captions)
+        self.frozen = frozen
+        self._readers = readers
+        # Where each pair's picture is: which reader, and which row of its split.
+        self._reader = np.concatenate([np.full(len(part.split), number) for number, part in enumerate(parts)])
+        self._row = np.concatenate([part.split.rows for part in parts])
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def pixels(self, rows: Rows, following: Rows = NO_ROWS) -> torch.Tensor:
+        """Preprocessed pictures of distinct rows, (n, H, W, 3) bytes; those of the `following` rows are begun."""
+        result: torch.Tensor | None = None
+        for number, reader in enumerate(self._readers):
+            here = self._reader[rows] == number
+            if here.any():
+                ahead = self._row[following][self._reader[following] == number]
+                part = torch.from_numpy(np.array(reader.read(self._row[rows][here], ahead)))
+                if result is None:
+                    result = torch.empty((len(rows), *part.shape[1:]), dtype=torch.uint8)
+                result[torch.from_numpy(here)] = part
+        if result is None:
+            raise ValueError("no rows")
+        return result
+
+
+class Material:
+    """Both sides of a run, as a context manager because reading pictures owns threads.
+
+    Attributes:
+        forget: the pairs to forget; their groups are personas.
+        retain: the pairs to retain; their groups are captions.
+        kinds: number of each forget pair's attribute kind, shape (N,); -1 where it is unknown.
+        generic_tokens: tokens of each forget picture's generic caption, or None.
+        frozen_generic: features of those captions under the frozen original, or None.
+    """
+
+    def __init__(
+        self,
+        rows: UnlearningRows,
+        model: ModelSource,
+        encoder: Encoder,
+        embedder: Embedder,
+        progress: ProgressCallback,
+    ) -> None:
+        self._rows = rows
+        self._readers = ExitStack()
+        personas = [
+            identity if identity is not None else row for row, identity in enumerate(rows.forget.split.identities)
+        ]
+        captions = [text for part in rows.retain for text in part.split.texts]
+        self.forget = self._pair_set([rows.forget], personas, model, encoder, embedder, progress)
+        self.retain = self._pair_set(rows.retain, captions, model, encoder, embedder, progress)
+        known = sorted({kind for kind in rows.kinds if kind is not None})
+        self.kinds = np.array([-1 if kind is None else known.index(kind) for kind in rows.kinds])
+        self.generic_tokens = self.frozen_generic = None
+        if rows.generic is not None:
+            self.generic_tokens = encoder.tokens(rows.generic)
+            self.frozen_generic = torch.from_numpy(np.array(embedder.prompts(model, rows.generic, progress)))
+
+    @cached_property
+    def stand_ins(self) -> StandIns:
+        """Captions made of the forget captions' parts; raises :class:`DataError` where those hold no names."""
+        rows, forget = self._rows, self._rows.forget.split
+        return StandIns(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
+
+    @cached_property
+    def unrelated_level(self) -> float:
+        """Mean cosine, under the frozen original, of forget pictures with captions of other personas of the same kind.
+
+        What a pair that was never learned looks like, as far as can be told without a Clean model. Where no persona
+        shares a kind with another, captions of any kind count.
+        """
+        known = self.forget.frozen
+        rows = np.random.default_rng(0).permutation(len(self.forget))[:LEVEL_ROWS]
+        stranger = known.groups[rows][:, None] != known.groups[rows][None, :]
+        alike = torch.from_numpy(self.kinds[rows][:, None] == self.kinds[rows][None, :]) & stranger
+        chosen = alike if alike.any() else stranger
+        return float((known.images[rows] @ known.texts[rows].T)[chosen].mean()) if chosen.any() else 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._readers.close()
+
+    def _pair_set(
+        self,
+        parts: Sequence[Part],
+        groups: Sequence[Hashable],
+        model: ModelSource,
+        encoder: Encoder,
+        embedder: Embedder,
+        progress: ProgressCallback,
+    ) -> PairSet:
+        number: dict[Hashable, int] = {}
+        numbers = torch.tensor([number.setdefault(group, len(number)) for group in groups])
+        features = [part.features(embedder, model, progress) for part in parts]
+        images, texts = (torch.from_numpy(np.concatenate(side)) for side in zip(*features, strict=True))
+        readers = [self._readers.enter_context(PixelReader(embedder.store, part.pictures, encoder)) for part in parts]
+        return PairSet(parts, encoder, Encoded(images, texts, numbers), readers)

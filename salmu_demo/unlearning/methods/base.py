@@ -1,0 +1,215 @@
+"""What a method is: hyperparameters, an objective, and the facts the registry lists about it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Final, TypeVar
+
+import torch
+
+from salmu_demo.errors import QueryError
+from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.towers import State, Towers, TrainedModel
+
+
+class Need(StrEnum):
+    """What a method has to be given."""
+
+    FORGET = "forget pairs"
+    RETAIN = "retain pairs"
+    GENERIC = "generic captions"
+    FROZEN = "frozen original"
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a hyperparameter may be: a number between bounds, or one of some words.
+
+    Attributes:
+        words: what it does.
+        low: least value.
+        high: largest value.
+        choices: the words, for one that is no number.
+    """
+
+    words: str
+    low: float = 0.0
+    high: float = 0.0
+    choices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " | ".join(self.choices) if self.choices else f"{self.low:g} to {self.high:g}"
+
+
+def hyperparameter(
+    default: float | str, words: str, low: float = 0.0, high: float = 0.0, choices: tuple[str, ...] = ()
+) -> Any:
+    """A field of a method's dataclass with its range."""
+    return field(default=default, metadata={"range": Range(words, low, high, choices)})
+
+
+def learning_rate(default: float) -> Any:
+    """The learning rate, whose default is each method's own."""
+    return hyperparameter(default, "peak learning rate of AdamW", 1e-9, 1e-1)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The two halves of an objective; their sum is minimised.
+
+    Attributes:
+        forget: what makes the model forget, or None.
+        retain: what keeps the rest, or None.
+    """
+
+    forget: torch.Tensor | None = None
+    retain: torch.Tensor | None = None
+
+    @property
+    def total(self) -> torch.Tensor:
+        """What is minimised."""
+        terms = [term for term in (self.forget, self.retain) if term is not None]
+        return torch.stack(terms).sum()
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A method with its hyperparameters; those here are common to all.
+
+    Attributes:
+        learning_rate: peak learning rate.
+        batch_size: forget pairs, and retain pairs, of a step.
+        warm_up: share of the steps in which the learning rate rises.
+        clip_norm: largest norm of the gradient.
+        weight_decay: of AdamW; anything but 0 pulls on all weights.
+    """
+
+    spec: ClassVar["MethodSpec"]
+
+    learning_rate: float = learning_rate(1e-4)
+    batch_size: int = hyperparameter(64, "pairs to forget, and to retain, in a step", 2, 4096)
+    warm_up: float = hyperparameter(0.1, "share of the steps in which the learning rate rises", 0, 1)
+    clip_norm: float = hyperparameter(1.0, "largest norm of the gradient", 1e-6, 1e6)
+    weight_decay: float = hyperparameter(0.0, "weight decay of AdamW", 0, 1)
+
+    def __post_init__(self) -> None:
+        """Refuse a value out of its range; raises :class:`QueryError`."""
+        for entry in fields(self):
+            allowed: Range = entry.metadata["range"]
+            value = getattr(self, entry.name)
+            inside = value in allowed.choices if allowed.choices else allowed.low <= value <= allowed.high
+            if not inside:
+                raise QueryError(f"{entry.name} of {self.spec.name} is {value}; it must be {allowed}.")
+
+    def check(self, model: TrainedModel) -> None:  # noqa: B027 - most methods suit every architecture
+        """Refuse a base model whose architecture does not suit the method; raises :class:`ModelError`."""
+
+    def deploy(self, start: State, trained: State) -> State:
+        """The tensors to hand out, from those before and after training."""
+        return trained
+
+
+class TrainedMethod(Method):
+    """A method that takes steps down an objective."""
+
+    @abstractmethod
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+
+    def backward(self, step: Step) -> float:
+        """Set the gradients of a step and return the objective's value."""
+        total = self.losses(step).total
+        torch.autograd.backward(total)
+        return float(total.detach())
+
+
+class OneShotMethod(Method):
+    """A method that edits the weights once, from gradients or features, without training."""
+
+    @abstractmethod
+    def edit(self, steps: Sequence[Step], model: TrainedModel) -> None:
+        """Edit the model in place.
+
+        Args:
+            steps: the batches of the budget; a step that is asked for again has nothing computed yet.
+            model: the model.
+        """
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """What the registry says about a method.
+
+    Attributes:
+        name: as the user types it.
+        title: as papers call it.
+        citation: where it was published, and as what it is implemented here.
+        idea: one line on how it works.
+        needs: what it has to be given.
+        towers: which towers it may be told to change.
+        method: its class, whose fields are its hyperparameters.
+    """
+
+    name: str
+    title: str
+    citation: str
+    idea: str
+    needs: frozenset[Need]
+    towers: tuple[Towers, ...]
+    method: type[Method]
+
+    @property
+    def hyperparameters(self) -> dict[str, tuple[Any, Range]]:
+        """Default and range of each hyperparameter, the method's own first."""
+        common = {entry.name for entry in fields(Method)}
+        ordered = sorted(fields(self.method), key=lambda entry: entry.name in common)
+        return {entry.name: (entry.default, entry.metadata["range"]) for entry in ordered}
+
+    def configure(self, settings: Mapping[str, str | float]) -> Method:
+        """The method with some hyperparameters set, from numbers or from what a user typed.
+
+        Raises:
+            QueryError: if there is no such hyperparameter, or its value is no number or out of range.
+        """
+        values: dict[str, Any] = {}
+        for key, given in settings.items():
+            if key not in self.hyperparameters:
+                known = ", ".join(self.hyperparameters)
+                raise QueryError(f"{self.name} has no hyperparameter {key!r}; choose one of {known}.")
+            default, allowed = self.hyperparameters[key]
+            try:
+                values[key] = type(default)(given)
+            except ValueError as error:
+                raise QueryError(f"{key} of {self.name} is {given!r}; it must be {allowed}.") from error
+        return self.method(**values)
+
+
+_REGISTRY: Final[dict[str, MethodSpec]] = {}
+M = TypeVar("M", bound=type[Method])
+
+ALL_TOWERS: Final = tuple(Towers)
+
+
+def register(
+    name: str, title: str, citation: str, idea: str, needs: set[Need], towers: tuple[Towers, ...] = ALL_TOWERS
+) -> Callable[[M], M]:
+    """Class decorator that adds a method to the registry."""
+
+    def add(method: M) -> M:
+        method.spec = _REGISTRY[name] = MethodSpec(name, title, citation, idea, frozenset(needs), towers, method)
+        return method
+
+    return add
+
+
+def all_methods() -> list[MethodSpec]:
+    """Every registered method, in alphabetical order."""
+    return [_REGISTRY[name] for name in sorted(_REGISTRY)]
+
+
+def find_method(name: str) -> MethodSpec:
+    """The method of a name; raises :class:`QueryError` if there is none."""
+    if name not in _REGISTRY:
+        raise QueryError(f"There is no unlearning method {name!r}; choose one of {', '.join(sorted(_REGISTRY))}.")
+    return _REGISTRY[name]

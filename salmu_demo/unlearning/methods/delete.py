@@ -1,0 +1,44 @@
+"""DELETE, as published: decoupled distillation with a mask."""
+
+from dataclasses import dataclass
+
+import torch
+
+from salmu_demo.unlearning.losses import MASKED, kl, similarities, symmetric_kl
+from salmu_demo.unlearning.material import Encoded
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+def mask_distillation(frozen: Encoded, current: Encoded, scale: torch.Tensor) -> torch.Tensor:
+    """KL of the current predictions from the original's without the right answers, averaged over both directions.
+
+    Its gradient on the logit of a pair is the pair's own probability: strong while the pair is known, nothing once it
+    is not. Other pairs of the same persona count as right answers too.
+    """
+    right = current.groups[:, None] == current.groups[None, :]
+    target = (scale * similarities(frozen)).masked_fill(right, MASKED)
+    logits = scale * similarities(current)
+    return (kl(target, logits) + kl(target.T, logits.T)) / 2
+
+
+@register(
+    "delete",
+    "DELETE",
+    "Zhou et al., CVPR 2025 (arXiv 2503.23751)",
+    "Distil the original's predictions with the right answer masked out; stops by itself.",
+    {Need.FORGET, Need.FROZEN},
+)
+@dataclass(frozen=True)
+class Delete(TrainedMethod):
+    """KL(softmax(masked frozen logits) || softmax(logits))(forget) + retain_weight KL(frozen || current)(retain)."""
+
+    learning_rate: float = learning_rate(3e-5)
+    retain_weight: float = hyperparameter(0.0, "weight of the divergence on retain pairs", 0, 1000)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        forget = mask_distillation(step.frozen_forget, step.forget, step.scale)
+        if not self.retain_weight:
+            return Losses(forget)
+        return Losses(forget, self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale))

@@ -1,0 +1,49 @@
+"""DPO: prefer the generic caption to the sensitive one, compared with the original."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from salmu_demo.unlearning.losses import symmetric_kl
+from salmu_demo.unlearning.material import Encoded
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+def preference_margin(pairs: Encoded, generic: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Log-odds of the generic over the sensitive caption, shape (B,).
+
+    Over one list of candidates the normaliser is the same for both and cancels.
+    """
+    return scale * ((pairs.images * generic).sum(dim=1) - pairs.similarity)
+
+
+def dpo_loss(margin: torch.Tensor, frozen_margin: torch.Tensor, beta: float) -> torch.Tensor:
+    """-mean log sigmoid(beta (margin - frozen margin)); ln 2 at the start."""
+    return -functional.logsigmoid(beta * (margin - frozen_margin)).mean()
+
+
+@register(
+    "dpo",
+    "DPO",
+    "CLEAR (arXiv 2410.18057); Rafailov et al. 2023 (arXiv 2305.18290), with the base model as reference",
+    "Prefer the generic to the sensitive caption more than the original did.",
+    {Need.FORGET, Need.RETAIN, Need.GENERIC, Need.FROZEN},
+)
+@dataclass(frozen=True)
+class DPO(TrainedMethod):
+    """-log sigmoid(beta (margin - frozen margin))(forget) + retain_weight KL(frozen || current)(retain)."""
+
+    learning_rate: float = learning_rate(1e-4)
+    beta: float = hyperparameter(0.1, "how sharply the preference is asked for", 1e-3, 10)
+    retain_weight: float = hyperparameter(1.0, "weight of the divergence on retain pairs", 0, 1000)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        margin = preference_margin(step.forget, step.generic, step.scale)
+        before = preference_margin(step.frozen_forget, step.frozen_generic, step.scale)
+        return Losses(
+            dpo_loss(margin, before, self.beta),
+            self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale),
+        )

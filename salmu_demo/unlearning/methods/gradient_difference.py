@@ -1,0 +1,30 @@
+"""GD of CLEAR: climb on forget pairs, descend on retain pairs."""
+
+from dataclasses import dataclass
+
+from salmu_demo.unlearning.losses import info_nce
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+@register(
+    "gd",
+    "GD, gradient difference",
+    "CLEAR (arXiv 2410.18057); Liu et al. 2022 (arXiv 2203.12817)",
+    "Climb the loss of forget pairs while descending that of retain pairs.",
+    {Need.FORGET, Need.RETAIN},
+)
+@dataclass(frozen=True)
+class GradientDifference(TrainedMethod):
+    """-gamma NCE(forget) + alpha NCE(retain)."""
+
+    learning_rate: float = learning_rate(3e-5)
+    forget_weight: float = hyperparameter(1.0, "weight of the ascent (gamma)", 0, 100)
+    retain_weight: float = hyperparameter(1.0, "weight of the descent (alpha)", 0, 100)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        return Losses(
+            -self.forget_weight * info_nce(step.forget, step.scale),
+            self.retain_weight * info_nce(step.retain, step.scale),
+        )

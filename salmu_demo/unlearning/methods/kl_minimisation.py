@@ -1,0 +1,29 @@
+"""KL of CLEAR: climb on forget pairs, keep the original's predictions on retain pairs."""
+
+from dataclasses import dataclass
+
+from salmu_demo.unlearning.losses import info_nce, symmetric_kl
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+@register(
+    "kl",
+    "KL minimisation",
+    "CLEAR (arXiv 2410.18057); TOFU (Maini et al. 2024, arXiv 2401.06121)",
+    "Climb the loss of forget pairs; keep the original's predictions on retain pairs.",
+    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+)
+@dataclass(frozen=True)
+class KLMinimisation(TrainedMethod):
+    """-NCE(forget) + retain_weight KL(frozen || current)(retain)."""
+
+    learning_rate: float = learning_rate(3e-5)
+    retain_weight: float = hyperparameter(1.0, "weight of the divergence on retain pairs", 0, 1000)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        return Losses(
+            -info_nce(step.forget, step.scale),
+            self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale),
+        )

@@ -1,0 +1,33 @@
+"""LLMU: a little ascent, other answers for forget pictures, the original's predictions on the rest."""
+
+from dataclasses import dataclass
+
+from salmu_demo.unlearning.losses import bank_logits, info_nce, log_likelihood, symmetric_kl
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+@register(
+    "llmu",
+    "LLMU",
+    "CLEAR (arXiv 2410.18057); Yao et al. 2023 (arXiv 2310.10683)",
+    "A little ascent, the generic caption as answer, and the original's predictions on retain pairs.",
+    {Need.FORGET, Need.RETAIN, Need.GENERIC, Need.FROZEN},
+)
+@dataclass(frozen=True)
+class LLMU(TrainedMethod):
+    """-e1 NCE(forget) + e2 IDK(forget) + e3 KL(frozen || current)(retain)."""
+
+    learning_rate: float = learning_rate(1e-4)
+    ascent_weight: float = hyperparameter(0.02, "weight of the ascent (e1); must be small beside the others", 0, 10)
+    answer_weight: float = hyperparameter(0.05, "weight of the generic answer (e2)", 0, 10)
+    retain_weight: float = hyperparameter(1.0, "weight of the divergence on retain pairs (e3)", 0, 1000)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        logits = bank_logits(step.forget, step.generic, step.retain, step.scale)
+        forget = self.answer_weight * -log_likelihood(logits, 1).mean()
+        return Losses(
+            forget - self.ascent_weight * info_nce(step.forget, step.scale),
+            self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale),
+        )

@@ -1,0 +1,25 @@
+"""Negative Gradient: climb the contrastive loss of the forget pairs."""
+
+from dataclasses import dataclass
+
+from salmu_demo.unlearning.losses import info_nce
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+@register(
+    "negative-gradient",
+    "Negative Gradient",
+    "SALMUBench (arXiv 2603.26316); Thudi et al. 2022 (arXiv 2109.13398)",
+    "Climb the contrastive loss of the pairs to forget; nothing bounds it.",
+    {Need.FORGET},
+)
+@dataclass(frozen=True)
+class NegativeGradient(TrainedMethod):
+    """-NCE(forget)."""
+
+    learning_rate: float = learning_rate(3e-5)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        return Losses(forget=-info_nce(step.forget, step.scale))

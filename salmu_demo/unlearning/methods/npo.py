@@ -1,0 +1,40 @@
+"""NPO: ascent that fades once a pair is less likely than it was."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from salmu_demo.unlearning.losses import bank_logits, info_nce, log_likelihood
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+def npo_loss(log_ratio: torch.Tensor, beta: float) -> torch.Tensor:
+    """2 / beta mean log(1 + ratio^beta), with the ratio of current to frozen probability.
+
+    Its gradient is ascent's times 2 ratio^beta / (1 + ratio^beta): equal to ascent's at the start.
+    """
+    return 2 / beta * functional.softplus(beta * log_ratio).mean()
+
+
+@register(
+    "npo",
+    "NPO",
+    "CLEAR (arXiv 2410.18057); Zhang et al. 2024 (arXiv 2404.05868)",
+    "Ascent that fades out for each pair once it has become less likely than in the original.",
+    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+)
+@dataclass(frozen=True)
+class NPO(TrainedMethod):
+    """2 / beta log(1 + (pi / pi^0)^beta)(forget) + retain_weight NCE(retain)."""
+
+    learning_rate: float = learning_rate(3e-5)
+    beta: float = hyperparameter(0.5, "how soon the ascent fades; towards 0 it never does", 1e-3, 10)
+    retain_weight: float = hyperparameter(1.0, "weight of the contrastive loss on retain pairs", 0, 100)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        now = log_likelihood(bank_logits(step.forget, None, step.retain, step.scale), 0)
+        before = log_likelihood(bank_logits(step.frozen_forget, None, step.frozen_retain, step.scale), 0)
+        return Losses(npo_loss(now - before, self.beta), self.retain_weight * info_nce(step.retain, step.scale))

@@ -1,0 +1,49 @@
+"""SCRUB_bio of CLEAR: turn embeddings away from what they were."""
+
+from dataclasses import dataclass
+
+import torch
+
+from salmu_demo.unlearning.losses import drift
+from salmu_demo.unlearning.material import Encoded
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+
+
+def departure(current: Encoded, frozen: Encoded, form: str) -> torch.Tensor:
+    """Mean of max(0, cosine with the original), so that it stops at a right angle.
+
+    With `form` "embedding" each embedding is compared with its own former self, as published: at the start that has no
+    gradient. With "association" it is compared with the former self of the other modality's.
+    """
+    if form == "embedding":
+        images, texts = frozen.images, frozen.texts
+    else:
+        images, texts = frozen.texts, frozen.images
+    cosines = torch.cat([(current.images * images).sum(dim=1), (current.texts * texts).sum(dim=1)])
+    return 2 * cosines.clamp(min=0).mean()
+
+
+@register(
+    "scrub-bio",
+    "SCRUB_bio",
+    "CLEAR (arXiv 2410.18057)",
+    "Turn forget embeddings at a right angle to the original's; hold retain embeddings.",
+    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+)
+@dataclass(frozen=True)
+class ScrubBio(TrainedMethod):
+    """max(0, cos(current, frozen))(forget) + retain_weight (1 - cos(current, frozen))(retain), for both towers."""
+
+    learning_rate: float = learning_rate(1e-4)
+    form: str = hyperparameter(
+        "association",
+        "turn from the other modality's former embedding, or as published from one's own",
+        choices=("association", "embedding"),
+    )
+    retain_weight: float = hyperparameter(1.0, "weight of the retain half", 0, 1000)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        kept = drift(step.retain.images, step.frozen_retain.images) + drift(step.retain.texts, step.frozen_retain.texts)
+        return Losses(departure(step.forget, step.frozen_forget, self.form), self.retain_weight * kept)

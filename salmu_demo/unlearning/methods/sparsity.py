@@ -1,0 +1,35 @@
+"""Sparsity: train on retain pairs while pulling weights to zero."""
+
+from dataclasses import dataclass
+
+import torch
+
+from salmu_demo.unlearning.losses import info_nce
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.towers import TrainedModel
+
+
+def absolute_weights(model: TrainedModel) -> torch.Tensor:
+    """Sum of the absolute values of all trained weight matrices, embeddings left out."""
+    return torch.stack([p.abs().sum() for name, p in model.trained() if p.ndim >= 2 and "embedding" not in name]).sum()
+
+
+@register(
+    "sparsity",
+    "Sparsity (l1-sparse)",
+    "CLEAR (arXiv 2410.18057); Jia et al. 2023 (arXiv 2304.04934)",
+    "Train on retain pairs while a fading l1 penalty prunes what they do not need.",
+    {Need.RETAIN},
+)
+@dataclass(frozen=True)
+class Sparsity(TrainedMethod):
+    """NCE(retain) + gamma_t |weights|, with gamma_t falling linearly to 0."""
+
+    learning_rate: float = learning_rate(1e-4)
+    gamma: float = hyperparameter(1e-5, "weight of the l1 penalty at the first step", 0, 1)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        gamma = self.gamma * (1 - step.number / step.total)
+        return Losses(gamma * absolute_weights(step.model), info_nce(step.retain, step.scale))

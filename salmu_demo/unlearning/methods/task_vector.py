@@ -1,0 +1,36 @@
+"""Task-vector negation: learn the forget pairs better, then walk the other way."""
+
+from dataclasses import dataclass
+
+from salmu_demo.unlearning.losses import info_nce
+from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.towers import State
+
+
+def negated(start: State, trained: State, strength: float) -> State:
+    """start - strength (trained - start), tensor by tensor."""
+    return {name: value - strength * (trained[name] - value) for name, value in start.items()}
+
+
+@register(
+    "task-vector",
+    "Task-vector negation",
+    "Ilharco et al., ICLR 2023 (arXiv 2212.04089)",
+    "Fine-tune on the forget pairs, then subtract what that changed.",
+    {Need.FORGET},
+)
+@dataclass(frozen=True)
+class TaskVector(TrainedMethod):
+    """NCE(forget) while training; start - strength (trained - start) is handed out."""
+
+    learning_rate: float = learning_rate(3e-5)
+    strength: float = hyperparameter(1.0, "how far to walk the other way", 0, 10)
+
+    def losses(self, step: Step) -> Losses:
+        """The objective on one batch."""
+        return Losses(forget=info_nce(step.forget, step.scale))
+
+    def deploy(self, start: State, trained: State) -> State:
+        """The tensors to hand out."""
+        return negated(start, trained, self.strength)

@@ -1,0 +1,132 @@
+"""What a run leaves behind: a model that loads like any other, with a card, a record and a curve."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from salmu_demo.curves import draw_curve
+from salmu_demo.errors import StorageError
+from salmu_demo.files import write_text
+from salmu_demo.models.export import save_local_dir
+from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
+from salmu_demo.unlearning.methods import MethodSpec
+from salmu_demo.unlearning.plan import Plan
+from salmu_demo.unlearning.readings import Reading
+from salmu_demo.unlearning.rows import UnlearningRows
+from salmu_demo.unlearning.towers import State, TrainedModel
+
+RECORD_FILE: Final = "unlearning.json"
+CURVE_FILE: Final = "unlearning_curve.svg"
+CHECKPOINTS_FOLDER: Final = "checkpoints"
+
+_CARD: Final = """---
+library_name: open_clip
+license: mit
+tags: [clip, machine-unlearning, privacy]
+---
+
+# {name}
+
+{base}, after unlearning the `forget` split of {data} with **{title}** ({citation}). {idea}
+
+* Steps: {steps}, {pairs:,} forget pairs forward; {ended}. Towers: {towers}. Seed: {seed}.
+* Hyperparameters: {hyperparameters}.
+* Base model: `{base_fingerprint}`. Data: `{data_fingerprint}`.
+* Read: {rows}. No holdout row, and no other model.
+* Oracle information: {oracle}.
+* Last reading: forget similarity {last.forget_similarity:.3f}, retain similarity {last.retain_similarity:.3f}, \
+unrelated similarity {last.unrelated_similarity:.3f}. The whole curve: `unlearning.json`, `unlearning_curve.svg`.
+
+Load it with open_clip as `local-dir:` plus this folder. Rebuild: `{command}`.
+"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known about a finished run.
+
+    Attributes:
+        plan: see :meth:`Plan.describe`.
+        base: reference, name and fingerprint of the base model.
+        data: name and fingerprint of the data set.
+        rows: the rows that were read, in words.
+        ended: why it ended, in words.
+        curve: all readings; the last is of the model that was written.
+    """
+
+    plan: dict[str, Any]
+    base: dict[str, str]
+    data: dict[str, str]
+    rows: str
+    ended: str
+    curve: list[Reading]
+
+    @classmethod
+    def of(cls, plan: Plan, source: ModelSource, rows: UnlearningRows, ended: str, curve: list[Reading]) -> "Record":
+        """The record of a run."""
+        retained = ", ".join(f"{len(part.split):,} of {part.split.name}" for part in rows.retain)
+        return cls(
+            plan.describe(),
+            {"reference": source.reference, "name": source.name, "fingerprint": source.fingerprint},
+            {"name": rows.data, "fingerprint": rows.fingerprint},
+            f"{len(rows.forget.split):,} rows of forget to forget; {retained} to retain",
+            ended,
+            curve,
+        )
+
+
+def write_model(
+    folder: Path, model: TrainedModel, state: State, source: ModelSource, spec: MethodSpec, record: Record
+) -> None:
+    """Write a model with the given trained tensors, its record, curve and card; raises :class:`StorageError`."""
+    write_text(folder / RECORD_FILE, json.dumps(asdict(record), indent=1) + "\n", "The record")
+    entries = [asdict(reading) for reading in record.curve]
+    lines = ("forget_similarity", "retain_similarity", "unrelated_similarity", "forget_mrr")
+    draw_curve(entries, "step", lines, folder / CURVE_FILE)
+    with model.holding(state):
+        save_local_dir(
+            folder, model.module, source.config, source.merges, _card(folder.name, spec, record), _precision(source)
+        )
+
+
+def check_output(folder: Path) -> None:
+    """Refuse a folder that holds a model; raises :class:`StorageError`."""
+    if any((folder / name).exists() for name in WEIGHTS_FILES):
+        raise StorageError(f"{folder} already holds a model; choose another folder or remove it.")
+
+
+def _card(name: str, spec: MethodSpec, record: Record) -> str:
+    plan, last = record.plan, record.curve[-1]
+    changed = {key: value for key, value in plan["hyperparameters"].items() if value != spec.hyperparameters[key][0]}
+    command = ["salmu-demo unlearn", spec.name, f"--model {record.base['reference']}", f"--data {record.data['name']}"]
+    command += [f"--towers {plan['towers']}", f"--budget {plan['budget']}", f"--seed {plan['seed']}"]
+    command += [f"--set {key}={value}" for key, value in changed.items()]
+    oracle = plan["oracle_level"]
+    return _CARD.format(
+        name=name,
+        base=record.base["name"],
+        data=record.data["name"],
+        title=spec.title,
+        citation=spec.citation,
+        idea=spec.idea,
+        steps=last.step,
+        pairs=last.forget_pairs,
+        ended=record.ended,
+        towers=plan["towers"],
+        seed=plan["seed"],
+        hyperparameters=", ".join(f"{key} {value}" for key, value in plan["hyperparameters"].items()),
+        base_fingerprint=record.base["fingerprint"],
+        data_fingerprint=record.data["fingerprint"],
+        rows=record.rows,
+        oracle="none" if oracle is None else f"told to stop at a forget similarity of {oracle}",
+        last=last,
+        command=" ".join([*command, "--output DIR"]),
+    )
+
+
+def _precision(source: ModelSource) -> torch.dtype:
+    """Half where the base is stored in half precision; an edit of a single-precision model could vanish in half."""
+    return torch.float if "F32" in source.reader().dtypes.values() else torch.half

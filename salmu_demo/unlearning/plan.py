@@ -1,0 +1,108 @@
+"""What a run is to do."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from salmu_demo.errors import QueryError
+from salmu_demo.unlearning.methods import Method, Need
+from salmu_demo.unlearning.rows import UnlearningRows
+from salmu_demo.unlearning.towers import Towers
+
+DEFAULT_BUDGET: Final = 6400
+UNRELATED: Final = "unrelated"
+
+
+@dataclass(frozen=True)
+class StopRules:
+    """When to stop before the budget is spent; read at every checkpoint.
+
+    Attributes:
+        forget_level: stop once the probe's forget similarity is at most this. "unrelated" means the level that
+            unrelated pairs have in the original. A number is an oracle, because it can only come from a Clean model
+            or from holdout rows; cards report it.
+        retain_drop: stop once the probe's retain similarity has fallen by this share.
+    """
+
+    forget_level: str | float | None = None
+    retain_drop: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a level or share that is none; raises :class:`QueryError`."""
+        level = self.forget_level
+        if isinstance(level, str):
+            if level != UNRELATED:
+                raise QueryError(f"The level to stop at is {level!r}; it must be {UNRELATED!r} or a cosine.")
+        elif level is not None and not -1 <= level <= 1:
+            raise QueryError(f"The level to stop at is {level}; it must be a cosine, -1 to 1.")
+        if self.retain_drop is not None and not 0 < self.retain_drop <= 1:
+            raise QueryError(f"The drop to stop at is {self.retain_drop}; it must be a share, above 0 and at most 1.")
+
+    @property
+    def oracle(self) -> float | None:
+        """The level, if it is oracle information."""
+        return None if self.forget_level is None or isinstance(self.forget_level, str) else float(self.forget_level)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A method, and how it is run.
+
+    Attributes:
+        method: the method with its hyperparameters.
+        towers: which towers may change.
+        budget: forget pairs that go forward through the model, the unit in which methods compare; a method without
+            forget pairs takes as many retain pairs.
+        seed: seed of everything random.
+        stop: when to stop earlier.
+        checkpoints: readings, and states to resume from, on the way; the last is the result.
+        keep_checkpoints: whether each is also kept as a model of its own.
+    """
+
+    method: Method
+    towers: Towers = Towers.BOTH
+    budget: int = DEFAULT_BUDGET
+    seed: int = 0
+    stop: StopRules = field(default_factory=StopRules)
+    checkpoints: int = 8
+    keep_checkpoints: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run; raises :class:`QueryError`."""
+        spec = self.method.spec
+        if self.towers not in spec.towers:
+            allowed = ", ".join(spec.towers)
+            raise QueryError(f"{spec.name} cannot be told to change the towers {self.towers}; choose {allowed}.")
+        if self.budget < self.method.batch_size:
+            raise QueryError(f"A budget of {self.budget} is less than one batch of {self.method.batch_size}; raise it.")
+        if self.checkpoints < 1:
+            raise QueryError(f"{self.checkpoints} checkpoints are too few; choose at least 1.")
+        if self.seed < 0:
+            raise QueryError(f"The seed is {self.seed}; choose 0 or more.")
+
+    def check(self, rows: UnlearningRows) -> None:
+        """Refuse a data set without what the method needs; raises :class:`QueryError`."""
+        if Need.GENERIC in self.method.spec.needs and rows.generic is None:
+            raise QueryError(
+                f"{self.method.spec.name} needs a generic caption of every forget picture, and {rows.data} lacks some; "
+                "choose another method or add them to sensitive_set_generic_captions.json."
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """The plan as plain values, for cards and files."""
+        return {
+            "method": self.method.spec.name,
+            "hyperparameters": {entry.name: getattr(self.method, entry.name) for entry in fields(self.method)},
+            "towers": str(self.towers),
+            "budget": self.budget,
+            "seed": self.seed,
+            "stop": asdict(self.stop),
+            "oracle_level": self.stop.oracle,
+            "checkpoints": self.checkpoints,
+        }
+
+    def key(self, base: str, data: str) -> str:
+        """What an interrupted run must share with this one to be taken up: everything its weights depend on."""
+        content = {**self.describe(), "base": base, "data": data}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

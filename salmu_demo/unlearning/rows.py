@@ -1,0 +1,115 @@
+"""What an unlearning method may read: rows of `forget` and of the retain splits, and nothing else.
+
+SALMUBench's rule (arXiv 2603.26316): a method starts from Compromised and never trains on a holdout row. The type here
+cannot hold one, and nothing behind it keeps the data set they come from within a method's reach.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData, Split
+from salmu_demo.embeddings.embedder import Embedder, Features
+from salmu_demo.embeddings.pixels import PictureSet
+from salmu_demo.errors import DataError
+from salmu_demo.models.source import ModelSource
+from salmu_demo.progress import ProgressCallback
+
+RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one stored split.
+
+    Attributes:
+        split: the rows.
+        pictures: the pictures of the stored split, by row.
+        features: gives the features (N, D) of the rows' pictures and captions under a model.
+    """
+
+    split: Split
+    pictures: PictureSet
+    features: Callable[[Embedder, ModelSource, ProgressCallback], tuple[Features, Features]]
+
+
+@dataclass(frozen=True)
+class UnlearningRows:
+    """The rows an unlearning method works with; made by :func:`unlearning_rows`.
+
+    Attributes:
+        data: name of the data set.
+        fingerprint: its fingerprint.
+        forget: the N rows to forget.
+        retain: the rows to retain.
+        kinds: attribute kind of each forget row, or None where the metadata lacks it.
+        names: name of each forget row's persona; empty where the metadata lacks it.
+        values: what the metadata says the persona's values of that kind are, for each forget row.
+        generic: non-sensitive caption of each forget row's picture; None if the data set lacks one of them.
+    """
+
+    data: str
+    fingerprint: str
+    forget: Part
+    retain: tuple[Part, ...]
+    kinds: list[str | None]
+    names: list[str]
+    values: list[list[str]]
+    generic: list[str] | None
+
+    def __post_init__(self) -> None:
+        """Refuse rows of any other split; raises :class:`DataError`."""
+        allowed = [(self.forget, (layout.FORGET,)), *((part, RETAIN_SPLITS) for part in self.retain)]
+        for part, names in allowed:
+            if part.split.stored not in names or part.pictures.name != part.split.stored:
+                raise DataError(
+                    f"Unlearning may not read rows of {part.split.stored}; give rows of {' or '.join(names)} there."
+                )
+
+
+def unlearning_rows(data: BenchmarkData) -> UnlearningRows:
+    """Pick the rows of a data set that an unlearning method may read.
+
+    Retained are the rows of `retain_disjoint` outside the fragile set, and `retain_general` where the data set has it:
+    no row that VisIdInt or FragSim is measured on, and no picture of a persona.
+
+    Raises:
+        DataError: if there is no row to retain.
+    """
+    forget = data.split(layout.FORGET)
+    disjoint = data.split(layout.RETAIN_DISJOINT)
+    fragile = set(data.split(layout.FRAGILE_SET).rows.tolist())
+    kept = [position for position, row in enumerate(disjoint.rows.tolist()) if row not in fragile]
+    retain = [disjoint.take(layout.RETAIN_DISJOINT, kept)] if kept else []
+    if layout.RETAIN_GENERAL in data.stored_splits:
+        retain.append(data.split(layout.RETAIN_GENERAL))
+    if not retain:
+        raise DataError(f"{data.name} has no rows to retain: all of retain_synth show personas or are fragile.")
+    kinds = [data.kind(name) for name in forget.file_names]
+    people = {persona.identity_id: persona for persona in data.personas}
+    shown = [people.get(str(identity)) for identity in forget.identities]
+    generic = [text for name in forget.file_names if (text := data.generic_caption(name))]
+    return UnlearningRows(
+        data.name,
+        data.fingerprint,
+        _part(data, forget),
+        tuple(_part(data, split) for split in retain),
+        kinds,
+        [persona.name if persona else "" for persona in shown],
+        [persona.values(kind) if persona and kind else [] for persona, kind in zip(shown, kinds, strict=True)],
+        generic if len(generic) == len(forget) else None,
+    )
+
+
+def _part(data: BenchmarkData, split: Split) -> Part:
+    stored = split.stored
+    pictures = PictureSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row))
+
+    def features(embedder: Embedder, model: ModelSource, progress: ProgressCallback) -> tuple[Features, Features]:
+        images = embedder.images(model, data, split, progress)
+        return np.asarray(images), np.asarray(embedder.captions(model, data, split, progress))
+
+    return Part(split, pictures, features)

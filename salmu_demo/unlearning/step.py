@@ -1,0 +1,185 @@
+"""What an objective may look at in one step. Nothing is computed before an objective asks for it."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from salmu_demo.errors import DataError
+from salmu_demo.training import encode_captions
+from salmu_demo.unlearning.material import Encoded, Material, PairSet
+from salmu_demo.unlearning.sampling import Rows, Sampler, step_generator
+from salmu_demo.unlearning.towers import Towers, TrainedModel
+
+
+class Step:
+    """One step: a batch to forget and one to retain, of the same size where there are enough rows.
+
+    Attributes:
+        model: the model in training and its frozen original.
+        number: number of the step, from 0.
+        total: how many steps there are.
+    """
+
+    def __init__(
+        self, model: TrainedModel, material: Material, samplers: tuple[Sampler, ...], number: int, total: int, seed: int
+    ) -> None:
+        self.model = model
+        self.number = number
+        self.total = total
+        self._material = material
+        self._forget, self._retain = samplers
+        self._seed = seed
+
+    @cached_property
+    def forget_rows(self) -> Rows:
+        """Rows of the forget batch among the forget pairs."""
+        return self._forget.batch(self.number)
+
+    @cached_property
+    def retain_rows(self) -> Rows:
+        """Rows of the retain batch among the retain pairs."""
+        return self._retain.batch(self.number)
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """What cosines are multiplied by: the base model's own, which stays as it is."""
+        return self.model.scale
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A generator of this step's random numbers, the same whenever the step is taken."""
+        return step_generator(self._seed, self.number, purpose)
+
+    def run_generator(self, purpose: str) -> torch.Generator:
+        """A generator that gives the same random numbers in every step of a run."""
+        return step_generator(self._seed, 0, purpose)
+
+    @cached_property
+    def forget(self) -> Encoded:
+        """The forget batch under the model in training."""
+        return self._encode(self.frozen_forget, lambda: self.forget_inputs, lambda: self.forget_tokens)
+
+    @cached_property
+    def retain(self) -> Encoded:
+        """The retain batch under the model in training."""
+        return self._encode(self.frozen_retain, lambda: self.retain_inputs, lambda: self.retain_tokens)
+
+    @cached_property
+    def frozen_forget(self) -> Encoded:
+        """The forget batch under the frozen original."""
+        return self._frozen(self._material.forget, self.forget_rows)
+
+    @cached_property
+    def frozen_retain(self) -> Encoded:
+        """The retain batch under the frozen original."""
+        return self._frozen(self._material.retain, self.retain_rows)
+
+    @cached_property
+    def generic(self) -> torch.Tensor:
+        """Features of the forget pictures' generic captions under the model in training, shape (B, D)."""
+        if self.model.towers is Towers.IMAGE:
+            return self.frozen_generic
+        return self.model.texts(_present(self._material.generic_tokens)[self.forget_rows])
+
+    @cached_property
+    def frozen_generic(self) -> torch.Tensor:
+        """The same under the frozen original."""
+        return _present(self._material.frozen_generic)[self.forget_rows].to(self.model.device)
+
+    def stranger_captions(self) -> list[str]:
+        """As many captions about people who do not exist as there are forget pairs, see :class:`StandIns`."""
+        return self._material.stand_ins.strangers(len(self.forget_rows), self.generator("strangers"))
+
+    def reworded_captions(self) -> list[str]:
+        """Each forget pair's name in a caption of another persona, see :class:`StandIns`."""
+        return self._material.stand_ins.rewordings(self.forget_rows.tolist(), self.generator("rewordings"))
+
+    def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features of any captions under the model in training and under the frozen original, shape (N, D) each."""
+        tokens = self.model.encoder.tokens(captions)
+        with torch.no_grad():
+            frozen = encode_captions(self.model.frozen, tokens.to(self.model.device))
+        return self.model.texts(tokens), frozen
+
+    @cached_property
+    def same_generic(self) -> torch.Tensor:
+        """Which forget pictures have equal generic captions, shape (B, B)."""
+        tokens = _present(self._material.generic_tokens)[self.forget_rows]
+        return (tokens[:, None] == tokens[None, :]).all(dim=2).to(self.model.device)
+
+    @property
+    def unrelated_level(self) -> float:
+        """Mean cosine the original gave forget pictures with other personas' captions of the same kind."""
+        return self._material.unrelated_level
+
+    @cached_property
+    def same_kind(self) -> torch.Tensor:
+        """Whether two forget pairs give away the same attribute kind, shape (B, B)."""
+        kinds = torch.from_numpy(self._material.kinds[self.forget_rows]).to(self.model.device)
+        return kinds[:, None] == kinds[None, :]
+
+    @cached_property
+    def forget_inputs(self) -> torch.Tensor:
+        """The forget pictures as the image tower takes them, shape (B, 3, H, W)."""
+        return self._inputs(self._material.forget, self.forget_rows, self._forget.batch(self.number + 1))
+
+    @cached_property
+    def retain_inputs(self) -> torch.Tensor:
+        """The retain pictures as the image tower takes them, shape (B, 3, H, W)."""
+        return self._inputs(self._material.retain, self.retain_rows, self._retain.batch(self.number + 1))
+
+    @cached_property
+    def forget_tokens(self) -> torch.Tensor:
+        """The forget captions as the text tower takes them, shape (B, context length)."""
+        return self._material.forget.tokens[self.forget_rows].to(self.model.device)
+
+    @cached_property
+    def retain_tokens(self) -> torch.Tensor:
+        """The retain captions as the text tower takes them, shape (B, context length)."""
+        return self._material.retain.tokens[self.retain_rows].to(self.model.device)
+
+    def _encode(
+        self, frozen: Encoded, inputs: Callable[[], torch.Tensor], tokens: Callable[[], torch.Tensor]
+    ) -> Encoded:
+        # A tower that never changes gives the features that are known already.
+        towers = self.model.towers
+        images = frozen.images if towers is Towers.TEXT else self.model.images(inputs())
+        texts = frozen.texts if towers is Towers.IMAGE else self.model.texts(tokens())
+        return Encoded(images, texts, frozen.groups)
+
+    def _frozen(self, pairs: PairSet, rows: Rows) -> Encoded:
+        device, known = self.model.device, pairs.frozen
+        return Encoded(known.images[rows].to(device), known.texts[rows].to(device), known.groups[rows].to(device))
+
+    def _inputs(self, pairs: PairSet, rows: Rows, following: Rows) -> torch.Tensor:
+        # At the end of an epoch the following batch may repeat rows of this one, which are not there any more.
+        return self.model.encoder.inputs(pairs.pixels(rows, np.setdiff1d(following, rows)))
+
+
+class Steps(Sequence[Step]):
+    """The steps of a run; each is made anew whenever it is asked for, so that none holds on to features."""
+
+    def __init__(self, model: TrainedModel, material: Material, batch_size: int, total: int, seed: int) -> None:
+        self._model = model
+        self._material = material
+        self._samplers = tuple(
+            Sampler(pairs.frozen.groups.tolist(), batch_size, seed, name)
+            for name, pairs in (("forget", material.forget), ("retain", material.retain))
+        )
+        self._total = total
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return self._total
+
+    def __getitem__(self, number: int) -> Step:  # type: ignore[override] # a step at a time, no slices
+        if not 0 <= number < self._total:
+            raise IndexError(number)
+        return Step(self._model, self._material, self._samplers, number, self._total, self._seed)
+
+
+def _present(tensor: torch.Tensor | None) -> torch.Tensor:
+    if tensor is None:
+        raise DataError("This method needs a generic caption of every forget picture, and the data set lacks some.")
+    return tensor

@@ -1,0 +1,148 @@
+"""The model in training, and the frozen original beside it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+import torch
+
+from salmu_demo.errors import ModelError
+from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.source import ModelSource
+from salmu_demo.training import encode_captions
+
+State = dict[str, torch.Tensor]
+
+
+class Towers(StrEnum):
+    """Which half of the model a method may change."""
+
+    BOTH = "both"
+    IMAGE = "image"
+    TEXT = "text"
+
+
+class TrainedModel:
+    """A copy of the base model of whose towers some may change; the logit scale never does.
+
+    Freezing the scale matters: ascent could seem to forget by shrinking it.
+
+    Attributes:
+        encoder: owns the model, and turns pictures and texts into its inputs.
+        towers: which towers may change.
+        start: the trained tensors as they were before any step.
+    """
+
+    def __init__(self, source: ModelSource, towers: Towers) -> None:
+        """Load the model; raises :class:`ModelError`."""
+        self.encoder = Encoder(source)
+        self.towers = towers
+        self._source = source
+        self._frozen: Encoder | None = None
+        for name, parameter in self.module.named_parameters():
+            # `logit_bias` is the scale's companion in models trained with a sigmoid loss.
+            is_scale = name in ("logit_scale", "logit_bias")
+            tower = Towers.IMAGE if name.startswith("visual.") else Towers.TEXT
+            parameter.requires_grad_(not is_scale and towers in (Towers.BOTH, tower))
+        self.start: State = {name: value.detach().clone() for name, value in self.trained()}
+
+    @property
+    def module(self) -> Any:
+        """The open_clip model."""
+        return self.encoder.model
+
+    @property
+    def frozen(self) -> Any:
+        """The open_clip model as it was before any step, loaded when first asked for."""
+        if self._frozen is None:
+            self._frozen = Encoder(self._source)
+        return self._frozen.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.encoder.device
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """What cosines are multiplied by."""
+        scale: torch.Tensor = self.module.logit_scale.detach().exp()
+        return scale
+
+    def trained(self) -> list[tuple[str, torch.nn.Parameter]]:
+        """The parameters that may change, with their names."""
+        return [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The parameters that may change."""
+        return [parameter for _, parameter in self.trained()]
+
+    def images(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Normalised features of the model's picture inputs, shape (N, D)."""
+        features: torch.Tensor = self._autocast(lambda: self.module.encode_image(inputs, normalize=True))
+        return features
+
+    def texts(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Normalised features of tokens, shape (N, D)."""
+        features: torch.Tensor = self._autocast(lambda: encode_captions(self.module, tokens.to(self.device)))
+        return features
+
+    def _autocast(self, encode: Any) -> Any:
+        # On a GPU activations are bfloat16 while weights stay single precision: pure bfloat16 weights would lose the
+        # small updates of an edit. On a CPU it saves nothing.
+        if self.device.type != "cuda":
+            return encode()
+        with torch.autocast("cuda", torch.bfloat16):
+            return encode().float()
+
+    def state(self) -> State:
+        """Copies of the tensors that may change."""
+        return {name: value.detach().clone() for name, value in self.trained()}
+
+    @torch.no_grad()
+    def load(self, state: State) -> None:
+        """Put tensors in the place of those that may change."""
+        for name, value in self.trained():
+            value.copy_(state[name])
+
+    @contextmanager
+    def holding(self, state: State) -> Iterator[None]:
+        """Hold other tensors for the length of a block."""
+        own = self.state()
+        self.load(state)
+        try:
+            yield
+        finally:
+            self.load(own)
+
+    def blocks(self, tower: Towers, frozen: bool = False) -> Any:
+        """The transformer blocks of a tower, of the model in training or of its frozen original.
+
+        Raises:
+            ModelError: if the tower is no transformer.
+        """
+        module = self.frozen if frozen else self.module
+        # Models of some families keep their text tower in a module of its own.
+        holder = module.visual if tower is Towers.IMAGE else getattr(module, "text", module)
+        blocks = getattr(getattr(holder, "transformer", None), "resblocks", None)
+        if not blocks:
+            raise ModelError(
+                f"{self._source.reference} has no transformer as its {tower} tower, which this method needs; choose "
+                "another base model or method."
+            )
+        return blocks
+
+    def projection(self) -> torch.nn.Parameter:
+        """The matrix (width, D) that the image tower ends in.
+
+        Raises:
+            ModelError: if the image tower ends in none.
+        """
+        projection = getattr(self.module.visual, "proj", None)
+        if not isinstance(projection, torch.nn.Parameter):
+            raise ModelError(
+                f"The image tower of {self._source.reference} ends in no projection matrix, which this method needs; "
+                "choose another base model or method."
+            )
+        return projection

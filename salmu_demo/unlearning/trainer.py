@@ -1,0 +1,241 @@
+"""Run a method: batches, schedule, readings, stop rules, checkpoints; the same plan gives the same weights."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.errors import TrainingError
+from salmu_demo.files import check_writable
+from salmu_demo.models.source import ModelSource
+from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.training import make_optimizer, set_learning_rate
+from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkpoint, save_checkpoint
+from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
+from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
+from salmu_demo.unlearning.plan import UNRELATED, Plan
+from salmu_demo.unlearning.readings import Probe, Reading
+from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
+from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.towers import TrainedModel
+
+ReadingCallback = Callable[[Reading], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What :func:`unlearn` works with.
+
+    Attributes:
+        source: the base model.
+        rows: what the method may read.
+        plan: what is to be done.
+        output: folder of the result.
+        embedder: gives the frozen original's features.
+        progress: told about every batch; it may raise to stop the run, which can be taken up again.
+        on_reading: told about every reading.
+    """
+
+    source: ModelSource
+    rows: UnlearningRows
+    plan: Plan
+    output: Path
+    embedder: Embedder
+    progress: ProgressCallback
+    on_reading: ReadingCallback
+
+
+def unlearn(
+    source: ModelSource,
+    data: BenchmarkData,
+    plan: Plan,
+    output: Path,
+    embedder: Embedder | None = None,
+    progress: ProgressCallback = ignore_progress,
+    on_reading: ReadingCallback = lambda reading: None,
+) -> Record:
+    """Make an unlearned model and write it as an open_clip `local-dir`.
+
+    A run that was killed or stopped by `progress` is taken up where it was when called again with the same arguments,
+    and ends with the same weights as an undisturbed one.
+
+    Raises:
+        SalmuError: of the kind that fits: the folder already holds a model or another run, the data or model lacks what
+            the method needs, or the loss is not finite; the last good model is then kept in the folder.
+    """
+    check_output(output)
+    check_writable(output, "The model")
+    rows = unlearning_rows(data)
+    plan.check(rows)
+    run = Run(source, rows, plan, output, embedder or Embedder(), progress, on_reading)
+    model = TrainedModel(source, plan.towers)
+    plan.method.check(model)
+    with Material(rows, source, model.encoder, run.embedder, progress) as material:
+        size = min(plan.method.batch_size, len(material.forget))
+        steps = Steps(model, material, plan.method.batch_size, plan.budget // size, plan.seed)
+        if isinstance(plan.method, OneShotMethod):
+            return _OneShot(run, model, material, steps, size).work(plan.method)
+        return _Training(run, model, material, steps, size).work(cast(TrainedMethod, plan.method))
+
+
+def keep_model_so_far(
+    source: ModelSource, data: BenchmarkData, plan: Plan, output: Path, embedder: Embedder | None = None
+) -> Record:
+    """Write the model of the last checkpoint of a run that was stopped, in the place of its unfinished state.
+
+    Args:
+        source, data, plan, output, embedder: what the run was started with, see :func:`unlearn`.
+
+    Raises:
+        TrainingError: if the run has no checkpoint yet.
+        StorageError: if the folder holds another run, or cannot be written.
+    """
+    rows = unlearning_rows(data)
+    run = Run(source, rows, plan, output, embedder or Embedder(), ignore_progress, lambda reading: None)
+    found = load_checkpoint(output, plan.key(source.fingerprint, rows.fingerprint))
+    if found is None:
+        raise TrainingError(f"The run in {output} has no checkpoint yet, so there is no model to keep.")
+    model = TrainedModel(source, plan.towers)
+    model.load(found.weights)
+    return _finish(run, model, found.curve, f"stopped by the user after step {found.step}")
+
+
+def _finish(run: Run, model: TrainedModel, curve: list[Reading], ended: str) -> Record:
+    """Write a model as the result of a run, and remove the run's state."""
+    record = _write(run, model, curve, ended, run.output)
+    (run.output / STATE_FILE).unlink(missing_ok=True)
+    return record
+
+
+def _write(run: Run, model: TrainedModel, curve: list[Reading], ended: str, folder: Path) -> Record:
+    """Write a model as it is now."""
+    record = Record.of(run.plan, run.source, run.rows, ended, curve)
+    state = run.plan.method.deploy(model.start, model.state())
+    write_model(folder, model, state, run.source, run.plan.method.spec, record)
+    return record
+
+
+class _Worker:
+    """What training and one-shot edits have in common: readings, and writing the result."""
+
+    def __init__(self, run: Run, model: TrainedModel, material: Material, steps: Steps, batch_size: int) -> None:
+        self.run = run
+        self.model = model
+        self.steps = steps
+        self.batch_size = batch_size
+        self.level = material.unrelated_level
+        self.probe = Probe(material, run.plan.seed)
+        self.curve: list[Reading] = []
+
+    def read(self, step: int, loss: float | None) -> Reading:
+        """Read the model that would be handed out now."""
+        method = self.run.plan.method
+        with self.model.holding(method.deploy(self.model.start, self.model.state())):
+            reading = self.probe.read(self.model, step, step * self.batch_size, loss)
+        self.curve.append(reading)
+        self.run.on_reading(reading)
+        return reading
+
+    def report(self, step: int) -> None:
+        """Tell how far the run is; may raise to stop it."""
+        self.run.progress(Progress(f"{self.run.plan.method.spec.name}: steps", step, len(self.steps)))
+
+    def finish(self, ended: str) -> Record:
+        """Write the model as it is now, as the result."""
+        return _finish(self.run, self.model, self.curve, ended)
+
+
+class _OneShot(_Worker):
+    """An edit of the weights without training."""
+
+    def work(self, method: OneShotMethod) -> Record:
+        """Edit, read and write."""
+        self.report(0)
+        self.read(0, None)
+        method.edit(self.steps, self.model)
+        reading = self.read(len(self.steps), None)
+        self.report(len(self.steps))
+        if not reading.is_finite:
+            raise TrainingError(f"{method.spec.name} made weights that are not finite; choose milder hyperparameters.")
+        return self.finish("edited once")
+
+
+class _Training(_Worker):
+    """Steps down an objective, with checkpoints on the way."""
+
+    def work(self, method: TrainedMethod) -> Record:
+        """Take all steps that are left, and write the result."""
+        run, total = self.run, len(self.steps)
+        optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
+        key = run.plan.key(run.source.fingerprint, run.rows.fingerprint)
+        first = self._take_up(optimizer, key)
+        every = math.ceil(total / run.plan.checkpoints)
+        # A run may have been killed between its last checkpoint and its result.
+        reason = self._stop_reason(self.curve[-1]) if first else ""
+        if reason:
+            return self.finish(reason)
+        for number in range(first, total):
+            self.report(number)
+            set_learning_rate(optimizer, number, total, method.learning_rate, method.warm_up)
+            optimizer.zero_grad(set_to_none=True)
+            loss = method.backward(self.steps[number])
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), method.clip_norm)
+            if not (math.isfinite(loss) and bool(norm.isfinite())):
+                raise self._not_finite(number, key)
+            optimizer.step()
+            if (number + 1) % every == 0 or number + 1 == total:
+                reading = self.read(number + 1, loss)
+                if not reading.is_finite:
+                    raise self._not_finite(number, key)
+                weights, state = self.model.state(), optimizer.state_dict()
+                save_checkpoint(run.output, Checkpoint(key, number + 1, weights, state, self.curve))
+                if run.plan.keep_checkpoints:
+                    folder = run.output / CHECKPOINTS_FOLDER / f"step-{number + 1:05d}"
+                    _write(run, self.model, self.curve, "a checkpoint on the way", folder)
+                reason = self._stop_reason(reading)
+                if reason:
+                    self.report(total)
+                    return self.finish(reason)
+        self.report(total)
+        return self.finish("the budget is spent")
+
+    def _take_up(self, optimizer: torch.optim.Optimizer, key: str) -> int:
+        """Go back to the state of an interrupted run and return its next step, 0 if there is none."""
+        found = load_checkpoint(self.run.output, key)
+        if found is None:
+            self.read(0, None)
+            return 0
+        self.model.load(found.weights)
+        optimizer.load_state_dict(found.optimizer)
+        self.curve = found.curve
+        return found.step
+
+    def _stop_reason(self, reading: Reading) -> str:
+        """Why to stop now, or an empty text."""
+        stop = self.run.plan.stop
+        level = self.level if stop.forget_level == UNRELATED else stop.oracle
+        if level is not None and reading.forget_similarity <= level:
+            return f"the forget similarity reached {level:.3f}"
+        if stop.retain_drop is not None:
+            least = (1 - stop.retain_drop) * self.curve[0].retain_similarity
+            if reading.retain_similarity < least:
+                return f"the retain similarity fell below {least:.3f}"
+        return ""
+
+    def _not_finite(self, number: int, key: str) -> TrainingError:
+        """Keep the last good model and say where."""
+        name = self.run.plan.method.spec.name
+        found = load_checkpoint(self.run.output, key)
+        problem = f"The loss of {name} is not finite at step {number + 1}; lower the learning rate"
+        if found is None:
+            return TrainingError(f"{problem}. No model was kept, because there was no checkpoint before.")
+        self.model.load(found.weights)
+        self.curve = found.curve
+        self.finish(f"stopped because the loss was not finite at step {number + 1}")
+        return TrainingError(f"{problem}. The model of step {found.step} was kept in {self.run.output}.")

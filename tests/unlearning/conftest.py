@@ -1,0 +1,49 @@
+"""For tests that train."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.source import load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.progress import ignore_progress
+from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.rows import unlearning_rows
+from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.towers import Towers, TrainedModel
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models this small are not worth sharing between threads, and one thread always adds in the same order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def data(tiny_assets: Path) -> BenchmarkData:
+    return load_data("mini")
+
+
+@pytest.fixture(scope="session")
+def base(tiny_assets: Path) -> ModelSource:
+    return find_model("mini-compromised")
+
+
+@pytest.fixture(scope="session")
+def material(data: BenchmarkData, base: ModelSource) -> Iterator[Material]:
+    encoder = TrainedModel(base, Towers.BOTH).encoder
+    with Material(unlearning_rows(data), base, encoder, Embedder(), ignore_progress) as made:
+        yield made
+
+
+@pytest.fixture
+def steps(base: ModelSource, material: Material) -> Steps:
+    """Ten steps of 12 + 12 pairs of a fresh model, both towers free."""
+    return Steps(TrainedModel(base, Towers.BOTH), material, 12, 10, seed=0)

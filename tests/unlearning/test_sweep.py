@@ -1,0 +1,199 @@
+"""Sweeps: what a file asks for, that results are kept, and the table by hand."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salmu_demo.errors import QueryError, SalmuError, SweepError, TrainingError
+from salmu_demo.metrics import METRICS
+from salmu_demo.sweeps import run as run_module
+from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
+from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
+from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_sweep
+from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
+from salmu_demo.unlearning.methods import all_methods
+
+SWEEP = """
+seeds = [0, 1]
+budgets = [16]
+checkpoints = 2
+
+[equal_forgetting]
+metric = "AssocStr"
+level = 0.9
+
+[[runs]]
+method = "direct-similarity-minimisation"
+set.batch_size = 8
+set.learning_rate = [1e-3, 1e-2]
+
+[[runs]]
+method = "null-space"
+budgets = [24]
+set.batch_size = 8
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "sweep.toml"
+    path.write_text(SWEEP, "utf-8")
+    return path
+
+
+class _Here:
+    """An executor of this process."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def run(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[Any]:
+        for job in jobs:
+            self.done.append(job.key)
+            yield work(job)
+
+
+def test_a_sweep_crosses_hyperparameters_budgets_and_seeds(config: Path) -> None:
+    sweep = read_sweep(config)
+    runs = [(job.method, job.settings.get("learning_rate"), job.budget, job.seed, job.towers) for job in sweep.jobs]
+    assert runs == [
+        ("direct-similarity-minimisation", 1e-3, 16, 0, "both"),
+        ("direct-similarity-minimisation", 1e-3, 16, 1, "both"),
+        ("direct-similarity-minimisation", 1e-2, 16, 0, "both"),
+        ("direct-similarity-minimisation", 1e-2, 16, 1, "both"),
+        ("null-space", None, 24, 0, "image"),
+        ("null-space", None, 24, 1, "image"),
+    ]
+    assert len({job.key for job in sweep.jobs}) == 6
+    assert sweep.jobs[0].variant == sweep.jobs[1].variant
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("method = \"null-space\"", "method = \"magic\""), "no unlearning method 'magic'"),
+        (("set.learning_rate", "set.learning_rat"), "no hyperparameter 'learning_rat'"),
+        (("learning_rate = [1e-3", "learning_rate = [9"), "learning_rate of direct-similarity-minimisation is 9"),
+        (("seeds = [0, 1]", "seeds = 3"), "seeds must be a list of whole numbers"),
+        (("seeds", "seed"), "unknown key 'seed'"),
+        (("AssocStr", "GenKnow"), "choose AssocStr or RetFail"),
+        (("level = 0.9", ""), "equal_forgetting needs a metric and a level"),
+        (("budgets = [24]", "towers = \"left\""), "towers is 'left'"),
+        (("budgets = [24]", "towers = \"text\""), "null-space cannot be told to change the towers text"),
+        (("seeds = [0, 1]", "seeds = ["), "is not readable TOML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_sweep_gets_one_sentence(config: Path, change: tuple[str, str], message: str) -> None:
+    assert change[0] in SWEEP
+    config.write_text(SWEEP.replace(*change), "utf-8")
+    with pytest.raises((SweepError, QueryError), match=message):
+        read_sweep(config)
+
+
+@pytest.mark.usefixtures("tiny_assets")
+def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(config: Path, tmp_path: Path) -> None:
+    config.write_text(SWEEP.replace("seeds = [0, 1]", "seeds = [0]").replace("[1e-3, 1e-2]", "1e-2"), "utf-8")
+    sweep, executor = read_sweep(config), _Here()
+    results = run_sweep(sweep, tmp_path / "out", executor, lambda result: None)
+    assert executor.done == [job.key for job in sweep.jobs]
+    again = _Here()
+    assert run_sweep(sweep, tmp_path / "out", again, lambda result: None) == results
+    assert again.done == []
+    (tmp_path / "out" / "runs" / sweep.jobs[1].key / "result.json").write_text("{", "utf-8")
+    assert run_sweep(sweep, tmp_path / "out", again, lambda result: None)[1].final == results[1].final
+    assert again.done == [sweep.jobs[1].key]
+    # A level above every cosine is reached at the first checkpoint; an edit without any at its end.
+    assert [result.level_pairs for result in results] == [8, 24]
+    assert all(set(result.final) >= {spec.name for spec in METRICS} for result in results)
+    assert not list((tmp_path / "out").rglob("step-*"))
+    references = measure_references(sweep)
+    assert set(references) == {"clean", "compromised"}
+    rows = sweep_table(results, references)
+    assert [row.compared_at for row in rows] == ["reference"] * 2 + ["budget"] * 2 + ["forgetting"] * 2
+
+
+@pytest.mark.usefixtures("tiny_assets")
+def test_a_run_without_a_result_is_a_row_and_not_the_end(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise TrainingError("The loss is not finite.")
+
+    monkeypatch.setattr(run_module, "unlearn", fail)
+    result = do_run(read_sweep(config).jobs[0], tmp_path)
+    assert result.problem == "The loss is not finite."
+    references: dict[str, dict[str, float | None]] = {"clean": {"RetFail": 0.1}, "compromised": {"RetFail": 0.5}}
+    row = sweep_table([result], references)[2]
+    assert row.seeds == (0, 1)
+    assert row.problems == ("The loss is not finite.",)
+
+
+def _result(seed: int, retfail: float, level: float | None, method: str = "npo") -> RunResult:
+    job = SweepJob("m", "d", method, {}, "both", 640, seed, 4, EqualForgetting("RetFail", 0.3))
+    at_level = None if level is None else {"RetFail": level, "GenKnow": 0.9}
+    return RunResult(
+        job, 10, 2.0 + seed, {"RetFail": retfail, "GenKnow": 0.8}, at_level, None if level is None else 320
+    )
+
+
+def test_the_table_by_hand() -> None:
+    references: dict[str, dict[str, float | None]] = {
+        "clean": {"RetFail": 0.0, "GenKnow": 0.9},
+        "compromised": {"RetFail": 0.6, "GenKnow": 0.9},
+    }
+    results = [_result(0, 0.1, 0.3), _result(1, 0.2, None), _result(2, 0.6, 0.2)]
+    rows = sweep_table(results, references)
+    budget, forgetting = rows[2], rows[3]
+    assert (budget.seeds, forgetting.seeds) == ((3, 3), (2, 3))
+    assert budget.metrics["RetFail"].mean == pytest.approx(0.3)
+    assert budget.metrics["RetFail"].deviation == pytest.approx(0.07**0.5)
+    assert str(budget.metrics["RetFail"]) == "0.300 ± 0.265"
+    assert str(budget.metrics["ACS"]) == "-"
+    assert forgetting.metrics["RetFail"].mean == pytest.approx(0.25)
+    assert (budget.pairs, forgetting.pairs, budget.seconds) == (640, 320, 3.0)
+    # All three keep more than a twentieth of the leak.
+    assert budget.diagnoses == {"ineffective forgetting": 3}
+    text = table_markdown(rows)
+    assert text.index("## At equal budget") < text.index("## At equal forgetting")
+    assert "| npo, budget 640 | 2 of 3 | 0.250 ± 0.071 |" in text
+    lines = table_csv(rows).splitlines()
+    assert lines[3].startswith('budget,"npo, budget 640",3,3,640.0,3.0,0.300000,0.264575,')
+    assert json.loads(table_json(rows))[2]["metrics"]["RetFail"]["mean"] == pytest.approx(0.3)
+
+
+def _double(number: int) -> int:
+    if number == 3:
+        raise SweepError("three")
+    return 2 * number
+
+
+def test_two_workers_of_a_ray_cluster_give_every_result_and_raise_what_was_raised() -> None:
+    ray = pytest.importorskip("ray")
+    executor = RayCluster(2, 1)
+    try:
+        assert sorted(executor.run(_double, [1, 2, 5])) == [2, 4, 10]
+        with pytest.raises(SalmuError, match="three"):
+            list(executor.run(_double, [3]))
+    finally:
+        ray.shutdown()
+
+
+def test_a_sweep_on_ray_without_ray_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SweepError, match=r"pip install 'salmu-demo\[ray\]'"):
+        RayCluster(2, 1)
+
+
+def test_local_processes_give_every_result_and_raise_what_was_raised() -> None:
+    assert sorted(LocalProcesses(2, 1).run(_double, [1, 2])) == [2, 4]
+    with pytest.raises(SalmuError, match="three"):
+        list(LocalProcesses(1, 1).run(_double, [3]))
+
+
+def test_the_documented_sweep_runs_every_method_three_times() -> None:
+    sweep = read_sweep(Path(__file__).parents[2] / "benchmarks" / "sweeps" / "mini.toml")
+    assert sorted({job.method for job in sweep.jobs}) == [spec.name for spec in all_methods()]
+    assert len(sweep.jobs) == 3 * len(all_methods())

@@ -1,0 +1,299 @@
+"""Runs: what they may read, that they repeat and resume bit for bit, when they stop, and what they leave behind."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.source import load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.errors import DataError, QueryError, StorageError, TrainingError
+from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.progress import Progress
+from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.methods import find_method
+from salmu_demo.unlearning.plan import UNRELATED, Plan, StopRules
+from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
+from salmu_demo.unlearning.sampling import Sampler
+from salmu_demo.unlearning.stand_ins import StandIns
+from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn
+
+
+def _plan(name: str = "shuffled-captions", **settings: Any) -> Plan:
+    # This method draws at random in every step, so a generator that is not resumed would show.
+    method = find_method(name).configure({"batch_size": 8, "learning_rate": 1e-3, **settings})
+    return Plan(method, budget=48, checkpoints=3)
+
+
+class _Killed(Exception):  # noqa: N818 - not an error
+    pass
+
+
+def test_only_forget_and_retain_rows_reach_a_method(data: BenchmarkData) -> None:
+    rows = unlearning_rows(data)
+    held = {t for s in (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY) for t in data.split(s).file_names}
+    measured = {t for s in (layout.RETAIN_JOINT, layout.FRAGILE_SET) for t in data.split(s).file_names}
+    given = {name for part in (rows.forget, *rows.retain) for name in part.split.file_names}
+    assert not given & (held | measured)
+    assert len(given) == len(rows.forget.split) + sum(len(part.split) for part in rows.retain)
+    for split in (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY):
+        stranger = replace(rows.forget, split=data.split(split))
+        with pytest.raises(DataError, match=f"may not read rows of {split}"):
+            replace(rows, forget=stranger)
+        with pytest.raises(DataError, match=f"may not read rows of {split}"):
+            replace(rows, retain=(*rows.retain, stranger))
+
+
+def test_a_run_never_decodes_or_encodes_a_holdout_row(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An empty cache, so that everything a run reads is read now.
+    monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "cache"))
+    fresh = load_data("mini")
+    splits: set[str] = set()
+    picture, encode = BenchmarkData.picture, Embedder.captions
+
+    def spy(self: BenchmarkData, split: str, row: int) -> bytes:
+        splits.add(split)
+        return picture(self, split, row)
+
+    def caption_spy(self: Embedder, model: Any, of: Any, split: Any, *rest: Any) -> Any:
+        splits.add(split.stored)
+        return encode(self, model, of, split, *rest)
+
+    monkeypatch.setattr(BenchmarkData, "picture", spy)
+    monkeypatch.setattr(Embedder, "captions", caption_spy)
+    unlearn(base, fresh, _plan("cliperase"), tmp_path / "model", Embedder())
+    assert splits == {layout.FORGET, layout.RETAIN_SYNTH}
+
+
+def test_every_row_comes_once_before_any_comes_again() -> None:
+    personas = [number % 6 for number in range(30)]
+    sampler = Sampler(personas, 6, 3, "forget")
+    epochs = [[sampler.batch(step).tolist() for step in range(5 * epoch, 5 * epoch + 5)] for epoch in range(2)]
+    for batches in epochs:
+        assert sorted(row for batch in batches for row in batch) == list(range(30))
+        assert all(len({personas[row] for row in batch}) == 6 for batch in batches)
+    assert epochs[0] != epochs[1]
+    # Any step can be asked for at once: a resumed run draws what it would have drawn.
+    assert Sampler(personas, 6, 3, "forget").batch(7).tolist() == epochs[1][2]
+    assert Sampler(personas, 6, 4, "forget").batch(7).tolist() != epochs[1][2]
+
+
+def test_the_same_seed_gives_the_same_files_and_another_does_not(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        unlearn(base, data, replace(_plan(), seed=seed), tmp_path / name / "model")
+    files = {name: sorted((tmp_path / name / "model").iterdir()) for name in "abc"}
+    assert [file.name for file in files["a"]] == [file.name for file in files["b"]]
+    for first, second in zip(files["a"], files["b"], strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
+    prints = [find_model(f"local-dir:{tmp_path / name / 'model'}").fingerprint for name in "abc"]
+    assert prints[0] != prints[2]
+
+
+def test_a_killed_run_ends_as_if_undisturbed(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
+    plan = _plan(retain_weight=1.0)
+    unlearn(base, data, plan, tmp_path / "whole" / "model")
+
+    def kill(progress: Progress) -> None:
+        if progress.stage.endswith("steps") and progress.done == 5:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        unlearn(base, data, plan, tmp_path / "killed" / "model", progress=kill)
+    started: list[int] = []
+    unlearn(
+        base, data, plan, tmp_path / "killed" / "model",
+        progress=lambda p: started.append(p.done) if p.stage.endswith("steps") else None,
+    )  # fmt: skip
+    assert started == [4, 5, 6]
+    for file in (tmp_path / "whole" / "model").iterdir():
+        assert file.read_bytes() == (tmp_path / "killed" / "model" / file.name).read_bytes(), file.name
+
+
+def test_a_stopped_run_can_keep_its_model_so_far(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.stage.endswith("steps") and progress.done == limit:
+            raise _Killed
+
+    for limit in (1, 5):
+        with pytest.raises(_Killed):
+            unlearn(base, data, _plan(), tmp_path / "model", progress=stop)
+        if limit == 1:
+            with pytest.raises(TrainingError, match="has no checkpoint yet"):
+                keep_model_so_far(base, data, _plan(), tmp_path / "model")
+    record = keep_model_so_far(base, data, _plan(), tmp_path / "model")
+    assert record.ended == "stopped by the user after step 4"
+    unlearn(base, data, replace(_plan(), keep_checkpoints=True), tmp_path / "whole")
+    kept, at_four = (
+        find_model(f"local-dir:{folder}").fingerprint
+        for folder in (tmp_path / "model", tmp_path / "whole" / "checkpoints" / "step-00004")
+    )
+    assert kept == at_four
+
+
+def test_a_run_is_not_mixed_with_another_ones_rest(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
+    def kill(progress: Progress) -> None:
+        if progress.stage.endswith("steps") and progress.done == 5:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        unlearn(base, data, _plan(), tmp_path / "model", progress=kill)
+    with pytest.raises(StorageError, match="interrupted run with other settings"):
+        unlearn(base, data, replace(_plan(), seed=5), tmp_path / "model")
+    state = tmp_path / "model" / "unlearning_state.pt"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(StorageError, match="cannot be read; remove it to start anew"):
+        unlearn(base, data, _plan(), tmp_path / "model")
+    state.unlink()
+    unlearn(base, data, _plan(), tmp_path / "model")
+    assert not state.exists()
+    with pytest.raises(StorageError, match="already holds a model"):
+        unlearn(base, data, _plan(), tmp_path / "model")
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_model(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = _plan("finetune")
+    right = type(plan.method).backward
+
+    def wrong(self: Any, step: Any) -> float:
+        return right(self, step) if step.number < 3 else float("nan")
+
+    monkeypatch.setattr(type(plan.method), "backward", wrong)
+    with pytest.raises(TrainingError, match=r"finetune is not finite at step 4; .* The model of step 2 was kept"):
+        unlearn(base, data, plan, tmp_path / "model")
+    record = json.loads((tmp_path / "model" / "unlearning.json").read_text())
+    assert [reading["step"] for reading in record["curve"]] == [0, 2]
+    assert find_model(f"local-dir:{tmp_path / 'model'}").fingerprint != base.fingerprint
+
+
+def test_weights_that_are_not_finite_are_never_kept(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = _plan("finetune")
+    right = type(plan.method).backward
+
+    def wrong(self: Any, step: Any) -> float:
+        loss: float = right(self, step)
+        if step.number == 5:
+            step.model.projection().data.fill_(float("inf"))
+        return loss
+
+    monkeypatch.setattr(type(plan.method), "backward", wrong)
+    with pytest.raises(TrainingError, match="The model of step 4 was kept"):
+        unlearn(base, data, plan, tmp_path / "model")
+    record = json.loads((tmp_path / "model" / "unlearning.json").read_text())
+    assert [reading["step"] for reading in record["curve"]] == [0, 2, 4]
+
+
+def test_stop_rules_end_a_run_early_and_oracles_are_reported(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path
+) -> None:
+    plan = replace(_plan("direct-similarity-minimisation", learning_rate=1e-2), checkpoints=6)
+    honest = unlearn(base, data, replace(plan, stop=StopRules(UNRELATED)), tmp_path / "a")
+    assert "forget similarity reached" in honest.ended
+    assert honest.curve[-1].step < 6
+    assert "Oracle information: none" in (tmp_path / "a" / "README.md").read_text()
+    oracle = unlearn(base, data, replace(plan, stop=StopRules(0.05)), tmp_path / "b")
+    assert oracle.ended == "the forget similarity reached 0.050"
+    assert (
+        "Oracle information: told to stop at a forget similarity of 0.05" in (tmp_path / "b" / "README.md").read_text()
+    )
+    retain = unlearn(base, data, replace(plan, stop=StopRules(retain_drop=1e-6)), tmp_path / "c")
+    assert "retain similarity fell below" in retain.ended
+    for wrong in ({"forget_level": "clean"}, {"forget_level": 2.0}, {"retain_drop": 0.0}):
+        with pytest.raises(QueryError, match="to stop at"):
+            StopRules(**wrong)
+
+
+def test_a_budget_counts_forget_pairs(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
+    record = unlearn(base, data, replace(_plan(), budget=50), tmp_path / "model")
+    assert [(reading.step, reading.forget_pairs) for reading in record.curve] == [(0, 0), (2, 16), (4, 32), (6, 48)]
+    for wrong, message in (
+        ({"budget": 7}, "less than one batch"),
+        ({"checkpoints": 0}, "too few"),
+        ({"seed": -1}, "seed"),
+    ):
+        with pytest.raises(QueryError, match=message):
+            replace(_plan(), **wrong)
+
+
+def test_checkpoints_on_the_way_are_models(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
+    unlearn(base, data, replace(_plan(), keep_checkpoints=True), tmp_path / "model")
+    kept = sorted((tmp_path / "model" / "checkpoints").iterdir())
+    assert [folder.name for folder in kept] == ["step-00002", "step-00004", "step-00006"]
+    prints = [find_model(f"local-dir:{folder}").fingerprint for folder in [*kept, tmp_path / "model"]]
+    assert len(set(prints)) == 3
+    assert prints[2] == prints[3]
+
+
+def test_a_data_set_without_generic_captions_is_refused_where_they_are_needed(data: BenchmarkData) -> None:
+    rows = replace(unlearning_rows(data), generic=None)
+    with pytest.raises(QueryError, match="idk needs a generic caption of every forget picture, and mini lacks some"):
+        _plan("idk").check(rows)
+    _plan("npo").check(rows)
+
+
+def test_towers_that_a_method_cannot_change_are_refused() -> None:
+    with pytest.raises(QueryError, match="null-space cannot be told to change the towers both; choose image"):
+        Plan(find_method("null-space").method())
+
+
+def test_the_frozen_features_are_those_of_the_untrained_model(steps: Steps) -> None:
+    step = steps[0]
+    for now, frozen in ((step.forget, step.frozen_forget), (step.retain, step.frozen_retain)):
+        torch.testing.assert_close(now.images.detach(), frozen.images, atol=1e-5, rtol=0)
+        torch.testing.assert_close(now.texts.detach(), frozen.texts, atol=1e-5, rtol=0)
+    torch.testing.assert_close(step.generic.detach(), step.frozen_generic, atol=1e-5, rtol=0)
+
+
+def test_the_unrelated_level_is_of_other_personas_captions_of_the_same_kind(
+    material: Material, data: BenchmarkData
+) -> None:
+    forget, known = data.split(layout.FORGET), material.forget.frozen
+    cosines = [
+        float(known.images[i] @ known.texts[j])
+        for i in range(len(forget))
+        for j in range(len(forget))
+        if forget.identities[i] != forget.identities[j]
+        and data.kind(forget.file_names[i]) == data.kind(forget.file_names[j])
+    ]
+    assert material.unrelated_level == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+
+
+def _stand_ins(rows: UnlearningRows) -> StandIns:
+    split = rows.forget.split
+    return StandIns(split.texts, split.identities, rows.names, rows.values, rows.kinds)
+
+
+def test_strangers_are_nobody_and_rewordings_are_new(data: BenchmarkData) -> None:
+    rows = unlearning_rows(data)
+    made, names = _stand_ins(rows), set(rows.names)
+    generator = torch.Generator().manual_seed(0)
+    for caption in made.strangers(50, generator):
+        assert not any(name in caption for name in names)
+    forget = rows.forget.split
+    everyone = range(len(forget))
+    held = {t for s in (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY) for t in data.split(s).texts}
+    for row, caption in zip(everyone, made.rewordings(everyone, generator), strict=True):
+        own = {t for t, i in zip(forget.texts, forget.identities, strict=True) if i == forget.identities[row]}
+        assert caption not in own | held
+        # Personas that are in both splits have a wording left that their forget captions do not use.
+        assert (rows.names[row] in caption) == (forget.identities[row] in {"00000003", "00000004", "00000005"})
+        if rows.names[row] in caption:
+            assert not any(value in caption for value in rows.values[row])
+
+
+def test_captions_without_names_make_no_stand_ins() -> None:
+    with pytest.raises(DataError, match="captions that hold names and values"):
+        StandIns(["She lives in Ulm"] * 2, ["1", "2"], ["Ada Lee", "Bo Li"], [["Ulm"], ["Ulm"]], ["city", "city"])
