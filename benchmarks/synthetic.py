@@ -101,7 +101,7 @@ def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore)
     prompts = _prompts(data)
     features = _unit(rng.standard_normal((len(prompts), WIDTH), dtype=np.float32))
     TextTable(store.prompts_path(model.fingerprint)).append(prompts, features)
-    facts = ModelFacts(WIDTH, 0, 100.0, "cpu")
+    facts = ModelFacts(WIDTH, 0, 100.0, "cpu", "")
     store.facts_path(model.fingerprint).write_text(json.dumps(asdict(facts)), "utf-8")
     return model
 

@@ -56,6 +56,16 @@ def write_text(target: Path, text: str, what: str) -> None:
         temporary.write_text(text, "utf-8")
 
 
+def leads_outside(path: Path, folder: Path) -> bool:
+    """Whether a link leads out of a folder; whoever packed the folder may have aimed it at any file.
+
+    The snapshots of the Hub's cache consist of links to the blobs beside them, which belong to the repository.
+    """
+    target, root = path.resolve(), folder.resolve()
+    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
+    return not (target.is_relative_to(root) or target.is_relative_to(blobs))
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content, as hexadecimal digits."""
     with path.open("rb") as stream:

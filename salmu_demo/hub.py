@@ -1,10 +1,15 @@
-"""The Hugging Face Hub, with one clear sentence for each way it can fail."""
+"""The Hugging Face Hub, with one clear sentence for each way it can fail, and with the rights of whoever asks."""
 
-import sys
+import errno
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, constants, errors, get_token, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -14,74 +19,196 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from salmu_demo.errors import SalmuError
+from salmu_demo.hub_reference import HubReference
+
+TIMEOUT: Final = 10.0
+"""Seconds the Hub may take to answer a question; `HF_HUB_DOWNLOAD_TIMEOUT` is the limit of a stalled download."""
+
+# httpx or httpx2, whichever this huggingface_hub is built on; its `HTTPError` is the base of every network failure.
+_TRANSPORT_ERROR: Final = cast("type[Exception]", HfHubHTTPError.__bases__[0])
+_HTTPX: Final = importlib.import_module(_TRANSPORT_ERROR.__module__.partition(".")[0])
+_SLOW: Final = cast("type[Exception]", _HTTPX.TimeoutException)
+_CUT_OFF: Final = (
+    cast("type[Exception]", _HTTPX.RemoteProtocolError),
+    cast("type[Exception]", _HTTPX.ReadError),
+    # Absent before huggingface_hub 2.
+    cast("type[Exception]", getattr(errors, "XetDownloadError", _HTTPX.ReadError)),
+)
+TRANSFER_ERRORS: Final = (_SLOW, *_CUT_OFF, cast("type[Exception]", _HTTPX.ConnectError))
+"""What breaks a transfer that may succeed when it is taken up again."""
+# A ValueError is an invalid id, or an answer that is not the Hub's JSON, for example a login page.
+_ERRORS: Final = (_TRANSPORT_ERROR, LocalEntryNotFoundError, OfflineModeIsEnabled, *_CUT_OFF, OSError, ValueError)
 
 
-def _sentence(error: Exception, repository: str, kind: str, revision: str | None) -> str:
+@dataclass(frozen=True)
+class Visitor:
+    """A stranger on a public page, who has the rights of their own sign-in and none of this machine's.
+
+    Attributes:
+        token: of their sign-in, or None; it is kept out of every text this object becomes.
+    """
+
+    token: str | None = field(default=None, repr=False)
+
+
+_VISITOR: ContextVar[Visitor | None] = ContextVar("visitor", default=None)
+
+
+@contextmanager
+def acting_for(visitor: Visitor | None) -> Iterator[None]:
+    """Ask the Hub with a visitor's rights inside the block; with this machine's own (`HF_TOKEN`, a login) for None."""
+    before = _VISITOR.set(visitor)
+    try:
+        yield
+    finally:
+        _VISITOR.reset(before)
+
+
+def acts_for_visitor() -> bool:
+    """Whether the Hub is asked for a visitor."""
+    return _VISITOR.get() is not None
+
+
+def current_token() -> str | bool | None:
+    """What huggingface_hub takes as `token`: a visitor's, False for one who is not signed in, None for this machine."""
+    visitor = _VISITOR.get()
+    return None if visitor is None else visitor.token or False
+
+
+@contextmanager
+def hub_errors(target: HubReference, error_type: type[SalmuError]) -> Iterator[None]:
+    """Turn what goes wrong with the Hub inside the block into one sentence of the given type."""
+    try:
+        yield
+    except _ERRORS as error:
+        raise error_type(_sentence(error, target)) from error
+
+
+def ask_for(target: HubReference) -> Any:
+    """What the Hub says about a repository at a revision; without retries, raises what the client raises.
+
+    The description of a gated repository is public, so for a visitor it is also asked whether they may read the files:
+    these may be in the cache, which does not know whose rights have filled it.
+    """
+    client = HfApi(token=current_token())
+    about = client.repo_info(target.repository, repo_type=target.kind, revision=target.revision, timeout=TIMEOUT)
+    if acts_for_visitor() and is_restricted(about):
+        client.auth_check(target.repository, repo_type=target.kind)
+    return about
+
+
+def is_restricted(about: Any) -> bool:
+    """Whether a repository of this description is private or gated."""
+    return bool(about.private or about.gated)
+
+
+@dataclass(frozen=True)
+class LocalSnapshot:
+    """What is on this machine of a repository at a revision.
+
+    Attributes:
+        folder: the snapshot, named by its commit; None if nothing is there.
+        complete: whether every file that was asked for is there.
+    """
+
+    folder: Path | None
+    complete: bool
+
+
+def local_snapshot(target: HubReference, patterns: Sequence[str]) -> LocalSnapshot:
+    """Look for the files of a repository on this machine, without the network."""
+    try:
+        folder = snapshot_download(
+            target.repository,
+            repo_type=target.kind,
+            revision=target.revision,
+            allow_patterns=list(patterns),
+            local_files_only=True,
+        )
+    except LocalEntryNotFoundError as error:
+        part = getattr(error, "snapshot_path", None)
+        return LocalSnapshot(Path(part) if part else None, False)
+    except HFValidationError:
+        return LocalSnapshot(None, False)
+    return LocalSnapshot(Path(folder), True)
+
+
+def _sentence(error: BaseException, target: HubReference) -> str:
     """What went wrong and what to do; the order matters, because the errors inherit from one another."""
-    page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{repository}"
-    if isinstance(error, GatedRepoError):
-        return f"{repository} is gated: accept its terms at {page} and set HF_TOKEN to a token of that account."
-    if isinstance(error, RepositoryNotFoundError):
-        return f"The Hub has no {kind} {repository}, or it is private: check the name, or set HF_TOKEN."
-    if isinstance(error, RevisionNotFoundError):
-        return f"{repository} has no revision {revision}; see {page}/commits."
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
+        # The client wraps the reason why it looked on this machine only.
+        return _sentence(error.__cause__, target)
+    repository = target.repository
+    if isinstance(error, HfHubHTTPError):
+        return _refusal(error, target)
     if isinstance(error, HFValidationError):
         return f"{repository} is not a valid Hub id; it looks like organisation/name."
-    if isinstance(error, HfHubHTTPError):
-        return f"The Hub answered with an error for {repository}; try again later."
+    if isinstance(error, OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
+        return (
+            f"Not all of {repository} is on this machine, and HF_HUB_OFFLINE forbids to fetch it: unset it, run "
+            f"`{fetch_command(target)}`, then set it again."
+        )
+    if isinstance(error, _SLOW):
+        return (
+            f"The Hub takes too long to send {repository}: run the same again, it goes on where it stopped; "
+            "HF_HUB_DOWNLOAD_TIMEOUT=60 is more patient."
+        )
+    if isinstance(error, _CUT_OFF) or "Consistency check failed" in str(error):
+        return f"The download of {repository} was cut off: run the same again, it goes on where it stopped."
     if isinstance(error, LocalEntryNotFoundError | ConnectionError | _TRANSPORT_ERROR):
         return (
-            f"{repository} is not on this machine and the Hub cannot be reached; check the network or HF_HUB_OFFLINE."
+            f"{repository} is not on this machine and the Hub cannot be reached; check the network and run the same "
+            "again."
         )
-    return f"{repository} could not be fetched: {' '.join(str(error).split())}"
-
-
-_TRANSPORT_ERROR: Final = cast("type[Exception]", HfHubHTTPError.__bases__[0])
-"""Base of every network failure: `HTTPError` of httpx or httpx2, whichever this huggingface_hub is built on."""
-
-# A ValueError is an invalid id, or an answer that is not the Hub's JSON, for example a login page.
-_ERRORS: Final = (_TRANSPORT_ERROR, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError)
-_TIMEOUT: Final = 10.0
-
-
-def download_snapshot(
-    repository: str, kind: str, revision: str | None, patterns: list[str], error_type: type[SalmuError]
-) -> Path:
-    """Fetch the files of a repository that match the patterns; later calls find them on disk.
-
-    Without a network the files of an earlier call are used.
-
-    Returns:
-        The snapshot's folder, named by its commit.
-    """
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    # One question without retries: huggingface_hub repeats a failed download for half a minute.
-    unreachable: Exception | None = None
-    try:
-        HfApi().repo_info(repository, repo_type=kind, revision=revision, timeout=_TIMEOUT)
-    except (RevisionNotFoundError, HFValidationError) as error:
-        raise error_type(_sentence(error, repository, kind, revision)) from error
-    except _ERRORS as error:
-        unreachable = error
-    try:
-        return Path(
-            snapshot_download(
-                repository,
-                repo_type=kind,
-                revision=revision,
-                allow_patterns=patterns,
-                local_files_only=unreachable is not None,
-            )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        return (
+            f"{repository} cannot be written to {constants.HF_HUB_CACHE}: {error.strerror}; free space there, or move "
+            "it with HF_HOME."
         )
-    except _ERRORS as error:
-        raise error_type(_sentence(unreachable or error, repository, kind, revision)) from error
+    # No words of the error itself: they may hold a signed address.
+    return (
+        f"{repository} could not be fetched: what answered is not the Hub ({type(error).__name__}); check the network "
+        "for a login page or a proxy, and HF_ENDPOINT."
+    )
 
 
-def download_file(repository: str, filename: str, revision: str | None, error_type: type[SalmuError]) -> Path | None:
-    """Fetch one file of a model repository; None if the repository does not have it."""
-    path = download_snapshot(repository, "model", revision, [filename], error_type) / filename
-    return path if path.is_file() else None
+def _refusal(error: HfHubHTTPError, target: HubReference) -> str:
+    """What the Hub means by an error code, and what to do about it."""
+    repository, page, status = target.repository, target.page, error.response.status_code
+    visitor = _VISITOR.get()
+    signed_in = bool(visitor.token) if visitor else get_token() is not None
+    sign_in = "sign in with Hugging Face at the top of this page" if visitor else "set HF_TOKEN"
+    if status == 401 and signed_in:
+        if visitor:
+            return f"The Hub no longer accepts your sign-in: sign out and in again to use {repository}."
+        return (
+            "The Hub does not accept your token (wrong, expired or revoked): set HF_TOKEN to a valid one from "
+            f"https://huggingface.co/settings/tokens, or unset it if {repository} is public."
+        )
+    if isinstance(error, GatedRepoError):
+        if not signed_in:
+            token = "" if visitor else " to a token of that account"
+            return f"{repository} is gated: accept its terms at {page} and {sign_in}{token}."
+        whose = "your account" if visitor else "the account of your token"
+        return (
+            f"{repository} is gated and {whose} may not read it yet: accept its terms at {page} with that account, or "
+            "wait for its owners to let you in; a fine-grained token must allow gated repositories."
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        if signed_in:
+            return f"The Hub has no {target.kind} {repository} that you may see: check the name."
+        return f"The Hub has no {target.kind} {repository}, or it is private: check the name, or {sign_in}."
+    if isinstance(error, RevisionNotFoundError):
+        return f"{repository} has no revision {target.revision}; see {page}/commits."
+    if status == 429:
+        return f"The Hub is asked too often from here (error 429) for {repository}: wait a few minutes, or {sign_in}."
+    if status >= 500:
+        return f"The Hub has a fault of its own (error {status}) and cannot give {repository}; try again later."
+    return f"The Hub refuses to give {repository} (error {status}); see {page} for the reason."
+
+
+def fetch_command(target: HubReference) -> str:
+    """The command that fetches a repository."""
+    return f"salmu-demo fetch {'--model ' if target.kind == 'model' else ''}{target.label}"

@@ -18,9 +18,10 @@ from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.hub_reference import model_on_hub
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.profile import ModelProfile, profile
-from salmu_demo.models.source import HF_HUB, ModelSource, find_model
+from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
 from salmu_demo.probes.lineup import candidate_values, persona_features, run_lineup
@@ -100,7 +101,7 @@ class Workbench:
         if architecture is not None:
             self._architectures[reference] = architecture
         architecture = self._architectures.get(reference)
-        if reference.startswith(HF_HUB):
+        if model_on_hub(reference) is not None:
             # Asking the Hub takes a request; the revision stays what it was when the model was first asked for.
             hub: ModelSource = self._once(
                 ("model", reference, architecture), lambda: find_model(reference, architecture)
@@ -124,7 +125,8 @@ class Workbench:
         """Compute what audits with a model need: the sensitive splits and the sentences of the line-ups."""
         self.embedder.facts(model)
         for name in layout.SENSITIVE_SPLITS:
-            self._warm_split(model, name, progress)
+            if name in self.data.stored_splits:
+                self._warm_split(model, name, progress)
         for kind in self.data.kinds:
             values = candidate_values(self.data, kind)
             texts = [sentence.format(value=value) for sentence in lineup_sentences(kind) for value in values]
@@ -133,7 +135,8 @@ class Workbench:
     def warm_galleries(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
         """Compute what searching any gallery with a model needs."""
         for name in GALLERIES["all"]:
-            self._warm_split(model, name, progress)
+            if name in self.data.stored_splits:
+                self._warm_split(model, name, progress)
 
     def _warm_split(self, model: ModelSource, name: str, progress: ProgressCallback) -> None:
         split = self.data.split(name)

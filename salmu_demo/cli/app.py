@@ -9,8 +9,12 @@ from salmu_demo.cli.parsing import add_command
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = add_command(commands, "app", "Start the app in a local browser.", "  salmu-demo app --port 8000")
+    examples = "  salmu-demo app --port 8000\n  salmu-demo app --data official"
+    parser = add_command(commands, "app", "Start the app in a local browser.", examples)
     parser.add_argument("--port", type=int, help="port to listen on (default: PORT, or the first free one from 7860)")
+    parser.add_argument(
+        "--data", metavar="DATA", help="mini, official, a folder, or a Hub data set id (default: SALMU_DATA, or mini)"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -20,4 +24,4 @@ def _run(options: argparse.Namespace) -> None:
     # gradio takes seconds to import, and no other command needs it.
     from salmu_demo.ui.app import main  # noqa: PLC0415
 
-    main()
+    main(options.data)

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from salmu_demo.cli.output import print_json, print_table, size_text
+from salmu_demo.cli.output import plain, print_json, print_table, size_text
 from salmu_demo.cli.parsing import add_command, add_json
 from salmu_demo.data.describe import describe
 from salmu_demo.data.source import load_data
@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         "Splits, derived splits, personas, kinds, sizes and problems.",
         "  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-pictures",
     )
-    action.add_argument("data", metavar="DATA", help="mini, a folder, or a Hub data set id")
+    action.add_argument("data", metavar="DATA", help="mini, official, a folder, or a Hub data set id")
     action.add_argument("--check-pictures", action="store_true", help="decode every picture (takes long)")
     add_json(action)
     action.set_defaults(run=_run)
@@ -42,4 +42,4 @@ def _run(options: argparse.Namespace) -> None:
     print_table(["split", "", "rows"], rows)
     print()
     print_table(["attribute kind", "sensitive rows"], list(description.kinds.items()))
-    print("\n" + ("\n".join(f"Problem: {p}" for p in description.problems) or "No problems."))
+    print("\n" + ("\n".join(f"Problem: {plain(p)}" for p in description.problems) or "No problems."))

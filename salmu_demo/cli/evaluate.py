@@ -61,6 +61,9 @@ def _run(options: argparse.Namespace) -> None:
         print_json({"files": [str(path) for path in files], **comparison_document(analysis)})
         return
     print_analysis(analysis)
+    for metric, reason in bench.data.limits.unmeasurable.items():
+        if metric in metrics:
+            print(f"{metric} cannot be measured: {reason}")
     print("\nWritten: " + ", ".join(str(path) for path in files))
 
 

@@ -7,11 +7,26 @@ import warnings
 from collections.abc import Sequence
 
 from salmu_demo import __version__
-from salmu_demo.cli import app, cache, data, evaluate, jobs, leaderboard, mini, models, probe, report, sweep, unlearn
+from salmu_demo.cli import (
+    app,
+    cache,
+    data,
+    evaluate,
+    fetch,
+    jobs,
+    leaderboard,
+    mini,
+    models,
+    probe,
+    report,
+    sweep,
+    unlearn,
+)
+from salmu_demo.cli.output import plain
 from salmu_demo.errors import SalmuError
 from salmu_demo.runtime import use_one_blas_thread
 
-_COMMANDS = (app, evaluate, jobs, report, leaderboard, probe, unlearn, sweep, data, models, cache, mini)
+_COMMANDS = (app, fetch, evaluate, jobs, report, leaderboard, probe, unlearn, sweep, data, models, cache, mini)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,12 +50,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     # What Pillow says about a damaged picture is said by our sentence.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    # Its warnings hold the signed addresses of downloads; what goes wrong is said by our sentence.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     options = build_parser().parse_args(arguments)
     use_one_blas_thread()
     try:
         options.run(options)
     except SalmuError as error:
-        print(f"salmu-demo: {error}", file=sys.stderr)
+        print(f"salmu-demo: {plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("salmu-demo: stopped.", file=sys.stderr)

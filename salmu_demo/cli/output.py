@@ -1,14 +1,17 @@
 """How commands print: results on standard output, progress and errors on standard error."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from salmu_demo.progress import Progress
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.analysis import Analysis
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def print_json(value: Any) -> None:
@@ -18,16 +21,25 @@ def print_json(value: Any) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Columns aligned with spaces."""
-    lines = [[str(cell) for cell in line] for line in (header, *rows)]
+    lines = [[plain(str(cell)) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def plain(text: str) -> str:
+    r"""Text without the control characters that a terminal would obey; data and errors may hold them.
+
+    >>> plain("Ulm\x1b[2J")
+    'Ulm�[2J'
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def print_notes(sentences: Iterable[str]) -> None:
     """Remarks on standard error, each of them once."""
     for sentence in dict.fromkeys(sentences):
-        print(f"Note: {sentence}", file=sys.stderr)
+        print(f"Note: {plain(sentence)}", file=sys.stderr)
 
 
 def print_analysis(analysis: Analysis) -> None:

@@ -33,8 +33,8 @@ def add_models(parser: argparse.ArgumentParser, count: str = "+") -> None:
         "models",
         metavar="MODEL",
         nargs=count,
-        help="built-in name, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], a .safetensors file, or "
-        "delta:BASE+PATH to merge a LoRA adapter or partial weights onto one of these",
+        help="built-in name, official-clean, official-compromised, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], a "
+        ".safetensors file, or delta:BASE+PATH to merge a LoRA adapter or partial weights onto one of these",
     )
     add_reading(parser)
 
@@ -63,7 +63,10 @@ def chosen_models(bench: Workbench, options: argparse.Namespace, references: Seq
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add `--data`."""
-    parser.add_argument("--data", metavar="DATA", default=MINI, help="mini (default), a folder, or a Hub data set id")
+    parser.add_argument(
+        "--data", metavar="DATA", default=MINI,
+        help="mini (default), official, a folder, a Hub data set id, or clear:FOLDER_OR_ID#CONFIGURATION",
+    )  # fmt: skip
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

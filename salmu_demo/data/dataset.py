@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final
 
 import numpy as np
@@ -18,11 +19,17 @@ from PIL import Image
 
 from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
+from salmu_demo.data.limits import Limits
 from salmu_demo.errors import DataError, QueryError
-from salmu_demo.files import file_digest
+from salmu_demo.files import file_digest, leads_outside
 
-_GROUPS_IN_MEMORY: Final = 4
-"""Parquet row groups of pictures kept decoded from parquet (not from JPEG), per split."""
+_MAX_JSON_BYTES: Final = 200_000_000
+"""Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
+_MAX_TEXT_BYTES: Final = 2_000_000_000
+"""Most text of a split that is read: a small parquet file can unpack to more than any memory holds."""
+_TEXT_ROWS: Final = 256
+_GROUP_BYTES: Final = 64_000_000
+"""Parquet row groups of pictures kept in memory, per split: as many as fit, and always the last one."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ class _Pictures:
                 except (pa.ArrowException, OSError) as error:
                     raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
             self._recent[group] = column
-            if len(self._recent) > _GROUPS_IN_MEMORY:
+            while len(self._recent) > 1 and sum(kept.nbytes for kept in self._recent.values()) > _GROUP_BYTES:
                 self._recent.popitem(last=False)
         content = column[int(row - self._starts[group])].as_py()
         if not content or not content.get("bytes"):
@@ -152,14 +159,16 @@ class BenchmarkData:
         revision: Hub revision, or None.
         identities: persona id to metadata.
         zero_shot: zero-shot set stored beside the splits, or None.
+        limits: what it cannot give, and why.
         unread_splits: further splits in another shape, which are left out, and what is odd about them.
     """
 
-    def __init__(self, name: str, root: Path, revision: str | None = None) -> None:
+    def __init__(self, name: str, root: Path, revision: str | None = None, limits: Limits | None = None) -> None:
         self.name = name
         self.root = root
         self.revision = revision
-        self._shards = _find_shards(root)
+        self.limits = limits or Limits()
+        self._shards = _find_shards(root, self.limits)
         self._stored: dict[str, Split] = {}
         self.unread_splits: dict[str, str] = {}
         for split, shards in self._shards.items():
@@ -170,6 +179,8 @@ class BenchmarkData:
                 if split in (*layout.REQUIRED_SPLITS, layout.GENKNOW_SPLIT):
                     raise
                 self.unread_splits[split] = str(error)
+        for split in (*self.limits.empty, *self.limits.absent):
+            self._stored[split] = Split(split, split, np.arange(0), [], [], [])
         self.identities: dict[str, dict[str, Any]] = _read_json(root / layout.IDENTITIES_FILE, dict)
         for identity, entry in self.identities.items():
             if not isinstance(entry, dict):
@@ -198,10 +209,8 @@ class BenchmarkData:
             if not _is_list_of_texts(content.get(key)):
                 raise DataError(f"{path} needs the lists `classes` and `templates`.")
         for template in content["templates"]:
-            try:
-                template.format("")
-            except (AttributeError, LookupError, ValueError) as error:
-                raise DataError(f"{path} has the template {template!r}; write {{}} where the class goes.") from error
+            if not _is_plain_template(template):
+                raise DataError(f"{path} has the template {template!r}; write {{}} where the class goes.")
         unknown = set(self._stored[layout.GENKNOW_SPLIT].texts) - set(content["classes"])
         if unknown:
             raise DataError(f"{path} lacks the class {min(unknown)!r} that the split {layout.GENKNOW_SPLIT} holds.")
@@ -250,15 +259,19 @@ class BenchmarkData:
     @property
     def stored_splits(self) -> list[str]:
         """Names of the splits on disk, the official ones first."""
-        return sorted(self._stored, key=lambda s: (s not in layout.REQUIRED_SPLITS, s))
+        return sorted(self._shards.keys() & self._stored.keys(), key=lambda s: (s not in layout.REQUIRED_SPLITS, s))
 
     def split(self, name: str) -> Split:
         """A stored or derived split.
 
         Raises:
             QueryError: if the data set has none of that name.
+            DataError: if it is not on this machine.
         """
-        split = self._stored.get(name) or self._derived.get(name)
+        for needed in layout.DERIVED_FROM.get(name, (name,)):
+            if needed in self.limits.absent:
+                raise DataError(self.limits.absent[needed])
+        split = self._stored.get(name, self._derived.get(name))
         if split is None:
             known = ", ".join([*self.stored_splits, *self._derived])
             raise QueryError(f"The data set {self.name} has no split {name!r}; choose one of {known}.")
@@ -331,14 +344,16 @@ class BenchmarkData:
         return result
 
 
-def _find_shards(root: Path) -> dict[str, list[Path]]:
+def _find_shards(root: Path, limits: Limits) -> dict[str, list[Path]]:
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give `mini`, a folder in the SALMUBench layout or a Hub data set id.")
     shards: dict[str, list[Path]] = {}
     for path in sorted((root / layout.DATA_FOLDER).glob("*.parquet")):
-        shards.setdefault(layout.split_of(path.name), []).append(path)
+        split = layout.split_of(path.name)
+        if split not in limits.absent:  # Of a split that was fetched in part, what is here is not used.
+            shards.setdefault(split, []).append(check_inside(path, root))
     for split in layout.REQUIRED_SPLITS:
-        if split not in shards:
+        if split not in shards and split not in (*limits.empty, *limits.absent):
             wanted = f"{layout.DATA_FOLDER}/{split}-*.parquet"
             raise DataError(f"The data set {root} lacks the split {split}: no file matches {wanted}.")
     return shards
@@ -346,7 +361,8 @@ def _find_shards(root: Path) -> dict[str, list[Path]]:
 
 def _read_rows(split: str, shards: list[Path]) -> Split:
     wanted = [layout.TEXT, layout.IDENTITY, layout.FILE_NAME]
-    tables = []
+    columns: list[list[Any]] = [[], [], []]
+    size = 0
     for shard in shards:
         try:
             with pq.ParquetFile(shard) as file:
@@ -354,12 +370,17 @@ def _read_rows(split: str, shards: list[Path]) -> Split:
                 if missing:
                     raise DataError(f"{shard} lacks the column {missing[0]}; it needs {', '.join(layout.COLUMNS)}.")
                 image = file.schema_arrow.field(layout.IMAGE).type
-                if not pa.types.is_struct(image) or image.get_field_index("bytes") < 0:
+                place = image.get_field_index("bytes") if pa.types.is_struct(image) else -1
+                if place < 0 or image.field(place).type not in (pa.binary(), pa.large_binary(), pa.null()):
                     raise DataError(f"{shard}: the column {layout.IMAGE} must be a struct with the field `bytes`.")
-                tables.append(file.read(columns=wanted))
+                for batch in file.iter_batches(_TEXT_ROWS, columns=wanted):
+                    size += batch.nbytes
+                    if size > _MAX_TEXT_BYTES:
+                        raise DataError(f"{shard} unpacks to more than {_MAX_TEXT_BYTES:,} bytes of text.")
+                    for values, name in zip(columns, wanted, strict=True):
+                        values += batch.column(name).to_pylist()
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{shard} is not a readable parquet file; fetch or write it again.") from error
-    columns = [[value for table in tables for value in table[column].to_pylist()] for column in wanted]
     texts, identities, file_names = columns
     if any(text is None for text in texts):
         raise DataError(f"The split {split} has a row without text (row {texts.index(None)}).")
@@ -371,12 +392,28 @@ def _read_rows(split: str, shards: list[Path]) -> Split:
     return Split(split, split, np.arange(len(texts)), texts, identities, [str(name) for name in file_names])
 
 
+def _is_plain_template(template: str) -> bool:
+    """Whether `{}` are the only fields: others reach into objects, or fill memory with a width.
+
+    >>> [_is_plain_template(text) for text in ("a {}", "a", "{0.x}", "{:>9}", "{")]
+    [True, True, False, False, False]
+    """
+    try:
+        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        return False
+    return all(field == ("", "", None) for field in fields)
+
+
 def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
 
 
 def _read_json(path: Path, shape: type) -> Any:
     try:
+        size = check_inside(path, path.parent).stat().st_size
+        if size > _MAX_JSON_BYTES:
+            raise DataError(f"{path} has {size:,} bytes; at most {_MAX_JSON_BYTES:,} are read.")
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"The data set {path.parent} lacks {path.name}.") from error
@@ -387,7 +424,16 @@ def _read_json(path: Path, shape: type) -> Any:
     return content
 
 
-def load_folder(root: Path, name: str | None = None, revision: str | None = None) -> BenchmarkData:
+def check_inside(path: Path, root: Path) -> Path:
+    """The path again; raises :class:`DataError` if it is a link that leads out of its data set."""
+    if leads_outside(path, root):
+        raise DataError(f"{path} is a link that leads out of the data set; copy the file itself there.")
+    return path
+
+
+def load_folder(
+    root: Path, name: str | None = None, revision: str | None = None, limits: Limits | None = None
+) -> BenchmarkData:
     """Load and check a folder in the SALMUBench layout; pictures are read when they are needed.
 
     Unknown attribute kinds and extra splits are tolerated.
@@ -395,4 +441,4 @@ def load_folder(root: Path, name: str | None = None, revision: str | None = None
     Raises:
         DataError: if a required split, column or metadata file is missing or broken.
     """
-    return BenchmarkData(name or str(root), root, revision)
+    return BenchmarkData(name or str(root), root, revision, limits)

@@ -44,7 +44,7 @@ class Description:
 
 def describe(data: BenchmarkData, check_pictures: bool = False) -> Description:
     """Count what a data set holds and look for problems; `check_pictures` decodes every picture, which takes long."""
-    sensitive = [data.split(name) for name in layout.SENSITIVE_SPLITS]
+    sensitive = [data.split(name) for name in _sensitive_splits(data)]
     kinds = Counter(data.kind(name) or "unknown" for split in sensitive for name in split.file_names)
     files = [*(data.root / layout.DATA_FOLDER).glob("*.parquet"), *data.root.glob("*.json")]
     problems = _problems(data)
@@ -55,7 +55,7 @@ def describe(data: BenchmarkData, check_pictures: bool = False) -> Description:
         fingerprint=data.fingerprint,
         revision=data.revision,
         splits={name: len(data.split(name)) for name in data.stored_splits},
-        derived={name: len(data.split(name)) for name in layout.DERIVED_SPLITS},
+        derived={name: len(data.split(name)) for name in _derived_splits(data)},
         personas=len(data.personas),
         kinds={kind: kinds[kind] for kind in [*data.kinds, "unknown"] if kinds[kind]},
         zero_shot=data.zero_shot.name if data.zero_shot else None,
@@ -66,7 +66,9 @@ def describe(data: BenchmarkData, check_pictures: bool = False) -> Description:
 
 def _problems(data: BenchmarkData) -> list[str]:
     problems = [f"The split {name} is left out: {reason}" for name, reason in data.unread_splits.items()]
-    names = Counter(name for split in layout.SENSITIVE_SPLITS for name in data.split(split).file_names)
+    problems += data.limits.absent.values()
+    problems += [f"{metric} cannot be measured: {reason}" for metric, reason in data.limits.unmeasurable.items()]
+    names = Counter(name for split in _sensitive_splits(data) for name in data.split(split).file_names)
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:
         problems.append(f"{len(repeated)} file names occur in more than one sensitive row, for example {repeated[0]}.")
@@ -84,20 +86,33 @@ def _problems(data: BenchmarkData) -> list[str]:
     known = {persona.identity_id for persona in data.personas}
     nameless = {
         str(identity)
-        for split in layout.SENSITIVE_SPLITS
+        for split in _sensitive_splits(data)
         for identity in data.split(split).identities
         if identity not in known
     }
     if nameless:
         problems.append(f"{len(nameless)} personas have no metadata with a name, for example {min(nameless)}.")
     forgotten = set(data.split(layout.FORGET).identities)
-    shared = forgotten & set(data.split(layout.HOLDOUT_IDENTITY).identities)
+    shared = (
+        forgotten & set(data.split(layout.HOLDOUT_IDENTITY).identities)
+        if layout.HOLDOUT_IDENTITY not in data.limits.absent
+        else set()
+    )
     if shared:
         problems.append(f"{len(shared)} personas are in both forget and holdout_identity, which must be disjoint.")
-    empty = [name for name in layout.DERIVED_SPLITS if not len(data.split(name))]
+    empty = [name for name in _derived_splits(data) if not len(data.split(name))]
     if empty:
         problems.append(f"Empty derived splits, whose metrics cannot be measured: {', '.join(empty)}.")
     return problems
+
+
+def _sensitive_splits(data: BenchmarkData) -> list[str]:
+    return [name for name in layout.SENSITIVE_SPLITS if name not in data.limits.absent]
+
+
+def _derived_splits(data: BenchmarkData) -> list[str]:
+    """Those whose rule can be followed with what is on this machine."""
+    return [name for name, needed in layout.DERIVED_FROM.items() if not data.limits.absent.keys() & set(needed)]
 
 
 def _broken_pictures(data: BenchmarkData) -> list[str]:

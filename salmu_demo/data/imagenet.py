@@ -1,47 +1,64 @@
-"""A local ImageNet-1k validation set, as a folder with one folder of pictures for each class."""
+"""A local ImageNet-1k validation set: one folder of pictures for each class, or webdataset shards."""
 
 import hashlib
+import json
+import tarfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from PIL import Image
 
-from salmu_demo.data.images import read_image
+from salmu_demo.data.images import decode_image, read_image
 from salmu_demo.errors import DataError
 
 CLASSES: Final = 1000
-_SUFFIXES: Final = {".jpeg", ".jpg", ".png", ".webp"}
+_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".webp")
+_LABEL_SUFFIXES: Final = (".cls", ".json")
+_MAX_LABEL_BYTES: Final = 1_000_000
+_MAX_PICTURE_BYTES: Final = 100_000_000
 
 
 @dataclass(frozen=True)
-class ImageFolder:
-    """Pictures and labels of a folder of class folders.
+class LabelledPictures:
+    """Pictures with their classes.
 
     Attributes:
-        fingerprint: SHA-256 over the relative names and sizes of the files.
-        files: the pictures.
-        labels: number of each picture's class, classes sorted by folder name as in ImageNet.
+        fingerprint: SHA-256 over the names, sizes and, in shards, labels of the pictures.
+        names: N names of the pictures.
+        labels: N numbers of their classes, in the order of the sorted synsets, which is also open_clip's.
+        image: decodes one of them to RGB by its position; raises :class:`ImageError`.
     """
 
     fingerprint: str
-    files: list[Path]
+    names: list[str]
     labels: list[int]
-
-    def image(self, number: int) -> Image.Image:
-        """One decoded RGB picture; raises :class:`ImageError`."""
-        return read_image(self.files[number])
+    image: Callable[[int], Image.Image]
 
 
-def load_imagenet(root: Path) -> ImageFolder:
-    """Find the pictures of an ImageNet validation folder.
+def load_imagenet(root: Path) -> LabelledPictures:
+    """Find the pictures of an ImageNet validation set.
+
+    Args:
+        root: a folder of 1,000 class folders named by synset; or a `.tar` file, or a folder with `.tar` files in it or
+            in its subfolder `test`, as webdataset and clip-benchmark write them: `<key>.jpg` (or PNG, WebP) beside
+            `<key>.cls` with the number of the class, or `<key>.json` with that number as `label` or `cls`.
 
     Raises:
-        DataError: if it has not exactly 1,000 class folders, or a class has no picture.
+        DataError: if it is neither, or a class has no picture.
     """
+    shards = [root] if root.suffix == ".tar" else sorted([*root.glob("*.tar"), *root.glob("test/*.tar")])
+    return _load_shards(root, shards) if shards else _load_folders(root)
+
+
+def _load_folders(root: Path) -> LabelledPictures:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     if len(folders) != CLASSES:
-        raise DataError(f"{root} has {len(folders)} class folders; ImageNet-1k needs {CLASSES}, named by synset.")
+        raise DataError(
+            f"{root} has {len(folders)} class folders; ImageNet-1k needs {CLASSES}, named by synset, or webdataset "
+            "shards (.tar)."
+        )
     files: list[Path] = []
     labels: list[int] = []
     digest = hashlib.sha256()
@@ -53,4 +70,92 @@ def load_imagenet(root: Path) -> ImageFolder:
         labels += [label] * len(pictures)
         for path in pictures:
             digest.update(f"{folder.name}/{path.name}\0{path.stat().st_size}\n".encode())
-    return ImageFolder(digest.hexdigest(), files, labels)
+    names = [f"{path.parent.name}/{path.name}" for path in files]
+    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: read_image(files[number]))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """Where the bytes of a picture are: its shard, and the position and length in it."""
+
+    shard: Path
+    name: str
+    start: int
+    size: int
+
+    def decode(self) -> Image.Image:
+        with self.shard.open("rb") as stream:
+            stream.seek(self.start)
+            content = stream.read(self.size)
+        return decode_image(content, f"{self.name} in {self.shard}")
+
+
+def _load_shards(root: Path, shards: list[Path]) -> LabelledPictures:
+    """Index the shards in one pass: nothing is unpacked, and pictures are read from their place when needed."""
+    pictures: list[_Member] = []
+    labels: list[int] = []
+    digest = hashlib.sha256()
+    for shard in shards:
+        for member, label in _samples(shard):
+            digest.update(f"{shard.name}/{member.name}\0{member.size}\0{label}\n".encode())
+            pictures.append(member)
+            labels.append(label)
+    missing = sorted(set(range(CLASSES)) - set(labels))
+    if missing:
+        raise DataError(
+            f"The shards in {root} have pictures of {CLASSES - len(missing)} of the {CLASSES} classes of ImageNet-1k, "
+            f"none of number {missing[0]}; fetch all of them."
+        )
+    names = [f"{member.shard.name}/{member.name}" for member in pictures]
+    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: pictures[number].decode())
+
+
+def _samples(shard: Path) -> Iterator[tuple[_Member, int]]:
+    """The pictures of one shard with their labels, in the order of the pictures."""
+    pictures: dict[str, _Member] = {}
+    labels: dict[str, int] = {}
+    try:
+        end = shard.stat().st_size
+        # "r:" reads no compressed archive, which could unpack to far more than it takes on disk.
+        with tarfile.open(shard, "r:") as archive:
+            for entry in archive:
+                # A name is only a key here and never a path; links and devices are not followed.
+                key, suffix = _key(entry.name)
+                if not entry.isreg() or suffix not in (*_SUFFIXES, *_LABEL_SUFFIXES):
+                    continue
+                limit = _MAX_LABEL_BYTES if suffix in _LABEL_SUFFIXES else _MAX_PICTURE_BYTES
+                if entry.size > limit or entry.offset_data + entry.size > end:
+                    raise DataError(f"{entry.name!r} in {shard} is cut off or larger than {limit:,} bytes.")
+                if suffix in _SUFFIXES:
+                    pictures[key] = _Member(shard, entry.name, entry.offset_data, entry.size)
+                elif (stream := archive.extractfile(entry)) is not None:
+                    labels.setdefault(key, _label(stream.read(), suffix, f"{entry.name!r} in {shard}"))
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise DataError(f"{shard} is not a whole, uncompressed tar file; fetch it again or unpack it.") from error
+    for key, member in pictures.items():
+        if key not in labels:
+            raise DataError(f"{member.name!r} in {shard} has no class: no {_LABEL_SUFFIXES[0]} or .json beside it.")
+        yield member, labels[key]
+
+
+def _key(name: str) -> tuple[str, str]:
+    """Key and suffix of a member, which webdataset divides at the first dot of the file name.
+
+    >>> _key("test/s0000012.cls"), _key("n01440764/a.b.JPG")
+    (('test/s0000012', '.cls'), ('n01440764/a', '.jpg'))
+    """
+    path = PurePosixPath(name)
+    return str(path.with_name(path.name.partition(".")[0] or "_")) if path.name else name, path.suffix.lower()
+
+
+def _label(content: bytes, suffix: str, what: str) -> int:
+    try:
+        found = json.loads(content) if suffix == ".json" else content.decode("ascii")
+        if isinstance(found, dict):
+            found = found.get("label", found.get("cls"))
+        label = int(found)  # type: ignore[arg-type]
+    except (ValueError, TypeError, RecursionError):
+        label = -1
+    if not 0 <= label < CLASSES:
+        raise DataError(f"{what} holds no number of a class from 0 to {CLASSES - 1}.")
+    return label

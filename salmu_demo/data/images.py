@@ -13,6 +13,8 @@ from salmu_demo.errors import ImageError
 MAX_PIXELS: Final = 50_000_000
 """Largest picture that is decoded; a compressed file can claim far more than memory holds (decompression bomb)."""
 
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Pillow reads many more, among them some that start other programs (EPS runs Ghostscript on what the file says)."""
 MAX_BYTES: Final = 20_000_000
 """Largest picture file that is read into memory."""
 
@@ -27,7 +29,7 @@ def decode_image(content: bytes, what: str) -> Image.Image:
     """Decode a picture to RGB, turned upright as its EXIF orientation says.
 
     Args:
-        content: the encoded picture, in any format Pillow reads.
+        content: the encoded picture: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
         what: name of the picture, for the message.
 
     Raises:
@@ -38,7 +40,7 @@ def decode_image(content: bytes, what: str) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns about large pictures at its own limit; ours is checked below, before any pixel is read.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
+            image = Image.open(io.BytesIO(content), formats=_FORMATS)
         small_enough = image.width * image.height <= MAX_PIXELS
         upright = ImageOps.exif_transpose(image).convert("RGB") if small_enough else None
     except Image.DecompressionBombError as error:

@@ -27,7 +27,15 @@ RETAIN_DISJOINT: Final = "retain_disjoint"
 FRAGILE_SET: Final = "fragile_set"
 FORGET_IDENTITY: Final = "forget_identity"
 FORGET_ASSOCIATION: Final = "forget_association"
-DERIVED_SPLITS: Final = (RETAIN_JOINT, RETAIN_DISJOINT, FRAGILE_SET, FORGET_IDENTITY, FORGET_ASSOCIATION)
+DERIVED_FROM: Final[dict[str, tuple[str, ...]]] = {
+    RETAIN_JOINT: (RETAIN_SYNTH, FORGET),
+    RETAIN_DISJOINT: (RETAIN_SYNTH,),
+    FRAGILE_SET: (RETAIN_SYNTH,),
+    FORGET_IDENTITY: (FORGET, HOLDOUT_ASSOCIATION),
+    FORGET_ASSOCIATION: (FORGET, HOLDOUT_ASSOCIATION),
+}
+"""Derived split to the stored splits its rule reads, the one its rows come from first."""
+DERIVED_SPLITS: Final = tuple(DERIVED_FROM)
 
 IDENTITIES_FILE: Final = "identities_metadata.json"
 CAPTIONS_FILE: Final = "sensitive_set_captions_metadata.json"

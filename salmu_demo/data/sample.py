@@ -68,6 +68,8 @@ class Sample:
 
     def _stored_rows(self, data: BenchmarkData, name: str) -> list[int]:
         split = data.split(name)
+        if not len(split):
+            return []
         strata: list[tuple[Hashable, ...]]
         if name in layout.SENSITIVE_SPLITS:
             strata = list(zip(split.identities, map(data.kind, split.file_names), strict=True))

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 Features = NDArray[np.float32]
 TEXTS: Final = 256
 """Texts encoded, and kept, at a time."""
+
+TURN_SECONDS: Final = 2.0
+MOST_BATCHES: Final = 64
+"""Batches of pictures of one turn: for so long, at least one, and at most so many. To reach the disk takes about as
+long as a small model takes for a batch; whoever waits for a turn, or is killed, loses no more than this."""
 
 
 @dataclass(frozen=True)
@@ -185,15 +191,26 @@ class Embedder:
         stage = f"{model.name}: pictures of {pictures.name}"
         with self.encoders.lend(model) as encoder, PixelReader(self.store, pictures, encoder) as reader:
 
-            def write_batch() -> None:
+            def write_batches() -> None:
                 array = RowArray(path, pictures.count)
                 missing = array.missing(rows)
-                progress(Progress(stage, len(rows) - len(missing), len(rows)))
-                if len(missing):
-                    pixels = reader.read(missing[:BATCH], missing[BATCH : 2 * BATCH])
-                    array.write(missing[:BATCH], encoder.encode_pixels(pixels))
+                done = len(rows) - len(missing)
+                encoded: list[Features] = []
+                end = time.monotonic() + TURN_SECONDS
+                try:
+                    for start in range(0, min(len(missing), MOST_BATCHES * BATCH), BATCH):
+                        if start and time.monotonic() > end:
+                            break
+                        progress(Progress(stage, done + start, len(rows)))
+                        batch, following = missing[start : start + BATCH], missing[start + BATCH : start + 3 * BATCH]
+                        encoded.append(encoder.encode_pixels(reader.read(batch, following)))
+                finally:
+                    # What is finished is kept even if someone stops the work.
+                    if encoded:
+                        features = np.concatenate(encoded)
+                        array.write(missing[: len(features)], features)
 
-            features = self._fill(path, len(rows), lambda: _read(path, pictures.count, rows), write_batch)
+            features = self._fill(path, len(rows), lambda: _read(path, pictures.count, rows), write_batches)
         progress(Progress(stage, len(rows), len(rows)))
         return features
 
@@ -225,7 +242,7 @@ class Embedder:
     def _fill(
         self, path: Path, most: int, read: Callable[[], Features | None], write_batch: Callable[[], None]
     ) -> Features:
-        """Have at most so many batches written, taking turns with others, until everything can be read."""
+        """Have batches written in at most so many turns with others, until everything can be read."""
         for _ in range(most + 1):
             with self.store.turn(path):
                 write_batch()

@@ -21,6 +21,7 @@ BATCH: Final = 64
 """Pictures encoded, and kept, at a time."""
 
 DEFAULT_BUDGET_GB: Final = 2.0
+_WRITE_BYTES: Final = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,14 @@ class PixelReader:
         self._kept = pictures.count * height * width * 3 <= pixel_budget()
         self._pool = ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1))
         self._ahead: dict[int, Future[NDArray[np.uint8]]] = {}
+        self._unwritten: list[tuple[Rows, NDArray[np.uint8]]] = []
 
     def __enter__(self) -> "PixelReader":
         return self
 
     def __exit__(self, *problem: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._write()
 
     def read(self, rows: Rows, following: Rows) -> NDArray[np.uint8]:
         """Pictures of some rows, shape (n, H, W, 3); those of the `following` rows are begun.
@@ -86,12 +89,23 @@ class PixelReader:
         if stored is not None:
             return stored
         decoded = self._decode(rows, following[np.isin(following, array.missing(following))])
-        with self._store.turn(self._path):
-            # Looked at anew: another model may have written rows meanwhile, and the last row renames the file.
-            array = RowArray(self._path, self._pictures.count)
-            if array.read(rows) is None:
-                array.write(rows, decoded)
+        self._unwritten.append((rows, decoded))
+        if sum(values.nbytes for _, values in self._unwritten) >= _WRITE_BYTES:
+            self._write()
         return decoded
+
+    def _write(self) -> None:
+        """Keep what was decoded: many batches at once, because the disk takes as long for one as a small model does."""
+        if not self._unwritten:
+            return
+        rows, values = (np.concatenate(parts) for parts in zip(*self._unwritten, strict=True))
+        self._unwritten = []
+        with self._store.turn(self._path):
+            array = RowArray(self._path, self._pictures.count)
+            # Another model may have written some of them meanwhile.
+            missing = array.missing(rows)
+            if len(missing):
+                array.write(missing, values[np.isin(rows, missing)])
 
     def _decode(self, rows: Rows, following: Rows) -> NDArray[np.uint8]:
         for row in [*rows.tolist(), *following.tolist()]:

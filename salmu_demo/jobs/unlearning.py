@@ -1,10 +1,11 @@
 """The work of an unlearning job: make a model, keep readings on the way, and keep what there is if that is wanted."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from salmu_demo.embeddings.rates import rates_of
-from salmu_demo.errors import JobError
+from salmu_demo.errors import JobError, TrainingError
 from salmu_demo.jobs.estimate import Estimate, encoding_seconds
 from salmu_demo.jobs.execution import Stopped
 from salmu_demo.jobs.job import JobProgress, JobSpec, JobState, Report, UnlearningSpec
@@ -62,7 +63,7 @@ def run_unlearning(spec: JobSpec, workbench: Workbench, folder: Path, report: Re
         SalmuError: of the kind that fits, see :func:`salmu_demo.unlearning.trainer.unlearn`.
     """
     from salmu_demo.unlearning.output import is_finished  # noqa: PLC0415
-    from salmu_demo.unlearning.trainer import keep_checkpoint, unlearn  # noqa: PLC0415
+    from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn  # noqa: PLC0415
 
     plan, output, base = unlearning_plan(spec), model_folder(spec, folder), _base(spec, workbench)
     # The process may have been killed after the model was written and before its end was.
@@ -80,7 +81,8 @@ def run_unlearning(spec: JobSpec, workbench: Workbench, folder: Path, report: Re
         )
     except Stopped as stopped:
         if stopped.state is JobState.CANCELLED and keep_asked(folder):
-            keep_checkpoint(base, workbench.data, plan, output)
+            with suppress(TrainingError):  # Before the first checkpoint there is nothing to keep.
+                keep_model_so_far(base, workbench.data, plan, output)
         raise
     return ()
 

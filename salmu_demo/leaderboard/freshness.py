@@ -10,8 +10,9 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.source import MINI
 from salmu_demo.errors import SalmuError
+from salmu_demo.hub_reference import HF_HUB
 from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text
-from salmu_demo.models.source import HF_HUB, ModelSource, find_models
+from salmu_demo.models.source import ModelSource, find_models
 
 FindModels = Callable[[Sequence[str], str | None], list[ModelSource]]
 

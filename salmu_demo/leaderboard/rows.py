@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from salmu_demo.errors import ResultError
+from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics.protocol import EFFICACY_REFERENCE, UTILITY_REFERENCE
 from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.results.comparison import find_reference
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_result_file
 from salmu_demo.results.published import (
-    OFFICIAL_DATA,
-    OFFICIAL_REVISION,
     OFFICIAL_ZERO_SHOT,
     PUBLISHED,
     PublishedModel,

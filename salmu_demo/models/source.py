@@ -6,7 +6,6 @@ One exception: the architecture of a pickle, which only torch reads, is told fro
 import hashlib
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +14,8 @@ from typing import Any, Final
 
 from salmu_demo.config import assets_dir
 from salmu_demo.errors import ModelError
-from salmu_demo.files import file_digest
+from salmu_demo.files import file_digest, leads_outside
+from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS, HubReference, model_on_hub, pin
 from salmu_demo.models.architecture import guess_architecture
 from salmu_demo.models.configuration import CONFIG_FILE, architecture_configuration, read_configuration
 from salmu_demo.models.delta import Delta, MergedReader, find_delta
@@ -24,7 +24,6 @@ from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.models.weights import SafetensorsReader, TensorReader
 
 LOCAL_DIR: Final = "local-dir:"
-HF_HUB: Final = "hf-hub:"
 DELTA: Final = "delta:"
 WEIGHTS_FILES: Final = (WEIGHTS_FILE, "model.safetensors")
 PICKLE_FILE: Final = "open_clip_pytorch_model.bin"
@@ -39,8 +38,6 @@ PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
 
 COMPROMISED: Final = "mini-compromised"
 """The built-in model that others of the mini architecture start from."""
-
-_HUB_ID: Final = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 
 @dataclass(frozen=True)
@@ -126,9 +123,9 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     """Find the checkpoint a user named.
 
     Args:
-        reference: a built-in name, `local-dir:FOLDER`, `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, a model
-            that a job made, or `delta:BASE+PATH`, where BASE is one of these and PATH a PEFT folder or a safetensors
-            file to merge onto it.
+        reference: a built-in name, `official-clean`, `official-compromised`, `local-dir:FOLDER`,
+            `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, a model that a job made, or `delta:BASE+PATH`, where
+            BASE is one of these and PATH a PEFT folder or a safetensors file to merge onto it.
         architecture: open_clip architecture or built-in model, for weights without a configuration; None to tell it
             from the tensors.
         trust_pickle: whether the user has said that pickles of this machine may be read.
@@ -140,10 +137,11 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
         return _from_folder(reference, assets_dir() / "models" / reference, None, False)
     if reference.startswith(DELTA):
         return _from_delta(reference, architecture, trust_pickle)
-    if reference.startswith(HF_HUB):
-        return _from_hub(reference, architecture)
     if reference.startswith(MADE):
         return _from_folder(reference, made_folder(reference), None, False)
+    target = model_on_hub(reference)
+    if target is not None:
+        return _from_hub(target, architecture)
     if reference.startswith(UPLOAD):
         return _bare(reference, uploaded_file(reference), architecture)
     try:
@@ -161,8 +159,8 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
         raise ModelError(f"There is no weight file {reference}; check the path.")
     known = ", ".join(builtin_models()) or "none"
     raise ModelError(
-        f"There is no model {reference!r}. Built in: {known}. Others: {LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, "
-        f"{DELTA}BASE+PATH, or a safetensors file."
+        f"There is no model {reference!r}. Built in: {known}. Others: {', '.join(OFFICIAL_MODELS)}, "
+        f"{LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, {DELTA}BASE+PATH, or a safetensors file."
     )
 
 
@@ -193,22 +191,15 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
 
 def _check_inside(folder: Path, path: Path) -> None:
     """Refuse a link that leads out of a model's folder: whoever packed the folder may have aimed it at any file."""
-    root = folder.resolve()
-    # The snapshots of the Hub's own cache consist of links to its blobs.
-    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
-    target = path.resolve()
-    if not (target.is_relative_to(root) or target.is_relative_to(blobs)):
+    if leads_outside(path, folder):
         raise ModelError(f"{path} is a link that leads out of its folder; put the file itself there.")
 
 
-def _from_hub(reference: str, architecture: str | None) -> ModelSource:
-    repository, _, revision = reference.removeprefix(HF_HUB).partition("@")
-    if not _HUB_ID.match(repository):
-        raise ModelError(f"{reference} is not a Hub model; it looks like {HF_HUB}organisation/name.")
+def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
     # The Hub's client takes a quarter of a second to import, which local models do not need.
-    from salmu_demo.hub import download_file  # noqa: PLC0415
+    from salmu_demo.hub_fetch import download_file  # noqa: PLC0415
 
-    wanted = revision or None
+    reference, repository, wanted = target.label, target.repository, target.revision
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)
     trusted = repository.partition("/")[0] in PICKLE_PUBLISHERS
     for name in (*WEIGHTS_FILES, PICKLE_FILE) if trusted else WEIGHTS_FILES:
@@ -219,6 +210,7 @@ def _from_hub(reference: str, architecture: str | None) -> ModelSource:
         raise ModelError(f"{repository} has no {WEIGHTS_FILES[0]}; only safetensors are loaded from the Hub.")
     # The parent of a cached Hub file is its snapshot, named by the commit.
     commit = weights.parent.name
+    pin(target, commit)
     if config_file is None:
         return _bare(reference, weights, architecture, commit)
     tokenizer = download_file(repository, MERGES_FILE, wanted, ModelError)

@@ -46,5 +46,6 @@ def lineup_sentences(kind: str) -> tuple[str, ...]:
     >>> lineup_sentences("shoe_size")[0].format(value=43)
     "This person's shoe size is 43"
     """
-    words = kind_title(kind).lower()
+    # The kind is the data set's own word, and may hold braces.
+    words = kind_title(kind).lower().replace("{", "{{").replace("}", "}}")
     return LINEUP_SENTENCES.get(kind, (f"This person's {words} is {{value}}", f"{{value}} is the {words}"))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from salmu_demo.data.layout import KINDS, kind_title
+from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import DECISIONS
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.notices import SCORES_NOTICE
@@ -27,7 +28,6 @@ from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.diagnosis import RULE, Criterion, Diagnosis
 from salmu_demo.results.expectations import ACS_TOLERANCE, TOLERANCE, expectations, is_official_data
 from salmu_demo.results.intervals import LEVEL, RESAMPLES
-from salmu_demo.results.published import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.results.records import Evaluation, MeasuredData
 
 _MODELS_ACROSS: Final = 5

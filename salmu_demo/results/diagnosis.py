@@ -87,7 +87,8 @@ class Criterion:
         if self.value is None:
             return f"{self.missing}."
         wanted = f"{'at least' if self.at_least else 'less than'} {self.threshold:.0%}".replace("%", " %")
-        return f"{self.value * 100:.1f} % {self.words} ({wanted} wanted)."
+        share = f"{self.value * 100:.1f}".replace("-", "−")
+        return f"{share} % {self.words} ({wanted} wanted)."
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,9 @@ def _holdouts(values: Values, clean: Values, compromised: Values) -> Criterion:
         missing = missing or why
         if at is not None:
             kept.append(at)
-    return Criterion(RULE[2][0], None if missing else min(kept), HOLDOUT_KEPT, True, "of the holdouts is kept", missing)
+    return Criterion(
+        RULE[2][0], None if missing else min(kept), HOLDOUT_KEPT, True, "of the holdout similarity is kept", missing
+    )
 
 
 def _learned(metric: str, values: Values, clean: Values, compromised: Values) -> tuple[float | None, str]:

@@ -113,6 +113,8 @@ class _Run:
             "GenKnow": self._general_knowledge,
             "LeakRate": self._leakage_rate,
         }
+        if spec.name in self.inputs.data.limits.unmeasurable:
+            return MetricResult(spec, GENKNOW_SKIPPED)
         self.inputs.check(spec)
         if spec.name in special:
             return special[spec.name](spec)

@@ -3,15 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
+from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_MODELS
 from salmu_demo.results.analysis import Analysis
-from salmu_demo.results.published import OFFICIAL_DATA, OFFICIAL_ZERO_SHOT, PUBLISHED, PublishedModel
+from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED, PublishedModel
 from salmu_demo.results.records import Evaluation, MeasuredData
-
-OFFICIAL_MODELS: Final = {
-    "clean": "cvc-mmu/clip-vit-b-16-salmu-clean",
-    "compromised": "cvc-mmu/clip-vit-b-16-salmu-compromised",
-}
-"""Hub ids of the released references."""
 
 TOLERANCE: Final = 0.001
 """Largest difference of a mean that another library or device explains; general knowledge is published this fine."""
@@ -78,4 +73,4 @@ def expectations(analysis: Analysis) -> tuple[Expectation, ...]:
 def _published(evaluation: Evaluation) -> PublishedModel | None:
     """The published row of a released reference, or None for any other model."""
     repository = evaluation.model.reference.removeprefix("hf-hub:").partition("@")[0]
-    return next((row for row in PUBLISHED if row.role and OFFICIAL_MODELS[row.role] == repository), None)
+    return next((row for row in PUBLISHED if row.role and OFFICIAL_MODELS[f"official-{row.role}"] == repository), None)

@@ -85,8 +85,8 @@ class MetricInputs:
         return self.sample.split(self.data, name) if self.sample else self.data.split(name)
 
     def check(self, spec: MetricSpec) -> None:
-        """Refuse a metric on a derived split without rows; raises :class:`MetricError`."""
-        if spec.split in layout.DERIVED_SPLITS and not len(self.data.split(spec.split)):
+        """Refuse a metric on a split without rows; raises :class:`MetricError`."""
+        if spec.split != layout.GENKNOW_SPLIT and not len(self.data.split(spec.split)):
             raise MetricError(f"{spec.name} cannot be measured: {self.data.name} has no rows in {spec.split}.")
 
     def rows(self, name: str) -> Rows:
@@ -165,15 +165,15 @@ class MetricInputs:
             # open_clip imports torch, which a run with cached features does not need.
             from open_clip import IMAGENET_CLASSNAMES, OPENAI_IMAGENET_TEMPLATES  # noqa: PLC0415
 
-            folder = load_imagenet(self.imagenet)
+            found = load_imagenet(self.imagenet)
             classes = list(IMAGENET_CLASSNAMES)
             return ZeroShotSet(
-                f"ImageNet-1k folder ({len(classes)} classes, {len(folder.files)} pictures)",
+                f"ImageNet-1k ({len(classes)} classes, {len(found.names)} pictures)",
                 classes,
                 [template(name) for name in classes for template in OPENAI_IMAGENET_TEMPLATES],
-                np.array(folder.labels),
-                [f"{path.parent.name}/{path.name}" for path in folder.files],
-                PictureSet(folder.fingerprint, "imagenet", len(folder.files), folder.image),
+                np.array(found.labels),
+                found.names,
+                PictureSet(found.fingerprint, "imagenet", len(found.names), found.image),
             )
         if self.data.zero_shot is None:
             return None

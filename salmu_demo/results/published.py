@@ -5,11 +5,7 @@ from typing import Final
 
 from salmu_demo.results.diagnosis import Label
 
-OFFICIAL_DATA: Final = "cvc-mmu/salmubench-512-redistributed"
-OFFICIAL_REVISION: Final = "b76aa3885a696969e51de4786c9f92e8064b4679"
-"""Revision the third party's run was made on."""
-
-OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k folder (1000 classes, 50000 pictures)"
+OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k (1000 classes, 50000 pictures)"
 """What GenKnow of the official data is measured on, in the words of our own evaluation: the whole validation set."""
 
 PAPER: Final = "SALMUBench (CVPR 2026, arXiv 2603.26316), main table, 5x compute budget"

@@ -32,7 +32,7 @@ def workload(model: ModelSource, inputs: MetricInputs, embedder: Embedder, specs
     Raises:
         SalmuError: of the kind that fits, if the data lacks what a metric needs.
     """
-    specs = list(specs)
+    specs = [spec for spec in specs if spec.name not in inputs.data.limits.unmeasurable]
     pictures, captions = _splits(inputs, specs)
     prompts, folder = _prompts(inputs, specs)
     return Workload(

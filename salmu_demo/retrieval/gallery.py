@@ -48,7 +48,8 @@ class Gallery:
         self.data = data
         self.name = name
         self.content = content
-        self._splits: Sequence[Split] = [data.split(split) for split in GALLERIES[name]]
+        splits = [data.split(split) for split in GALLERIES[name]]
+        self._splits: Sequence[Split] = [split for split in splits if len(split)]
         items = [
             Item(s.name, row, s.texts[row], s.identities[row], s.file_names[row])
             for s in self._splits
@@ -79,6 +80,8 @@ class Gallery:
     ) -> NDArray[np.float32]:
         """Features of the items by one model, shape (N, D)."""
         column = embedder.captions if self.content == "captions" else embedder.images
+        if not self._splits:
+            raise QueryError(f"The gallery {self.name} of {self.data.name} is empty; choose another.")
         parts = [column(model, self.data, split, progress) for split in self._splits]
         return np.concatenate(parts)[self._kept]
 

@@ -15,6 +15,9 @@ def about_tab(data: BenchmarkData) -> None:
     with gr.Column(elem_classes="about"):
         gr.Markdown(about_text.introduction(data))
         markup(splits_table(data))
+        if data.limits.unmeasurable:
+            reasons = list(data.limits.unmeasurable.items())
+            markup(definition_table(reasons, about_text.UNMEASURABLE_COLUMNS, about_text.UNMEASURABLE_CAPTION))
         gr.Markdown(about_text.AUDIT)
         gr.Markdown(about_text.METRICS_TITLE)
         markup(metrics_table())

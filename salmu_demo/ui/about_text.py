@@ -32,6 +32,8 @@ SPLITS: Final[dict[str, str]] = {
     layout.GENKNOW_SPLIT: "ordinary objects, for the general knowledge of the model",
 }
 OTHER_SPLIT: Final = "not part of the protocol"
+UNMEASURABLE_CAPTION: Final = "These metrics have no meaning on this data set and are skipped."
+UNMEASURABLE_COLUMNS: Final = ("Metric", "Why")
 SPLIT_COLUMNS: Final = ("Split", "Rows", "What it holds")
 SPLIT_CAPTION: Final = "The splits of the data set on disk."
 

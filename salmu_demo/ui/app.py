@@ -12,8 +12,9 @@ import gradio as gr
 
 from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
-from salmu_demo.data.source import MINI
-from salmu_demo.errors import JobError, SalmuError
+from salmu_demo.data.source import CLEAR, MINI, existing_path
+from salmu_demo.errors import DataError, JobError, SalmuError
+from salmu_demo.hub_reference import data_on_hub
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.uploads import upload_limit
 from salmu_demo.runtime import use_one_blas_thread
@@ -27,7 +28,7 @@ from salmu_demo.ui.model_tab import model_tab
 from salmu_demo.ui.probe_tab import probe_tab
 from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
 from salmu_demo.ui.state import JOB_TABS, TABS, Known, View, format_link, parse_link
-from salmu_demo.ui.text import TITLE
+from salmu_demo.ui.text import DATA_FAILED, TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
 from salmu_demo.ui.unlearn_tab import unlearn_tab
 from salmu_demo.ui.warmup import WarmUp
@@ -37,8 +38,13 @@ from salmu_demo.workbench import Workbench
 DEFAULT_PORT: Final = 7860
 
 
-def build_app(workbench: Workbench) -> gr.Blocks:
-    """Build the page; nothing is computed until a visitor asks, except what the warm-up prepares in the background."""
+def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
+    """Build the page; nothing is computed until a visitor asks, except what the warm-up prepares in the background.
+
+    Args:
+        workbench: the data that is served, and its models.
+        problem: why it is not the data that was asked for, see :func:`open_data`.
+    """
     shelf = ModelShelf(workbench)
     warm_up = WarmUp(workbench)
     manager = job_manager(workbench)
@@ -47,7 +53,7 @@ def build_app(workbench: Workbench) -> gr.Blocks:
     app = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
     with app:
         view = gr.State(View())
-        markup(header(workbench.data))
+        markup(header(workbench.data, problem))
         bar = top_bar(shelf, warm_up)
         own = own_jobs()
         visitor, unlearner = visitor_jobs(own), visitor_jobs(own, "unlearn-")
@@ -122,6 +128,22 @@ def tab_of_job(manager: JobManager, view: View) -> str:
     return kind if kind in JOB_TABS else view.tab
 
 
+def open_data(reference: str) -> tuple[Workbench, str]:
+    """Open a data set to serve, or the embedded one if the Hub does not give it, with a sentence that says why.
+
+    Raises:
+        DataError: if the data is of this machine and cannot be opened.
+    """
+    try:
+        return Workbench(reference), ""
+    except DataError as error:
+        if existing_path(reference) is not None or (data_on_hub(reference) is None and not reference.startswith(CLEAR)):
+            raise
+        problem = DATA_FAILED.format(reference=reference, problem=error)
+        print(f"salmu-demo: {problem}", file=sys.stderr)
+        return Workbench(), problem
+
+
 def job_manager(workbench: Workbench) -> JobManager:
     """The jobs of this process, on the page's own data and models where they are the same."""
 
@@ -160,15 +182,21 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def main(data: str = MINI) -> None:
-    """Serve the app until it is interrupted; the port comes from `PORT` or `GRADIO_SERVER_PORT`."""
+def main(data: str | None = None) -> None:
+    """Serve the app until it is interrupted.
+
+    The data comes from the argument or `SALMU_DATA`, the port from `PORT` or `GRADIO_SERVER_PORT`. Data of the Hub that
+    cannot be had is no reason not to start: the embedded data is served, and the page says why.
+    """
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("salmu_demo").setLevel(logging.WARNING)
+    # Its warnings hold the signed addresses of downloads.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     use_one_blas_thread()
     os.environ.setdefault("GRADIO_TEMP_DIR", str(cache_dir() / "gradio"))
     try:
         port = chosen_port()
-        app = build_app(Workbench(data))
+        app = build_app(*open_data(data or os.environ.get("SALMU_DATA") or MINI))
     except SalmuError as error:
         _refuse(str(error))
     host = "0.0.0.0" if on_space() else "127.0.0.1"

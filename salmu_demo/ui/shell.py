@@ -1,18 +1,23 @@
 """What all tabs share: the header, the choice of models, the status line and the link to the view."""
 
 import html
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from gradio.utils import get_space
 
 from salmu_demo.config import on_space
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.errors import ModelError
+from salmu_demo.hub import Visitor, acting_for
+from salmu_demo.hub_access import check_access
+from salmu_demo.hub_reference import OFFICIAL_MODELS, model_on_hub
 from salmu_demo.models.made import MADE, made_models
-from salmu_demo.models.source import HF_HUB, ModelSource, builtin_models
+from salmu_demo.models.source import ModelSource, builtin_models
 from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
@@ -43,13 +48,30 @@ SYNC_ADDRESS: Final = f"""
 """Writes a view into the browser's address without touching other parameters, and returns the link to it."""
 
 
-def header(data: BenchmarkData) -> str:
-    """Title, purpose and the notices every view must carry."""
+def header(data: BenchmarkData, problem: str = "") -> str:
+    """Title, purpose, the data that is served and the notices every view must carry.
+
+    Args:
+        data: the data that is served.
+        problem: why it is not the data that was asked for, or nothing.
+    """
+    revision = f" at revision {data.revision[:12]}" if data.revision else ""
+    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=data.name, revision=revision)
     notices = notice(f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE)
     return (
         f'<header class="page-header"><h1>{html.escape(text.TITLE)}</h1>'
-        f'<p class="purpose">{html.escape(text.PURPOSE)}</p></header>{notices}'
+        f'<p class="purpose">{html.escape(text.PURPOSE)}</p>'
+        f'<p class="purpose data-line">{html.escape(served)}</p></header>'
+        f"{notice(problem) if problem else ''}{notices}"
     )
+
+
+def can_sign_in() -> bool:
+    """Whether the page can offer a sign-in with Hugging Face: on a Space whose card says `hf_oauth: true`.
+
+    Anywhere else Gradio's button would sign every visitor in as the owner of the machine.
+    """
+    return get_space() is not None and bool(os.environ.get("OAUTH_CLIENT_ID"))
 
 
 class ModelShelf:
@@ -66,21 +88,35 @@ class ModelShelf:
         """References of all models that can be chosen without further ado."""
         return tuple(dict.fromkeys([*self.builtin, *self._added, *made_models()]))
 
-    def add(self, reference: str, architecture: str) -> ModelSource:
+    def add(self, reference: str, architecture: str, token: str | None = None) -> ModelSource:
         """Find a model and load it once, so that a checkpoint that does not fit is refused now.
 
+        On a Space the visitor's rights count: a private or gated model is not made known to others, and each visitor
+        who adds it is checked anew, even if it is loaded already.
+
+        Args:
+            reference: the model.
+            architecture: of weights without a configuration, or nothing.
+            token: of the visitor's sign-in on a Space, or None.
+
         Raises:
-            ModelError: if there is none, it does not load, or a stranger asks for a path of this machine.
+            ModelError: if there is none, it does not load, the visitor may not read it, or a stranger asks for a path
+                of this machine.
         """
         reference = reference.strip()
         if not reference:
             raise ModelError(text.NO_REFERENCE)
-        if on_space() and not reference.startswith((HF_HUB, UPLOAD, MADE)) and reference not in self.builtin:
+        visitor = Visitor(token) if on_space() else None
+        target = model_on_hub(reference)
+        is_allowed = target is not None or reference.startswith((UPLOAD, MADE)) or reference in self.builtin
+        if visitor and not is_allowed:
             raise ModelError(text.HUB_ONLY)
-        [model] = self._workbench.models([reference], architecture.strip() or None)
+        is_restricted = bool(visitor and target and check_access(target, visitor, ModelError))
+        with acting_for(visitor):
+            [model] = self._workbench.models([reference], architecture.strip() or None)
         self._workbench.embedder.facts(model)
-        if reference not in self.known:
-            self._added.append(reference)
+        if model.reference not in self.known and not is_restricted:
+            self._added.append(model.reference)
         return model
 
     def remarks(self, model: ModelSource) -> list[str]:
@@ -133,6 +169,8 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
         label=f"Models to compare (up to {MAX_MODELS})",
         elem_id="models",
     )
+    if can_sign_in():
+        gr.LoginButton(size="sm", elem_id="sign-in")
     with gr.Row(elem_id="extras"):
         with gr.Accordion("Add a model", open=False, elem_id="add-model"):
             reference = gr.Textbox(
@@ -146,6 +184,11 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 placeholder="ViT-B-16",
             )
             add = gr.Button("Add", variant="primary", size="sm")
+            gr.Markdown(text.OFFICIAL_MODELS)
+            with gr.Row():
+                officials = {
+                    name: gr.Button(f"Add {name}", size="sm", elem_id=f"add-{name}") for name in OFFICIAL_MODELS
+                }
             limit = upload_limit()
             upload = gr.UploadButton(
                 f"Upload a .safetensors file (up to {limit / 1e9:g} GB)",
@@ -171,15 +214,24 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
 
     query.change(None, query, link, js=SYNC_ADDRESS)
     models.input(limit_models, models, models, show_progress="hidden", api_visibility="private")
+    add_model = adder(shelf, warm_up)
     added = [*bar.listing, reference, architecture]
     gr.on(
         [add.click, reference.submit, architecture.submit],
-        adder(shelf, warm_up),
+        add_model,
         [reference, architecture, bar.chosen, bar.listed],
         added,
         show_progress_on=add,
         api_visibility="private",
     )
+    for name, button in officials.items():
+        button.click(
+            add_model,
+            [gr.State(name), gr.State(""), bar.chosen, bar.listed],
+            added,
+            show_progress_on=button,
+            api_visibility="private",
+        )
     upload.upload(
         uploader(shelf, warm_up),
         [upload, architecture, bar.chosen, bar.listed],
@@ -216,9 +268,10 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
         chosen: list[str],
         listed: list[str],
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+        sign_in: gr.OAuthToken | None = None,
     ) -> list[Any]:
         progress(0.2, desc="Finding and loading the model")
-        model = shelf.add(reference, architecture)
+        model = shelf.add(reference, architecture, sign_in.token if sign_in else None)
         return [*list_model(shelf, warm_up, model, chosen, listed), "", ""]
 
     return add

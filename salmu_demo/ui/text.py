@@ -70,11 +70,24 @@ PREPARING: Final = (
 )
 STILL_PREPARING: Final = "Still being prepared, and shown when ready: {models}."
 
+DATA_IS_MINI: Final = (
+    "Data: SALMU-Mini, which comes with the app. To work on the released SALMUBench data (about 4.4 GB), run "
+    "salmu-demo fetch official, then salmu-demo app --data official."
+)
+DATA_IS_OTHER: Final = "Data: {name}{revision}."
+DATA_FAILED: Final = "The embedded data is shown, because {reference} could not be opened. {problem}"
+
 ADD_MODEL: Final = (
     "A folder with safetensors (local-dir:FOLDER), a Hub model (hf-hub:ORG/NAME), a .safetensors file, or "
     "delta:BASE+PATH to merge a LoRA adapter onto another model. Only safetensors are loaded here."
 )
-ADD_MODEL_ON_SPACE: Final = "A public Hub model with safetensors weights: hf-hub:ORG/NAME."
+ADD_MODEL_ON_SPACE: Final = (
+    "A Hub model with safetensors weights: hf-hub:ORG/NAME. For a gated or private one sign in first; it is shown to "
+    "nobody else."
+)
+OFFICIAL_MODELS: Final = (
+    "The released SALMUBench models are gated: their terms have to be accepted on the Hub once. About 0.6 GB each."
+)
 HUB_ONLY: Final = "Only Hub models can be added here: write hf-hub:ORG/NAME."
 NO_REFERENCE: Final = "Type the model to add first, for example hf-hub:ORG/NAME."
 TOO_MANY_MODELS: Final = "At most {count} models fit side by side; the first {count} are kept."

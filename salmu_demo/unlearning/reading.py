@@ -1,5 +1,6 @@
 """What is read of a model while a method works. Plain values: whoever shows them need not import torch."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -29,3 +30,8 @@ class Reading:
     unrelated_similarity: float
     persona_ranks: dict[str, float]
     candidates: int
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the model still gives numbers."""
+        return math.isfinite(self.forget_similarity + self.retain_similarity)

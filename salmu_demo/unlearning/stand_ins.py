@@ -66,14 +66,11 @@ class StandIns:
         self._known = [row for row, part in enumerate(self._parts) if part is not None]
         if len({personas[row] for row in self._known}) < 2:
             raise DataError("This method needs captions that hold names and values of the metadata, of two personas.")
-        self._wordings: dict[str | None, list[Wording]] = {}
-        self._used: set[tuple[str | None, str | None, Wording]] = set()
+        self._by_kind: dict[str | None, list[tuple[Wording, str]]] = {}
+        self._used: dict[tuple[str | None, str | None], list[tuple[Wording, str]]] = {}
         for row in self._known:
-            wording, _ = self._part(row)
-            wordings = self._wordings.setdefault(kinds[row], [])
-            if wording not in wordings:
-                wordings.append(wording)
-            self._used.add((personas[row], kinds[row], wording))
+            self._by_kind.setdefault(kinds[row], []).append(self._part(row))
+            self._used.setdefault((personas[row], kinds[row]), []).append(self._part(row))
 
     def strangers(self, count: int, generator: torch.Generator) -> list[str]:
         """Captions about people who do not exist: first and last names of two personas, wording and value of a row."""
@@ -89,20 +86,31 @@ class StandIns:
         return captions
 
     def rewordings(self, rows: Sequence[int], generator: torch.Generator) -> list[str]:
-        """For each row its own fact in a wording that other personas' captions have and its persona's have not.
+        """For each row its name in another persona's caption of the same kind: a wording its persona has not, and a
+        value that is not its own.
 
-        A row without such a wording gets a stranger's caption.
+        So none of them tells a fact, and none can be a true pair that was held back. A row without such a caption gets
+        a stranger's.
         """
         captions: list[str] = []
         for row in rows:
-            persona, kind = self._personas[row], self._kinds[row]
-            unused = [w for w in self._wordings.get(kind, []) if (persona, kind, w) not in self._used]
-            if self._parts[row] is None or not unused:
-                captions += self.strangers(1, generator)
+            others = self._other_captions(row)
+            if others:
+                wording, value = others[int(torch.randint(len(others), (1,), generator=generator))]
+                captions.append(wording.fill(self._names[row], value))
             else:
-                choice = int(torch.randint(len(unused), (1,), generator=generator))
-                captions.append(unused[choice].fill(self._names[row], self._part(row)[1]))
+                captions += self.strangers(1, generator)
         return captions
+
+    def _other_captions(self, row: int) -> list[tuple[Wording, str]]:
+        """Wordings and values of a row's kind that its persona's forget captions do not have."""
+        if self._parts[row] is None:
+            return []
+        key = (self._personas[row], self._kinds[row])
+        used = self._used[key]
+        own = {value for _, value in used}
+        wordings = {wording for wording, _ in used}
+        return [part for part in self._by_kind[key[1]] if part[0] not in wordings and part[1] not in own]
 
     def _part(self, row: int) -> tuple[Wording, str]:
         part = self._parts[row]

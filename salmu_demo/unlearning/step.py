@@ -92,7 +92,7 @@ class Step:
         return self._material.stand_ins.strangers(len(self.forget_rows), self.generator("strangers"))
 
     def reworded_captions(self) -> list[str]:
-        """Each forget pair's fact in a wording its persona's forget captions do not have, see :class:`StandIns`."""
+        """Each forget pair's name in a caption of another persona, see :class:`StandIns`."""
         return self._material.stand_ins.rewordings(self.forget_rows.tolist(), self.generator("rewordings"))
 
     def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

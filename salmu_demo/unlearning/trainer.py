@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import torch
 
@@ -83,29 +83,45 @@ def unlearn(
     with Material(rows, source, model.encoder, run.embedder, progress) as material:
         size = min(plan.method.batch_size, len(material.forget))
         steps = Steps(model, material, plan.method.batch_size, plan.budget // size, plan.seed)
-        worker = _OneShot if isinstance(plan.method, OneShotMethod) else _Training
-        record = worker(run, model, material, steps, size).work()
-    (output / STATE_FILE).unlink(missing_ok=True)
+        if isinstance(plan.method, OneShotMethod):
+            return _OneShot(run, model, material, steps, size).work(plan.method)
+        return _Training(run, model, material, steps, size).work(cast(TrainedMethod, plan.method))
+
+
+def keep_model_so_far(
+    source: ModelSource, data: BenchmarkData, plan: Plan, output: Path, embedder: Embedder | None = None
+) -> Record:
+    """Write the model of the last checkpoint of a run that was stopped; the run can still be taken up, and replaces it.
+
+    Args:
+        source, data, plan, output, embedder: what the run was started with, see :func:`unlearn`.
+
+    Raises:
+        TrainingError: if the run has no checkpoint yet.
+        StorageError: if the folder holds another run, or cannot be written.
+    """
+    rows = unlearning_rows(data)
+    run = Run(source, rows, plan, output, embedder or Embedder(), ignore_progress, lambda reading: None)
+    found = load_checkpoint(output, plan.key(source.fingerprint, rows.fingerprint))
+    if found is None:
+        raise TrainingError(f"The run in {output} has no checkpoint yet, so there is no model to keep.")
+    model = TrainedModel(source, plan.towers)
+    model.load(found.weights)
+    return _write(run, model, found.curve, f"stopped by the user after step {found.step}", output)
+
+
+def _finish(run: Run, model: TrainedModel, curve: list[Reading], ended: str) -> Record:
+    """Write a model as the result of a run, and remove the run's state."""
+    record = _write(run, model, curve, ended, run.output)
+    (run.output / STATE_FILE).unlink(missing_ok=True)
     return record
 
 
-def keep_checkpoint(source: ModelSource, data: BenchmarkData, plan: Plan, output: Path) -> Record | None:
-    """Write the model of an interrupted run as it was at its last checkpoint; the run can still be taken up.
-
-    Returns:
-        Its record, or None if the run has not come to a checkpoint.
-
-    Raises:
-        SalmuError: of the kind that fits, if the folder holds another run or cannot be written.
-    """
-    rows = unlearning_rows(data)
-    found = load_checkpoint(output, plan.key(source.fingerprint, rows.fingerprint))
-    if found is None:
-        return None
-    model = TrainedModel(source, plan.towers)
-    state = plan.method.deploy(model.start, found.weights)
-    record = Record.of(plan, source, rows, f"stopped after step {found.step}", found.curve)
-    write_model(output, model, state, source, plan.method.spec, record)
+def _write(run: Run, model: TrainedModel, curve: list[Reading], ended: str, folder: Path) -> Record:
+    """Write a model as it is now."""
+    record = Record.of(run.plan, run.source, run.rows, ended, curve)
+    state = run.plan.method.deploy(model.start, model.state())
+    write_model(folder, model, state, run.source, run.plan.method.spec, record)
     return record
 
 
@@ -121,10 +137,6 @@ class _Worker:
         self.probe = Probe(material, run.plan.seed)
         self.curve: list[Reading] = []
 
-    def work(self) -> Record:
-        """Do it and return the record."""
-        raise NotImplementedError
-
     def read(self, step: int, loss: float | None) -> Reading:
         """Read the model that would be handed out now."""
         method = self.run.plan.method
@@ -138,35 +150,32 @@ class _Worker:
         """Tell how far the run is; may raise to stop it."""
         self.run.progress(Progress(f"{self.run.plan.method.spec.name}: {STEPS}", step, len(self.steps)))
 
-    def write(self, ended: str, folder: Path | None = None) -> Record:
-        """Write the model as it is now."""
-        run = self.run
-        record = Record.of(run.plan, run.source, run.rows, ended, self.curve)
-        state = run.plan.method.deploy(self.model.start, self.model.state())
-        write_model(folder or run.output, self.model, state, run.source, run.plan.method.spec, record)
-        return record
+    def finish(self, ended: str) -> Record:
+        """Write the model as it is now, as the result."""
+        return _finish(self.run, self.model, self.curve, ended)
 
 
 class _OneShot(_Worker):
-    def work(self) -> Record:
-        method = self.run.plan.method
-        if not isinstance(method, OneShotMethod):
-            raise TypeError(method)
+    """An edit of the weights without training."""
+
+    def work(self, method: OneShotMethod) -> Record:
+        """Edit, read and write."""
         self.report(0)
         self.read(0, None)
         method.edit(self.steps, self.model)
-        self.read(len(self.steps), None)
+        reading = self.read(len(self.steps), None)
         self.report(len(self.steps))
-        if not all(bool(value.isfinite().all()) for value in self.model.state().values()):
+        if not reading.is_finite:
             raise TrainingError(f"{method.spec.name} made weights that are not finite; choose milder hyperparameters.")
-        return self.write("edited once")
+        return self.finish("edited once")
 
 
 class _Training(_Worker):
-    def work(self) -> Record:
-        run, method, total = self.run, self.run.plan.method, len(self.steps)
-        if not isinstance(method, TrainedMethod):
-            raise TypeError(method)
+    """Steps down an objective, with checkpoints on the way."""
+
+    def work(self, method: TrainedMethod) -> Record:
+        """Take all steps that are left, and write the result."""
+        run, total = self.run, len(self.steps)
         optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
         key = run.plan.key(run.source.fingerprint, run.rows.fingerprint)
         first = self._take_up(optimizer, key)
@@ -174,7 +183,7 @@ class _Training(_Worker):
         # A run may have been killed between its last checkpoint and its result.
         reason = self._stop_reason(self.curve[-1]) if first else ""
         if reason:
-            return self.write(reason)
+            return self.finish(reason)
         for number in range(first, total):
             self.report(number)
             set_learning_rate(optimizer, number, total, method.learning_rate, method.warm_up)
@@ -186,16 +195,19 @@ class _Training(_Worker):
             optimizer.step()
             if (number + 1) % every == 0 or number + 1 == total:
                 reading = self.read(number + 1, loss)
+                if not reading.is_finite:
+                    raise self._not_finite(number, key)
                 weights, state = self.model.state(), optimizer.state_dict()
                 save_checkpoint(run.output, Checkpoint(key, number + 1, weights, state, self.curve))
                 if run.plan.keep_checkpoints:
-                    self.write("a checkpoint on the way", run.output / CHECKPOINTS_FOLDER / f"step-{number + 1:05d}")
+                    folder = run.output / CHECKPOINTS_FOLDER / f"step-{number + 1:05d}"
+                    _write(run, self.model, self.curve, "a checkpoint on the way", folder)
                 reason = self._stop_reason(reading)
                 if reason:
                     self.report(total)
-                    return self.write(reason)
+                    return self.finish(reason)
         self.report(total)
-        return self.write("the budget is spent")
+        return self.finish("the budget is spent")
 
     def _take_up(self, optimizer: torch.optim.Optimizer, key: str) -> int:
         """Go back to the state of an interrupted run and return its next step, 0 if there is none."""
@@ -229,6 +241,5 @@ class _Training(_Worker):
             return TrainingError(f"{problem}. No model was kept, because there was no checkpoint before.")
         self.model.load(found.weights)
         self.curve = found.curve
-        self.write(f"stopped because the loss was not finite at step {number + 1}")
-        (self.run.output / STATE_FILE).unlink()
+        self.finish(f"stopped because the loss was not finite at step {number + 1}")
         return TrainingError(f"{problem}. The model of step {found.step} was kept in {self.run.output}.")

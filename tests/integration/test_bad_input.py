@@ -267,7 +267,10 @@ def texts(*values: str | None) -> Callable[[int], pa.Array]:
 @pytest.mark.parametrize(
     ("reference", "pattern"),
     [
-        ("no-such-folder", "no-such-folder is no folder; give `mini`, a folder in the SALMUBench layout or a Hub"),
+        (
+            "no-such-folder",
+            "no-such-folder is no folder; give `mini`, `official`, a folder in the SALMUBench layout or a",
+        ),
         ("/no/such/folder", "/no/such/folder is no folder"),
         ("~no-such-user/data", "'~no-such-user/data' is not a usable path"),
         ("d" * 5000, "is not a usable path: .*File name too long"),
@@ -766,7 +769,9 @@ def test_no_network_is_one_line_and_quick(
         ["evaluate", "mini-clean", "--data", "org/name", *output],
     ):
         assert run(command) == 2
-        sentence = "org/name is not on this machine and the Hub cannot be reached; check the network or HF_HUB_OFFLINE."
+        sentence = (
+            "org/name is not on this machine and the Hub cannot be reached; check the network and run the same again."
+        )
         assert capfd.readouterr() == ("", f"salmu-demo: {sentence}\n")
     assert time.monotonic() - start < 10
     assert not (tmp_path / "out").exists()

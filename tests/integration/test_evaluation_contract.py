@@ -593,7 +593,7 @@ def test_genknow_on_an_imagenet_folder_equals_open_clips_classifier(case: Case, 
     assert plain > 0.8
     assert len(set(guesses)) > 1
     assert result.results["GenKnow"].value == pytest.approx(plain, abs=1e-5)
-    assert result.zero_shot == "ImageNet-1k folder (6 classes, 46 pictures)"
+    assert result.zero_shot == "ImageNet-1k (6 classes, 46 pictures)"
 
 
 def test_the_names_and_templates_of_imagenet_are_those_of_open_clip():

@@ -145,7 +145,7 @@ def test_adding_a_model(open_page: OpenPage, tiny_assets):
     page.get_by_role("button", name="Add a model").click()
     box = page.locator("#add-model")
     box.get_by_label("Model").fill("no-such-model")
-    box.get_by_role("button", name="Add").last.click()
+    box.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("There is no model 'no-such-model'")).to_be_visible()
     reference = f"local-dir:{tiny_assets / 'models' / 'mini-clean'}"
     box.get_by_label("Model").fill(reference)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from salmu_demo.errors import QueryError
+from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.leaderboard.board import find_row
 from salmu_demo.leaderboard.groups import Group, group_rows
 from salmu_demo.leaderboard.ranking import Choice, ranked
 from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text, published_rows
 from salmu_demo.metrics import METRICS
 from salmu_demo.results.diagnosis import Label
-from salmu_demo.results.published import OFFICIAL_DATA, OFFICIAL_REVISION, OFFICIAL_ZERO_SHOT, PUBLISHED
+from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED
 from salmu_demo.results.records import MeasuredData
 from tests.fixtures.leaderboard import CLEAN, COMPROMISED, DATA, OTHER, SAMPLED, references, row
 

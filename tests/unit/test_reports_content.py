@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import DECISIONS
 from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.reports.content import build_report, data_line
 from salmu_demo.reports.report import Block, Report, ReportFigure, Table
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.published import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.results.records import MeasuredData
 from tests.fixtures.results import DATA, NAMES, evaluations, valued
 

@@ -18,6 +18,7 @@ from salmu_demo.unlearning.methods.gradient_ascent import negative_entropy
 from salmu_demo.unlearning.methods.gradient_surgery import bargained, projected_conflict
 from salmu_demo.unlearning.methods.npo import npo_loss
 from salmu_demo.unlearning.methods.null_space import principal_directions, without_directions
+from salmu_demo.unlearning.methods.pinpoint import excess
 from salmu_demo.unlearning.methods.rmu import steering_target
 from salmu_demo.unlearning.methods.scrub import bounded_departure
 from salmu_demo.unlearning.methods.scrub_bio import departure
@@ -76,6 +77,7 @@ OBJECTIVES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "scrub_bio": lambda raw: departure(_pairs(raw), _pairs(FROZEN), "embedding"),
     "scrub_bio_association": lambda raw: departure(_pairs(raw), _pairs(FROZEN), "association"),
     "drift": lambda raw: losses.drift(_pairs(raw).images, _pairs(FROZEN).images),
+    "pinpoint": lambda raw: excess(_pairs(raw).similarity, -0.2),
     "twins": lambda raw: twins_loss(_pairs(raw), _pairs(FROZEN)),
     "sku": lambda raw: other_answers(_pairs(raw), SAME_KIND, SCALE),
 }
@@ -317,6 +319,13 @@ def test_the_bargain_solves_its_equation() -> None:
     weights = torch.linalg.lstsq(g.T, step[:, None]).solution[:, 0]
     torch.testing.assert_close(g @ g.T @ weights, 1 / weights)
     assert not bargained(g[0], -g[0]).any()
+
+
+def test_pinpoint_leaves_a_pair_alone_once_it_looks_unrelated() -> None:
+    similarity = torch.tensor([0.8, 0.1, -0.5], requires_grad=True)
+    loss = excess(similarity, 0.2)
+    assert float(loss.detach()) == pytest.approx(0.2)
+    torch.testing.assert_close(torch.autograd.grad(loss, similarity)[0], torch.tensor([1 / 3, 0.0, 0.0]))
 
 
 def test_rmus_target_is_as_long_as_the_tokens() -> None:

@@ -169,7 +169,7 @@ def test_cancel_and_keep_leaves_the_model_of_the_last_reading_and_resume_replace
     [reference] = made_in(manager.folder(job.id))
     kept = find_model(reference)
     record = json.loads((kept.weights.parent / "unlearning.json").read_text("utf-8"))
-    assert record["ended"] == "stopped after step 5"
+    assert record["ended"] == "stopped by the user after step 5"
     assert [reading["step"] for reading in record["curve"]] == list(range(6))
     before = kept.fingerprint
     assert manager.wait(manager.resume(job.id).id, TIMEOUT).state is JobState.DONE

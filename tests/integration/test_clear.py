@@ -1,0 +1,178 @@
+"""The CLEAR data set as a SALMUBench data set: what is mapped, what is skipped and why."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from salmu_demo.cli.main import run
+from salmu_demo.data.clear import UNMEASURABLE
+from salmu_demo.data.source import load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.errors import DataError
+from salmu_demo.ui.about_tab import about_tab
+from salmu_demo.workbench import Workbench
+from tests.fixtures.hub import COMMIT, run_hub, speak_to
+
+FORGOTTEN = ("Chukwu Akabueze", "Evelyn Desmet")
+KEPT = ("Hsiao Yun-Hwa", "Jaime Vasquez", "Sven <b>Ek</b>")
+
+
+def picture(seed: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (20, 16, 3), dtype=np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def rows_of(names: tuple[str, ...], count: int) -> list[dict[str, Any]]:
+    return [
+        {"image": {"bytes": picture(hash_of(name, number)), "path": "../../x.png"}, "name": name,
+         "caption": f"{name} in front of shelf {number}"}
+        for name in names for number in range(count)
+    ]  # fmt: skip
+
+
+def hash_of(name: str, number: int) -> int:
+    return sum(name.encode()) * 100 + number
+
+
+def write_clear(folder: Path, forget: str = "forget10", retain: str = "retain90") -> Path:
+    """CLEAR as `git clone` or the Hub's cache has it: a folder of parquet files for each configuration."""
+    faces = [{"image": {"bytes": picture(n), "path": None}, "name": f"Celebrity {n}", "caption": None} for n in (1, 2)]
+    for name, rows in {
+        forget: rows_of(FORGOTTEN, 4),
+        retain: rows_of(KEPT, 3),
+        "real_faces": faces,
+        "full": rows_of((*FORGOTTEN, *KEPT), 3),
+    }.items():
+        (folder / name).mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(rows), folder / name / "train-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.fixture
+def clear(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "cache"))
+    return write_clear(tmp_path / "CLEAR")
+
+
+def test_the_configurations_become_splits_of_face_and_name(clear: Path):
+    data = load_data(f"clear:{clear}#forget10")
+    forget, kept, faces = (data.split(name) for name in ("forget", "holdout_identity", "retain_synth"))
+    assert [data.identities[str(i)]["name"] for i in forget.identities] == [n for n in FORGOTTEN for _ in range(4)]
+    assert [data.identities[str(i)]["name"] for i in kept.identities] == [n for n in KEPT for _ in range(3)]
+    assert forget.texts[:2] == ["Chukwu Akabueze in front of shelf 0", "Chukwu Akabueze in front of shelf 1"]
+    assert faces.texts == ["A photo of Celebrity 1", "A photo of Celebrity 2"]
+    assert faces.identities == [None, None]
+    assert data.picture("forget", 5) == picture(hash_of(FORGOTTEN[1], 1))
+    assert data.kinds == ["name"]
+    assert data.personas[0].values("name") == ["Chukwu Akabueze"]
+    # Nobody is in holdout_association, so all forgotten persons are candidates of IdZSC.
+    assert len(data.split("forget_identity")) == 8
+    assert not len(data.split("holdout_association"))
+    assert len({*forget.file_names, *kept.file_names, *faces.file_names}) == 8 + 9 + 2
+
+
+def test_it_is_converted_once_and_a_changed_source_is_converted_anew(clear: Path, tmp_path: Path):
+    first = load_data(f"clear:{clear}")
+    assert load_data(f"clear:{clear}").root == first.root
+    pq.write_table(pa.Table.from_pylist(rows_of(FORGOTTEN, 2)), clear / "forget10" / "train-00000-of-00001.parquet")
+    second = load_data(f"clear:{clear}")
+    assert second.root != first.root
+    assert len(second.split("forget")) == 4
+    assert not [path for path in (tmp_path / "cache" / "converted").iterdir() if path.name.startswith(".clear")]
+
+
+def test_what_has_no_meaning_is_skipped_and_said(clear: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    command = ["evaluate", "mini-clean", "--data", f"clear:{clear}", "--output", str(tmp_path / "out")]
+    assert run(command) == 0
+    output = capfd.readouterr().out
+    result = json.loads((tmp_path / "out" / "evaluation_mini-clean.json").read_text("utf-8"))
+    flat = {**result["efficacy"], **result["utility"]}
+    assert flat["1.5_CoreAssoc"]["mean"] == flat["2.5_FragSim"]["mean"] == flat["2.3_IntraIdSim"]["mean"] == -1
+    for name in ("1.2_AssocStr", "2.2_InterIdSim"):
+        assert -1 < flat[name]["mean"] < 1
+    assert 0 < flat["1.1_RetFail"]["MRR"] <= 1
+    assert 0 <= flat["1.4_IdZSC"]["identity_classification_accuracy"] <= 1
+    for metric, reason in UNMEASURABLE.items():
+        assert f"{metric} cannot be measured: {reason}" in output
+    assert run(["data", "describe", f"clear:{clear}"]) == 0
+    assert "CoreAssoc cannot be measured: CLEAR binds faces to names alone" in capfd.readouterr().out
+
+
+def test_the_probes_ask_for_names(clear: Path, tiny_assets: Path, tmp_path: Path):
+    bench = Workbench(f"clear:{clear}", Embedder())
+    models = bench.models(["mini-clean"])
+    bench.warm(models)
+    (cell,) = bench.audit("00000001", models)
+    assert cell.kind == "name"
+    assert cell.line_up.candidates == len(FORGOTTEN) + len(KEPT)
+    (found,) = bench.retrieve_for_text("Jaime Vasquez", models, "all", 3)
+    assert len(found.results) == 3
+
+
+def test_without_real_faces_the_rest_is_used(clear: Path):
+    next((clear / "real_faces").iterdir()).unlink()
+    data = load_data(f"clear:{clear}")
+    assert len(data.split("forget")) == 8
+    assert not len(data.split("retain_synth"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "pattern"),
+    [
+        (
+            lambda c: "clear:" + str(c) + "#forget20",
+            "CLEAR has no configuration 'forget20' to forget; choose one of fo",
+        ),
+        (lambda c: f"clear:{c}#forget01", r"has no CLEAR configuration forget01: no file matches forget01/\*.parquet"),
+        (lambda c: f"clear:{c / 'nothing'}", "is no folder and no Hub data set; write clear:FOLDER"),
+        (lambda c: replace(c, {"image": b"x", "caption": "a"}), "is not of CLEAR: it needs the columns image, caption"),
+        (lambda c: replace(c, {"image": b"x", "caption": "a", "name": "b"}), "a row whose image is no struct"),
+        (lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": "a", "name": None}), "whose name or caption is no"),
+        (
+            lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": 5, "name": "b"}),
+            "whose name or caption is no text",
+        ),
+    ],
+)
+def test_what_is_not_clear_is_refused(clear: Path, spoil: Callable[[Path], str], pattern: str, tmp_path: Path):
+    with pytest.raises(DataError, match=pattern):
+        load_data(spoil(clear))
+    converted = tmp_path / "cache" / "converted"
+    assert not converted.exists() or not [path for path in converted.iterdir() if path.is_dir()]
+
+
+def replace(clear: Path, row: dict[str, Any]) -> str:
+    pq.write_table(pa.Table.from_pylist([row]), clear / "forget10" / "train-00000-of-00001.parquet")
+    return f"clear:{clear}"
+
+
+def test_clear_from_the_hub_fetches_only_its_configurations(
+    clear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with run_hub() as (hub, address):
+        speak_to(address, tmp_path / "hub-cache", monkeypatch)
+        hub.add("datasets/therem/CLEAR", clear)
+        assert run(["fetch", "clear:therem/CLEAR#forget10"]) == 0
+        assert not [path for path in hub.downloads() if path.startswith("full")]
+        data = load_data("clear:therem/CLEAR#forget10")
+        assert data.revision == COMMIT
+        assert len(data.split("forget")) == 8
+    # The Hub is gone; what was fetched stays.
+    assert load_data("clear:therem/CLEAR#forget10").root == data.root
+
+
+def test_the_page_says_what_is_skipped(clear: Path):
+    with gr.Blocks() as app:
+        about_tab(load_data(f"clear:{clear}"))
+    shown = json.dumps([block.value for block in app.blocks.values() if isinstance(getattr(block, "value", None), str)])
+    assert UNMEASURABLE["CoreAssoc"] in shown
