@@ -210,7 +210,9 @@ def _holdouts(values: Values, clean: Values, compromised: Values) -> Criterion:
         missing = missing or why
         if at is not None:
             kept.append(at)
-    return Criterion(RULE[2][0], None if missing else min(kept), HOLDOUT_KEPT, True, "of the holdout similarity is kept", missing)
+    return Criterion(
+        RULE[2][0], None if missing else min(kept), HOLDOUT_KEPT, True, "of the holdout similarity is kept", missing
+    )
 
 
 def _learned(metric: str, values: Values, clean: Values, compromised: Values) -> tuple[float | None, str]:
