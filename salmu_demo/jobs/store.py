@@ -27,7 +27,7 @@ _LOCK_SECONDS: Final = 1.0
 
 def now() -> str:
     """This moment, UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def new_id() -> str:
@@ -164,7 +164,7 @@ class JobStore:
     def _damaged(self, job_id: str, reason: str) -> Job:
         path = self.folder(job_id) / STATUS_FILE
         try:
-            written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="microseconds")
         except OSError:
             written = ""
         error = f"The status file {path} is damaged ({reason}); start the job anew."
