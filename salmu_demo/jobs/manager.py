@@ -22,8 +22,9 @@ from salmu_demo.jobs.kinds import KINDS, JobKind
 from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.workbench import Workbench
 
-NICENESS: Final = 10
-"""Of working threads: a tenth of the processor time of a probe's, yet not starved by whatever else a machine does."""
+NICENESS: Final = 15
+"""Of working threads: about 3 % of the processor time of a probe that wants it all, yet not starved by whatever else a
+machine does."""
 
 _LOOK_SECONDS: Final = 0.2
 """Between two looks at a job of another process that someone waits for."""
