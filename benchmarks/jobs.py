@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.probes import live_probes
 from salmu_demo.data.dataset import Persona
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.embeddings.store import ArrayStore
@@ -39,11 +40,7 @@ def main() -> None:
     models = bench.models(builtin_models())
     bench.warm(models)
     personas = bench.data.personas[: options.personas]
-    probes: dict[str, Callable[[Persona], object]] = {
-        "audit: 8 attributes": lambda p: bench.audit(p.identity_id, models),
-        "face to captions, gallery all, k 10": lambda p: bench.retrieve_for_persona(p.identity_id, models, "all", 10),
-        "text to faces, gallery all, k 10": lambda p: bench.retrieve_for_text(p.name, models, "all", 10),
-    }
+    probes = live_probes(bench, models)
     for probe in probes.values():
         probe(bench.data.personas[-1])  # The first answer builds the index and loads the models.
 

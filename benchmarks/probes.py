@@ -13,9 +13,21 @@ from collections.abc import Callable
 import numpy as np
 
 from salmu_demo.data.dataset import Persona
-from salmu_demo.models.source import builtin_models
+from salmu_demo.models.source import ModelSource, builtin_models
 from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.workbench import Workbench
+
+
+def live_probes(bench: Workbench, models: list[ModelSource]) -> dict[str, Callable[[Persona], object]]:
+    """What a visitor can ask for, by name."""
+    return {
+        "audit: 8 attributes": lambda p: bench.audit(p.identity_id, models),
+        "face to captions, gallery forget, k 10": lambda p: bench.retrieve_for_persona(
+            p.identity_id, models, "forget", 10
+        ),
+        "face to captions, gallery all, k 10": lambda p: bench.retrieve_for_persona(p.identity_id, models, "all", 10),
+        "text to faces, gallery all, k 10": lambda p: bench.retrieve_for_text(p.name, models, "all", 10),
+    }
 
 
 def main() -> None:
@@ -27,17 +39,9 @@ def main() -> None:
     models = bench.models(builtin_models())
     bench.warm(models)
     personas = bench.data.personas[: options.personas]
-    probes: dict[str, Callable[[Persona], object]] = {
-        "audit: 8 attributes": lambda p: bench.audit(p.identity_id, models),
-        "face to captions, gallery forget, k 10": lambda p: bench.retrieve_for_persona(
-            p.identity_id, models, "forget", 10
-        ),
-        "face to captions, gallery all, k 10": lambda p: bench.retrieve_for_persona(p.identity_id, models, "all", 10),
-        "text to faces, gallery all, k 10": lambda p: bench.retrieve_for_text(p.name, models, "all", 10),
-    }
     print(f"{len(personas)} personas, {len(models)} models at once; milliseconds\n")
     print("| probe | first | p50 | p95 |\n|---|---|---|---|")
-    for name, probe in probes.items():
+    for name, probe in live_probes(bench, models).items():
         times = []
         for persona in personas:
             start = time.perf_counter()

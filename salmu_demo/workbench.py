@@ -4,7 +4,7 @@ Everything is loaded once and shared; all methods may be called from several thr
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -68,14 +68,20 @@ class Workbench:
         self._found.update({model.reference: model for model in found})
         return found
 
-    def twin_remarks(self, model: ModelSource) -> list[str]:
-        """A sentence if other models found so far have the same weights; those that were never loaded are left out."""
+    def twin_remarks(self, model: ModelSource, visible: Collection[str] | None = None) -> list[str]:
+        """A sentence if other models found so far have the same weights; those that were never loaded are left out.
+
+        Args:
+            model: the model.
+            visible: references that may be named, or None for all: a visitor must not learn of another's private model.
+        """
         facts = self.embedder.known_facts(model)
         twins = [
             other.reference
             for other in list(self._found.values())
             if facts is not None
             and other.reference != model.reference
+            and (visible is None or other.reference in visible)
             and (known := self.embedder.known_facts(other)) is not None
             and known.weights_digest == facts.weights_digest
         ]

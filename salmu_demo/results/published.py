@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from salmu_demo.metrics import METRICS
 from salmu_demo.results.diagnosis import Label
 
 OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k (1000 classes, 50000 pictures)"
@@ -34,18 +35,7 @@ class PublishedModel:
 
 
 _MAIN_TABLE: Final = ("RetFail", "GenKnow", "InterIdSim", "IntraIdSim")
-_ALL: Final = (
-    "RetFail",
-    "AssocStr",
-    "ACS",
-    "IdZSC",
-    "CoreAssoc",
-    "GenKnow",
-    "InterIdSim",
-    "IntraIdSim",
-    "VisIdInt",
-    "FragSim",
-)
+_ALL: Final = tuple(spec.name for spec in METRICS)
 
 
 def _values(names: tuple[str, ...], *values: float) -> dict[str, float]:

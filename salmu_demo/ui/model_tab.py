@@ -49,7 +49,7 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup) -> ModelTab
         names = references or []
         start, base = suggestion(names)
         return [
-            cards_html([model_card(workbench, name) for name in names]),
+            cards_html([model_card(workbench, name, names) for name in names]),
             gr.Dropdown(names, value=start),
             gr.Dropdown(names, value=base),
         ]
@@ -92,11 +92,11 @@ def suggestion(references: Sequence[str]) -> tuple[str | None, str | None]:
     return next(iter([*unlearned, *others]), None), base
 
 
-def model_card(workbench: Workbench, reference: str) -> ModelCard:
-    """Facts and remarks about a model, or the sentence that says why there are none."""
+def model_card(workbench: Workbench, reference: str, shown: Sequence[str]) -> ModelCard:
+    """Facts and remarks about one of the models shown together, or the sentence that says why there are none."""
     try:
         [model] = workbench.models([reference])
         facts = workbench.profile(model)
     except SalmuError as error:
         return ModelCard(reference, None, [str(error)])
-    return ModelCard(reference, facts, [*facts.warnings, *workbench.twin_remarks(model)])
+    return ModelCard(reference, facts, [*facts.warnings, *workbench.twin_remarks(model, shown)])

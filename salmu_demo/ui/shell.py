@@ -121,7 +121,7 @@ class ModelShelf:
 
     def remarks(self, model: ModelSource) -> list[str]:
         """What the visitor should know about a model that was added."""
-        return [*model.remarks, *self._workbench.twin_remarks(model)]
+        return [*model.remarks, *self._workbench.twin_remarks(model, self.known)]
 
 
 def choice_label(reference: str) -> str:

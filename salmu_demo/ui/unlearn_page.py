@@ -75,7 +75,7 @@ class UnlearnPages(JobPages):
             raise ResultError("The model of this job is gone; make it again.")
         [reference] = found
         kept = "" if job.state is JobState.DONE else notice(text.KEPT)
-        facts = cards_html([model_card(self._workbench, reference)])
+        facts = cards_html([model_card(self._workbench, reference, [reference])])
         return MadeModel(reference, job.spec.models[0], kept + facts, card_markdown(_card(made_folder(reference))))
 
     def made_by(self, own: list[str]) -> list[str]:

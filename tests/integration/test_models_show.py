@@ -96,6 +96,7 @@ def test_equal_weights_and_broken_ones_are_pointed_out(
         bench.embedder.facts(model)
     assert bench.twin_remarks(same) == [f"{copy} has the same weights as {edited}."]
     assert bench.twin_remarks(models[0]) == []
+    assert bench.twin_remarks(same, visible=[str(copy)]) == []
     tensors["ln_final.bias"][3] = np.inf
     save_file(tensors, edited)
     assert document(capsys, str(edited))["warnings"] == [
@@ -125,8 +126,8 @@ def test_models_that_cannot_be_compared_are_refused(edited: Path, capsys: pytest
 
 def test_a_card_of_a_model_that_is_gone_says_so(edited: Path):
     bench = Workbench()
-    assert model_card(bench, str(edited)).facts is not None
+    assert model_card(bench, str(edited), []).facts is not None
     edited.unlink()
-    card = model_card(bench, str(edited))
+    card = model_card(bench, str(edited), [])
     assert card.facts is None
     assert card.remarks == [f"There is no weight file {edited}; check the path."]
