@@ -60,8 +60,9 @@ class ArrayStore:
     def turn(path: Path) -> Iterator[None]:
         """Hold the right to fill an array; its folder is created.
 
-        It is held for one batch at a time: threads and processes that fill the same array share the work, a probe that
-        needs a few rows does not wait for a job that computes all of them, and whoever waits can still be stopped.
+        It is held for a batch, or for about two seconds of small ones: threads and processes that fill the same array
+        share the work, a probe that needs a few rows does not wait for a job that computes all of them, and whoever
+        waits can still be stopped.
 
         Raises:
             StorageError: if the folder cannot be written.

@@ -68,6 +68,7 @@ def _check_archive(path: Path) -> None:
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+    # zipfile raises NotImplementedError for archives of a kind that it cannot read.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(
             f"{path} is not a whole checkpoint in the zip format of torch.save; save its state dict as safetensors."
