@@ -76,8 +76,12 @@ class SweepJob:
 
     @property
     def key(self) -> str:
-        """Name of the run's folder: its method and a hash of everything else."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """Name of the run's folder: its method and a hash of everything else, hyperparameters at their defaults too.
+
+        So a run made with former defaults is not taken for one with today's.
+        """
+        content = {**asdict(self), "plan": self.plan().describe()}
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.method}-seed{self.seed}-{digest[:10]}"
 
     def plan(self) -> Plan:
