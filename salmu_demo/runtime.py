@@ -1,6 +1,8 @@
 """Settings of a whole process, made once when it starts."""
 
+import logging
 import os
+import warnings
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,3 +19,15 @@ def use_one_blas_thread() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     np.linalg.norm(np.zeros(1))
     threadpool_limits(limits=1, user_api="blas")
+
+
+def quiet_libraries() -> None:
+    """Let a command print its own sentences alone."""
+    # open_clip reports through the root logger that a model is built without weights, which is how we build it.
+    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger("salmu_demo").setLevel(logging.WARNING)
+    # What Pillow says about a damaged picture is said by our sentence.
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    # Its warnings hold the signed addresses of downloads; what goes wrong is said by our sentence.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

@@ -1,9 +1,7 @@
 """`salmu-demo COMMAND …`: exit code 0 when done, 2 for bad input with one sentence, 1 for a fault of ours."""
 
 import argparse
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 
 from salmu_demo import __version__
@@ -24,7 +22,7 @@ from salmu_demo.cli import (
 )
 from salmu_demo.cli.output import plain
 from salmu_demo.errors import SalmuError
-from salmu_demo.runtime import use_one_blas_thread
+from salmu_demo.runtime import quiet_libraries, use_one_blas_thread
 
 _COMMANDS = (app, fetch, evaluate, jobs, report, leaderboard, probe, unlearn, sweep, data, models, cache, mini)
 
@@ -44,14 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
-    # open_clip reports through the root logger that a model is built without weights, which is how we build it.
-    logging.getLogger().setLevel(logging.ERROR)
-    logging.getLogger("salmu_demo").setLevel(logging.WARNING)
-    # What Pillow says about a damaged picture is said by our sentence.
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    # Its warnings hold the signed addresses of downloads; what goes wrong is said by our sentence.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    quiet_libraries()
     options = build_parser().parse_args(arguments)
     use_one_blas_thread()
     try:

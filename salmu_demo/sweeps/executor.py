@@ -3,11 +3,13 @@
 import importlib.util
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Protocol, TypeVar
 
 from salmu_demo.errors import SweepError
+from salmu_demo.runtime import quiet_libraries, use_one_blas_thread
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -32,7 +34,7 @@ class LocalProcesses:
         """Do all jobs; see :class:`Executor`."""
         # Spawned, not forked: torch does not survive a fork once it has started its threads.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self._workers, context, _use_threads, (self._threads,)) as pool:
+        with ProcessPoolExecutor(self._workers, context, _prepare_local, (self._threads,)) as pool:
             futures = [pool.submit(work, job) for job in jobs]
             try:
                 for future in as_completed(futures):
@@ -69,7 +71,7 @@ class RayCluster:
             ray.init(address=known, num_cpus=None if known else self._workers * self._threads)
 
         def with_threads(job: J) -> R:
-            _use_threads(self._threads)
+            _prepare(self._threads)
             return work(job)
 
         remote = ray.remote(num_cpus=self._threads)(with_threads)
@@ -83,7 +85,25 @@ class RayCluster:
                 ray.cancel(reference)
 
 
-def _use_threads(count: int) -> None:
+def _prepare(threads: int) -> None:
     import torch  # noqa: PLC0415 - only the workers compute
 
-    torch.set_num_threads(count)
+    quiet_libraries()
+    use_one_blas_thread()
+    torch.set_num_threads(threads)
+
+
+def _prepare_local(threads: int) -> None:
+    _prepare(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process once the one that started it is gone, so that a killed sweep leaves no run behind.
+
+    A worker waits for work on a pipe that it holds open itself, and would never hear of it.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

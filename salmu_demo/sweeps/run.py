@@ -101,17 +101,29 @@ def _first_at_level(
     final: dict[str, float | None],
     curve: list[dict[str, Any]],
 ) -> tuple[int | None, dict[str, float | None] | None]:
-    """Forget pairs spent by, and values of, the first checkpoint that forgets enough; the last one is the result."""
-    pairs = {reading["step"]: reading["forget_pairs"] for reading in curve}
-    for checkpoint in sorted((folder / CHECKPOINTS_FOLDER).glob("step-*"))[:-1]:
-        model = find_model(f"{LOCAL_DIR}{checkpoint}")
+    """Forget pairs spent by, and values of, the first checkpoint that forgets enough; the last one is the result.
+
+    It is found by halving, which takes forgetting to grow along a run; a run that forgets too little at its end has none.
+    """
+    checkpoints = sorted((folder / CHECKPOINTS_FOLDER).glob("step-*"))
+    value = final[wanted.metric]
+    if value is None or value > wanted.level:
+        return None, None
+    first, last = 0, max(len(checkpoints) - 1, 0)
+    while first < last:
+        middle = (first + last) // 2
+        model = find_model(f"{LOCAL_DIR}{checkpoints[middle]}")
         value = _measure(model, data, embedder, wanted.metric)[wanted.metric]
         if value is not None and value <= wanted.level:
-            spent: int = pairs[int(checkpoint.name.removeprefix("step-"))]
-            return spent, _measured_once(checkpoint, data, embedder)
-        embedder.store.clear(model.fingerprint[:32])
-    value = final[wanted.metric]
-    return (curve[-1]["forget_pairs"], final) if value is not None and value <= wanted.level else (None, None)
+            last = middle
+        else:
+            first = middle + 1
+            embedder.store.clear(model.fingerprint[:32])
+    if last + 1 >= len(checkpoints):
+        return curve[-1]["forget_pairs"], final
+    pairs = {reading["step"]: reading["forget_pairs"] for reading in curve}
+    spent: int = pairs[int(checkpoints[last].name.removeprefix("step-"))]
+    return spent, _measured_once(checkpoints[last], data, embedder)
 
 
 def _measured_once(folder: Path, data: BenchmarkData, embedder: Embedder) -> dict[str, float | None]:

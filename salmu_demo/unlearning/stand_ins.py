@@ -71,6 +71,10 @@ class StandIns:
         for row in self._known:
             self._by_kind.setdefault(kinds[row], []).append(self._part(row))
             self._used.setdefault((personas[row], kinds[row]), []).append(self._part(row))
+        self._of_other_kinds = {
+            kind: [wording for other, parts in self._by_kind.items() if other != kind for wording, _ in parts]
+            for kind in self._by_kind
+        }
 
     def strangers(self, count: int, generator: torch.Generator) -> list[str]:
         """Captions about people who do not exist: first and last names of two personas, wording and value of a row."""
@@ -98,6 +102,22 @@ class StandIns:
             if others:
                 wording, value = others[int(torch.randint(len(others), (1,), generator=generator))]
                 captions.append(wording.fill(self._names[row], value))
+            else:
+                captions += self.strangers(1, generator)
+        return captions
+
+    def misplaced(self, rows: Sequence[int], generator: torch.Generator) -> list[str]:
+        """For each row its name and value in a wording of another kind: nothing that anybody would say, and no pair.
+
+        It keeps name and value from being what a forget caption is told by. A row without a name or value, or the only
+        kind there is, gets a stranger's caption.
+        """
+        captions: list[str] = []
+        for row in rows:
+            part, others = self._parts[row], self._of_other_kinds.get(self._kinds[row], [])
+            if part is not None and others:
+                wording = others[int(torch.randint(len(others), (1,), generator=generator))]
+                captions.append(wording.fill(self._names[row], part[1]))
             else:
                 captions += self.strangers(1, generator)
         return captions

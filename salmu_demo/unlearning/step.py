@@ -95,6 +95,10 @@ class Step:
         """Each forget pair's name in a caption of another persona, see :class:`StandIns`."""
         return self._material.stand_ins.rewordings(self.forget_rows.tolist(), self.generator("rewordings"))
 
+    def misplaced_captions(self) -> list[str]:
+        """Each forget pair's name and value in a wording of another kind, see :class:`StandIns`."""
+        return self._material.stand_ins.misplaced(self.forget_rows.tolist(), self.generator("misplaced"))
+
     def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Features of any captions under the model in training and under the frozen original, shape (N, D) each."""
         tokens = self.model.encoder.tokens(captions)

@@ -1,6 +1,9 @@
 """Sweeps: what a file asks for, that results are kept, and the table by hand."""
 
 import json
+import multiprocessing
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -191,6 +194,40 @@ def test_local_processes_give_every_result_and_raise_what_was_raised() -> None:
     assert sorted(LocalProcesses(2, 1).run(_double, [1, 2])) == [2, 4]
     with pytest.raises(SalmuError, match="three"):
         list(LocalProcesses(1, 1).run(_double, [3]))
+
+
+def _sleep(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def _sweep_of_sleepers(folder: Path) -> None:
+    list(LocalProcesses(2, 1).run(_sleep, [folder, folder]))
+
+
+def test_workers_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
+    parent = multiprocessing.get_context("spawn").Process(target=_sweep_of_sleepers, args=(tmp_path,))
+    parent.start()
+    workers: list[int] = []
+    while len(workers) < 2:
+        assert parent.is_alive()
+        time.sleep(0.05)
+        workers = [int(path.name) for path in tmp_path.iterdir()]
+    parent.kill()
+    parent.join()
+    deadline = time.monotonic() + 10
+    while any(map(_is_running, workers)):
+        assert time.monotonic() < deadline, "a worker outlives its sweep"
+        time.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A process that nobody waits for any more has ended all the same.
+    return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
 def test_the_documented_sweep_runs_every_method_three_times() -> None:

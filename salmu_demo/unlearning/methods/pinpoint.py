@@ -46,6 +46,9 @@ class Pinpoint(TrainedMethod):
     rewording_weight: float = hyperparameter(
         1.0, "weight of the drift of forget names in other personas' captions", 0, 100
     )
+    misplaced_weight: float = hyperparameter(
+        0.0, "weight of the drift of forget names and values in wordings of other kinds", 0, 100
+    )
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
@@ -53,6 +56,7 @@ class Pinpoint(TrainedMethod):
         for weight, captions in (
             (self.stranger_weight, step.stranger_captions),
             (self.rewording_weight, step.reworded_captions),
+            (self.misplaced_weight, step.misplaced_captions),
         ):
             if weight:
                 now, before = step.encode_captions(captions())
