@@ -103,7 +103,7 @@ def _first_at_level(
 ) -> tuple[int | None, dict[str, float | None] | None]:
     """Forget pairs spent by, and values of, the first checkpoint that forgets enough; the last one is the result.
 
-    It is found by halving, which takes forgetting to grow along a run; a run that forgets too little at its end has none.
+    It is found by halving, which takes forgetting to grow along a run; one that forgets too little at its end has none.
     """
     checkpoints = sorted((folder / CHECKPOINTS_FOLDER).glob("step-*"))
     value = final[wanted.metric]
