@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> None:
     check_writable(options.output, "The table")
     executor: Executor = (RayCluster if options.ray else LocalProcesses)(options.workers, options.threads)
     results = run_sweep(sweep, options.output, executor, _report)
-    rows = sweep_table(results, measure_references(sweep))
+    rows = sweep_table(results, measure_references(sweep, options.output))
     texts = {"csv": table_csv(rows), "json": table_json(rows), "md": table_markdown(rows)}
     for suffix, text in texts.items():
         write_text(options.output / f"sweep.{suffix}", text, "The table")

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from salmu_demo.unlearning.trainer import unlearn
 
 RUNS_FOLDER: Final = "runs"
 RESULT_FILE: Final = "result.json"
+REFERENCES_FILE: Final = "references.json"
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,24 @@ def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[
     return [done[job.key] for job in sweep.jobs]
 
 
-def measure_references(sweep: Sweep) -> dict[str, dict[str, float | None]]:
-    """Metric values of the base model and of Clean, by role."""
+def measure_references(sweep: Sweep, output: Path) -> dict[str, dict[str, float | None]]:
+    """Metric values of the base model and of Clean, by role; measured once and kept beside the results.
+
+    Raises:
+        SalmuError: if a model or the data cannot be used.
+    """
     data, embedder = load_data(sweep.data), Embedder()
-    references = {"clean": sweep.clean, "compromised": sweep.model}
-    return {role: _measure(find_model(model), data, embedder) for role, model in references.items()}
+    models = {role: find_model(model) for role, model in {"clean": sweep.clean, "compromised": sweep.model}.items()}
+    measured = {"data": data.fingerprint, **{role: model.fingerprint for role, model in models.items()}}
+    path = output / REFERENCES_FILE
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["measured"] == measured:
+            values: dict[str, dict[str, float | None]] = kept["values"]
+            return values
+    values = {role: _measure(model, data, embedder) for role, model in models.items()}
+    write_text(path, json.dumps({"measured": measured, "values": values}, indent=1) + "\n", "The references")
+    return values
 
 
 def do_run(job: SweepJob, output: Path) -> RunResult:

@@ -68,13 +68,14 @@ class StandIns:
             raise DataError("This method needs captions that hold names and values of the metadata, of two personas.")
         self._by_kind: dict[str | None, list[tuple[Wording, str]]] = {}
         self._used: dict[tuple[str | None, str | None], list[tuple[Wording, str]]] = {}
+        self._kinds_of: dict[Wording, set[str | None]] = {}
+        self._used_by: dict[str | None, set[Wording]] = {}
         for row in self._known:
+            wording = self._part(row)[0]
+            self._kinds_of.setdefault(wording, set()).add(kinds[row])
+            self._used_by.setdefault(personas[row], set()).add(wording)
             self._by_kind.setdefault(kinds[row], []).append(self._part(row))
             self._used.setdefault((personas[row], kinds[row]), []).append(self._part(row))
-        self._of_other_kinds = {
-            kind: [wording for other, parts in self._by_kind.items() if other != kind for wording, _ in parts]
-            for kind in self._by_kind
-        }
 
     def strangers(self, count: int, generator: torch.Generator) -> list[str]:
         """Captions about people who do not exist: first and last names of two personas, wording and value of a row."""
@@ -107,20 +108,27 @@ class StandIns:
         return captions
 
     def misplaced(self, rows: Sequence[int], generator: torch.Generator) -> list[str]:
-        """For each row its name and value in a wording of another kind: nothing that anybody would say, and no pair.
+        """For each row its name and value in a wording of another kind, one that its persona's forget captions have not.
 
-        It keeps name and value from being what a forget caption is told by. A row without a name or value, or the only
-        kind there is, gets a stranger's caption.
+        Nobody would say that, so it is no pair either; it keeps the value from giving a forget caption away. A row
+        without such a wording gets a stranger's caption.
         """
         captions: list[str] = []
         for row in rows:
-            part, others = self._parts[row], self._of_other_kinds.get(self._kinds[row], [])
-            if part is not None and others:
-                wording = others[int(torch.randint(len(others), (1,), generator=generator))]
-                captions.append(wording.fill(self._names[row], part[1]))
+            wordings = self._foreign_wordings(row)
+            if wordings:
+                wording = wordings[int(torch.randint(len(wordings), (1,), generator=generator))]
+                captions.append(wording.fill(self._names[row], self._part(row)[1]))
             else:
                 captions += self.strangers(1, generator)
         return captions
+
+    def _foreign_wordings(self, row: int) -> list[Wording]:
+        """Wordings of kinds other than a row's that its persona's forget captions do not have."""
+        if self._parts[row] is None:
+            return []
+        used = self._used_by[self._personas[row]]
+        return [w for w, kinds in self._kinds_of.items() if w not in used and self._kinds[row] not in kinds]
 
     def _other_captions(self, row: int) -> list[tuple[Wording, str]]:
         """Wordings and values of a row's kind that its persona's forget captions do not have."""

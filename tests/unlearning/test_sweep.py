@@ -112,8 +112,15 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(config: Pa
     assert [result.level_pairs for result in results] == [8, 24]
     assert all(set(result.final) >= {spec.name for spec in METRICS} for result in results)
     assert not list((tmp_path / "out").rglob("step-*"))
-    references = measure_references(sweep)
+    references = measure_references(sweep, tmp_path / "out")
     assert set(references) == {"clean", "compromised"}
+    kept = json.loads((tmp_path / "out" / "references.json").read_text("utf-8"))
+    kept["values"]["clean"]["RetFail"] = 0.125
+    (tmp_path / "out" / "references.json").write_text(json.dumps(kept), "utf-8")
+    assert measure_references(sweep, tmp_path / "out")["clean"]["RetFail"] == 0.125
+    kept["measured"]["clean"] = "another model"
+    (tmp_path / "out" / "references.json").write_text(json.dumps(kept), "utf-8")
+    assert measure_references(sweep, tmp_path / "out") == references
     rows = sweep_table(results, references)
     assert [row.compared_at for row in rows] == ["reference"] * 2 + ["budget"] * 2 + ["forgetting"] * 2
 
