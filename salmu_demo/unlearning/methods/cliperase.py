@@ -18,7 +18,7 @@ from salmu_demo.unlearning.step import Step
 class ClipErase(TrainedMethod):
     """l1 NCE(retain) + l2 mean cos(forget) + l3 KL(frozen || current)(retain)."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(3e-4)
     retain_weight: float = hyperparameter(1.0, "weight of the contrastive loss on retain pairs (l1)", 0, 100)
     forget_weight: float = hyperparameter(3.0, "weight of the forget pairs' similarity (l2)", 0, 100)
     consistency_weight: float = hyperparameter(3.0, "weight of the divergence on retain pairs (l3)", 0, 100)

@@ -19,7 +19,7 @@ from salmu_demo.unlearning.step import Step
 class ClipEraseMatrix(TrainedMethod):
     """2 mean S_f^2 + 2 mean (S_r - S_r^0)^2 + MSE(I_r, I_r^0) + MSE(T_r, T_r^0)."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     retain_weight: float = hyperparameter(1.0, "weight of the two retain terms", 0, 1000)
 
     def losses(self, step: Step) -> Losses:

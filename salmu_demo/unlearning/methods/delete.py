@@ -33,7 +33,7 @@ def mask_distillation(frozen: Encoded, current: Encoded, scale: torch.Tensor) ->
 class Delete(TrainedMethod):
     """KL(softmax(masked frozen logits) || softmax(logits))(forget) + retain_weight KL(frozen || current)(retain)."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(1e-4)
     retain_weight: float = hyperparameter(0.0, "weight of the divergence on retain pairs", 0, 1000)
 
     def losses(self, step: Step) -> Losses:

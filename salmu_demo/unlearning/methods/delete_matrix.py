@@ -31,7 +31,7 @@ def matrix_losses(forget: Encoded, retain: Encoded, frozen_retain: Encoded) -> t
 class DeleteMatrix(TrainedMethod):
     """2 mean S_f^2 + 2 mean (S_r - S_r^0)^2."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     retain_weight: float = hyperparameter(1.0, "weight of the retain term", 0, 1000)
 
     def losses(self, step: Step) -> Losses:

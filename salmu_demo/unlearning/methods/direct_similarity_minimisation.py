@@ -17,7 +17,7 @@ from salmu_demo.unlearning.step import Step
 class DirectSimilarityMinimisation(TrainedMethod):
     """Mean cosine of the forget pairs."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(1e-4)
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""

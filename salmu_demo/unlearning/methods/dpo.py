@@ -35,7 +35,7 @@ def dpo_loss(margin: torch.Tensor, frozen_margin: torch.Tensor, beta: float) -> 
 class DPO(TrainedMethod):
     """-log sigmoid(beta (margin - frozen margin))(forget) + retain_weight KL(frozen || current)(retain)."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     beta: float = hyperparameter(0.1, "how sharply the preference is asked for", 1e-3, 10)
     retain_weight: float = hyperparameter(1.0, "weight of the divergence on retain pairs", 0, 1000)
 

@@ -29,7 +29,7 @@ def multi_positive_nce(
 class GenericCaptions(TrainedMethod):
     """NCE(forget images, generic captions), where equal captions are all right."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""

@@ -29,7 +29,7 @@ def negative_entropy(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
 class GradientAscent(TrainedMethod):
     """-H(predictions on forget), or -NCE(forget)."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(1e-4)
     objective: str = hyperparameter("entropy", "what is climbed", choices=("entropy", "likelihood"))
 
     def losses(self, step: Step) -> Losses:

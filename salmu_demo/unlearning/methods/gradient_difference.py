@@ -18,7 +18,7 @@ from salmu_demo.unlearning.step import Step
 class GradientDifference(TrainedMethod):
     """-gamma NCE(forget) + alpha NCE(retain)."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(1e-4)
     forget_weight: float = hyperparameter(1.0, "weight of the ascent (gamma)", 0, 100)
     retain_weight: float = hyperparameter(1.0, "weight of the descent (alpha)", 0, 100)
 

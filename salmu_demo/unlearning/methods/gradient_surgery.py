@@ -56,7 +56,7 @@ def bargained(forget: torch.Tensor, retain: torch.Tensor) -> torch.Tensor:
 class GradientSurgery(TrainedMethod):
     """The forget half of one method and the retain half of another, at those methods' defaults, combined by a rule."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(3e-4)
     forget_loss: str = hyperparameter("delete", "method whose forget half is taken", choices=_FORGET_LOSSES)
     retain_loss: str = hyperparameter("kl", "method whose retain half is taken", choices=_RETAIN_LOSSES)
     rule: str = hyperparameter("pcgrad", "how the gradients are combined", choices=("pcgrad", "munba"))

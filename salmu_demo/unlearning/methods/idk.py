@@ -18,7 +18,7 @@ from salmu_demo.unlearning.step import Step
 class IDK(TrainedMethod):
     """-log softmax over {sensitive, generic, others}[generic] (forget) + retain_weight NCE(retain)."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     retain_weight: float = hyperparameter(1.0, "weight of the contrastive loss on retain pairs", 0, 100)
 
     def losses(self, step: Step) -> Losses:

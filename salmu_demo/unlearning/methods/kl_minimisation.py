@@ -18,7 +18,7 @@ from salmu_demo.unlearning.step import Step
 class KLMinimisation(TrainedMethod):
     """-NCE(forget) + retain_weight KL(frozen || current)(retain)."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(1e-4)
     retain_weight: float = hyperparameter(1.0, "weight of the divergence on retain pairs", 0, 1000)
 
     def losses(self, step: Step) -> Losses:

@@ -18,7 +18,7 @@ from salmu_demo.unlearning.step import Step
 class LLMU(TrainedMethod):
     """-e1 NCE(forget) + e2 IDK(forget) + e3 KL(frozen || current)(retain)."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     ascent_weight: float = hyperparameter(0.02, "weight of the ascent (e1); must be small beside the others", 0, 10)
     answer_weight: float = hyperparameter(0.05, "weight of the generic answer (e2)", 0, 10)
     retain_weight: float = hyperparameter(1.0, "weight of the divergence on retain pairs (e3)", 0, 1000)

@@ -29,7 +29,7 @@ def npo_loss(log_ratio: torch.Tensor, beta: float) -> torch.Tensor:
 class NPO(TrainedMethod):
     """2 / beta log(1 + (pi / pi^0)^beta)(forget) + retain_weight NCE(retain)."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(1e-4)
     beta: float = hyperparameter(0.5, "how soon the ascent fades; towards 0 it never does", 1e-3, 10)
     retain_weight: float = hyperparameter(1.0, "weight of the contrastive loss on retain pairs", 0, 100)
 

@@ -35,7 +35,7 @@ def departure(current: Encoded, frozen: Encoded, form: str) -> torch.Tensor:
 class ScrubBio(TrainedMethod):
     """max(0, cos(current, frozen))(forget) + retain_weight (1 - cos(current, frozen))(retain), for both towers."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     form: str = hyperparameter(
         "association",
         "turn from the other modality's former embedding, or as published from one's own",

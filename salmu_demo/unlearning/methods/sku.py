@@ -36,7 +36,7 @@ def other_answers(pairs: Encoded, same_kind: torch.Tensor, scale: torch.Tensor) 
 class SKU(TrainedMethod):
     """e1 NCE(forget) + e2 CE(others' captions) - e3 KL(frozen || current)(retain), then negated as a task vector."""
 
-    learning_rate: float = learning_rate(3e-5)
+    learning_rate: float = learning_rate(1e-4)
     guided_weight: float = hyperparameter(2.5, "weight of the forget pairs (e1)", 0, 100)
     random_weight: float = hyperparameter(2.5, "weight of the wrong answers (e2)", 0, 100)
     departure_weight: float = hyperparameter(1.0, "weight of the departure on retain pairs (e3)", 0, 100)

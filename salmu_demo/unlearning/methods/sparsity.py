@@ -26,7 +26,7 @@ def absolute_weights(model: TrainedModel) -> torch.Tensor:
 class Sparsity(TrainedMethod):
     """NCE(retain) + gamma_t |weights|, with gamma_t falling linearly to 0."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     gamma: float = hyperparameter(1e-5, "weight of the l1 penalty at the first step", 0, 1)
 
     def losses(self, step: Step) -> Losses:
