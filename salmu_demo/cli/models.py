@@ -1,11 +1,11 @@
-"""`salmu-demo models`: the built-in models, what a checkpoint is and changed, and that change as a file."""
+"""`salmu-demo models`: the built-in models, what a checkpoint is and changed, that change as a file, pushing."""
 
 import argparse
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table, size_text
+from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_pushed, print_table, size_text
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading
 from salmu_demo.data import layout
 from salmu_demo.models.delta_export import write_delta
@@ -48,6 +48,16 @@ def add_parser(commands: Any) -> None:
     add_reading(delta)
     delta.add_argument("--output", metavar="FILE", type=Path, required=True, help="the .safetensors file to write")
     delta.set_defaults(run=_delta)
+    push = add_command(
+        actions,
+        "push",
+        "Put a model's folder on the Hub with this machine's token (HF_TOKEN, or a login); private unless --public.",
+        "  salmu-demo models push my-model ORG/NAME\n  salmu-demo models push my-model ORG/NAME --public",
+    )
+    push.add_argument("model", metavar="DIR", help="an open_clip folder, or made:NAME for a model of the Unlearn tab")
+    push.add_argument("repository", metavar="ORG/NAME", help="the repository; it is made if there is none")
+    push.add_argument("--public", action="store_true", help="let everybody see it")
+    push.set_defaults(run=_push)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -88,6 +98,13 @@ def _delta(options: argparse.Namespace) -> None:
         f"Written: {options.output}: {written.tensors:,} of {written.of:,} tensors, {size_text(written.bytes)}. "
         f"Load it: {DELTA}{options.base}+{options.output}"
     )
+
+
+def _push(options: argparse.Namespace) -> None:
+    # The Hub's client takes a quarter of a second to import, which other actions should not pay for.
+    from salmu_demo.models.push import push_model  # noqa: PLC0415
+
+    print_pushed(push_model(options.model, options.repository, options.public), options.repository)
 
 
 def change_document(change: ModelChange) -> dict[str, Any]:

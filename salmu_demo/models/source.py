@@ -200,14 +200,14 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
     tokenizer = next((folder / name for name in (MERGES_FILE, TOKENIZER_FILE) if (folder / name).is_file()), None)
     for path in (weights, config, tokenizer):
         if path is not None:
-            _check_inside(folder, path)
+            check_inside(folder, path)
     if not config.exists():
         model = _bare(reference, weights, architecture)
         return model if tokenizer is None else replace(model, merges=tokenizer)
     return ModelSource(reference, weights, read_configuration(config), tokenizer)
 
 
-def _check_inside(folder: Path, path: Path) -> None:
+def check_inside(folder: Path, path: Path) -> None:
     """Refuse a link that leads out of a model's folder: whoever packed the folder may have aimed it at any file."""
     if leads_outside(path, folder):
         raise ModelError(f"{path} is a link that leads out of its folder; put the file itself there.")
@@ -261,7 +261,7 @@ def _from_delta(reference: str, architecture: str | None, trust_pickle: bool) ->
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"{path!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
     for file in filter(None, (delta.weights, delta.config)):
-        _check_inside(file.parent, file)
+        check_inside(file.parent, file)
     return replace(base, reference=reference, deltas=(*base.deltas, delta))
 
 
