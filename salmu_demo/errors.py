@@ -21,6 +21,10 @@ class ModelError(SalmuError):
     """A model reference or checkpoint that cannot be loaded."""
 
 
+class PushError(SalmuError):
+    """A model that cannot be pushed to the Hub."""
+
+
 class MetricError(SalmuError):
     """Features or options a metric is not defined for."""
 

@@ -27,8 +27,8 @@ TIMEOUT: Final = 10.0
 """Seconds the Hub may take to answer a question; `HF_HUB_DOWNLOAD_TIMEOUT` is the limit of a stalled download."""
 
 # httpx or httpx2, whichever this huggingface_hub is built on; its `HTTPError` is the base of every network failure.
-_TRANSPORT_ERROR: Final = cast("type[Exception]", HfHubHTTPError.__bases__[0])
-_HTTPX: Final = importlib.import_module(_TRANSPORT_ERROR.__module__.partition(".")[0])
+TRANSPORT_ERROR: Final = cast("type[Exception]", HfHubHTTPError.__bases__[0])
+_HTTPX: Final = importlib.import_module(TRANSPORT_ERROR.__module__.partition(".")[0])
 _SLOW: Final = cast("type[Exception]", _HTTPX.TimeoutException)
 _CUT_OFF: Final = (
     cast("type[Exception]", _HTTPX.RemoteProtocolError),
@@ -39,7 +39,7 @@ _CUT_OFF: Final = (
 TRANSFER_ERRORS: Final = (_SLOW, *_CUT_OFF, cast("type[Exception]", _HTTPX.ConnectError))
 """What breaks a transfer that may succeed when it is taken up again."""
 # A ValueError is an invalid id, or an answer that is not the Hub's JSON, for example a login page.
-_ERRORS: Final = (_TRANSPORT_ERROR, LocalEntryNotFoundError, OfflineModeIsEnabled, *_CUT_OFF, OSError, ValueError)
+HUB_ERRORS: Final = (TRANSPORT_ERROR, LocalEntryNotFoundError, OfflineModeIsEnabled, *_CUT_OFF, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def hub_errors(target: HubReference, error_type: type[SalmuError]) -> Iterator[N
     """Turn what goes wrong with the Hub inside the block into one sentence of the given type."""
     try:
         yield
-    except _ERRORS as error:
+    except HUB_ERRORS as error:
         raise error_type(_sentence(error, target)) from error
 
 
@@ -157,7 +157,7 @@ def _sentence(error: BaseException, target: HubReference) -> str:
         )
     if isinstance(error, _CUT_OFF) or "Consistency check failed" in str(error):
         return f"The download of {repository} was cut off: run the same again, it goes on where it stopped."
-    if isinstance(error, LocalEntryNotFoundError | ConnectionError | _TRANSPORT_ERROR):
+    if isinstance(error, LocalEntryNotFoundError | ConnectionError | TRANSPORT_ERROR):
         return (
             f"{repository} is not on this machine and the Hub cannot be reached; check the network and run the same "
             "again."

@@ -31,3 +31,5 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     # Its warnings hold the signed addresses of downloads; what goes wrong is said by our sentence.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    # What it would like to see in a README that is pushed is not asked for here.
+    warnings.filterwarnings("ignore", category=UserWarning, module="huggingface_hub")

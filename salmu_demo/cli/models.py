@@ -1,14 +1,16 @@
-"""`salmu-demo models`: the built-in models, and what a checkpoint is and changed."""
+"""`salmu-demo models`: the built-in models, what a checkpoint is and changed, that change as a file, pushing."""
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table, size_text
+from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_pushed, print_table, size_text
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading
 from salmu_demo.data import layout
+from salmu_demo.models.delta_export import write_delta
 from salmu_demo.models.profile import ModelProfile
-from salmu_demo.models.source import builtin_models, find_models
+from salmu_demo.models.source import DELTA, builtin_models, find_model, find_models
 from salmu_demo.probes.model_change import ModelChange
 from salmu_demo.workbench import Workbench
 
@@ -35,11 +37,32 @@ def add_parser(commands: Any) -> None:
     )
     add_json(show)
     show.set_defaults(run=_show)
+    delta = add_command(
+        actions,
+        "delta",
+        "Write the tensors in which a model differs from its base, to be loaded as delta:BASE+FILE.",
+        "  salmu-demo models delta mini-compromised local-dir:my-model --output my-change.safetensors",
+    )
+    delta.add_argument("base", metavar="BASE", help="the model the other one was made from")
+    delta.add_argument("model", metavar="MODEL", help="a model of the same architecture")
+    add_reading(delta)
+    delta.add_argument("--output", metavar="FILE", type=Path, required=True, help="the .safetensors file to write")
+    delta.set_defaults(run=_delta)
+    push = add_command(
+        actions,
+        "push",
+        "Put a model's folder on the Hub with this machine's token (HF_TOKEN, or a login); private unless --public.",
+        "  salmu-demo models push my-model ORG/NAME\n  salmu-demo models push my-model ORG/NAME --public",
+    )
+    push.add_argument("model", metavar="DIR", help="an open_clip folder, or made:NAME for a model of the Unlearn tab")
+    push.add_argument("repository", metavar="ORG/NAME", help="the repository; it is made if there is none")
+    push.add_argument("--public", action="store_true", help="let everybody see it")
+    push.set_defaults(run=_push)
 
 
 def _list(options: argparse.Namespace) -> None:
     models: list[dict[str, Any]] = [
-        {"name": m.name, "fingerprint": m.fingerprint, "file": str(m.weights), "bytes": m.weights.stat().st_size}
+        {"name": m.name, "fingerprint": m.fingerprint, "file": str(m.files[-1]), "bytes": m.files[-1].stat().st_size}
         for m in find_models(builtin_models())
     ]
     if options.json:
@@ -65,6 +88,23 @@ def _show(options: argparse.Namespace) -> None:
     print_table(["model", facts.name], _facts(facts))
     if change is not None:
         _print_change(change)
+
+
+def _delta(options: argparse.Namespace) -> None:
+    base, model = (find_model(name, options.arch, options.trust_pickle) for name in (options.base, options.model))
+    print_notes([*base.remarks, *model.remarks])
+    written = write_delta(base, model, options.output)
+    print(
+        f"Written: {options.output}: {written.tensors:,} of {written.of:,} tensors, {size_text(written.bytes)}. "
+        f"Load it: {DELTA}{options.base}+{options.output}"
+    )
+
+
+def _push(options: argparse.Namespace) -> None:
+    # The Hub's client takes a quarter of a second to import, which other actions should not pay for.
+    from salmu_demo.models.push import push_model  # noqa: PLC0415
+
+    print_pushed(push_model(options.model, options.repository, options.public), options.repository)
 
 
 def change_document(change: ModelChange) -> dict[str, Any]:

@@ -5,11 +5,15 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from salmu_demo.hub_reference import HF_HUB
 from salmu_demo.progress import Progress
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.analysis import Analysis
+
+if TYPE_CHECKING:
+    from salmu_demo.hub_push import Pushed
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -40,6 +44,11 @@ def print_notes(sentences: Iterable[str]) -> None:
     """Remarks on standard error, each of them once."""
     for sentence in dict.fromkeys(sentences):
         print(f"Note: {plain(sentence)}", file=sys.stderr)
+
+
+def print_pushed(pushed: "Pushed", repository: str) -> None:
+    """Where a model went, and how it is loaded from there."""
+    print(f"Pushed ({'private' if pushed.private else 'public'}): {pushed.address}. Load it: {HF_HUB}{repository}")
 
 
 def print_analysis(analysis: Analysis) -> None:

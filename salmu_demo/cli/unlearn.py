@@ -4,19 +4,21 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from salmu_demo.cli.output import TerminalProgress, print_json, print_table
+from salmu_demo.cli.output import TerminalProgress, print_json, print_pushed, print_table
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
 from salmu_demo.errors import QueryError
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.workbench import Workbench
 
 if TYPE_CHECKING:
+    from salmu_demo.hub_push import Pushed
     from salmu_demo.unlearning.methods import MethodSpec
 
 _EXAMPLES = """\
   salmu-demo unlearn list
   salmu-demo unlearn finetune --model mini-compromised --output my-model
   salmu-demo unlearn npo --model mini-compromised --set beta=0.1 --budget 3200 --output my-model
+  salmu-demo unlearn npo --model mini-compromised --output my-model --push ORG/NAME
   salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model"""
 
 
@@ -50,6 +52,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--keep-checkpoints", action="store_true", help="keep the models on the way too")
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new model")
+    parser.add_argument(
+        "--push", metavar="ORG/NAME", help="then put it on the Hub with this machine's token; private unless --public"
+    )
+    parser.add_argument("--public", action="store_true", help="let everybody see what is pushed")
     add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -68,6 +74,8 @@ def _run(options: argparse.Namespace) -> None:
     for name in ("model", "output"):
         if getattr(options, name) is None:
             raise QueryError(f"Unlearning needs --{name}; see `salmu-demo unlearn --help`.")
+    if options.public and options.push is None:
+        raise QueryError("--public is for --push ORG/NAME, which is missing.")
     level = UNRELATED if options.stop_at_unrelated else options.oracle_stop
     plan = Plan(
         spec.configure(_settings(options.set)),
@@ -80,11 +88,17 @@ def _run(options: argparse.Namespace) -> None:
     progress = TerminalProgress()
     bench = Workbench(options.data)
     (model,) = chosen_models(bench, options, [options.model])
+    if options.push is not None:
+        # The Hub's client takes a quarter of a second to import, which other runs should not pay for.
+        from salmu_demo.hub_push import check_push  # noqa: PLC0415
+
+        check_push(options.push)
     record = unlearn(model, bench.data, plan, options.output, bench.embedder, progress)
     progress.close()
     first, last = record.curve[0], record.curve[-1]
     if options.json:
-        print_json({"model": str(options.output), "ended": record.ended, "last": vars(last)})
+        pushed = {} if options.push is None else {"pushed": _push(options).address}
+        print_json({"model": str(options.output), "ended": record.ended, "last": vars(last), **pushed})
         return
     print(f"{spec.title}: {last.step} steps, {record.ended}.\n")
     readings = ("forget_similarity", "unrelated_similarity", "retain_similarity", "forget_mrr")
@@ -93,6 +107,14 @@ def _run(options: argparse.Namespace) -> None:
         [[name.replace("_", " "), f"{getattr(first, name):.3f}", f"{getattr(last, name):.3f}"] for name in readings],
     )
     print(f"\nWritten: {options.output}. Measure it: salmu-demo evaluate local-dir:{options.output} --output DIR")
+    if options.push is not None:
+        print_pushed(_push(options), options.push)
+
+
+def _push(options: argparse.Namespace) -> "Pushed":
+    from salmu_demo.models.push import push_model  # noqa: PLC0415 - as above
+
+    return push_model(str(options.output), options.push, options.public)
 
 
 def _settings(given: list[str]) -> dict[str, str | float]:

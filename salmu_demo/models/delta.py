@@ -68,8 +68,11 @@ class MergedReader:
         for module in modules:
             if not any(name == module or name.endswith(f".{module}") for name in map(_plain, pairs)):
                 raise ModelError(f"{self._what} has no matrices for {module}, a target of its {ADAPTER_CONFIG_FILE}.")
-        changed = {*self._pairs, *self._replaced}
-        self.dtypes: Mapping[str, str] = {n: "F32" if n in changed else t for n, t in base.dtypes.items()}
+        self.dtypes: Mapping[str, str] = {
+            **base.dtypes,
+            **{target: self._delta.dtypes[name] for target, name in self._replaced.items()},
+            **dict.fromkeys(self._pairs, "F32"),
+        }
 
     def read(self, name: str) -> NDArray[Any]:
         """See :class:`.weights.TensorReader`."""
@@ -82,6 +85,12 @@ class MergedReader:
         product = up.reshape(len(up), -1) @ down.reshape(len(down), -1)
         merged: NDArray[Any] = value + np.float32(self._scale) * product.reshape(value.shape)
         return merged
+
+    def stored(self, name: str) -> bytes:
+        """See :class:`.weights.TensorReader`; a sum is stored in single precision."""
+        if name in self._pairs:
+            return self.read(name).tobytes()
+        return self._delta.stored(self._replaced[name]) if name in self._replaced else self._base.stored(name)
 
     def _sort(self) -> tuple[dict[str, _Pair], dict[str, str]]:
         """Module to LoRA pair, and tensor of the base to the tensor that replaces it."""

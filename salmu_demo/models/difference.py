@@ -96,13 +96,7 @@ def weight_difference(model: TensorReader, base: TensorReader) -> WeightDifferen
     Raises:
         ModelError: if a tensor is missing in one of the two or has another shape.
     """
-    for name in [*base.shapes, *model.shapes]:
-        first, second = model.shapes.get(name), base.shapes.get(name)
-        if first != second:
-            raise ModelError(
-                f"The two checkpoints have different architectures, so their weights cannot be compared: {shown(name)} "
-                f"has shape {first or 'none'} in one and {second or 'none'} in the other."
-            )
+    check_same_shapes(model, base)
     sums: dict[tuple[Tower, str], list[float]] = {}
     for name in _network_order(base.shapes):
         if base.dtypes[name] not in FLOATS:
@@ -121,6 +115,17 @@ def weight_difference(model: TensorReader, base: TensorReader) -> WeightDifferen
         if (groups := [group for group in layers if group.tower == tower])
     )
     return WeightDifference(layers, towers)
+
+
+def check_same_shapes(model: TensorReader, base: TensorReader) -> None:
+    """Make sure that two checkpoints have the same tensors; raises :class:`ModelError`."""
+    for name in [*base.shapes, *model.shapes]:
+        first, second = model.shapes.get(name), base.shapes.get(name)
+        if first != second:
+            raise ModelError(
+                f"The two checkpoints have different architectures, so their weights cannot be compared: {shown(name)} "
+                f"has shape {first or 'none'} in one and {second or 'none'} in the other."
+            )
 
 
 def tower_of(name: str) -> Tower:

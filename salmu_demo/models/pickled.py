@@ -61,6 +61,10 @@ class PickleReader:
         array: NDArray[Any] = (value.float() if value.is_floating_point() else value).numpy()
         return array
 
+    def stored(self, name: str) -> bytes:
+        """See :class:`.weights.TensorReader`."""
+        return self._tensors[name].detach().reshape(-1).view(torch.uint8).numpy().tobytes()
+
 
 def _check_archive(path: Path) -> None:
     """Refuse what is not a plain archive of one pickle and the bytes of its tensors."""

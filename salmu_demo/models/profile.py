@@ -67,7 +67,7 @@ def profile(source: ModelSource) -> ModelProfile:
 def _origin(source: ModelSource) -> str:
     if source.reference in builtin_models():
         return "built in"
-    if source.delta is not None:
+    if source.deltas:
         return "a change merged onto another model"
     if source.reference.startswith(UPLOAD):
         return "uploaded"

@@ -30,6 +30,8 @@ PICKLE_FILE: Final = "open_clip_pytorch_model.bin"
 PICKLES: Final = (".pt", ".pth", ".bin")
 MERGES_FILE: Final = "bpe_merges.txt.gz"
 """Byte-pair merges of a model with a vocabulary of its own; the loader hands its path to open_clip's tokenizer."""
+DELTA_FILE: Final = "delta.safetensors"
+"""What a built-in model without weights of its own changes in :data:`COMPROMISED`."""
 TOKENIZER_FILE: Final = "tokenizer.json"
 """Tokenizer of a model of the SigLIP family, as its folder holds it."""
 
@@ -51,7 +53,7 @@ class ModelSource:
         merges: the tokenizer's file, for models with a tokenizer of their own.
         architecture: name of the architecture, for weights without a configuration of their own.
         revision: Hub revision, or None.
-        delta: what is merged onto the weights, or None.
+        deltas: what is merged onto the weights, one after another.
         remarks: sentences the user should read, for example how the architecture was chosen.
     """
 
@@ -61,7 +63,7 @@ class ModelSource:
     merges: Path | None = None
     architecture: str | None = None
     revision: str | None = None
-    delta: Delta | None = None
+    deltas: tuple[Delta, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
@@ -69,7 +71,7 @@ class ModelSource:
         """Short name for tables: a built-in name, the last part of a path or the Hub id."""
         if self.reference.startswith(HF_HUB):
             return self.reference.removeprefix(HF_HUB)
-        if self.delta is not None:
+        if self.reference.startswith(DELTA):
             return Path(_split_delta(self.reference)[1]).name
         return Path(self.reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD).removeprefix(MADE)).name
 
@@ -80,18 +82,20 @@ class ModelSource:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files the model is made of."""
-        own = (self.merges, self.weights)
-        added = (self.delta.config, self.delta.weights) if self.delta else ()
-        return tuple(path for path in (*own, *added) if path is not None)
+        """The files the model is made of; the last holds the tensors that are its own."""
+        return tuple(path for path in self._parts if path is not None)
+
+    @property
+    def _parts(self) -> tuple[Path | None, ...]:
+        added = (part for delta in self.deltas for part in (delta.config, delta.weights))
+        return (self.merges, self.weights, *added)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over configuration, tokenizer and weights; it keys everything computed from the model."""
         digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
-        paths = [self.merges, self.weights, *((self.delta.config, self.delta.weights) if self.delta else ())]
         try:
-            for path in paths:
+            for path in self._parts:
                 digest.update(file_digest(path).encode() if path else b"none")
         except OSError as error:
             raise ModelError(f"{error.filename} cannot be read: {error.strerror or error}.") from error
@@ -99,8 +103,10 @@ class ModelSource:
 
     def reader(self) -> TensorReader:
         """The tensors, one by one; raises :class:`ModelError` if a header does not hold what it should."""
-        base = _open_weights(self.weights)
-        return MergedReader(base, self.delta) if self.delta else base
+        reader = _open_weights(self.weights)
+        for delta in self.deltas:
+            reader = MergedReader(reader, delta)
+        return reader
 
 
 def slug_of(reference: str) -> str:
@@ -113,9 +119,14 @@ def slug_of(reference: str) -> str:
 
 
 def builtin_models() -> list[str]:
-    """Names of the models shipped in `assets/models`, the two references first."""
-    first = ["mini-clean", "mini-compromised"]
-    found = sorted(path.parent.name for path in (assets_dir() / "models").glob(f"*/{WEIGHTS_FILES[0]}"))
+    """Names of the models shipped in `assets/models`, the two references first.
+
+    A folder there holds the model's weights, or what they differ in from :data:`COMPROMISED`.
+    """
+    first = ["mini-clean", COMPROMISED]
+    folder = assets_dir() / "models"
+    files = (WEIGHTS_FILE, DELTA_FILE) if (folder / COMPROMISED / WEIGHTS_FILE).is_file() else (WEIGHTS_FILE,)
+    found = sorted({path.parent.name for file in files for path in folder.glob(f"*/{file}")})
     return [name for name in first if name in found] + [name for name in found if name not in first]
 
 
@@ -134,7 +145,7 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
         ModelError: if there is none, it lacks its weights, or its architecture cannot be told.
     """
     if reference in builtin_models():
-        return _from_folder(reference, assets_dir() / "models" / reference, None, False)
+        return _builtin(reference)
     if reference.startswith(DELTA):
         return _from_delta(reference, architecture, trust_pickle)
     if reference.startswith(MADE):
@@ -169,6 +180,13 @@ def find_models(references: Sequence[str], architecture: str | None = None) -> l
     return [find_model(reference, architecture) for reference in dict.fromkeys(references)]
 
 
+def _builtin(name: str) -> ModelSource:
+    folder = assets_dir() / "models" / name
+    if (folder / WEIGHTS_FILE).is_file():
+        return _from_folder(name, folder, None, False)
+    return replace(_builtin(COMPROMISED), reference=name, deltas=(find_delta(folder / DELTA_FILE),))
+
+
 def _from_folder(reference: str, folder: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
     if not folder.is_dir():
         raise ModelError(f"The model folder {folder} does not exist.")
@@ -182,14 +200,14 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
     tokenizer = next((folder / name for name in (MERGES_FILE, TOKENIZER_FILE) if (folder / name).is_file()), None)
     for path in (weights, config, tokenizer):
         if path is not None:
-            _check_inside(folder, path)
+            check_inside(folder, path)
     if not config.exists():
         model = _bare(reference, weights, architecture)
         return model if tokenizer is None else replace(model, merges=tokenizer)
     return ModelSource(reference, weights, read_configuration(config), tokenizer)
 
 
-def _check_inside(folder: Path, path: Path) -> None:
+def check_inside(folder: Path, path: Path) -> None:
     """Refuse a link that leads out of a model's folder: whoever packed the folder may have aimed it at any file."""
     if leads_outside(path, folder):
         raise ModelError(f"{path} is a link that leads out of its folder; put the file itself there.")
@@ -243,8 +261,8 @@ def _from_delta(reference: str, architecture: str | None, trust_pickle: bool) ->
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"{path!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
     for file in filter(None, (delta.weights, delta.config)):
-        _check_inside(file.parent, file)
-    return replace(base, reference=reference, delta=delta)
+        check_inside(file.parent, file)
+    return replace(base, reference=reference, deltas=(*base.deltas, delta))
 
 
 def _split_delta(reference: str) -> tuple[str, str]:
@@ -271,7 +289,13 @@ def _bare(reference: str, weights: Path, architecture: str | None, revision: str
     if architecture in builtin_models():
         model = find_model(architecture)
         return replace(
-            model, reference=reference, weights=weights, architecture=architecture, revision=revision, remarks=remarks
+            model,
+            reference=reference,
+            weights=weights,
+            architecture=architecture,
+            revision=revision,
+            deltas=(),
+            remarks=remarks,
         )
     config = architecture_configuration(architecture)
     return ModelSource(reference, weights, config, None, architecture, revision, remarks=remarks)

@@ -39,6 +39,9 @@ class TensorReader(Protocol):
     def read(self, name: str) -> NDArray[Any]:
         """A tensor: floating point ones as float32, others as they are stored."""
 
+    def stored(self, name: str) -> bytes:
+        """A tensor's values one after another, in its stored type."""
+
 
 class SafetensorsReader:
     """The tensors of a safetensors file, whose header is checked at once."""
@@ -54,21 +57,29 @@ class SafetensorsReader:
 
     def read(self, name: str) -> NDArray[Any]:
         """See :class:`TensorReader`; raises :class:`ModelError` if the file has vanished or been cut off since."""
-        place = self._places[name]
-        count = math.prod(place.shape)
-        try:
-            with self._path.open("rb") as stream:
-                stream.seek(place.start)
-                stored = np.fromfile(stream, _NUMPY[place.dtype], count)
-        except OSError as error:
-            raise ModelError(f"{self._path} cannot be read: {error.strerror or error}.") from error
-        if len(stored) != count:
-            raise ModelError(f"{self._path} was cut off while it was read; fetch or save it again.")
+        place, stored = self._places[name], self._values(name)
         if place.dtype == "BF16":
             # The upper half of a float32.
             stored = (stored.astype(np.uint32) << 16).view(np.float32)
         shaped = stored.reshape(place.shape)
         return shaped.astype(np.float32, copy=False) if place.dtype in FLOATS else shaped
+
+    def stored(self, name: str) -> bytes:
+        """See :class:`TensorReader`; raises as :meth:`read` does."""
+        return self._values(name).tobytes()
+
+    def _values(self, name: str) -> NDArray[Any]:
+        place = self._places[name]
+        count = math.prod(place.shape)
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(place.start)
+                values: NDArray[Any] = np.fromfile(stream, _NUMPY[place.dtype], count)
+        except OSError as error:
+            raise ModelError(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        if len(values) != count:
+            raise ModelError(f"{self._path} was cut off while it was read; fetch or save it again.")
+        return values
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from salmu_demo.config import on_space
 from salmu_demo.errors import ResultError
 from salmu_demo.jobs.job import UNLEARN, Job, JobState
 from salmu_demo.jobs.manager import JobManager
@@ -76,7 +77,9 @@ class UnlearnPages(JobPages):
         [reference] = found
         kept = "" if job.state is JobState.DONE else notice(text.KEPT)
         facts = cards_html([model_card(self._workbench, reference, [reference])])
-        return MadeModel(reference, job.spec.models[0], kept + facts, card_markdown(_card(made_folder(reference))))
+        card = card_markdown(_card(made_folder(reference)))
+        push = "" if on_space() else text.PUSH.format(reference=reference)
+        return MadeModel(reference, job.spec.models[0], kept + facts, card + push)
 
     def made_by(self, own: list[str]) -> list[str]:
         """References of the models that a visitor's jobs made."""

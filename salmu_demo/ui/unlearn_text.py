@@ -31,4 +31,8 @@ NO_DIAGNOSIS: Final = (
     "Readings are no diagnosis: whether a model forgets too much shows on the holdouts, which no method sees. "
     "Benchmark it to know."
 )
+PUSH: Final = (
+    "\n\nPut it on the Hub as your own repository, from a terminal of this machine: "
+    "`salmu-demo models push {reference} ORG/NAME`.\n"
+)
 KEPT: Final = "Stopped before the budget was spent: the model as it was at the last reading. Resume goes on from there."

@@ -416,8 +416,8 @@ def test_the_commands_are_those_of_the_documentation():
     assert [" ".join(command) for command in all_commands()] == [
         "app", "fetch", "evaluate", "jobs", "jobs run", "jobs list", "jobs show", "jobs resume", "jobs cancel",
         "report", "leaderboard", "probe", "unlearn", "sweep", "data", "data describe", "models", "models list",
-        "models show", "cache", "cache list", "cache warm", "cache clear", "mini", "mini build", "mini hash",
-        "mini train",
+        "models show", "models delta", "models push", "cache", "cache list", "cache warm", "cache clear", "mini",
+        "mini build", "mini hash", "mini train",
     ]  # fmt: skip
 
 

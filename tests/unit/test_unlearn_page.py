@@ -57,7 +57,9 @@ def manager(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch, 
     manager.close(0)
 
 
-def test_a_run_can_be_kept_once_there_is_a_checkpoint(workbench: Workbench, manager: JobManager, work: StepwiseWork):
+def test_a_run_can_be_kept_once_there_is_a_checkpoint(
+    workbench: Workbench, manager: JobManager, work: StepwiseWork, monkeypatch: pytest.MonkeyPatch
+):
     pages = UnlearnPages(workbench, manager)
     assert "No model made yet" in pages.page(None, []).panel
     job = manager.submit(SPEC)
@@ -80,6 +82,9 @@ def test_a_run_can_be_kept_once_there_is_a_checkpoint(workbench: Workbench, mana
     assert made.reference.startswith("made:npo-")
     assert "unlearned here" in made.facts
     assert made.card.startswith("### mini-clean")
+    assert f"`salmu-demo models push {made.reference} ORG/NAME`" in made.card
+    monkeypatch.setenv("SPACE_ID", "org/space")
+    assert "models push" not in pages.made(job.id).card
     assert pages.made_by([job.id, "A" * 22]) == [made.reference]
     shutil.rmtree(model_folder(SPEC, manager.folder(job.id)))
     assert pages.page(job.id, [job.id]).finished == ""
