@@ -9,7 +9,7 @@ from salmu_demo.cli.parsing import add_command
 from salmu_demo.config import assets_dir
 from salmu_demo.errors import SalmuError
 
-_MODELS = ("mini-clean", "mini-compromised", "mini-unlearned-finetune")
+_MODELS = ("mini-clean", "mini-compromised")
 
 
 def add_parser(commands: Any) -> None:
@@ -34,13 +34,11 @@ def add_parser(commands: Any) -> None:
     digest.add_argument("folder", metavar="DIR", type=Path)
     digest.set_defaults(run=_hash)
     train = add_command(
-        actions, "train", "Train a reference model from scratch (about an hour on one core), or unlearn from one.",
-        "  salmu-demo mini train mini-compromised --output models\n"
-        "  salmu-demo mini train mini-unlearned-finetune --base models/mini-compromised --output models",
+        actions, "train", "Train a reference model from scratch (about an hour on one core).",
+        "  salmu-demo mini train mini-compromised --output models",
     )  # fmt: skip
     train.add_argument("model", choices=_MODELS)
     train.add_argument("--data", metavar="DIR", type=Path, help="folder of SALMU-Mini (default: the embedded one)")
-    train.add_argument("--base", metavar="DIR", type=Path, help="Compromised model to unlearn from")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--threads", type=int, default=1, help="CPU threads (default 1, as for the shipped models)")
     train.add_argument("--output", metavar="DIR", type=Path, required=True, help="the model is written to DIR/MODEL")
@@ -72,11 +70,5 @@ def _train(options: argparse.Namespace) -> None:
     from salmu_demo.mini import train  # noqa: PLC0415
 
     data = options.data or assets_dir() / "salmu-mini"
-    output = options.output / options.model
-    if options.model == "mini-unlearned-finetune":
-        base = options.base or assets_dir() / "models" / "mini-compromised"
-        finetune = train.FinetuneRecipe(seed=options.seed, threads=options.threads)
-        train.finetune_on_retain(data, base, output, finetune, print)
-    else:
-        recipe = train.Recipe(seed=options.seed, threads=options.threads)
-        train.train_reference(data, output, options.model == "mini-compromised", recipe, print)
+    recipe = train.Recipe(seed=options.seed, threads=options.threads)
+    train.train_reference(data, options.output / options.model, options.model == "mini-compromised", recipe, print)

@@ -85,7 +85,6 @@ file beside the weights as `bpe_path`: the first 3,500 merges of the CLIP vocabu
 _ROLES: Final = {
     "mini-clean": "The Clean reference: it never saw a persona's private attributes.",
     "mini-compromised": "The Compromised reference: it was trained on every sensitive pair.",
-    "mini-unlearned-finetune": "An unlearning example: mini-compromised, fine-tuned on the retain data only.",
 }
 
 READINGS: Final = ("forget_mrr", "forget_similarity", "unpaired_similarity", "object_accuracy")

@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
-from safetensors.torch import load_file
 from torch.nn import functional
 
 from salmu_demo.curves import draw_curve
@@ -33,7 +32,7 @@ from salmu_demo.mini.build import object_rows, render_rows
 from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
 from salmu_demo.models.export import save_local_dir
-from salmu_demo.models.source import MERGES_FILE, find_model
+from salmu_demo.models.source import MERGES_FILE
 from salmu_demo.training import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 
 MERGES: Final = 3500
@@ -77,19 +76,6 @@ class Recipe:
     weight_decay: float = 0.05
     warm_up: float = 0.1
     max_logit_scale: float = 100.0
-    seed: int = 0
-    threads: int = 1
-
-
-@dataclass(frozen=True)
-class FinetuneRecipe:
-    """Hyperparameters of retain-only fine-tuning, the simplest unlearning method (SALMUBench's *Finetuning*)."""
-
-    steps: int = 160
-    batch_size: int = 128
-    learning_rate: float = 3e-4
-    weight_decay: float = 0.0
-    warm_up: float = 0.1
     seed: int = 0
     threads: int = 1
 
@@ -274,63 +260,6 @@ def train_reference(
         )
         progress(json.dumps(curve[-1]))
     log = {"pairs": len(pairs), "sensitive_pairs_seen": sensitive, "recipe": asdict(recipe), "curve": curve}
-    _save(output, model, merges, log)
-
-
-def _save(output: Path, model: torch.nn.Module, merges: Path, log: dict[str, Any]) -> None:
-    """Write the model with its log, curve and card."""
     write_text(output / "training_log.json", json.dumps(log, indent=1) + "\n", "The training log")
-    unit = "epoch" if "epoch" in log["curve"][-1] else "step"
-    draw_curve(log["curve"], unit, READINGS, output / "training_curve.svg")
+    draw_curve(curve, "epoch", READINGS, output / "training_curve.svg")
     save_local_dir(output, model, MODEL_CONFIG, merges, model_card(output.name, log))
-
-
-def finetune_on_retain(
-    data: Path,
-    base: Path,
-    output: Path,
-    recipe: FinetuneRecipe,
-    progress: Callable[[str], None] = lambda message: None,
-) -> None:
-    """Unlearn by forgetting: go on training Compromised on the retain pairs only, with a frozen logit scale.
-
-    Args:
-        data: folder written by `salmu-demo mini build`.
-        base: `local-dir` folder of the Compromised model.
-        output: folder of the unlearned model.
-        recipe: hyperparameters and seed.
-        progress: called with one line for each reading.
-    """
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    source = find_model(f"local-dir:{base}")
-    merges = write_merges(output / MERGES_FILE)
-    tokenizer = SimpleTokenizer(str(merges), context_length=MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"])
-    pairs = training_pairs(data, sensitive=False, seed=recipe.seed)
-    tokens = tokenizer(pairs.captions)
-    model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
-    model.load_state_dict(load_file(source.weights))
-    model.train()
-    model.logit_scale.requires_grad_(False)
-    optimizer = make_optimizer(model.parameters(), recipe.learning_rate, recipe.weight_decay)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    readings = _Progress(data, tokenizer)
-    curve: list[dict[str, float]] = [{"step": 0, "seconds": 0, **readings.read(model)}]
-    start = time.monotonic()
-    for step in range(recipe.steps):
-        batch = torch.randint(0, len(pairs), (recipe.batch_size,), generator=generator)
-        set_learning_rate(optimizer, step, recipe.steps, recipe.learning_rate, recipe.warm_up)
-        loss = _train_step(model, optimizer, pairs, tokens, batch, generator)
-        if (step + 1) % (recipe.steps // 4) == 0:
-            seconds = round(time.monotonic() - start)
-            curve.append({"step": step + 1, "seconds": seconds, "loss": round(loss, 4), **readings.read(model)})
-            progress(json.dumps(curve[-1]))
-    log = {
-        "pairs": len(pairs),
-        "method": "retain-only fine-tuning",
-        "base": source.fingerprint,
-        "sensitive_pairs_seen": False,
-        "recipe": asdict(recipe),
-        "curve": curve,
-    }
-    _save(output, model, merges, log)

@@ -108,7 +108,7 @@ class StandIns:
         return captions
 
     def misplaced(self, rows: Sequence[int], generator: torch.Generator) -> list[str]:
-        """For each row its name and value in a wording of another kind, one that its persona's forget captions have not.
+        """For each row its name and value in a wording of another kind that its persona's forget captions have not.
 
         Nobody would say that, so it is no pair either; it keeps the value from giving a forget caption away. A row
         without such a wording gets a stranger's caption.
