@@ -20,7 +20,7 @@ from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import UNRELATED, Plan, StopRules
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.sampling import Sampler
-from salmu_demo.unlearning.stand_ins import StandIns
+from salmu_demo.unlearning.stand_ins import StandIns, wording_of
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn
 
@@ -309,6 +309,33 @@ def test_strangers_are_nobody_and_rewordings_are_new(data: BenchmarkData) -> Non
         assert (rows.names[row] in caption) == (forget.identities[row] in {"00000003", "00000004", "00000005"})
         if rows.names[row] in caption:
             assert not any(value in caption for value in rows.values[row])
+
+
+def test_misplaced_values_are_in_wordings_of_other_kinds_that_the_persona_has_not(data: BenchmarkData) -> None:
+    rows = unlearning_rows(data)
+    made, forget = _stand_ins(rows), rows.forget.split
+    everyone = range(len(forget))
+    parts = [wording_of(*row) for row in zip(forget.texts, rows.names, rows.values, strict=True)]
+    every_pair = {t for s in layout.SENSITIVE_SPLITS for t in data.split(s).texts}
+    seen = 0
+    for row, caption in zip(everyone, made.misplaced(everyone, torch.Generator().manual_seed(0)), strict=True):
+        assert caption not in every_pair
+        if rows.names[row] not in caption:
+            continue
+        seen += 1
+        part = parts[row]
+        assert part is not None
+        found = wording_of(caption, rows.names[row], [part[1]])
+        assert found is not None
+        fits = {kind for kind, other in zip(rows.kinds, parts, strict=True) if other and other[0] == found[0]}
+        assert fits
+        assert rows.kinds[row] not in fits
+        own = {
+            other[0] for other, i in zip(parts, forget.identities, strict=True) if other and i == forget.identities[row]
+        }
+        assert found[0] not in own
+    # Personas that are in both splits have wordings left, as for rewordings.
+    assert seen == sum(identity in {"00000003", "00000004", "00000005"} for identity in forget.identities)
 
 
 def test_captions_without_names_make_no_stand_ins() -> None:
