@@ -62,17 +62,16 @@ class SweepJob:
 
     @property
     def variant(self) -> str:
-        """What runs that differ only in their seed have in common, for tables.
+        """What runs that differ only in seed and budget have in common, for tables.
 
-        >>> SweepJob("m", "d", "npo", {"beta": 0.1}, "both", 640, 0, 4, None).variant
-        'npo (beta=0.1), budget 640'
+        >>> SweepJob("m", "d", "npo", {"beta": 0.1}, "image", 640, 0, 4, None).variant
+        'npo (beta=0.1, towers=image)'
         """
         changes = [f"{key}={value}" for key, value in self.settings.items()]
         spec = find_method(self.method)
         if self.towers != spec.towers[0]:
             changes.append(f"towers={self.towers}")
-        name = f"{self.method} ({', '.join(changes)})" if changes else self.method
-        return f"{name}, budget {self.budget}"
+        return f"{self.method} ({', '.join(changes)})" if changes else self.method
 
     @property
     def key(self) -> str:

@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from salmu_demo.metrics import METRICS
 from salmu_demo.reports.tables import csv_text
@@ -14,6 +15,9 @@ from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.sweeps.run import RunResult
 
 Values = dict[str, float | None]
+
+CRITERIA: Final = ("gone", "lost", "kept")
+"""Names of the diagnosis' quantities in tables."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class TableRow:
         metrics: the ten official metrics by name.
         pairs: forget pairs spent, averaged.
         seconds: of a run, averaged.
+        criteria: the diagnosis' three quantities as shares, averaged over the runs that have them: leak gone, general
+            knowledge lost, holdouts kept; empty for a reference.
         diagnoses: what became of the runs, with how many of each; empty for a reference.
         problems: sentences of runs without a result.
     """
@@ -55,6 +61,7 @@ class TableRow:
     metrics: dict[str, Spread]
     pairs: float | None
     seconds: float | None
+    criteria: tuple[float | None, ...]
     diagnoses: dict[str, int]
     problems: tuple[str, ...]
 
@@ -74,16 +81,28 @@ def sweep_table(results: Sequence[RunResult], references: dict[str, Values]) -> 
         references: metric values of "clean" and "compromised".
     """
     rows = [
-        TableRow("reference", role, (1, 1), _spreads([values]), None, None, {}, ())
+        TableRow("reference", role, (1, 1), _spreads([values]), None, None, (), {}, ())
         for role, values in references.items()
     ]
-    variants: dict[str, list[RunResult]] = {}
-    for result in results:
-        variants.setdefault(result.job.variant, []).append(result)
+    variants = _by_variant(results)
     rows += [_row("budget", name, runs, references) for name, runs in variants.items()]
     if any(result.job.equal_forgetting for result in results):
         rows += [_row("forgetting", name, runs, references) for name, runs in variants.items()]
     return rows
+
+
+def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """The runs that differ only in their seed; the name tells the budget where a method has several."""
+    budgets: dict[str, set[int]] = {}
+    for result in results:
+        budgets.setdefault(result.job.variant, set()).add(result.job.budget)
+    variants: dict[str, list[RunResult]] = {}
+    for result in results:
+        name = result.job.variant
+        if len(budgets[name]) > 1:
+            name += f", budget {result.job.budget:,}"
+        variants.setdefault(name, []).append(result)
+    return variants
 
 
 def _row(compared_at: str, variant: str, runs: list[RunResult], references: dict[str, Values]) -> TableRow:
@@ -93,10 +112,9 @@ def _row(compared_at: str, variant: str, runs: list[RunResult], references: dict
             found.append((run.final, run.job.budget))
         elif compared_at == "forgetting" and run.at_level and run.level_pairs is not None:
             found.append((run.at_level, run.level_pairs))
-    diagnoses: dict[str, int] = {}
-    for values, _ in found:
-        label = str(diagnose(values, references["clean"], references["compromised"]).label)
-        diagnoses[label] = diagnoses.get(label, 0) + 1
+    found_diagnoses = [diagnose(values, references["clean"], references["compromised"]) for values, _ in found]
+    labels = Counter(str(diagnosis.label) for diagnosis in found_diagnoses)
+    criteria = zip(*([c.value for c in diagnosis.criteria] for diagnosis in found_diagnoses), strict=True)
     return TableRow(
         compared_at,
         variant,
@@ -104,18 +122,22 @@ def _row(compared_at: str, variant: str, runs: list[RunResult], references: dict
         _spreads([values for values, _ in found]),
         statistics.mean(pairs for _, pairs in found) if found else None,
         statistics.mean(run.seconds for run in runs),
-        diagnoses,
+        tuple(_mean(values) for values in criteria),
+        dict(labels),
         tuple(run.problem for run in runs if run.problem),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known else None
 
 
 def _spreads(several: Sequence[Values]) -> dict[str, Spread]:
     spreads = {}
     for spec in METRICS:
         known = [value for values in several if (value := values.get(spec.name)) is not None]
-        spreads[spec.name] = Spread(
-            statistics.mean(known) if known else None, statistics.stdev(known) if len(known) > 1 else None
-        )
+        spreads[spec.name] = Spread(_mean(known), statistics.stdev(known) if len(known) > 1 else None)
     return spreads
 
 
@@ -130,7 +152,8 @@ def table_csv(rows: Sequence[TableRow]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     measured = [f"{spec.name}{part}" for spec in METRICS for part in ("", "_sd")]
-    writer.writerow(["compared_at", "variant", "seeds", "of", "pairs", "seconds", *measured, "diagnosis", "problems"])
+    first = ["compared_at", "variant", "seeds", "of", "pairs", "seconds"]
+    writer.writerow([*first, *measured, *CRITERIA, "diagnosis", "problems"])
     for row in rows:
         numbers = [n for spread in row.metrics.values() for n in (spread.mean, spread.deviation)]
         writer.writerow(
@@ -139,7 +162,7 @@ def table_csv(rows: Sequence[TableRow]) -> str:
                 csv_text(row.variant),
                 *row.seeds,
                 *("" if n is None else f"{n:.1f}" for n in (row.pairs, row.seconds)),
-                *("" if n is None else f"{n:.6f}" for n in numbers),
+                *("" if n is None else f"{n:.6f}" for n in (*numbers, *(row.criteria or [None] * len(CRITERIA)))),
                 row.diagnosis,
                 csv_text(" ".join(row.problems)),
             ]
@@ -151,7 +174,7 @@ def table_markdown(rows: Sequence[TableRow]) -> str:
     """A Markdown table for each way of comparing, the references in each."""
     titles = {"budget": "At equal budget", "forgetting": "At equal forgetting"}
     references = [row for row in rows if row.compared_at == "reference"]
-    header = ["method", "seeds", *(spec.name for spec in METRICS), "diagnosis"]
+    header = ["method", "seeds", "pairs", *(spec.name for spec in METRICS), *CRITERIA, "diagnosis"]
     parts = []
     for compared_at, title in titles.items():
         chosen = [row for row in rows if row.compared_at == compared_at]
@@ -161,7 +184,9 @@ def table_markdown(rows: Sequence[TableRow]) -> str:
         for row in [*references, *chosen]:
             seeds = "" if row.compared_at == "reference" else f"{row.seeds[0]} of {row.seeds[1]}"
             outcome = row.diagnosis or ("reference" if row.compared_at == "reference" else "not reached")
-            cells = [row.variant.replace("|", "\\|"), seeds, *map(str, row.metrics.values()), outcome]
+            pairs = "" if row.pairs is None else f"{row.pairs:,.0f}"
+            shares = ["-" if share is None else f"{share:.1%}" for share in row.criteria] or [""] * len(CRITERIA)
+            cells = [row.variant.replace("|", "\\|"), seeds, pairs, *map(str, row.metrics.values()), *shares, outcome]
             lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
