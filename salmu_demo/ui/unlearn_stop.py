@@ -26,7 +26,7 @@ class StopControls:
         row: holds them.
         rule: which level of the forget similarity ends a run.
         level: the level, for the rule that takes a number.
-        drop: percent of the retain similarity whose loss ends a run.
+        drop: percent of the retain similarity whose loss ends a run; 0 never does.
     """
 
     row: gr.Row
@@ -48,14 +48,14 @@ def stop_controls() -> StopControls:
     """Build the components into the current Blocks context."""
     with gr.Row(elem_classes="controls") as row:
         rule = gr.Radio(
-            _RULES, value=_NEVER, label="Stop early", info=text.STOP, elem_id="unlearn-stop", min_width=240, scale=2
+            _RULES, value=_NEVER, label="Stop early", info=text.STOP, elem_id="unlearn-stop", min_width=240, scale=3
         )
         level = gr.Number(
-            label="Cosine", info=text.STOP_LEVEL, minimum=-1, maximum=1, step=0.05, visible=False, min_width=200,
+            0.0, label="Cosine", info=text.STOP_LEVEL, minimum=-1, maximum=1, step=0.05, visible=False, min_width=200,
             elem_id="unlearn-stop-level",
         )  # fmt: skip
         drop = gr.Number(
-            label="Most retain loss, %", info=text.STOP_DROP, minimum=0, maximum=100, step=1, min_width=200,
+            0.0, label="Most retain loss (%)", info=text.STOP_DROP, minimum=0, maximum=100, step=1, min_width=200,
             elem_id="unlearn-stop-drop",
         )  # fmt: skip
 
@@ -79,4 +79,4 @@ def stop_of(spec: "MethodSpec", values: Sequence[Any]) -> tuple[str | float | No
     rule, level, drop = values
     if rule == _ORACLE and level is None:
         raise QueryError(text.MISSING.format(name="the cosine to stop at"))
-    return {UNRELATED: UNRELATED, _ORACLE: level}.get(rule), None if drop is None else drop / 100
+    return {UNRELATED: UNRELATED, _ORACLE: level}.get(rule), drop / 100 if drop else None

@@ -96,7 +96,8 @@ def test_a_form_becomes_a_job(workbench: Workbench):
 
 def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():
     npo, ssd = find_method("npo"), find_method("ssd")
-    assert stop_of(npo, ["", 0.3, None]) == (None, None)
+    for never in (0, None):
+        assert stop_of(npo, ["", 0.3, never]) == (None, None)
     assert stop_of(npo, [UNRELATED, 0.3, 12.5]) == (UNRELATED, 0.125)
     assert stop_of(npo, ["oracle", 0.0, None]) == (0.0, None)
     with pytest.raises(QueryError, match="Type a number for the cosine to stop at"):
