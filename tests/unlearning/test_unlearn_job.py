@@ -289,13 +289,13 @@ def test_a_pace_counts_all_that_the_method_itself_encodes(
     once: int,
     second: float,
 ) -> None:
-    now = 0.0
+    now, largest = 0.0, 0
     for tower in ("images", "texts"):
         encode = getattr(TrainedModel, tower)
 
         def passing(model: TrainedModel, inputs: torch.Tensor, encode: Any = encode) -> torch.Tensor:
-            nonlocal now
-            now += second * len(inputs)
+            nonlocal now, largest
+            now, largest = now + second * len(inputs), max(largest, len(inputs))
             encoded: torch.Tensor = encode(model, inputs)
             return encoded
 
@@ -306,6 +306,7 @@ def test_a_pace_counts_all_that_the_method_itself_encodes(
     pace = timing.pace_of(plan, base, workbench.data, workbench.embedder)
     assert (pace.step / second, pace.once / second) == (pytest.approx(18 * step), pytest.approx(18 * once))
     assert pace.reading / second == pytest.approx(READ_PAIRS * (2 if towers == "both" else 1))
+    assert largest == (18 if second < timing.LONG_ENOUGH else timing.FIRST_BATCH)
 
 
 def test_readings_of_a_step_replace_each_other_and_a_damaged_file_starts_anew(tmp_path: Path) -> None:
