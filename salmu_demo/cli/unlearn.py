@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from salmu_demo.cli.output import TerminalProgress, print_json, print_pushed, print_table
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
 from salmu_demo.errors import QueryError
-from salmu_demo.unlearning import DEFAULT_BUDGET
+from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
 from salmu_demo.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which other commands do not need.
     from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
-    from salmu_demo.unlearning.plan import UNRELATED, Plan, StopRules  # noqa: PLC0415
+    from salmu_demo.unlearning.plan import Plan, StopRules  # noqa: PLC0415
     from salmu_demo.unlearning.towers import find_towers  # noqa: PLC0415
     from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
 

@@ -42,12 +42,16 @@ class UnlearningSpec:
         towers: which towers may change.
         budget: forget pairs that go through the model.
         settings: hyperparameters that are not at their defaults, by name.
+        forget_level: when to stop earlier, see :class:`salmu_demo.unlearning.plan.StopRules`.
+        retain_drop: the same.
     """
 
     method: str
     towers: str
     budget: int
     settings: dict[str, float | str] = field(default_factory=dict)
+    forget_level: str | float | None = None
+    retain_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,9 @@ def _read_unlearning(entry: dict[str, Any]) -> UnlearningSpec:
         towers=_checked(entry.get("towers"), str, "spec.unlearning.towers"),
         budget=_checked(entry.get("budget"), int, "spec.unlearning.budget"),
         settings={key: _checked(value, int | float | str, f"settings.{key:.40}") for key, value in settings.items()},
+        # Jobs of earlier versions have no stop rules.
+        forget_level=_checked(entry.get("forget_level"), int | float | str | None, "spec.unlearning.forget_level"),
+        retain_drop=_checked(entry.get("retain_drop"), int | float | None, "spec.unlearning.retain_drop"),
     )
 
 

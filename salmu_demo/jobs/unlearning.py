@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 # torch takes seconds to import, which whoever only lists jobs does not need: it is imported by what needs it.
 
-READING_FACTOR: Final = 1 / 3
-"""Reading a pair against training on it: forward only."""
-
-OTHER_SECONDS: Final = 3.0
-"""Loading the model and writing the result."""
+OTHER_SECONDS: Final = 1.0
+"""What is neither timed nor encoded: tokens, checkpoints, the card."""
 
 
 def check_unlearning(spec: JobSpec) -> None:
@@ -41,14 +38,15 @@ def unlearning_plan(spec: JobSpec) -> "Plan":
         QueryError: if there is no such method, or a setting is unknown or out of range.
     """
     from salmu_demo.unlearning.methods import find_method  # noqa: PLC0415
-    from salmu_demo.unlearning.plan import Plan  # noqa: PLC0415
+    from salmu_demo.unlearning.plan import Plan, StopRules  # noqa: PLC0415
     from salmu_demo.unlearning.towers import find_towers  # noqa: PLC0415
 
     asked = _asked(spec)
     if len(spec.models) != 1:
         raise JobError(f"Unlearning starts from one model, and {len(spec.models)} are named; choose one.")
     method = find_method(asked.method).configure(asked.settings)
-    return Plan(method, find_towers(asked.towers), asked.budget, spec.seed)
+    stop = StopRules(asked.forget_level, asked.retain_drop)
+    return Plan(method, find_towers(asked.towers), asked.budget, spec.seed, stop)
 
 
 def model_folder(spec: JobSpec, folder: Path) -> Path:
@@ -88,15 +86,13 @@ def run_unlearning(spec: JobSpec, workbench: Workbench, folder: Path, report: Re
 
 
 def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
-    """How long a run takes: what the original has not encoded yet, and the budget, by a few timed batches.
+    """How long a run takes if nothing stops it early: what the original has not encoded yet, and the timed work.
 
     Raises:
         SalmuError: of the kind that fits, if the specification makes no sense or data or model is unusable.
     """
-    from salmu_demo.unlearning.methods import Need  # noqa: PLC0415
-    from salmu_demo.unlearning.readings import PROBE_ROWS  # noqa: PLC0415
     from salmu_demo.unlearning.rows import unlearning_rows  # noqa: PLC0415
-    from salmu_demo.unlearning.timing import seconds_per_pair  # noqa: PLC0415
+    from salmu_demo.unlearning.timing import pace_of  # noqa: PLC0415
 
     plan, base = unlearning_plan(spec), _base(spec, workbench)
     rows = unlearning_rows(workbench.data)
@@ -105,11 +101,10 @@ def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
     splits = [part.split for part in (rows.forget, *rows.retain)]
     pictures = sum(embedder.missing_images(base, data, split) for split in splits)
     texts = sum(embedder.missing_captions(base, data, split) for split in splits)
+    texts += embedder.missing_prompts(base, rows.generic or [])
     rates = rates_of(embedder, base, data) if pictures or texts else None
-    sides = len(plan.method.spec.needs & {Need.FORGET, Need.RETAIN})
-    read = 2 * PROBE_ROWS * (plan.checkpoints + 1) * READING_FACTOR
-    steps = seconds_per_pair(base, plan.towers, data, rows) * (plan.budget * sides + read)
-    return Estimate(encoding_seconds(pictures, texts, rates) + steps + OTHER_SECONDS, pictures, texts)
+    work = pace_of(plan, base, data, embedder).seconds(plan, len(rows.forget.split))
+    return Estimate(encoding_seconds(pictures, texts, rates) + work + OTHER_SECONDS, pictures, texts)
 
 
 class _Told:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState
+from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState, UnlearningSpec
 from salmu_demo.progress import duration_words
 from salmu_demo.reports.text import counted
 from salmu_demo.ui import job_text as text
 from salmu_demo.ui.components import CHOICE, notice
+from salmu_demo.unlearning import UNRELATED
 
 _STATES: Final = {
     JobState.QUEUED: ("◷", "Waiting", "partly"),
@@ -92,9 +93,12 @@ def job_words(spec: JobSpec) -> str:
 
     >>> job_words(JobSpec(("a", "b"), ("RetFail",))), job_words(JobSpec(("a",), ("RetFail",), sample=1200, seed=7))
     ('2 models, 1 metric, mini, all rows', '1 model, 1 metric, mini, sampled: 1,200 forget rows, seed 7')
-    >>> from salmu_demo.jobs.job import UnlearningSpec
     >>> job_words(JobSpec(("a",), (), seed=3, kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 6400)))
     'npo, towers both, 6,400 forget pairs, seed 3, mini'
+    >>> stopping = UnlearningSpec("npo", "both", 6400, forget_level=0.2, retain_drop=0.1)
+    >>> job_words(JobSpec(("a",), (), seed=3, kind=UNLEARN, unlearning=stopping))
+    'npo, towers both, 6,400 forget pairs, stops at forget similarity 0.2 (oracle), stops at 10% less retain \
+similarity, seed 3, mini'
     """
     if not spec.models:
         return ""
@@ -102,9 +106,21 @@ def job_words(spec: JobSpec) -> str:
         asked = spec.unlearning
         settings = [f"{key} {value}" for key, value in asked.settings.items()]
         parts = [asked.method, *settings, f"towers {asked.towers}", f"{asked.budget:,} forget pairs"]
-        return ", ".join([*parts, f"seed {spec.seed}", spec.data])
+        return ", ".join([*parts, *_stop_words(asked), f"seed {spec.seed}", spec.data])
     rows = "all rows" if spec.sample is None else f"sampled: {spec.sample:,} forget rows, seed {spec.seed}"
     return ", ".join([counted(len(spec.models), "model"), counted(len(spec.metrics), "metric"), spec.data, rows])
+
+
+def _stop_words(asked: UnlearningSpec) -> list[str]:
+    """What ends an unlearning run before its budget is spent."""
+    words = []
+    if asked.forget_level == UNRELATED:
+        words.append("stops once forget pairs look unrelated")
+    elif asked.forget_level is not None:
+        words.append(f"stops at forget similarity {asked.forget_level} (oracle)")
+    if asked.retain_drop is not None:
+        words.append(f"stops at {100 * asked.retain_drop:g}% less retain similarity")
+    return words
 
 
 def _kind(spec: JobSpec) -> str:

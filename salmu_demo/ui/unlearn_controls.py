@@ -35,14 +35,14 @@ class Fields:
 
 def fields_of(spec: "MethodSpec") -> Fields:
     """Sort the hyperparameters of a method; one that takes no steps has no optimiser to set."""
-    from salmu_demo.unlearning.methods import Method, OneShotMethod  # noqa: PLC0415
+    from salmu_demo.unlearning.methods import Method  # noqa: PLC0415
 
     common = [entry.name for entry in fields(Method)]
     own = {name: allowed for name, (_, allowed) in spec.hyperparameters.items() if name not in common}
     return Fields(
         [name for name, allowed in own.items() if not allowed.choices],
         [name for name, allowed in own.items() if allowed.choices],
-        ["batch_size"] if issubclass(spec.method, OneShotMethod) else common,
+        ["batch_size"] if spec.is_one_shot else common,
     )
 
 

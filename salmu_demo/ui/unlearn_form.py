@@ -15,6 +15,7 @@ from salmu_demo.ui.job_area import Launcher
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.state import View
 from salmu_demo.ui.unlearn_controls import Controls, common_controls, own_controls, settings_of, title_of
+from salmu_demo.ui.unlearn_stop import StopControls, stop_controls, stop_of
 from salmu_demo.ui.unlearn_view import MethodFacts, method_card
 from salmu_demo.ui.widgets import markup
 from salmu_demo.unlearning import DEFAULT_BUDGET
@@ -40,24 +41,27 @@ class Form:
     towers: gr.Radio
     budget: gr.Number
     seed: gr.Number
+    stop: StopControls
     controls: Controls
     run: gr.Button
 
     @property
     def inputs(self) -> list[Any]:
         """The components a visitor fills in."""
-        return [self.method, self.base, self.towers, self.budget, self.seed, *self.controls.inputs]
+        chosen = [self.method, self.base, self.towers, self.budget, self.seed]
+        return [*chosen, *self.stop.inputs, *self.controls.inputs]
 
     @property
     def method_outputs(self) -> list[Any]:
         """Everything that depends on the method, in the order of :meth:`method_updates`."""
-        return [self.card, self.towers, *self.controls.inputs]
+        return [self.card, self.towers, self.stop.row, *self.controls.inputs]
 
     def method_updates(self, spec: "MethodSpec") -> list[Any]:
         """New values of what depends on the method."""
         facts = MethodFacts(spec.title, spec.idea, spec.citation, sorted(spec.needs))
         towers = [(title_of(tower), str(tower)) for tower in spec.towers]
-        return [method_card(facts), gr.Radio(towers, value=towers[0][1]), *self.controls.updates(spec)]
+        radio = gr.Radio(towers, value=towers[0][1])
+        return [method_card(facts), radio, self.stop.update(spec), *self.controls.updates(spec)]
 
 
 def unlearn_form() -> Form:
@@ -73,10 +77,11 @@ def unlearn_form() -> Form:
             elem_id="unlearn-budget",
         )  # fmt: skip
         seed = gr.Number(0, label="Seed", info=text.SEED, precision=0, minimum=0, min_width=160)
+    stop = stop_controls()
     numbers, words = own_controls()
     controls = Controls(numbers, words, common_controls())
     run = gr.Button("Unlearn", variant="primary", elem_id="unlearn-run")
-    return Form(method, card, base, towers, budget, seed, controls, run)
+    return Form(method, card, base, towers, budget, seed, stop, controls, run)
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,9 @@ def connect_form(
         *values: Any,
     ) -> dict[Any, Any]:
         progress(0.0, desc=text.TIMING)
-        method, base, towers, budget, seed, *settings = values
-        spec = asked_job(workbench, method, base, towers, budget, seed, settings)
+        method, base, towers, budget, seed, *rest = values
+        stop, settings = rest[: len(form.stop.inputs)], rest[len(form.stop.inputs) :]
+        spec = asked_job(workbench, method, base, towers, budget, seed, stop, settings)
         return launcher.launch(spec, manager.estimate(spec).seconds, seen, own, request)
 
     private: dict[str, Any] = {"api_visibility": "private"}
@@ -156,9 +162,16 @@ def asked_job(
     towers: str,
     budget: int | None,
     seed: int | None,
+    stop: Sequence[Any],
     values: Sequence[Any],
 ) -> JobSpec:
     """The job that the values of a form ask for.
+
+    Args:
+        workbench: data and models.
+        method, base, towers, budget, seed: what was chosen.
+        stop: values of :attr:`StopControls.inputs`.
+        values: values of :attr:`Controls.inputs`.
 
     Raises:
         QueryError: if a value is missing, or there is no such method.
@@ -171,6 +184,7 @@ def asked_job(
     if budget is None or seed is None:
         raise QueryError(text.MISSING.format(name="the budget and the seed"))
     [model] = workbench.models([base])
+    chosen = find_method(method)
     return JobSpec(
         models=(model.reference,),
         metrics=(),
@@ -178,5 +192,5 @@ def asked_job(
         seed=seed,
         architectures={model.reference: model.architecture} if model.architecture else {},
         kind=UNLEARN,
-        unlearning=UnlearningSpec(method, towers, budget, settings_of(find_method(method), values)),
+        unlearning=UnlearningSpec(method, towers, budget, settings_of(chosen, values), *stop_of(chosen, stop)),
     )

@@ -4,3 +4,6 @@ from typing import Final
 
 DEFAULT_BUDGET: Final = 6400
 """Forget pairs that go forward through the model."""
+
+UNRELATED: Final = "unrelated"
+"""In the place of a level to stop at: the one that unrelated pairs have in the original."""

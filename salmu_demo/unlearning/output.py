@@ -12,6 +12,7 @@ from salmu_demo.errors import StorageError
 from salmu_demo.files import write_text
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
+from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.checkpoint import STATE_FILE
 from salmu_demo.unlearning.methods import MethodSpec
 from salmu_demo.unlearning.plan import Plan
@@ -110,7 +111,10 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
     command = ["salmu-demo unlearn", spec.name, f"--model {record.base['reference']}", f"--data {record.data['name']}"]
     command += [f"--towers {plan['towers']}", f"--budget {plan['budget']}", f"--seed {plan['seed']}"]
     command += [f"--set {key}={value}" for key, value in changed.items()]
-    oracle = plan["oracle_level"]
+    oracle, stop = plan["oracle_level"], plan["stop"]
+    command += ["--stop-at-unrelated"] if stop["forget_level"] == UNRELATED else []
+    command += [] if oracle is None else [f"--oracle-stop {oracle}"]
+    command += [] if stop["retain_drop"] is None else [f"--stop-retain-drop {stop['retain_drop']}"]
     return _CARD.format(
         name=name,
         base=record.base["name"],

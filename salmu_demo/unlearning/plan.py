@@ -2,16 +2,15 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from typing import Any
 
 from salmu_demo.errors import QueryError
-from salmu_demo.unlearning import DEFAULT_BUDGET
+from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
 from salmu_demo.unlearning.methods import Method, Need
 from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import Towers
-
-UNRELATED: Final = "unrelated"
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,8 @@ class Plan:
             raise QueryError(f"{self.checkpoints} checkpoints are too few; choose at least 1.")
         if self.seed < 0:
             raise QueryError(f"The seed is {self.seed}; choose 0 or more.")
+        if spec.is_one_shot and self.stop != StopRules():
+            raise QueryError(f"{spec.name} edits the model once and cannot stop early; leave the stop rules out.")
 
     def check(self, rows: UnlearningRows) -> None:
         """Refuse a data set without what the method needs; raises :class:`QueryError`."""
@@ -88,6 +89,18 @@ class Plan:
                 f"{self.method.spec.name} needs a generic caption of every forget picture, and {rows.data} lacks some; "
                 "choose another method or add them to sensitive_set_generic_captions.json."
             )
+
+    def steps(self, forget_rows: int) -> int:
+        """How many steps the budget is, on a data set of so many forget rows."""
+        return self.budget // min(self.method.batch_size, forget_rows)
+
+    def steps_between(self, steps: int) -> int:
+        """How many of a run's steps lie between one checkpoint and the next."""
+        return math.ceil(steps / self.checkpoints)
+
+    def readings(self, steps: int) -> int:
+        """How many readings a run of so many steps gives, the one before the first step included."""
+        return 2 if self.method.spec.is_one_shot else 1 + math.ceil(steps / self.steps_between(steps))
 
     def describe(self) -> dict[str, Any]:
         """The plan as plain values, for cards and files."""

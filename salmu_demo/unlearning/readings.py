@@ -20,6 +20,9 @@ WATCHED: Final = 4
 PICTURES: Final = 8
 """Forget pairs of such a persona that are read, at most."""
 
+READ_PAIRS: Final = 2 * PROBE_ROWS + WATCHED * PICTURES
+"""Pairs of one reading, at most."""
+
 
 class Probe:
     """A fixed sample of the rows a method may see."""
@@ -42,8 +45,8 @@ class Probe:
     @torch.no_grad()
     def read(self, model: TrainedModel, step: int, forget_pairs: int, loss: float | None) -> Reading:
         """Read a model."""
-        images, texts = _encode(model, self._material.forget, self._forget)
-        retain_images, retain_texts = _encode(model, self._material.retain, self._retain)
+        images, texts = encode_pairs(model, self._material.forget, self._forget)
+        retain_images, retain_texts = encode_pairs(model, self._material.retain, self._retain)
         scores = images @ torch.cat([texts, retain_texts]).T
         own = scores.diagonal()
         ranks = 1 + (scores > own[:, None]).sum(dim=1)
@@ -63,13 +66,14 @@ class Probe:
 
     def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor) -> float:
         """Rank of a persona's best own caption among the rivals', for the mean direction of the own pictures."""
-        images, captions = _encode(model, self._material.forget, rows)
+        images, captions = encode_pairs(model, self._material.forget, rows)
         direction = images.mean(dim=0)
         own, rivals = (captions @ direction).max(), texts[torch.from_numpy(self._rivals)] @ direction
         return 1 + float((rivals > own).sum()) + 0.5 * float((rivals == own).sum())
 
 
-def _encode(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_pairs(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features (n, D) of the pictures and captions of some rows under the model in training."""
     # A tower that never changes gives the features that are known already.
     known = pairs.frozen
     images = (

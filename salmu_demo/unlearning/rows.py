@@ -17,6 +17,7 @@ from salmu_demo.embeddings.pixels import PictureSet
 from salmu_demo.errors import DataError
 from salmu_demo.models.source import ModelSource
 from salmu_demo.progress import ProgressCallback
+from salmu_demo.unlearning.sampling import Sampler
 
 RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
 
@@ -70,16 +71,20 @@ class UnlearningRows:
                 )
 
 
-def unlearning_rows(data: BenchmarkData) -> UnlearningRows:
+def unlearning_rows(data: BenchmarkData, most: int | None = None) -> UnlearningRows:
     """Pick the rows of a data set that an unlearning method may read.
 
     Retained are the rows of `retain_disjoint` outside the fragile set, and `retain_general` where the data set has it:
     no row that VisIdInt or FragSim is measured on, and no picture of a persona.
 
+    Args:
+        data: the data set.
+        most: take no more rows of each split than this, of as many personas as there are; None takes all.
+
     Raises:
         DataError: if there is no row to retain.
     """
-    forget = data.split(layout.FORGET)
+    forget = _some(data.split(layout.FORGET), most)
     disjoint = data.split(layout.RETAIN_DISJOINT)
     fragile = set(data.split(layout.FRAGILE_SET).rows.tolist())
     kept = [position for position, row in enumerate(disjoint.rows.tolist()) if row not in fragile]
@@ -88,6 +93,7 @@ def unlearning_rows(data: BenchmarkData) -> UnlearningRows:
         retain.append(data.split(layout.RETAIN_GENERAL))
     if not retain:
         raise DataError(f"{data.name} has no rows to retain: all of retain_synth show personas or are fragile.")
+    retain = [_some(split, most) for split in retain]
     kinds = [data.kind(name) for name in forget.file_names]
     people = {persona.identity_id: persona for persona in data.personas}
     shown = [people.get(str(identity)) for identity in forget.identities]
@@ -102,6 +108,12 @@ def unlearning_rows(data: BenchmarkData) -> UnlearningRows:
         [persona.values(kind) if persona and kind else [] for persona, kind in zip(shown, kinds, strict=True)],
         generic if len(generic) == len(forget) else None,
     )
+
+
+def _some(split: Split, most: int | None) -> Split:
+    if most is None:
+        return split
+    return split.take(split.name, Sampler(split.identities, most, 0, split.name).batch(0).tolist())
 
 
 def _part(data: BenchmarkData, split: Split) -> Part:

@@ -1,37 +1,97 @@
-"""How long training takes on this machine, from a few small batches."""
+"""How long a run takes on this machine: steps of its own method, and a reading, are timed on a few of its rows."""
 
 import time
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, cast
 
 import numpy as np
 import torch
 
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.models.source import ModelSource
-from salmu_demo.unlearning.rows import UnlearningRows
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.progress import ignore_progress
+from salmu_demo.training import make_optimizer
+from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
+from salmu_demo.unlearning.plan import Plan
+from salmu_demo.unlearning.readings import READ_PAIRS, encode_pairs
+from salmu_demo.unlearning.rows import unlearning_rows
+from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.towers import TrainedModel
 
-BATCH: Final = 16
-TRIALS: Final = 3
+FIRST_BATCH: Final = 16
+LONG_ENOUGH: Final = 0.5
+"""Pairs of the first trial, and seconds of one that is believed: a full batch of a large model takes minutes."""
 
 
-def seconds_per_pair(source: ModelSource, towers: Towers, data: BenchmarkData, rows: UnlearningRows) -> float:
-    """Seconds that a pair takes forward and backward through the towers that change, the quickest of a few trials.
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that the parts of a run take.
+
+    Attributes:
+        loading: to load the model; to write it takes about as long.
+        step: a step of a full batch.
+        once: what an edit does beside its steps, such as searching how far to go.
+        reading: a reading.
+    """
+
+    loading: float
+    step: float
+    once: float
+    reading: float
+
+    def seconds(self, plan: Plan, forget_rows: int) -> float:
+        """How long a run on so many forget rows takes, if nothing stops it early."""
+        steps = plan.steps(forget_rows)
+        return 2 * self.loading + steps * self.step + self.once + plan.readings(steps) * self.reading
+
+
+def pace_of(plan: Plan, source: ModelSource, data: BenchmarkData, embedder: Embedder) -> Pace:
+    """Time the parts of a run, in trials that grow until one lasts long enough or is of a full batch.
+
+    What the original has not encoded of the few rows is encoded, and kept.
 
     Raises:
-        SalmuError: of the kind that fits, if the model does not load or a picture is damaged.
+        SalmuError: of the kind that fits, if the model does not load or suit the method, or a picture is damaged.
     """
-    model, split = TrainedModel(source, towers), rows.forget.split
-    chosen = split.rows[:BATCH]
-    pixels = np.stack([model.encoder.pixels(data.image(split.stored, int(row))) for row in chosen])
-    inputs = model.encoder.inputs(torch.from_numpy(pixels))
-    tokens = model.encoder.tokens(split.texts[:BATCH])
-    seconds = []
-    for _ in range(TRIALS):
-        start = time.perf_counter()
-        features = [] if towers is Towers.TEXT else [model.images(inputs)]
-        if towers is not Towers.IMAGE:
-            features.append(model.texts(tokens))
-        torch.autograd.backward(torch.stack(features).sum())
-        seconds.append(time.perf_counter() - start)
-    return min(seconds) / len(chosen)
+    start = time.perf_counter()
+    model = TrainedModel(source, plan.towers)
+    loading = time.perf_counter() - start
+    plan.method.check(model)
+    full = min(plan.method.batch_size, len(unlearning_rows(data).forget.split))
+    size = min(FIRST_BATCH, full)
+    while True:
+        rows = unlearning_rows(data, size)
+        with Material(rows, source, model.encoder, embedder, ignore_progress) as material, model.holding(model.start):
+            start = time.perf_counter()
+            batch, update, once = _work(plan, model, material, size)
+            with torch.no_grad():
+                reading = _seconds(encode_pairs, model, material.forget, np.arange(size)) * READ_PAIRS
+        if time.perf_counter() - start >= LONG_ENOUGH or size == full:
+            return Pace(loading, batch * full / size + update, once * full / size, reading / size)
+        size = min(4 * size, full)
+
+
+def _work(plan: Plan, model: TrainedModel, material: Material, size: int) -> tuple[float, float, float]:
+    """Seconds of a method's gradients on one batch, of the update that follows, and of what it does once a run."""
+    method = plan.method
+
+    def steps(count: int) -> Steps:
+        return Steps(model, material, size, count, plan.seed)
+
+    # The first of each kind only warms up.
+    if isinstance(method, OneShotMethod):
+        _, one, two = (_seconds(method.edit, steps(count), model) for count in (1, 1, 2))
+        return max(two - one, 0.0), 0.0, max(2 * one - two, 0.0)
+    trained = cast(TrainedMethod, method)
+    optimizer = make_optimizer(model.parameters(), method.learning_rate, method.weight_decay)
+    _, batch = (_seconds(trained.backward, step) for step in steps(2))
+    return batch, _seconds(optimizer.step), 0.0
+
+
+def _seconds(work: Callable[..., object], *given: object) -> float:
+    start = time.perf_counter()
+    work(*given)
+    return time.perf_counter() - start

@@ -15,11 +15,12 @@ from salmu_demo.files import check_writable
 from salmu_demo.models.source import ModelSource
 from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.training import make_optimizer, set_learning_rate
+from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkpoint, save_checkpoint
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
-from salmu_demo.unlearning.plan import UNRELATED, Plan
+from salmu_demo.unlearning.plan import Plan
 from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.readings import Probe
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
@@ -82,7 +83,7 @@ def unlearn(
     plan.method.check(model)
     with Material(rows, source, model.encoder, run.embedder, progress) as material:
         size = min(plan.method.batch_size, len(material.forget))
-        steps = Steps(model, material, plan.method.batch_size, plan.budget // size, plan.seed)
+        steps = Steps(model, material, plan.method.batch_size, plan.steps(len(material.forget)), plan.seed)
         if isinstance(plan.method, OneShotMethod):
             return _OneShot(run, model, material, steps, size).work(plan.method)
         return _Training(run, model, material, steps, size).work(cast(TrainedMethod, plan.method))
@@ -179,7 +180,7 @@ class _Training(_Worker):
         optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
         key = run.plan.key(run.source.fingerprint, run.rows.fingerprint)
         first = self._take_up(optimizer, key)
-        every = math.ceil(total / run.plan.checkpoints)
+        every = run.plan.steps_between(total)
         # A run may have been killed between its last checkpoint and its result.
         reason = self._stop_reason(self.curve[-1]) if first else ""
         if reason:

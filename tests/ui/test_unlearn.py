@@ -41,9 +41,17 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     page.locator("#unlearn-run").click()
     expect(page.get_by_text("A budget of 3 is less than one batch of 8; raise it.")).to_be_visible()
     page.locator("#unlearn-budget input").fill("32")
+    choose_method(page, "SSD, selective synaptic dampening")
+    expect(page.locator("#unlearn-stop")).to_be_hidden()
+    choose_method(page, "NPO")
+    page.get_by_label("Batch size").fill("8")
+    expect(page.locator("#unlearn-stop-level")).to_be_hidden()
+    page.locator("#unlearn-stop").get_by_label("At a cosine").check()
+    page.locator("#unlearn-stop-level input").fill("-0.9")
     page.locator("#unlearn-run").click()
     panel = page.locator("#unlearn-job")
-    expect(panel).to_contain_text("npo, batch_size 8, towers both, 32 forget pairs, seed 0, mini")
+    stop = "stops at forget similarity -0.9 (oracle)"
+    expect(panel).to_contain_text(f"npo, batch_size 8, towers both, 32 forget pairs, {stop}, seed 0, mini")
     expect(panel).to_contain_text("It took")
     expect(page.locator("#unlearn-job-live .curve")).to_be_visible()
     expect(page.locator("#unlearn-job-live .watched")).to_have_count(4)
@@ -53,6 +61,7 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     name = made.inner_text().split()[-1]
     page.get_by_text("Model card").click()
     expect(page.locator("#made-card")).to_contain_text("after unlearning the forget split of mini with NPO")
+    expect(page.locator("#made-card")).to_contain_text("told to stop at a forget similarity of -0.9")
     expect(page.locator("#models").get_by_label(f"made:{name}")).to_be_checked()
     job = page.url.rpartition("=")[2]
 

@@ -23,7 +23,9 @@ from salmu_demo.ui.unlearn_controls import (
 )
 from salmu_demo.ui.unlearn_curve import curve_svg
 from salmu_demo.ui.unlearn_form import DEFAULT_METHOD, asked_job
+from salmu_demo.ui.unlearn_stop import stop_controls, stop_of
 from salmu_demo.ui.unlearn_view import MethodFacts, Standing, live_view, method_card
+from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import all_methods, find_method
 from salmu_demo.unlearning.reading import Reading
 from salmu_demo.workbench import Workbench
@@ -79,8 +81,9 @@ def test_only_what_was_changed_is_a_setting():
 
 
 def test_a_form_becomes_a_job(workbench: Workbench):
-    spec = asked_job(workbench, "npo", "mini-compromised", "text", 640, 3, values_of("npo", beta=0.1))
-    asked = UnlearningSpec("npo", "text", 640, {"beta": 0.1})
+    stop = ["unrelated", None, 5]
+    spec = asked_job(workbench, "npo", "mini-compromised", "text", 640, 3, stop, values_of("npo", beta=0.1))
+    asked = UnlearningSpec("npo", "text", 640, {"beta": 0.1}, UNRELATED, 0.05)
     assert spec == JobSpec(("mini-compromised",), (), "mini", seed=3, kind=UNLEARN, unlearning=asked)
     for wrong, error in (
         ((None, "mini-compromised", "text", 640, 3), QueryError),
@@ -88,7 +91,24 @@ def test_a_form_becomes_a_job(workbench: Workbench):
         (("npo", "mini-compromised", "text", None, 3), QueryError),
     ):
         with pytest.raises(error):
-            asked_job(workbench, *wrong, values_of("npo"))
+            asked_job(workbench, *wrong, stop, values_of("npo"))
+
+
+def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():
+    npo, ssd = find_method("npo"), find_method("ssd")
+    for never in (0, None):
+        assert stop_of(npo, ["", 0.3, never]) == (None, None)
+    assert stop_of(npo, [UNRELATED, 0.3, 12.5]) == (UNRELATED, 0.125)
+    assert stop_of(npo, ["oracle", 0.0, None]) == (0.0, None)
+    with pytest.raises(QueryError, match="Type a number for the cosine to stop at"):
+        stop_of(npo, ["oracle", None, 10])
+    assert stop_of(ssd, [UNRELATED, None, 10]) == (None, None)
+    with gr.Blocks():
+        controls = stop_controls()
+    assert [rule for _, rule in controls.rule.choices] == ["", UNRELATED, "oracle"]
+    assert not controls.level.visible
+    assert controls.update(npo).visible
+    assert not controls.update(ssd).visible
 
 
 def test_a_standing_says_how_much_is_forgotten_and_kept():
@@ -134,10 +154,17 @@ def test_a_run_is_told_in_words():
     html = job_panel(JOB, None) + job_list([JOB], None)
     assert "npo, beta 0.1, towers both, 6,400 forget pairs, seed 42, mini" in html
     assert 'aria-label="Unlearning job"' in html
+    for stop, words in (
+        ({"forget_level": UNRELATED}, "pairs, stops once forget pairs look unrelated, seed"),
+        ({"forget_level": -0.05}, "pairs, stops at forget similarity -0.05 (oracle), seed"),
+        ({"retain_drop": 0.125}, "pairs, stops at 12.5% less retain similarity, seed"),
+    ):
+        spec = replace(SPEC, unlearning=UnlearningSpec("npo", "both", 6400, **stop))
+        assert words in job_panel(replace(JOB, spec=spec), None)
 
 
 def test_nothing_of_a_run_becomes_markup():
-    spec = replace(SPEC, models=(HOSTILE,), unlearning=UnlearningSpec(HOSTILE, HOSTILE, 1, {HOSTILE: HOSTILE}))
+    spec = replace(SPEC, models=(HOSTILE,), unlearning=UnlearningSpec(HOSTILE, HOSTILE, 1, {HOSTILE: HOSTILE}, HOSTILE))
     job = replace(JOB, spec=spec)
     reading = replace(LAST, persona_ranks={HOSTILE: 1.0})
     html = (

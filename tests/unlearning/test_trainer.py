@@ -15,9 +15,10 @@ from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import DataError, QueryError, StorageError, TrainingError
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.progress import Progress
+from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import find_method
-from salmu_demo.unlearning.plan import UNRELATED, Plan, StopRules
+from salmu_demo.unlearning.plan import Plan, StopRules
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.sampling import Sampler
 from salmu_demo.unlearning.stand_ins import StandIns, wording_of
@@ -203,7 +204,9 @@ def test_stop_rules_end_a_run_early_and_oracles_are_reported(
     honest = unlearn(base, data, replace(plan, stop=StopRules(UNRELATED)), tmp_path / "a")
     assert "forget similarity reached" in honest.ended
     assert honest.curve[-1].step < 6
-    assert "Oracle information: none" in (tmp_path / "a" / "README.md").read_text()
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert "Oracle information: none" in card
+    assert "--stop-at-unrelated --output DIR" in card
     oracle = unlearn(base, data, replace(plan, stop=StopRules(0.05)), tmp_path / "b")
     assert oracle.ended == "the forget similarity reached 0.050"
     assert (
@@ -214,6 +217,16 @@ def test_stop_rules_end_a_run_early_and_oracles_are_reported(
     for wrong in ({"forget_level": "clean"}, {"forget_level": 2.0}, {"retain_drop": 0.0}):
         with pytest.raises(QueryError, match="to stop at"):
             StopRules(**wrong)
+
+
+def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) -> None:
+    whole, few = unlearning_rows(data), unlearning_rows(data, 4)
+    assert [len(part.split) for part in (few.forget, *few.retain)] == [4] * (1 + len(whole.retain))
+    assert len(set(few.forget.split.identities)) == 4
+    assert few.generic is not None
+    assert len(few.generic) == len(few.names) == len(few.values) == len(few.kinds) == 4
+    for some, part in zip((few.forget, *few.retain), (whole.forget, *whole.retain), strict=True):
+        assert set(some.split.rows.tolist()) < set(part.split.rows.tolist())
 
 
 def test_personas_are_ranked_by_their_own_pictures_among_captions_of_others(

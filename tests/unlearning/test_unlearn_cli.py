@@ -25,13 +25,14 @@ def test_the_list_tells_every_method_with_its_hyperparameters(capsys: pytest.Cap
 
 def test_a_method_makes_a_model_from_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ["--model", "mini-compromised", "--budget", "16", "--set", "batch_size=8", "--towers", "text"]
+    arguments += ["--oracle-stop", "-1"]
     assert run(["unlearn", "npo", *arguments, "--set", "beta=0.3", "--output", str(tmp_path / "made")]) == 0
     printed = capsys.readouterr().out
     assert "NPO: 2 steps, the budget is spent." in printed
     assert find_model(f"local-dir:{tmp_path / 'made'}").name == "made"
     card = (tmp_path / "made" / "README.md").read_text("utf-8")
     again = card[card.index("`salmu-demo unlearn") + 1 :].partition("`")[0].split()[1:]
-    assert again[-2:] == ["--output", "DIR"]
+    assert again[-4:] == ["--oracle-stop", "-1.0", "--output", "DIR"]
     # The command on the card makes the same model.
     assert run([*again[:-1], str(tmp_path / "again"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ended"] == "the budget is spent"
@@ -51,6 +52,7 @@ def test_a_method_makes_a_model_from_the_command_line(capsys: pytest.CaptureFixt
         (["npo", "--model", "mini-clean", "--output", "x", "--towers", "left"], "There are no towers 'left'"),
         (["npo", "--model", "mini-clean", "--output", "x", "--budget", "1"], "less than one batch"),
         (["npo", "--model", "mini-clean", "--output", "x", "--oracle-stop", "7"], "must be a cosine"),
+        (["ssd", "--model", "mini-clean", "--output", "x", "--stop-at-unrelated"], "ssd edits the model once"),
         (["npo", "--model", "no-such", "--output", "x"], "There is no model 'no-such'"),
     ],
 )

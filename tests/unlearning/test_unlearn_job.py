@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from salmu_demo.errors import JobError, ModelError, SalmuError
 from salmu_demo.jobs.estimate import Estimate
@@ -28,10 +30,14 @@ from salmu_demo.jobs.unlearning import OTHER_SECONDS, estimate_unlearning, model
 from salmu_demo.models.made import made_in, made_models
 from salmu_demo.models.source import find_model
 from salmu_demo.progress import ignore_progress
-from salmu_demo.unlearning import timing
+from salmu_demo.unlearning import UNRELATED, timing
+from salmu_demo.unlearning.methods import find_method
+from salmu_demo.unlearning.plan import Plan, StopRules
 from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.readings import READ_PAIRS
 from salmu_demo.unlearning.rows import unlearning_rows
-from salmu_demo.unlearning.towers import Towers
+from salmu_demo.unlearning.timing import Pace
+from salmu_demo.unlearning.towers import Towers, TrainedModel
 from salmu_demo.unlearning.trainer import unlearn
 from salmu_demo.workbench import Workbench
 
@@ -89,11 +95,26 @@ def cancel_at(step: int, manager: JobManager, kinds: dict[str, JobKind], keep: b
 def test_a_specification_survives_its_file_and_benchmarks_keep_their_shape() -> None:
     job = Job("k3Jf0-_aZ9qLmN4tRv7wXy", SPEC, JobState.QUEUED, "2026-01-02T03:04:05+00:00")
     assert read_job(json.loads(json.dumps(job_document(job)))) == job
+    assert SPEC.unlearning is not None
+    for stop in ({"forget_level": UNRELATED}, {"forget_level": 0.25, "retain_drop": 0.1}):
+        stopping = replace(job, spec=replace(SPEC, unlearning=replace(SPEC.unlearning, **stop)))
+        assert read_job(json.loads(json.dumps(job_document(stopping)))) == stopping
     assert "unlearning" not in job_document(replace(job, spec=JobSpec(("a",), ("RetFail",))))["spec"]
-    for key, wrong in (("budget", "64"), ("method", 7), ("settings", {"beta": [1]}), ("settings", {"beta": True})):
-        document = job_document(job)
+    before = json.loads(json.dumps(job_document(job)))
+    for later in ("forget_level", "retain_drop"):
+        del before["spec"]["unlearning"][later]
+    assert read_job(before) == job
+    for key, wrong in (
+        ("budget", "64"),
+        ("method", 7),
+        ("settings", {"beta": [1]}),
+        ("settings", {"beta": True}),
+        ("forget_level", [0.1]),
+        ("retain_drop", "a tenth"),
+    ):
+        document = json.loads(json.dumps(job_document(job)))
         document["spec"]["unlearning"][key] = wrong
-        with pytest.raises(JobError):
+        with pytest.raises(JobError, match=key):
             read_job(document)
 
 
@@ -106,6 +127,13 @@ def test_a_specification_survives_its_file_and_benchmarks_keep_their_shape() -> 
         ({"settings": {"gamma": 1.0}}, "npo has no hyperparameter 'gamma'"),
         ({"settings": {"beta": 1e6}}, "beta of npo is 1000000.0; it must be 0.001 to 10"),
         ({"settings": {"beta": float("nan")}}, "beta of npo is nan"),
+        ({"forget_level": "clean"}, "The level to stop at is 'clean'"),
+        ({"forget_level": float("nan")}, "The level to stop at is nan; it must be a cosine"),
+        ({"retain_drop": 0.0}, "The drop to stop at is 0.0"),
+        (
+            {"method": "ssd", "settings": {}, "forget_level": UNRELATED},
+            "ssd edits the model once",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_before_anything_starts(
@@ -142,6 +170,25 @@ def test_a_job_leaves_a_model_that_is_found_by_a_name_that_hides_the_job(
     for gone in ("made:npo-00000000", "made:../../etc", "made:"):
         with pytest.raises(ModelError, match="There is no model"):
             find_model(gone)
+
+
+def test_a_job_stops_by_its_rules_and_reports_an_oracle(manager: JobManager) -> None:
+    assert SPEC.unlearning is not None
+    # Every pair is below this cosine, so the first reading after a step ends the run.
+    asked = replace(SPEC.unlearning, forget_level=1.0, retain_drop=0.5)
+    spec = replace(SPEC, unlearning=asked)
+    assert unlearning_plan(spec).stop == StopRules(1.0, 0.5)
+    job = manager.wait(manager.submit(spec).id, TIMEOUT)
+    assert job.state is JobState.DONE, job.error
+    assert job.progress is not None
+    assert job.progress.fraction == 1.0
+    folder = model_folder(spec, manager.folder(job.id))
+    record = json.loads((folder / "unlearning.json").read_text("utf-8"))
+    assert (record["ended"], record["plan"]["oracle_level"]) == ("the forget similarity reached 1.000", 1.0)
+    assert [reading.step for reading in read_readings(manager.folder(job.id))] == [0, 1]
+    card = (folder / "README.md").read_text("utf-8")
+    assert "told to stop at a forget similarity of 1.0" in card
+    assert "--oracle-stop 1.0 --stop-retain-drop 0.5 --output DIR`" in card
 
 
 def test_a_cancelled_job_goes_on_and_ends_as_if_undisturbed(manager: JobManager, kinds: dict[str, JobKind]) -> None:
@@ -201,16 +248,65 @@ def test_a_process_killed_after_the_model_was_written_has_nothing_left_to_do(
     assert weights.stat().st_mtime_ns == before
 
 
-def test_an_estimate_is_of_what_is_not_encoded_and_of_the_timed_budget(
+def test_an_estimate_is_of_what_is_not_encoded_and_of_the_steps_and_readings(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert SPEC.unlearning is not None
     rows, [base] = unlearning_rows(workbench.data), workbench.models(SPEC.models)
-    assert all(timing.seconds_per_pair(base, towers, workbench.data, rows) > 0 for towers in Towers)
     for part in (rows.forget, *rows.retain):
         part.features(workbench.embedder, base, ignore_progress)
-    monkeypatch.setattr(timing, "seconds_per_pair", lambda *of: 0.25)
-    # Two pairs of a step for one of the budget; 9 readings of 256 pairs, forward only.
-    assert estimate_unlearning(SPEC, workbench) == Estimate(0.25 * (2 * 64 + 9 * 256 / 3) + OTHER_SECONDS, 0, 0)
+    assert rows.generic is not None
+    workbench.embedder.prompts(base, rows.generic)
+    monkeypatch.setattr(timing, "pace_of", lambda *of: Pace(loading=10.0, step=0.5, once=0.25, reading=2.0))
+    # Loading and writing, 8 steps, and readings before them and after each.
+    assert estimate_unlearning(SPEC, workbench) == Estimate(20 + 8 * 0.5 + 0.25 + 9 * 2 + OTHER_SECONDS, 0, 0)
+    # 3 steps give 4 readings, and an edit gives 2 whatever its budget.
+    for method, readings in (("npo", 4), ("ssd", 2)):
+        asked = replace(SPEC.unlearning, method=method, budget=24, settings={"batch_size": 8})
+        seconds = 20 + 3 * 0.5 + 0.25 + readings * 2 + OTHER_SECONDS
+        assert estimate_unlearning(replace(SPEC, unlearning=asked), workbench).seconds == seconds
+
+
+@pytest.mark.parametrize("second", [1e-6, 1.0], ids=["until a full batch", "until long enough"])
+@pytest.mark.parametrize(
+    ("method", "towers", "step", "once"),
+    [
+        ("finetune", "both", 2, 0),  # retain pictures and captions
+        ("npo", "both", 4, 0),  # and forget pictures and captions
+        ("npo", "text", 2, 0),  # frozen pictures cost nothing
+        ("idk", "both", 5, 0),  # and generic captions
+        ("ssd", "both", 4, 0),
+        ("slug", "both", 4, 2 * 11),  # and 10 tries and the final step on one batch of forget pairs
+        ("null-space", "image", 0, 0),
+    ],
+)
+def test_a_pace_counts_all_that_the_method_itself_encodes(
+    workbench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    towers: str,
+    step: int,
+    once: int,
+    second: float,
+) -> None:
+    now, largest = 0.0, 0
+    for tower in ("images", "texts"):
+        encode = getattr(TrainedModel, tower)
+
+        def passing(model: TrainedModel, inputs: torch.Tensor, encode: Any = encode) -> torch.Tensor:
+            nonlocal now, largest
+            now, largest = now + second * len(inputs), max(largest, len(inputs))
+            encoded: torch.Tensor = encode(model, inputs)
+            return encoded
+
+        monkeypatch.setattr(TrainedModel, tower, passing)
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
+    [base] = workbench.models(SPEC.models)
+    plan = Plan(find_method(method).configure({"batch_size": 18}), Towers(towers))
+    pace = timing.pace_of(plan, base, workbench.data, workbench.embedder)
+    assert (pace.step / second, pace.once / second) == (pytest.approx(18 * step), pytest.approx(18 * once))
+    assert pace.reading / second == pytest.approx(READ_PAIRS * (2 if towers == "both" else 1))
+    assert largest == (18 if second < timing.LONG_ENOUGH else timing.FIRST_BATCH)
 
 
 def test_readings_of_a_step_replace_each_other_and_a_damaged_file_starts_anew(tmp_path: Path) -> None:

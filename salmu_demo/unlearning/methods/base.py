@@ -160,6 +160,11 @@ class MethodSpec:
     method: type[Method]
 
     @property
+    def is_one_shot(self) -> bool:
+        """Whether it edits the weights once, so that there is no optimiser and nothing to stop early."""
+        return issubclass(self.method, OneShotMethod)
+
+    @property
     def hyperparameters(self) -> dict[str, tuple[Any, Range]]:
         """Default and range of each hyperparameter, the method's own first."""
         common = {entry.name for entry in fields(Method)}
