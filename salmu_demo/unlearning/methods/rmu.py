@@ -42,7 +42,7 @@ def steering_target(frozen: torch.Tensor, direction: torch.Tensor, strength: flo
 class RMU(TrainedMethod):
     """MSE(h(forget), k n u) + alpha MSE(h(retain), h^0(retain)) after one block, summed over the trained towers."""
 
-    learning_rate: float = learning_rate(3e-4)
+    learning_rate: float = learning_rate(1e-3)
     depth: float = hyperparameter(0.5, "where in the tower the steered block lies: 0 first, 1 last", 0, 1)
     strength: float = hyperparameter(2.0, "length of the target, in mean token lengths (k)", 0.1, 100)
     alpha: float = hyperparameter(10.0, "weight of the retain half", 0, 10000)

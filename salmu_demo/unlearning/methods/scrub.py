@@ -28,7 +28,7 @@ class Scrub(TrainedMethod):
     At the start the forget half has no gradient at all, so a retain step comes first.
     """
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     alpha: float = hyperparameter(1.0, "weight of the divergence on retain pairs", 0, 1000)
     gamma: float = hyperparameter(1.0, "weight of the contrastive loss on retain pairs", 0, 100)
     bound: float = hyperparameter(2.0, "divergence in nats beyond which a batch is left alone", 0.01, 100)

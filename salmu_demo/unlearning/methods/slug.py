@@ -76,7 +76,7 @@ class SLUG(OneShotMethod):
 
     tries: int = hyperparameter(10, "evaluations of the step search", 1, 50)
     level: float = hyperparameter(
-        0.5, "share of the forget pairs' similarity over unrelated ones that may be left", 0, 1
+        0.3, "share of the forget pairs' similarity over unrelated ones that may be left", 0, 1
     )
 
     def edit(self, steps: Sequence[Step], model: TrainedModel) -> None:

@@ -27,7 +27,7 @@ class Sparsity(TrainedMethod):
     """NCE(retain) + gamma_t |weights|, with gamma_t falling linearly to 0."""
 
     learning_rate: float = learning_rate(3e-4)
-    gamma: float = hyperparameter(1e-5, "weight of the l1 penalty at the first step", 0, 1)
+    gamma: float = hyperparameter(3e-4, "weight of the l1 penalty at the first step", 0, 1)
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""

@@ -24,7 +24,7 @@ def negated(start: State, trained: State, strength: float) -> State:
 class TaskVector(TrainedMethod):
     """NCE(forget) while training; start - strength (trained - start) is handed out."""
 
-    learning_rate: float = learning_rate(1e-4)
+    learning_rate: float = learning_rate(3e-4)
     strength: float = hyperparameter(1.0, "how far to walk the other way", 0, 10)
 
     def losses(self, step: Step) -> Losses:

@@ -36,7 +36,7 @@ def twins_loss(current: Encoded, target: Encoded) -> torch.Tensor:
 class Twins(TrainedMethod):
     """MSE(current, frozen of the twins)(forget) + retain_weight MSE(current, frozen)(retain)."""
 
-    learning_rate: float = learning_rate(3e-4)
+    learning_rate: float = learning_rate(1e-3)
     change: str = hyperparameter("pixelate", "how a picture becomes its twin", choices=("pixelate", "mirror"))
     retain_weight: float = hyperparameter(1.0, "weight of the retain half", 0, 1000)
 
