@@ -2,7 +2,7 @@
 
 from typing import Final
 
-DEFAULT_BUDGET: Final = 6400
+DEFAULT_BUDGET: Final = 1920
 """Forget pairs that go forward through the model."""
 
 UNRELATED: Final = "unrelated"

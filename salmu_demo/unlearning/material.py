@@ -130,18 +130,28 @@ class Material:
         return StandIns(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
 
     @cached_property
-    def unrelated_level(self) -> float:
-        """Mean cosine, under the frozen original, of forget pictures with captions of other personas of the same kind.
+    def unrelated(self) -> torch.Tensor:
+        """Cosines, under the frozen original, of forget pictures with captions of other personas of the same kind.
 
-        What a pair that was never learned looks like, as far as can be told without a Clean model. Where no persona
-        shares a kind with another, captions of any kind count.
+        What pairs that were never learned look like, as far as can be told without a Clean model. Where no persona
+        shares a kind with another, captions of any kind count. In ascending order; a single 0 if there is no such pair.
         """
         known = self.forget.frozen
         rows = np.random.default_rng(0).permutation(len(self.forget))[:LEVEL_ROWS]
         stranger = known.groups[rows][:, None] != known.groups[rows][None, :]
         alike = torch.from_numpy(self.kinds[rows][:, None] == self.kinds[rows][None, :]) & stranger
         chosen = alike if alike.any() else stranger
-        return float((known.images[rows] @ known.texts[rows].T)[chosen].mean()) if chosen.any() else 0.0
+        found = (known.images[rows] @ known.texts[rows].T)[chosen]
+        return found.sort().values if len(found) else torch.zeros(1)
+
+    @property
+    def unrelated_level(self) -> float:
+        """Mean of :attr:`unrelated`."""
+        return float(self.unrelated.mean())
+
+    def unrelated_quantile(self, share: float) -> float:
+        """The cosine that this share of :attr:`unrelated` does not exceed."""
+        return float(self.unrelated[round(share * (len(self.unrelated) - 1))])
 
     def __enter__(self) -> Self:
         return self

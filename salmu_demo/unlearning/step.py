@@ -117,6 +117,10 @@ class Step:
         """Mean cosine the original gave forget pictures with other personas' captions of the same kind."""
         return self._material.unrelated_level
 
+    def unrelated_quantile(self, share: float) -> float:
+        """The cosine that this share of those pairs does not exceed."""
+        return self._material.unrelated_quantile(share)
+
     @cached_property
     def same_kind(self) -> torch.Tensor:
         """Whether two forget pairs give away the same attribute kind, shape (B, B)."""

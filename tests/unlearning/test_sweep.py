@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
 from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
 from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_sweep
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
+from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import all_methods
 
 SWEEP = """
@@ -164,6 +166,8 @@ def test_the_table_by_hand() -> None:
     assert str(budget.metrics["ACS"]) == "-"
     assert forgetting.metrics["RetFail"].mean == pytest.approx(0.25)
     assert (budget.pairs, forgetting.pairs, budget.seconds) == (640, 320, 3.0)
+    # 1 - 0.3 / 0.6 of the leak is gone on average; 0.1 of 0.9 of the knowledge is lost; no run has a holdout metric.
+    assert budget.criteria == (pytest.approx(0.5), pytest.approx(1 / 9), None)
     # All three keep more than a twentieth of the leak.
     assert budget.diagnoses == {"ineffective forgetting": 3}
     text = table_markdown(rows)
@@ -237,7 +241,14 @@ def _is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
-def test_the_documented_sweep_runs_every_method_three_times() -> None:
+def test_the_documented_sweep_runs_every_method_three_times_at_its_defaults() -> None:
     sweep = read_sweep(Path(__file__).parents[2] / "benchmarks" / "sweeps" / "mini.toml")
-    assert sorted({job.method for job in sweep.jobs}) == [spec.name for spec in all_methods()]
-    assert len(sweep.jobs) == 3 * len(all_methods())
+    plain = [(job.method, job.seed) for job in sweep.jobs if not job.settings and job.budget == DEFAULT_BUDGET]
+    assert sorted(plain) == sorted((spec.name, seed) for spec in all_methods() for seed in (0, 1, 2))
+
+
+def test_a_method_with_several_budgets_has_a_row_for_each() -> None:
+    results = [replace(_result(0, 0.1, None), job=replace(_result(0, 0.1, None).job, budget=b)) for b in (640, 1280)]
+    references: dict[str, dict[str, float | None]] = {"clean": {"RetFail": 0.0}, "compromised": {"RetFail": 0.6}}
+    names = [row.variant for row in sweep_table(results, references) if row.compared_at == "budget"]
+    assert names == ["npo, budget 640", "npo, budget 1,280"]

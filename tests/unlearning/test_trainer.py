@@ -299,6 +299,10 @@ def test_the_unrelated_level_is_of_other_personas_captions_of_the_same_kind(
         and data.kind(forget.file_names[i]) == data.kind(forget.file_names[j])
     ]
     assert material.unrelated_level == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+    assert material.unrelated.tolist() == pytest.approx(sorted(cosines), abs=1e-5)
+    for share in (0.0, 0.85, 1.0):
+        below = sum(cosine <= material.unrelated_quantile(share) + 1e-6 for cosine in cosines)
+        assert below == pytest.approx(1 + share * (len(cosines) - 1), abs=1)
 
 
 def _stand_ins(rows: UnlearningRows) -> StandIns:
