@@ -56,4 +56,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _report(result: "RunResult") -> None:
     outcome = result.problem or f"{result.steps} steps in {result.seconds:.0f} s"
-    print(f"{result.job.variant}, budget {result.job.budget}, seed {result.job.seed}: {outcome}", file=sys.stderr, flush=True)
+    print(
+        f"{result.job.variant}, budget {result.job.budget}, seed {result.job.seed}: {outcome}",
+        file=sys.stderr,
+        flush=True,
+    )

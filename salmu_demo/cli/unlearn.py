@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from salmu_demo.cli.output import TerminalProgress, print_json, print_pushed, print_table
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
 from salmu_demo.errors import QueryError
-from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
+from salmu_demo.unlearning import UNRELATED
 from salmu_demo.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def add_parser(commands: Any) -> None:
     add_reading(parser)
     add_data(parser)
     parser.add_argument("--towers", metavar="TOWERS", help="both, image or text (default: what suits the method)")
-    parser.add_argument("--budget", metavar="PAIRS", type=int, help="forget pairs that go through the model")
+    parser.add_argument(
+        "--budget", metavar="PAIRS", type=int, help="forget pairs that go through the model (default: the method's)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="a hyperparameter; may be given several times"
@@ -80,7 +82,7 @@ def _run(options: argparse.Namespace) -> None:
     plan = Plan(
         spec.configure(_settings(options.set)),
         find_towers(options.towers) if options.towers else spec.towers[0],
-        DEFAULT_BUDGET if options.budget is None else options.budget,
+        spec.budget if options.budget is None else options.budget,
         options.seed,
         StopRules(level, options.stop_retain_drop),
         keep_checkpoints=options.keep_checkpoints,
@@ -133,7 +135,7 @@ def _list(methods: "list[MethodSpec]", as_json: bool) -> None:
         return
     for spec in methods:
         print(f"{spec.name}: {spec.title}\n  {spec.idea}\n  {spec.citation}")
-        print(f"  needs {', '.join(sorted(spec.needs))}; towers {', '.join(spec.towers)}")
+        print(f"  needs {', '.join(sorted(spec.needs))}; towers {', '.join(spec.towers)}; budget {spec.budget}")
         for key, (default, allowed) in spec.hyperparameters.items():
             print(f"    {key} = {default} ({allowed}): {allowed.words}")
 
@@ -146,6 +148,7 @@ def _document(spec: "MethodSpec") -> dict[str, Any]:
         "idea": spec.idea,
         "needs": sorted(spec.needs),
         "towers": list(spec.towers),
+        "budget": spec.budget,
         "hyperparameters": {
             key: {
                 "default": default,

@@ -54,14 +54,14 @@ class Form:
     @property
     def method_outputs(self) -> list[Any]:
         """Everything that depends on the method, in the order of :meth:`method_updates`."""
-        return [self.card, self.towers, self.stop.row, *self.controls.inputs]
+        return [self.card, self.towers, self.budget, self.stop.row, *self.controls.inputs]
 
     def method_updates(self, spec: "MethodSpec") -> list[Any]:
         """New values of what depends on the method."""
         facts = MethodFacts(spec.title, spec.idea, spec.citation, sorted(spec.needs))
         towers = [(title_of(tower), str(tower)) for tower in spec.towers]
         radio = gr.Radio(towers, value=towers[0][1])
-        return [method_card(facts), radio, self.stop.update(spec), *self.controls.updates(spec)]
+        return [method_card(facts), radio, spec.budget, self.stop.update(spec), *self.controls.updates(spec)]
 
 
 def unlearn_form() -> Form:

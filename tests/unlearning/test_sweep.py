@@ -174,7 +174,7 @@ def test_the_table_by_hand() -> None:
     assert text.index("## At equal budget") < text.index("## At equal forgetting")
     assert "| npo | 2 of 3 | 320 | 0.250 ± 0.071 |" in text
     lines = table_csv(rows).splitlines()
-    assert lines[3].startswith('budget,npo,3,3,640.0,3.0,0.300000,0.264575,')
+    assert lines[3].startswith("budget,npo,3,3,640.0,3.0,0.300000,0.264575,")
     assert json.loads(table_json(rows))[2]["metrics"]["RetFail"]["mean"] == pytest.approx(0.3)
 
 

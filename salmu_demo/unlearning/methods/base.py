@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import torch
 
 from salmu_demo.errors import QueryError
+from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.step import Step
 from salmu_demo.unlearning.towers import State, Towers, TrainedModel
 
@@ -148,6 +149,7 @@ class MethodSpec:
         idea: one line on how it works.
         needs: what it has to be given.
         towers: which towers it may be told to change.
+        budget: forget pairs it is given unless the user says otherwise.
         method: its class, whose fields are its hyperparameters.
     """
 
@@ -157,6 +159,7 @@ class MethodSpec:
     idea: str
     needs: frozenset[Need]
     towers: tuple[Towers, ...]
+    budget: int
     method: type[Method]
 
     @property
@@ -197,12 +200,20 @@ ALL_TOWERS: Final = tuple(Towers)
 
 
 def register(
-    name: str, title: str, citation: str, idea: str, needs: set[Need], towers: tuple[Towers, ...] = ALL_TOWERS
+    name: str,
+    title: str,
+    citation: str,
+    idea: str,
+    needs: set[Need],
+    towers: tuple[Towers, ...] = ALL_TOWERS,
+    budget: int = DEFAULT_BUDGET,
 ) -> Callable[[M], M]:
     """Class decorator that adds a method to the registry."""
 
     def add(method: M) -> M:
-        method.spec = _REGISTRY[name] = MethodSpec(name, title, citation, idea, frozenset(needs), towers, method)
+        method.spec = _REGISTRY[name] = MethodSpec(
+            name, title, citation, idea, frozenset(needs), towers, budget, method
+        )
         return method
 
     return add
