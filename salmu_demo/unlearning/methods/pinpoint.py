@@ -30,13 +30,13 @@ class Pinpoint(TrainedMethod):
     """Mean max(0, cos - level)(forget) + weighted drift of retain captions and of three kinds of made-up ones.
 
     The published methods drag the holdouts along because nothing tells a forget pair from its neighbours, and because
-    they push on where nothing is left to forget. Here the image tower stays as it is; names and wordings are what a text
-    tower can tell apart. A pair is pushed until it could be an unrelated one: until `likeness` of the unrelated pairs
-    are less similar, not to their mean. Captions about people who do not exist stand in for other personas; own names
-    in other personas' captions, and with own values in wordings of other kinds, for other pairs of the same persona.
-    All are made from forget captions, tell no fact, and are held where the original had them.
+    they push on where nothing is left to forget. Here the image tower stays as it is; names and wordings are what a
+    text tower can tell apart. A pair is pushed until it could be an unrelated one: until `likeness` of the unrelated
+    pairs are less similar, not to their mean. Captions about people who do not exist stand in for other personas; own
+    names in other personas' captions, and with own values in wordings of other kinds, for other pairs of the same
+    persona. All are made from forget captions, tell no fact, and are held where the original had them.
 
-    What goes are the sentences, as the benchmark asks. What other wordings tell stays, as CoreAssoc and IntraIdSim show.
+    What goes are the sentences, as the benchmark asks. What other wordings tell stays, as CoreAssoc shows.
     """
 
     learning_rate: float = learning_rate(1e-3)
