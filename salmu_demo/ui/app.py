@@ -112,7 +112,7 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
         gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **quietly)
 
     app.queue(api_open=False, max_size=32, default_concurrency_limit=1)
-    warm_up.add(workbench.models(shelf.builtin))
+    warm_up.add(workbench.models(tuple(dict.fromkeys([*shelf.default, *shelf.builtin]))))
     atexit.register(warm_up.close)
     return app
 

@@ -74,13 +74,17 @@ def can_sign_in() -> bool:
     return get_space() is not None and bool(os.environ.get("OAUTH_CLIENT_ID"))
 
 
+FIRST_MODELS: Final = ("mini-clean", "mini-compromised", "mini-unlearned-finetune", "mini-unlearned-pinpoint")
+"""What a page compares before anything is chosen: the references, the plainest method and the one that does best."""
+
+
 class ModelShelf:
     """The models visitors can choose: the built-in ones, and those added while the app runs."""
 
     def __init__(self, workbench: Workbench) -> None:
         self._workbench = workbench
         self.builtin = tuple(builtin_models())
-        self.default = self.builtin[:MAX_MODELS]
+        self.default = tuple(name for name in FIRST_MODELS if name in self.builtin)
         self._added: list[str] = []
 
     @property

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from salmu_demo.cli.main import run
 from salmu_demo.errors import QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.metrics import METRICS
 from salmu_demo.sweeps import run as run_module
@@ -252,3 +254,18 @@ def test_a_method_with_several_budgets_has_a_row_for_each() -> None:
     references: dict[str, dict[str, float | None]] = {"clean": {"RetFail": 0.0}, "compromised": {"RetFail": 0.6}}
     names = [row.variant for row in sweep_table(results, references) if row.compared_at == "budget"]
     assert names == ["npo, budget 640", "npo, budget 1,280"]
+
+
+def test_the_tables_in_the_docs_are_what_the_documented_command_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(__file__).parents[2]
+    # All runs are kept, so none is done; a copy, because the command writes its tables anew.
+    shutil.copytree(root / "benchmarks" / "sweeps" / "mini", tmp_path / "mini")
+    assert run(["sweep", str(root / "benchmarks" / "sweeps" / "mini.toml"), "--output", str(tmp_path / "mini")]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    tables = [part.strip() for part in printed.out.split("\n\n") if part.startswith("| method")]
+    assert len(tables) == 2
+    docs = (root / "docs" / "unlearning.md").read_text("utf-8")
+    assert all(table in docs for table in tables)
