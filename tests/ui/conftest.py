@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from salmu_demo.models.source import builtin_models
 from salmu_demo.ui.app import build_app, launch_options
@@ -28,6 +28,9 @@ PATIENCE_MS = 30_000
 
 LEFT = "AbortError: signal is aborted"
 """What a request of Gradio's says that was under way when the page was left or loaded again."""
+
+OWN_PICTURE = "own-face.png"
+"""Name of the picture that tests search with."""
 
 OpenPage = Callable[..., Page]
 
@@ -63,6 +66,14 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
         yield browser
         browser.close()
+
+
+def is_fault(message: ConsoleMessage) -> bool:
+    """Whether the console tells of something broken.
+
+    A searched picture is deleted as soon as it is read, and the browser may ask for its preview just then.
+    """
+    return message.type == "error" and not message.location["url"].endswith(OWN_PICTURE)
 
 
 @pytest.fixture

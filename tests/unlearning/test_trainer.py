@@ -355,6 +355,20 @@ def test_misplaced_values_are_in_wordings_of_other_kinds_that_the_persona_has_no
     assert seen == sum(identity in {"00000003", "00000004", "00000005"} for identity in forget.identities)
 
 
+def test_no_caption_made_up_on_salmu_mini_is_one_that_is_held_out() -> None:
+    data = load_data("mini")
+    made, generator = _stand_ins(unlearning_rows(data)), torch.Generator().manual_seed(0)
+    everyone = range(len(data.split(layout.FORGET)))
+    captions = {
+        *made.strangers(len(everyone), generator),
+        *made.rewordings(everyone, generator),
+        *made.misplaced(everyone, generator),
+    }
+    held = {t for s in (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY) for t in data.split(s).texts}
+    assert len(captions) > len(everyone)
+    assert not captions & held
+
+
 def test_captions_without_names_make_no_stand_ins() -> None:
     with pytest.raises(DataError, match="captions that hold names and values"):
         StandIns(["She lives in Ulm"] * 2, ["1", "2"], ["Ada Lee", "Bo Li"], [["Ulm"], ["Ulm"]], ["city", "city"])

@@ -1,0 +1,50 @@
+"""What is shipped: small enough for a Space, and unlearned models made from the shipped base and data."""
+
+import json
+import re
+import shlex
+
+import pytest
+
+from salmu_demo.cli.main import build_parser
+from salmu_demo.config import assets_dir
+from salmu_demo.data.source import load_data
+from salmu_demo.models.source import COMPROMISED, builtin_models, find_model
+
+UNLEARNED = [name for name in builtin_models() if name.startswith("mini-unlearned-")]
+
+
+def test_every_file_is_below_10_mb_and_all_below_80() -> None:
+    sizes = {path: path.stat().st_size for path in assets_dir().rglob("*") if path.is_file()}
+    assert max(sizes.values()) < 10e6
+    assert sum(sizes.values()) < 80e6
+
+
+@pytest.mark.parametrize("name", UNLEARNED)
+def test_an_unlearned_model_was_made_from_the_shipped_base_and_data_as_its_card_says(name: str) -> None:
+    folder = assets_dir() / "models" / name
+    record = json.loads((folder / "unlearning.json").read_text("utf-8"))
+    assert record["base"]["fingerprint"] == find_model(COMPROMISED).fingerprint
+    assert record["data"]["fingerprint"] == load_data("mini").fingerprint
+    card = (folder / "README.md").read_text("utf-8")
+    assert f"\n# {name}\n" in card
+    [command] = re.findall(r"Rebuild: `salmu-demo (.+)`", card)
+    options = build_parser().parse_args(shlex.split(command))
+    plan = record["plan"]
+    assert (options.method, options.towers, options.budget, options.seed) == (
+        plan["method"],
+        plan["towers"],
+        plan["budget"],
+        plan["seed"],
+    )
+    assert all(float(plan["hyperparameters"][key]) == float(value) for key, _, value in
+               (entry.partition("=") for entry in options.set))  # fmt: skip
+
+
+def test_the_three_failures_and_the_best_method_are_there() -> None:
+    assert {name.removeprefix("mini-unlearned-") for name in UNLEARNED} == {
+        "delete-matrix",
+        "finetune",
+        "negative-gradient",
+        "pinpoint",
+    }
