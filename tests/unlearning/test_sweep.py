@@ -15,6 +15,7 @@ import pytest
 from salmu_demo.cli.main import run
 from salmu_demo.errors import QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.metrics import METRICS
+from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
 from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
@@ -269,3 +270,24 @@ def test_the_tables_in_the_docs_are_what_the_documented_command_prints(
     assert len(tables) == 2
     docs = (root / "docs" / "unlearning.md").read_text("utf-8")
     assert all(table in docs for table in tables)
+
+
+def test_pinpoint_spares_the_holdouts_more_than_any_other_method_at_equal_forgetting() -> None:
+    folder = Path(__file__).parents[2] / "benchmarks" / "sweeps"
+    sweep = read_sweep(folder / "mini.toml")
+    here = _Here()
+    results = run_sweep(sweep, folder / "mini", here, lambda result: None)
+    assert here.done == []
+    references = measure_references(sweep, folder / "mini")
+    kept: dict[bool, list[float]] = {True: [], False: []}
+    for result in results:
+        if result.at_level is not None:
+            diagnosis = diagnose(result.at_level, references["clean"], references["compromised"])
+            share = diagnosis.criteria[2].value
+            assert share is not None
+            kept[result.job.method == "pinpoint"].append(share)
+            if result.job.method == "pinpoint":
+                assert str(diagnosis.label) == "clean pass"
+    assert len(kept[True]) == 3
+    assert len(kept[False]) > 30
+    assert min(kept[True]) > max(kept[False])
