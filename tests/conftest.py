@@ -23,3 +23,9 @@ def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SALMU_CACHE_DIR", str(root / "cache"))
         patch.setenv("SALMU_RUNS_DIR", str(root / "runs"))
         yield root / "assets"
+
+
+@pytest.fixture
+def shipped_assets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data and models that are shipped, whatever assets other tests of the session work with."""
+    monkeypatch.delenv("SALMU_ASSETS_DIR", raising=False)

@@ -31,6 +31,7 @@ def test_every_command_parses(command: str) -> None:
     assert callable(options.run)
 
 
+@pytest.mark.usefixtures("shipped_assets")
 def test_every_builtin_model_is_named() -> None:
     assert COMMANDS
     assert builtin_models()

@@ -257,6 +257,7 @@ def test_a_method_with_several_budgets_has_a_row_for_each() -> None:
     assert names == ["npo, budget 640", "npo, budget 1,280"]
 
 
+@pytest.mark.usefixtures("shipped_assets")
 def test_the_tables_in_the_docs_are_what_the_documented_command_prints(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,6 +273,7 @@ def test_the_tables_in_the_docs_are_what_the_documented_command_prints(
     assert all(table in docs for table in tables)
 
 
+@pytest.mark.usefixtures("shipped_assets")
 def test_pinpoint_spares_the_holdouts_more_than_any_other_method_at_equal_forgetting() -> None:
     folder = Path(__file__).parents[2] / "benchmarks" / "sweeps"
     sweep = read_sweep(folder / "mini.toml")

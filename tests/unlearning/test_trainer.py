@@ -355,6 +355,7 @@ def test_misplaced_values_are_in_wordings_of_other_kinds_that_the_persona_has_no
     assert seen == sum(identity in {"00000003", "00000004", "00000005"} for identity in forget.identities)
 
 
+@pytest.mark.usefixtures("shipped_assets")
 def test_no_caption_made_up_on_salmu_mini_is_one_that_is_held_out() -> None:
     data = load_data("mini")
     made, generator = _stand_ins(unlearning_rows(data)), torch.Generator().manual_seed(0)
