@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -22,7 +23,7 @@ from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
 from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_sweep
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
 from salmu_demo.unlearning import DEFAULT_BUDGET
-from salmu_demo.unlearning.methods import all_methods
+from salmu_demo.unlearning.methods import all_methods, find_method
 
 SWEEP = """
 seeds = [0, 1]
@@ -208,6 +209,48 @@ def test_local_processes_give_every_result_and_raise_what_was_raised() -> None:
     assert sorted(LocalProcesses(2, 1).run(_double, [1, 2])) == [2, 4]
     with pytest.raises(SalmuError, match="three"):
         list(LocalProcesses(1, 1).run(_double, [3]))
+
+
+def test_a_run_made_with_other_defaults_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = SweepJob("m", "d", "npo", {}, "both", 640, 0, 4, None)
+    before, real = job.key, find_method("npo")
+    assert job.key == before
+    changed = SimpleNamespace(configure=lambda settings: real.configure({"beta": 0.25, **settings}))
+    monkeypatch.setattr("salmu_demo.sweeps.config.find_method", lambda name: changed)
+    assert job.key != before
+
+
+@pytest.mark.parametrize(
+    ("values", "pairs"),
+    [
+        ([0.9, 0.5, 0.3, 0.2, 0.1], 30),
+        ([0.3, 0.2, 0.1, 0.1, 0.1], 10),
+        ([0.9, 0.9, 0.9, 0.9, 0.3], 50),
+        ([0.9, 0.9, 0.9, 0.9, 0.31], None),
+    ],
+)
+def test_the_first_checkpoint_that_forgets_enough_is_found_by_halving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[float], pairs: int | None
+) -> None:
+    for step in range(1, 6):
+        (tmp_path / "checkpoints" / f"step-{step:05d}").mkdir(parents=True)
+    monkeypatch.setattr(
+        run_module, "find_model", lambda reference: SimpleNamespace(reference=reference, fingerprint="")
+    )
+    monkeypatch.setattr(
+        run_module, "_measure", lambda model, *rest: {"RetFail": values[int(model.reference[-5:]) - 1]}
+    )  # fmt: skip
+    curve: list[dict[str, Any]] = [{"step": step, "forget_pairs": 10 * step} for step in range(6)]
+    found, measured = run_module._first_at_level(
+        tmp_path,
+        EqualForgetting("RetFail", 0.3),
+        cast(Any, None),
+        cast(Any, SimpleNamespace(store=SimpleNamespace(clear=lambda key: None))),
+        {"RetFail": values[-1]},
+        curve,
+    )
+    assert found == pairs
+    assert measured == (None if pairs is None else {"RetFail": values[pairs // 10 - 1]})
 
 
 def _sleep(folder: Path) -> None:
