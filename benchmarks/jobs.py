@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import MODELS
 from benchmarks.probes import live_probes
 from salmu_demo.data.dataset import Persona
 from salmu_demo.embeddings.embedder import Embedder
@@ -23,7 +24,6 @@ from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import MEASURES
-from salmu_demo.models.source import builtin_models
 from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.workbench import Workbench
 
@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     use_one_blas_thread()
     bench = Workbench()
-    models = bench.models(builtin_models())
+    models = bench.models(MODELS)
     bench.warm(models)
     personas = bench.data.personas[: options.personas]
     probes = live_probes(bench, models)
@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh = Workbench(embedder=Embedder(ArrayStore(Path(folder, "cache")), bench.embedder.encoders))
         manager = JobManager(Path(folder, "runs"), lambda data: fresh)
-        job = manager.submit(JobSpec(tuple(builtin_models()), tuple(spec.name for spec in MEASURES))).id
+        job = manager.submit(JobSpec(MODELS, tuple(spec.name for spec in MEASURES))).id
         end = time.monotonic() + TIMEOUT
         while (progress := manager.job(job).progress) is None or ENCODING not in progress.stage:
             if time.monotonic() > end:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks import MODELS
 from salmu_demo.data.dataset import Persona
-from salmu_demo.models.source import ModelSource, builtin_models
+from salmu_demo.models.source import ModelSource
 from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.workbench import Workbench
 
@@ -36,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     use_one_blas_thread()
     bench = Workbench()
-    models = bench.models(builtin_models())
+    models = bench.models(MODELS)
     bench.warm(models)
     personas = bench.data.personas[: options.personas]
     print(f"{len(personas)} personas, {len(models)} models at once; milliseconds\n")
