@@ -1,0 +1,29 @@
+"""Write docs/accepted.md from the tables: `python -m tests.accepted`."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from tests.accepted import Case, data, models, pictures
+
+PAGE = Path(__file__).parents[2] / "docs" / "accepted.md"
+INTRODUCTION = """# What is accepted, assumed, refused
+
+Every line is a case of the tests (`tests/accepted/`); `python -m tests.accepted` writes this page from them. *Assumed*
+means that it is used, and that every result says what was assumed. *Refused* means one sentence, and no number."""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    return "\n".join(_lines([*models.CASES, *data.CASES, *pictures.CASES])) + "\n"
+
+
+def _lines(cases: list[Case]) -> Iterator[str]:
+    yield INTRODUCTION
+    for area, members in groupby(cases, key=lambda case: case.area):
+        yield from ("", f"## {area}", "", "| what | outcome | what is done |", "|---|---|---|")
+        yield from (f"| {case.what} | {case.outcome} | {case.says} |" for case in members)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

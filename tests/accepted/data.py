@@ -1,0 +1,5 @@
+"""Data sets and image folders."""
+
+from tests.accepted import Case
+
+CASES: list[Case] = []

@@ -1,0 +1,5 @@
+"""Checkpoints, adapters and configurations."""
+
+from tests.accepted import Case
+
+CASES: list[Case] = []

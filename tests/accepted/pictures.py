@@ -1,0 +1,5 @@
+"""Pictures: modes, formats and limits."""
+
+from tests.accepted import Case
+
+CASES: list[Case] = []
