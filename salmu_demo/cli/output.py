@@ -58,6 +58,8 @@ def print_analysis(analysis: Analysis) -> None:
         print(f"{line}\n")
     print(comparison_text(analysis.comparison))
     print("\nIn brackets: distance to the target.")
+    for remark in analysis.remarks:
+        print(plain(remark))
     for name, model in zip(analysis.names, analysis.models, strict=True):
         if model.diagnosis is not None:
             print(f"{name}: {model.diagnosis.label}. {' '.join(c.sentence for c in model.diagnosis.criteria)}")
@@ -68,6 +70,7 @@ def comparison_document(analysis: Analysis) -> dict[str, Any]:
     comparison = analysis.comparison
     return {
         "data": comparison.data.title,
+        "remarks": analysis.remarks,
         "rows": [
             {
                 "metric": row.spec.name,

@@ -44,7 +44,7 @@ def board_csv(tables: Iterable[tuple[Group, Iterable[Row]]]) -> str:
     metrics = [spec.name for spec in MEASURES]
     writer.writerow(
         ["data", "data_fingerprint", "revision", "sample", "identified", "model", "fingerprint", "source", "origin",
-         "date", "diagnosis", "reason", "mark", *metrics, "genknow_measured_on", "notice"]
+         "date", "diagnosis", "reason", "mark", "remarks", *metrics, "genknow_measured_on", "notice"]
     )  # fmt: skip
     for group, rows in tables:
         for row in rows:
@@ -52,7 +52,7 @@ def board_csv(tables: Iterable[tuple[Group, Iterable[Row]]]) -> str:
             texts = (
                 data.name, data.fingerprint or "", data.revision or "", data.sample or "all rows",
                 "yes" if group.identified else "no", row.name, plain_text(checkpoint or ""), row.source, row.origin,
-                row.date, row.diagnosis, row.reason, row.marked,
+                row.date, row.diagnosis, row.reason, row.marked, " ".join(row.remarks),
             )  # fmt: skip
             values = [row.values.get(name) for name in metrics]
             writer.writerow(
@@ -115,6 +115,6 @@ def _without_folders(evaluation: Evaluation) -> Evaluation:
         metric: replace(result, measured_on=result.measured_on and result.measured_on.replace(data.name, name))
         for metric, result in evaluation.results.items()
     }
-    return replace(
-        evaluation, model=replace(model, reference=reference), data=replace(data, name=name), results=results
-    )
+    remarks = tuple(remark.replace(model.reference, reference) for remark in model.remarks)
+    model = replace(model, reference=reference, remarks=remarks)
+    return replace(evaluation, model=model, data=replace(data, name=name), results=results)

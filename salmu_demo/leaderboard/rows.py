@@ -30,6 +30,9 @@ LONGEST_NAME: Final = 120
 _LONGEST_PATH: Final = 1000
 """The name of data may be a path, which is looked up."""
 
+_REMARKS_SHOWN: Final = 10
+_LONGEST_REMARK: Final = 500
+
 ROLES: Final = (EFFICACY_REFERENCE, UTILITY_REFERENCE)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _FILES_KEPT: Final = 1024
@@ -113,6 +116,12 @@ class Row:
     def marked(self) -> str:
         """The mark in words, or an empty text."""
         return f"{self.mark.kind}: {self.mark.sentence}" if self.mark else ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was assumed of the model, fit to be shown."""
+        remarks = self.model.remarks[:_REMARKS_SHOWN] if self.model else ()
+        return [plain_text(remark, _LONGEST_REMARK) for remark in remarks]
 
 
 def published_rows() -> list[Row]:

@@ -121,6 +121,7 @@ def _head(analysis: Analysis) -> Iterator[Block]:
         ),
         7,
     )
+    yield from analysis.remarks
     data = analysis.comparison.data
     rows = [
         ("Data", data.name),

@@ -45,7 +45,7 @@ def comparison_csv(analysis: Analysis) -> str:
     comparison = analysis.comparison
     header = (
         "number", "metric", "pillar", "model", "fingerprint", "value", "interval_low", "interval_high", "target",
-        "gap_to_target", "gap_to_clean", "gap_to_compromised", "position", "scaled_distance",
+        "gap_to_target", "gap_to_clean", "gap_to_compromised", "position", "scaled_distance", "remarks",
     )  # fmt: skip
     return _csv(
         analysis,
@@ -55,6 +55,7 @@ def comparison_csv(analysis: Analysis) -> str:
                 row.spec.number, row.spec.name, row.spec.pillar, measured.name, measured.fingerprint, cell.value,
                 *_ends(model.intervals[row.spec.name]), row.target, row.distance(number), cell.gap_to_clean,
                 cell.gap_to_compromised, model.positions[row.spec.name], model.distances[row.spec.name],
+                " ".join(measured.remarks),
             )
             for row in comparison.rows
             for number, (measured, cell, model) in enumerate(

@@ -124,6 +124,11 @@ class Analysis:
         """Short names of the models."""
         return [model.name for model in self.comparison.models]
 
+    @property
+    def remarks(self) -> list[str]:
+        """What was assumed of the models, each sentence once."""
+        return list(dict.fromkeys(remark for model in self.comparison.models for remark in model.remarks))
+
 
 def analyse(evaluations: Sequence[Evaluation]) -> Analysis:
     """Analyse evaluations of the same data; raises :class:`MetricError` as :func:`compare` does."""

@@ -246,6 +246,7 @@ def _read_model(document: Any) -> MeasuredModel:
         _required_text(entry.get("name"), "model.name"),
         **texts,
         parameters=None if parameters is None else int(_number(parameters, "model.parameters")),
+        remarks=_texts(entry.get("remarks", []), "model.remarks"),
     )
 
 
@@ -295,6 +296,10 @@ def _array(value: Any, where: str, kind: type) -> NDArray[Any]:
 
 def _column(value: Any, where: str) -> list[Any]:
     return [_text(entry, f"{where}[{n}]") for n, entry in enumerate(_list(value, where))]
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    return tuple(_required_text(entry, f"{where}[{n}]") for n, entry in enumerate(_list(value, where)))
 
 
 def _text(value: Any, where: str) -> str | None:

@@ -33,6 +33,7 @@ class MeasuredModel:
         architecture: open_clip architecture, if it was given or is known.
         parameters: number of parameters, or None if a result file does not say.
         device: where its features were computed, or None if a result file does not say.
+        remarks: sentences on what was assumed of it, which every view of its numbers must say.
     """
 
     reference: str
@@ -42,6 +43,7 @@ class MeasuredModel:
     architecture: str | None = None
     parameters: int | None = None
     device: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -52,8 +54,9 @@ class MeasuredModel:
     def of(cls, model: ModelSource, parameters: int, device: str) -> "MeasuredModel":
         """The facts of a model that was found and loaded once."""
         return cls(
-            model.reference, model.name, model.fingerprint, model.revision, model.architecture, parameters, device
-        )
+            model.reference, model.name, model.fingerprint, model.revision, model.architecture, parameters, device,
+            model.remarks,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

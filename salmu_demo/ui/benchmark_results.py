@@ -25,6 +25,7 @@ def results_title(analysis: Analysis) -> str:
     return (
         f"<h2>{counted(len(analysis.models), 'model')} on {escape(data.name)}{_sampled_mark(data)}</h2>"
         f"{notice(f'{data.sample[:1].upper()}{data.sample[1:]}.') if data.sample else ''}{notice(remarks, 'quiet')}"
+        f"{''.join(map(notice, analysis.remarks))}"
     )
 
 

@@ -86,17 +86,17 @@ def _head(group: Group, spec: MetricSpec, order: str) -> str:
 def _row(group: Group, row: Row, order: str) -> str:
     cells = "".join(_cell(group, row, spec, order) for spec in group.specs)
     date = f' · <time datetime="{escape(row.date)}">{escape(row.date[:10])}</time>' if row.date else ""
-    mark = ""
-    if row.mark:
-        mark = (
-            f'<span class="doubt"><span class="verdict verdict-partly">{row.mark.kind}</span> '
-            f"{escape(row.mark.sentence)}</span>"
-        )
+    mark = _doubt(row.mark.kind, row.mark.sentence) if row.mark else ""
+    mark += "".join(_doubt("assumed", remark) for remark in row.remarks)
     return (
         f'<tr role="row"><th scope="row" role="rowheader">{model_label(row.name, _REFERENCE_STYLES[row.role])}'
         f'<span class="origin" title="{escape(row.origin)}">{row.source}{date}</span>{mark}</th>'
         f'<td role="cell" data-label="Diagnosis">{_diagnosis(row)}</td>{cells}</tr>'
     )
+
+
+def _doubt(kind: str, sentence: str) -> str:
+    return f'<span class="doubt"><span class="verdict verdict-partly">{kind}</span> {escape(sentence)}</span>'
 
 
 def _diagnosis(row: Row) -> str:

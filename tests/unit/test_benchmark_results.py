@@ -79,6 +79,14 @@ def test_the_table_shows_value_interval_target_and_both_distances(analysis):
     assert "Without" not in html
 
 
+def test_what_was_assumed_of_a_model_is_said_as_text():
+    first, second = results.evaluations(results.NAMES[:2])
+    remarked = replace(second, model=replace(second.model, remarks=(f"Assumed: {HOSTILE}",)))
+    title = results_title(analyse([first, remarked]))
+    assert "Assumed: &lt;img" in title
+    assert "<img" not in title
+
+
 def test_missing_references_and_values_are_said():
     [evaluation] = results.evaluations(("mini-unlearned-finetune",))
     skipped = replace(evaluation.results["GenKnow"], value=-1.0)

@@ -18,7 +18,7 @@ from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import read_results, write_results
 from salmu_demo.results.official import write_official
 from salmu_demo.results.published import PUBLISHED
-from salmu_demo.results.records import MeasuredData
+from salmu_demo.results.records import MeasuredData, MeasuredModel
 from tests.fixtures.leaderboard import row
 from tests.fixtures.results import DATA, NAMES, evaluation, evaluations
 
@@ -28,7 +28,8 @@ FOLDER = MeasuredData("/home/somebody/secret/data", "d" * 64)
 def local_row(folder: Path, reference: str = "local-dir:/home/somebody/secret/my-model") -> Row:
     made = evaluation("mini-unlearned-finetune", FOLDER)
     genknow = replace(made.results["GenKnow"], measured_on=f"{FOLDER.name} genknow (9 classes)")
-    model = replace(made.model, reference=reference, name="my-model")
+    remarks = (f"{reference} was guessed.",)
+    model = replace(made.model, reference=reference, name="my-model", remarks=remarks)
     path = write_official(replace(made, model=model, results=made.results | {"GenKnow": genknow}), folder)
     [found] = file_rows(path, Source.LOCAL)
     return found
@@ -36,15 +37,16 @@ def local_row(folder: Path, reference: str = "local-dir:/home/somebody/secret/my
 
 def test_every_csv_line_says_on_what_data_and_whence_and_no_cell_starts_a_formula():
     sample = MeasuredData("=data", "d" * 64, "+r", sample="@sample")
-    evil = row("-cmd|evil", {"RetFail": -0.5}, data=sample, origin="=file")
+    model = MeasuredModel("m", "m", remarks=("=remark", "two"))
+    evil = row("-cmd|evil", {"RetFail": -0.5}, data=sample, origin="=file", model=model)
     groups = group_rows([*published_rows(), evil])
     lines = list(csv.DictReader(io.StringIO(board_csv([(group, group.rows) for group in groups]))))
     assert len(lines) == len(PUBLISHED) + 1
     assert all(line["data"] and line["sample"] and line["source"] and line["origin"] for line in lines)
     assert all(line["revision"] for line in lines)
     [line] = [line for line in lines if line["source"] == "local"]
-    assert [line[column] for column in ("data", "revision", "sample", "model", "origin")] == [
-        "'=data", "'+r", "'@sample", "'-cmd|evil", "'=file",
+    assert [line[column] for column in ("data", "revision", "sample", "model", "origin", "remarks")] == [
+        "'=data", "'+r", "'@sample", "'-cmd|evil", "'=file", "'=remark two",
     ]  # fmt: skip
     assert line["RetFail"] == "-0.500000"
     assert line["ACS"] == ""
@@ -70,6 +72,7 @@ def test_a_submission_is_the_same_whoever_hands_it_in_and_names_no_folder(tmp_pa
     assert first == second
     assert "secret" not in first.text
     assert "somebody" not in first.text
+    assert "my-model was guessed." in first.text
     assert first.name == "submission_my-model.json"
 
 

@@ -14,7 +14,7 @@ from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.official import write_official
-from salmu_demo.results.records import MeasuredData
+from salmu_demo.results.records import MeasuredData, MeasuredModel
 from salmu_demo.ui.leaderboard_tab import MAX_VISITOR_IMPORTS, Library
 from salmu_demo.ui.leaderboard_view import board_html, group_choices, problems_html, row_choices
 from salmu_demo.workbench import Workbench
@@ -49,6 +49,13 @@ def test_the_table_shows_values_targets_gaps_marks_and_the_rule():
     assert "ineffective forgetting" in text
     assert page.count("aria-sort") == 1
     assert RULE.replace("'", "&#x27;") in page
+
+
+def test_a_row_says_what_was_assumed_of_its_model():
+    model = MeasuredModel("m", "m", remarks=(f"Guessed. {EVIL}",))
+    [group] = group_rows([row("m", {"RetFail": 0.25}, model=model), *references()])
+    page = board_html(group, group.rows, "RetFail")
+    assert page.count(">assumed</span> Guessed. &lt;img") == 1
 
 
 def test_without_references_the_heads_say_which_way_is_better():

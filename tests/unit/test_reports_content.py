@@ -54,6 +54,12 @@ def test_it_opens_with_what_was_measured_on_what(report: Report):
     assert report.notices == (DATA.notice, SCORES_NOTICE)
 
 
+def test_what_was_assumed_of_a_model_stands_under_the_models():
+    first, second = evaluations(NAMES[:2])
+    assumed = replace(second, model=replace(second.model, remarks=("The second was guessed.",)))
+    assert build_report(analyse([first, assumed])).head[1] == "The second was guessed."
+
+
 def test_facts_that_differ_between_models_are_told_of_each():
     first, second = evaluations(NAMES[:2])
     second = replace(second, made=replace(second.made, date="2027"))

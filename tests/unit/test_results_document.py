@@ -16,6 +16,8 @@ from salmu_demo.results.document import RESULTS_FILE, read_results, write_result
 from salmu_demo.results.records import Evaluation, MetricResult
 from tests.fixtures.results import NAMES, evaluation, evaluations
 
+REMARK = "weights.safetensors has the tensors of two architectures."
+
 
 def equal(first: MetricResult, second: MetricResult) -> bool:
     return all(
@@ -28,13 +30,17 @@ def equal(first: MetricResult, second: MetricResult) -> bool:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
-    write_results(analyse(evaluations()), folder)
+    write_results(analyse([with_remark(made) for made in evaluations()]), folder)
     return folder
+
+
+def with_remark(made: Evaluation) -> Evaluation:
+    return replace(made, model=replace(made.model, remarks=(REMARK,)))
 
 
 def test_what_is_written_is_read_back_to_the_last_bit(written: Path):
     for before, after in zip(evaluations(), read_results(written / RESULTS_FILE), strict=True):
-        assert after.model == before.model
+        assert after.model == with_remark(before).model
         assert after.data == before.data
         assert after.made == before.made
         assert list(after.results) == list(before.results)
@@ -47,13 +53,22 @@ def test_what_is_written_is_read_back_to_the_last_bit(written: Path):
 def test_an_official_file_gives_values_and_the_outcomes_it_lists_but_no_rows(written: Path):
     (read,) = read_results(written / f"evaluation_{NAMES[1]}.json")
     wanted = evaluations()[1]
-    assert read.model == wanted.model
+    assert read.model == with_remark(wanted).model
     assert {name: r.value for name, r in read.results.items()} == {
         name: r.value for name, r in wanted.results.items() if r.spec.official
     }
     assert np.array_equal(read.results["RetFail"].ranks, wanted.results["RetFail"].ranks)
     assert np.array_equal(read.results["AssocStr"].scores, wanted.results["AssocStr"].scores)
     assert read.identities("AssocStr") is None
+
+
+def test_a_file_of_a_version_without_remarks_is_read(written: Path, tmp_path: Path):
+    document = json.loads((written / RESULTS_FILE).read_text("utf-8"))
+    for entry in document["models"]:
+        del entry["model"]["remarks"]
+    path = tmp_path / RESULTS_FILE
+    path.write_text(json.dumps(document), "utf-8")
+    assert [made.model for made in read_results(path)] == [made.model for made in evaluations()]
 
 
 def test_an_official_file_of_another_program_takes_its_name_from_the_file(tmp_path: Path):
@@ -88,6 +103,8 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("version", value=99), "schema version is 99"),
         (_set("models", value=[]), "holds no model"),
         (_set("models", 0, "model", "name", value=5), "model.name must be a text, not 5"),
+        (_set("models", 0, "model", "remarks", value="one"), "model.remarks must be a list, not 'one'"),
+        (_set("models", 0, "model", "remarks", value=["", 1]), r"model.remarks\[1\] must be a text, not 1"),
         (_set("models", 0, "metrics", "ACS", "value", value=float("nan")), "ACS must be a finite number, not nan"),
         (_set("models", 0, "metrics", "ACS", "value", value=7), "ACS is 7; it must lie between -1 and 1"),
         (_set("models", 0, "metrics", "ACS", "scores", value="many"), "ACS.scores must be a list, not 'many'"),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,13 @@ def test_csv_lines_hold_values_gaps_and_the_data(by_hand: Analysis) -> None:
     assert {row["notice"] for row in rows} == {"a miniature"}
     assert rows[1]["model"] == "'=cmd|evil"
     assert rows[1]["data"] == "'=data"
+
+
+def test_every_line_of_a_model_says_what_was_assumed_of_it() -> None:
+    first, second = evaluations(NAMES[:2])
+    assumed = replace(second, model=replace(second.model, remarks=("One.", "Two.")))
+    rows = lines(analyse([first, assumed]), "comparison")
+    assert {(row["model"], row["remarks"]) for row in rows} == {(NAMES[0], ""), (NAMES[1], "One. Two.")}
 
 
 def test_intervals_and_positions_stand_beside_the_values(analysis: Analysis) -> None:
