@@ -2,16 +2,17 @@
 
 A LoRA pair adds `scale · B · A` to a weight of the base, where `scale` is `lora_alpha / r`, or `lora_alpha / sqrt(r)`
 with `use_rslora` (LoRA, arXiv 2106.09685; rsLoRA, arXiv 2312.03732). Every other tensor replaces the tensor of that
-name. The sum is computed in single precision, tensor by tensor.
+name. The sum is computed in single precision, tensor by tensor. An adapter whose configuration asks for anything that
+is not known to be this sum on an unchanged base is refused; the fields are those of PEFT 0.21.
 """
 
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,32 @@ _PAIR: Final = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(?:\.default)?\.w
 _WRAPPED: Final = re.compile(r"\.(?:base_layer|modules_to_save)(?:\.default)?(?=\.)")
 """Segments PEFT puts into the names of modules it wraps."""
 
-# Each of these computes the merged weight in another way than is done here.
-_OTHER_METHODS: Final = ("use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "layer_replication")
+_PLAIN_FIELDS: Final = frozenset(
+    {
+        # What the adapter is: read below.
+        "peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "modules_to_save", "bias", "init_lora_weights",
+        # Which modules are adapted: the file's own matrices say so.
+        "exclude_modules", "layers_to_transform", "layers_pattern",
+        # Of the training, of its start, or of other methods' details, without which they are not used.
+        "lora_dropout", "inference_mode", "loftq_config", "eva_config", "corda_config", "lora_ga_config",
+        "qalora_group_size", "megatron_core", "runtime_config", "merge_weights",
+        # About the adapter.
+        "task_type", "auto_mapping", "base_model_name_or_path", "revision", "peft_version",
+    }
+)  # fmt: skip
+"""Fields of an adapter's configuration that leave the sum as it is, whatever their value. Any other one that is set
+(DoRA, ranks by pattern, replicated layers, and what later versions of PEFT will invent) is refused by its name."""
+
+_STARTS: Final = ("gaussian", "eva", "orthogonal", "mica")
+"""Values of `init_lora_weights`, besides true and false, that set the matrices and leave the base as it is. The others
+(PiSSA, OLoRA, CorDA, LoRA-GA, LoftQ) subtract from the base what they put into the matrices, or quantise it."""
+
+_CONVERTIBLE: Final = ("pissa", "olora", "corda", "lora_ga")
+"""Starts that PEFT can subtract again when it saves the adapter."""
+
+_MERGE: Final = "merge it with PEFT (merge_and_unload) and save the whole model."
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +64,25 @@ class Delta:
 
     weights: Path
     config: Path | None
+
+
+@dataclass(frozen=True)
+class _Adapter:
+    """What an adapter's configuration says: the factor and rank of its matrices, and which modules the file changes.
+
+    Attributes:
+        scale: factor of the product of a pair.
+        rank: rank of every pair.
+        targets: ends of the names of the modules that have pairs.
+        whole: ends of the names of the modules that are stored whole.
+        with_bias: whether biases were trained too.
+    """
+
+    scale: float = 1.0
+    rank: int = 0
+    targets: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    with_bias: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,11 +107,12 @@ class MergedReader:
         self._what = str(delta.weights)
         self.shapes: Mapping[str, Shape] = base.shapes
         pairs, self._replaced = self._sort()
-        self._scale, rank, modules = _read_adapter(delta, bool(pairs))
-        self._pairs = {self._target(module, pair, rank): pair for module, pair in pairs.items()}
-        for module in modules:
-            if not any(name == module or name.endswith(f".{module}") for name in map(_plain, pairs)):
-                raise ModelError(f"{self._what} has no matrices for {module}, a target of its {ADAPTER_CONFIG_FILE}.")
+        adapter = _read_adapter(delta, bool(pairs))
+        self._scale = adapter.scale
+        self._pairs: dict[str, _Pair] = {}
+        for module, pair in pairs.items():
+            self._once(self._pairs, self._target(module, pair, adapter.rank), pair, pair.down)
+        self._check_complete(adapter, [_plain(module) for module in pairs])
         self.dtypes: Mapping[str, str] = {
             **base.dtypes,
             **{target: self._delta.dtypes[name] for target, name in self._replaced.items()},
@@ -92,6 +137,27 @@ class MergedReader:
             return self.read(name).tobytes()
         return self._delta.stored(self._replaced[name]) if name in self._replaced else self._base.stored(name)
 
+    def _check_complete(self, adapter: _Adapter, adapted: list[str]) -> None:
+        """The file holds what its configuration says was trained; `adapted` are the modules with pairs."""
+        for module in adapter.targets:
+            if not any(name == module or name.endswith(f".{module}") for name in adapted):
+                raise ModelError(f"{self._what} has no matrices for {module}, a target of its {ADAPTER_CONFIG_FILE}.")
+        for module in adapter.whole:
+            if any(_is_of(name, module) for name in self.shapes) and not any(
+                _is_of(name, module) for name in self._replaced
+            ):
+                raise ModelError(
+                    f"{self._what} has no tensors of {module}, which its {ADAPTER_CONFIG_FILE} lists as saved."
+                )
+        if adapter.with_bias and not any(name.endswith("bias") for name in self._replaced):
+            raise ModelError(f"{self._what} has no bias, but its {ADAPTER_CONFIG_FILE} says that they were trained.")
+
+    def _once(self, found: dict[str, T], target: str, value: T, name: str) -> None:
+        """Note what changes a tensor of the base; a second one would silently take the first one's place."""
+        if target in found:
+            raise ModelError(f"{self._what} cannot be merged: {shown(name)} is the second that changes {target}.")
+        found[target] = value
+
     def _sort(self) -> tuple[dict[str, _Pair], dict[str, str]]:
         """Module to LoRA pair, and tensor of the base to the tensor that replaces it."""
         sides: dict[str, dict[str, str]] = {}
@@ -99,7 +165,7 @@ class MergedReader:
         for name, shape in self._delta.shapes.items():
             found = _PAIR.fullmatch(name)
             if found:
-                sides.setdefault(found["module"], {})[found["side"]] = name
+                self._once(sides.setdefault(found["module"], {}), found["side"], name, name)
                 continue
             target = _plain(name)
             if target not in self.shapes:
@@ -108,7 +174,7 @@ class MergedReader:
                 raise ModelError(
                     f"{self._what} cannot be merged: {shown(name)} has shape {shape}, not {self.shapes[target]}."
                 )
-            replaced[target] = name
+            self._once(replaced, target, name, name)
         pairs = {}
         for module, names in sides.items():
             if len(names) != 2:
@@ -167,10 +233,19 @@ def _plain(name: str) -> str:
     return _WRAPPED.sub("", name.removeprefix(_PEFT_PREFIX))
 
 
-def _read_adapter(delta: Delta, has_pairs: bool) -> tuple[float, int, Iterable[str]]:
-    """The factor, the rank and the target modules of an adapter."""
-    if not has_pairs:
-        return 1.0, 0, ()
+def _is_of(tensor: str, module: str) -> bool:
+    """Whether a tensor belongs to a module that is named by the end of its name.
+
+    >>> _is_of("visual.ln_post.weight", "ln_post"), _is_of("ln_final.weight", "final")
+    (True, False)
+    """
+    return f".{module}." in f".{tensor}"
+
+
+def _read_adapter(delta: Delta, has_pairs: bool) -> _Adapter:
+    """What the configuration says, if it says nothing that cannot be merged; raises :class:`ModelError`."""
+    if not has_pairs and (delta.config is None or delta.weights.name != ADAPTER_FILE):
+        return _Adapter()
     if delta.config is None:
         raise ModelError(f"{delta.weights} holds LoRA matrices; it needs {ADAPTER_CONFIG_FILE} beside it.")
     try:
@@ -181,13 +256,41 @@ def _read_adapter(delta: Delta, has_pairs: bool) -> tuple[float, int, Iterable[s
         raise ModelError(f"{delta.config} is not readable JSON.") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise ModelError(f"{delta.config} does not describe a LoRA adapter of PEFT; others cannot be merged.")
-    other = next((key for key in _OTHER_METHODS if config.get(key)), None)
+    _check_start(delta.config, config.get("init_lora_weights", True))
+    other = next((key for key, value in config.items() if value and key not in _PLAIN_FIELDS), None)
     if other is not None:
-        raise ModelError(f"{delta.config} sets {other}, which cannot be merged here; merge it with PEFT and save it.")
+        raise ModelError(f"{delta.config} sets {shown(other)}, which cannot be merged here; {_MERGE}")
     rank: Any = config.get("r")
     alpha: Any = config.get("lora_alpha")
     if type(rank) is not int or rank < 1 or type(alpha) not in (int, float) or not math.isfinite(alpha):
         raise ModelError(f"{delta.config} lacks a whole number `r` or a number `lora_alpha`.")
-    modules = config.get("target_modules")
-    named = [module for module in modules if isinstance(module, str)] if isinstance(modules, list) else []
-    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank), rank, named
+    stabilised = config.get("use_rslora") or False
+    if not isinstance(stabilised, bool):
+        raise ModelError(f"{delta.config} has a `use_rslora` that is neither true nor false.")
+    return _Adapter(
+        alpha / (math.sqrt(rank) if stabilised else rank),
+        rank,
+        _names(config.get("target_modules")),
+        _names(config.get("modules_to_save")),
+        (config.get("bias") or "none") != "none",
+    )
+
+
+def _check_start(path: Path, start: Any) -> None:
+    """Refuse an adapter that was not trained on the base as it is."""
+    if isinstance(start, bool) or start in _STARTS:
+        return
+    named = shown(str(start))
+    if isinstance(start, str) and start.lower().startswith(_CONVERTIBLE):
+        raise ModelError(
+            f"{path} starts from init_lora_weights {named!r}, which changes the base itself; save the adapter again "
+            "with PEFT's save_pretrained(..., path_initial_model_for_weight_conversion=...), or merge it with PEFT "
+            "(merge_and_unload) and save the whole model."
+        )
+    raise ModelError(
+        f"{path} starts from init_lora_weights {named!r}, which is not known to leave the base as it is; {_MERGE}"
+    )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
