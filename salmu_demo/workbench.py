@@ -116,7 +116,7 @@ class Workbench:
         found = find_model(reference, architecture, reference in self._trusted)
         files = [path.stat() for path in found.files]
         # A checkpoint that was saved again under the same name is another model.
-        state = tuple((file.st_mtime_ns, file.st_size) for file in files)
+        state = tuple((file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size) for file in files)
         known: ModelSource = self._once(("model", reference, repr(found.config), state), lambda: found)
         return known
 

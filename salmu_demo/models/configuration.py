@@ -4,6 +4,7 @@ A configuration comes with a checkpoint and is as little to be trusted: it may a
 for a model of any size.
 """
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -24,19 +25,20 @@ _TOKENIZER_OPTIONS: Final = frozenset({"clean", "strip_sep_token"})
 _LAYER_KEYS: Final = ("layers", "timm_layers")
 
 
-def read_configuration(path: Path) -> dict[str, Any]:
-    """The content of an `open_clip_config.json`; raises :class:`ModelError`."""
+def read_configuration(path: Path) -> tuple[dict[str, Any], str]:
+    """The content of an `open_clip_config.json`, and the SHA-256 of its bytes; raises :class:`ModelError`."""
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ModelError(f"{path} is larger than any configuration; fetch it again.")
-        config = json.loads(path.read_text("utf-8"))
+        raw = path.read_bytes()
+        config = json.loads(raw.decode("utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"The model folder {path.parent} has no {CONFIG_FILE}.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not readable JSON.") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
         raise ModelError(f"{path} lacks `model_cfg`; it must be an open_clip configuration.")
-    return checked(config, str(path))
+    return checked(config, str(path)), hashlib.sha256(raw).hexdigest()
 
 
 def checked(config: dict[str, Any], what: str) -> dict[str, Any]:

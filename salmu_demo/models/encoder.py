@@ -49,8 +49,9 @@ class Encoder:
         self.source = source
         self.device = device or best_device()
         torch.backends.cudnn.allow_tf32 = False
-        self._tokenizer = make_tokenizer(source)
-        loaded = _load(source)
+        with source.unchanged():
+            self._tokenizer = make_tokenizer(source)
+            loaded = _load(source)
         self.weights_digest = loaded.digest
         self._model = loaded.network.to(self.device).eval().requires_grad_(False)
         try:

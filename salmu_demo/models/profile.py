@@ -43,8 +43,9 @@ class ModelProfile:
 
 def profile(source: ModelSource) -> ModelProfile:
     """Read all tensors of a checkpoint once; raises :class:`ModelError`."""
-    reader = source.reader()
-    summary = summarise(reader)
+    with source.unchanged():
+        reader = source.reader()
+        summary = summarise(reader)
     types = list(reader.dtypes.values())
     warnings = list(source.remarks)
     if summary.not_finite is not None:

@@ -6,7 +6,8 @@ One exception: the architecture of a pickle, which only torch reads, is told fro
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ DELTA_FILE: Final = "delta.safetensors"
 """What a built-in model without weights of its own changes in :data:`COMPROMISED`."""
 TOKENIZER_FILE: Final = "tokenizer.json"
 """Tokenizer of a model of the SigLIP family, as its folder holds it."""
+_TOKENIZER_COMPANIONS: Final = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
 """Who may publish a pickle on the Hub that is loaded: the authors of SALMUBench, whose Compromised model is one."""
@@ -55,6 +57,7 @@ class ModelSource:
         revision: Hub revision, or None.
         deltas: what is merged onto the weights, one after another.
         remarks: sentences the user should read, for example how the architecture was chosen.
+        config_file: where the configuration was read, and the SHA-256 of what was read; None if it is not a file's.
     """
 
     reference: str
@@ -65,6 +68,7 @@ class ModelSource:
     revision: str | None = None
     deltas: tuple[Delta, ...] = ()
     remarks: tuple[str, ...] = ()
+    config_file: tuple[Path, str] | None = None
 
     @property
     def name(self) -> str:
@@ -88,17 +92,45 @@ class ModelSource:
     @property
     def _parts(self) -> tuple[Path | None, ...]:
         added = (part for delta in self.deltas for part in (delta.config, delta.weights))
-        return (self.merges, self.weights, *added)
+        return (self.merges, *self._beside_tokenizer, self.weights, *added)
+
+    @property
+    def _beside_tokenizer(self) -> tuple[Path, ...]:
+        """Files that transformers reads beside a tokenizer of its own."""
+        if self.merges is None or self.merges.name != TOKENIZER_FILE:
+            return ()
+        return tuple(path for name in _TOKENIZER_COMPANIONS if (path := self.merges.with_name(name)).is_file())
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over configuration, tokenizer and weights; it keys everything computed from the model."""
+        """SHA-256 over configuration, tokenizer and weights; it keys everything computed from the model.
+
+        What is read to compute something is compared with it, see :meth:`unchanged`.
+        """
+        return self._hash()
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """A block that reads the model's files: they hold what the fingerprint was taken of before, until it ends.
+
+        The content is hashed after it was read, because whoever saves a checkpoint may be at it meanwhile.
+
+        Raises:
+            ModelError: if a file was saved again; what was read must not be used.
+        """
+        wanted = self.fingerprint
+        yield
+        config, read = self.config_file or (None, None)
+        if self._hash() != wanted or (config is not None and _digest(config) != read):
+            raise ModelError(
+                f"{self.reference} was saved again while it was in use: what was read is not what its fingerprint was "
+                "taken of, so nothing was computed from it; wait until it is written and start again."
+            )
+
+    def _hash(self) -> str:
         digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
-        try:
-            for path in self._parts:
-                digest.update(file_digest(path).encode() if path else b"none")
-        except OSError as error:
-            raise ModelError(f"{error.filename} cannot be read: {error.strerror or error}.") from error
+        for path in self._parts:
+            digest.update(_digest(path).encode() if path else b"none")
         return digest.hexdigest()
 
     def reader(self) -> TensorReader:
@@ -107,6 +139,13 @@ class ModelSource:
         for delta in self.deltas:
             reader = MergedReader(reader, delta)
         return reader
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def slug_of(reference: str) -> str:
@@ -204,7 +243,8 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
     if not config.exists():
         model = _bare(reference, weights, architecture)
         return model if tokenizer is None else replace(model, merges=tokenizer)
-    return ModelSource(reference, weights, read_configuration(config), tokenizer)
+    content, digest = read_configuration(config)
+    return ModelSource(reference, weights, content, tokenizer, config_file=(config, digest))
 
 
 def check_inside(folder: Path, path: Path) -> None:
@@ -233,7 +273,8 @@ def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
         return _bare(reference, weights, architecture, commit)
     tokenizer = download_file(repository, MERGES_FILE, wanted, ModelError)
     tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, wanted, ModelError)
-    return ModelSource(reference, weights, read_configuration(config_file), tokenizer, revision=commit)
+    content, digest = read_configuration(config_file)
+    return ModelSource(reference, weights, content, tokenizer, revision=commit, config_file=(config_file, digest))
 
 
 def _from_file(reference: str, path: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:

@@ -49,7 +49,8 @@ def measure_change(
         ModelError: if a model cannot be loaded or the two have different architectures.
     """
     split = data.split(split_name)
-    weights = weight_difference(model.reader(), against.reader())
+    with model.unchanged(), against.unchanged():
+        weights = weight_difference(model.reader(), against.reader())
     pictures = [embedder.images(source, data, split, progress) for source in (model, against)]
     captions = [embedder.captions(source, data, split, progress) for source in (model, against)]
     return ModelChange(model, against, weights, split_name, len(split), linear_cka(*pictures), linear_cka(*captions))
