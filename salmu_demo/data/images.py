@@ -8,6 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageOps
 
+from salmu_demo.data.effort import too_much
 from salmu_demo.errors import ImageError
 
 MAX_PIXELS: Final = 50_000_000
@@ -33,8 +34,15 @@ def decode_image(content: bytes, what: str) -> Image.Image:
         what: name of the picture, for the message.
 
     Raises:
-        ImageError: if the bytes are no picture, are cut off, or hold more than :data:`MAX_PIXELS` pixels.
+        ImageError: if the bytes are no picture, are cut off, hold more than :data:`MAX_PIXELS` pixels, or cost more to
+            read than :func:`salmu_demo.data.effort.too_much` allows.
     """
+    try:
+        excess = too_much(content)
+    except _UNREADABLE as error:
+        raise ImageError(_no_picture(what)) from error
+    if excess is not None:
+        raise ImageError(f"{what} has {excess}; such pictures are not read. Save it again as a plain JPEG or PNG.")
     too_large = f"{what} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller."
     try:
         with warnings.catch_warnings():
@@ -46,10 +54,14 @@ def decode_image(content: bytes, what: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageError(too_large) from error
     except _UNREADABLE as error:
-        raise ImageError(f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file.") from error
+        raise ImageError(_no_picture(what)) from error
     if upright is None:
         raise ImageError(too_large)
     return upright
+
+
+def _no_picture(what: str) -> str:
+    return f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file."
 
 
 def read_image(path: Path) -> Image.Image:
