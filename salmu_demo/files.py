@@ -1,17 +1,28 @@
-"""Whole files or none: atomic writes, and digests of what is on disk."""
+"""Whole files or none: atomic writes, digests of what is on disk, and of the code and libraries that made it."""
 
+import ast
 import hashlib
+import json
+import logging
+import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Final
 
 from salmu_demo.errors import StorageError
+
+_CHECKSUM: Final = "checksum"
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
 def atomic_path(target: Path, what: str) -> Iterator[Path]:
     """Yield a temporary path beside `target` that replaces it when the block succeeds and vanishes when it does not.
+
+    It has reached the disk before it replaces the target: after a power loss the target is the old file or the new one.
 
     Args:
         target: the file to write; its folder is created.
@@ -25,6 +36,8 @@ def atomic_path(target: Path, what: str) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
         temporary.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -54,6 +67,55 @@ def write_text(target: Path, text: str, what: str) -> None:
     """Write a text file atomically; raises :class:`StorageError`."""
     with atomic_path(target, what) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def write_checked(target: Path, document: dict[str, Any], what: str) -> None:
+    """Write a JSON object with a checksum of its content, for :func:`read_checked`; raises :class:`StorageError`."""
+    write_text(target, json.dumps({**document, _CHECKSUM: _content_digest(document)}), what)
+
+
+def read_checked(path: Path) -> dict[str, Any] | None:
+    """What :func:`write_checked` wrote, or None if it has to be made anew; the log says so of a damaged file.
+
+    A file without a checksum, as an older version wrote it, counts as absent.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+        if isinstance(document, dict) and _CHECKSUM not in document:
+            return None
+        checksum = document.pop(_CHECKSUM)
+        if checksum == _content_digest(document):
+            return dict(document)
+    except OSError:
+        return None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    _log.warning("The file %s is damaged; what it held is computed again.", path)
+    return None
+
+
+def _content_digest(document: dict[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(document).encode(), digest_size=8).hexdigest()
+
+
+def code_digest(sources: Iterable[str], packages: Iterable[str]) -> str:
+    """SHA-256 over what some of this package's code says and the versions of libraries; it keys what they compute.
+
+    Args:
+        sources: globs below the package, such as `metrics/*.py`. Comments and layout do not count.
+        packages: names of distributions.
+    """
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted({path for source in sources for path in root.glob(source)}):
+        code = ast.dump(ast.parse(path.read_bytes()))
+        digest.update(f"{path.relative_to(root).as_posix()}\0{code}\0".encode())
+    for package in packages:
+        try:
+            digest.update(f"{package}\0{version(package)}\0".encode())
+        except PackageNotFoundError:
+            digest.update(f"{package}\0none\0".encode())
+    return digest.hexdigest()
 
 
 def leads_outside(path: Path, folder: Path) -> bool:

@@ -1,6 +1,5 @@
 """The one expensive step: features of pictures and texts, computed once for each (model, data) and kept on disk."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +17,8 @@ from salmu_demo.embeddings.pixels import BATCH, PictureSet, PixelReader
 from salmu_demo.embeddings.rows import RowArray, Rows
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.embeddings.texts import TextTable
-from salmu_demo.errors import QueryError, StorageError
-from salmu_demo.files import write_text
+from salmu_demo.errors import QueryError, SalmuError, StorageError
+from salmu_demo.files import read_checked, write_checked
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource
 from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
@@ -158,15 +157,13 @@ class Embedder:
             facts = ModelFacts(
                 encoder.dim, encoder.parameters, encoder.logit_scale, str(encoder.device), encoder.weights_digest
             )
-        write_text(self.store.facts_path(model.fingerprint), json.dumps(asdict(facts)), "The cache")
+        write_checked(self.store.facts_path(model.fingerprint), asdict(facts), "The cache")
         return facts
 
     def known_facts(self, model: ModelSource) -> ModelFacts | None:
         """The same if the model has been loaded before, else None."""
-        try:
-            return ModelFacts(**json.loads(self.store.facts_path(model.fingerprint).read_text("utf-8")))
-        except (OSError, ValueError, TypeError):  # absent, damaged, or of an older version
-            return None
+        found = read_checked(self.store.facts_path(model.fingerprint))
+        return None if found is None else ModelFacts(**found)
 
     def _column(self, model: ModelSource, data: BenchmarkData, split: Split, column: str) -> tuple[Path, int]:
         """Path and number of rows of the array that holds a column of the stored split."""
@@ -193,7 +190,7 @@ class Embedder:
 
             def write_batches() -> None:
                 array = RowArray(path, pictures.count)
-                missing = array.missing(rows)
+                missing = array.to_write(rows)
                 done = len(rows) - len(missing)
                 encoded: list[Features] = []
                 end = time.monotonic() + TURN_SECONDS
@@ -204,6 +201,10 @@ class Embedder:
                         progress(Progress(stage, done + start, len(rows)))
                         batch, following = missing[start : start + BATCH], missing[start + BATCH : start + 3 * BATCH]
                         encoded.append(encoder.encode_pixels(reader.read(batch, following)))
+                except SalmuError:
+                    # Data that changed or cannot be read: what was just read of it is in doubt too.
+                    encoded.clear()
+                    raise
                 finally:
                     # What is finished is kept even if someone stops the work.
                     if encoded:
@@ -225,7 +226,7 @@ class Embedder:
 
             def write_batch() -> None:
                 array = RowArray(path, count)
-                missing = array.missing(split.rows)
+                missing = array.to_write(split.rows)
                 # Captions repeat; each distinct one is encoded once.
                 texts = list(dict.fromkeys(stored[row] for row in missing))
                 progress(Progress(stage, total - len(texts), total))

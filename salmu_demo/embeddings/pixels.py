@@ -12,7 +12,7 @@ from PIL import Image
 
 from salmu_demo.embeddings.rows import RowArray, Rows
 from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import StorageError
+from salmu_demo.errors import SalmuError, StorageError
 
 if TYPE_CHECKING:
     from salmu_demo.models.encoder import Encoder
@@ -71,9 +71,10 @@ class PixelReader:
     def __enter__(self) -> "PixelReader":
         return self
 
-    def __exit__(self, *problem: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self._write()
+        if kind is None or not issubclass(kind, SalmuError):
+            self._write()
 
     def read(self, rows: Rows, following: Rows) -> NDArray[np.uint8]:
         """Pictures of some rows, shape (n, H, W, 3); those of the `following` rows are begun.
@@ -102,7 +103,8 @@ class PixelReader:
         self._unwritten = []
         with self._store.turn(self._path):
             array = RowArray(self._path, self._pictures.count)
-            # Another model may have written some of them meanwhile.
+            # Another model may have written some of them meanwhile; the others are missing, or damaged.
+            array.drop_damaged(rows)
             missing = array.missing(rows)
             if len(missing):
                 array.write(missing, values[np.isin(rows, missing)])

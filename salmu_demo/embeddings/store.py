@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,19 @@ from filelock import FileLock
 
 from salmu_demo.config import cache_dir
 from salmu_demo.errors import StorageError
+from salmu_demo.files import code_digest
+
+ENCODING_CODE: Final = (
+    "data/images.py",
+    "embeddings/pixels.py",
+    *(f"models/{name}.py" for name in ("delta", "encoder", "header", "network", "pickled", "tokenizer", "weights")),
+)
+"""Our code that decides a feature of given pictures, texts and model files."""
+
+ENCODING_PACKAGES: Final = (
+    "torch", "torchvision", "open_clip_torch", "timm", "pillow", "ftfy", "regex", "tokenizers", "transformers",
+)  # fmt: skip
+"""Libraries that decide one."""
 
 _POLL_SECONDS: Final = 0.005
 _CONTENT: Final = (".npy", ".texts")
@@ -28,12 +42,19 @@ class CacheEntry:
     last_used: float
 
 
+@cache
+def encoding_key() -> str:
+    """What features depend on besides model and data: code and libraries that decode, resize, load and encode."""
+    return code_digest(ENCODING_CODE, ENCODING_PACKAGES)
+
+
 class ArrayStore:
     """Arrays under the cache folder, one `.npy` file each.
 
-    Layout: `features/<model fingerprint>/<data fingerprint>/<split>.<column>.npy`,
-    `features/<model fingerprint>/prompts.texts`, and `pixels/<data fingerprint>/<...>.npy`; see :class:`RowArray` and
-    :class:`TextTable` for what an unfinished one looks like.
+    Layout: `features/<model fingerprint>/<encoding key>/<data fingerprint>/<split>.<column>.npy`,
+    `features/<model fingerprint>/<encoding key>/prompts.texts`, and `pixels/<data fingerprint>/<encoding key>/….npy`;
+    see :class:`RowArray` and :class:`TextTable` for what lies in them. What another version of this program or of its
+    libraries encoded is not found, and goes with its model's or data set's entry.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -41,19 +62,22 @@ class ArrayStore:
 
     def feature_path(self, model: str, data: str, name: str) -> Path:
         """Path of a feature array."""
-        return self.root / "features" / model[:32] / data[:32] / f"{name}.npy"
+        return self._of_model(model) / data[:32] / f"{name}.npy"
 
     def prompts_path(self, model: str) -> Path:
         """Path of the features of a model's prompts."""
-        return self.root / "features" / model[:32] / "prompts.texts"
+        return self._of_model(model) / "prompts.texts"
 
     def facts_path(self, model: str) -> Path:
         """Path of the facts kept about a model."""
-        return self.root / "features" / model[:32] / "model.json"
+        return self._of_model(model) / "model.json"
 
     def pixel_path(self, data: str, name: str) -> Path:
         """Path of an array of preprocessed pictures."""
-        return self.root / "pixels" / data[:32] / f"{name}.npy"
+        return self.root / "pixels" / data[:32] / encoding_key()[:16] / f"{name}.npy"
+
+    def _of_model(self, model: str) -> Path:
+        return self.root / "features" / model[:32] / encoding_key()[:16]
 
     @staticmethod
     @contextmanager

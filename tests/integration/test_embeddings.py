@@ -19,14 +19,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from salmu_demo import files as files_module
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.embeddings import embedder as embedder_module
+from salmu_demo.embeddings import store as store_module
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.embeddings.rows import RowArray
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.embeddings.texts import TextTable
-from salmu_demo.errors import StorageError
+from salmu_demo.errors import DataError, StorageError
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
@@ -78,8 +80,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def arrays(folder: Path) -> list[str]:
-    """Everything in a cache folder but lock files: whole arrays, and what should not be there."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
+    """Everything in a cache folder but locks and checksums: arrays, and what should not be there."""
+    aside = (".lock", ".sums")
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.suffix not in aside)
 
 
 # What is computed and what is kept
@@ -282,13 +285,234 @@ def test_a_damaged_array_is_replaced(
     assert path.read_bytes() == content
 
 
-def test_damaged_facts_are_replaced(embedder: Embedder, model: ModelSource):
+def damaged(content: bytes, suffix: str) -> Iterator[tuple[str, bytes]]:
+    """A file as a failing disk or a power loss leaves it, in words and as bytes."""
+    rng = np.random.default_rng(11)
+    header = {".npy": 128, ".sums": 12, ".texts": 16}[suffix]
+    places = [*range(header), *rng.integers(header, len(content), 24).tolist()]
+    for place in places:
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(8))
+        yield f"byte {place} flipped", bytes(changed)
+    yield "body of zeros", content[:header] + bytes(len(content) - header)
+    yield "zeros", bytes(len(content))
+    yield "last third of zeros", content[: len(content) * 2 // 3] + bytes(len(content) - len(content) * 2 // 3)
+    if suffix != ".texts":  # there, a record that was cut off is what a kill leaves, and nothing is lost with it
+        yield "truncated", content[:-7]
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    path.unlink()  # the file may still be mapped
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("finished", [4, 9], ids=["partial", "whole"])
+@pytest.mark.parametrize("suffix", [".npy", ".sums"])
+def test_no_damage_to_an_array_gives_a_wrong_row_and_all_of_it_is_said_and_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str, finished: int
+):
+    path = tmp_path / "split.image.npy"
+    values = np.random.default_rng(5).normal(size=(9, 6)).astype(np.float32)
+    rows = np.random.default_rng(6).permutation(9)[:finished]
+    RowArray(path, 9).write(rows, values[rows])
+    whole = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for what, content in damaged(whole[path.with_suffix(suffix)], suffix):
+        for file, good in whole.items():
+            replace_file(file, good)
+        replace_file(path.with_suffix(suffix), content)
+        caplog.clear()
+        wanted = None if finished == 9 else rows
+        given = RowArray(path, 9).read(wanted)
+        touched = False
+        if given is None:
+            # What the embedder does in its turn.
+            again = RowArray(path, 9).to_write(rows)
+            touched = bool(caplog.messages)
+            if "byte" in what and int(what.split()[1]) >= {".npy": 128, ".sums": 12}[suffix]:
+                holes = np.setdiff1d(np.arange(9), rows)
+                place = (int(what.split()[1]) - 128) // 24 if suffix == ".npy" else (int(what.split()[1]) - 12) // 4
+                assert again.tolist() == ([] if place in holes else [place]), what
+            if len(again):
+                RowArray(path, 9).write(again, values[again])
+            given = RowArray(path, 9).read(wanted)
+        elif suffix == ".npy":
+            # Damage to a row that was never written.
+            assert "flipped" in what
+            touched = (int(what.split()[1]) - 128) // 24 not in rows
+        assert given is not None, what
+        assert given.tobytes() == (values if wanted is None else values[rows]).tobytes(), what
+        assert touched, what
+        assert all(str(path) in message and "damaged" in message for message in caplog.messages)
+        assert RowArray(path, 9).missing(rows).tolist() == []
+
+
+def test_no_damage_to_a_table_of_texts_gives_a_wrong_feature_and_all_of_it_is_said_and_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path, texts = tmp_path / "prompts.texts", [f"text {number}" for number in range(6)]
+    values = np.random.default_rng(5).normal(size=(6, 4)).astype(np.float32)
+    TextTable(path).append(texts, values)
+    whole = path.read_bytes()
+    for what, content in damaged(whole, ".texts"):
+        replace_file(path, content)
+        caplog.clear()
+        table = TextTable(path)
+        assert table.read(texts) is None, what
+        again = table.missing(texts)
+        if "byte" in what and int(what.split()[1]) >= 16:
+            assert again == [texts[(int(what.split()[1]) - 16) // 36]], what
+        table.append(again, values[[texts.index(text) for text in again]])
+        for reader in (table, TextTable(path)):
+            found = reader.read(texts)
+            assert found is not None, what
+            assert found.tobytes() == values.tobytes(), what
+        assert [f"The cache file {path} is damaged" in message for message in caplog.messages] == [True], what
+        assert path.stat().st_size == len(whole), what
+
+
+def test_a_damaged_store_of_a_sample_gives_the_numbers_of_a_fresh_one_and_says_what_was_damaged(
+    encoders: EncoderRegistry, data: BenchmarkData, model: ModelSource, tmp_path: Path, calls: Counter[str],
+    caplog: pytest.LogCaptureFixture,
+):  # fmt: skip
+    part = data.split("forget").take("forget", [3, 1, 30, 7, 8, 9])
+
+    def numbers(folder: Path) -> list[bytes]:
+        embedder = Embedder(ArrayStore(folder), encoders)
+        found = embedder.images(model, data, part), embedder.captions(model, data, part)
+        return [f.tobytes() for f in (*found, embedder.prompts(model, ["ä", "b", "c"]))]
+
+    fresh = numbers(tmp_path / "fresh")
+    rng = np.random.default_rng(2)
+    files = sorted(path.relative_to(tmp_path / "fresh") for path in (tmp_path / "fresh").rglob("*") if path.is_file())
+    files = [path for path in files if path.suffix != ".lock"]
+    assert sorted(path.suffix for path in files) == [".npy", ".npy", ".npy", ".sums", ".sums", ".sums", ".texts"]
+    other = find_model("mini-compromised")
+    others = Embedder(ArrayStore(tmp_path / "others"), encoders).images(other, data, part).tobytes()
+    for number, file in enumerate(files):
+        folder = tmp_path / f"damaged{number}"
+        shutil.copytree(tmp_path / "fresh", folder)
+        content = bytearray((folder / file).read_bytes())
+        if file.suffix == ".npy":
+            # Somewhere in a row that was written.
+            row = (len(content) - 128) // len(data.split("forget"))
+            content[128 + 30 * row + int(rng.integers(row))] ^= 4
+        else:
+            content[int(rng.integers(20, len(content)))] ^= 4
+        replace_file(folder / file, bytes(content))
+        caplog.clear()
+        calls.clear()
+        assert numbers(folder) == fresh, file
+        if file.parts[0] == "pixels":
+            # Whoever needs them next finds the damage, decodes what is lost and mends it.
+            assert Embedder(ArrayStore(folder), encoders).images(other, data, part).tobytes() == others
+            assert 0 < calls["decoded"] <= len(part)
+        assert [
+            str(folder / file.with_suffix("")) in message and "damaged" in message for message in caplog.messages
+        ] == [True], file
+        caplog.clear()
+        calls.clear()
+        assert numbers(folder) == fresh
+        assert not calls
+        assert not caplog.messages
+
+
+def test_an_array_is_compared_with_its_checksums_whenever_its_file_has_changed(tmp_path: Path):
+    path = tmp_path / "split.image.npy"
+    values = np.ones((40, 8), dtype=np.float32)
+    RowArray(path, 40).write(np.arange(40), values)
+    assert RowArray(path, 40).read() is not None
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    assert RowArray(path, 40).read() is None
+    os.utime(path, (1, 1))
+    assert RowArray(path, 40).read() is None
+
+
+def test_an_array_and_a_table_of_an_older_version_are_computed_anew_without_a_word(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, caplog: pytest.LogCaptureFixture
+):
+    split = data.split("holdout_identity")
+    good = embedder.captions(model, data, split).tobytes(), embedder.prompts(model, ["a", "b"]).tobytes()
+    (sums,) = embedder.store.root.rglob("*.text.sums")
+    sums.unlink()
+    (table,) = embedder.store.root.rglob("*.texts")
+    replace_file(table, b"salmutx1" + table.read_bytes()[8:])
+    again = Embedder(embedder.store, embedder.encoders)
+    assert again.captions(model, data, split).tobytes() == good[0]
+    assert again.prompts(model, ["a", "b"]).tobytes() == good[1]
+    assert sums.exists()
+    assert not caplog.messages
+
+
+def test_what_was_read_of_data_that_failed_is_not_kept(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(embedder_module, "BATCH", 8)
+    split, image = data.split("forget"), BenchmarkData.image
+
+    def changed(self: BenchmarkData, name: str, row: int) -> Image.Image:
+        if row == 20:
+            raise DataError("The shard was saved again.")
+        return image(self, name, row)
+
+    monkeypatch.setattr(BenchmarkData, "image", changed)
+    with pytest.raises(DataError, match="saved again"):
+        embedder.images(model, data, split)
+    assert embedder.missing_images(model, data, split) == len(split)
+    assert arrays(embedder.store.root) == []
+
+
+def test_features_of_another_version_of_the_encoding_are_not_found(
+    embedder: Embedder, data: BenchmarkData, model: ModelSource, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+):
+    split = data.split("holdout_identity")
+    embedder.images(model, data, split)
+    embedder.captions(model, data, split)
+    embedder.facts(model)
+    calls.clear()
+    monkeypatch.setattr(store_module, "encoding_key", lambda: "0" * 64)
+    assert embedder.known_facts(model) is None
+    assert embedder.missing_captions(model, data, split) > 0
+    embedder.images(model, data, split)
+    assert calls["decoded"] == calls["pictures"] == len(split)
+
+
+def test_the_encoding_key_follows_code_and_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def key() -> str:
+        return files_module.code_digest(store_module.ENCODING_CODE, store_module.ENCODING_PACKAGES)
+
+    package = Path(files_module.__file__).parent
+    copy = tmp_path / "package"
+    for source in store_module.ENCODING_CODE:
+        (copy / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(package / source, copy / source)
+    monkeypatch.setattr(files_module, "__file__", str(copy / "files.py"))
+    today = key()
+    assert today == store_module.encoding_key()
+    source = copy / "models" / "encoder.py"
+    code = source.read_text("utf-8")
+    source.write_text(f"# A comment.\n{code}", "utf-8")
+    assert key() == today
+    source.write_text(code.replace("IMAGE_BATCH: Final = 64", "IMAGE_BATCH: Final = 32"), "utf-8")
+    assert key() != today
+    source.write_text(code, "utf-8")
+    assert key() == today
+    monkeypatch.setattr(files_module, "version", lambda name: "0.0.0")
+    assert key() != today
+
+
+def test_damaged_facts_are_replaced(embedder: Embedder, model: ModelSource, caplog: pytest.LogCaptureFixture):
     facts = embedder.facts(model)
     path = embedder.store.facts_path(model.fingerprint)
-    for content in ("{", "[]", '{"dim": 3}', ""):
+    whole = path.read_text("utf-8")
+    another = whole.replace('"dim": 16', '"dim": 17')
+    for content, said in (("{", 1), ("[]", 1), ("", 1), (another, 1), ('{"dim": 3}', 0)):
+        caplog.clear()
         path.write_text(content)
         assert embedder.facts(model) == facts
-        assert path.read_text("utf-8").startswith('{"dim": 16')
+        assert path.read_text("utf-8") == whole
+        assert len(caplog.messages) == said
 
 
 class StoppedError(Exception):
@@ -321,7 +545,6 @@ def test_work_that_is_stopped_keeps_its_batches_and_goes_on_where_it_was(
     assert embedder.missing_images(model, data, split) == 0
     undisturbed = Embedder(ArrayStore(tmp_path / "other"), encoders).images(model, data, split)
     assert features.tobytes() == undisturbed.tobytes()
-    assert [name for name in arrays(embedder.store.root) if "part" in name or "done" in name] == []
 
 
 def test_captions_and_prompts_that_are_stopped_go_on_where_they_were(
@@ -359,10 +582,10 @@ def test_a_killed_writer_loses_only_the_batch_it_was_writing(tmp_path: Path):
     path, rows = tmp_path / "split.image.npy", np.arange(6)
     values = np.arange(12, dtype=np.float32).reshape(6, 2)
     RowArray(path, 6).write(rows[:2], values[:2])
-    # As a kill leaves it between the rows and their marks: written, but not known to be.
-    marks = (tmp_path / "split.image.done").read_bytes()
+    # As a kill leaves it between the rows and their checksums: written, but not known to be.
+    sums = (tmp_path / "split.image.sums").read_bytes()
     RowArray(path, 6).write(rows[2:4], -values[2:4])
-    (tmp_path / "split.image.done").write_bytes(marks)
+    (tmp_path / "split.image.sums").write_bytes(sums)
     array = RowArray(path, 6)
     assert array.missing(rows).tolist() == [2, 3, 4, 5]
     assert array.read(rows[:2]).tolist() == values[:2].tolist()
@@ -372,7 +595,7 @@ def test_a_killed_writer_loses_only_the_batch_it_was_writing(tmp_path: Path):
     assert arrays(tmp_path) == ["split.image.npy"]
 
 
-def test_marks_of_another_number_of_rows_count_as_none(tmp_path: Path):
+def test_checksums_of_another_number_of_rows_count_as_none(tmp_path: Path):
     path = tmp_path / "split.image.npy"
     RowArray(path, 4).write(np.arange(2), np.ones((2, 3), dtype=np.float32))
     assert RowArray(path, 5).missing(np.arange(5)).tolist() == [0, 1, 2, 3, 4]

@@ -204,7 +204,7 @@ def test_rates_are_timed_once_and_timed_again_if_their_file_is_damaged(
     timed = rates_of(embedder, model, bench.data)
     assert timed.pictures > 0
     assert timed.texts > 0
-    path = tmp_path / "features" / model.fingerprint[:32] / "rates.json"
+    (path,) = (tmp_path / "features" / model.fingerprint[:32]).rglob("rates.json")
     (device,) = json.loads(path.read_text("utf-8"))
     for content, expected in (
         ({device: {"pictures": 3.0, "texts": 4.0}}, Rates(3.0, 4.0)),
