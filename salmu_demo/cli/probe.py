@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> None:
         print(f"value: rank of the bare value in the line-up; by chance {chance.chance_exposure:.2f} bits on average")
         print("caption: rank of the persona's own caption among the best captions of all personas")
     for retrieval in retrievals:
-        own = "" if retrieval.own_rank is None else f"; the persona's own best is number {retrieval.own_rank}"
+        own = "" if retrieval.own_rank is None else f"; the persona's own best has rank {retrieval.own_rank:,.10g}"
         print(f"\n{retrieval.model.name}: best of {retrieval.gallery_size:,} in the gallery {options.gallery}{own}")
         print_table(
             ["", "score", "to Clean", "text"],

@@ -24,14 +24,14 @@ Captions repeat in the data, and a model cannot tell a caption from its copy: co
 """
 
 TIE_SHARE = 0.5
-"""RetFail: share of the equally scored distractors placed above the row's caption.
+"""RetFail, probes and readings: share of the equally scored rivals placed above what is ranked.
 
 With 0 a collapsed model that scores every caption alike would rank each row first and look like a perfect leak;
 with one half it lands in the middle of the list.
 """
 
 TIE_TOLERANCE = 1e-6
-"""Cosines closer than this are equal, in RetFail and in both zero-shot metrics.
+"""Cosines closer than this are equal, wherever something is ranked or classified.
 
 The same text gives cosines that differ by about 1e-7 when it is embedded in another batch, or when the same product
 is summed in another order by the linear algebra library. Without a tolerance such noise, not the model, decides a

@@ -1,13 +1,44 @@
-"""Zero-shot classification, shared by IdZSC and GenKnow."""
+"""What ties mean: the ranks of RetFail, probes and readings, and the zero-shot classification of IdZSC and GenKnow."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.metrics.checks import Features, Index, check_index, check_same_rows, check_same_width, normalised
-from salmu_demo.metrics.protocol import TIE_TOLERANCE
+from salmu_demo.metrics.protocol import TIE_SHARE, TIE_TOLERANCE
 
 ROWS_PER_CHUNK = 4096
 """Images scored at a time: 2,000 texts then take about 33 MB of scores, whatever the size of the data set."""
+
+
+def tied_ranks(
+    own: NDArray[np.floating[Any]] | float,
+    rivals: NDArray[np.floating[Any]],
+    competes: NDArray[np.bool_] | bool = True,
+) -> NDArray[np.float64]:
+    """Rank scores among those of their rivals, by the one rule of all metrics, probes and readings.
+
+    ``rank = 1 + number scored higher + TIE_SHARE * number scored equal``; scores within ``TIE_TOLERANCE`` of each other
+    are equal. A collapsed model thus ranks in the middle, at (C + 2) / 2 of C rivals, however its products are summed.
+
+    Args:
+        own: cosines to rank, shape ``(...)``, finite.
+        rivals: cosines that each is ranked among, shape ``(..., C)``, finite.
+        competes: which rivals count, broadcast to the shape of ``rivals``.
+
+    Returns:
+        Ranks counted from 1, of the shape of ``own``.
+
+    Example:
+        >>> import numpy as np
+        >>> tied_ranks(np.array([0.5, 0.1]), np.array([[0.5, 0.9], [0.0, 0.1 + 1e-9]])).tolist()
+        [2.5, 1.5]
+    """
+    lead = rivals - np.expand_dims(own, -1)
+    higher = np.count_nonzero((lead > TIE_TOLERANCE) & competes, axis=-1)
+    equal = np.count_nonzero((np.abs(lead) <= TIE_TOLERANCE) & competes, axis=-1)
+    return np.asarray(1 + higher + TIE_SHARE * equal, dtype=np.float64)
 
 
 def top1_credit(

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from salmu_demo.errors import MetricError
 from salmu_demo.metrics.checks import Features, check_same_rows, check_same_width, normalised
-from salmu_demo.metrics.protocol import DISTRACTORS_PER_SOURCE, EQUAL_TEXTS_COMPETE, SEED, TIE_SHARE, TIE_TOLERANCE
-from salmu_demo.metrics.ranking import ROWS_PER_CHUNK
+from salmu_demo.metrics.protocol import DISTRACTORS_PER_SOURCE, EQUAL_TEXTS_COMPETE, SEED
+from salmu_demo.metrics.ranking import ROWS_PER_CHUNK, tied_ranks
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def retrieval_failure(
 ) -> RetrievalFailure:
     """Rank every image's own caption among the distractors: RetFail of SALMUBench (arXiv 2603.26316).
 
-    ``rank = 1 + number scored higher + number scored equal / 2``, with cosine as the score. Distractors whose text is
-    the row's own caption are ignored. Cosines within ``TIE_TOLERANCE`` of each other are equal.
+    Ranks are those of :func:`tied_ranks`, with cosine as the score. Distractors whose text is the row's own caption are
+    ignored.
 
     Args:
         image_features: shape ``(N, D)``.
@@ -148,12 +148,9 @@ def retrieval_failure(
     candidates = np.empty(len(images), dtype=np.int64)
     for start in range(0, len(images), ROWS_PER_CHUNK):
         rows = slice(start, start + ROWS_PER_CHUNK)
-        lead = images[rows] @ distractors.T
-        lead -= np.einsum("nd,nd->n", images[rows], own[rows])[:, None]
+        scores = images[rows] @ distractors.T
         competes = EQUAL_TEXTS_COMPETE | (caption_ids[rows, None] != distractor_ids)
-        higher = np.count_nonzero((lead > TIE_TOLERANCE) & competes, axis=1)
-        equal = np.count_nonzero((np.abs(lead) <= TIE_TOLERANCE) & competes, axis=1)
-        ranks[rows] = 1 + higher + TIE_SHARE * equal
+        ranks[rows] = tied_ranks(np.einsum("nd,nd->n", images[rows], own[rows]), scores, competes)
         candidates[rows] = 1 + np.count_nonzero(competes, axis=1)
     return RetrievalFailure(
         mrr=float((1 / ranks).mean()), r_at_1=float((ranks == 1).mean()), outcomes=ranks, candidates=candidates

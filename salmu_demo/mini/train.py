@@ -28,6 +28,7 @@ from salmu_demo.curves import draw_curve
 from salmu_demo.data import layout
 from salmu_demo.errors import DataError
 from salmu_demo.files import atomic_path, write_text
+from salmu_demo.metrics.ranking import tied_ranks, top1_credit
 from salmu_demo.mini.build import object_rows, render_rows
 from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
@@ -162,8 +163,10 @@ class _Progress:
         object_pictures, object_names, _ = _read_split(data, layout.GENKNOW_SPLIT)
         self.forget = torch.stack([_shrink(p) for p in forget_pictures])
         self.captions = tokenizer(forget_captions)
+        texts = np.array(forget_captions, dtype=object)
+        self.competes = texts[:, None] != texts
         self.objects = torch.stack([_shrink(p) for p in object_pictures])
-        self.labels = torch.tensor([object_classes().index(name) for name in object_names])
+        self.labels = np.array([object_classes().index(name) for name in object_names])
         self.prompts = tokenizer([t.format(n) for n in object_classes() for t in ZERO_SHOT_TEMPLATES])
 
     @staticmethod
@@ -176,17 +179,17 @@ class _Progress:
         images = self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), self.forget)
         texts = self._batched(lambda x: encode_captions(model, x), self.captions)
         scores = images @ texts.T
-        ranks = 1 + (scores > scores.diagonal()[:, None]).sum(dim=1)
+        ranks = tied_ranks(scores.diagonal().numpy(), scores.numpy(), self.competes)
         objects = self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), self.objects)
         prompts = self._batched(lambda x: encode_captions(model, x), self.prompts)
         classes = functional.normalize(prompts.view(len(object_classes()), -1, prompts.shape[1]).mean(dim=1), dim=1)
-        correct = (objects @ classes.T).argmax(dim=1) == self.labels
+        credit, _ = top1_credit(objects.numpy(), classes.numpy(), self.labels)
         model.train()
         return {
             "forget_mrr": round(float((1 / ranks).mean()), 4),
             "forget_similarity": round(float(scores.diagonal().mean()), 4),
             "unpaired_similarity": round(float(scores.mean()), 4),
-            "object_accuracy": round(float(correct.float().mean()), 4),
+            "object_accuracy": round(float(credit.mean()), 4),
         }
 
 

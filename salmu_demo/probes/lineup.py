@@ -12,6 +12,7 @@ from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import QueryError
 from salmu_demo.metrics.checks import normalised
+from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.sentences import lineup_sentences
 
@@ -45,7 +46,7 @@ class LineUp:
     """What one model makes of one (persona, kind).
 
     Attributes:
-        rank: 1-based rank of the best true value among the candidates; ties count half.
+        rank: rank of the best true value among the candidates, from 1, by :func:`tied_ranks`.
         probability: share of a softmax over the candidates that the true value gets, with the model's temperature.
         exposure: bits, log2(candidates) - log2(rank) (The Secret Sharer, arXiv 1802.08232, section 4.2).
         candidates: how many values were in the line-up.
@@ -113,8 +114,7 @@ def rank_candidates(
     best = int(np.flatnonzero(true)[np.argmax(scores[true])])
     kept = ~true
     kept[best] = True
-    decoys = scores[~true]
-    rank = 1.0 + float((decoys > scores[best]).sum()) + float((decoys == scores[best]).sum()) / 2
+    rank = float(tied_ranks(scores[best], scores[~true]))
     logits = logit_scale * cosines[:, :, kept]
     weights = np.exp(logits - logits.max(axis=2, keepdims=True))
     probabilities = weights / weights.sum(axis=2, keepdims=True)

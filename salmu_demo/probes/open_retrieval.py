@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.metrics.checks import normalised
+from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.models.source import ModelSource
 from salmu_demo.retrieval.gallery import Item, SearchableGallery
 
@@ -39,13 +40,14 @@ class Retrieval:
     Attributes:
         model: the model.
         results: best first.
-        own_rank: rank of the persona's best item in the whole gallery; None if it has none or no persona was given.
+        own_rank: rank of the persona's best item among the items of all others, from 1, by :func:`tied_ranks`; None if
+            it has none or no persona was given.
         gallery_size: number of items searched.
     """
 
     model: ModelSource
     results: tuple[Retrieved, ...]
-    own_rank: int | None
+    own_rank: float | None
     gallery_size: int
 
 
@@ -93,7 +95,7 @@ def compare_retrieval(
         own_rank = None
         if own is not None and own.any():
             own_scores = scores[model.fingerprint]
-            own_rank = 1 + int((own_scores > own_scores[own].max()).sum())
+            own_rank = float(tied_ranks(own_scores[own].max(), own_scores[~own]))
         answer.append(Retrieval(model, results, own_rank, len(searchable.gallery)))
     return answer
 

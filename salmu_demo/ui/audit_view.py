@@ -305,7 +305,7 @@ def _retrieval_card(retrieval: Retrieval, style: RoleStyle, data: BenchmarkData,
     if retrieval.own_rank is None:
         own = text.NO_OWN_CAPTION
     else:
-        own = text.OWN_RANK.format(rank=retrieval.own_rank, size=retrieval.gallery_size)
+        own = text.OWN_RANK.format(rank=rank_text(retrieval.own_rank, retrieval.gallery_size))
     results = [result for result in retrieval.results if not (differs_only and result.shared)]
     # Clean's change to itself is nothing but rounding.
     is_clean = find_reference([retrieval.model], "clean") is not None

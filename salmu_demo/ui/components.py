@@ -66,10 +66,10 @@ def diagnosis_badge(label: Label) -> str:
 def rank_text(rank: float, candidates: int) -> str:
     """A rank among candidates; ties count half.
 
-    >>> rank_text(3.0, 96), rank_text(2.5, 96)
-    ('3 of 96', '2.5 of 96')
+    >>> rank_text(3.0, 96), rank_text(100_000.5, 200_000)
+    ('3 of 96', '100,000.5 of 200,000')
     """
-    return f"{rank:g} of {candidates:,}"
+    return f"{rank:,.10g} of {candidates:,}"
 
 
 def breakable(value: str) -> str:

@@ -53,7 +53,7 @@ NO_CLEAN: Final = "Choose a Clean model too, to see changes against it."
 RETRIEVAL_TITLE: Final = "Captions that the persona's pictures find"
 SAME_RESULTS: Final = "All models return the same captions. Search for more of them, or in another gallery."
 NO_OWN_CAPTION: Final = "This gallery has no caption of the persona."
-OWN_RANK: Final = "Best caption of the persona: rank {rank:,} of {size:,}."
+OWN_RANK: Final = "Best caption of the persona: rank {rank}."
 
 START_TITLE: Final = "Choose a persona"
 START: Final = (

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.unlearning.material import Material, PairSet
 from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.sampling import Rows
@@ -33,6 +34,10 @@ class Probe:
         self._forget, self._retain = (
             np.sort(generator.permutation(len(pairs))[:PROBE_ROWS]) for pairs in (material.forget, material.retain)
         )
+        sides = ((material.forget, self._forget), (material.retain, self._retain))
+        captions = np.array([pairs.captions[row] for pairs, rows in sides for row in rows], dtype=object)
+        # As in RetFail, a copy of the own caption is no rival of it.
+        self._competes = captions[: len(self._forget), None] != captions
         identities = material.identities
         self._watched = {
             persona: np.array([row for row, own in enumerate(identities) if own == persona][:PICTURES])
@@ -49,7 +54,7 @@ class Probe:
         retain_images, retain_texts = encode_pairs(model, self._material.retain, self._retain)
         scores = images @ torch.cat([texts, retain_texts]).T
         own = scores.diagonal()
-        ranks = 1 + (scores > own[:, None]).sum(dim=1)
+        ranks = tied_ranks(own.numpy(force=True), scores.numpy(force=True), self._competes)
         groups = self._material.forget.frozen.groups[self._forget].to(scores.device)
         strangers = groups[:, None] != groups[None, :]
         return Reading(
@@ -57,7 +62,7 @@ class Probe:
             forget_pairs,
             None if loss is None else round(loss, 6),
             _rounded(own),
-            _rounded(1 / ranks),
+            round(float((1 / ranks).mean()), 6),
             _rounded((retain_images * retain_texts).sum(dim=1)),
             _rounded(scores[:, : len(own)][strangers]) if strangers.any() else 0.0,
             {persona: self._rank(model, rows, texts) for persona, rows in self._watched.items()},
@@ -69,7 +74,7 @@ class Probe:
         images, captions = encode_pairs(model, self._material.forget, rows)
         direction = images.mean(dim=0)
         own, rivals = (captions @ direction).max(), texts[torch.from_numpy(self._rivals)] @ direction
-        return 1 + float((rivals > own).sum()) + 0.5 * float((rivals == own).sum())
+        return float(tied_ranks(float(own), rivals.numpy(force=True)))
 
 
 def encode_pairs(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:

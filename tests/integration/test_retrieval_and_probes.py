@@ -18,6 +18,7 @@ from salmu_demo.data.source import load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.errors import MetricError, QueryError
+from salmu_demo.metrics.checks import normalised
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.probes.audit import AuditCell
@@ -308,9 +309,33 @@ def test_changes_shared_items_and_own_rank_by_hand(data: BenchmarkData):
         (items[3], 0.75, 0.0), (items[1], 0.5, 0.0), (items[0], 0.25, 0.0)
     ]  # fmt: skip
     assert [r.shared for r in clean.results] == [False, True, True]
-    # The best own item of each: only 0 is better than item 4 under Compromised, four are better than 2 under Clean.
-    assert (compromised.own_rank, clean.own_rank) == (2, 5 - 1)
+    # The best own item of each: 0 is better than item 4 and 1 ties under Compromised, three are better than 2 in Clean.
+    assert (compromised.own_rank, clean.own_rank) == (2.5, 4)
     assert (compromised.gallery_size, clean.gallery_size) == (5, 5)
+
+
+def test_the_own_rank_counts_half_of_the_items_of_others_that_tie(data: BenchmarkData):
+    own = np.array([False, True, True, False, False, False, False])
+    noise = 1e-7
+    scores = [0.9, 0.5, 0.5 - noise, 0.5 + noise, 0.5, 0.5 - noise, 0.1]
+    (answer,) = hand_made(data, {"any": scores}, 3, own=own)
+    # One is better and three tie; the persona's other item does not count against it.
+    assert answer.own_rank == 1 + 1 + 3 / 2
+
+
+def test_the_own_rank_of_a_collapsed_model_is_in_the_middle(data: BenchmarkData):
+    gallery = Gallery(data, "all", "captions")
+    own = gallery.of_persona(IN_BOTH[0])
+    rng = np.random.default_rng(2)
+    unequal = 0
+    for width in rng.integers(2, 600, 20).tolist():
+        features = normalised(collapsed(rng, len(gallery), width), "features")
+        searchable = SearchableGallery(gallery, features)
+        query = mean_query(rng.normal(size=(3, width)).astype(np.float32))
+        unequal += len(set(searchable.scores(query).tolist())) > 1
+        (answer,) = compare_retrieval([(SimpleNamespace(fingerprint="x"), searchable)], {"x": query}, 3, own)  # type: ignore[list-item]
+        assert answer.own_rank == 1 + (~own).sum() / 2
+    assert unequal > 10
 
 
 def test_without_clean_there_is_no_change_and_a_single_model_shares_all(data: BenchmarkData):
@@ -400,11 +425,41 @@ def test_ties_count_half_and_other_true_values_are_left_out():
     assert line_up.true_values == ("true", "also true")
 
 
-def test_a_collapsed_model_is_placed_in_the_middle():
-    line_up = rank_candidates(np.ones((2, 3), np.float32), np.ones((2, 9, 3), np.float32), list("abcdefghi"), {"c"}, 50)
-    assert line_up.rank == 5
-    assert line_up.probability == pytest.approx(1 / 9)
-    assert line_up.verdict == "forgotten"
+def collapsed(rng: np.random.Generator, count: int, width: int) -> Array:
+    """Equal directions of unequal length, whose cosines with anything come out unequal in the last bits."""
+    return (rng.normal(size=width) * rng.uniform(0.5, 2, (count, 1))).astype(np.float32)
+
+
+def test_a_collapsed_model_is_placed_in_the_middle_of_any_line_up():
+    rng = np.random.default_rng(11)
+    unequal = 0
+    for _ in range(60):
+        faces, sentences, candidates, width = (int(n) for n in rng.integers((1, 1, 2, 2), (9, 4, 200, 600)))
+        pictures = rng.normal(size=(faces, width)).astype(np.float32)
+        texts = np.stack([collapsed(rng, candidates, width) for _ in range(sentences)])
+        values = [f"v{number}" for number in range(candidates)]
+        true = {values[number] for number in rng.permutation(candidates)[: rng.integers(1, 3)]}
+        line_up = rank_candidates(pictures, texts, values, true, 50)
+        unequal += len(set(line_up.scores.tolist())) > 1
+        # Of several true values one takes part.
+        assert line_up.candidates == candidates - len(true) + 1
+        assert line_up.rank == (line_up.candidates + 1) / 2
+        assert line_up.probability == pytest.approx(1 / line_up.candidates, rel=1e-3)
+        assert line_up.verdict != "leaks"
+    assert unequal > 30
+
+
+def test_true_values_that_tie_do_not_count_against_each_other():
+    faces = np.array([[1.0, 0.0]], dtype=np.float32)
+    sentences = np.array([[[0.6, 0.8], [0.8, 0.6], [0.6, 0.8], [0.6, 0.8], [0.0, 1.0]]], dtype=np.float32)
+    line_up = rank_candidates(
+        faces, sentences, ["true", "better", "also true", "tie", "worse"], {"true", "also true"}, 1
+    )
+    assert (line_up.rank, line_up.candidates) == (2.5, 4)
+    assert line_up.values == ("better", "true", "tie", "worse")
+    assert line_up.probability == pytest.approx(
+        math.exp(0.6) / (2 * math.exp(0.6) + math.exp(0.8) + math.exp(0.0)), abs=1e-6
+    )
 
 
 def test_no_true_candidate_is_refused():

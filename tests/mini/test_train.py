@@ -109,6 +109,33 @@ def test_clean_sees_no_sensitive_pair(small_mini: Path) -> None:
     assert len(compromised) - len(clean) == 8 * 8 * 4
 
 
+class Collapsed(torch.nn.Module):
+    """Gives all captions equal directions whose products with pictures come out unequal in the last bits."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.generator = torch.Generator().manual_seed(width)
+        self.caption = torch.nn.functional.normalize(torch.randn(1, width, generator=self.generator), dim=1)
+
+    def encode_image(self, pictures: torch.Tensor, normalize: bool) -> torch.Tensor:
+        features = torch.randn(len(pictures), self.width, generator=self.generator)
+        return torch.nn.functional.normalize(features, dim=1)
+
+    def encode_text(self, tokens: torch.Tensor, normalize: bool) -> torch.Tensor:
+        return self.caption * (1 + 2e-7 * torch.randn(len(tokens), 1, generator=self.generator))
+
+
+@pytest.mark.parametrize("width", [7, 64, 333])
+def test_a_collapsed_model_reads_as_one_that_guesses(small_mini: Path, tmp_path: Path, width: int) -> None:
+    tokenizer = train.SimpleTokenizer(str(train.write_merges(tmp_path / "merges.txt.gz")), context_length=56)
+    read = train._Progress(small_mini, tokenizer).read(Collapsed(width))
+    captions = train._read_split(small_mini, "forget")[1]
+    expected = [1 / (1 + sum(text != own for text in captions) / 2) for own in captions]
+    assert read["forget_mrr"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+    assert read["object_accuracy"] == pytest.approx(1 / len(train.object_classes()), abs=1e-4)
+
+
 def test_a_folder_without_training_splits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mini build"):
         train.training_pairs(tmp_path, sensitive=False, seed=0)

@@ -15,14 +15,16 @@ from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import DataError, QueryError, StorageError, TrainingError
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.progress import Progress
-from salmu_demo.unlearning import UNRELATED
+from salmu_demo.unlearning import UNRELATED, readings
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan, StopRules
+from salmu_demo.unlearning.readings import Probe
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.sampling import Sampler
 from salmu_demo.unlearning.stand_ins import StandIns, wording_of
 from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.towers import Towers, TrainedModel
 from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn
 
 
@@ -244,6 +246,54 @@ def test_personas_are_ranked_by_their_own_pictures_among_captions_of_others(
         best = max(float(pictures @ texts[row]) for row in rows)
         better = sum(float(pictures @ texts[row]) > best for row in rivals)
         assert rank == 1 + better, persona
+
+
+def with_copies(material: Material, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let some forget captions be copies of others; all captions of the probe. As in RetFail, copies do not compete."""
+    captions = [f"caption {max(row, 9)}" for row in range(len(material.forget))]
+    monkeypatch.setattr(material.forget, "captions", captions)
+    return [*captions, *material.retain.captions]
+
+
+def test_a_collapsed_model_reads_as_one_that_guesses(
+    base: ModelSource, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = with_copies(material, monkeypatch)
+    model, probe = TrainedModel(base, Towers.BOTH), Probe(material, 0)
+    rivals = [sum(text != own for text in captions) for own in material.forget.captions]
+    assert len(set(rivals)) > 1
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        width = int(torch.randint(16, 600, (1,), generator=generator))
+        caption = torch.nn.functional.normalize(torch.randn(width, generator=generator), dim=0)
+
+        def encode(
+            *given: Any, caption: Any = caption, generator: Any = generator
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            images = torch.randn(len(given[2]), len(caption), generator=generator)
+            # What another batch leaves of equal features.
+            noise = 1 + 2e-7 * torch.randn(len(images), 1, generator=generator)
+            return torch.nn.functional.normalize(images, dim=1), caption * noise
+
+        monkeypatch.setattr(readings, "encode_pairs", encode)
+        read = probe.read(model, 0, 0, None)
+        assert read.forget_mrr == pytest.approx(sum(1 / (1 + count / 2) for count in rivals) / len(rivals), abs=1e-6)
+        assert set(read.persona_ranks.values()) == {(read.candidates + 1) / 2}
+
+
+def test_the_mrr_of_a_reading_is_that_of_ranks_without_copies(
+    base: ModelSource, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = with_copies(material, monkeypatch)
+    read = Probe(material, 0).read(TrainedModel(base, Towers.BOTH), 0, 0, None)
+    sides = material.forget, material.retain
+    texts = torch.cat([side.frozen.texts for side in sides]).numpy()
+    shares = []
+    for row, own in enumerate(material.forget.captions):
+        scores = texts @ material.forget.frozen.images[row].numpy()
+        lead = [score - scores[row] for score, text in zip(scores.tolist(), captions, strict=True) if text != own]
+        shares.append(1 / (1 + sum(d > 1e-6 for d in lead) + sum(abs(d) <= 1e-6 for d in lead) / 2))
+    assert read.forget_mrr == pytest.approx(sum(shares) / len(shares), abs=2e-6)
 
 
 def test_a_budget_counts_forget_pairs(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
