@@ -47,6 +47,11 @@ _STRIPS: Final = (273, 324)
 _TILE_SIDES: Final = (322, 323)
 
 
+def too_many_tags(exif: bytes) -> str | None:
+    """What Exif data have more of than is read, in words, or None."""
+    return _of_tags(memoryview(exif))
+
+
 def too_much(content: bytes) -> str | None:
     """What a picture file has more of than is read, in words, or None.
 
@@ -64,7 +69,7 @@ def too_much(content: bytes) -> str | None:
     if content.startswith(b"BM") and int.from_bytes(content[30:34], "little") in _RUN_LENGTHS:
         return "the run-length compression of BMP, which is read a pixel at a time"
     if _TIFF.match(content):
-        return _of_tags(memoryview(content))
+        return too_many_tags(content)
     if content.startswith(b"RIFF") or content[4:8] == b"ftyp":
         # Exif data lie anywhere in WebP and AVIF.
         found = list(islice((_of_tags(tags) for tags in _embedded(content)), _MOST_DIRECTORIES + 1))
@@ -99,7 +104,7 @@ def _of_jpeg(content: bytes) -> str | None:
     # A film may follow the picture of a phone, in which the two bytes occur by chance: that is looked at closely.
     if content.count(bytes((0xFF, _START_OF_SCAN))) > most and _scans(content, place) > most:
         return f"more than {most} scans of {pixels:,} pixels"
-    return _of_tags(memoryview(exif))
+    return too_many_tags(exif)
 
 
 def _scans(content: bytes, place: int) -> int:
@@ -121,7 +126,7 @@ def _of_png(content: bytes) -> str | None:
         if place >= len(content):
             return None
         length, kind = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
-        if kind == b"eXIf" and (problem := _of_tags(memoryview(content)[place + 8 : place + 8 + length])):
+        if kind == b"eXIf" and (problem := too_many_tags(content[place + 8 : place + 8 + length])):
             return problem
         place += 12 + length
     return f"more than {MAX_PARTS:,} chunks"

@@ -1,14 +1,16 @@
-"""Decode pictures safely: bounded size, upright, RGB."""
+"""Decode pictures safely and by one rule: bounded size and cost, upright, RGB on white."""
 
 import io
 import struct
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from PIL import Image, ImageOps
 
-from salmu_demo.data.effort import too_much
+from salmu_demo.data.effort import too_many_tags, too_much
 from salmu_demo.errors import ImageError
 
 MAX_PIXELS: Final = 50_000_000
@@ -16,6 +18,12 @@ MAX_PIXELS: Final = 50_000_000
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow reads many more, among them some that start other programs (EPS runs Ghostscript on what the file says)."""
+_WHITE: Final = 255
+_EXIF_TEXT: Final = "Raw profile type exif"
+_BITS: Final = 258
+_PHOTOMETRIC: Final = 262
+_WHITE_IS_ZERO: Final = 0
+"""Tags of a TIFF. Pillow heeds them for 8 bits, not for more."""
 MAX_BYTES: Final = 20_000_000
 """Largest picture file that is read into memory."""
 
@@ -27,41 +35,89 @@ _UNREADABLE: Final = (
 
 
 def decode_image(content: bytes, what: str) -> Image.Image:
-    """Decode a picture to RGB, turned upright as its EXIF orientation says.
+    """Decode a picture to RGB with 8 bits, turned upright as its EXIF orientation says.
+
+    Transparency becomes white. Grey of 16 bits is divided by 257, that of 12 by 4095 / 255; grey in floating point
+    numbers reaches from 0 (black) to 1 (white). CMYK, YCbCr and LAB are converted by Pillow's plain formulas; colour
+    profiles are not applied, as they are not where CLIP models are trained. Of an animation the first frame is taken.
 
     Args:
         content: the encoded picture: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
         what: name of the picture, for the message.
 
     Raises:
-        ImageError: if the bytes are no picture, are cut off, hold more than :data:`MAX_PIXELS` pixels, or cost more to
-            read than :func:`salmu_demo.data.effort.too_much` allows.
+        ImageError: if the bytes are no picture, are cut off, hold more than :data:`MAX_PIXELS` pixels, cost more to
+            read than :func:`salmu_demo.data.effort.too_much` allows, or do not say how bright white is.
     """
     try:
         excess = too_much(content)
-    except _UNREADABLE as error:
-        raise ImageError(_no_picture(what)) from error
-    if excess is not None:
-        raise ImageError(f"{what} has {excess}; such pictures are not read. Save it again as a plain JPEG or PNG.")
-    too_large = f"{what} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller."
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns about large pictures at its own limit; ours is checked below, before any pixel is read.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=_FORMATS)
-        small_enough = image.width * image.height <= MAX_PIXELS
-        upright = ImageOps.exif_transpose(image).convert("RGB") if small_enough else None
+        if excess is None:
+            with warnings.catch_warnings():
+                # Pillow warns about large pictures at its own limit; ours is checked here, before any pixel is read.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = Image.open(io.BytesIO(content), formats=_FORMATS)
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(_too_large(what))
+            image.load()
+            # Text of a PNG, the only Exif data that are known but now.
+            excess = too_many_tags(_exif_in_text(image.info.get(_EXIF_TEXT, "")))
+        if excess is not None:
+            raise ImageError(f"{what} has {excess}; such pictures are not read. Save it again as a plain JPEG or PNG.")
+        # Turned first: what else the picture says of itself is lost by the conversion.
+        return _rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}), what)
     except Image.DecompressionBombError as error:
-        raise ImageError(too_large) from error
+        raise ImageError(_too_large(what)) from error
     except _UNREADABLE as error:
-        raise ImageError(_no_picture(what)) from error
-    if upright is None:
-        raise ImageError(too_large)
-    return upright
+        raise ImageError(f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file.") from error
 
 
-def _no_picture(what: str) -> str:
-    return f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file."
+def _rgb(image: Image.Image, tags: Mapping[int, Any], what: str) -> Image.Image:
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        image = _grey(image, tags, what)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > _WHITE:
+        # Of 16 bits, of which Pillow keeps the upper eight of the picture itself.
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _grey(image: Image.Image, tags: Mapping[int, Any], what: str) -> Image.Image:
+    """Grey of more than 8 bits as grey of 8, with transparency where the picture has it; `tags` are those of a TIFF."""
+    values = np.asarray(image)
+    if image.mode == "I":
+        raise ImageError(
+            f"{what} has grey values of 32 bits and does not say how bright white is; save it with 8 or 16."
+        )
+    if image.mode == "F":
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ImageError(f"{what} has floating point numbers that do not lie between 0 (black) and 1 (white).")
+        grey = np.rint(values * _WHITE)
+    else:
+        white = 4095 if _first(tags.get(_BITS)) == 12 else 65535
+        grey = (values.astype(np.uint32) * _WHITE + white // 2) // white
+    if _first(tags.get(_PHOTOMETRIC)) == _WHITE_IS_ZERO:
+        grey = _WHITE - grey
+    result = Image.fromarray(grey.astype(np.uint8))
+    key = image.info.get("transparency")
+    if key is not None:
+        result.putalpha(Image.fromarray(np.where(values == key, 0, _WHITE).astype(np.uint8)))
+    return result
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) else value
+
+
+def _exif_in_text(text: str) -> bytes:
+    """Exif data as ImageMagick writes them into a PNG: three lines, then hexadecimal digits."""
+    return bytes.fromhex("".join(text.split("\n")[3:]))
+
+
+def _too_large(what: str) -> str:
+    return f"{what} has more than the {MAX_PIXELS:,} pixels that are read; make it smaller."
 
 
 def read_image(path: Path) -> Image.Image:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from tests.accepted import Case
@@ -111,8 +112,111 @@ def sequence(encoding: str, **options: Any) -> Callable[[], bytes]:
     return make
 
 
+def array(values: Any, kind: type, encoding: str, **options: Any) -> Callable[[], bytes]:
+    """A grey picture of 4 x 4 pixels of one value."""
+    return lambda: encoded(Image.fromarray(np.full((4, 4), values, kind)), encoding, **options)
+
+
+def of_mode(mode: str, colour: Any, encoding: str, **options: Any) -> Callable[[], bytes]:
+    """A picture of 16 x 16 pixels of one colour."""
+    return lambda: encoded(Image.new(mode, (16, 16), colour), encoding, **options)
+
+
+def palette(encoding: str, **options: Any) -> Callable[[], bytes]:
+    """A picture of a palette whose colour 0 is red."""
+
+    def make() -> bytes:
+        image = Image.new("P", (16, 16), 0)
+        image.putpalette([*RED, 0, 0, 255])
+        return encoded(image, encoding, **options)
+
+    return make
+
+
+def turned(encoding: str) -> Callable[[], bytes]:
+    """A picture whose upper left corner is blue as it lies and red when it is turned upright."""
+
+    def make() -> bytes:
+        image = Image.new("RGB", (16, 16), (0, 0, 255))
+        image.paste(RED, (0, 8, 16, 16))
+        exif = Image.Exif()
+        exif[274] = 3
+        return encoded(image, encoding, exif=exif)
+
+    return make
+
+
+def deep_key() -> bytes:
+    """A PNG of 16 bits for each colour, of which one colour is transparent."""
+    colour = struct.pack(">HHH", 0x1234, 0x5678, 0x9ABC)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)) + chunk(b"tRNS", colour)
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" + colour)) + chunk(b"IEND", b"")
+
+
+def twelve_bits() -> bytes:
+    """A TIFF of 12 bits, two pixels in three bytes, in the middle of its range."""
+    return tiff([(258, 3, 1, 12), (279, 4, 1, 96)], bytes((0x80, 0x08, 0x00)) * 40).replace(
+        struct.pack("<HHII", 273, 4, 1, 8), struct.pack("<HHII", 273, 4, 1, 122)
+    )
+
+
+_MODES = "Pictures: modes"
+GREY = (128, 128, 128)
+WHITE = (255, 255, 255)
 _COST = "Pictures: cost of reading"
 CASES: list[Case] = [
+    Case(_MODES, "RGB of 8 bits: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF", "accepted", "as it is", plain("PNG"), RED),
+    Case(_MODES, "RGB of 16 bits", "accepted", "the upper 8 bits",
+         lambda: deep_key().replace(chunk(b"tRNS", struct.pack(">HHH", 0x1234, 0x5678, 0x9ABC)), b""), (0x12, 0x56,
+         0x9A)),
+    Case(_MODES, "black and white (`1`)", "accepted", "0 and 255", of_mode("1", 1, "PNG"), WHITE),
+    Case(_MODES, "grey of 8 bits (`L`)", "accepted", "three equal values", of_mode("L", 128, "PNG"), GREY),
+    Case(_MODES, "grey of 16 bits (`I;16`), PNG", "accepted", "divided by 257, to the nearest", array(128 * 257,
+         np.uint16, "PNG"),
+         GREY),
+    Case(_MODES, "grey of 16 bits (`I;16`), TIFF", "accepted", "the same", array(128 * 257, np.uint16, "TIFF"), GREY),
+    Case(_MODES, "the same, white is 0", "accepted", "the same, turned over",
+         lambda: array(127 * 257, np.uint16, "TIFF")().replace(struct.pack("<HHIH", 262, 3, 1, 1),
+                                                               struct.pack("<HHIH", 262, 3, 1, 0)), GREY),
+    Case(_MODES, "grey of 12 bits, TIFF", "accepted", "times 255 / 4095, to the nearest", twelve_bits, GREY),
+    Case(_MODES, "grey of 32 bits or with a sign (`I`)", "refused", "`does not say how bright white is`",
+         array(70_000, np.int32, "TIFF"), "does not say how bright white is"),
+    Case(_MODES, "floating point from 0 to 1 (`F`)", "accepted", "times 255, to the nearest", array(0.5, np.float32,
+         "TIFF"),
+         GREY),
+    Case(_MODES, "floating point beyond, or NaN", "refused", "`that do not lie between 0 (black) and 1 (white)`",
+         array(128, np.float32, "TIFF"), "do not lie between 0 (black) and 1 (white)"),
+    Case(_MODES, "NaN", "refused", "the same", array(np.nan, np.float32, "TIFF"), "do not lie between"),
+    Case(_MODES, "palette (`P`)", "accepted", "its colours", palette("PNG"), RED),
+    Case(_MODES, "palette with a transparent colour, PNG", "accepted", "white there", palette("PNG", transparency=0),
+         WHITE),
+    Case(_MODES, "palette with a transparent colour, GIF", "accepted", "white there", palette("GIF", transparency=0),
+         WHITE),
+    Case(_MODES, "palette with half transparent colours", "accepted", "laid on white",
+         palette("PNG", transparency=b"\x80\xff"), (255, 127, 127)),
+    Case(_MODES, "palette and alpha (`PA`)", "accepted", "laid on white", of_mode("PA", (0, 0), "TIFF"), WHITE),
+    Case(_MODES, "RGB and alpha (`RGBA`), PNG", "accepted", "laid on white", of_mode("RGBA", (255, 0, 0, 128), "PNG"),
+         (255, 127, 127)),
+    Case(_MODES, "the same, WebP", "accepted", "the same", of_mode("RGBA", (255, 0, 0, 128), "WEBP", lossless=True),
+         (255, 127, 127)),
+    Case(_MODES, "the same, AVIF", "accepted", "the same", of_mode("RGBA", (255, 0, 0, 0), "AVIF"), WHITE),
+    Case(_MODES, "RGB with a transparent colour", "accepted", "white there", of_mode("RGB", (1, 2, 3), "PNG",
+         transparency=(1, 2, 3)),
+         WHITE),
+    Case(_MODES, "the same of 16 bits", "accepted", "white where the upper 8 bits are equal", deep_key, WHITE),
+    Case(_MODES, "grey and alpha (`LA`)", "accepted", "laid on white", of_mode("LA", (0, 0), "PNG"), WHITE),
+    Case(_MODES, "grey with a transparent value", "accepted", "white there", of_mode("L", 7, "PNG", transparency=7),
+         WHITE),
+    Case(_MODES, "the same of 16 bits", "accepted", "the same", array(700, np.uint16, "PNG", transparency=700), WHITE),
+    Case(_MODES, "CMYK, JPEG (inverted, as Adobe writes it)", "accepted", "Pillow's plain formula",
+         of_mode("CMYK", (0, 255, 255, 0), "JPEG"), RED),
+    Case(_MODES, "CMYK, TIFF", "accepted", "the same", of_mode("CMYK", (0, 255, 255, 0), "TIFF"), RED),
+    Case(_MODES, "LAB, TIFF", "accepted", "Pillow's plain formula", of_mode("LAB", (128, 128, 128), "TIFF"), (119,
+         119, 119)),
+    Case(_MODES, "a colour profile (ICC)", "accepted", "not applied, as where CLIP models are trained",
+         plain("PNG", icc_profile=b"a profile"), RED),
+    Case(_MODES, "turned by Exif, JPEG", "accepted", "turned upright", turned("JPEG"), RED),
+    Case(_MODES, "turned by Exif, PNG", "accepted", "turned upright", turned("PNG"), RED),
     Case(_COST, "progressive JPEG", "accepted", "up to 100 scans", plain("JPEG", progressive=True), RED),
     Case(_COST, "JPEG with a film or a second picture behind it", "accepted", "what is behind it is not read", film,
          RED),
@@ -142,6 +246,9 @@ CASES: list[Case] = [
          "tags of more"),
     Case(_COST, "the same in a PNG", "refused", "the same", lambda: png_with(chunk(b"eXIf", claims(300, 500_000))),
          "tags of more"),
+    Case(_COST, "the same in a text of a PNG", "refused", "the same",
+         lambda: png_with(chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(
+             b"\nexif\n9\n" + claims(500, 400_000).hex().encode()))), "tags of more"),
     Case(_COST, "the same in a WebP or AVIF", "refused", "the same",
          lambda: plain("WEBP", exif=claims(300, 500_000))(), "tags of more"),
 ]  # fmt: skip
