@@ -21,6 +21,10 @@ class ModelError(SalmuError):
     """A model reference or checkpoint that cannot be loaded."""
 
 
+class ArchitectureError(ModelError):
+    """An architecture that was named for a model whose own configuration says otherwise."""
+
+
 class PushError(SalmuError):
     """A model that cannot be pushed to the Hub."""
 

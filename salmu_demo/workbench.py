@@ -21,7 +21,7 @@ from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.hub_reference import model_on_hub
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.profile import ModelProfile, profile
-from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.models.source import ModelSource, find_model, find_models
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
 from salmu_demo.probes.lineup import candidate_values, persona_features, run_lineup
@@ -57,14 +57,14 @@ class Workbench:
     def models(
         self, references: Sequence[str], architecture: str | None = None, trust_pickle: bool = False
     ) -> list[ModelSource]:
-        """Find models by reference, see :func:`find_model`; raises :class:`ModelError`.
+        """Find models by reference, see :func:`find_models`; raises :class:`ModelError`.
 
         A model that was found before is the same object, so that its weights are not hashed again; an architecture or
         trust that was given once holds for later calls.
         """
         if trust_pickle:
             self._trusted.update(references)
-        found = [self._model(reference, architecture) for reference in dict.fromkeys(references)]
+        found = find_models(references, architecture, self._model)
         self._found.update({model.reference: model for model in found})
         return found
 
@@ -104,9 +104,13 @@ class Workbench:
         return known
 
     def _model(self, reference: str, architecture: str | None) -> ModelSource:
-        if architecture is not None:
+        found = self._find(reference, architecture or self._architectures.get(reference))
+        if found.architecture is not None and architecture is not None:
+            # Only now: one that does not fit must not be remembered.
             self._architectures[reference] = architecture
-        architecture = self._architectures.get(reference)
+        return found
+
+    def _find(self, reference: str, architecture: str | None) -> ModelSource:
         if model_on_hub(reference) is not None:
             # Asking the Hub takes a request; the revision stays what it was when the model was first asked for.
             hub: ModelSource = self._once(

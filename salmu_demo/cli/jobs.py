@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Any, Final
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
-from salmu_demo.cli.parsing import add_command, add_data, add_json, add_measuring, add_models, chosen_metrics
+from salmu_demo.cli.parsing import (
+    add_command,
+    add_data,
+    add_json,
+    add_measuring,
+    add_models,
+    chosen_metrics,
+    models_without_data,
+)
 from salmu_demo.errors import JobError
 from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document
@@ -52,6 +60,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    # Of several models only those without a configuration have use for it.
+    named = models_without_data(options, options.models) if options.arch else []
     spec = JobSpec(
         models=tuple(options.models),
         metrics=tuple(spec.name for spec in chosen_metrics(options)),
@@ -60,7 +70,7 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
         # Resumed from another folder it must still be found.
         imagenet=str(options.imagenet.absolute()) if options.imagenet else None,
-        architectures=dict.fromkeys(options.models, options.arch) if options.arch else {},
+        architectures={model.reference: model.architecture for model in named if model.architecture},
         trust_pickle=options.trust_pickle,
     )
     manager = JobManager()

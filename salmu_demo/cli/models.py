@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_pushed, print_table, size_text
-from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading
+from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, models_without_data
 from salmu_demo.data import layout
 from salmu_demo.models.delta_export import write_delta
 from salmu_demo.models.profile import ModelProfile
-from salmu_demo.models.source import DELTA, builtin_models, find_model, find_models
+from salmu_demo.models.source import DELTA, builtin_models, find_models
 from salmu_demo.probes.model_change import ModelChange
 from salmu_demo.workbench import Workbench
 
@@ -91,7 +91,8 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _delta(options: argparse.Namespace) -> None:
-    base, model = (find_model(name, options.arch, options.trust_pickle) for name in (options.base, options.model))
+    base, *others = models_without_data(options, [options.base, options.model])
+    model = others[0] if others else base
     print_notes([*base.remarks, *model.remarks])
     written = write_delta(base, model, options.output)
     print(

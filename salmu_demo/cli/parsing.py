@@ -10,7 +10,7 @@ from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.models.source import ModelSource
+from salmu_demo.models.source import ModelSource, find_model, find_models
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.workbench import Workbench
 
@@ -44,7 +44,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--arch",
         metavar="NAME",
-        help="open_clip architecture, or built-in model, of weights without a configuration (default: told from them)",
+        help="open_clip architecture, or built-in model, of weights without a configuration (default: told from them); "
+        "models with a configuration keep their own",
     )
     parser.add_argument(
         "--trust-pickle",
@@ -59,6 +60,13 @@ def chosen_models(bench: Workbench, options: argparse.Namespace, references: Seq
     models = bench.models(references, options.arch, options.trust_pickle)
     print_notes(remark for model in models for remark in model.remarks)
     return models
+
+
+def models_without_data(options: argparse.Namespace, references: Sequence[str]) -> list[ModelSource]:
+    """Find models as :func:`chosen_models` does, where no data set is needed, and print nothing."""
+    return find_models(
+        references, options.arch, lambda reference, arch: find_model(reference, arch, options.trust_pickle)
+    )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -110,6 +110,18 @@ def configuration_facts(model: dict[str, Any]) -> Facts:
     return facts | {"image tower": "ViT", **sizes}
 
 
+def is_alike(model: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two `model_cfg` have the same facts, so that they are one architecture but for details; the first is
+    known to be sound.
+    """
+    try:
+        facts = configuration_facts(other)
+        tower = other["vision_cfg"].get("timm_model_name")
+    except (ArithmeticError, AttributeError, LookupError, TypeError):
+        return False  # What is wrong with it is said when it is built.
+    return facts == configuration_facts(model) and tower == model["vision_cfg"].get("timm_model_name")
+
+
 def _image_facts(shapes: Mapping[str, Shape]) -> Facts:
     if any(name.startswith("visual.trunk.") for name in shapes):
         *_, patch = _sizes(shapes, "visual.trunk.patch_embed.proj.weight", 4)

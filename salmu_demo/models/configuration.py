@@ -21,6 +21,9 @@ MAX_LAYERS: Final = 200
 
 _PLAIN_NAME: Final = re.compile(r"[\w.-]+")
 _HUB_NAME: Final = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_OLD_HUB_NAME: Final = "bert-base-uncased"
+"""The one name of open_clip's own architectures (CLIPA) that has no organisation."""
+
 _TOKENIZER_OPTIONS: Final = frozenset({"clean", "strip_sep_token"})
 _LAYER_KEYS: Final = ("layers", "timm_layers")
 
@@ -58,7 +61,7 @@ def checked(config: dict[str, Any], what: str) -> dict[str, Any]:
     if text.get("hf_model_name"):
         raise ModelError(f"{what} names a transformers text tower, which is not supported.")
     tokenizer = text.get("hf_tokenizer_name")
-    if tokenizer and not (isinstance(tokenizer, str) and _HUB_NAME.fullmatch(tokenizer)):
+    if tokenizer and tokenizer != _OLD_HUB_NAME and not (isinstance(tokenizer, str) and _HUB_NAME.fullmatch(tokenizer)):
         raise ModelError(f"{what} names a tokenizer that is no Hub id of the form organisation/name.")
     options = text.get("tokenizer_kwargs", {})
     if not isinstance(options, dict) or not options.keys() <= _TOKENIZER_OPTIONS:

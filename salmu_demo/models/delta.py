@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from salmu_demo.errors import ModelError
 from salmu_demo.models.configuration import MAX_CONFIG_BYTES
 from salmu_demo.models.header import FLOATS, Shape, shown
-from salmu_demo.models.weights import SafetensorsReader, TensorReader
+from salmu_demo.models.weights import SafetensorsReader, TensorReader, check_whole
 
 ADAPTER_FILE: Final = "adapter_model.safetensors"
 ADAPTER_CONFIG_FILE: Final = "adapter_config.json"
@@ -220,6 +220,7 @@ def find_delta(path: Path) -> Delta:
     weights = path / ADAPTER_FILE if path.is_dir() else path
     if weights.suffix != ".safetensors" or not weights.is_file():
         raise ModelError(f"{path} is no delta; give a PEFT folder with {ADAPTER_FILE}, or a .safetensors file.")
+    check_whole(weights)
     config = weights.with_name(ADAPTER_CONFIG_FILE)
     return Delta(weights, config if config.is_file() else None)
 

@@ -26,6 +26,9 @@ _DTYPES: Final = {
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
 
+STATE_DICT: Final = "state_dict"
+"""What training code calls the weights among the other things it saves."""
+
 # What torch raises for a pickle that is damaged, or that asks for more than tensors.
 _LOAD_ERRORS: Final = (
     ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
@@ -34,7 +37,11 @@ _LOAD_ERRORS: Final = (
 
 
 class PickleReader:
-    """The tensors of a checkpoint written by `torch.save`, mapped from disk; see :class:`.weights.TensorReader`."""
+    """The tensors of a checkpoint written by `torch.save`, mapped from disk; see :class:`.weights.TensorReader`.
+
+    Attributes:
+        not_read: names of other weights in the file beside :data:`STATE_DICT`, such as averaged ones.
+    """
 
     def __init__(self, path: Path) -> None:
         """Check the archive and map its tensors; raises :class:`ModelError`."""
@@ -49,7 +56,9 @@ class PickleReader:
             raise ModelError(
                 f"{path} is damaged or holds more than tensors, so it was not loaded; save its tensors as safetensors."
             ) from error
-        tensors = _state_dict(path, content)
+        wrapped = isinstance(content, dict) and isinstance(content.get(STATE_DICT), dict)
+        tensors = _state_dict(path, content[STATE_DICT] if wrapped else content)
+        self.not_read = _other_weights(content) if wrapped else ()
         prefix = common_prefix(tensors)
         self._tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
         self.shapes: Mapping[str, Shape] = {name: tuple(value.shape) for name, value in self._tensors.items()}
@@ -90,9 +99,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _state_dict(path: Path, content: Any) -> dict[str, torch.Tensor]:
-    """The tensors of a state dict or of what training code wraps around one."""
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    """The tensors of a state dict."""
     if not isinstance(content, dict) or not content or len(content) > MAX_TENSORS:
         raise ModelError(f"{path} does not hold a state dict; save `model.state_dict()` as safetensors.")
     for name, value in content.items():
@@ -106,3 +113,15 @@ def _state_dict(path: Path, content: Any) -> dict[str, torch.Tensor]:
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise ModelError(f"{path} holds the tensor {shown(name)} that claims to be larger than its data.")
     return content
+
+
+def _other_weights(content: dict[Any, Any]) -> tuple[str, ...]:
+    """What else in a checkpoint is a state dict; an optimizer's is nested and holds numbers."""
+    return tuple(
+        shown(str(name))
+        for name, value in content.items()
+        if name != STATE_DICT
+        and isinstance(value, dict)
+        and value
+        and all(isinstance(tensor, torch.Tensor) for tensor in value.values())
+    )

@@ -1,12 +1,12 @@
 """From what the user typed to a checkpoint on disk, without loading it (and without importing torch).
 
-One exception: the architecture of a pickle, which only torch reads, is told from its tensors.
+One exception: a pickle, which only torch reads, is opened to tell its architecture and whether it holds other weights.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,15 +14,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.config import assets_dir
-from salmu_demo.errors import ModelError
+from salmu_demo.errors import ArchitectureError, ModelError
 from salmu_demo.files import file_digest, leads_outside
 from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS, HubReference, model_on_hub, pin
-from salmu_demo.models.architecture import guess_architecture
-from salmu_demo.models.configuration import CONFIG_FILE, architecture_configuration, read_configuration
+from salmu_demo.models.architecture import guess_architecture, is_alike
+from salmu_demo.models.configuration import (
+    CONFIG_FILE,
+    architecture_configuration,
+    open_clip_architectures,
+    read_configuration,
+)
 from salmu_demo.models.delta import Delta, MergedReader, find_delta
+from salmu_demo.models.header import shown
 from salmu_demo.models.made import MADE, WEIGHTS_FILE, made_folder
+from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, completed, missing_parts
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
-from salmu_demo.models.weights import SafetensorsReader, TensorReader
+from salmu_demo.models.weights import SafetensorsReader, TensorReader, check_whole
 
 LOCAL_DIR: Final = "local-dir:"
 DELTA: Final = "delta:"
@@ -39,6 +46,9 @@ _TOKENIZER_COMPANIONS: Final = ("tokenizer_config.json", "special_tokens_map.jso
 
 PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
 """Who may publish a pickle on the Hub that is loaded: the authors of SALMUBench, whose Compromised model is one."""
+
+_OTHERS_NAMED: Final = 3
+"""Files a remark names."""
 
 COMPROMISED: Final = "mini-compromised"
 """The built-in model that others of the mini architecture start from."""
@@ -141,6 +151,9 @@ class ModelSource:
         return reader
 
 
+FindModel = Callable[[str, str | None], ModelSource]
+
+
 def _digest(path: Path) -> str:
     try:
         return file_digest(path)
@@ -177,18 +190,21 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
             `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, a model that a job made, or `delta:BASE+PATH`, where
             BASE is one of these and PATH a PEFT folder or a safetensors file to merge onto it.
         architecture: open_clip architecture or built-in model, for weights without a configuration; None to tell it
-            from the tensors.
+            from the tensors. A model with a configuration of its own must have the one that is named.
         trust_pickle: whether the user has said that pickles of this machine may be read.
 
     Raises:
+        ArchitectureError: if it has a configuration of its own, and another architecture is named.
         ModelError: if there is none, it lacks its weights, or its architecture cannot be told.
     """
+    if architecture is not None:
+        _configuration_of(architecture)  # A misspelt name is refused whatever it is named for.
     if reference in builtin_models():
-        return _builtin(reference)
+        return _keeping_its_own(_builtin(reference), architecture)
     if reference.startswith(DELTA):
         return _from_delta(reference, architecture, trust_pickle)
     if reference.startswith(MADE):
-        return _from_folder(reference, made_folder(reference), None, False)
+        return _from_folder(reference, made_folder(reference), architecture, False)
     target = model_on_hub(reference)
     if target is not None:
         return _from_hub(target, architecture)
@@ -214,9 +230,33 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     )
 
 
-def find_models(references: Sequence[str], architecture: str | None = None) -> list[ModelSource]:
-    """Find several checkpoints; a reference given twice is found once."""
-    return [find_model(reference, architecture) for reference in dict.fromkeys(references)]
+def find_models(
+    references: Sequence[str], architecture: str | None = None, find: FindModel = find_model
+) -> list[ModelSource]:
+    """Find several checkpoints; a reference given twice is found once.
+
+    Of several models, those with a configuration of their own keep it, and the architecture is that of the others.
+
+    Args:
+        references: what the user typed.
+        architecture: as for :func:`find_model`.
+        find: finds one of them.
+
+    Raises:
+        ArchitectureError: if all have configurations of their own that say otherwise.
+        ModelError: as :func:`find_model` does.
+    """
+    found: list[ModelSource] = []
+    refusals: list[ArchitectureError] = []
+    for reference in dict.fromkeys(references):
+        try:
+            found.append(find(reference, architecture))
+        except ArchitectureError as error:
+            refusals.append(error)
+            found.append(find(reference, None))
+    if refusals and len(refusals) == len(found):
+        raise refusals[0]
+    return found
 
 
 def _builtin(name: str) -> ModelSource:
@@ -234,6 +274,8 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
     if weights is None:
         if (folder / PICKLE_FILE).is_file():
             raise ModelError(_untrusted(folder / PICKLE_FILE))
+        for file in _weight_files(folder):
+            check_whole(file)
         raise ModelError(f"The model folder {folder} has no {WEIGHTS_FILES[0]}; save the weights as safetensors.")
     config = folder / CONFIG_FILE
     tokenizer = next((folder / name for name in (MERGES_FILE, TOKENIZER_FILE) if (folder / name).is_file()), None)
@@ -242,9 +284,90 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
             check_inside(folder, path)
     if not config.exists():
         model = _bare(reference, weights, architecture)
-        return model if tokenizer is None else replace(model, merges=tokenizer)
-    content, digest = read_configuration(config)
-    return ModelSource(reference, weights, content, tokenizer, config_file=(config, digest))
+        model = model if tokenizer is None else replace(model, merges=tokenizer)
+    else:
+        model = _configured(reference, weights, config, tokenizer, architecture)
+    others = [path.name for path in _weight_files(folder) if path != weights]
+    return _taken(model, weights.name, others, "beside it")
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", *PICKLES))
+
+
+def _taken(model: ModelSource, name: str, others: Sequence[str], where: str) -> ModelSource:
+    """The model, with a remark on which of several weights are its own."""
+    if not others:
+        return model
+    listed = ", ".join(shown(other) for other in others[:_OTHERS_NAMED])
+    more = f" and {len(others) - _OTHERS_NAMED} more" if len(others) > _OTHERS_NAMED else ""
+    remark = f"{model.reference} takes its weights from {name}; not read: {listed}{more} {where}."
+    return replace(model, remarks=(*model.remarks, remark))
+
+
+def _configured(
+    reference: str,
+    weights: Path,
+    config_file: Path,
+    tokenizer: Path | None,
+    architecture: str | None,
+    revision: str | None = None,
+) -> ModelSource:
+    """Weights with a configuration of their own."""
+    content, digest = read_configuration(config_file)
+    known = _published_preprocessing(content["model_cfg"]) if missing_parts(content, reference) else []
+    config, remarks = completed(content, known, reference)
+    source = ModelSource(
+        reference,
+        weights,
+        config,
+        tokenizer,
+        revision=revision,
+        remarks=remarks,
+        config_file=(config_file, digest),
+    )
+    return _keeping_its_own(_of_its_pickle(source), architecture)
+
+
+def _of_its_pickle(model: ModelSource) -> ModelSource:
+    """The model, with a remark if its file holds averaged weights beside the raw ones."""
+    if model.weights.suffix not in PICKLES:
+        return model
+    from salmu_demo.models.pickled import STATE_DICT, PickleReader  # noqa: PLC0415 - as in `_open_weights`
+
+    return _taken(model, f"`{STATE_DICT}`", PickleReader(model.weights).not_read, "in the same file")
+
+
+def _published_preprocessing(model: dict[str, Any]) -> list[Preprocessing]:
+    """What open_clip's checkpoints say of the architectures that a `model_cfg` may be; our own are known, too."""
+    own = assets_dir() / "models" / COMPROMISED / CONFIG_FILE
+    if own.is_file():
+        built_in, _ = read_configuration(own)
+        if built_in["model_cfg"] == model:
+            said = built_in.get("preprocess_cfg", {}).items()
+            return [{**DEFAULTS, **{part: tuple(value) if isinstance(value, list) else value for part, value in said}}]
+    known = {name: config for name, config in open_clip_architectures().items() if name in AGREED}
+    same = [name for name, config in known.items() if config == model] or [
+        name for name, config in known.items() if is_alike(config, model)
+    ]
+    return [AGREED[name] for name in same]
+
+
+def _keeping_its_own(source: ModelSource, architecture: str | None) -> ModelSource:
+    """A model with a configuration of its own, which an architecture that is named must not contradict."""
+    if architecture is not None and _configuration_of(architecture)["model_cfg"] != source.config["model_cfg"]:
+        raise ArchitectureError(
+            f"{source.reference} has a configuration of its own, which is not that of {architecture}; leave the "
+            "architecture out (--arch), which is for weights without a configuration."
+        )
+    return source
+
+
+def _configuration_of(architecture: str) -> dict[str, Any]:
+    """The configuration of a built-in model or an architecture of open_clip; raises :class:`ModelError`."""
+    if architecture in builtin_models():
+        return _builtin(architecture).config
+    return architecture_configuration(architecture)
 
 
 def check_inside(folder: Path, path: Path) -> None:
@@ -273,8 +396,7 @@ def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
         return _bare(reference, weights, architecture, commit)
     tokenizer = download_file(repository, MERGES_FILE, wanted, ModelError)
     tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, wanted, ModelError)
-    content, digest = read_configuration(config_file)
-    return ModelSource(reference, weights, content, tokenizer, revision=commit, config_file=(config_file, digest))
+    return _configured(reference, weights, config_file, tokenizer, architecture, commit)
 
 
 def _from_file(reference: str, path: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
@@ -282,6 +404,7 @@ def _from_file(reference: str, path: Path, architecture: str | None, trust_pickl
         raise ModelError(_untrusted(path))
     if path.suffix not in (".safetensors", *PICKLES):
         raise ModelError(f"{path} is not a safetensors file; convert it with safetensors.torch.save_file.")
+    check_whole(path)
     return _bare(reference, path, architecture)
 
 
@@ -317,20 +440,20 @@ def _split_delta(reference: str) -> tuple[str, str]:
 def _bare(reference: str, weights: Path, architecture: str | None, revision: str | None = None) -> ModelSource:
     """Weights without a configuration, of the architecture that was given or that their tensors tell."""
     remarks: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
     if architecture is None:
         own = [COMPROMISED] if COMPROMISED in builtin_models() else []
         configs = {name: find_model(name).config["model_cfg"] for name in own}
         guess = guess_architecture(_open_weights(weights).shapes, configs, str(weights))
-        architecture = guess.name
+        architecture, alike = guess.name, guess.twins
         if guess.twins:
             remarks = (
                 f"{reference} has the tensors of {guess.name}, but also those of {', '.join(guess.twins)}, which "
                 f"compute otherwise; {guess.name} is taken unless another architecture is named (--arch).",
             )
     if architecture in builtin_models():
-        model = find_model(architecture)
-        return replace(
-            model,
+        model = replace(
+            find_model(architecture),
             reference=reference,
             weights=weights,
             architecture=architecture,
@@ -338,8 +461,11 @@ def _bare(reference: str, weights: Path, architecture: str | None, revision: str
             deltas=(),
             remarks=remarks,
         )
-    config = architecture_configuration(architecture)
-    return ModelSource(reference, weights, config, None, architecture, revision, remarks=remarks)
+        return _of_its_pickle(model)
+    known = [AGREED[name] for name in (architecture, *alike) if name in AGREED]
+    config, assumed = completed(architecture_configuration(architecture), known, reference)
+    model = ModelSource(reference, weights, config, None, architecture, revision, remarks=remarks + assumed)
+    return _of_its_pickle(model)
 
 
 def _open_weights(path: Path) -> TensorReader:

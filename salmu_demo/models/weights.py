@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from salmu_demo.models.header import FLOATS, Shape, read_header
 
 WRAPPERS: Final = ("module.", "model.")
 """What training code puts before every name: DistributedDataParallel, and a wrapper that calls the network `model`."""
+
+_SHARD: Final = re.compile(r"-\d{5}-of-(?P<count>\d{5})\.\w+$")
 
 _NUMPY: Final = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
@@ -112,6 +115,16 @@ def summarise(reader: TensorReader) -> WeightSummary:
 def parameter_count(reader: TensorReader) -> int:
     """Number of values in all floating point tensors."""
     return sum(math.prod(shape) for name, shape in reader.shapes.items() if reader.dtypes[name] in FLOATS)
+
+
+def check_whole(path: Path) -> None:
+    """Refuse one file of several that hold a checkpoint together; raises :class:`ModelError`."""
+    found = _SHARD.search(path.name)
+    if found and int(found["count"]) > 1:
+        raise ModelError(
+            f"{path} is one of {int(found['count'])} files that hold a checkpoint together; join them into one, for "
+            "example with safetensors.torch.save_file."
+        )
 
 
 def common_prefix(names: Iterable[str]) -> str:

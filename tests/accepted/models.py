@@ -1,30 +1,40 @@
 """Checkpoints, adapters and configurations.
 
 `make` writes a case into an empty folder and returns how it is named; `expected` is a part of the remark of a case that
-is assumed, and of the sentence of one that is refused. The built-in models are those of `tests.fixtures.tiny`.
+is assumed, and of the sentence of one that is refused, or the preprocessing of one that is accepted. The built-in
+models are those of `tests.fixtures.tiny`.
 """
 
 import json
+import math
+import os
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors.numpy import save_file
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
+from salmu_demo.config import assets_dir
+from salmu_demo.models.configuration import architecture_configuration, open_clip_architectures
+from salmu_demo.models.network import expected_tensors
 from tests.accepted import Case, Outcome
-from tests.fixtures.checkpoints import random_tensors
+from tests.fixtures.checkpoints import entry, random_tensors, write_raw
 
 BASE: Final = "mini-compromised"
 
 
 @dataclass(frozen=True)
 class Named:
-    """How a model is given: its reference, `--arch` and `--trust-pickle`."""
+    """How a model is given: its reference, `--arch` and `--trust-pickle`; `loads` is False if it has only a head."""
 
     reference: str
     architecture: str | None = None
     trust_pickle: bool = False
+    loads: bool = True
 
 
 Make = Callable[[Path], Named]
@@ -87,7 +97,263 @@ def _field(name: str, value: Any) -> Case:
     )  # fmt: skip
 
 
+# Weights
+
+WEIGHTS: Final = "open_clip_model.safetensors"
+
+
+def tensors() -> dict[str, NDArray[Any]]:
+    """The weights of the built-in model."""
+    return load_file(assets_dir() / "models" / BASE / WEIGHTS)
+
+
+def bare(change: Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]] = dict, name: str = "own.safetensors",
+         architecture: str | None = None) -> Make:  # fmt: skip
+    """A weight file without a configuration."""
+
+    def make(folder: Path) -> Named:
+        save_file(change(tensors()), folder / name)
+        return Named(str(folder / name), architecture)
+
+    return make
+
+
+def pickled(architecture: str | None = None, **wrapped: str) -> Make:
+    """A pickle that wraps state dicts, each by the name of what it holds: `weights` or something else."""
+
+    def make(folder: Path) -> Named:
+        weights = {name: torch.from_numpy(value) for name, value in tensors().items()}
+        kinds: dict[str, Any] = {"weights": weights, "optimizer": {"state": {0: weights}, "lr": 0.1}, "epoch": 3}
+        torch.save({name: kinds[kind] for name, kind in wrapped.items()} or weights, folder / "own.pt")
+        return Named(str(folder / "own.pt"), architecture, trust_pickle=True)
+
+    return make
+
+
+def folder_of(*names: str, remove: tuple[str, ...] = (), architecture: str | None = None,
+              trust_pickle: bool = False) -> Make:  # fmt: skip
+    """A folder of the built-in model, with copies of its weights under further names, and without some files."""
+
+    def make(folder: Path) -> Named:
+        own = Path(shutil.copytree(assets_dir() / "models" / BASE, folder / "own"))
+        for name in names:
+            shutil.copyfile(own / WEIGHTS, own / name)
+        for name in remove:
+            (own / name).unlink()
+        return Named(f"local-dir:{own}", architecture, trust_pickle)
+
+    return make
+
+
+def shard(folder: Path) -> Named:
+    """A delta that is one of two files."""
+    save_file(random_tensors({"ln_final.weight": (32,)}), folder / "part-00001-of-00002.safetensors")
+    return Named(f"delta:{BASE}+{folder / 'part-00001-of-00002.safetensors'}")
+
+
+def _weights(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
+    return Case("Weight files", what, outcome, says, make, expected)
+
+
+# Configurations and preprocessing
+
+
+def of_architecture(architecture: str) -> Make:
+    """A weight file of which only the name of its architecture matters."""
+
+    def make(folder: Path) -> Named:
+        save_file(random_tensors({"x": (1,)}), folder / "own.safetensors")
+        return Named(str(folder / "own.safetensors"), architecture, loads=False)
+
+    return make
+
+
+def head_of(architecture: str) -> Make:
+    """The head of a weight file of an architecture, from which it is told."""
+
+    def make(folder: Path) -> Named:
+        header, end = {}, 0
+        for name, tensor in expected_tensors(architecture_configuration(architecture), architecture).items():
+            start, end = end, end + 4 * math.prod(tensor.shape)
+            header[name] = entry(list(tensor.shape), start, end)
+        path = write_raw(folder / "own.safetensors", header)
+        os.truncate(path, path.stat().st_size + end)
+        return Named(str(path), loads=False)
+
+    return make
+
+
+def configured(change: Callable[[dict[str, Any]], Any], architecture: str | None = None, loads: bool = True) -> Make:
+    """A folder of the built-in model with a changed configuration."""
+
+    def make(folder: Path) -> Named:
+        own = Path(shutil.copytree(assets_dir() / "models" / BASE, folder / "own"))
+        path = own / "open_clip_config.json"
+        config = json.loads(path.read_text())
+        change(config)
+        path.write_text(json.dumps(config))
+        return Named(f"local-dir:{own}", architecture, loads=loads)
+
+    return make
+
+
+def like(architecture: str, **preprocessing: Any) -> Make:
+    """A folder whose configuration is that of an architecture of open_clip."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["model_cfg"] = open_clip_architectures()[architecture]
+        config["preprocess_cfg"] = preprocessing
+
+    return configured(change, loads=False)
+
+
+def _pictures(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
+    return Case("Preprocessing of pictures", what, outcome, says, make, expected)
+
+
+def _arch(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
+    return Case("Architectures that are named (`--arch`)", what, outcome, says, make, expected)
+
+
+SIGLIP: Final = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+OWN: Final = "has a configuration of its own, which is not that of"
+
 CASES: list[Case] = [
+    _weights("safetensors without a configuration", "accepted", "the architecture is told from the tensors", bare()),
+    _weights(
+        "the same, with names that all begin with `module.` or `model.`", "accepted", "the wrappers are dropped",
+        bare(lambda weights: {f"module.model.{name}": value for name, value in weights.items()}),
+    ),
+    _weights(
+        "raw and averaged weights in one safetensors file", "refused", "a tensor that does not belong is named",
+        bare(lambda weights: {**weights, **{f"ema.{name}": value for name, value in weights.items()}}),
+        "has the unknown tensor ema.",
+    ),
+    _weights(
+        "the same under names of their own (`model.`, `model_ema.`)", "refused", "the tensors fit no architecture",
+        bare(lambda w: {f"{kind}.{name}": value for kind in ("model", "model_ema") for name, value in w.items()}),
+        "fit no architecture of open_clip",
+    ),
+    _weights(
+        "one file of several (`-00001-of-00002`)", "refused", "join them", bare(name="own-00001-of-00002.safetensors"),
+        "is one of 2 files that hold a checkpoint together; join them",
+    ),
+    _weights(
+        "the only file of one (`-00001-of-00001`)", "accepted", "it is whole", bare(name="a-00001-of-00001.safetensors")
+    ),
+    _weights(
+        "a folder that holds its weights in several files", "refused", "join them",
+        folder_of("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", remove=(WEIGHTS,)),
+        "model-00001-of-00002.safetensors is one of 2 files that hold a checkpoint together; join them",
+    ),
+    _weights("a delta that is one file of several", "refused", "join them", shard, "is one of 2 files"),
+    _weights(
+        "a folder with `open_clip_model.safetensors` and `model.safetensors`", "assumed", "the first is taken",
+        folder_of("model.safetensors"), f"takes its weights from {WEIGHTS}; not read: model.safetensors beside it",
+    ),
+    _weights(
+        "a folder with further weight files", "assumed", "they are listed as not read",
+        folder_of("a.safetensors", "b.pt", "c.bin", "d.pth"), r"not read: a.safetensors, b.pt, c.bin and 1 more beside",
+    ),
+    _weights("a pickle without `--trust-pickle`", "refused", "allow it or convert it",
+        lambda folder: replace(pickled()(folder), trust_pickle=False), "is a pickle, which can hold a program"),
+    _weights("a pickled state dict", "accepted", "read as tensors only", pickled()),
+    _weights(
+        "a pickle with `state_dict`, optimizer and epoch", "accepted", "`state_dict` is taken",
+        pickled(state_dict="weights", optimizer="optimizer", epoch="epoch"),
+    ),
+    _weights(
+        "a pickle with `state_dict` and averaged weights (`state_dict_ema`)", "assumed", "`state_dict` is taken",
+        pickled(state_dict="weights", state_dict_ema="weights"),
+        "takes its weights from `state_dict`; not read: state_dict_ema in the same file",
+    ),
+    _weights(
+        "the same with `--arch`", "assumed", "`state_dict` is taken",
+        pickled(BASE, state_dict="weights", ema="weights"), "not read: ema in the same file",
+    ),
+    _weights(
+        "a pickle with weights under another name (`model`, `model_ema`)", "refused", "save the state dict",
+        pickled(model="weights", model_ema="weights"), "does not hold a state dict: model is not a tensor",
+    ),
+    _pictures(
+        "bare weights of an architecture whose tags agree on open_clip's defaults (ViT-B-32)", "accepted",
+        "the defaults", of_architecture("ViT-B-32"), {},
+    ),
+    _pictures(
+        "bare weights of SigLIP", "accepted", "what all tags of open_clip agree in", of_architecture("ViT-B-16-SigLIP"),
+        SIGLIP,
+    ),
+    _pictures(
+        "the same, told from its tensors", "accepted", "what all tags of open_clip agree in",
+        head_of("ViT-B-16-SigLIP"), SIGLIP,
+    ),
+    _pictures(
+        "bare weights of CLIPA", "accepted", "what all tags of open_clip agree in", of_architecture("ViT-L-14-CLIPA"),
+        {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "interpolation": "bilinear",
+         "resize_mode": "squash"},
+    ),
+    _pictures(
+        "bare weights of PE-Core", "accepted", "what all tags of open_clip agree in",
+        of_architecture("PE-Core-B-16"), {**SIGLIP, "interpolation": "bilinear"},
+    ),
+    _pictures(
+        "bare weights of MobileCLIP", "accepted", "what all tags of open_clip agree in",
+        of_architecture("MobileCLIP-S1"), {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"},
+    ),
+    _pictures(
+        "bare weights of an architecture whose tags differ (ViT-L-14)", "assumed", "OpenAI's mean and deviation",
+        of_architecture("ViT-L-14"),
+        r"does not say how its pictures were prepared \(mean, std\), and open_clip's checkpoints .* differ in that",
+    ),
+    _pictures(
+        "bare weights of an architecture without tags (ViT-S-32)", "assumed", "open_clip's defaults",
+        of_architecture("ViT-S-32"), r"\(mean, std, interpolation, resize_mode\), and nothing published says it",
+    ),
+    _pictures(
+        "bare weights of the built-in architecture", "accepted", "what the built-in model says", bare(),
+        {"mean": [0.5] * 3, "std": [0.25] * 3},
+    ),
+    _pictures(
+        "a configuration of SigLIP without `preprocess_cfg`", "accepted", "what all tags of open_clip agree in",
+        like("ViT-B-16-SigLIP"), SIGLIP,
+    ),
+    _pictures(
+        "the same with a part of it", "accepted", "what it says, and the tags for the rest",
+        like("ViT-B-16-SigLIP", mean=[0.1] * 3, std=[0.2] * 3),
+        {"mean": [0.1] * 3, "std": [0.2] * 3, "resize_mode": "squash"},
+    ),
+    _pictures(
+        "a configuration of ViT-L-14 with mean and deviation", "accepted", "what it says, and the tags for the rest",
+        like("ViT-L-14", mean=[0.1] * 3, std=[0.2] * 3), {"mean": [0.1] * 3, "std": [0.2] * 3},
+    ),
+    _pictures(
+        "a configuration of an architecture of its own without all of `preprocess_cfg`", "assumed",
+        "open_clip's defaults",
+        configured(lambda config: config["model_cfg"]["text_cfg"].update(vocab_size=1115), None, False),
+        r"\(interpolation, resize_mode\), and nothing published says it: OpenAI's way is assumed \(interpolation bic",
+    ),
+    _pictures(
+        "a `preprocess_cfg` that is no object", "refused", "the file is named",
+        configured(lambda config: config.update(preprocess_cfg=[1])), "The `preprocess_cfg` of .* is not an object",
+    ),
+    _arch("bare weights", "accepted", "it is used", bare(architecture=BASE)),
+    _arch("bare weights of another one", "refused", "the first tensor that does not fit is named",
+        bare(architecture="ViT-B-32"), "does not fit its architecture"),
+    _arch("a folder with that configuration", "accepted", "it says the same", folder_of(architecture=BASE)),
+    _arch("a folder with another configuration", "refused", "leave it out",
+        folder_of(architecture="ViT-B-32"), f"{OWN} ViT-B-32; leave the architecture out"),
+    _arch("a built-in model with that configuration", "accepted", "it says the same",
+        lambda folder: Named("mini-clean", BASE)),
+    _arch("a built-in model with another configuration", "refused", "leave it out",
+        lambda folder: Named("mini-clean", "ViT-B-32"), f"mini-clean {OWN} ViT-B-32"),
+    _arch("an adapter on such a model", "refused", "leave it out",
+        lambda folder: replace(adapter()(folder), architecture="ViT-B-32"), f"{OWN} ViT-B-32"),
+    _arch("a name that open_clip does not know", "refused", "names like it are told", bare(architecture="ViT-B-33"),
+        "open_clip has no architecture 'ViT-B-33'; did you mean"),
+    _arch("the same for a folder or a built-in model", "refused", "names like it are told",
+        lambda folder: Named("mini-clean", "nonsense"), "open_clip has no architecture 'nonsense'"),
+    _arch("one with a text tower of transformers", "refused", "not supported",
+        lambda folder: Named("mini-clean", "roberta-ViT-B-32"), "transformers text tower"),
     _adapters("LoRA as PEFT 0.21 saves it", "accepted", "merged", adapter(**SAVED_BY_PEFT)),
     _adapters("LoRA of an older PEFT, with few fields", "accepted", "merged", adapter(merge_weights=False)),
     _adapters("LoRA with `use_rslora`", "accepted", "merged with its factor", adapter(use_rslora=True)),
