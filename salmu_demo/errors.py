@@ -17,6 +17,10 @@ class ImageError(SalmuError):
     """A picture that cannot be decoded safely."""
 
 
+class UploadError(SalmuError):
+    """Something in place of a file that was not uploaded, or that is gone."""
+
+
 class ModelError(SalmuError):
     """A model reference or checkpoint that cannot be loaded."""
 

@@ -18,6 +18,7 @@ from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.pixels import VisitorPicture
 from salmu_demo.hub_reference import model_on_hub
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.profile import ModelProfile, profile
@@ -200,9 +201,14 @@ class Workbench:
         return self._retrieve(models, queries, gallery, content, k, None)
 
     def retrieve_for_image(
-        self, image: Image.Image, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "captions"
+        self,
+        image: Image.Image | VisitorPicture,
+        models: Sequence[ModelSource],
+        gallery: str,
+        k: int,
+        content: Content = "captions",
     ) -> list[Retrieval]:
-        """Search a gallery for a picture of the user's own, which is not stored; raises :class:`QueryError`."""
+        """Search a gallery for a picture of the user's own, which is not stored; raises :class:`SalmuError`."""
         self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_image(model, image) for model in models}
         return self._retrieve(models, queries, gallery, content, k, None)

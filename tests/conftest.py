@@ -1,10 +1,11 @@
 """Fixtures for all tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from salmu_demo.ui.visitor_files import open_visitor_files
 from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 
 
@@ -29,3 +30,18 @@ def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def shipped_assets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The data and models that are shipped, whatever assets other tests of the session work with."""
     monkeypatch.delenv("SALMU_ASSETS_DIR", raising=False)
+
+
+@pytest.fixture
+def give(tmp_path: Path) -> Iterator[Callable[[str, bytes], Path]]:
+    """A function that lays a file where the page puts what a visitor uploads, in a folder of the test's own."""
+    files = open_visitor_files(tmp_path / "process")
+
+    def lay(name: str, content: bytes) -> Path:
+        path = files.new_upload() / "0" / name
+        path.parent.mkdir()
+        path.write_bytes(content)
+        return path
+
+    yield lay
+    files.close()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.embeddings.pixels import BATCH, PictureSet, PixelReader
+from salmu_demo.embeddings.pixels import BATCH, PictureSet, PixelReader, VisitorPicture
 from salmu_demo.embeddings.rows import RowArray, Rows
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.embeddings.texts import TextTable
@@ -143,10 +143,15 @@ class Embedder:
         with self.encoders.lend(model) as encoder:
             return encoder.encode_texts([text.strip()], fill=False)
 
-    def query_image(self, model: ModelSource, image: Image.Image) -> Features:
-        """Feature of a user's picture, shape (1, D); never stored."""
+    def query_image(self, model: ModelSource, image: Image.Image | VisitorPicture) -> Features:
+        """Feature of a user's picture, shape (1, D); never stored.
+
+        Raises:
+            ImageError: if it is not kept at the size that the model needs.
+        """
         with self.encoders.lend(model) as encoder:
-            return encoder.encode_pixels(encoder.pixels(image)[None], fill=False)
+            pixels = image.pixels(encoder) if isinstance(image, VisitorPicture) else encoder.pixels(image)
+            return encoder.encode_pixels(pixels[None], fill=False)
 
     def facts(self, model: ModelSource) -> ModelFacts:
         """What loading the model once has told; kept on disk, so that cached features need no loading."""

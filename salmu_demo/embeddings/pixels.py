@@ -12,7 +12,7 @@ from PIL import Image
 
 from salmu_demo.embeddings.rows import RowArray, Rows
 from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import SalmuError, StorageError
+from salmu_demo.errors import ImageError, SalmuError, StorageError
 
 if TYPE_CHECKING:
     from salmu_demo.models.encoder import Encoder
@@ -48,6 +48,49 @@ def pixel_budget() -> int:
         return int(float(budget) * 1e9)
     except (ValueError, OverflowError) as error:
         raise StorageError(f"SALMU_PIXEL_CACHE_GB is {budget!r}; it must be a number of gigabytes.") from error
+
+
+class VisitorPicture:
+    """A visitor's picture: whole until the models have looked at it, afterwards only at their input sizes.
+
+    A model that is asked again gets the same pixels, and gives the same feature to the last bit.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        """Start with an RGB picture of any size."""
+        self._image: Image.Image | None = image
+        self._pixels: dict[str, NDArray[np.uint8]] = {}
+
+    def pixels(self, encoder: "Encoder") -> NDArray[np.uint8]:
+        """The picture preprocessed for a model, shape (H, W, 3).
+
+        Raises:
+            ImageError: if only other sizes, or nothing, is left of it.
+        """
+        known = self._pixels.get(encoder.preprocessing)
+        if known is None:
+            image = self._image
+            if image is None:
+                raise ImageError(
+                    f"Your picture is not kept any more, or not at the size that {encoder.source.name} needs; give it "
+                    "again."
+                )
+            known = self._pixels[encoder.preprocessing] = encoder.pixels(image)
+        return known
+
+    @property
+    def kept_bytes(self) -> int:
+        """What it takes once :meth:`reduce` was called."""
+        return sum(pixels.nbytes for pixels in list(self._pixels.values()))
+
+    def reduce(self) -> None:
+        """Drop the whole picture."""
+        self._image = None
+
+    def drop(self) -> None:
+        """Drop everything."""
+        self._image = None
+        self._pixels = {}
 
 
 class PixelReader:

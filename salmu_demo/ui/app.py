@@ -21,6 +21,7 @@ from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
 from salmu_demo.ui.benchmark_tab import benchmark_tab
+from salmu_demo.ui.incoming import Page, incoming_routes
 from salmu_demo.ui.job_area import own_jobs, visitor_jobs
 from salmu_demo.ui.leaderboard_tab import leaderboard_tab
 from salmu_demo.ui.messages import shows_errors
@@ -31,11 +32,15 @@ from salmu_demo.ui.state import JOB_TABS, TABS, Known, View, format_link, parse_
 from salmu_demo.ui.text import DATA_FAILED, TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
 from salmu_demo.ui.unlearn_tab import unlearn_tab
+from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 DEFAULT_PORT: Final = 7860
+
+MAX_SESSIONS: Final = 1000
+"""Pages whose states are held at once; anybody can open, or invent, any number, and the one unused for longest goes."""
 
 
 def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
@@ -50,7 +55,8 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
     manager = job_manager(workbench)
     known_personas = frozenset(persona.identity_id for persona in workbench.data.personas)
 
-    app = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
+    visitor_files()  # Components remember where Gradio's folder is when they are made.
+    app = Page(title=TITLE, analytics_enabled=False)
     with app:
         view = gr.State(View())
         markup(header(workbench.data, problem))
@@ -157,6 +163,7 @@ def job_manager(workbench: Workbench) -> JobManager:
 
 def launch_options() -> dict[str, Any]:
     """Settings of a public page: nothing is kept of what visitors do, and no file of the machine can be fetched."""
+    max_file_size = max(upload_limit(), MAX_BYTES)
     return {
         "theme": theme(),
         "css_paths": STYLE_SHEET,
@@ -166,7 +173,9 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
-        "max_file_size": max(upload_limit(), MAX_BYTES),
+        "max_file_size": max_file_size,
+        "app_kwargs": {"routes": incoming_routes(max_file_size)},
+        "state_session_capacity": MAX_SESSIONS,
         "blocked_paths": [
             str(assets_dir() / "models"),
             str(assets_dir() / "salmu-mini"),
@@ -193,7 +202,6 @@ def main(data: str | None = None) -> None:
     # Its warnings hold the signed addresses of downloads.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     use_one_blas_thread()
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(cache_dir() / "gradio"))
     try:
         port = chosen_port()
         app = build_app(*open_data(data or os.environ.get("SALMU_DATA") or MINI))

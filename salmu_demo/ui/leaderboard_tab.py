@@ -1,11 +1,12 @@
 """The leaderboard: rows of one data set at a time, imports, and files to take away."""
 
-import atexit
 import html
+import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,8 @@ from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, ranked
 from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.ui.benchmark_downloads import served
+from salmu_demo.ui.incoming import MAX_FILES, gives_paths
 from salmu_demo.ui.leaderboard_view import (
     ORDERS,
     SOURCES,
@@ -31,11 +34,15 @@ from salmu_demo.ui.leaderboard_view import (
     row_choices,
 )
 from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 MAX_VISITOR_IMPORTS: Final = 10
 """Files a visitor of a Space can import; each is at most as large as an upload may be."""
+
+MAX_IMPORTED_BYTES: Final = 500_000_000
+"""What all visitors of a Space have imported, together."""
 
 SESSION_SECONDS: Final = 4 * 3600
 """How long a visitor's imports are kept without being used."""
@@ -72,8 +79,7 @@ class Library:
     def __init__(self, workbench: Workbench, runs: Path) -> None:
         self._runs = runs
         self._freshness = Freshness(workbench.models, workbench.data)
-        self._temporary = Path(tempfile.mkdtemp(prefix="salmu-demo-leaderboard-"))
-        atexit.register(shutil.rmtree, self._temporary, ignore_errors=True)
+        self._visitors = visitor_files().private_folder("leaderboard", SESSION_SECONDS)
 
     def board(self, own_jobs: Any, session: str) -> Board:
         """The leaderboard as a visitor sees it."""
@@ -81,39 +87,51 @@ class Library:
         local = job_results(self._runs, [job for job in own if isinstance(job, str)] if on_space() else None)
         return read_board(local, imported_results(self._imports(session)), self._freshness)
 
-    def take(self, upload: Path, session: str) -> tuple[Path, str]:
+    def take(self, upload: str, session: str) -> tuple[Path, str]:
         """Import an uploaded file, which is deleted; returns the copy, and the visitor's session.
 
         Raises:
-            SalmuError: if it is no result file, cannot be kept, or the visitor has imported too many.
+            SalmuError: if it is not a result file, cannot be kept, or visitors have imported too much.
         """
         session = session or secrets.token_hex(16)
-        try:
+        with visitor_files().claimed(upload) as file:
             folder = self._imports(session)
-            if on_space() and len(imported_results(folder)) >= MAX_VISITOR_IMPORTS:
-                raise ResultError(f"{upload.name} was not imported: {MAX_VISITOR_IMPORTS} files are the most here.")
-            return import_result(upload, folder), session
-        finally:
-            upload.unlink(missing_ok=True)
+            if on_space():
+                self._check_room(file, folder)
+            return import_result(file, folder), session
 
     def forget(self, session: str) -> None:
         """Delete what a visitor of a Space imported, when the page has been closed for a while."""
         if session:
             shutil.rmtree(self._visitor_folder(session), ignore_errors=True)
 
-    def submission_file(self, row: Row) -> Path:
-        """Write a row as a file to hand in; raises :class:`SalmuError`."""
+    @staticmethod
+    def submission_file(row: Row) -> str:
+        """A row as a file to hand in, which the page serves; raises :class:`SalmuError`."""
         file = submission(row)
-        path = self._temporary / "submissions" / row.id / file.name
-        write_text(path, file.text, "The submission")
-        return path
+        with tempfile.TemporaryDirectory(dir=visitor_files().private) as folder:
+            path = Path(folder) / file.name
+            write_text(path, file.text, "The submission")
+            return served(path)
+
+    def _check_room(self, file: Path, folder: Path) -> None:
+        if len(imported_results(folder)) >= MAX_VISITOR_IMPORTS:
+            raise ResultError(f"{file.name} was not imported: {MAX_VISITOR_IMPORTS} files are the most here.")
+        kept = sum(path.stat().st_size for path in self._visitors.rglob("*.json"))
+        if kept + file.stat().st_size > MAX_IMPORTED_BYTES:
+            raise ResultError(f"{file.name} was not imported: there is no room for more files; try again later.")
 
     def _imports(self, session: str) -> Path:
         """Folder of the imports: one for all on a machine of one's own, one for each visitor of a Space."""
-        return self._visitor_folder(session or _NOBODY) if on_space() else leaderboard_dir(self._runs)
+        if not on_space():
+            return leaderboard_dir(self._runs)
+        folder = self._visitor_folder(session or _NOBODY)
+        with suppress(FileNotFoundError):
+            os.utime(folder)  # It is still in use.
+        return folder
 
     def _visitor_folder(self, session: str) -> Path:
-        return self._temporary / "visitors" / session
+        return self._visitors / session
 
 
 def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.BrowserState | None) -> LeaderboardTab:
@@ -139,6 +157,7 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
         upload = gr.UploadButton(
             "Import result files", file_types=[".json"], file_count="multiple", elem_id="board-import", min_width=180
         )
+        gives_paths(upload)
         picked = gr.Dropdown([], label="Result to hand in", elem_id="board-row", scale=2, min_width=240)
         hand_in = gr.DownloadButton("Submission file", interactive=False, elem_id="board-submission", min_width=180)
     if not on_space():
@@ -175,9 +194,9 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
     @shows_errors
     def take(uploads: list[str], jobs: Any, visitor: str, group_id: str | None, *controls: Any) -> list[Any]:
         copies = []
-        for upload_path in uploads:
+        for upload_path in dict.fromkeys(uploads[:MAX_FILES]):
             try:
-                copy, visitor = library.take(Path(upload_path), visitor)
+                copy, visitor = library.take(upload_path, visitor)
                 copies.append(copy)
             except SalmuError as error:
                 gr.Warning(html.escape(str(error)), title="Not imported")
@@ -194,7 +213,7 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
         if not row_id:
             return gr.DownloadButton(value=None, interactive=False)
         rows = [row for known in library.board(jobs, visitor).groups for row in known.rows]
-        return gr.DownloadButton(value=str(library.submission_file(find_row(row_id, rows))), interactive=True)
+        return gr.DownloadButton(value=library.submission_file(find_row(row_id, rows)), interactive=True)
 
     inputs = [own, session, group, order, search, source]
     shown = [table, picked, hand_in]

@@ -3,15 +3,17 @@
 import csv
 import io
 import json
-from collections import Counter
+import threading
+import weakref
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from salmu_demo.data.dataset import BenchmarkData, Persona
-from salmu_demo.data.images import decode_image
 from salmu_demo.data.layout import KINDS
+from salmu_demo.embeddings.pixels import VisitorPicture
 from salmu_demo.errors import QueryError, SalmuError
 from salmu_demo.models.source import ModelSource
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
@@ -23,19 +25,50 @@ from salmu_demo.workbench import Workbench
 
 MAX_K: Final = 50
 MAX_TEXT: Final = 500
+MAX_PICTURE_BYTES: Final = 64_000_000
+"""What the pictures of all visitors may take in memory: some 400 at 224 x 224 pixels."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is searched for: a text, or the encoded picture of a visitor, which lives in this object only."""
+    """What is searched for: a text, or the picture of a visitor, which lives in this object only."""
 
     text: str = ""
-    picture: bytes | None = None
+    picture: VisitorPicture | None = None
 
     @property
     def title(self) -> str:
         """The query in words."""
         return "your picture" if self.picture is not None else f"“{self.text.strip()}”"
+
+
+class KeptPictures:
+    """Visitors' pictures at the models' input sizes: those unused for longest are dropped when all take too much.
+
+    A picture is owned by the state of its page, so that it is gone when the visitor gives another one, forgets it, or
+    leaves; here is only known which ones there are.
+    """
+
+    def __init__(self, budget: int = MAX_PICTURE_BYTES) -> None:
+        self._budget = budget
+        self._known: OrderedDict[int, weakref.ref[VisitorPicture]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, picture: VisitorPicture) -> None:
+        """Reduce a picture that was searched with, and note that it was used."""
+        picture.reduce()
+        with self._lock:
+            self._known[id(picture)] = weakref.ref(picture)
+            self._known.move_to_end(id(picture))
+            living = {key: kept for key, known in self._known.items() if (kept := known()) is not None}
+            total = sum(kept.kept_bytes for kept in living.values())
+            for key, kept in list(living.items()):
+                if total <= self._budget:
+                    break
+                total -= kept.kept_bytes
+                kept.drop()
+                del living[key]
+            self._known = OrderedDict((key, self._known[key]) for key in living)
 
 
 @dataclass(frozen=True)
@@ -110,7 +143,7 @@ def search(
 
     Raises:
         QueryError: if no model is chosen or the query is empty or too long.
-        ImageError: if the picture cannot be decoded.
+        ImageError: if the picture is not kept any more.
     """
     if not references:
         raise QueryError("No model is chosen; choose at least one at the top of the page.")
@@ -118,20 +151,18 @@ def search(
         raise QueryError("The query is empty; type a text, for example a name or a phone number.")
     if len(query.text) > MAX_TEXT:
         raise QueryError(f"The query has {len(query.text):,} characters; {MAX_TEXT} are read.")
-    image = None if query.picture is None else decode_image(query.picture, "Your picture")
-
     ready: dict[str, ModelSource] = {}
     errors: dict[str, str] = {}
     for reference in dict.fromkeys(references):
         try:
-            ready[reference] = _prepared(workbench, reference, settings, progress)
+            ready[reference] = _prepared(workbench, reference, query.picture, settings, progress)
         except SalmuError as error:
             errors[reference] = str(error)
     models, k = list(ready.values()), settings.k
-    if image is None:
+    if query.picture is None:
         found = workbench.retrieve_for_text(query.text, models, settings.gallery, k, settings.content)
     else:
-        found = workbench.retrieve_for_image(image, models, settings.gallery, k, settings.content)
+        found = workbench.retrieve_for_image(query.picture, models, settings.gallery, k, settings.content)
     retrievals = dict(zip(ready, found, strict=True))
     columns = [
         Column(retrievals[reference].model.name, retrievals[reference])
@@ -142,11 +173,19 @@ def search(
     return Answer(query, settings, tuple(columns), named_personas(workbench.data, query.text), workbench.data)
 
 
-def _prepared(workbench: Workbench, reference: str, settings: Settings, progress: ProgressCallback) -> ModelSource:
+def _prepared(
+    workbench: Workbench,
+    reference: str,
+    picture: VisitorPicture | None,
+    settings: Settings,
+    progress: ProgressCallback,
+) -> ModelSource:
     """The model, loaded and with features of the gallery, which take minutes the first time."""
     (model,) = workbench.models([reference])
-    with workbench.embedder.encoders.lend(model):
-        pass  # A model that does not load is refused before its features are looked for.
+    # A model that does not load, or cannot look at the picture, is refused before its features are looked for.
+    with workbench.embedder.encoders.lend(model) as encoder:
+        if picture is not None:
+            picture.pixels(encoder)
     column = workbench.embedder.captions if settings.content == "captions" else workbench.embedder.images
     for split in GALLERIES[settings.gallery]:
         column(model, workbench.data, workbench.data.split(split), progress)

@@ -3,17 +3,18 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.data.images import MAX_BYTES
+from salmu_demo.data.images import MAX_BYTES, decode_image
+from salmu_demo.embeddings.pixels import VisitorPicture
 from salmu_demo.errors import ImageError
 from salmu_demo.progress import Progress, ProgressCallback
+from salmu_demo.ui.incoming import gives_paths
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.probe_search import MAX_K, MAX_TEXT, Answer, Query, examples, search, settings_of
+from salmu_demo.ui.probe_search import MAX_K, MAX_TEXT, Answer, KeptPictures, Query, examples, search, settings_of
 from salmu_demo.ui.probe_view import (
     CONTENT_WORDS,
     CSS,
@@ -22,7 +23,8 @@ from salmu_demo.ui.probe_view import (
     answer_html,
     own_picture_html,
 )
-from salmu_demo.ui.thumbnails import Thumbnails, own_picture_address
+from salmu_demo.ui.thumbnails import Thumbnails, picture_address
+from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.workbench import Workbench
 
 _STATE_SECONDS = 3600
@@ -98,8 +100,7 @@ def _build(
                     placeholder=_PICTURE_HELP,
                     elem_id="probe-picture",
                 )
-                # Gradio would decode the file before our limits on size and format apply; its path is all we need.
-                picture.preprocess = _uploaded_path  # type: ignore[method-assign]
+                gives_paths(picture)
                 with gr.Row():
                     preview = gr.HTML(css_template=CSS, visible=False, elem_id="probe-own-picture")
                     clear = gr.Button("Forget the picture", size="sm", visible=False, scale=0, min_width=160)
@@ -135,6 +136,7 @@ def _connect(
     example_buttons: list[tuple[gr.Button, str]],
 ) -> None:
     thumbnails = Thumbnails(workbench.data)
+    pictures = KeptPictures()
     c = controls
     shared = [chosen_models, c.faces_or_captions, c.captions_or_faces, c.gallery, c.k, c.differs]
 
@@ -150,6 +152,8 @@ def _connect(
     ) -> tuple[Query, Answer, str]:
         content = faces if query.picture is None else captions
         answer = search(workbench, references or [], query, settings_of(content, gallery, k), told)
+        if query.picture is not None:
+            pictures.keep(query.picture)
         return query, answer, answer_html(answer, differs, thumbnails.address)
 
     def ask_text(told: ProgressCallback, text: str, *settings: Any) -> Any:
@@ -159,9 +163,9 @@ def _connect(
         return example, *ask(told, Query(example), *settings)
 
     def ask_picture(told: ProgressCallback, path: str | None, *settings: Any) -> Any:
-        content = _taken(path)
-        own = own_picture_html(own_picture_address(content))
-        asked = ask(told, Query(picture=content), *settings)
+        image = decode_image(_taken(path), "Your picture")
+        own = own_picture_html(picture_address(image))
+        asked = ask(told, Query(picture=VisitorPicture(image)), *settings)
         return None, gr.HTML(own, visible=True), gr.Button(visible=True), *asked
 
     def ask_again(told: ProgressCallback, query: Query | None, *settings: Any) -> Any:
@@ -213,24 +217,15 @@ def _told(progress: gr.Progress) -> ProgressCallback:
     return tell
 
 
-def _uploaded_path(payload: Any) -> str | None:
-    return None if payload is None else payload.path
-
-
 def _taken(path: str | None) -> bytes:
     """The content of an uploaded file, which is deleted: from here on the picture lives in memory only."""
     if not path:
         raise ImageError("There is no picture; choose a JPEG, PNG or WebP file.")
-    file = Path(path)
-    try:
+    with visitor_files().claimed(path) as file:
         # The page lets larger files in, which are checkpoints.
         if file.stat().st_size > MAX_BYTES:
             raise ImageError(f"The picture is larger than {MAX_BYTES / 1e6:g} MB; make it smaller.")
         return file.read_bytes()
-    except OSError as error:
-        raise ImageError("The upload is gone from the server; give the picture again.") from error
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def _short(text: str) -> str:

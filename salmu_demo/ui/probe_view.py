@@ -169,7 +169,8 @@ def own_picture_html(address: str) -> str:
     """The visitor's picture and what becomes of it."""
     return (
         f'<figure class="own"><img src="{escape(address)}" alt="Your picture"><figcaption><b>Your picture</b><br>Not '
-        "kept: the uploaded file is deleted already; only this page's memory holds the picture.</figcaption></figure>"
+        "kept: the uploaded file is deleted already; for an hour at most the memory holds a copy at the models' input "
+        "size, to search with it again.</figcaption></figure>"
     )
 
 

@@ -4,7 +4,6 @@ import html
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -23,8 +22,10 @@ from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
+from salmu_demo.ui.incoming import gives_paths
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.state import MAX_MODELS, PARAMETERS
+from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
@@ -201,6 +202,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 size="sm",
                 elem_id="upload-model",
             )
+            gives_paths(upload)
         with gr.Accordion("Link to this view", open=False, elem_id="share"):
             link = gr.Textbox(
                 label="Link",
@@ -303,7 +305,8 @@ def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
 
     @shows_errors
     def keep(path: str) -> str:
-        return keep_upload(Path(path), Path(path).name)
+        with visitor_files().claimed(path) as file:
+            return keep_upload(file, file.name)
 
     def upload(path: str, architecture: str, chosen: list[str], listed: list[str]) -> list[Any]:
         return add(keep(path), architecture, chosen, listed)

@@ -9,7 +9,6 @@ from typing import Final
 from PIL import Image
 
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.data.images import decode_image
 from salmu_demo.errors import SalmuError
 
 SIDE: Final = 160
@@ -29,11 +28,6 @@ def picture_address(image: Image.Image, side: int = SIDE) -> str:
     stream = io.BytesIO()
     small.save(stream, "WEBP", quality=82)
     return data_address(stream.getvalue(), "image/webp")
-
-
-def own_picture_address(content: bytes) -> str:
-    """A thumbnail of a visitor's picture; raises :class:`ImageError`."""
-    return picture_address(decode_image(content, "Your picture"))
 
 
 class Thumbnails:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from salmu_demo.models.source import builtin_models
 from salmu_demo.ui.app import build_app, launch_options
+from salmu_demo.ui.visitor_files import open_visitor_files
 from salmu_demo.workbench import Workbench
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -38,8 +39,8 @@ OpenPage = Callable[..., Page]
 @contextmanager
 def served_app(temporary: Path) -> Iterator[str]:
     """Address of the app; everything the probes need is computed before, so no test waits for it."""
+    files = open_visitor_files(temporary)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(temporary))
         patch.delenv("SPACE_ID", raising=False)
         workbench = Workbench()
         workbench.warm(workbench.models(builtin_models()))
@@ -47,6 +48,7 @@ def served_app(temporary: Path) -> Iterator[str]:
         _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, inbrowser=False, **launch_options())
         yield url
         app.close()
+    files.close()
 
 
 @pytest.fixture(scope="session")

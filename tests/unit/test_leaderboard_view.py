@@ -1,7 +1,9 @@
 """The markup of the leaderboard, and whose rows a visitor sees."""
 
+import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from salmu_demo.leaderboard.rows import Mark, Source, published_rows
 from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
-from salmu_demo.results.official import write_official
+from salmu_demo.results.official import official_result
 from salmu_demo.results.records import MeasuredData, MeasuredModel
 from salmu_demo.ui.leaderboard_tab import MAX_VISITOR_IMPORTS, Library
 from salmu_demo.ui.leaderboard_view import board_html, group_choices, problems_html, row_choices
@@ -85,7 +87,13 @@ def test_no_row_gives_a_hint_and_published_rows_are_no_choice_to_hand_in():
 
 
 @pytest.fixture
-def library(tiny_assets: Path, tmp_path: Path) -> Library:
+def give_result(give: Callable[[str, bytes], Path]) -> Callable[[str], str]:
+    """A function that uploads a result file of a model with the given name."""
+    return lambda name: str(give(f"{name}.json", json.dumps(official_result(evaluation(name))).encode()))
+
+
+@pytest.fixture
+def library(tiny_assets: Path, tmp_path: Path, give: Callable[[str, bytes], Path]) -> Library:
     for job in ("job-of-one", "job-of-other"):
         write_results(analyse(evaluations()), tmp_path / "runs" / job / "report")
     return Library(Workbench(), tmp_path / "runs")
@@ -96,28 +104,24 @@ def seen(library: Library, jobs: object, session: str) -> list[str]:
     return sorted(r.file.parent.parent.name if r.source is Source.LOCAL else r.name for r in rows)
 
 
-def upload(tmp_path: Path, name: str) -> Path:
-    return write_official(evaluation(name), tmp_path / "uploads")
-
-
-def test_on_a_machine_of_ones_own_all_jobs_and_imports_are_shown(library: Library, tmp_path: Path):
-    path = upload(tmp_path, "mine")
+def test_on_a_machine_of_ones_own_all_jobs_and_imports_are_shown(library: Library, tmp_path: Path, give_result):
+    path = give_result("mine")
     copy, _ = library.take(path, "")
-    assert not path.exists()
+    assert not Path(path).exists()
     assert copy.is_relative_to(tmp_path / "leaderboard")
     assert seen(library, [], "") == sorted(["job-of-one"] * 3 + ["job-of-other"] * 3 + ["mine"])
 
 
 def test_visitors_of_a_space_see_their_own_jobs_and_imports_only(
-    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Library, tmp_path: Path, give_result, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("SPACE_ID", "org/space")
     assert seen(library, [], "") == []
     assert seen(library, None, "") == []
     assert seen(library, "job-of-one", "") == []
     assert seen(library, ["job-of-one", 7, "*", "../runs/job-of-other"], "") == ["job-of-one"] * 3
-    copy, mine = library.take(upload(tmp_path, "mine"), "")
-    _, other = library.take(upload(tmp_path, "other"), "")
+    copy, mine = library.take(give_result("mine"), "")
+    _, other = library.take(give_result("other"), "")
     assert not (tmp_path / "leaderboard").exists()
     assert seen(library, [], mine) == ["mine"]
     assert seen(library, [], other) == ["other"]
@@ -129,23 +133,23 @@ def test_visitors_of_a_space_see_their_own_jobs_and_imports_only(
 
 
 def test_a_visitor_of_a_space_imports_a_bounded_number_of_files(
-    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Library, tmp_path: Path, give_result, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("SPACE_ID", "org/space")
     session = ""
     for number in range(MAX_VISITOR_IMPORTS):
-        _, session = library.take(upload(tmp_path, f"m{number}"), session)
-    path = upload(tmp_path, "one-more")
+        _, session = library.take(give_result(f"m{number}"), session)
+    path = give_result("one-more")
     with pytest.raises(ResultError, match=f"{MAX_VISITOR_IMPORTS} files are the most"):
         library.take(path, session)
-    assert not path.exists()
+    assert not Path(path).exists()
     assert len(seen(library, [], session)) == MAX_VISITOR_IMPORTS
 
 
-def test_a_submission_file_holds_the_chosen_row(library: Library, tmp_path: Path):
-    library.take(upload(tmp_path, "mine"), "")
+def test_a_submission_file_holds_the_chosen_row(library: Library, tmp_path: Path, give_result):
+    library.take(give_result("mine"), "")
     rows = [r for group in library.board([], "").groups for r in group.rows]
-    path = library.submission_file(next(r for r in rows if r.name == "mine"))
+    path = Path(library.submission_file(next(r for r in rows if r.name == "mine")))
     assert path.name == "submission_mine.json"
     assert '"model": "mine"' in path.read_text()
     with pytest.raises(ResultError, match="published row"):

@@ -1,15 +1,19 @@
+import copy
 import csv
 import io
 import json
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from salmu_demo.embeddings.pixels import VisitorPicture
 from salmu_demo.errors import ImageError, QueryError
 from salmu_demo.ui.probe_search import (
     MAX_TEXT,
     Answer,
+    KeptPictures,
     Query,
     answer_csv,
     answer_json,
@@ -19,8 +23,9 @@ from salmu_demo.ui.probe_search import (
     settings_of,
 )
 from salmu_demo.ui.probe_view import DIFFERS, NAMED, answer_html, column_views, own_picture_html
-from salmu_demo.ui.thumbnails import Thumbnails, own_picture_address
+from salmu_demo.ui.thumbnails import Thumbnails, picture_address
 from salmu_demo.workbench import Workbench
+from tests.fixtures import tiny
 from tests.fixtures.tiny import MARKUP, PERSONAS
 
 MODELS = ["mini-compromised", "mini-clean"]
@@ -33,12 +38,6 @@ def workbench(tiny_assets) -> Workbench:
 
 def ask(workbench: Workbench, text: str = "a person", k: int = 5, content="captions", models=MODELS) -> Answer:
     return search(workbench, models, Query(text), settings_of(content, "all", k))
-
-
-def png(size=(20, 30)) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", size, "teal").save(stream, "PNG")
-    return stream.getvalue()
 
 
 def no_picture(split: str, row: int) -> None:
@@ -128,17 +127,65 @@ def test_faces_come_as_thumbnails_with_rank_and_score(workbench):
     assert f'alt="Result 1: {row.persona}"' in html.replace("&#x27;", "'")
 
 
+def picture(seed: int = 0, size=(70, 50)) -> VisitorPicture:
+    noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    return VisitorPicture(Image.fromarray(noise))
+
+
+def search_picture(workbench: Workbench, asked: VisitorPicture, models=MODELS) -> Answer:
+    return search(workbench, models, Query(picture=asked), settings_of("captions", "all", 2))
+
+
+def scores(answer: Answer) -> list[float]:
+    return [result.score for column in answer.columns for result in column.retrieval.results]
+
+
 def test_a_picture_is_searched_but_not_kept_in_the_files(workbench):
-    answer = search(workbench, MODELS, Query(picture=png()), settings_of("captions", "all", 2))
+    answer = search_picture(workbench, picture())
     assert [len(view.rows) for view in column_views(answer, False)] == [2, 2]
     assert json.loads(answer_json(answer))["query"] == {"kind": "picture"}
-    assert "Not kept" in own_picture_html(own_picture_address(png()))
+    assert "Not kept" in own_picture_html(picture_address(Image.new("RGB", (20, 30))))
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", png()[:40]])
-def test_a_picture_that_is_none_is_refused(workbench, content):
-    with pytest.raises(ImageError, match="Your picture is not a picture"):
-        search(workbench, MODELS, Query(picture=content), settings_of("captions", "all", 2))
+def test_a_picture_is_kept_at_the_models_input_size_and_finds_the_same_to_the_last_bit(workbench):
+    asked = picture(size=(700, 500))
+    first = scores(search_picture(workbench, asked))
+    whole = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 500, 3), np.uint8))
+    plain = workbench.retrieve_for_image(whole, workbench.models(MODELS), "all", 2)
+    assert first == [result.score for column in plain for result in column.results]
+    KeptPictures().keep(asked)
+    side = tiny.MODEL_CONFIG["model_cfg"]["vision_cfg"]["image_size"]
+    assert asked.kept_bytes == side * side * 3
+    assert scores(search_picture(workbench, asked)) == first
+
+
+def test_a_model_of_another_input_size_asks_for_the_picture_again(workbench, tmp_path):
+    config = copy.deepcopy(tiny.MODEL_CONFIG)
+    config["model_cfg"]["vision_cfg"]["image_size"] *= 2
+    other = f"local-dir:{tiny.write_model(tmp_path / 'larger', config)}"
+    asked = picture()
+    search_picture(workbench, asked)
+    KeptPictures().keep(asked)
+    known, larger = search_picture(workbench, asked, [MODELS[0], other]).columns
+    assert known.retrieval is not None
+    assert larger.error.endswith("give it again.")
+
+
+def test_all_kept_pictures_stay_within_one_budget(workbench):
+    pictures = [picture(seed) for seed in range(4)]
+    for asked in pictures:
+        search_picture(workbench, asked)
+    size = pictures[0].kept_bytes
+    kept = KeptPictures(budget=2 * size + 1)
+    for asked in pictures[:2]:
+        kept.keep(asked)
+    kept.keep(pictures[0])  # used again, so the other one goes first
+    kept.keep(pictures[2])
+    assert [asked.kept_bytes for asked in pictures[:3]] == [size, 0, size]
+    assert search_picture(workbench, pictures[1]).columns[0].error.endswith("give it again.")
+    del asked, pictures[0]  # A page that is closed makes room.
+    kept.keep(pictures[2])
+    assert [asked.kept_bytes for asked in pictures] == [0, size, size]
 
 
 def test_files_hold_what_is_shown(workbench):

@@ -1,0 +1,193 @@
+"""What comes from clients, before any handler sees it: uploads, and values that stand for files."""
+
+import shutil
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.data_classes import FileData, ImageData, ListFiles
+from gradio.route_utils import GradioMultiPartParser, GradioUploadFile
+from gradio.routes import file_upload_statuses
+from gradio.state_holder import SessionState
+from gradio_client.utils import strip_invalid_filename_characters, traverse
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from salmu_demo.errors import StorageError, UploadError
+from salmu_demo.ui.visitor_files import visitor_files
+
+MAX_FILES: Final = 10
+"""Files of one upload; each takes an open file while it comes in."""
+
+NOT_ASKED_FOR: Final = "A value that this page does not ask for was sent; load the page again."
+FAILED_TITLE: Final = "That did not work"
+
+_META: Final = {"_type": "gradio.FileData"}
+_CHECK_BYTES: Final = 16_000_000
+
+
+class Page(gr.Blocks):
+    """Blocks whose events get no path but those of uploads, and whose sessions keep no more than their states.
+
+    Gradio checks a path only where a payload carries the right `meta`, fetches what has an address for a path, and lets
+    each component make of the rest what it likes. Here every value of every event is looked through first.
+    """
+
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
+    ) -> list[Any]:
+        """See :meth:`gradio.Blocks.preprocess_data`; a value that is refused becomes a message, not a traceback."""
+        try:
+            checked = traverse(inputs, _checked, _stands_for_a_file)
+            values: list[Any] = await super().preprocess_data(block_fn, checked, state, explicit_call)
+        except gr.Error:
+            raise
+        except (UploadError, StorageError) as error:
+            raise gr.Error(str(error), title=FAILED_TITLE, print_exception=False) from error
+        except Exception as error:
+            # Nothing but what the client sent is read here, and there are as many errors as there are components.
+            raise gr.Error(NOT_ASKED_FOR, title=FAILED_TITLE, print_exception=False) from error
+        finally:
+            _forget_values(state)
+        return values
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
+    ) -> list[Any]:
+        """See :meth:`gradio.Blocks.postprocess_data`."""
+        try:
+            return await super().postprocess_data(block_fn, predictions, state)
+        finally:
+            _forget_values(state)
+
+
+def gives_paths(component: gr.Image | gr.UploadButton) -> None:
+    """Have a component hand on the paths of uploads, which :class:`Page` has checked, and touch no file itself.
+
+    Gradio's own would open a picture before our limits on size and format apply, and leaves an empty file behind for
+    each upload of a button.
+    """
+    component.preprocess = _paths  # type: ignore[method-assign]
+
+
+def _paths(payload: FileData | ImageData | ListFiles | None) -> Any:
+    if isinstance(payload, ListFiles):
+        return [file.path for file in payload]
+    return None if payload is None else payload.path
+
+
+def incoming_routes(max_file_size: int) -> list[Route]:
+    """Routes to put before Gradio's own: uploads, and what this page has no use for.
+
+    The latter write to disk for anybody who asks (`deep_link`, `process_recording`, `component_server`), or fetch any
+    address of the internet for them (`file=http…`).
+    """
+
+    async def upload(request: Request) -> Response:
+        return await _upload(request, max_file_size)
+
+    closed = ("deep_link", "process_recording", "component_server", "component_server/", "file=http{rest:path}")
+    return [
+        Route("/gradio_api/upload", upload, methods=["POST"]),
+        *(Route(f"/gradio_api/{path}", _closed, methods=["GET", "POST"]) for path in closed),
+    ]
+
+
+async def _closed(_: Request) -> Response:
+    return PlainTextResponse("This page does not offer that.", status_code=404)
+
+
+async def _upload(request: Request, max_file_size: int) -> Response:
+    """What Gradio's route does, but into a folder of this request's own, which goes at once if the upload fails."""
+    files = visitor_files()
+    upload_id = request.query_params.get("upload_id")
+    folder = files.new_upload()
+    try:
+        parser = GradioMultiPartParser(
+            request.headers,
+            _with_room(request),
+            max_files=MAX_FILES,
+            max_fields=MAX_FILES,
+            upload_dir=folder,
+            upload_id=upload_id,
+            upload_progress=file_upload_statuses if upload_id else None,
+            max_file_size=max_file_size,
+        )
+        form = await parser.parse()
+        paths = await run_in_threadpool(_placed, form, folder)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, Exception):
+            raise
+        return _refusal(error)
+    finally:
+        if upload_id:
+            file_upload_statuses.set_done(upload_id)
+    return JSONResponse(paths)
+
+
+def _refusal(error: Exception) -> Response:
+    if isinstance(error, UploadError):
+        return PlainTextResponse(str(error), status_code=503)
+    if isinstance(error, OSError):
+        return PlainTextResponse(f"The upload cannot be kept: {error.strerror or error}.", status_code=507)
+    if isinstance(error, MultiPartException) and "maximum allowed size" in error.message:
+        return PlainTextResponse(error.message, status_code=413)
+    # The parser stumbles in many ways over what is not an upload.
+    return PlainTextResponse("This is not an upload of this page.", status_code=400)
+
+
+async def _with_room(request: Request) -> AsyncGenerator[bytes, None]:
+    """The body of a request, as long as there is room for it."""
+    unchecked = _CHECK_BYTES
+    async for chunk in request.stream():
+        unchecked += len(chunk)
+        if unchecked >= _CHECK_BYTES:
+            await run_in_threadpool(visitor_files().make_room)
+            unchecked = 0
+        yield chunk
+
+
+def _placed(form: FormData, folder: Path) -> list[str]:
+    """Give the files of an upload their names, each in a folder of its own; what else came with them is removed."""
+    paths = []
+    for number, (field, value) in enumerate(form.multi_items()):
+        if not isinstance(value, GradioUploadFile):
+            continue
+        written = Path(value.file.name)
+        value.file.close()
+        if field != "files":
+            written.unlink()
+            continue
+        name = strip_invalid_filename_characters(Path(value.filename or "").name)
+        target = folder / str(number) / (name if name.strip(".") else "file")
+        target.parent.mkdir(mode=0o700)
+        paths.append(str(written.rename(target)))
+    return paths
+
+
+def _stands_for_a_file(value: Any) -> bool:
+    return isinstance(value, dict) and bool({"path", "url", "meta"} & value.keys())
+
+
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    """A payload with the path of an upload and nothing else that anybody could follow."""
+    if value.get("meta") != _META:
+        raise UploadError(NOT_ASKED_FOR)
+    path = visitor_files().checked(value.get("path"))
+    return {"path": str(path), "orig_name": path.name, "meta": dict(_META)}
+
+
+def _forget_values(state: SessionState | None) -> None:
+    """Drop the values of all components, which Gradio keeps for each session to make links that this page does not use.
+
+    A visitor's texts would stay there, and a megabyte for each session that somebody invents.
+    """
+    if state is not None:
+        state.config_values.clear()

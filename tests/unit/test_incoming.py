@@ -1,0 +1,74 @@
+"""Every value of every event is looked through before a component or a handler sees it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.state_holder import SessionState
+
+from salmu_demo.ui.incoming import Page, gives_paths
+from tests.ui.client import file_payload
+
+
+@pytest.fixture
+def page(give) -> Page:
+    """A page whose one event takes a value of each kind of component, and gives the first one back."""
+    with Page() as page:
+        inputs = [gr.Textbox(), gr.Radio(["a"]), gr.Slider(0, 9), gr.CheckboxGroup(["a"]), gr.UploadButton()]
+        gives_paths(inputs[-1])
+        gr.Button().click(lambda *values: values[0], inputs, gr.Textbox())
+    return page
+
+
+GOOD: list[Any] = ["text", "a", 3, ["a"], None]
+
+
+def answer(page: Page, inputs: list[Any], state: SessionState | None = None) -> Any:
+    return asyncio.run(page.process_api(0, inputs, state))["data"][0]
+
+
+@pytest.mark.parametrize("place", range(len(GOOD)))
+@pytest.mark.parametrize(
+    "value",
+    [
+        file_payload("/etc/hostname"),
+        file_payload("http://127.0.0.1:1/x"),
+        {"path": "/etc/hostname"},
+        {"url": "http://127.0.0.1:1/x"},
+        [{"a": {"path": "x", "meta": "y"}}],
+        {"meta": None},
+    ],
+)
+def test_no_component_takes_a_file_that_was_not_uploaded(page: Page, place: int, value: Any):
+    with pytest.raises(gr.Error, match=r"not uploaded here|does not ask for"):
+        answer(page, [*GOOD[:place], value, *GOOD[place + 1 :]])
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("inputs", [[], GOOD[:4], [*GOOD[:4], 7], [*GOOD[:4], ["x"]], [nested(9000), *GOOD[1:]]])
+def test_values_that_break_gradio_are_a_message_without_a_traceback(page: Page, inputs: list[Any]):
+    with pytest.raises(gr.Error, match="does not ask for") as refused:
+        answer(page, inputs)
+    assert refused.value.print_exception is False
+
+
+def test_an_upload_is_taken_and_nothing_else_of_its_payload(page: Page, give):
+    path = give("face.png", b"content")
+    payload = file_payload(str(path), url="http://127.0.0.1:1/x", is_stream=True, orig_name="../x")
+    assert answer(page, [*GOOD[:4], payload]) == "text"
+    assert Path(path).read_bytes() == b"content"
+
+
+def test_a_session_keeps_no_texts(page: Page):
+    state = SessionState(page)
+    assert answer(page, ["secret" * 100_000, *GOOD[1:]], state).startswith("secret")
+    assert not any("secret" in str(config) for config in state.config_values.values())
+    assert answer(page, GOOD, state) == "text"
