@@ -75,22 +75,17 @@ def write_checked(target: Path, document: dict[str, Any], what: str) -> None:
 
 
 def read_checked(path: Path) -> dict[str, Any] | None:
-    """What :func:`write_checked` wrote, or None if it has to be made anew; the log says so of a damaged file.
-
-    A file without a checksum, as an older version wrote it, counts as absent.
-    """
+    """What :func:`write_checked` wrote, or None if it has to be made anew; the log says so of a file without that."""
     try:
         document = json.loads(path.read_bytes())
-        if isinstance(document, dict) and _CHECKSUM not in document:
-            return None
         checksum = document.pop(_CHECKSUM)
         if checksum == _content_digest(document):
             return dict(document)
     except OSError:
         return None
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
-    _log.warning("The file %s is damaged; what it held is computed again.", path)
+    _log.warning("The file %s is damaged or of an older version; what it held is computed again.", path)
     return None
 
 

@@ -67,13 +67,14 @@ def evaluate(
     chosen = list(specs)
     for number, spec in enumerate(chosen):
         progress(Progress(f"{model.name}: {spec.name}", number, len(chosen)))
-        result = kept.load(model, about, spec) if kept else None
+        pictures = inputs.other_pictures(spec) if kept else ""
+        result = kept.load(model, about, spec, pictures) if kept else None
         if result is None:
             start = time.perf_counter()
             result = run.measure(spec)
             result = replace(result, seconds=time.perf_counter() - start)
             if kept:
-                kept.save(model, about, result)
+                kept.save(model, about, result, pictures)
         results[spec.name] = result
     progress(Progress(f"{model.name}: all metrics", len(chosen), len(chosen)))
     facts = embedder.facts(model)

@@ -89,6 +89,11 @@ class MetricInputs:
         if spec.split != layout.GENKNOW_SPLIT and not len(self.data.split(spec.split)):
             raise MetricError(f"{spec.name} cannot be measured: {self.data.name} has no rows in {spec.split}.")
 
+    def other_pictures(self, spec: MetricSpec) -> str:
+        """Fingerprint of the pictures that a metric reads and the data set does not hold, or an empty text."""
+        zero_shot = self.zero_shot if spec.split == layout.GENKNOW_SPLIT else None
+        return zero_shot.folder.data if zero_shot is not None and zero_shot.folder is not None else ""
+
     def rows(self, name: str) -> Rows:
         """What reports say about the measured rows of a split."""
         if name == layout.GENKNOW_SPLIT and self.zero_shot is not None:

@@ -1,37 +1,70 @@
 """Finished metrics on disk, so that a run that was killed does not compute them again."""
 
-import json
+from functools import cache
 from pathlib import Path
+from typing import Any, Final
 
-from salmu_demo import __version__
+from salmu_demo.embeddings.store import encoding_key
 from salmu_demo.errors import ResultError
-from salmu_demo.files import write_text
+from salmu_demo.files import code_digest, read_checked, write_checked
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.document import metric_document, read_metric
 from salmu_demo.results.records import MeasuredData, MetricResult
 
+MEASURING_CODE: Final = (
+    "metrics/*.py",
+    "data/*.py",
+    "embeddings/embedder.py",
+    *(f"results/{name}.py" for name in ("document", "evaluation", "inputs", "kept", "records")),
+)
+"""Our code that decides a metric of given features."""
+
+MEASURING_PACKAGES: Final = ("numpy", "scipy", "scikit-learn", "pyarrow")
+"""Libraries that decide one."""
+
+
+@cache
+def measuring_key() -> str:
+    """What metrics depend on besides model and data: code and libraries that encode and measure."""
+    return encoding_key() + code_digest(MEASURING_CODE, MEASURING_PACKAGES)
+
 
 class KeptMetrics:
-    """One file for each finished metric of a model on data, in a folder of its own."""
+    """One file for each finished metric of a model on data, in a folder of its own.
+
+    One that was measured by other code, with other libraries or on other pictures of ImageNet is not found; nor is a
+    damaged one, and the log says so.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def load(self, model: ModelSource, data: MeasuredData, spec: MetricSpec) -> MetricResult | None:
-        """The metric as it was measured, or None if it has to be measured; a damaged file counts as absent."""
+    def load(self, model: ModelSource, data: MeasuredData, spec: MetricSpec, pictures: str = "") -> MetricResult | None:
+        """The metric as it was measured, or None if it has to be measured.
+
+        Args:
+            model: the model.
+            data: the data.
+            spec: the metric.
+            pictures: fingerprint of pictures that are not part of the data, or an empty text.
+        """
+        document = read_checked(self._path(model, spec))
         try:
-            document = json.loads(self._path(model, data, spec).read_text("utf-8"))
-            if document["data"] != list(data.key) or document["version"] != __version__:
+            if document is None or document["measured"] != _measured(data, pictures):
                 return None
             return read_metric(document["result"], spec)
-        except (OSError, ValueError, TypeError, KeyError, ResultError):
+        except (ValueError, TypeError, KeyError, ResultError):
             return None
 
-    def save(self, model: ModelSource, data: MeasuredData, result: MetricResult) -> None:
-        """Keep a metric; raises :class:`StorageError`."""
-        document = {"version": __version__, "data": data.key, "result": metric_document(result)}
-        write_text(self._path(model, data, result.spec), json.dumps(document), "The finished metric")
+    def save(self, model: ModelSource, data: MeasuredData, result: MetricResult, pictures: str = "") -> None:
+        """Keep a metric, see :meth:`load`; raises :class:`StorageError`."""
+        document = {"measured": _measured(data, pictures), "result": metric_document(result)}
+        write_checked(self._path(model, result.spec), document, "The finished metric")
 
-    def _path(self, model: ModelSource, data: MeasuredData, spec: MetricSpec) -> Path:
+    def _path(self, model: ModelSource, spec: MetricSpec) -> Path:
         return self._folder / model.fingerprint[:32] / f"{spec.name}.json"
+
+
+def _measured(data: MeasuredData, pictures: str) -> dict[str, Any]:
+    return {"data": list(data.key), "pictures": pictures, "by": measuring_key()}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,18 +15,22 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import TrainingError
-from salmu_demo.files import write_text
+from salmu_demo.files import code_digest, write_text
 from salmu_demo.metrics import MEASURES, metric_by_name
 from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
 from salmu_demo.results.evaluation import evaluate
+from salmu_demo.results.kept import measuring_key
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE
 from salmu_demo.unlearning.trainer import unlearn
 
+_METHODS: Final = "salmu_demo.unlearning.methods."
 RUNS_FOLDER: Final = "runs"
 RESULT_FILE: Final = "result.json"
 REFERENCES_FILE: Final = "references.json"
+MADE_FROM_FILE: Final = "made_from.json"
+"""Beside a run's result: what it was made from, besides the settings that its folder's name holds."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,15 @@ class RunResult:
 def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[RunResult], None]) -> list[RunResult]:
     """Do every run that has no result in `output` yet, and return the results of all, in the sweep's order.
 
+    A result made from another model, data or code is none; one of an older version, which does not say, is taken.
+
     A run that fails for a reason of its own, such as a loss that is not finite, is a result with a problem.
 
     Raises:
         SalmuError: if the model or data cannot be used.
     """
-    done = {job.key: found for job in sweep.jobs if (found := _read(job, output)) is not None}
+    data, base = load_data(sweep.data), find_model(sweep.model)
+    done = {job.key: found for job in sweep.jobs if (found := _read(job, output, _made_from(job, data, base)))}
     missing = [job for job in sweep.jobs if job.key not in done]
     for result in executor.run(partial(do_run, output=output), missing):
         done[result.job.key] = result
@@ -75,7 +83,8 @@ def measure_references(sweep: Sweep, output: Path) -> dict[str, dict[str, float 
     """
     data, embedder = load_data(sweep.data), Embedder()
     models = {role: find_model(model) for role, model in {"clean": sweep.clean, "compromised": sweep.model}.items()}
-    measured = {"data": data.fingerprint, **{role: model.fingerprint for role, model in models.items()}}
+    measured = {"data": data.fingerprint, "by": measuring_key()}
+    measured |= {role: model.fingerprint for role, model in models.items()}
     path = output / REFERENCES_FILE
     with suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads(path.read_text("utf-8"))
@@ -91,8 +100,12 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
     """Do one run, measure it, and keep the result; raises :class:`SalmuError` if model or data cannot be used."""
     data, base = load_data(job.data), find_model(job.model)
     folder = output / RUNS_FOLDER / job.key
-    embedder = Embedder()
+    embedder, made_from = Embedder(), _made_from(job, data, base)
     start = time.monotonic()
+    # What an interrupted run has left is taken up if it was made from the same.
+    if _read_json(folder / MADE_FROM_FILE) != made_from:
+        shutil.rmtree(folder / "model", ignore_errors=True)
+        write_text(folder / MADE_FROM_FILE, json.dumps(made_from, indent=1) + "\n", "The result of the run")
     if not (folder / "model" / RECORD_FILE).exists():
         try:
             unlearn(base, data, job.plan(), folder / "model", embedder)
@@ -162,11 +175,31 @@ def _keep(result: RunResult, folder: Path) -> RunResult:
     return result
 
 
-def _read(job: SweepJob, output: Path) -> RunResult | None:
+def _read(job: SweepJob, output: Path, made_from: dict[str, str]) -> RunResult | None:
     """The kept result of a run, or None if it has to be done; a damaged file counts as absent."""
+    folder = output / RUNS_FOLDER / job.key
+    if (folder / MADE_FROM_FILE).exists() and _read_json(folder / MADE_FROM_FILE) != made_from:
+        return None
+    content = _read_json(folder / RESULT_FILE)
     try:
-        content = json.loads((output / RUNS_FOLDER / job.key / RESULT_FILE).read_text("utf-8"))
         content["job"] = job
         return RunResult(**content)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (TypeError, KeyError):
         return None
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a file, or None if it is absent or damaged."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _made_from(job: SweepJob, data: BenchmarkData, base: ModelSource) -> dict[str, str]:
+    """What a run's numbers depend on besides its settings; the code of methods it does not use is left out."""
+    method = sys.modules[type(job.plan().method).__module__]
+    used = {getattr(value, "__module__", "") for value in vars(method).values()} | {method.__name__}
+    own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
+    code = code_digest(("training.py", "unlearning/*.py", *own), ())
+    return {"data": data.fingerprint, "model": base.fingerprint, "code": code, "by": measuring_key()}

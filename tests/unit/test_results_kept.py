@@ -1,16 +1,20 @@
 """Finished metrics on disk: the same bits again, or not at all."""
 
+import ast
 import json
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from salmu_demo import files as files_module
+from salmu_demo.embeddings.store import ENCODING_CODE, encoding_key
 from salmu_demo.metrics import MEASURES
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results import kept as kept_module
-from salmu_demo.results.kept import KeptMetrics
+from salmu_demo.results.kept import MEASURING_CODE, KeptMetrics, measuring_key
 from salmu_demo.results.records import MetricResult
 from tests.fixtures.results import DATA, evaluation
 
@@ -63,14 +67,93 @@ def test_what_was_measured_on_other_data_rows_or_weights_is_not_found(
     assert kept.load(ModelSource("model", tmp_path / "other", {}), DATA, spec) is None
 
 
-def test_what_another_version_measured_is_not_found(
-    kept: KeptMetrics, model: ModelSource, monkeypatch: pytest.MonkeyPatch
+def test_what_was_measured_on_other_pictures_is_not_found(kept: KeptMetrics, model: ModelSource):
+    spec = RESULTS["GenKnow"].spec
+    assert kept.load(model, DATA, spec, "a folder of ImageNet") is None
+    kept.save(model, DATA, RESULTS["GenKnow"], "a folder of ImageNet")
+    assert kept.load(model, DATA, spec, "a folder of ImageNet") is not None
+    assert kept.load(model, DATA, spec) is None
+
+
+def test_what_other_code_or_libraries_measured_is_not_found(
+    kept: KeptMetrics, model: ModelSource, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setattr(kept_module, "__version__", "0.0.0-other")
-    assert kept.load(model, DATA, MEASURES[0]) is None
+    package = Path(files_module.__file__).parent
+    copy = tmp_path / "package"
+    for source in (path for pattern in MEASURING_CODE for path in package.glob(pattern)):
+        target = copy / source.relative_to(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    monkeypatch.setattr(files_module, "__file__", str(copy / "files.py"))
+    # encoding_key is kept from the real package.
+    encoding_key()
+
+    def found() -> bool:
+        measuring_key.cache_clear()
+        return kept.load(model, DATA, MEASURES[0]) is not None
+
+    assert found()
+    formula = copy / "metrics" / "retrieval_failure.py"
+    code = formula.read_text("utf-8")
+    for changed, expected in ((f"# A comment.\n{code}", True), (f"{code}\nHALF = 2\n", False), (code, True)):
+        formula.write_text(changed, "utf-8")
+        assert found() is expected
+    constants = copy / "metrics" / "protocol.py"
+    text = constants.read_text("utf-8")
+    constants.write_text(text.replace("TIE_SHARE = 0.5", "TIE_SHARE = 0.0"), "utf-8")
+    assert constants.read_text("utf-8") != text
+    assert not found()
+    constants.write_text(text, "utf-8")
+    monkeypatch.setattr(files_module, "version", lambda name: "0.0.0")
+    assert not found()
+    monkeypatch.undo()
+    measuring_key.cache_clear()
+    assert found()
+    monkeypatch.setattr(kept_module, "encoding_key", lambda: "0" * 64)
+    assert not found()
+    measuring_key.cache_clear()
 
 
-def test_a_damaged_file_counts_as_absent_and_is_replaced(kept: KeptMetrics, model: ModelSource, tmp_path: Path):
+def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
+    """Whatever the evaluation imports, directly or by way of others, is part of the key or cannot change a number."""
+    package = Path(files_module.__file__).parent
+    known = {path for pattern in (*MEASURING_CODE, *ENCODING_CODE) for path in package.glob(pattern)}
+    for pattern in (*MEASURING_CODE, *ENCODING_CODE):
+        assert list(package.glob(pattern)), pattern
+    harmless = {
+        # What finds, fetches, keeps and checks; the fingerprints of model and data cover what it finds.
+        "__init__", "config", "errors", "files", "hub", "hub_access", "hub_fetch", "hub_reference", "notices",
+        "progress", "embeddings/__init__", "embeddings/rows", "embeddings/store", "embeddings/texts", "models/__init__",
+        "models/architecture", "models/configuration", "models/made", "models/registry", "models/source",
+        "models/uploads", "results/__init__",
+        # What the documents of whole evaluations hold besides the metrics.
+        "results/analysis", "results/analysis_document", "results/breakdown", "results/comparison",
+        "results/diagnosis", "results/expectations", "results/intervals", "results/official", "results/published",
+    }  # fmt: skip
+    seen, waiting = set(), [package / "results" / "evaluation.py", package / "models" / "encoder.py"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = (
+                [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+                if isinstance(node, ast.ImportFrom) and node.module
+                else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            )  # fmt: skip
+            for name in names:
+                first, *rest = name.split(".")
+                if first == "salmu_demo":
+                    base = package.joinpath(*rest)
+                    waiting += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
+    unknown = {path.relative_to(package).with_suffix("").as_posix() for path in seen - known} - harmless
+    assert unknown == set()
+
+
+def test_a_damaged_file_counts_as_absent_and_is_replaced(
+    kept: KeptMetrics, model: ModelSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     spec = MEASURES[0]
     (path,) = (tmp_path / "kept").rglob(f"{spec.name}.json")
     whole = path.read_text("utf-8")
@@ -80,6 +163,13 @@ def test_a_damaged_file_counts_as_absent_and_is_replaced(kept: KeptMetrics, mode
                     json.dumps(without_value).encode()):  # fmt: skip
         path.write_bytes(content)
         assert kept.load(model, DATA, spec) is None, content[:20]
+    for place in [*np.random.default_rng(4).integers(0, len(whole), 60).tolist(), whole.index("checksum")]:
+        changed = bytearray(whole.encode())
+        changed[place] ^= 1
+        caplog.clear()
+        path.write_bytes(changed)
+        assert kept.load(model, DATA, spec) is None, changed
+        assert [f"{path} is damaged" in message for message in caplog.messages] == [True]
     kept.save(model, DATA, RESULTS[spec.name])
     assert kept.load(model, DATA, spec) is not None
 

@@ -114,6 +114,20 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(config: Pa
     (tmp_path / "out" / "runs" / sweep.jobs[1].key / "result.json").write_text("{", "utf-8")
     assert run_sweep(sweep, tmp_path / "out", again, lambda result: None)[1].final == results[1].final
     assert again.done == [sweep.jobs[1].key]
+    for file in (tmp_path / "out").glob("runs/*/made_from.json"):
+        made_from = json.loads(file.read_text("utf-8"))
+        assert set(made_from) == {"data", "model", "code", "by"}
+    # What was made by other formulas, or from another base, is made again; the result of an older version does not say.
+    for name, changed in zip(("code", "model"), sweep.jobs, strict=True):
+        file = tmp_path / "out" / "runs" / changed.key / "made_from.json"
+        file.write_text(json.dumps({**made_from, name: "another"}), "utf-8")
+        again = _Here()
+        assert run_sweep(sweep, tmp_path / "out", again, lambda result: None)[0].final == results[0].final
+        assert again.done == [changed.key], name
+    file.unlink()
+    again = _Here()
+    assert len(run_sweep(sweep, tmp_path / "out", again, lambda result: None)) == 2
+    assert again.done == []
     # A level above every cosine is reached at the first checkpoint; an edit without any at its end.
     assert [result.level_pairs for result in results] == [8, 24]
     assert all(set(result.final) >= {spec.name for spec in METRICS} for result in results)
@@ -124,9 +138,10 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(config: Pa
     kept["values"]["clean"]["RetFail"] = 0.125
     (tmp_path / "out" / "references.json").write_text(json.dumps(kept), "utf-8")
     assert measure_references(sweep, tmp_path / "out")["clean"]["RetFail"] == 0.125
-    kept["measured"]["clean"] = "another model"
-    (tmp_path / "out" / "references.json").write_text(json.dumps(kept), "utf-8")
-    assert measure_references(sweep, tmp_path / "out") == references
+    for name in ("clean", "by"):
+        changed = {**kept, "measured": {**kept["measured"], name: "another"}}
+        (tmp_path / "out" / "references.json").write_text(json.dumps(changed), "utf-8")
+        assert measure_references(sweep, tmp_path / "out") == references
     rows = sweep_table(results, references)
     assert [row.compared_at for row in rows] == ["reference"] * 2 + ["budget"] * 2 + ["forgetting"] * 2
 
