@@ -50,7 +50,10 @@ def add_parser(commands: Any) -> None:
         help="stop at this forget similarity, known from a Clean model: reported as an oracle",
     )
     parser.add_argument(
-        "--stop-retain-drop", metavar="SHARE", type=float, help="stop once retain pairs lose this share"
+        "--stop-retain-drop",
+        metavar="SHARE",
+        type=float,
+        help="stop once retain pairs have lost this share of their similarity at the start (of 0.1 if that is lower)",
     )
     parser.add_argument("--keep-checkpoints", action="store_true", help="keep the models on the way too")
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new model")

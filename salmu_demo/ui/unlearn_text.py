@@ -16,7 +16,9 @@ STOP_NEVER: Final = "Spend the whole budget"
 STOP_UNRELATED: Final = "Once forget pairs look unrelated"
 STOP_ORACLE: Final = "At a cosine"
 STOP_LEVEL: Final = "Forget similarity to stop at. Only a Clean model tells it: reported as an oracle."
-STOP_DROP: Final = "Stop once retain pairs have lost more of their similarity; 0 never stops."
+STOP_DROP: Final = (
+    "Stop once retain pairs have lost more of their similarity at the start (of 0.1 if that is lower); 0 never stops."
+)
 METHOD: Final = "How it is made to forget."
 BASE: Final = "The model that is to forget."
 TRAINING: Final = "Optimiser"

@@ -7,11 +7,12 @@ from itertools import groupby
 from typing import Final
 
 from salmu_demo.probes.lineup import verdict_of
+from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP
 from salmu_demo.ui import unlearn_text as text
 from salmu_demo.ui.components import definition_table, notice, picture, rank_text, verdict_badge
 from salmu_demo.ui.people import People
 from salmu_demo.ui.unlearn_curve import curve_svg
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.reading import Reading, retain_shift
 
 FORGETS_LITTLE: Final = 0.5
 """Below this share of the way from the original to unrelated pairs, a run forgets little."""
@@ -47,25 +48,26 @@ class Standing:
     Attributes:
         forgotten: share of the way of the forget similarity from the original's to that of unrelated pairs; above 1 if
             it has gone beyond; None where the original does not tell the two apart.
-        kept: retain similarity against the original's; None if that is 0 or less.
+        kept: share of the original's retain similarity that is left, see :func:`retain_shift`.
     """
 
     forgotten: float | None
-    kept: float | None
+    kept: float
 
     @classmethod
     def of(cls, first: Reading, last: Reading) -> "Standing":
         """From the first and the latest reading."""
         distance = first.forget_similarity - first.unrelated_similarity
+        shift = retain_shift(first.retain_similarity)
         return cls(
-            (first.forget_similarity - last.forget_similarity) / distance if distance > 0 else None,
-            last.retain_similarity / first.retain_similarity if first.retain_similarity > 0 else None,
+            (first.forget_similarity - last.forget_similarity) / distance if distance >= MIN_REFERENCE_GAP else None,
+            (last.retain_similarity + shift) / (first.retain_similarity + shift),
         )
 
     @property
     def badge(self) -> str:
         """The standing as icon, words and colour."""
-        if self.kept is not None and self.kept < KEEPS_LITTLE:
+        if self.kept < KEEPS_LITTLE:
             icon, words, css = "⚠", "damages what is to be kept", "leaks"
         elif self.forgotten is None or self.forgotten < FORGETS_LITTLE:
             icon, words, css = "✗", "forgets little", "partly"

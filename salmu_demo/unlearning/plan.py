@@ -21,7 +21,8 @@ class StopRules:
         forget_level: stop once the probe's forget similarity is at most this. "unrelated" means the level that
             unrelated pairs have in the original. A number is an oracle, because it can only come from a Clean model
             or from holdout rows; cards report it.
-        retain_drop: stop once the probe's retain similarity has fallen by this share.
+        retain_drop: stop once the probe's retain similarity has fallen from that of the first reading by this share
+            of it, or of :data:`.reading.LEAST_START` where it began below that.
     """
 
     forget_level: str | float | None = None

@@ -2,6 +2,22 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
+
+LEAST_START: Final = 0.1
+"""Retain similarity that a loss is at least a share of; what began lower or below 0 measures no loss."""
+
+
+def retain_shift(start: float) -> float:
+    """What to add to every retain similarity of a run that began at `start` before a share of it is taken.
+
+    Nothing for a start of :data:`LEAST_START` or more. A lower one counts as if the run had begun there, so that no
+    share is of next to nothing or of a negative number.
+
+    >>> retain_shift(0.8), round(retain_shift(0.04), 6), round(retain_shift(-0.3), 6)
+    (0.0, 0.06, 0.4)
+    """
+    return max(0.0, LEAST_START - start)
 
 
 @dataclass(frozen=True)

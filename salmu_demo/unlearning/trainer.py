@@ -21,7 +21,7 @@ from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
 from salmu_demo.unlearning.plan import Plan
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.reading import Reading, retain_shift
 from salmu_demo.unlearning.readings import Probe
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.step import Steps
@@ -228,7 +228,9 @@ class _Training(_Worker):
         if level is not None and reading.forget_similarity <= level:
             return f"the forget similarity reached {level:.3f}"
         if stop.retain_drop is not None:
-            least = (1 - stop.retain_drop) * self.curve[0].retain_similarity
+            start = self.curve[0].retain_similarity
+            shift = retain_shift(start)
+            least = (1 - stop.retain_drop) * (start + shift) - shift
             if reading.retain_similarity < least:
                 return f"the retain similarity fell below {least:.3f}"
         return ""

@@ -118,8 +118,24 @@ def test_a_standing_says_how_much_is_forgotten_and_kept():
     assert "forgets, and keeps the rest" in standing.badge
     assert "forgets little" in Standing.of(FIRST, FIRST).badge
     assert "damages what is to be kept" in Standing.of(FIRST, replace(LAST, retain_similarity=0.5)).badge
-    blind = replace(FIRST, forget_similarity=0.1, retain_similarity=0.0)
-    assert Standing.of(blind, LAST) == Standing(None, None)
+    for level in (0.1, 0.11):
+        assert Standing.of(replace(FIRST, forget_similarity=level), LAST).forgotten is None
+
+
+@pytest.mark.parametrize(
+    ("start", "now", "kept"),
+    [
+        (0.1, 0.09, 0.9),
+        (0.05, 0.04, 0.9),
+        (0.001, -0.009, 0.9),
+        (0.0, -0.05, 0.5),
+        (-0.2, -0.2, 1.0),
+        (-0.2, -0.21, 0.9),
+    ],
+)
+def test_what_is_kept_means_the_same_for_every_start(start: float, now: float, kept: float):
+    first, last = (replace(FIRST, retain_similarity=value) for value in (start, now))
+    assert Standing.of(first, last).kept == pytest.approx(kept)
 
 
 def test_a_run_is_shown_as_curves_and_as_persons():

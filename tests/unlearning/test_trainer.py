@@ -19,6 +19,7 @@ from salmu_demo.unlearning import UNRELATED, readings
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan, StopRules
+from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.readings import Probe
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.sampling import Sampler
@@ -219,6 +220,32 @@ def test_stop_rules_end_a_run_early_and_oracles_are_reported(
     for wrong in ({"forget_level": "clean"}, {"forget_level": 2.0}, {"retain_drop": 0.0}):
         with pytest.raises(QueryError, match="to stop at"):
             StopRules(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("drop", "retain", "steps", "least"),
+    [
+        # Each reading loses less than a fifth of the one before it: what counts is the loss since the first.
+        (0.2, [0.8, 0.7, 0.65, 0.641, 0.639, 0.7, 0.7], 4, "0.640"),
+        (0.2, [0.8, 0.7, 0.65, 0.641, 0.641, 0.7, 0.65], 6, None),
+        (0.2, [-0.05, -0.05, -0.06, -0.069, -0.071, 0.0, 0.0], 4, "-0.070"),
+        (0.5, [0.0004, 0.0001, -0.001, -0.04, -0.049, -0.0497, 0.0], 5, "-0.050"),
+        (1.0, [-0.3, -0.4, -0.2, -0.39, -0.41, -0.2, -0.2], 4, "-0.400"),
+        (0.1, [0.1, 0.095, 0.091, 0.089, 0.1, 0.1, 0.1], 3, "0.090"),
+    ],
+)
+def test_a_drop_of_the_retain_similarity_means_the_same_for_every_start(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    drop: float, retain: list[float], steps: int, least: str | None,
+) -> None:  # fmt: skip
+    def read(probe: Probe, model: Any, step: int, forget_pairs: int, loss: float | None) -> Reading:
+        return Reading(step, forget_pairs, loss, 0.5, 0.5, retain[step], 0.0, {}, 1)
+
+    monkeypatch.setattr(Probe, "read", read)
+    plan = replace(_plan("finetune"), checkpoints=6, stop=StopRules(retain_drop=drop))
+    record = unlearn(base, data, plan, tmp_path / "model")
+    assert record.curve[-1].step == steps
+    assert record.ended == ("the budget is spent" if least is None else f"the retain similarity fell below {least}")
 
 
 def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) -> None:
