@@ -1,21 +1,52 @@
 """Whole files or none: atomic writes, digests of what is on disk, and of the code and libraries that made it."""
 
 import ast
+import atexit
 import hashlib
 import json
 import logging
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from salmu_demo.errors import StorageError
 
 _CHECKSUM: Final = "checksum"
 _log = logging.getLogger(__name__)
+
+_passing: set[Path] = set()
+
+
+@contextmanager
+def passing(path: Path) -> Iterator[Path]:
+    """Yield a path; the file or folder there is removed when the block is left, or the process ends within it."""
+    _passing.add(path)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        _passing.discard(path)
+
+
+def _remove(path: Path) -> None:
+    # A read-only or vanished folder must not hide the error that is already on its way.
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@atexit.register
+def _remove_all() -> None:
+    while _passing:
+        _remove(_passing.pop())
 
 
 @contextmanager
@@ -32,35 +63,40 @@ def atomic_path(target: Path, what: str) -> Iterator[Path]:
         StorageError: if the folder or file cannot be written, for example because the disk is full.
     """
     # Not from `tempfile`, whose files only their owner may read: the cache and results are shared.
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}{target.suffix}")
+    name = f".{target.name}.{secrets.token_hex(6)}{target.suffix}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(target)
+        with passing(target.with_name(name)) as temporary:
+            yield temporary
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{what} cannot be written to {target}: {reason}. Free or change that folder.") from error
-    finally:
-        # A read-only or vanished folder must not hide the error that is already on its way.
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
-def check_writable(folder: Path, what: str) -> None:
+def check_writable(folder: Path, what: str, remedy: str = "free or change that folder") -> None:
     """Make sure that files can be written to a folder, before long work whose result goes there; leave nothing behind.
+
+    Args:
+        folder: the folder.
+        what: what is to be written, for the message.
+        remedy: what to do if it cannot be, for the message.
 
     Raises:
         StorageError: if that is not possible.
     """
     is_new = not folder.exists()
-    trial = folder / ".writable"
-    write_text(trial, "", what)
-    with suppress(OSError):
-        trial.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as trial:
+            # A full disk has room for an empty file.
+            trial.write(bytes(4096))
         if is_new:
             folder.rmdir()
+    except OSError as error:
+        raise StorageError(f"{what} cannot be written to {folder}: {error.strerror or error}; {remedy}.") from error
 
 
 def write_text(target: Path, text: str, what: str) -> None:

@@ -15,6 +15,7 @@ from salmu_demo.cli.parsing import (
     chosen_metrics,
     models_without_data,
 )
+from salmu_demo.ending import also_at_end
 from salmu_demo.errors import JobError
 from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document
@@ -127,17 +128,18 @@ def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
     """Show the progress of a job until it is over, then how it ended; raises :class:`JobError` unless it is done."""
     print(f"Job {job.id}", file=sys.stderr, flush=True)
     terminal = TerminalProgress()
-    try:
+
+    def stop() -> None:
+        manager.close()
+        if manager.job(job.id).state is JobState.INTERRUPTED:
+            terminal.close()
+            print(f"Interrupted; go on with `salmu-demo jobs resume {job.id}`.", file=sys.stderr, flush=True)
+
+    with also_at_end(stop):
         while not (job := manager.wait(job.id, _LOOK_SECONDS)).state.over:
             if job.progress is not None:
                 left = f", {duration_words(job.progress.remaining)} left" if job.progress.remaining else ""
                 terminal(replace(job.progress, stage=f"{job.progress.fraction:.0%}{left}: {job.progress.stage}"))
-    except KeyboardInterrupt:
-        terminal.close()
-        print(f"Interrupted; go on with `salmu-demo jobs resume {job.id}`.", file=sys.stderr)
-        raise
-    finally:
-        manager.close()
     terminal.close()
     if job.state is not JobState.DONE:
         raise JobError(job.error or f"The job {job.id} was {job.state}.")

@@ -1,12 +1,15 @@
 """How commands print: results on standard output, progress and errors on standard error."""
 
 import json
+import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
+from salmu_demo.errors import StorageError
 from salmu_demo.hub_reference import HF_HUB
 from salmu_demo.progress import Progress
 from salmu_demo.reports.tables import comparison_text
@@ -18,9 +21,83 @@ if TYPE_CHECKING:
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+class _Stream:
+    """A stream of text that has every character, and whose failures are told apart from those of files."""
+
+    def __init__(self, stream: TextIO, needed: bool) -> None:
+        """Wrap a stream; without one that is not `needed`, for example because its disk is full, work goes on."""
+        self._stream = stream
+        self._needed = needed
+        self._failed = False
+        self._escaped = False
+
+    def write(self, text: str) -> int:
+        """Write text, characters that the terminal lacks as escapes; raises :class:`StorageError`."""
+        with self._failing():
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                self._escaped = True
+                encoding = self._stream.encoding
+                self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is kept back; raises :class:`StorageError`."""
+        with self._failing():
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Write the rest; of a stream that has failed, Python is not to try it once more at its end, aloud."""
+        try:
+            self.flush()
+        finally:
+            if self._failed:
+                with suppress(OSError, ValueError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        if self._escaped:
+            encoding = self._stream.encoding
+            print_notes([f"Characters that the output's encoding {encoding} lacks are escaped; set PYTHONUTF8=1."])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._failed = True
+            if self._needed:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                reason = error.strerror or error
+                raise StorageError(f"The output cannot be written: {reason}; send it somewhere else.") from error
+
+
+@contextmanager
+def terminal() -> Iterator[None]:
+    """Let a command print, whatever standard output and standard error are.
+
+    Raises:
+        StorageError: if standard output cannot be written, for example because its disk is full.
+        BrokenPipeError: if whoever reads standard output is gone.
+    """
+    # Without standard output, Python prints to nowhere.
+    output, errors = (stream and _Stream(stream, stream is sys.stdout) for stream in (sys.stdout, sys.stderr))
+    with redirect_stdout(cast("TextIO", output)), redirect_stderr(cast("TextIO", errors)):
+        try:
+            yield
+        finally:
+            for stream in filter(None, (output, errors)):
+                stream.close()
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+    # Python's escapes of characters that a terminal lacks are not JSON's.
+    has_all = sys.stdout is not None and "utf" in sys.stdout.encoding.lower()
+    print(json.dumps(value, ensure_ascii=not has_all, indent=1))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -200,10 +200,10 @@ class JobManager:
         kind.check(spec)
         return kind.estimate(spec, self._workbench_for(spec.data))
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Stop working; jobs that wait or run become interrupted.
+    def close(self, timeout: float = 2.0) -> None:
+        """Stop working, because the process is about to end; jobs that wait or run become interrupted.
 
-        One that does not reach its next batch within `timeout` seconds is found interrupted once the process has ended.
+        One that does not reach its next batch within `timeout` seconds becomes so all the same, in the midst of it.
         """
         with self._changed:
             self._closed = True
@@ -216,6 +216,9 @@ class JobManager:
         end = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
+        with self._changed:
+            for run in self._runs.values():
+                run.execution.end(run.stop or JobState.INTERRUPTED)
 
     def _kind(self, spec: JobSpec) -> JobKind:
         kind = self._kinds.get(spec.kind)
@@ -297,4 +300,6 @@ def _yield_to_others() -> None:
     process, whose live probes must stay quick.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        # Nobody but root may make a thread more urgent than its process, which may be nicer still.
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

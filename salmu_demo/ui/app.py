@@ -4,16 +4,25 @@ import atexit
 import html
 import logging
 import os
+import socket
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI
 
 from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.data.source import CLEAR, MINI, existing_path
-from salmu_demo.errors import DataError, JobError, SalmuError
+from salmu_demo.ending import also_at_end
+from salmu_demo.errors import DataError, JobError, SalmuError, StorageError
+from salmu_demo.files import check_writable
 from salmu_demo.hub_reference import data_on_hub
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.uploads import upload_limit
@@ -38,25 +47,32 @@ from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
 DEFAULT_PORT: Final = 7860
+_PORTS: Final = 100
+"""Ports that are tried when none is asked for."""
+
+_STOP_SECONDS: Final = 1.0
+"""How long what is being answered when the app is stopped may take."""
 
 MAX_SESSIONS: Final = 1000
 """Pages whose states are held at once; anybody can open, or invent, any number, and the one unused for longest goes."""
 
 
-def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
+def build_app(workbench: Workbench, problem: str = "", answers: threading.Event | None = None) -> gr.Blocks:
     """Build the page; nothing is computed until a visitor asks, except what the warm-up prepares in the background.
 
     Args:
         workbench: the data that is served, and its models.
         problem: why it is not the data that was asked for, see :func:`open_data`.
+        answers: set once the page can be asked for, which the warm-up then waits for.
     """
     shelf = ModelShelf(workbench)
-    warm_up = WarmUp(workbench)
+    warm_up = WarmUp(workbench, answers)
     manager = job_manager(workbench)
     known_personas = frozenset(persona.identity_id for persona in workbench.data.personas)
 
     visitor_files()  # Components remember where Gradio's folder is when they are made.
     app = Page(title=TITLE, analytics_enabled=False)
+    app.state_session_capacity = MAX_SESSIONS
     with app:
         view = gr.State(View())
         markup(header(workbench.data, problem))
@@ -119,7 +135,7 @@ def build_app(workbench: Workbench, problem: str = "") -> gr.Blocks:
 
     app.queue(api_open=False, max_size=32, default_concurrency_limit=1)
     warm_up.add(workbench.models(tuple(dict.fromkeys([*shelf.default, *shelf.builtin]))))
-    atexit.register(warm_up.close)
+    atexit.register(warm_up.close, _STOP_SECONDS / 2)
     return app
 
 
@@ -174,8 +190,8 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "max_file_size": max_file_size,
-        "app_kwargs": {"routes": incoming_routes(max_file_size)},
-        "state_session_capacity": MAX_SESSIONS,
+        # No description of the addresses behind the page.
+        "app_kwargs": {"routes": incoming_routes(max_file_size), "openapi_url": None},
         "blocked_paths": [
             str(assets_dir() / "models"),
             str(assets_dir() / "salmu-mini"),
@@ -185,9 +201,7 @@ def launch_options() -> dict[str, Any]:
             str(leaderboard_dir(runs_dir())),
             str(cache_dir() / "uploads"),
         ],
-        "strict_cors": True,
         "ssr_mode": False,
-        "quiet": True,
     }
 
 
@@ -202,27 +216,80 @@ def main(data: str | None = None) -> None:
     # Its warnings hold the signed addresses of downloads.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     use_one_blas_thread()
+    answers = threading.Event()
     try:
-        port = chosen_port()
-        app = build_app(*open_data(data or os.environ.get("SALMU_DATA") or MINI))
+        check_writable(cache_dir(), "The cache", "free it or set SALMU_CACHE_DIR")
+        listener = listen("0.0.0.0" if on_space() else "127.0.0.1", chosen_port())
+        app = build_app(*open_data(data or os.environ.get("SALMU_DATA") or MINI), answers)
     except SalmuError as error:
-        _refuse(str(error))
-    host = "0.0.0.0" if on_space() else "127.0.0.1"
-    try:
-        serve(app, host, port)
-    except OSError:
-        _refuse(f"Port {port or DEFAULT_PORT} of {host} cannot be used; set PORT to a free one.")
+        print(f"salmu-demo: {error}", file=sys.stderr)
+        sys.exit(2)
+    with serving(app, listener) as server:
+        answers.set()
+        with suppress(OSError, StorageError):  # Whoever threw this line away wants the app all the same.
+            print(f"salmu-demo is running on {server.url} (stop it with Ctrl+C)", flush=True)
+        server.wait()
 
 
-def serve(app: gr.Blocks, host: str, port: int | None) -> None:
-    """Serve the app and block; without a port, the first free one from 7860 on is taken.
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens on a port; without one, on the first free one from 7860 on.
 
     Raises:
-        OSError: if the port is taken.
+        SalmuError: if the port, or each of those that are tried, is taken.
     """
-    _, url, _ = app.launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
-    print(f"salmu-demo is running on {url} (stop it with Ctrl+C)", flush=True)
-    app.block_thread()
+    for number in (port,) if port else range(DEFAULT_PORT, DEFAULT_PORT + _PORTS):
+        with suppress(OSError):
+            return socket.create_server((host, number))
+    tried = f"Port {port}" if port else f"Each port from {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS - 1}"
+    raise SalmuError(f"{tried} of {host} cannot be used; set PORT to a free one.")
+
+
+class Server(uvicorn.Server):
+    """Serves the page in a thread, so that the main thread can be stopped at any moment.
+
+    Gradio's own `launch` ends the program on a busy machine, because it asks its own address and waits three seconds.
+    """
+
+    def __init__(self, app: gr.Blocks, listener: socket.socket) -> None:
+        """Start; `listener` is closed at the end."""
+        page = gr.mount_gradio_app(FastAPI(openapi_url=None), app, path="/", **launch_options())
+        super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1))
+        host, port = listener.getsockname()
+        self.url = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/"
+        self._thread = threading.Thread(target=self.run, args=([listener],), name="server", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._thread.is_alive()
+
+    def wait_until_it_answers(self) -> None:
+        """On a slow machine that takes what it takes."""
+        while not self.started:
+            if not self.running:
+                raise RuntimeError("The server could not be started.")
+            time.sleep(0.01)
+
+    def wait(self) -> None:
+        """Wait until it ends."""
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Stop listening, and end what is being answered."""
+        # What is cut off now is no fault.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self.should_exit = self.force_exit = True
+        self._thread.join(_STOP_SECONDS)
+
+
+@contextmanager
+def serving(app: gr.Blocks, listener: socket.socket) -> Iterator[Server]:
+    """Serve the page within the block, which begins when it answers; `listener` is a socket that listens."""
+    server = Server(app, listener)
+    with also_at_end(server.stop):
+        server.wait_until_it_answers()
+        yield server
 
 
 def chosen_port() -> int | None:
@@ -238,8 +305,3 @@ def chosen_port() -> int | None:
                 raise SalmuError(f"{name} is {value!r}; it must be a number from 1 to 65535.")
             return int(value)
     return None
-
-
-def _refuse(sentence: str) -> NoReturn:
-    print(f"salmu-demo: {sentence}", file=sys.stderr)
-    sys.exit(2)

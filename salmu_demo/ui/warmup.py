@@ -26,8 +26,10 @@ class _Closed(Exception):  # noqa: N818 - not an error
 class WarmUp:
     """One background thread that prepares models in the order they were added."""
 
-    def __init__(self, workbench: Workbench) -> None:
+    def __init__(self, workbench: Workbench, begin: threading.Event | None = None) -> None:
+        """Wait for models; nothing is prepared before the event `begin` is set."""
         self._workbench = workbench
+        self._begin = begin
         self._waiting: queue.PriorityQueue[tuple[int, int, ModelSource | None]] = queue.PriorityQueue()
         self._added = 0
         self._unfinished = 0
@@ -77,10 +79,14 @@ class WarmUp:
             self._closed = True
             # Smaller than every step of a model, so that it is taken next by a thread that waits.
             self._waiting.put((_CLOSE, 0, None))
+        if self._begin is not None:
+            self._begin.set()
         if self._thread is not None:
             self._thread.join(timeout)
 
     def _run(self) -> None:
+        if self._begin is not None:
+            self._begin.wait()
         while True:
             step, number, model = self._waiting.get()
             if model is None:

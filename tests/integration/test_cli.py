@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -435,20 +437,94 @@ def test_a_reader_who_has_seen_enough_is_no_error(monkeypatch: pytest.MonkeyPatc
 
         def flush(self) -> None: ...
 
+        def fileno(self) -> int:
+            raise OSError
+
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Gone())
-        patch.setattr(sys.stderr, "close", lambda: None)
         assert run(["models", "list"]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_an_interrupt_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
+COMMANDS = (
+    ["--help"],
+    ["evaluate", "--help"],
+    ["models", "list"],
+    ["models", "list", "--json"],
+    ["models", "show", "mini-clean"],
+    ["data", "describe", "mini"],
+    ["unlearn", "list"],
+    ["leaderboard"],
+    ["jobs", "list"],
+    ["cache", "list"],
+    ["probe", "mini-clean", "--text", "lives in Malmö"],
+    ["evaluate", "mini-clean", "--metrics", "RetFail", "--output", "out"],
+)
+"""Of each kind one that is quick and prints."""
 
-    monkeypatch.setattr("salmu_demo.cli.data.describe", interrupt)
-    assert run(["data", "describe", "mini"]) == 130
-    assert capsys.readouterr().err == "salmu-demo: stopped.\n"
+
+def run_or_exit(command: list[str]) -> int | str | None:
+    """Exit code of a command; one for help ends by an exception."""
+    try:
+        return run(command)
+    except SystemExit as end:
+        return end.code
+
+
+@pytest.mark.parametrize("unbuffered", [False, True], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_an_output_that_is_full_is_told_in_one_sentence(
+    tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, command: list[str], unbuffered: bool
+):
+    monkeypatch.chdir(tmp_path)
+    with open(os.open("/dev/full", os.O_WRONLY), "w", encoding="utf-8") as full:
+        full.reconfigure(write_through=unbuffered)
+        monkeypatch.setattr(sys, "stdout", full)
+        assert run_or_exit(command) == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last == "salmu-demo: The output cannot be written: No space left on device; send it somewhere else."
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_messages_that_nobody_can_be_told_stop_no_work(
+    tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, command: list[str]
+):
+    monkeypatch.chdir(tmp_path)
+    full = open(os.open("/dev/full", os.O_WRONLY), "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - cannot be closed
+    monkeypatch.setattr(sys, "stderr", full)
+    assert run_or_exit(command) in (0, None)
+    assert run(["models", "show", "no-such-model"]) == 2
+    with suppress(OSError):
+        full.close()
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_terminal_that_lacks_characters_is_shown_escapes(
+    tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, command: list[str]
+):
+    monkeypatch.chdir(tmp_path)
+    with open(tmp_path / "shown", "w", encoding="ascii") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert run_or_exit(command) in (0, None)
+    shown = (tmp_path / "shown").read_text("ascii")
+    assert ("encoding ascii lacks are escaped" in capsys.readouterr().err) == (r"\x" in shown or r"\u" in shown)
+    if "--json" in command:
+        json.loads(shown)
+
+
+def test_a_value_that_a_terminal_lacks_is_told(tiny_assets: Path, capsys, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    command = ["probe", "mini-clean", "--persona", "00000005"]
+    assert run(command) == 0
+    whole = capsys.readouterr().out
+    assert not whole.isascii()
+    with open(tmp_path / "shown", "w", encoding="ascii") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert run(command) == 0
+    assert (tmp_path / "shown").read_text("ascii") == whole.encode("ascii", "backslashreplace").decode("ascii")
+    assert capsys.readouterr().err.endswith(
+        "Note: Characters that the output's encoding ascii lacks are escaped; set PYTHONUTF8=1.\n"
+    )
 
 
 def test_two_models_with_one_official_file_name_are_refused_before_any_work(tiny_assets, tmp_path, capsys):

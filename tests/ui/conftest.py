@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from salmu_demo.models.source import builtin_models
-from salmu_demo.ui.app import build_app, launch_options
+from salmu_demo.ui.app import build_app, listen, serving
 from salmu_demo.ui.visitor_files import open_visitor_files
 from salmu_demo.workbench import Workbench
 
@@ -44,10 +44,8 @@ def served_app(temporary: Path) -> Iterator[str]:
         patch.delenv("SPACE_ID", raising=False)
         workbench = Workbench()
         workbench.warm(workbench.models(builtin_models()))
-        app = build_app(workbench)
-        _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, inbrowser=False, **launch_options())
-        yield url
-        app.close()
+        with serving(build_app(workbench), listen("127.0.0.1", None)) as server:
+            yield server.url
     files.close()
 
 

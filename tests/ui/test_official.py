@@ -3,8 +3,8 @@
 import io
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import pytest
@@ -15,7 +15,7 @@ from safetensors.torch import load
 from salmu_demo.data.source import load_data
 from salmu_demo.errors import ModelError
 from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_MODELS, OFFICIAL_REVISION
-from salmu_demo.ui.app import build_app, launch_options, open_data
+from salmu_demo.ui.app import build_app, listen, open_data, serving
 from salmu_demo.ui.shell import ModelShelf
 from salmu_demo.workbench import Workbench
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
@@ -53,28 +53,25 @@ def hub(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def serve(browser: Browser) -> Iterator[Serve]:
     """A function that serves a page and opens it; no page may have logged an error."""
-    opened: list[Any] = []
     pages: list[Page] = []
     errors: list[str] = []
 
     def open_(app: gr.Blocks) -> Page:
-        _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, inbrowser=False, **launch_options())
-        context = browser.new_context(reduced_motion="reduce")
+        server = served.enter_context(serving(app, listen("127.0.0.1", None)))
+        context = served.enter_context(browser.new_context(reduced_motion="reduce"))
         context.set_default_timeout(PATIENCE_MS)
-        opened.extend((context, app))
         page = context.new_page()
         pages.append(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(url)
+        page.goto(server.url)
         page.locator("#people .portrait").first.wait_for(state="attached")
         return page
 
-    yield open_
-    for page in pages:
-        # A model that is still being prepared would be at work when Python ends.
-        expect(page.locator("#status p")).to_have_count(0)
-    for thing in opened:
-        thing.close()
+    with ExitStack() as served:
+        yield open_
+        for page in pages:
+            # A model that is still being prepared would be at work when Python ends.
+            expect(page.locator("#status p")).to_have_count(0)
     assert not errors
 
 

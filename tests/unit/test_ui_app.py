@@ -1,12 +1,16 @@
 """Starting the app: ports, and settings that keep visitors apart from the machine."""
 
 import socket
+import threading
+from collections.abc import Iterator
 
+import httpx
 import pytest
 
-from salmu_demo.config import runs_dir
+from salmu_demo.config import assets_dir, cache_dir, runs_dir
 from salmu_demo.errors import SalmuError
 from salmu_demo.ui import app
+from salmu_demo.workbench import Workbench
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +55,82 @@ def test_a_missing_data_set_gives_one_sentence(capsys):
     assert capsys.readouterr().err.startswith("salmu-demo: /no/such/folder is no folder")
 
 
-def test_nothing_of_visitors_is_kept_or_published():
-    options = app.launch_options()
-    assert options["run_history"] is False
-    assert options["show_error"] is False
-    assert options["enable_monitoring"] is False
-    assert "share" not in options
-    assert "allowed_paths" not in options
-    assert str(runs_dir()) in options["blocked_paths"]
+def test_without_a_port_the_first_free_one_is_taken():
+    with app.listen("127.0.0.1", None) as first, app.listen("127.0.0.1", None) as second:
+        ports = [listener.getsockname()[1] for listener in (first, second)]
+    assert app.DEFAULT_PORT <= ports[0] < ports[1]
+
+
+def test_a_cache_that_cannot_be_written_gives_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(SystemExit) as stopped:
+        app.main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        f"salmu-demo: The cache cannot be written to {tmp_path / 'file' / 'cache'}: Not a directory; "
+        "free it or set SALMU_CACHE_DIR.\n"
+    )
+
+
+# A page as visitors meet it
+
+
+@pytest.fixture(scope="module")
+def page(tiny_assets) -> Iterator[httpx.Client]:
+    """A client of the page, which is served although this process never manages to ask its own address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALMU_UPLOAD_GB", "0.03")
+        patch.delenv("SPACE_ID", raising=False)
+        patch.setattr("gradio.networking.url_ok", lambda _: False)
+        begun = threading.Event()
+        patch.setattr("salmu_demo.workbench.Workbench.warm_audit", lambda *_: begun.set())
+        answers = threading.Event()
+        built = app.build_app(Workbench(), answers=answers)
+        with app.serving(built, app.listen("127.0.0.1", None)) as server, httpx.Client(base_url=server.url) as client:
+            assert client.get("").is_success
+            assert not begun.is_set()
+            answers.set()
+            assert begun.wait(30)
+            assert built.state_holder.capacity == app.MAX_SESSIONS
+            yield client
+    assert not server.running
+
+
+def test_nothing_of_visitors_is_kept_or_published(page: httpx.Client):
+    assert "share" not in app.launch_options()
+    assert "allowed_paths" not in app.launch_options()
+    config = page.get("config").json()
+    assert (config["run_history"], config["show_error"], config["footer_links"]) == (False, False, ["settings"])
+    refused = {name: page.get(name).status_code for name in ("monitoring", "gradio_api/runs", "openapi.json", "docs")}
+    assert refused == {"monitoring": 403, "gradio_api/runs": 404, "openapi.json": 404, "docs": 404}
+    assert page.get("gradio_api/info").json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
+
+
+def test_no_file_of_the_machine_is_served(page: httpx.Client):
+    for folder in (runs_dir(), cache_dir() / "uploads", cache_dir() / "features", assets_dir() / "salmu-mini"):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = next((path for path in folder.rglob("*") if path.is_file()), folder / "secret.txt")
+        file.touch()
+        assert page.get(f"gradio_api/file={file}").status_code == 403, file
+
+
+def test_no_other_site_may_ask_for_a_visitor(page: httpx.Client):
+    for origin in ("http://evil.example", "null"):
+        assert "access-control-allow-origin" not in page.get("config", headers={"Origin": origin}).headers
+
+
+def test_an_upload_has_a_limit(page: httpx.Client):
+    def upload(size: int) -> int:
+        return page.post("gradio_api/upload", files={"files": ("model.safetensors", bytes(size))}).status_code
+
+    assert upload(1000) == 200
+    assert upload(31_000_000) == 413
+
+
+def test_the_page_looks_as_it_is_meant_to(page: httpx.Client):
+    config = page.get("config").json()
+    assert ".portrait" in config["css"]
+    assert 'name="description"' in config["head"]
+    assert page.get("favicon.ico").headers["content-type"] == "image/svg+xml"
+    assert "--primary-700" in page.get("theme.css").text
