@@ -30,9 +30,9 @@ from salmu_demo.config import cache_dir
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, check_inside, load_folder
 from salmu_demo.data.limits import Limits
+from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.source import CLEAR
 from salmu_demo.errors import DataError, StorageError
-from salmu_demo.files import file_digest
 from salmu_demo.hub import local_snapshot
 from salmu_demo.hub_fetch import FetchPlan, fetch_unasked, plan_fetch
 from salmu_demo.hub_reference import HubReference, data_on_hub
@@ -136,22 +136,34 @@ def _snapshot(reference: str, source: str, forget: str) -> Path:
 
 def _find_configurations(folder: Path, forget: str) -> dict[str, list[Path]]:
     """The parquet files of each configuration; only the real faces may be missing."""
-    found = {
-        name: [check_inside(path, folder) for pattern in _patterns(name) for path in sorted(folder.glob(pattern))]
-        for name in _configurations(forget)
-    }
+    found = {name: _shards(folder, name) for name in _configurations(forget)}
     for name in (forget, RETAIN_OF[forget]):
         if not found[name]:
             raise DataError(f"{folder} has no CLEAR configuration {name}: no file matches {name}/*.parquet.")
     return found
 
 
+def _shards(folder: Path, configuration: str) -> list[Path]:
+    """The shards of a configuration: all files of its folder, or those of its name in the common one."""
+    own, common = (shards_by_split(folder.glob(pattern)) for pattern in _patterns(configuration))
+    sets = [*own.values(), *([common[configuration]] if configuration in common else [])]
+    if len(sets) > 1:
+        raise DataError(
+            f"{folder} holds the CLEAR configuration {configuration} more than once, as {sets[0][0]} and as "
+            f"{sets[1][0]}; keep one of them."
+        )
+    for shards in sets:
+        check_whole(configuration, shards)
+    return [check_inside(path, folder) for shards in sets for path in shards]
+
+
 def _convert_once(shards: dict[str, list[Path]], forget: str, commit: str | None) -> Path:
     """The converted folder, made if it is not there; its name is a digest of all it depends on."""
     digest = hashlib.sha256(f"{_VERSION}\0{forget}\0{commit}\0{pa.__version__}".encode())
+    watch = Watch("CLEAR")
     for paths in shards.values():
         for path in paths:
-            digest.update(f"{path.name}\0{'' if commit else file_digest(path)}\n".encode())
+            digest.update(f"{path.name}\0{'' if commit else watch.digest(path)}\n".encode())
     target = cache_dir() / "converted" / f"clear-{forget}-{digest.hexdigest()[:16]}"
     unfinished = target.with_name(f".{target.name}")
     try:
@@ -160,7 +172,7 @@ def _convert_once(shards: dict[str, list[Path]], forget: str, commit: str | None
             if not target.is_dir():
                 shutil.rmtree(unfinished, ignore_errors=True)
                 try:
-                    _convert(shards, forget, unfinished)
+                    _convert(shards, forget, unfinished, watch)
                     unfinished.replace(target)
                 finally:
                     shutil.rmtree(unfinished, ignore_errors=True)
@@ -171,10 +183,12 @@ def _convert_once(shards: dict[str, list[Path]], forget: str, commit: str | None
     return target
 
 
-def _convert(shards: dict[str, list[Path]], forget: str, folder: Path) -> None:
+def _convert(shards: dict[str, list[Path]], forget: str, folder: Path, watch: Watch) -> None:
     """Write the official layout, a batch of rows in memory at a time."""
     (folder / layout.DATA_FOLDER).mkdir(parents=True)
-    persons = sorted({row[NAME_KIND] for name in (forget, RETAIN_OF[forget]) for row in _rows(shards[name], False)})
+    persons = sorted(
+        {row[NAME_KIND] for name in (forget, RETAIN_OF[forget]) for row in _rows(shards[name], False, watch)}
+    )
     numbers = {name: f"{number:08d}" for number, name in enumerate(persons, start=1)}
     captions: dict[str, dict[str, str]] = {}
     splits = {layout.FORGET: forget, layout.HOLDOUT_IDENTITY: RETAIN_OF[forget], layout.RETAIN_SYNTH: REAL_FACES}
@@ -184,7 +198,7 @@ def _convert(shards: dict[str, list[Path]], forget: str, folder: Path) -> None:
         count = 0
         with pq.ParquetWriter(folder / layout.DATA_FOLDER / layout.shard_name(split), _SCHEMA) as writer:
             batch: list[dict[str, Any]] = []
-            for row in _rows(shards[configuration], True):
+            for row in _rows(shards[configuration], True, watch):
                 name = row[NAME_KIND]
                 identity = None if configuration == REAL_FACES else numbers[name]
                 file_name = f"{identity or configuration}_{count:05d}"
@@ -208,11 +222,11 @@ def _convert(shards: dict[str, list[Path]], forget: str, folder: Path) -> None:
         (folder / file).write_text(json.dumps(content, ensure_ascii=False), "utf-8")
 
 
-def _rows(paths: Sequence[Path], pictures: bool) -> Iterator[dict[str, Any]]:
+def _rows(paths: Sequence[Path], pictures: bool, watch: Watch) -> Iterator[dict[str, Any]]:
     """Name and caption, and the picture if asked for, of every row; raises :class:`DataError`."""
     for path in paths:
         try:
-            with pq.ParquetFile(path) as file:
+            with watch.reading(path), pq.ParquetFile(path) as file:
                 found = [name for name in (layout.IMAGE, "caption", NAME_KIND) if name in file.schema_arrow.names]
                 if layout.IMAGE not in found or NAME_KIND not in found:
                     raise DataError(f"{path} is not of CLEAR: it needs the columns image, caption and name.")

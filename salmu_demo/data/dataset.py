@@ -20,8 +20,9 @@ from PIL import Image
 from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
 from salmu_demo.data.limits import Limits
+from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.errors import DataError, QueryError
-from salmu_demo.files import file_digest, leads_outside
+from salmu_demo.files import leads_outside
 
 _MAX_JSON_BYTES: Final = 200_000_000
 """Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
@@ -115,12 +116,14 @@ class ZeroShotClasses:
 class _Pictures:
     """Encoded pictures of one stored split, read from parquet one row group at a time."""
 
-    def __init__(self, shards: list[Path]) -> None:
+    def __init__(self, shards: list[Path], watch: Watch) -> None:
+        self._watch = watch
         self._groups: list[tuple[Path, int]] = []
         starts = [0]
         for shard in shards:
             try:
-                metadata = pq.read_metadata(shard)
+                with watch.reading(shard):
+                    metadata = pq.read_metadata(shard)
             except (pa.ArrowException, OSError) as error:
                 raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
             for group in range(metadata.num_row_groups):
@@ -137,7 +140,7 @@ class _Pictures:
             if column is None:
                 shard, number = self._groups[group]
                 try:
-                    with pq.ParquetFile(shard, memory_map=True) as file:
+                    with self._watch.reading(shard), pq.ParquetFile(shard, memory_map=True) as file:
                         column = file.read_row_group(number, columns=[layout.IMAGE]).column(0).combine_chunks()
                 except (pa.ArrowException, OSError) as error:
                     raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
@@ -168,12 +171,13 @@ class BenchmarkData:
         self.root = root
         self.revision = revision
         self.limits = limits or Limits()
+        self._watch = Watch(f"the data set {name}")
         self._shards = _find_shards(root, self.limits)
         self._stored: dict[str, Split] = {}
         self.unread_splits: dict[str, str] = {}
         for split, shards in self._shards.items():
             try:
-                self._stored[split] = _read_rows(split, shards)
+                self._stored[split] = _read_rows(split, shards, self._watch)
             except DataError as error:
                 # Further splits, such as `forget_target` of the release, may look different: nothing needs them.
                 if split in (*layout.REQUIRED_SPLITS, layout.GENKNOW_SPLIT):
@@ -181,13 +185,13 @@ class BenchmarkData:
                 self.unread_splits[split] = str(error)
         for split in (*self.limits.empty, *self.limits.absent):
             self._stored[split] = Split(split, split, np.arange(0), [], [], [])
-        self.identities: dict[str, dict[str, Any]] = _read_json(root / layout.IDENTITIES_FILE, dict)
+        self.identities: dict[str, dict[str, Any]] = self._read_json(layout.IDENTITIES_FILE, dict)
         for identity, entry in self.identities.items():
             if not isinstance(entry, dict):
                 raise DataError(f"{root / layout.IDENTITIES_FILE} must hold a JSON object for {identity}.")
-        captions = _read_json(root / layout.CAPTIONS_FILE, dict)
-        self._generic: dict[str, str] = _read_json(root / layout.GENERIC_CAPTIONS_FILE, dict)
-        self._fragile: list[str] = _read_json(root / layout.FRAGILE_IDS_FILE, list)
+        captions = self._read_json(layout.CAPTIONS_FILE, dict)
+        self._generic: dict[str, str] = self._read_json(layout.GENERIC_CAPTIONS_FILE, dict)
+        self._fragile: list[str] = self._read_json(layout.FRAGILE_IDS_FILE, list)
         if not all(isinstance(name, str) for name in self._fragile):
             raise DataError(f"{root / layout.FRAGILE_IDS_FILE} must hold file names.")
         self._kinds = {
@@ -200,11 +204,28 @@ class BenchmarkData:
         self._pictures: dict[str, _Pictures] = {}
         self._lock = threading.Lock()
 
+    def _read_json(self, name: str, shape: type) -> Any:
+        path = self.root / name
+        try:
+            size = check_inside(path, self.root).stat().st_size
+            if size > _MAX_JSON_BYTES:
+                raise DataError(f"{path} has {size:,} bytes; at most {_MAX_JSON_BYTES:,} are read.")
+            with self._watch.reading(path):
+                # Some editors put a byte order mark before the text.
+                content = json.loads(path.read_text("utf-8-sig"))
+        except FileNotFoundError as error:
+            raise DataError(f"The data set {self.root} lacks {name}.") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} is not readable JSON; fetch or write it again.") from error
+        if not isinstance(content, shape):
+            raise DataError(f"{path} must hold a JSON {'object' if shape is dict else 'list'}.")
+        return content
+
     def _read_zero_shot(self) -> ZeroShotClasses | None:
         if layout.GENKNOW_SPLIT not in self._stored:
             return None
         path = self.root / layout.GENKNOW_FILE
-        content = _read_json(path, dict)
+        content = self._read_json(layout.GENKNOW_FILE, dict)
         for key in ("classes", "templates"):
             if not _is_list_of_texts(content.get(key)):
                 raise DataError(f"{path} needs the lists `classes` and `templates`.")
@@ -245,7 +266,7 @@ class BenchmarkData:
         metadata = [self.root / name for name in (*layout.REQUIRED_FILES, layout.GENKNOW_FILE)]
         for path in sorted(shards) + [path for path in metadata if path.is_file()]:
             try:
-                digest.update(f"{path.name}\0{file_digest(path)}\n".encode())
+                digest.update(f"{path.name}\0{self._watch.digest(path)}\n".encode())
             except OSError as error:
                 raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
         return digest.hexdigest()
@@ -281,7 +302,7 @@ class BenchmarkData:
         """Encoded picture of one row of a stored split."""
         with self._lock:
             if stored_split not in self._pictures:
-                self._pictures[stored_split] = _Pictures(self._shards[stored_split])
+                self._pictures[stored_split] = _Pictures(self._shards[stored_split], self._watch)
         return self._pictures[stored_split].read(row)
 
     def image(self, stored_split: str, row: int) -> Image.Image:
@@ -347,11 +368,13 @@ class BenchmarkData:
 def _find_shards(root: Path, limits: Limits) -> dict[str, list[Path]]:
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give `mini`, a folder in the SALMUBench layout or a Hub data set id.")
-    shards: dict[str, list[Path]] = {}
-    for path in sorted((root / layout.DATA_FOLDER).glob("*.parquet")):
-        split = layout.split_of(path.name)
-        if split not in limits.absent:  # Of a split that was fetched in part, what is here is not used.
-            shards.setdefault(split, []).append(check_inside(path, root))
+    found = shards_by_split((root / layout.DATA_FOLDER).glob("*.parquet"))
+    # Of a split that was fetched in part, what is here is not used.
+    shards = {
+        split: [check_inside(path, root) for path in paths]
+        for split, paths in found.items()
+        if split not in limits.absent
+    }
     for split in layout.REQUIRED_SPLITS:
         if split not in shards and split not in (*limits.empty, *limits.absent):
             wanted = f"{layout.DATA_FOLDER}/{split}-*.parquet"
@@ -359,13 +382,14 @@ def _find_shards(root: Path, limits: Limits) -> dict[str, list[Path]]:
     return shards
 
 
-def _read_rows(split: str, shards: list[Path]) -> Split:
+def _read_rows(split: str, shards: list[Path], watch: Watch) -> Split:
     wanted = [layout.TEXT, layout.IDENTITY, layout.FILE_NAME]
     columns: list[list[Any]] = [[], [], []]
     size = 0
+    check_whole(split, shards)
     for shard in shards:
         try:
-            with pq.ParquetFile(shard) as file:
+            with watch.reading(shard), pq.ParquetFile(shard) as file:
                 missing = [c for c in layout.COLUMNS if c not in file.schema_arrow.names]
                 if missing:
                     raise DataError(f"{shard} lacks the column {missing[0]}; it needs {', '.join(layout.COLUMNS)}.")
@@ -407,21 +431,6 @@ def _is_plain_template(template: str) -> bool:
 
 def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
-
-
-def _read_json(path: Path, shape: type) -> Any:
-    try:
-        size = check_inside(path, path.parent).stat().st_size
-        if size > _MAX_JSON_BYTES:
-            raise DataError(f"{path} has {size:,} bytes; at most {_MAX_JSON_BYTES:,} are read.")
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"The data set {path.parent} lacks {path.name}.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not readable JSON; fetch or write it again.") from error
-    if not isinstance(content, shape):
-        raise DataError(f"{path} must hold a JSON {'object' if shape is dict else 'list'}.")
-    return content
 
 
 def check_inside(path: Path, root: Path) -> Path:

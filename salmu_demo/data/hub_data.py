@@ -9,6 +9,7 @@ from typing import Final
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.limits import Limits
+from salmu_demo.data.shards import parse_shard
 from salmu_demo.errors import DataError
 from salmu_demo.hub import fetch_command, local_snapshot
 from salmu_demo.hub_fetch import FetchPlan, fetch_unasked, plan_fetch
@@ -56,12 +57,12 @@ def plan_data(target: HubReference, splits: Sequence[str] | None = None) -> Fetc
     def choose(paths: Sequence[str]) -> list[str]:
         shards = [path for path in paths if fnmatch(path, _SHARDS)]
         metadata = [path for path in paths if any(fnmatch(path, pattern) for pattern in _METADATA)]
-        known = sorted({layout.split_of(PurePosixPath(path).name) for path in shards})
+        known = sorted({_split_of(path) for path in shards})
         unknown = sorted(set(splits or ()) - set(known))
         if unknown:
             raise DataError(f"{target.repository} has no split {unknown[0]}; it has {', '.join(known) or 'none'}.")
         return [
-            *(path for path in shards if splits is None or layout.split_of(PurePosixPath(path).name) in splits),
+            *(path for path in shards if splits is None or _split_of(path) in splits),
             *metadata,
         ]
 
@@ -84,12 +85,14 @@ def _has_a_part(folder: Path) -> bool:
     return metadata and layout.FORGET not in _incomplete_splits(folder)
 
 
+def _split_of(path: str) -> str:
+    name = parse_shard(PurePosixPath(path).name)
+    return path if name is None else name.split
+
+
 def _incomplete_splits(folder: Path) -> list[str]:
-    """Splits of which no shard is here, or fewer than their names (`<split>-<shard>-of-<shards>.parquet`) promise."""
-    names = [path.name for path in (folder / layout.DATA_FOLDER).glob("*.parquet")]
-    here = Counter(layout.split_of(name) for name in names)
-    promised = dict.fromkeys(layout.REQUIRED_SPLITS, 1)
-    for name in names:
-        count = name.removesuffix(".parquet").rpartition("-of-")[2]
-        promised[layout.split_of(name)] = int(count) if count.isdecimal() else 1
+    """Splits of which no shard is here, or fewer than their names promise."""
+    names = [name for path in (folder / layout.DATA_FOLDER).glob("*.parquet") if (name := parse_shard(path.name))]
+    here = Counter(name.split for name in names)
+    promised = dict.fromkeys(layout.REQUIRED_SPLITS, 1) | {name.split: name.total for name in names}
     return [split for split, count in promised.items() if here[split] < count]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from typing import Final
 from PIL import Image
 
 from salmu_demo.data.images import decode_image, read_image
+from salmu_demo.data.shards import Watch, check_whole, parse_shard
 from salmu_demo.errors import DataError
 
 CLASSES: Final = 1000
+_SYNSET: Final = re.compile(r"n\d{8}")
 _SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".webp")
 _LABEL_SUFFIXES: Final = (".cls", ".json")
 _MAX_LABEL_BYTES: Final = 1_000_000
@@ -25,10 +28,11 @@ class LabelledPictures:
     """Pictures with their classes.
 
     Attributes:
-        fingerprint: SHA-256 over the names, sizes and, in shards, labels of the pictures.
+        fingerprint: SHA-256 over the names, sizes, labels and times of change of the pictures or their shards.
         names: N names of the pictures.
         labels: N numbers of their classes, in the order of the sorted synsets, which is also open_clip's.
-        image: decodes one of them to RGB by its position; raises :class:`ImageError`.
+        image: decodes one of them to RGB by its position; raises :class:`ImageError`, or :class:`DataError` if the file
+            was saved again since the fingerprint was taken.
     """
 
     fingerprint: str
@@ -41,37 +45,58 @@ def load_imagenet(root: Path) -> LabelledPictures:
     """Find the pictures of an ImageNet validation set.
 
     Args:
-        root: a folder of 1,000 class folders named by synset; or a `.tar` file, or a folder with `.tar` files in it or
-            in its subfolder `test`, as webdataset and clip-benchmark write them: `<key>.jpg` (or PNG, WebP) beside
-            `<key>.cls` with the number of the class, or `<key>.json` with that number as `label` or `cls`.
+        root: a folder of 1,000 class folders named by synset (`n01440764`) or by number (`0` to `999`); or a `.tar`
+            file, or a folder with `.tar` files in it or in its subfolder `test`, as webdataset and clip-benchmark write
+            them: `<key>.jpg` (or PNG, WebP) beside `<key>.cls` with the number of the class, or `<key>.json` with that
+            number as `label` or `cls`.
 
     Raises:
-        DataError: if it is neither, or a class has no picture.
+        DataError: if it is neither, the folders are named in another way, a class has no picture, or shards are
+            missing or there twice.
     """
     shards = [root] if root.suffix == ".tar" else sorted([*root.glob("*.tar"), *root.glob("test/*.tar")])
     return _load_shards(root, shards) if shards else _load_folders(root)
 
 
 def _load_folders(root: Path) -> LabelledPictures:
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     if len(folders) != CLASSES:
         raise DataError(
-            f"{root} has {len(folders)} class folders; ImageNet-1k needs {CLASSES}, named by synset, or webdataset "
-            "shards (.tar)."
+            f"{root} has {len(folders)} class folders; ImageNet-1k needs {CLASSES}, named by synset or by number, or "
+            "webdataset shards (.tar)."
         )
+    watch = Watch(f"ImageNet in {root}")
     files: list[Path] = []
     labels: list[int] = []
     digest = hashlib.sha256()
-    for label, folder in enumerate(folders):
+    for label, folder in enumerate(_in_order_of_classes(root, folders)):
         pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
         if not pictures:
             raise DataError(f"The class folder {folder} has no picture (JPEG, PNG or WebP).")
         files += pictures
         labels += [label] * len(pictures)
         for path in pictures:
-            digest.update(f"{folder.name}/{path.name}\0{path.stat().st_size}\n".encode())
-    names = [f"{path.parent.name}/{path.name}" for path in files]
-    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: read_image(files[number]))
+            digest.update(f"{folder.name}/{path.name}\0{watch.note(path)}\0{label}\n".encode())
+
+    def image(number: int) -> Image.Image:
+        with watch.reading(files[number]):
+            return read_image(files[number])
+
+    return LabelledPictures(digest.hexdigest(), [f"{path.parent.name}/{path.name}" for path in files], labels, image)
+
+
+def _in_order_of_classes(root: Path, folders: list[Path]) -> list[Path]:
+    """Class folders by label: by synset, or by number as ImageNet-V2 has them, whose text would sort 10 before 2."""
+    names = [folder.name for folder in folders]
+    if all(_SYNSET.fullmatch(name) for name in names):
+        return sorted(folders)
+    if sorted(int(name) for name in names if name.isascii() and name.isdecimal()) == list(range(CLASSES)):
+        return sorted(folders, key=lambda folder: int(folder.name))
+    odd = next(name for name in sorted(names) if not _SYNSET.fullmatch(name))
+    raise DataError(
+        f"The class folders in {root} do not tell their classes, such as {odd!r}: name all of them by synset "
+        f"(n01440764), or by number from 0 to {CLASSES - 1}."
+    )
 
 
 @dataclass(frozen=True)
@@ -83,8 +108,8 @@ class _Member:
     start: int
     size: int
 
-    def decode(self) -> Image.Image:
-        with self.shard.open("rb") as stream:
+    def decode(self, watch: Watch) -> Image.Image:
+        with watch.reading(self.shard), self.shard.open("rb") as stream:
             stream.seek(self.start)
             content = stream.read(self.size)
         return decode_image(content, f"{self.name} in {self.shard}")
@@ -92,14 +117,21 @@ class _Member:
 
 def _load_shards(root: Path, shards: list[Path]) -> LabelledPictures:
     """Index the shards in one pass: nothing is unpacked, and pictures are read from their place when needed."""
+    _check_shards(root, shards)
+    watch = Watch(f"ImageNet in {root}")
     pictures: list[_Member] = []
     labels: list[int] = []
+    contents: dict[tuple[tuple[str, int, int], ...], Path] = {}
     digest = hashlib.sha256()
     for shard in shards:
-        for member, label in _samples(shard):
-            digest.update(f"{shard.name}/{member.name}\0{member.size}\0{label}\n".encode())
-            pictures.append(member)
-            labels.append(label)
+        samples = list(_samples(shard, watch))
+        pictures += [member for member, _ in samples]
+        labels += [label for _, label in samples]
+        content = tuple((member.name, member.size, label) for member, label in samples)
+        if content and content in contents:
+            raise DataError(f"{shard} is a copy of {contents[content]}; remove one of them.")
+        contents[content] = shard
+        digest.update(f"{shard.name}\0{watch.note(shard)}\0{content}\n".encode())
     missing = sorted(set(range(CLASSES)) - set(labels))
     if missing:
         raise DataError(
@@ -107,17 +139,34 @@ def _load_shards(root: Path, shards: list[Path]) -> LabelledPictures:
             f"none of number {missing[0]}; fetch all of them."
         )
     names = [f"{member.shard.name}/{member.name}" for member in pictures]
-    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: pictures[number].decode())
+    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: pictures[number].decode(watch))
 
 
-def _samples(shard: Path) -> Iterator[tuple[_Member, int]]:
+def _check_shards(root: Path, shards: list[Path]) -> None:
+    """Compare the shards with what their names and the file that clip-benchmark puts beside them promise."""
+    numbered = [(name.split, shard) for shard in shards if (name := parse_shard(shard.name))]
+    for split in {split for split, _ in numbered}:
+        check_whole(split, [shard for name, shard in numbered if name == split])
+    promise = shards[0].parent / "nshards.txt"
+    if root.suffix == ".tar" or not promise.is_file():
+        return
+    with promise.open("rb") as stream:
+        promised = stream.read(_MAX_LABEL_BYTES).strip()
+    if promised != str(len(shards)).encode():
+        raise DataError(
+            f"{promise} promises {promised[:20].decode(errors='replace')} shards, but there are {len(shards)}; fetch "
+            "those that are missing, or remove those that do not belong to it."
+        )
+
+
+def _samples(shard: Path, watch: Watch) -> Iterator[tuple[_Member, int]]:
     """The pictures of one shard with their labels, in the order of the pictures."""
     pictures: dict[str, _Member] = {}
     labels: dict[str, int] = {}
     try:
-        end = shard.stat().st_size
+        end, _ = watch.note(shard)
         # "r:" reads no compressed archive, which could unpack to far more than it takes on disk.
-        with tarfile.open(shard, "r:") as archive:
+        with watch.reading(shard), tarfile.open(shard, "r:") as archive:
             for entry in archive:
                 # A name is only a key here and never a path; links and devices are not followed.
                 key, suffix = _key(entry.name)

@@ -104,12 +104,3 @@ def shard_name(split: str, shard: int = 0, shards: int = 1) -> str:
     'forget-00000-of-00001.parquet'
     """
     return f"{split}-{shard:05d}-of-{shards:05d}.parquet"
-
-
-def split_of(shard: str) -> str:
-    """Split that a shard's file name belongs to.
-
-    >>> split_of("retain_synth-00001-of-00002.parquet")
-    'retain_synth'
-    """
-    return shard.partition("-")[0]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from salmu_demo.data import layout
+from salmu_demo.data.shards import shards_by_split
 from salmu_demo.errors import StorageError
 from salmu_demo.mini.captions import plain_caption, sensitive_caption
 from salmu_demo.mini.card import dataset_card
@@ -244,9 +245,9 @@ def content_hash(folder: Path) -> str:
     It reads content, not files, so it depends neither on the parquet writer's version nor on the number of shards.
     """
     digest = hashlib.sha256()
-    for shard in sorted((folder / layout.DATA_FOLDER).glob("*.parquet")):
-        for row in pq.read_table(shard).to_pylist():
-            fields = (layout.split_of(shard.name), row[layout.FILE_NAME], row[layout.TEXT], row[layout.IDENTITY] or "")
+    for split, shards in shards_by_split((folder / layout.DATA_FOLDER).glob("*.parquet")).items():
+        for row in (row for shard in shards for row in pq.read_table(shard).to_pylist()):
+            fields = (split, row[layout.FILE_NAME], row[layout.TEXT], row[layout.IDENTITY] or "")
             digest.update("\0".join(fields).encode())
             digest.update(row[layout.IMAGE]["bytes"])
     for path in sorted(folder.glob("*.json")):

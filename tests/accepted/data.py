@@ -1,5 +1,129 @@
-"""Data sets and image folders."""
+"""Data sets and image folders.
+
+`make(folder)` changes a copy of the tiny data set (or fills an empty folder, in the areas of ImageNet); `expected` is a
+part of the sentence, or of what `data describe` says.
+"""
+
+import shutil
+import tarfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
 
 from tests.accepted import Case
 
-CASES: list[Case] = []
+Change = Callable[[Path], None]
+
+
+def first(folder: Path, split: str) -> Path:
+    """The first shard of a split."""
+    return sorted((folder / "data").glob(f"{split}-*.parquet"))[0]
+
+
+def copied(split: str, name: str) -> Change:
+    """A copy of the first shard of a split under another name."""
+    return lambda folder: shutil.copy(first(folder, split), folder / "data" / name) and None
+
+
+def split_in(split: str, names: list[str]) -> Change:
+    """The rows of a split, written in shards of these names."""
+
+    def change(folder: Path) -> None:
+        shards = sorted((folder / "data").glob(f"{split}-*.parquet"))
+        rows = pa.concat_tables([pq.read_table(shard) for shard in shards])
+        for shard in shards:
+            shard.unlink()
+        for number, name in enumerate(names):
+            start, stop = number * len(rows) // len(names), (number + 1) * len(rows) // len(names)
+            pq.write_table(rows.slice(start, stop - start), folder / "data" / name)
+
+    return change
+
+
+def without(split: str) -> Change:
+    """The first shard of a split is missing."""
+    return lambda folder: first(folder, split).unlink()
+
+
+def folders(names: list[str]) -> Change:
+    """Class folders of three classes; the red value of the pictures tells the place in the list."""
+
+    def change(folder: Path) -> None:
+        for number, name in enumerate(names):
+            (folder / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8), (number * 20, 0, 0)).save(folder / name / "a.png")
+
+    return change
+
+
+def tars(names: list[str], first_picture: int = 0, step: int = 3, promise: str | None = None) -> Change:
+    """Webdataset shards of three classes each."""
+
+    def change(folder: Path) -> None:
+        for place, name in enumerate(names):
+            with tarfile.open(folder / name, "w") as archive:
+                for number in range(3):
+                    stream = BytesIO()
+                    Image.new("RGB", (8, 8), (0, number, 0)).save(stream, "PNG")
+                    key = first_picture + place * step + number
+                    for suffix, content in (("png", stream.getvalue()), ("cls", str(number).encode())):
+                        entry = tarfile.TarInfo(f"s{key:07d}.{suffix}")
+                        entry.size = len(content)
+                        archive.addfile(entry, BytesIO(content))
+        if promise is not None:
+            (folder / "nshards.txt").write_text(promise)
+
+    return change
+
+
+SHARDS = "Data: shards"
+IMAGENET = "ImageNet: names and shards"
+CASES: list[Case] = [
+    Case(SHARDS, "`forget-00000-of-00001.parquet`", "accepted", "a shard", lambda folder: None),
+    Case(SHARDS, "the same with a part of a hash behind it (older `datasets`)", "accepted", "a shard",
+         split_in("holdout_identity", ["holdout_identity-00000-of-00001-0123456789abcdef.parquet"])),
+    Case(SHARDS, "numbers without zeros, 0 to 11", "accepted", "in the order of the numbers",
+         split_in("forget", [f"forget-{number}-of-12.parquet" for number in range(12)])),
+    Case(SHARDS, "hidden files (`._forget-00000-of-00001.parquet`)", "accepted", "not read",
+         copied("retain_synth", "._forget-00000-of-00001.parquet")),
+    Case(SHARDS, "a further split, such as `forget-extra`", "accepted", "a split of its own, which no metric reads",
+         copied("forget", "forget-extra-00000-of-00001.parquet")),
+    Case(SHARDS, "a shard that the names promise is missing", "refused",
+         "`lacks the shard of forget with the number 0, of 2`",
+         without("forget"), "lacks the shard of forget with the number 0, of 2; fetch or copy it"),
+    Case(SHARDS, "the same of a further split", "assumed", "the split is left out, as `data describe` says",
+         copied("forget", "extra-00001-of-00002.parquet"), "The split extra is left out"),
+    Case(SHARDS, "shards of two writings side by side", "refused", "`holds shards of forget from two writings`",
+         copied("forget", "forget-00000-of-00001.parquet"), "holds shards of forget from two writings"),
+    Case(SHARDS, "a shard twice", "refused", "`holds more shards of forget than the 2`",
+         copied("forget", "forget-00000-of-00002-0123456789abcdef.parquet"), "holds more shards of forget than the 2"),
+    Case(SHARDS, "a number beyond the promise", "refused", "the same",
+         copied("forget", "forget-00002-of-00002.parquet"), "holds more shards of forget than the 2"),
+    Case(SHARDS, "a copy (`forget-00000-of-00002 (1).parquet`)", "refused",
+         "`is not named <split>-<shard>-of-<shards>`",
+         copied("forget", "forget-00000-of-00002 (1).parquet"), "is not named <split>-<shard>-of-<shards>.parquet"),
+    Case(SHARDS, "any other name (`forget.parquet`)", "refused", "the same", copied("forget", "forget.parquet"),
+         "is not named <split>-<shard>-of-<shards>.parquet"),
+    Case(IMAGENET, "1,000 folders named by synset", "accepted", "in the order of the synsets",
+         folders(["n00000001", "n00000002", "n00000010"])),
+    Case(IMAGENET, "1,000 folders named 0 to 999, as ImageNet-V2 has them", "accepted", "in the order of the numbers",
+         folders([str(number) for number in range(12)])),
+    Case(IMAGENET, "the same with zeros (`000`)", "accepted", "the same", folders(["000", "001", "002"])),
+    Case(IMAGENET, "numbers from 1 to 1000", "refused", "`do not tell their classes`", folders(["1", "2", "3"]),
+         "do not tell their classes, such as '1'"),
+    Case(IMAGENET, "names of classes, or synsets among numbers", "refused", "the same", folders(["0", "1",
+         "n00000001"]),
+         "do not tell their classes, such as '0'"),
+    Case(IMAGENET, "webdataset shards, `nshards.txt` beside them", "accepted", "all shards",
+         tars(["0.tar", "1.tar"], promise="2\n")),
+    Case(IMAGENET, "more or fewer shards than `nshards.txt` says", "refused", "`promises 3 shards, but there are 2`",
+         tars(["0.tar", "1.tar"], promise="3"), "promises 3 shards, but there are 2"),
+    Case(IMAGENET, "a shard that the names promise is missing", "refused", "`lacks the shard`",
+         tars(["val-00000-of-00003.tar", "val-00002-of-00003.tar"]), "lacks the shard of val with the number 1, of 3"),
+    Case(IMAGENET, "a copy of a shard (`0 (1).tar`)", "refused", "`is a copy of`", tars(["0.tar", "0 (1).tar"], step=0),
+         "is a copy of"),
+]  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from salmu_demo.cli.main import run
+from salmu_demo.data import clear as clear_module
 from salmu_demo.data.clear import UNMEASURABLE
 from salmu_demo.data.source import load_data
 from salmu_demo.embeddings.embedder import Embedder
@@ -176,3 +177,37 @@ def test_the_page_says_what_is_skipped(clear: Path):
         about_tab(load_data(f"clear:{clear}"))
     shown = json.dumps([block.value for block in app.blocks.values() if isinstance(getattr(block, "value", None), str)])
     assert UNMEASURABLE["CoreAssoc"] in shown
+
+
+def test_a_configuration_that_is_there_twice_or_in_part_is_refused(clear: Path):
+    shard = clear / "forget10" / "train-00000-of-00001.parquet"
+    for name, pattern in {
+        "forget10/train-00000-of-00001 (1).parquet": "is not named <split>-<shard>-of-<shards>",
+        "forget10/test-00000-of-00001.parquet": "holds the CLEAR configuration forget10 more than once",
+        "data/forget10-00000-of-00001.parquet": "holds the CLEAR configuration forget10 more than once",
+        "forget10/train-00000-of-00002.parquet": "holds shards of forget10 from two writings",
+    }.items():
+        copy = clear / name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(shard.read_bytes())
+        with pytest.raises(DataError, match=pattern):
+            load_data(f"clear:{clear}")
+        copy.unlink()
+    shard.rename(shard.with_name("train-00001-of-00002.parquet"))
+    with pytest.raises(DataError, match="lacks the shard of forget10 with the number 0, of 2"):
+        load_data(f"clear:{clear}")
+
+
+def test_a_source_that_is_saved_again_while_it_is_converted_is_not_kept(
+    clear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = clear_module._rows
+
+    def saved_meanwhile(*arguments: Any) -> Any:
+        yield from rows(*arguments)
+        pq.write_table(pa.Table.from_pylist(rows_of(FORGOTTEN, 2)), clear / "forget10" / "train-00000-of-00001.parquet")
+
+    monkeypatch.setattr(clear_module, "_rows", saved_meanwhile)
+    with pytest.raises(DataError, match="was saved again while CLEAR was in use"):
+        load_data(f"clear:{clear}")
+    assert [path.suffix for path in (tmp_path / "cache" / "converted").iterdir()] == [".lock"]

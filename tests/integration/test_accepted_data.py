@@ -1,0 +1,52 @@
+"""What of data sets is accepted, assumed and refused: the tables of tests/accepted/data.py."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salmu_demo.data import imagenet
+from salmu_demo.data.dataset import load_folder
+from salmu_demo.data.describe import describe
+from salmu_demo.data.imagenet import load_imagenet
+from salmu_demo.errors import DataError
+from tests.accepted import Case
+from tests.accepted.data import CASES, IMAGENET
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.area != IMAGENET], ids=lambda case: case.id)
+def test_a_data_set_is_read_rightly_or_refused(case: Case, tiny_assets: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
+    plain = load_folder(folder)
+    case.make(folder)
+    if case.outcome == "refused":
+        with pytest.raises(DataError, match=re.escape(case.expected)) as error:
+            load_folder(folder)
+        assert "\n" not in str(error.value)
+        return
+    data = load_folder(folder)
+    for split in plain.stored_splits:
+        assert data.split(split).file_names == plain.split(split).file_names
+    if case.outcome == "assumed":
+        assert any(case.expected in said for said in describe(data).problems)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.area == IMAGENET], ids=lambda case: case.id)
+def test_image_folders_and_shards_are_read_rightly_or_refused(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    case.make(tmp_path)
+    classes = len([path for path in tmp_path.iterdir() if path.is_dir()])
+    monkeypatch.setattr(imagenet, "CLASSES", classes or 3)
+    if case.outcome == "refused":
+        with pytest.raises(DataError, match=re.escape(case.expected)):
+            load_imagenet(tmp_path)
+        return
+    found = load_imagenet(tmp_path)
+    if classes:
+        for number, label in enumerate(found.labels):
+            assert np.asarray(found.image(number))[0, 0, 0] == label * 20
+    else:
+        assert len(found.names) == 6
