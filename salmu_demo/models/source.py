@@ -292,7 +292,10 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", *PICKLES))
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", *PICKLES))
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be read: {error.strerror or error}.") from error
 
 
 def _taken(model: ModelSource, name: str, others: Sequence[str], where: str) -> ModelSource:

@@ -99,3 +99,12 @@ def test_what_was_assumed_stands_in_everything_that_an_evaluation_prints_and_wri
         assert [made.model.remarks for made in read_results(path)] == [(remark,)]
     assert run([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["remarks"] == [remark]
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tiny_assets: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ModelError, match=f"{BASE} cannot be read: Permission denied"):
+        find_model(f"local-dir:{tiny_assets / 'models' / BASE}")
