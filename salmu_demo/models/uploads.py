@@ -66,7 +66,7 @@ def keep_upload(path: Path, original_name: str) -> str:
         if not target.exists():
             _make_room(limit * KEPT_AT_MOST - path.stat().st_size)
             with atomic_path(target, "The upload") as temporary:
-                shutil.copyfile(path, temporary)
+                shutil.move(path, temporary)
                 temporary.chmod(0o600)
         target.touch()
     except OSError as error:

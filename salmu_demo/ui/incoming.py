@@ -137,8 +137,8 @@ def _refusal(error: Exception) -> Response:
         return PlainTextResponse(str(error), status_code=503)
     if isinstance(error, OSError):
         return PlainTextResponse(f"The upload cannot be kept: {error.strerror or error}.", status_code=507)
-    if isinstance(error, MultiPartException) and "maximum allowed size" in error.message:
-        return PlainTextResponse(error.message, status_code=413)
+    if isinstance(error, MultiPartException):
+        return PlainTextResponse(error.message, status_code=413 if "maximum allowed size" in error.message else 400)
     # The parser stumbles in many ways over what is not an upload.
     return PlainTextResponse("This is not an upload of this page.", status_code=400)
 

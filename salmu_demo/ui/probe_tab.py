@@ -30,7 +30,7 @@ from salmu_demo.workbench import Workbench
 _STATE_SECONDS = 3600
 """How long a page's query and results stay in memory after their last use."""
 
-_PICTURE_HELP = "Drop a picture here, paste one or choose a file. The search starts at once; the picture is not kept."
+_PICTURE_HELP = "Drop a picture here, paste one or choose a file. The search starts at once; the file is not kept."
 
 
 @dataclass(frozen=True)

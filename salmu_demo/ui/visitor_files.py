@@ -235,7 +235,7 @@ def _remove_dead(parent: Path) -> None:
         lock = _lock(parent, name)
         try:
             lock.acquire(blocking=False)
-        except Timeout:
+        except (Timeout, OSError):
             continue
         _remove(parent / name)
         lock.release()

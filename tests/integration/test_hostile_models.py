@@ -536,10 +536,9 @@ def test_a_space_takes_no_upload_no_path_and_no_delta_unless_its_owner_allows(
     assert shelf.remarks(added) == [f"{added.reference} has the same weights as mini-clean."]
 
 
-def test_pictures_stay_small_where_checkpoints_may_be_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_pictures_stay_small_where_checkpoints_may_be_large(give, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(probe_tab, "MAX_BYTES", 3)
-    picture = tmp_path / "picture.png"
-    picture.write_bytes(bytes(4))
+    picture = give("picture.png", bytes(4))
     assert "larger than" in sentence_of(lambda: probe_tab._taken(str(picture)))
     assert not picture.exists()
 

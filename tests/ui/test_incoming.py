@@ -108,6 +108,10 @@ def test_a_picture_is_nobody_elses_and_gone_after_any_end(app_url: str):
     assert other.status(address) == 403
     assert "is gone" in str(other.send("probe-picture", "upload", first).error)
     assert other.send("probe-picture", "upload", second).error is None
+    private = visitor_files().private_folder("test", 100) / "result.json"
+    private.write_text("{}")
+    assert visitor.status(f"gradio_api/file={private}") == 403
+    private.unlink()
     broken = visitor.upload("face.png", png()[:40])
     assert "is not a picture" in str(visitor.send("probe-picture", "upload", broken).error)
     assert files_left() == []
