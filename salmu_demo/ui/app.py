@@ -253,6 +253,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: gr.Blocks, listener: socket.socket) -> None:
         """Start; `listener` is closed at the end."""
         page = gr.mount_gradio_app(FastAPI(openapi_url=None), app, path="/", **launch_options())
+        app.has_launched = True  # Otherwise Gradio does not check the paths of files.
         super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1))
         host, port = listener.getsockname()
         self.url = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/"

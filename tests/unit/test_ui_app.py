@@ -92,7 +92,7 @@ def page(tiny_assets) -> Iterator[httpx.Client]:
             assert not begun.is_set()
             answers.set()
             assert begun.wait(30)
-            assert built.state_holder.capacity == app.MAX_SESSIONS
+            assert (built.state_holder.capacity, built.has_launched) == (app.MAX_SESSIONS, True)
             yield client
     assert not server.running
 
