@@ -3,9 +3,9 @@
 import hashlib
 import json
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
@@ -21,6 +21,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
 from salmu_demo.data.limits import Limits
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
+from salmu_demo.data.values import distinct, is_missing, is_missing_identity, value_key
 from salmu_demo.errors import DataError, QueryError
 from salmu_demo.files import leads_outside
 
@@ -92,15 +93,16 @@ class Persona:
         return str(self.metadata["name"])
 
     def values(self, kind: str) -> list[str]:
-        """All true values of an attribute kind, empty if the metadata has none.
+        """All true values of an attribute kind, empty if the metadata has none; null, NaN and blanks are none.
 
         >>> Persona("00000001", {"name": "A", "emails": ["a@x.example"], "city": "Ulm"}).values("email")
         ['a@x.example']
         """
         for key in layout.KIND_SPELLINGS.get(kind, (kind,)):
             value = self.metadata.get(key)
-            if value:
-                return [str(v) for v in value] if isinstance(value, list) else [str(value)]
+            found = [str(entry) for entry in (value if isinstance(value, list) else [value]) if not is_missing(entry)]
+            if found:
+                return found
         return []
 
 
@@ -164,6 +166,7 @@ class BenchmarkData:
         zero_shot: zero-shot set stored beside the splits, or None.
         limits: what it cannot give, and why.
         unread_splits: further splits in another shape, which are left out, and what is odd about them.
+        remarks: sentences on what was assumed of it, which every view of its numbers must say.
     """
 
     def __init__(self, name: str, root: Path, revision: str | None = None, limits: Limits | None = None) -> None:
@@ -175,6 +178,7 @@ class BenchmarkData:
         self._shards = _find_shards(root, self.limits)
         self._stored: dict[str, Split] = {}
         self.unread_splits: dict[str, str] = {}
+        self.identities: dict[str, dict[str, Any]] = self._read_json(layout.IDENTITIES_FILE, dict)
         for split, shards in self._shards.items():
             try:
                 self._stored[split] = _read_rows(split, shards, self._watch)
@@ -185,7 +189,6 @@ class BenchmarkData:
                 self.unread_splits[split] = str(error)
         for split in (*self.limits.empty, *self.limits.absent):
             self._stored[split] = Split(split, split, np.arange(0), [], [], [])
-        self.identities: dict[str, dict[str, Any]] = self._read_json(layout.IDENTITIES_FILE, dict)
         for identity, entry in self.identities.items():
             if not isinstance(entry, dict):
                 raise DataError(f"{root / layout.IDENTITIES_FILE} must hold a JSON object for {identity}.")
@@ -200,9 +203,39 @@ class BenchmarkData:
             if isinstance(entry, dict) and entry.get("data_field")
         }
         self.zero_shot = self._read_zero_shot()
+        self.remarks = (*self._without_missing_identities(), *self._check_values())
         self._derived = self._derive()
         self._pictures: dict[str, _Pictures] = {}
         self._lock = threading.Lock()
+
+    def _without_missing_identities(self) -> Iterator[str]:
+        """Read what only looks like the id of a persona as none, and say so."""
+        for name, split in self._stored.items():
+            found = Counter(i for i in split.identities if i not in (None, *self.identities) and is_missing_identity(i))
+            if found:
+                identities = [None if identity in found else identity for identity in split.identities]
+                self._stored[name] = replace(split, identities=identities)
+                written = ", ".join(f"{identity!r} ({count:,})" for identity, count in sorted(found.items()))
+                yield f"Rows of {name} in {self.name} write that they have no persona as {written}: read as none."
+
+    def _check_values(self) -> Iterator[str]:
+        """Refuse values that are neither texts nor numbers, and say which were joined."""
+        path = self.root / layout.IDENTITIES_FILE
+        for kind in self.kinds:
+            values: list[str] = []
+            for identity, entry in self.identities.items():
+                for key in layout.KIND_SPELLINGS.get(kind, (kind,)):
+                    if not _is_value(entry.get(key)):
+                        raise DataError(f"{path} has for {identity} a {key} that is neither a text nor a number.")
+                values += Persona(identity, entry).values(kind)
+            kept = distinct(values)
+            joined = sorted(value for value in set(values) if kept[value_key(value)] != value)
+            if joined:
+                twin = kept[value_key(joined[0])]
+                yield (
+                    f"{len(joined):,} values of {kind} in {self.name} differ from others in case, blanks or Unicode "
+                    f"form only and are one with them in line-ups, such as {joined[0]!r} with {twin!r}."
+                )
 
     def _read_json(self, name: str, shape: type) -> Any:
         path = self.root / name
@@ -232,6 +265,8 @@ class BenchmarkData:
         for template in content["templates"]:
             if not _is_plain_template(template):
                 raise DataError(f"{path} has the template {template!r}; write {{}} where the class goes.")
+        if len(distinct(content["classes"])) < len(content["classes"]):
+            raise DataError(f"{path} has a class twice, or two that differ in case, blanks or Unicode form only.")
         unknown = set(self._stored[layout.GENKNOW_SPLIT].texts) - set(content["classes"])
         if unknown:
             raise DataError(f"{path} lacks the class {min(unknown)!r} that the split {layout.GENKNOW_SPLIT} holds.")
@@ -340,7 +375,11 @@ class BenchmarkData:
     def personas(self) -> list[Persona]:
         """Personas that occur in a sensitive split and have metadata, by id."""
         seen = {i for name in layout.SENSITIVE_SPLITS for i in self._stored[name].identities if i is not None}
-        return [Persona(i, self.identities[i]) for i in sorted(seen) if self.identities.get(i, {}).get("name")]
+        return [
+            Persona(i, self.identities[i])
+            for i in sorted(seen)
+            if not is_missing(self.identities.get(i, {}).get("name"))
+        ]
 
     def persona(self, identity_id: str) -> Persona:
         """The persona of an id; raises :class:`QueryError` if there is none."""
@@ -427,6 +466,12 @@ def _is_plain_template(template: str) -> bool:
     except ValueError:
         return False
     return all(field == ("", "", None) for field in fields)
+
+
+def _is_value(value: Any) -> bool:
+    """Whether an entry of a persona's metadata is a value, a list of values, or missing."""
+    parts = value if isinstance(value, list) else [value]
+    return all(part is None or (isinstance(part, str | int | float) and not isinstance(part, bool)) for part in parts)
 
 
 def _is_list_of_texts(value: Any) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.values import value_key
 from salmu_demo.errors import SalmuError
 
 
@@ -66,7 +67,7 @@ def describe(data: BenchmarkData, check_pictures: bool = False) -> Description:
 
 def _problems(data: BenchmarkData) -> list[str]:
     problems = [f"The split {name} is left out: {reason}" for name, reason in data.unread_splits.items()]
-    problems += data.limits.absent.values()
+    problems += [*data.remarks, *data.limits.absent.values()]
     problems += [f"{metric} cannot be measured: {reason}" for metric, reason in data.limits.unmeasurable.items()]
     names = Counter(name for split in _sensitive_splits(data) for name in data.split(split).file_names)
     repeated = [name for name, count in names.items() if count > 1]
@@ -92,6 +93,17 @@ def _problems(data: BenchmarkData) -> list[str]:
     }
     if nameless:
         problems.append(f"{len(nameless)} personas have no metadata with a name, for example {min(nameless)}.")
+    names_of = Counter(value_key(persona.name) for persona in data.personas)
+    namesakes = sum(count for count in names_of.values() if count > 1)
+    if namesakes:
+        problems.append(f"{namesakes} personas share their name with another, so no model can tell them by it.")
+    for kind in data.kinds:
+        without = [persona.identity_id for persona in data.personas if not persona.values(kind)]
+        if without and len(without) < len(data.personas):
+            problems.append(
+                f"{len(without)} of {len(data.personas)} personas have no value of {kind} (none, null, NaN or blank), "
+                f"for example {without[0]}."
+            )
     forgotten = set(data.split(layout.FORGET).identities)
     shared = (
         forgotten & set(data.split(layout.HOLDOUT_IDENTITY).identities)

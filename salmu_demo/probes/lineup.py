@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.values import distinct, value_key
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import QueryError
 from salmu_demo.metrics.checks import normalised
@@ -144,8 +145,12 @@ def persona_features(
 
 
 def candidate_values(data: BenchmarkData, kind: str) -> list[str]:
-    """All distinct values of a kind over the personas, sorted."""
-    return sorted({value for persona in data.personas for value in persona.values(kind)})
+    """All distinct values of a kind over the personas, sorted; those that differ in case or form only are one."""
+    return list(_candidates(data, kind).values())
+
+
+def _candidates(data: BenchmarkData, kind: str) -> dict[str, str]:
+    return distinct(value for persona in data.personas for value in persona.values(kind))
 
 
 def run_lineup(embedder: Embedder, model: ModelSource, data: BenchmarkData, persona: Persona, kind: str) -> LineUp:
@@ -154,11 +159,12 @@ def run_lineup(embedder: Embedder, model: ModelSource, data: BenchmarkData, pers
     Raises:
         QueryError: if the persona has no value of that kind.
     """
-    true_values = set(persona.values(kind))
-    if not true_values:
+    own = persona.values(kind)
+    if not own:
         known = ", ".join(k for k in data.kinds if persona.values(k)) or "none"
         raise QueryError(f"{persona.name} has no attribute {kind!r} in {data.name}; choose one of {known}.")
-    values = candidate_values(data, kind)
+    candidates = _candidates(data, kind)
+    values, true_values = list(candidates.values()), {candidates[value_key(value)] for value in own}
     sentences = lineup_sentences(kind)
     texts = [sentence.format(value=value) for sentence in sentences for value in values]
     features = np.asarray(embedder.prompts(model, texts)).reshape(len(sentences), len(values), -1)

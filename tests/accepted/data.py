@@ -4,16 +4,21 @@
 part of the sentence, or of what `data describe` says.
 """
 
+import codecs
+import json
+import math
 import shutil
 import tarfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from salmu_demo.data import layout
 from tests.accepted import Case
 
 Change = Callable[[Path], None]
@@ -49,6 +54,45 @@ def without(split: str) -> Change:
     return lambda folder: first(folder, split).unlink()
 
 
+def metadata(file: str, change: Callable[[Any], Any]) -> Change:
+    """A metadata file with other content."""
+
+    def write(folder: Path) -> None:
+        path = folder / file
+        path.write_text(json.dumps(change(json.loads(path.read_text("utf-8")))), "utf-8")
+
+    return write
+
+
+def people(**values: Any) -> Change:
+    """The first persona with other metadata."""
+    return metadata(layout.IDENTITIES_FILE, lambda found: {**found, "00000001": {**found["00000001"], **values}})
+
+
+def marked(folder: Path) -> None:
+    """All metadata files with a byte order mark, as some editors write them."""
+    for path in folder.glob("*.json"):
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+
+
+def identities(split: str, kind: pa.DataType, change: Callable[[str | None], Any]) -> Change:
+    """The column of personas as another program may have written it."""
+
+    def write(folder: Path) -> None:
+        for shard in (folder / "data").glob(f"{split}-*.parquet"):
+            table = pq.read_table(shard)
+            values = [change(value) for value in table.column(layout.IDENTITY).to_pylist()]
+            number = table.column_names.index(layout.IDENTITY)
+            pq.write_table(table.set_column(number, layout.IDENTITY, pa.array(values, kind)), shard)
+
+    return write
+
+
+def written_as(word: str) -> Change:
+    """Missing personas as a word."""
+    return identities(layout.RETAIN_SYNTH, pa.string(), lambda value: word if value is None else value)
+
+
 def folders(names: list[str]) -> Change:
     """Class folders of three classes; the red value of the pictures tells the place in the list."""
 
@@ -80,6 +124,7 @@ def tars(names: list[str], first_picture: int = 0, step: int = 3, promise: str |
     return change
 
 
+VALUES = "Data: values"
 SHARDS = "Data: shards"
 IMAGENET = "ImageNet: names and shards"
 CASES: list[Case] = [
@@ -108,6 +153,39 @@ CASES: list[Case] = [
          copied("forget", "forget-00000-of-00002 (1).parquet"), "is not named <split>-<shard>-of-<shards>.parquet"),
     Case(SHARDS, "any other name (`forget.parquet`)", "refused", "the same", copied("forget", "forget.parquet"),
          "is not named <split>-<shard>-of-<shards>.parquet"),
+    Case(VALUES, "metadata with a byte order mark", "accepted", "as without", marked),
+    Case(VALUES, "a persona without a value: no key, null, NaN, blank, `None`, `nan`, `null`", "accepted",
+         "no value: no candidate, and not true; `data describe` says so", people(city=None),
+         "1 of 6 personas have no value of city"),
+    Case(VALUES, "the same as NaN", "accepted", "the same", people(city=math.nan),
+         "1 of 6 personas have no value of city"),
+    Case(VALUES, "the same as a text", "accepted", "the same", people(city="None"),
+         "1 of 6 personas have no value of city"),
+    Case(VALUES, "the same within a list", "accepted", "the others count", people(emails=["a@post.example", None, ""])),
+    Case(VALUES, "a city called Nan, a number for a value", "accepted", "as they are", people(city="Nan", passport=12)),
+    Case(VALUES, "values that differ in case only", "assumed", "one candidate, true for all who have it",
+         people(city="DAKAR"), "1 values of city in"),
+    Case(VALUES, "values that differ in blanks only", "assumed", "the same", people(city=" Dakar  "),
+         "1 values of city in"),
+    Case(VALUES, "values that differ in their Unicode form only", "assumed", "the same", people(city="Malmo\u0308"),
+         "1 values of city in"),
+    Case(VALUES, "a value that is an object, a list in a list, or a truth value", "refused",
+         "`is neither a text nor a number`", people(city={"name": "Ulm"}),
+         "a city that is neither a text nor a number"),
+    Case(VALUES, "two personas of one name", "accepted", "as they are; `data describe` says so",
+         people(name="amara  diallo"),
+         "2 personas share their name with another"),
+    Case(VALUES, "a persona whose name is null, NaN or blank", "accepted", "nobody: metrics that need the name refuse",
+         people(name=math.nan), "1 personas have no metadata with a name"),
+    Case(VALUES, "rows without a persona as null", "accepted", "none", lambda folder: None),
+    Case(VALUES, "the same as an empty text", "assumed", "none, as results say", written_as(""),
+         "as '' (24): read as none"),
+    Case(VALUES, "the same as `None`", "assumed", "the same", written_as("None"), "as 'None' (24): read as none"),
+    Case(VALUES, "the same as `nan`", "assumed", "the same", written_as("nan"), "as 'nan' (24): read as none"),
+    Case(VALUES, "the same as -1", "assumed", "the same", written_as("-1"), "as '-1' (24): read as none"),
+    Case(VALUES, "two zero-shot classes that differ in case only", "refused", "`has a class twice`",
+         metadata(layout.GENKNOW_FILE, lambda found: {**found, "classes": [*found["classes"], "Red  Square"]}),
+         "has a class twice"),
     Case(IMAGENET, "1,000 folders named by synset", "accepted", "in the order of the synsets",
          folders(["n00000001", "n00000002", "n00000010"])),
     Case(IMAGENET, "1,000 folders named 0 to 999, as ImageNet-V2 has them", "accepted", "in the order of the numbers",

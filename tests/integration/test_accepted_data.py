@@ -1,8 +1,10 @@
 """What of data sets is accepted, assumed and refused: the tables of tests/accepted/data.py."""
 
+import math
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.describe import describe
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.errors import DataError
+from salmu_demo.probes.lineup import candidate_values
+from salmu_demo.workbench import Workbench
 from tests.accepted import Case
-from tests.accepted.data import CASES, IMAGENET
+from tests.accepted.data import CASES, IMAGENET, people
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.area != IMAGENET], ids=lambda case: case.id)
@@ -29,7 +33,8 @@ def test_a_data_set_is_read_rightly_or_refused(case: Case, tiny_assets: Path, tm
     data = load_folder(folder)
     for split in plain.stored_splits:
         assert data.split(split).file_names == plain.split(split).file_names
-    if case.outcome == "assumed":
+        assert data.split(split).identities == plain.split(split).identities
+    if case.expected is not None:
         assert any(case.expected in said for said in describe(data).problems)
 
 
@@ -50,3 +55,26 @@ def test_image_folders_and_shards_are_read_rightly_or_refused(
             assert np.asarray(found.image(number))[0, 0, 0] == label * 20
     else:
         assert len(found.names) == 6
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, "", " ", "None", "nan"])
+def test_what_is_missing_is_neither_a_candidate_nor_true(missing: Any, tiny_assets: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
+    people(city=missing, emails=["zoe@post.example", missing])(folder)
+    data = load_folder(folder)
+    persona = data.persona("00000001")
+    assert persona.values("city") == []
+    assert persona.values("email") == ["zoe@post.example"]
+    assert candidate_values(data, "city") == ["Brașov", "Dakar", "Malmö", "Łódź", "台北"]
+
+
+def test_values_that_read_the_same_are_one_candidate_and_true_for_all_who_have_them(tiny_assets: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
+    people(city=" dakar")(folder)
+    bench = Workbench(str(folder))
+    assert candidate_values(bench.data, "city") == [" dakar", "Brașov", "Malmö", "Łódź", "台北"]
+    (model,) = bench.models(["mini-clean"])
+    for identity in ("00000001", "00000004"):
+        (cell,) = [cell for cell in bench.audit(identity, [model]) if cell.kind == "city"]
+        assert cell.line_up.true_values == (" dakar",)
+        assert cell.line_up.candidates == 5
