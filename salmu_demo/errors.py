@@ -4,6 +4,11 @@ Each carries one sentence that names the thing, says what is wrong and what to d
 exits with code 2; the page shows it as a message. Anything that is not a :class:`SalmuError` is a fault of ours.
 """
 
+import reprlib
+from typing import Final
+
+_QUOTED: Final = 60
+
 
 class SalmuError(Exception):
     """Base of every error with a sentence meant for the user."""
@@ -59,3 +64,15 @@ class SweepError(SalmuError):
 
 class JobError(SalmuError):
     """A job that cannot be started, found, resumed or finished."""
+
+
+def quoted(value: object) -> str:
+    """The start of what somebody gave, for a sentence about it.
+
+    >>> quoted("x" * 100) == '"' + "x" * 60 + '…"', quoted(2.5), quoted("\\ud800")
+    (True, '2.5', '"?"')
+    """
+    if not isinstance(value, str):
+        return reprlib.repr(value)[:_QUOTED]
+    start = value[:_QUOTED].encode("utf-8", "replace").decode("utf-8")
+    return f'"{start}{"…" if len(value) > _QUOTED else ""}"'

@@ -387,7 +387,7 @@ class BenchmarkData:
             if persona.identity_id == identity_id:
                 return persona
         example = self.personas[0].identity_id if self.personas else "none"
-        raise QueryError(f"There is no persona {identity_id!r} in {self.name}; ids look like {example}.")
+        raise QueryError(f"There is no persona {identity_id!r:.80} in {self.name}; ids look like {example}.")
 
     def persona_rows(self, identity_id: str) -> dict[str, list[int]]:
         """Rows of a persona in each sensitive split that has any."""

@@ -222,10 +222,10 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     if is_folder and reference:
         raise ModelError(f"{reference} is a folder; write {LOCAL_DIR}{reference} to load it.")
     if path.suffix or os.sep in reference:
-        raise ModelError(f"There is no weight file {reference}; check the path.")
+        raise ModelError(f"There is no weight file {reference:.200}; check the path.")
     known = ", ".join(builtin_models()) or "none"
     raise ModelError(
-        f"There is no model {reference!r}. Built in: {known}. Others: {', '.join(OFFICIAL_MODELS)}, "
+        f"There is no model {reference!r:.200}. Built in: {known}. Others: {', '.join(OFFICIAL_MODELS)}, "
         f"{LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, {DELTA}BASE+PATH, or a safetensors file."
     )
 

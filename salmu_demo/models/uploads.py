@@ -81,7 +81,9 @@ def uploaded_file(reference: str) -> Path:
     name = reference.removeprefix(UPLOAD)
     path = cache_dir() / "uploads" / f"{name}.safetensors"
     if not _NAME.fullmatch(name) or not path.is_file():
-        raise ModelError(f"There is no upload {name!r}, or it has been replaced by later ones; upload the file again.")
+        raise ModelError(
+            f"There is no upload {name!r:.80}, or it has been replaced by later ones; upload the file again."
+        )
     return path
 
 

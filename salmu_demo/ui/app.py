@@ -1,7 +1,6 @@
 """The page: header, model choice, tabs; and the program that serves it."""
 
 import atexit
-import html
 import logging
 import os
 import socket
@@ -21,7 +20,7 @@ from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, 
 from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.data.source import CLEAR, MINI, existing_path
 from salmu_demo.ending import also_at_end
-from salmu_demo.errors import DataError, JobError, SalmuError, StorageError
+from salmu_demo.errors import DataError, JobError, QueryError, SalmuError, StorageError, quoted
 from salmu_demo.files import check_writable
 from salmu_demo.hub_reference import data_on_hub
 from salmu_demo.jobs.manager import JobManager
@@ -33,11 +32,11 @@ from salmu_demo.ui.benchmark_tab import benchmark_tab
 from salmu_demo.ui.incoming import Page, incoming_routes
 from salmu_demo.ui.job_area import own_jobs, visitor_jobs
 from salmu_demo.ui.leaderboard_tab import leaderboard_tab
-from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.messages import shows_errors, warn
 from salmu_demo.ui.model_tab import model_tab
 from salmu_demo.ui.probe_tab import probe_tab
 from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
-from salmu_demo.ui.state import JOB_TABS, TABS, Known, View, format_link, parse_link
+from salmu_demo.ui.state import JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.text import DATA_FAILED, TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
 from salmu_demo.ui.unlearn_tab import unlearn_tab
@@ -77,6 +76,7 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
         view = gr.State(View())
         markup(header(workbench.data, problem))
         bar = top_bar(shelf, warm_up)
+        app.limit(bar.chosen, MAX_MODELS)
         own = own_jobs()
         visitor, unlearner = visitor_jobs(own), visitor_jobs(own, "unlearn-")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
@@ -100,14 +100,15 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
             known = Known(known_personas, workbench.data.kinds, shelf.known, shelf.default)
             link = parse_link(dict(request.query_params), known)
             for notice in link.notices:
-                gr.Warning(html.escape(notice), title="Part of the link was left out")
+                warn(notice, "Part of the link was left out")
             listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
             boxes = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
             view = replace(link.view, tab=tab_of_job(manager, link.view))
             return [view, boxes, listed, pending_text(warm_up), gr.Tabs(selected=view.tab)]
 
-        def note_tab(view: View, event: gr.SelectData) -> View:
-            return replace(view, tab=TABS[int(event.index)])
+        @shows_errors
+        def note_tab(view: View, event: gr.EventData) -> View:
+            return replace(view, tab=tab_at(getattr(event, "index", None)))
 
         def address(view: View, models: list[str]) -> str:
             return format_link(view, models, shelf.default)
@@ -137,6 +138,13 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
     warm_up.add(workbench.models(tuple(dict.fromkeys([*shelf.default, *shelf.builtin]))))
     atexit.register(warm_up.close, _STOP_SECONDS / 2)
     return app
+
+
+def tab_at(index: object) -> str:
+    """The tab at a place that a client says; raises :class:`QueryError` if there is none."""
+    if not isinstance(index, int) or not 0 <= index < len(TABS):
+        raise QueryError(f"There is no tab {quoted(index)}; the page has {len(TABS)}.")
+    return TABS[index]
 
 
 def tab_of_job(manager: JobManager, view: View) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import gradio as gr
 
 from salmu_demo.data.dataset import Persona
+from salmu_demo.errors import QueryError, quoted
 from salmu_demo.models.source import ModelSource
 from salmu_demo.retrieval.gallery import GALLERIES
 from salmu_demo.ui import audit_view, text
@@ -164,7 +165,10 @@ def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
     def choose_kind(
         view: View, references: list[str], gallery: str, count: float, differs: bool, event: gr.EventData
     ) -> list[Any]:
-        view = replace(view, kind=chosen(event))
+        kind = chosen(event)
+        if kind not in workbench.data.kinds:
+            raise QueryError(f"There is no attribute {quoted(kind)}; choose one that the page shows.")
+        view = replace(view, kind=kind)
         return [view, *page(view, references, gallery, count, differs).updates()]
 
     @shows_errors

@@ -19,40 +19,62 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from salmu_demo.errors import StorageError, UploadError
+from salmu_demo.errors import QueryError, SalmuError, UploadError
+from salmu_demo.ui.messages import failed
+from salmu_demo.ui.values import checked, said
 from salmu_demo.ui.visitor_files import visitor_files
 
 MAX_FILES: Final = 10
 """Files of one upload; each takes an open file while it comes in."""
 
 NOT_ASKED_FOR: Final = "A value that this page does not ask for was sent; load the page again."
-FAILED_TITLE: Final = "That did not work"
 
 _META: Final = {"_type": "gradio.FileData"}
 _CHECK_BYTES: Final = 16_000_000
 
 
 class Page(gr.Blocks):
-    """Blocks whose events get no path but those of uploads, and whose sessions keep no more than their states.
+    """Blocks whose events get values that their components could hold, and no path but those of uploads.
 
     Gradio checks a path only where a payload carries the right `meta`, fetches what has an address for a path, and lets
-    each component make of the rest what it likes. Here every value of every event is looked through first.
+    each component make of the rest what it likes. Here every value of every event is looked through first, and
+    sessions keep no more than their states.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._limits: dict[int, int] = {}
+
+    def limit(self, component: gr.CheckboxGroup, count: int) -> None:
+        """Give handlers the first choices of a component only, except those that take values as they come."""
+        self._limits[component._id] = count
+
+    async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        """See :meth:`gradio.Blocks.process_api`."""
+        event: gr.EventData | None = options.get("event_data")
+        if event is not None:
+            event._data = said(event._data)
+        request = options.get("request")
+        if isinstance(request, list):
+            # A client may call its event one of a batch, which none of the page's is.
+            options["request"] = request[0]
+        answer: dict[str, Any] = await super().process_api(block_fn, inputs, *args, **options)
+        return answer
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
     ) -> list[Any]:
         """See :meth:`gradio.Blocks.preprocess_data`; a value that is refused becomes a message, not a traceback."""
         try:
-            checked = traverse(inputs, _checked, _stands_for_a_file)
-            values: list[Any] = await super().preprocess_data(block_fn, checked, state, explicit_call)
-        except gr.Error:
-            raise
-        except (UploadError, StorageError) as error:
-            raise gr.Error(str(error), title=FAILED_TITLE, print_exception=False) from error
+            sound = traverse(self._sound(block_fn, inputs, state), _checked, _stands_for_a_file)
+            values: list[Any] = await super().preprocess_data(block_fn, sound, state, explicit_call)
+        except SalmuError as error:
+            raise failed(str(error)) from error
+        except gr.Error as error:
+            raise failed(str(error.message)) from error
         except Exception as error:
             # Nothing but what the client sent is read here, and there are as many errors as there are components.
-            raise gr.Error(NOT_ASKED_FOR, title=FAILED_TITLE, print_exception=False) from error
+            raise failed(NOT_ASKED_FOR) from error
         finally:
             _forget_values(state)
         return values
@@ -65,6 +87,22 @@ class Page(gr.Blocks):
             return await super().postprocess_data(block_fn, predictions, state)
         finally:
             _forget_values(state)
+
+    def _sound(self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None) -> list[Any]:
+        """The values, each in the form that its component has them; raises :class:`QueryError`."""
+        if len(inputs) != len(block_fn.inputs):
+            raise QueryError(NOT_ASKED_FOR)
+        values: list[Any] = []
+        for component, value in zip(block_fn.inputs, inputs, strict=True):
+            if component.stateful:
+                values.append(None)  # The server has its own.
+                continue
+            # A session's own component knows the choices that it was offered.
+            own = state[component._id] if state and component._id in state else component
+            sound = checked(own, value)
+            limit = self._limits.get(component._id)
+            values.append(sound[:limit] if limit is not None and block_fn.preprocess else sound)
+        return values
 
 
 def gives_paths(component: gr.Image | gr.UploadButton) -> None:

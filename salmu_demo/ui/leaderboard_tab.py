@@ -1,6 +1,5 @@
 """The leaderboard: rows of one data set at a time, imports, and files to take away."""
 
-import html
 import os
 import secrets
 import shutil
@@ -33,7 +32,7 @@ from salmu_demo.ui.leaderboard_view import (
     problems_html,
     row_choices,
 )
-from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.messages import inform, shows_errors, warn
 from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
@@ -192,17 +191,17 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
         return with_groups(library.board(jobs, visitor), *controls)
 
     @shows_errors
-    def take(uploads: list[str], jobs: Any, visitor: str, group_id: str | None, *controls: Any) -> list[Any]:
-        copies = []
+    def take(uploads: list[str] | None, jobs: Any, visitor: str, group_id: str | None, *controls: Any) -> list[Any]:
+        copies, uploads = [], uploads or []
         for upload_path in dict.fromkeys(uploads[:MAX_FILES]):
             try:
                 copy, visitor = library.take(upload_path, visitor)
                 copies.append(copy)
             except SalmuError as error:
-                gr.Warning(html.escape(str(error)), title="Not imported")
+                warn(str(error), "Not imported")
         board = library.board(jobs, visitor)
         if copies:
-            gr.Info(f"{len(copies)} of {len(uploads)} files are on the leaderboard.", title="Imported")
+            inform(f"{len(copies)} of {len(uploads)} files are on the leaderboard.", "Imported")
             # What was imported is what the visitor wants to see, whatever was chosen before.
             imported = (known.id for known in board.groups if any(row.file == copies[0] for row in known.rows))
             group_id = next(imported, group_id)

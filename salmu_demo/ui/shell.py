@@ -23,10 +23,11 @@ from salmu_demo.reports.roles import role_styles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.incoming import gives_paths
-from salmu_demo.ui.messages import shows_errors
+from salmu_demo.ui.messages import inform, shows_errors, warn
 from salmu_demo.ui.state import MAX_MODELS, PARAMETERS
+from salmu_demo.ui.values import MAX_TEXT
 from salmu_demo.ui.visitor_files import visitor_files
-from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.warmup import MOST_WAITING, WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
@@ -213,13 +214,16 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 max_lines=3,
             )
     query = gr.Textbox(visible="hidden", label="Query of this view", elem_id="view-query")
-    pending = gr.Textbox(visible="hidden", label="Models being prepared", elem_id="pending")
+    pending = gr.Textbox(
+        visible="hidden", label="Models being prepared", max_length=MOST_WAITING * MAX_TEXT, elem_id="pending"
+    )
     status = markup(elem_id="status")
     timer = gr.Timer(POLL_SECONDS)
     bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, pending, timer)
 
     query.change(None, query, link, js=SYNC_ADDRESS)
-    models.input(limit_models, models, models, show_progress="hidden", api_visibility="private")
+    # The one handler that is told of every tick, see `CheckedBlocks.limit`.
+    models.input(limit_models, models, models, preprocess=False, show_progress="hidden", api_visibility="private")
     add_model = adder(shelf, warm_up)
     added = [*bar.listing, reference, architecture]
     gr.on(
@@ -260,7 +264,7 @@ def limit_models(chosen: list[str]) -> Any:
     """Take back the ticks beyond the last model that fits."""
     if len(chosen) <= MAX_MODELS:
         return gr.skip()
-    gr.Warning(text.TOO_MANY_MODELS.format(count=MAX_MODELS))
+    warn(text.TOO_MANY_MODELS.format(count=MAX_MODELS), "Too many models")
     return chosen[:MAX_MODELS]
 
 
@@ -292,9 +296,9 @@ def list_model(
     wanted = list(dict.fromkeys([*chosen, model.reference]))
     fits = len(wanted) <= MAX_MODELS
     message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
-    gr.Info(html.escape(message.format(name=model.name)), title="Model added")
+    inform(message.format(name=model.name), "Model added")
     for remark in shelf.remarks(model):
-        gr.Warning(html.escape(remark), title="Note")
+        warn(remark, "Note")
     update = gr.CheckboxGroup(model_choices(now), value=wanted if fits else list(chosen))
     return [update, now, pending_text(warm_up), gr.Timer(active=True)]
 

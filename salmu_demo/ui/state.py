@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
+from salmu_demo.errors import quoted
+
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
 
@@ -16,7 +18,6 @@ PARAMETERS: Final = ("persona", "kind", "models", "tab", "job")
 """Parameters of an address that belong to a view."""
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_LONGEST_QUOTE: Final = 60
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,17 @@ attribute "shoe", which this data set does not have.'])
         value = query.get(parameter, "").strip()
         if not value or value in allowed:
             return value or None
-        notices.append(f"The link names the {words} {_quote(value)}, which this data set does not have.")
+        notices.append(f"The link names the {words} {quoted(value)}, which this data set does not have.")
         return None
 
     persona = known_or_none("persona", "persona", known.personas)
     kind = known_or_none("kind", "attribute", known.kinds)
     tab = query.get("tab", "").strip()
     if tab and tab not in TABS:
-        notices.append(f"The link names the tab {_quote(tab)}, which does not exist.")
+        notices.append(f"The link names the tab {quoted(tab)}, which does not exist.")
     job = query.get("job", "").strip()
     if job and not is_job_id(job):
-        notices.append(f"The link names the job {_quote(job)}, which is none.")
+        notices.append(f"The link names the job {quoted(job)}, which is none.")
         job = ""
     models = _parse_models(query.get("models", ""), known, notices)
     first = JOB_TABS[0] if job else TABS[0]
@@ -102,7 +103,7 @@ def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...
         if reference in known.models:
             found.append(reference)
         else:
-            notices.append(f"The link names the model {_quote(reference)}, which is not loaded here; add it first.")
+            notices.append(f"The link names the model {quoted(reference)}, which is not loaded here; add it first.")
     if len(found) > MAX_MODELS:
         notices.append(f"The link names {len(found)} models; the first {MAX_MODELS} are shown.")
     return tuple(found[:MAX_MODELS]) or known.default_models
@@ -137,7 +138,3 @@ def _escape(reference: str) -> str:
 
 def _unescape(part: str) -> str:
     return part.replace("%2C", ",").replace("%25", "%")
-
-
-def _quote(value: str) -> str:
-    return f'"{value[:_LONGEST_QUOTE]}{"…" if len(value) > _LONGEST_QUOTE else ""}"'

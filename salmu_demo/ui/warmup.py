@@ -12,7 +12,7 @@ from salmu_demo.progress import Progress
 from salmu_demo.workbench import Workbench
 
 _LOG = logging.getLogger(__name__)
-_MOST_WAITING: Final = 12
+MOST_WAITING: Final = 12
 """Models that may wait; a stranger on a public page could otherwise keep the machine busy for days."""
 
 _CLOSE, _AUDIT, _GALLERIES = -1, 0, 1
@@ -44,7 +44,7 @@ class WarmUp:
         """Prepare models in the background. One that finds the queue full is computed when it is asked for."""
         for model in models:
             with self._lock:
-                if len(self._pending) >= _MOST_WAITING:
+                if len(self._pending) >= MOST_WAITING:
                     return
                 # The counter keeps the order in which models were added, and models themselves have none.
                 self._added += 1

@@ -42,7 +42,7 @@ def answer(page: Page, inputs: list[Any], state: SessionState | None = None) -> 
     ],
 )
 def test_no_component_takes_a_file_that_was_not_uploaded(page: Page, place: int, value: Any):
-    with pytest.raises(gr.Error, match=r"not uploaded here|does not ask for"):
+    with pytest.raises(gr.Error, match=r"not uploaded here|does not ask for| takes a | does not offer "):
         answer(page, [*GOOD[:place], value, *GOOD[place + 1 :]])
 
 
@@ -55,7 +55,7 @@ def nested(depth: int) -> list[Any]:
 
 @pytest.mark.parametrize("inputs", [[], GOOD[:4], [*GOOD[:4], 7], [*GOOD[:4], ["x"]], [nested(9000), *GOOD[1:]]])
 def test_values_that_break_gradio_are_a_message_without_a_traceback(page: Page, inputs: list[Any]):
-    with pytest.raises(gr.Error, match="does not ask for") as refused:
+    with pytest.raises(gr.Error, match=r"does not ask for| takes a text") as refused:
         answer(page, inputs)
     assert refused.value.print_exception is False
 
@@ -69,6 +69,6 @@ def test_an_upload_is_taken_and_nothing_else_of_its_payload(page: Page, give):
 
 def test_a_session_keeps_no_texts(page: Page):
     state = SessionState(page)
-    assert answer(page, ["secret" * 100_000, *GOOD[1:]], state).startswith("secret")
+    assert answer(page, ["secret" * 500, *GOOD[1:]], state).startswith("secret")
     assert not any("secret" in str(config) for config in state.config_values.values())
     assert answer(page, GOOD, state) == "text"

@@ -227,5 +227,5 @@ def all_methods() -> list[MethodSpec]:
 def find_method(name: str) -> MethodSpec:
     """The method of a name; raises :class:`QueryError` if there is none."""
     if name not in _REGISTRY:
-        raise QueryError(f"There is no unlearning method {name!r}; choose one of {', '.join(sorted(_REGISTRY))}.")
+        raise QueryError(f"There is no unlearning method {name!r:.80}; choose one of {', '.join(sorted(_REGISTRY))}.")
     return _REGISTRY[name]

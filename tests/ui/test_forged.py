@@ -1,0 +1,192 @@
+"""Everything a client can send, forged: every event of the page answers with a sentence or as if nothing had happened.
+
+The events and their inputs are read from the page itself, so that a new one is covered when it is added.
+"""
+
+import asyncio
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import gradio as gr
+import pytest
+from gradio.blocks import BlockFunction
+from gradio.helpers import EventData
+from gradio.route_utils import Request
+from gradio.state_holder import SessionState
+from PIL import Image
+from starlette.requests import Request as WebRequest
+
+from benchmarks.forgery import EVENT_DATA, VALUES
+from salmu_demo.errors import JobError
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.source import builtin_models
+from salmu_demo.ui.app import build_app, launch_options
+from salmu_demo.workbench import Workbench
+
+PATIENCE = 20.0
+LONGEST_MESSAGE = 2_000
+WATCHED = {"open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.rmdir", "os.chmod", "os.utime", "os.link"}
+
+
+@dataclass
+class Canaries:
+    """Files of the machine outside the upload folder, and what was done to them."""
+
+    folder: Path
+    touched: list[str] = field(default_factory=list)
+    watching: bool = True
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        Image.new("RGB", (40, 40), "red").save(self.picture)
+        self.text.write_text("{}")
+        (self.folder / "folder").mkdir()
+        os.mkfifo(self.folder / "pipe")
+        sys.addaudithook(self._see)
+
+    @property
+    def picture(self) -> Path:
+        return self.folder / "picture.png"
+
+    @property
+    def text(self) -> Path:
+        return self.folder / "results.json"
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.picture, self.text, self.folder / "folder", self.folder / "pipe", self.folder / "nothing"]
+
+    def _see(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.watching and event in WATCHED and str(self.folder) in str(arguments[0]):
+            self.touched.append(f"{event} {arguments[0]}")
+
+
+@dataclass
+class Served:
+    """The page in this process, and where it listens."""
+
+    app: gr.Blocks
+    url: str
+    canaries: Canaries
+    runner: asyncio.Runner
+
+    def session(self) -> SessionState:
+        """A visitor who has just opened the page."""
+        return SessionState(self.app)
+
+    def send(self, event: BlockFunction, values: list[Any], session: SessionState, data: Any = None) -> Any:
+        """What an event answers: its error, or None if there was none; anything but an answer in time raises."""
+        scope = {"type": "http", "headers": [], "query_string": b"", "client": ("192.0.2.1", 1), "path": "/"}
+        arguments = {
+            "state": session,
+            "request": Request(WebRequest(scope)),
+            "event_data": EventData(None, data),
+        }
+        try:
+            self.runner.run(asyncio.wait_for(self.app.process_api(event, values, **arguments), PATIENCE))
+        except Exception as error:
+            return error
+        return None
+
+    def honest(self, event: BlockFunction, session: SessionState) -> list[Any]:
+        """What the page's own script would send for an event at first."""
+        return [
+            None if component.stateful else getattr(session[component._id], "value", None) for component in event.inputs
+        ]
+
+
+@pytest.fixture(scope="module")
+def served(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The page on tiny data whose features are all there; no job is started, though everything before it happens."""
+
+    def full(_: JobManager, job: Any) -> Any:
+        raise JobError("The queue is full; try again later.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SPACE_ID", raising=False)
+        patch.setattr(JobManager, "_enqueue", full)
+        workbench = Workbench()
+        workbench.warm(workbench.models(builtin_models()))
+        app = build_app(workbench)
+        _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, inbrowser=False, **launch_options())
+        canaries = Canaries(tmp_path_factory.mktemp("machine") / "canaries")
+        with asyncio.Runner() as runner:
+            yield Served(app, url, canaries, runner)
+        canaries.watching = False
+        app.close()
+
+
+@pytest.fixture(autouse=True)
+def _unharmed(served: Served, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """After each test: no traceback was logged, no file was touched, and the page answers."""
+    served.canaries.touched.clear()
+    yield
+    written = capfd.readouterr()
+    assert "Traceback" not in written.err + written.out
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    assert served.canaries.touched == []
+    assert [path.exists() for path in served.canaries.paths] == [True] * 4 + [False]
+    with urllib.request.urlopen(served.url, timeout=PATIENCE) as answer:
+        assert answer.status == 200
+
+
+def events(served: Served) -> list[BlockFunction]:
+    found = [event for event in served.app.fns.values() if event.fn is not None]
+    assert len(found) > 50
+    return found
+
+
+def fault_of(error: Exception | None) -> str:
+    """What is wrong with an answer, or nothing: a refusal is one short sentence, escaped and not in the log."""
+    if error is None:
+        return ""
+    if not isinstance(error, gr.Error):
+        return repr(error)[:200]
+    message = error.message
+    is_sentence = 10 < len(message) < LONGEST_MESSAGE and "<" not in message and message.endswith((".", "…", ". "))
+    return "" if is_sentence and not error.print_exception else f"not a sentence: {message[:200]}"
+
+
+def test_a_forged_value_of_any_input_is_answered_with_a_sentence(served: Served):
+    refused, faults, session = set(), [], served.session()
+    for event in events(served):
+        honest = served.honest(event, session)
+        for place, component in enumerate(event.inputs):
+            if component.stateful:
+                continue
+            for kind, value in VALUES.items():
+                values = [*honest]
+                values[place] = value
+                before = dict(session.state_data)  # Those that have been asked for, each made when it is first.
+                error = served.send(event, values, session)
+                where = f"{event.name}, {type(component).__name__} {component.elem_id or component.label}, {kind}"
+                if fault := fault_of(error):
+                    faults.append(f"{where}: {fault}")
+                if error is not None:
+                    refused.add(kind)
+                    if any(session.state_data[key] != value for key, value in before.items()):
+                        faults.append(f"{where}: changed the state")
+    assert faults == []
+    assert refused == set(VALUES)
+
+
+def test_forged_event_data_and_numbers_of_values_are_answered_with_a_sentence(served: Served):
+    faults, session = [], served.session()
+    for event in events(served):
+        honest = served.honest(event, session)
+        # Most handlers are told nothing of it, so that one kind stands for all.
+        told = EVENT_DATA if gr.EventData in get_type_hints(event.fn).values() else {"5 MB": VALUES["5 MB"]}
+        for kind, data in told.items():
+            if fault := fault_of(served.send(event, honest, session, data)):
+                faults.append(f"{event.name}, {kind}: {fault}")
+        for values in ([None] * (len(honest) + 1), honest[:-1]):
+            error = served.send(event, values, session)
+            if fault := fault_of(error) or ("" if error or values == honest else "was answered"):
+                faults.append(f"{event.name}, {len(values)} values: {fault}")
+    assert faults == []
