@@ -188,7 +188,9 @@ def test_closing_removes_everything_and_can_be_done_twice(tmp_path: Path):
 
 CRASH = """
 import os, signal, sys, pathlib
+from salmu_demo.ending import end_on_signals
 from salmu_demo.ui.visitor_files import open_visitor_files
+end_on_signals()
 files = open_visitor_files(pathlib.Path(sys.argv[1]))
 (files.new_upload() / "face.png").write_bytes(b"content")
 print(files.root, flush=True)
@@ -223,6 +225,15 @@ def test_the_next_start_removes_what_a_crash_left_and_nothing_of_a_living_proces
     assert not living.exists(), "An ordinary end removes it at once."
     files.close()
     assert list(parent.iterdir()) == []
+
+
+def test_sigterm_removes_what_visitors_gave(tmp_path: Path):
+    running, folder = start(tmp_path / "process", "wait")
+    assert list(folder.rglob("face.png")) != []
+    running.terminate()
+    assert running.wait() == 128 + signal.SIGTERM
+    running.communicate()
+    assert list((tmp_path / "process").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
