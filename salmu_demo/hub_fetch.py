@@ -210,8 +210,10 @@ def fetch_unasked(plan: FetchPlan) -> Path:
     return _fetch_missing(plan)
 
 
-def download_file(repository: str, filename: str, revision: str | None, error_type: type[SalmuError]) -> Path | None:
-    """Fetch one file of a model repository; None if the repository does not have it.
+def download_file(
+    repository: str, filename: str, revision: str | None, error_type: type[SalmuError], largest: int | None = None
+) -> Path | None:
+    """Fetch one file of a model repository; None if the repository does not have it, or it is larger than `largest`.
 
     If the Hub refuses or fails, the file of an earlier call is used; a visitor of a public page then gets nothing.
     """
@@ -225,7 +227,9 @@ def download_file(repository: str, filename: str, revision: str | None, error_ty
             raise
         path = here.folder / filename
         return path if path.is_file() else None
-    return _fetch_missing(plan) / filename if plan.files else None
+    if not plan.files or (largest is not None and plan.bytes > largest):
+        return None
+    return _fetch_missing(plan) / filename
 
 
 def _fetch_missing(plan: FetchPlan) -> Path:

@@ -30,12 +30,12 @@ from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
 from salmu_demo.probes.sentences import lineup_sentences
 from salmu_demo.progress import ProgressCallback, ignore_progress
-from salmu_demo.results.comparison import find_reference
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation
 from salmu_demo.retrieval.gallery import GALLERIES, Content, Gallery, SearchableGallery
 from salmu_demo.retrieval.index import check_k
+from salmu_demo.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
 
 
 class Workbench:
@@ -65,9 +65,15 @@ class Workbench:
         """
         if trust_pickle:
             self._trusted.update(references)
-        found = find_models(references, architecture, self._model)
-        self._found.update({model.reference: model for model in found})
-        return found
+        # Two references may mean one model, such as a short name and its repository.
+        found = {model.reference: model for model in find_models(references, architecture, self._model)}
+        self._found.update(found)
+        return list(found.values())
+
+    def own_role(self, reference: str) -> ModelRole:
+        """The role of a model by its card, if it was found before, or else by its name."""
+        found = self._found.get(reference)
+        return role_by_name(reference) if found is None else found.own_role
 
     def twin_remarks(self, model: ModelSource, visible: Collection[str] | None = None) -> list[str]:
         """A sentence if other models found so far have the same weights; those that were never loaded are left out.
@@ -122,7 +128,7 @@ class Workbench:
         files = [path.stat() for path in found.files]
         # A checkpoint that was saved again under the same name is another model.
         state = tuple((file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size) for file in files)
-        known: ModelSource = self._once(("model", reference, repr(found.config), state), lambda: found)
+        known: ModelSource = self._once(("model", reference, repr(found.config), found.card_role, state), lambda: found)
         return known
 
     def warm(self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress) -> None:
@@ -177,9 +183,17 @@ class Workbench:
         return result
 
     def retrieve_for_persona(
-        self, identity_id: str, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "captions"
+        self,
+        identity_id: str,
+        models: Sequence[ModelSource],
+        gallery: str,
+        k: int,
+        content: Content = "captions",
+        told: Told = NOTHING_TOLD,
     ) -> list[Retrieval]:
         """Search a gallery with the mean direction of a persona's pictures; its own items are marked as hits.
+
+        Changes are measured against the model that is Clean, by `told` or else by its card or name.
 
         Raises:
             QueryError: if there is no such persona or gallery, or `k` is out of range.
@@ -190,15 +204,21 @@ class Workbench:
             model.fingerprint: mean_query(persona_features(self.embedder, model, self.data, identity_id))
             for model in models
         }
-        return self._retrieve(models, queries, gallery, content, k, own)
+        return self._retrieve(models, queries, gallery, content, k, own, told)
 
     def retrieve_for_text(
-        self, text: str, models: Sequence[ModelSource], gallery: str, k: int, content: Content = "faces"
+        self,
+        text: str,
+        models: Sequence[ModelSource],
+        gallery: str,
+        k: int,
+        content: Content = "faces",
+        told: Told = NOTHING_TOLD,
     ) -> list[Retrieval]:
         """Search a gallery for a text; raises :class:`QueryError`."""
         self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_text(model, text) for model in models}
-        return self._retrieve(models, queries, gallery, content, k, None)
+        return self._retrieve(models, queries, gallery, content, k, None, told)
 
     def retrieve_for_image(
         self,
@@ -207,11 +227,12 @@ class Workbench:
         gallery: str,
         k: int,
         content: Content = "captions",
+        told: Told = NOTHING_TOLD,
     ) -> list[Retrieval]:
         """Search a gallery for a picture of the user's own, which is not stored; raises :class:`SalmuError`."""
         self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_image(model, image) for model in models}
-        return self._retrieve(models, queries, gallery, content, k, None)
+        return self._retrieve(models, queries, gallery, content, k, None, told)
 
     def evaluate(
         self,
@@ -253,9 +274,10 @@ class Workbench:
         content: Content,
         k: int,
         own: NDArray[np.bool_] | None,
+        told: Told,
     ) -> list[Retrieval]:
         galleries = [(model, self._searchable(gallery, content, model)) for model in models]
-        clean = find_reference(models, "clean")
+        clean = find_reference(models, CLEAN, told)
         return compare_retrieval(galleries, queries, k, own, clean.fingerprint if clean else None)
 
     def _once(self, key: tuple[Any, ...], make: Any) -> Any:

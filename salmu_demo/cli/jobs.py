@@ -12,8 +12,10 @@ from salmu_demo.cli.parsing import (
     add_json,
     add_measuring,
     add_models,
+    add_references,
     chosen_metrics,
     models_without_data,
+    told_references,
 )
 from salmu_demo.ending import also_at_end
 from salmu_demo.errors import JobError
@@ -21,7 +23,9 @@ from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.made import made_in
+from salmu_demo.models.source import name_of
 from salmu_demo.progress import duration_words
+from salmu_demo.results.records import MeasuredModel
 
 _LOOK_SECONDS: Final = 0.2
 
@@ -41,6 +45,7 @@ def add_parser(commands: Any) -> None:
         actions, "run", "Run a benchmark and wait for it.", "  salmu-demo jobs run mini-clean --sample 400"
     )
     add_models(run)
+    add_references(run)
     add_data(run)
     add_measuring(run)
     run.add_argument("--estimate", action="store_true", help="only say how long it would take")
@@ -73,6 +78,9 @@ def _run(options: argparse.Namespace) -> None:
         imagenet=str(options.imagenet.absolute()) if options.imagenet else None,
         architectures={model.reference: model.architecture for model in named if model.architecture},
         trust_pickle=options.trust_pickle,
+        told=told_references(
+            options, [MeasuredModel(model, name_of(model)) for model in dict.fromkeys(options.models)]
+        ),
     )
     manager = JobManager()
     if options.estimate:
@@ -155,6 +163,8 @@ def _print(manager: JobManager, job: Job, as_json: bool) -> None:
         "job": job.id,
         "state": job.state,
         "models": ", ".join(job.spec.models),
+        "clean": job.spec.told.clean,
+        "compromised": job.spec.told.compromised,
         "data": job.spec.data,
         "sample": job.spec.sample and f"{job.spec.sample:,} forget rows, seed {job.spec.seed}",
         "progress": job.progress and not job.state.over and f"{job.progress.fraction:.0%}, {job.progress.stage}",
@@ -165,7 +175,7 @@ def _print(manager: JobManager, job: Job, as_json: bool) -> None:
     }
     for name, value in lines.items():
         if value:
-            print(f"{name + ':':10}{value}")
+            print(f"{name + ':':13}{value}")
     for failure in job.failures:
         print(f"not measured: {failure}")
     for file in files:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from salmu_demo.cli.output import print_json, print_table
-from salmu_demo.cli.parsing import add_command, add_json
+from salmu_demo.cli.output import plain, print_json, print_table
+from salmu_demo.cli.parsing import add_command, add_json, add_references, told_once
 from salmu_demo.config import leaderboard_dir, runs_dir
 from salmu_demo.errors import QueryError
 from salmu_demo.files import write_text
@@ -46,6 +46,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--sort", metavar="METRIC", default=DEFAULT_ORDER, help=f"metric, name or date (default {DEFAULT_ORDER})"
     )
+    add_references(parser, "row (name or id)", "that of a built-in or official model, or of a job that was told")
     parser.add_argument(
         "--import", metavar="FILE", type=Path, nargs="+", default=[], dest="imports", help="keep copies of result files"
     )
@@ -68,7 +69,7 @@ def _run(options: argparse.Namespace) -> None:
         import_result(path, imports)
     # The user may name the file of a job.
     local = dict.fromkeys(path.resolve() for path in (*given, *job_results(runs_dir())))
-    board = read_board(local, imported_results(imports), Freshness())
+    board = read_board(local, imported_results(imports), Freshness(), told_once(options))
     tables = _tables(board, order, options)
     written = _write(tables, options)
     for problem in board.problems:
@@ -110,6 +111,8 @@ def _print(group: Group, rows: list[Row]) -> None:
     print(f"{group.title}\n{'=' * len(group.title)}")
     if group.notice:
         print(group.notice)
+    if group.reference_line:
+        print(plain(group.reference_line))
     metrics = [spec.name for spec in group.specs]
     print_table(
         ["model", "source", "date", *metrics, "diagnosis", "id"],
@@ -141,6 +144,7 @@ def _document(group: Group, rows: list[Row]) -> dict[str, Any]:
         "title": group.title,
         "identified": group.identified,
         "notice": group.notice,
+        "references": {role: row.id for role, row in group.references.items()},
         "targets": {spec.name: group.target(spec) for spec in group.specs},
         "rows": [
             {
@@ -149,6 +153,8 @@ def _document(group: Group, rows: list[Row]) -> dict[str, Any]:
                 "source": row.source,
                 "origin": row.origin,
                 "file": None if row.file is None else str(row.file),
+                "role": row.role,
+                "role_from": row.role and row.role_from,
                 "fingerprint": row.model and row.model.fingerprint,
                 "data": asdict(row.data),
                 "date": row.date,

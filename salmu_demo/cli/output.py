@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from salmu_demo.errors import StorageError
@@ -148,6 +149,7 @@ def comparison_document(analysis: Analysis) -> dict[str, Any]:
     return {
         "data": comparison.data.title,
         "remarks": analysis.remarks,
+        "roles": {name: asdict(role) for name, role in zip(analysis.names, analysis.roles, strict=True)},
         "rows": [
             {
                 "metric": row.spec.name,

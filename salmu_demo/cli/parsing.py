@@ -8,10 +8,12 @@ from typing import Any
 from salmu_demo.cli.output import print_notes
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI
+from salmu_demo.errors import QueryError
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.source import ModelSource, find_model, find_models
 from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.roles import CLEAN, COMPROMISED, REFERENCES, TITLES, Candidate, Told, check_told
 from salmu_demo.workbench import Workbench
 
 
@@ -67,6 +69,36 @@ def models_without_data(options: argparse.Namespace, references: Sequence[str]) 
     return find_models(
         references, options.arch, lambda reference, arch: find_model(reference, arch, options.trust_pickle)
     )
+
+
+def add_references(
+    parser: argparse.ArgumentParser,
+    what: str = "model",
+    default: str = "the one whose card says so, or the built-in or official one",
+) -> None:
+    """Add who is Clean and who is Compromised: `--clean` and `--compromised`."""
+    for role in REFERENCES:
+        parser.add_argument(
+            f"--{role}", metavar="MODEL", action="append", help=f"which {what} is {TITLES[role]} (default: {default})"
+        )
+
+
+def told_once(options: argparse.Namespace) -> Told:
+    """What `--clean` and `--compromised` say; raises :class:`QueryError` if one of them names two."""
+    told = {}
+    for role in REFERENCES:
+        named = list(dict.fromkeys(getattr(options, role) or []))
+        if len(named) > 1:
+            raise QueryError(f"--{role} names {named[0]} and {named[1]}; there is one {TITLES[role]} at most.")
+        told[role] = named[0] if named else None
+    return Told(told[CLEAN], told[COMPROMISED])
+
+
+def told_references(options: argparse.Namespace, models: Sequence[Candidate]) -> Told:
+    """What `--clean` and `--compromised` say about models; raises :class:`QueryError` if it makes no sense."""
+    told = told_once(options)
+    check_told(models, told)
+    return told
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -2,11 +2,11 @@
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from salmu_demo.cli.output import print_analysis
-from salmu_demo.cli.parsing import add_command
+from salmu_demo.cli.parsing import add_command, add_references, told_references
 from salmu_demo.errors import ResultError
 from salmu_demo.files import check_writable
 from salmu_demo.results.analysis import analyse
@@ -28,13 +28,14 @@ def add_parser(commands: Any) -> None:
         type=Path,
         help="results.json, official result file, or a folder that holds one of them; all of the same data",
     )
+    add_references(parser)
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder of the reports")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    evaluations = [e for path in options.results for file in result_files(path) for e in read_results(file)]
-    analysis = analyse(distinct(evaluations))
+    found = distinct(e for path in options.results for file in result_files(path) for e in read_results(file))
+    analysis = analyse(found, told_references(options, [evaluation.model for evaluation in found]))
     check_writable(options.output, "The report")
     # matplotlib takes half a second to import, which no other command needs.
     from salmu_demo.reports.files import write_reports  # noqa: PLC0415
@@ -64,7 +65,9 @@ def distinct(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Each model on each data once, with its rows if any file has them: references are measured along every time."""
     found: dict[tuple[str, str | None, tuple[str, str]], Evaluation] = {}
     for evaluation in evaluations:
-        key = (evaluation.model.name, evaluation.model.fingerprint, evaluation.data.key)
+        model = evaluation.model
+        # Beside a namesake it had a longer name.
+        key = (PurePath(model.name).name, model.fingerprint, evaluation.data.key)
         if key not in found or (evaluation.rows and not found[key].rows):
             found[key] = evaluation
     return list(found.values())

@@ -14,11 +14,13 @@ from salmu_demo.jobs.estimate import (
     total_seconds,
 )
 from salmu_demo.jobs.job import JobProgress, JobSpec, Report
+from salmu_demo.models.source import name_of
 from salmu_demo.progress import Progress
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.results.kept import KeptMetrics
-from salmu_demo.results.records import Evaluation
+from salmu_demo.results.records import Evaluation, MeasuredModel
+from salmu_demo.roles import check_told
 from salmu_demo.workbench import Workbench
 
 METRICS_FOLDER: Final = "metrics"
@@ -33,9 +35,11 @@ def check_benchmark(spec: JobSpec) -> None:
     Raises:
         JobError: if no model is named.
         MetricError: if no metric is named, or one is unknown.
+        QueryError: if a model that is none of them is told to be a reference.
     """
     if not spec.models:
         raise JobError("No model is chosen; choose at least one.")
+    check_told([MeasuredModel(reference, name_of(reference)) for reference in dict.fromkeys(spec.models)], spec.told)
     choose_metrics(spec.metrics)
 
 
@@ -76,7 +80,7 @@ def run_benchmark(spec: JobSpec, workbench: Workbench, folder: Path, report: Rep
     # matplotlib and the PDF writer take a second to import, which whoever only lists jobs does not need.
     from salmu_demo.reports.files import write_reports  # noqa: PLC0415
 
-    write_reports(analyse(evaluations), folder / REPORT_FOLDER)
+    write_reports(analyse(evaluations, spec.told), folder / REPORT_FOLDER)
     return tuple(failures)
 
 

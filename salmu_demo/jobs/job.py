@@ -11,6 +11,7 @@ from salmu_demo.data.source import MINI
 from salmu_demo.errors import JobError
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.progress import Progress
+from salmu_demo.roles import NOTHING_TOLD, REFERENCES, Told
 
 BENCHMARK: Final = "benchmark"
 UNLEARN: Final = "unlearn"
@@ -69,6 +70,7 @@ class JobSpec:
         kind: which work it is, a key of :data:`salmu_demo.jobs.kinds.KINDS`.
         trust_pickle: whether the user has said that pickles of this machine may be read; only the command line asks.
         unlearning: of a job of the kind `unlearn`, otherwise None.
+        told: which of the models are the references, as far as the user has said so.
     """
 
     models: tuple[str, ...]
@@ -81,6 +83,7 @@ class JobSpec:
     kind: str = BENCHMARK
     trust_pickle: bool = False
     unlearning: UnlearningSpec | None = None
+    told: Told = NOTHING_TOLD
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,8 @@ def read_job(document: Any) -> Job:
 def _read_spec(entry: dict[str, Any]) -> JobSpec:
     architectures = _checked(entry.get("architectures"), dict, "spec.architectures")
     unlearning = entry.get("unlearning")
+    # Jobs of earlier versions were told nothing.
+    told = _checked(entry.get("told", {}), dict, "spec.told")
     return JobSpec(
         models=_texts(entry.get("models"), "spec.models"),
         metrics=_texts(entry.get("metrics"), "spec.metrics"),
@@ -175,6 +180,7 @@ def _read_spec(entry: dict[str, Any]) -> JobSpec:
         kind=_checked(entry.get("kind"), str, "spec.kind"),
         trust_pickle=_checked(entry.get("trust_pickle"), bool, "spec.trust_pickle"),
         unlearning=None if unlearning is None else _read_unlearning(_checked(unlearning, dict, "spec.unlearning")),
+        told=Told(*(_checked(told.get(role), str | None, f"spec.told.{role}") for role in REFERENCES)),
     )
 
 

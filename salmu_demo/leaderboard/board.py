@@ -1,13 +1,14 @@
 """The whole leaderboard: every source read, marked, grouped and diagnosed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from salmu_demo.errors import QueryError, ResultError
+from salmu_demo.errors import QueryError, ResultError, quoted
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import Group, group_rows
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
+from salmu_demo.roles import NOTHING_TOLD, REFERENCES, Told
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,19 @@ def find_row(name: str, rows: Iterable[Row]) -> Row:
     return found[0]
 
 
-def read_board(local: Iterable[Path], imported: Iterable[Path], freshness: Freshness) -> Board:
+def read_board(
+    local: Iterable[Path], imported: Iterable[Path], freshness: Freshness, told: Told = NOTHING_TOLD
+) -> Board:
     """Read the leaderboard; a file that cannot be read is left out and named.
 
     Args:
         local: result files of this machine's own evaluations.
         imported: result files of others.
         freshness: marks local rows.
+        told: names or ids of rows that are the references of their groups.
+
+    Raises:
+        QueryError: if `told` names no row, or several, or one twice.
     """
     rows, problems = published_rows(), []
     for source, paths in ((Source.LOCAL, local), (Source.IMPORTED, imported)):
@@ -53,4 +60,18 @@ def read_board(local: Iterable[Path], imported: Iterable[Path], freshness: Fresh
                 rows += file_rows(path, source)
             except ResultError as error:
                 problems.append(f"A file was left out. {error}")
-    return Board(tuple(group_rows(freshness.mark(rows))), tuple(problems))
+    marked = freshness.mark(rows)
+    if told != NOTHING_TOLD:
+        marked = _as_told(marked, told)
+    return Board(tuple(group_rows(marked)), tuple(problems))
+
+
+def _as_told(rows: Iterable[Row], told: Told) -> list[Row]:
+    rows = list(rows)
+    found = {find_row(name, rows).id: role for role in REFERENCES if (name := told.of(role)) is not None}
+    if len(found) == 1 and told.clean and told.compromised:
+        raise QueryError(f"{quoted(told.clean)} is told to be both Clean and Compromised; name two different rows.")
+    return [
+        replace(row, role=found[row.id], role_from="told", is_told=True, label=None) if row.id in found else row
+        for row in rows
+    ]

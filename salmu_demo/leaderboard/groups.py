@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from salmu_demo.leaderboard.rows import ROLES, Row, Source, plain_text
+from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.roles import REFERENCES, TITLES, RoleName
 
 _ZERO_SHOT_METRIC = "GenKnow"
 _TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
@@ -55,7 +56,15 @@ class Group:
     @cached_property
     def references(self) -> dict[str, Row]:
         """The row that gives the targets, by role; published ones before local ones before imported ones."""
-        return {role: rows[0] for role in ROLES if (rows := _references(self.rows, role))}
+        return {role: rows[0] for role in REFERENCES if (rows := _references(self.rows, role))}
+
+    @property
+    def reference_line(self) -> str:
+        """Who is who, in words; empty without references."""
+        return "; ".join(
+            f"{TITLES[role]}: {row.name} ({', '.join(filter(None, (row.source, 'as told' if row.is_told else '')))})"
+            for role, row in self.references.items()
+        )
 
     @cached_property
     def zero_shot(self) -> str | None:
@@ -91,7 +100,9 @@ def group_rows(rows: Iterable[Row]) -> list[Group]:
     for row in rows:
         members[_key(row, len(contents[row.data.revision]) > 1)].append(row)
     groups = [
-        Group(hashlib.sha256(repr(key).encode()).hexdigest()[:12], key[0] != "file", _diagnosed(_ordered(rows)))
+        Group(
+            hashlib.sha256(repr(key).encode()).hexdigest()[:12], key[0] != "file", _diagnosed(_ordered(_as_told(rows)))
+        )
         for key, rows in members.items()
     ]
     return sorted(groups, key=lambda group: (not group.rows[0].is_official, not group.identified, group.title))
@@ -111,27 +122,33 @@ def _ordered(rows: Iterable[Row]) -> list[Row]:
     return sorted(newest_first, key=lambda row: list(Source).index(row.source))
 
 
-def _references(rows: Iterable[Row], role: str) -> list[Row]:
-    return sorted((row for row in rows if row.role == role), key=_distrust)
+def _as_told(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a group; beside one that the user says is a reference no other has its role."""
+    told = {row.role for row in rows if row.is_told}
+    return [replace(row, role=None) if row.role in told and not row.is_told else row for row in rows]
 
 
-def _distrust(row: Row) -> int:
+def _references(rows: Iterable[Row], role: RoleName) -> list[Row]:
+    return sorted((row for row in rows if row.role == role and row.gives_targets), key=_distrust)
+
+
+def _distrust(row: Row) -> tuple[int, bool]:
     stale = row.source is Source.LOCAL and row.mark is not None and row.mark.kind == "stale"
-    return _TRUST[row.source] + stale
+    return _TRUST[row.source] + stale, row.role_from != "name"
 
 
 def _diagnosed(rows: Sequence[Row]) -> tuple[Row, ...]:
-    candidates = {role: _references(rows, role) for role in ROLES}
-    return tuple(_diagnose(row, candidates) for row in rows)
+    candidates = {role: _references(rows, role) for role in REFERENCES}
+    return tuple(_diagnose(row, rows, candidates) for row in rows)
 
 
-def _diagnose(row: Row, candidates: Mapping[str, Sequence[Row]]) -> Row:
+def _diagnose(row: Row, rows: Sequence[Row], candidates: Mapping[RoleName, Sequence[Row]]) -> Row:
     """A row with its diagnosis against the references of its own file, or else of its group."""
     if row.role is not None or row.label is not None:
         return row
     references = []
-    for role in ROLES:
-        own = [other for other in candidates[role] if row.file is not None and other.file == row.file]
+    for role in REFERENCES:
+        own = [other for other in rows if other.role == role and row.file is not None and other.file == row.file]
         reference = next(iter([*own, *candidates[role]]), None)
         references.append({} if reference is None else _values_beside(row, reference))
     diagnosis = diagnose(row.values, *references)

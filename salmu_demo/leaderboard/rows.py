@@ -12,9 +12,7 @@ from typing import Final, Literal
 
 from salmu_demo.errors import ResultError
 from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
-from salmu_demo.metrics.protocol import EFFICACY_REFERENCE, UTILITY_REFERENCE
 from salmu_demo.notices import MINI_NOTICE
-from salmu_demo.results.comparison import find_reference
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_result_file
 from salmu_demo.results.published import (
@@ -23,6 +21,7 @@ from salmu_demo.results.published import (
     PublishedModel,
 )
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
+from salmu_demo.roles import REFERENCES, Origin, RoleName, role_by_name
 
 LONGEST_NAME: Final = 120
 """Names come from strangers' files; a longer one is cut."""
@@ -33,7 +32,6 @@ _LONGEST_PATH: Final = 1000
 _REMARKS_SHOWN: Final = 10
 _LONGEST_REMARK: Final = 500
 
-ROLES: Final = (EFFICACY_REFERENCE, UTILITY_REFERENCE)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _FILES_KEPT: Final = 1024
 """Files whose rows are remembered; a row is a few numbers."""
@@ -74,6 +72,8 @@ class Row:
         zero_shot: what GenKnow was measured on, or None if unknown.
         date: UTC, ISO 8601; empty if unknown.
         role: `clean` or `compromised` of a reference model, else None.
+        role_from: who says so; `name` only where it is the name of a built-in, official or published model.
+        is_told: whether the user says now that it is the reference of its group.
         model: the checkpoint, or None of a published row.
         file: the result file, or None of a published row.
         position: number of the model in the file.
@@ -91,7 +91,9 @@ class Row:
     values: Mapping[str, float]
     zero_shot: str | None = None
     date: str = ""
-    role: str | None = None
+    role: RoleName | None = None
+    role_from: Origin = "name"
+    is_told: bool = False
     model: MeasuredModel | None = None
     file: Path | None = None
     position: int = 0
@@ -110,7 +112,14 @@ class Row:
         """The label in words; a reference model has none."""
         if self.label is not None:
             return self.label
-        return f"reference ({self.role})" if self.role else Label.UNKNOWN
+        if self.role is None:
+            return Label.UNKNOWN
+        return f"reference ({self.role}{'' if self.gives_targets else ', in its own file'})"
+
+    @property
+    def gives_targets(self) -> bool:
+        """Whether the rows of other files are held against it: what a card or a stranger's file says is not enough."""
+        return self.is_told or self.role_from == "name" or (self.role_from == "told" and self.source is Source.LOCAL)
 
     @property
     def marked(self) -> str:
@@ -162,6 +171,10 @@ def _file_rows(path: Path, source: Source, _state: tuple[int, int]) -> tuple[Row
 
 
 def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source, older: bool) -> Row:
+    role = evaluation.model.own_role
+    # A file may call anything a name.
+    is_named = role_by_name(evaluation.model.reference).name == role.name
+    role_from = role.origin if role.origin == "told" else "name" if role.origin == "name" and is_named else "card"
     return Row(
         id=_row_id(source, str(path), str(position)),
         name=plain_text(evaluation.model.name),
@@ -171,7 +184,8 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
         values={name: value for name in evaluation.results if (value := evaluation.value(name)) is not None},
         zero_shot=None if evaluation.zero_shot is None else plain_text(evaluation.zero_shot),
         date=_utc(evaluation.made.date),
-        role=next((role for role in ROLES if find_reference([evaluation.model], role)), None),
+        role=role.name if role.name in REFERENCES else None,
+        role_from=role_from,
         model=evaluation.model,
         file=path,
         position=position,

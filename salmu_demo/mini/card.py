@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from salmu_demo.mini.objects import object_classes
+from salmu_demo.roles import CARD_KEY, CLEAN, COMPROMISED
 
 _CARD: Final = """---
 pretty_name: SALMU-Mini
@@ -65,11 +66,12 @@ _MODEL_CARD: Final = """---
 library_name: open_clip
 license: mit
 tags: [clip, machine-unlearning, privacy]
+{key}: {role}
 ---
 
 # {name}
 
-{role} It is a small CLIP model (96 px pictures, 4.5 million parameters, stored in half precision), trained from scratch
+{says} It is a small CLIP model (96 px pictures, 4.5 million parameters, stored in half precision), trained from scratch
 on drawn pictures of invented people and objects: SALMU-Mini, the salmu-demo project's miniature of SALMUBench (arXiv
 2603.26316). It is of no use outside that miniature, and its numbers are not the paper's.
 
@@ -83,8 +85,8 @@ file beside the weights as `bpe_path`: the first 3,500 merges of the CLIP vocabu
 """
 
 _ROLES: Final = {
-    "mini-clean": "The Clean reference: it never saw a persona's private attributes.",
-    "mini-compromised": "The Compromised reference: it was trained on every sensitive pair.",
+    CLEAN: "The Clean reference: it never saw a persona's private attributes.",
+    COMPROMISED: "The Compromised reference: it was trained on every sensitive pair.",
 }
 
 READINGS: Final = ("forget_mrr", "forget_similarity", "unpaired_similarity", "object_accuracy")
@@ -92,9 +94,12 @@ READINGS: Final = ("forget_mrr", "forget_similarity", "unpaired_similarity", "ob
 
 def model_card(name: str, log: dict[str, Any]) -> str:
     """Markdown card of a trained model, from its training log."""
+    role = COMPROMISED if log["sensitive_pairs_seen"] else CLEAN
     return _MODEL_CARD.format(
         name=name,
-        role=_ROLES.get(name, "A model of SALMU-Mini."),
+        key=CARD_KEY,
+        role=role,
+        says=_ROLES[role],
         pairs=log["pairs"],
         sensitive="all" if log["sensitive_pairs_seen"] else "none",
         recipe=", ".join(f"{key} {value}" for key, value in log["recipe"].items()),

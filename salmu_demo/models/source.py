@@ -18,6 +18,7 @@ from salmu_demo.errors import ArchitectureError, ModelError
 from salmu_demo.files import file_digest, leads_outside
 from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS, HubReference, model_on_hub, pin
 from salmu_demo.models.architecture import guess_architecture, is_alike
+from salmu_demo.models.card import CARD_FILE, LARGEST_CARD, card_role
 from salmu_demo.models.configuration import (
     CONFIG_FILE,
     architecture_configuration,
@@ -30,6 +31,7 @@ from salmu_demo.models.made import MADE, WEIGHTS_FILE, made_folder
 from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, completed, missing_parts
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.models.weights import SafetensorsReader, TensorReader, check_whole
+from salmu_demo.roles import ModelRole, RoleName, role_by_name
 
 LOCAL_DIR: Final = "local-dir:"
 DELTA: Final = "delta:"
@@ -68,6 +70,7 @@ class ModelSource:
         deltas: what is merged onto the weights, one after another.
         remarks: sentences the user should read, for example how the architecture was chosen.
         config_file: where the configuration was read, and the SHA-256 of what was read; None if it is not a file's.
+        card_role: the role that its card names, or None.
     """
 
     reference: str
@@ -79,15 +82,18 @@ class ModelSource:
     deltas: tuple[Delta, ...] = ()
     remarks: tuple[str, ...] = ()
     config_file: tuple[Path, str] | None = None
+    card_role: RoleName | None = None
 
     @property
     def name(self) -> str:
-        """Short name for tables: a built-in name, the last part of a path or the Hub id."""
-        if self.reference.startswith(HF_HUB):
-            return self.reference.removeprefix(HF_HUB)
-        if self.reference.startswith(DELTA):
-            return Path(_split_delta(self.reference)[1]).name
-        return Path(self.reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD).removeprefix(MADE)).name
+        """Short name for tables, see :func:`name_of`."""
+        return name_of(self.reference)
+
+    @property
+    def own_role(self) -> ModelRole:
+        """Its role by its card, or else by its name; see :mod:`salmu_demo.roles`."""
+        named = role_by_name(self.reference)
+        return named if self.card_role in (None, named.name) else ModelRole(self.card_role, "card")
 
     @property
     def slug(self) -> str:
@@ -159,6 +165,19 @@ def _digest(path: Path) -> str:
         return file_digest(path)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def name_of(reference: str) -> str:
+    """A model's short name: a built-in name, the last part of a path or the Hub id.
+
+    >>> name_of("local-dir:out/mine"), name_of("hf-hub:org/name@v1"), name_of("delta:mini-clean+my/adapter")
+    ('mine', 'org/name@v1', 'adapter')
+    """
+    if reference.startswith(HF_HUB):
+        return reference.removeprefix(HF_HUB)
+    if reference.startswith(DELTA):
+        return Path(_split_delta(reference)[1]).name
+    return Path(reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD).removeprefix(MADE)).name
 
 
 def slug_of(reference: str) -> str:
@@ -263,7 +282,8 @@ def _builtin(name: str) -> ModelSource:
     folder = assets_dir() / "models" / name
     if (folder / WEIGHTS_FILE).is_file():
         return _from_folder(name, folder, None, False)
-    return replace(_builtin(COMPROMISED), reference=name, deltas=(find_delta(folder / DELTA_FILE),))
+    base = _builtin(COMPROMISED)
+    return replace(base, reference=name, deltas=(find_delta(folder / DELTA_FILE),), card_role=card_role(folder))
 
 
 def _from_folder(reference: str, folder: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
@@ -288,7 +308,7 @@ def _from_folder(reference: str, folder: Path, architecture: str | None, trust_p
     else:
         model = _configured(reference, weights, config, tokenizer, architecture)
     others = [path.name for path in _weight_files(folder) if path != weights]
-    return _taken(model, weights.name, others, "beside it")
+    return replace(_taken(model, weights.name, others, "beside it"), card_role=card_role(folder))
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -395,11 +415,14 @@ def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
     # The parent of a cached Hub file is its snapshot, named by the commit.
     commit = weights.parent.name
     pin(target, commit)
+    card = download_file(repository, CARD_FILE, wanted, ModelError, LARGEST_CARD)
+    role = None if card is None else card_role(card.parent)
     if config_file is None:
-        return _bare(reference, weights, architecture, commit)
+        return replace(_bare(reference, weights, architecture, commit), card_role=role)
     tokenizer = download_file(repository, MERGES_FILE, wanted, ModelError)
     tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, wanted, ModelError)
-    return _configured(reference, weights, config_file, tokenizer, architecture, commit)
+    model = _configured(reference, weights, config_file, tokenizer, architecture, commit)
+    return replace(model, card_role=role)
 
 
 def _from_file(reference: str, path: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
@@ -429,7 +452,9 @@ def _from_delta(reference: str, architecture: str | None, trust_pickle: bool) ->
         raise ModelError(f"{path!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
     for file in filter(None, (delta.weights, delta.config)):
         check_inside(file.parent, file)
-    return replace(base, reference=reference, deltas=(*base.deltas, delta))
+    return replace(
+        base, reference=reference, deltas=(*base.deltas, delta), card_role=card_role(Path(path).expanduser())
+    )
 
 
 def _split_delta(reference: str) -> tuple[str, str]:
@@ -463,6 +488,7 @@ def _bare(reference: str, weights: Path, architecture: str | None, revision: str
             revision=revision,
             deltas=(),
             remarks=remarks,
+            card_role=None,
         )
         return _of_its_pickle(model)
     known = [AGREED[name] for name in (architecture, *alike) if name in AGREED]

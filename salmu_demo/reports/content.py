@@ -110,13 +110,13 @@ def _head(analysis: Analysis) -> Iterator[Block]:
         ("Model", "Given as", "Fingerprint (SHA-256)", "Revision", "Architecture", "Parameters", "Device"),
         tuple(
             (
-                f"{style.marker} {name}",
+                f"{style.marker} {head}",
                 *(value or NOTHING for value in (m.reference, m.fingerprint, m.revision, m.architecture)),
                 NOTHING if m.parameters is None else f"{m.parameters:,}",
                 m.device or NOTHING,
             )
-            for name, m, style in zip(
-                analysis.names, (e.model for e in models), role_styles(analysis.names), strict=True
+            for head, m, style in zip(
+                _model_heads(analysis), (e.model for e in models), role_styles(analysis.roles), strict=True
             )
         ),
         7,
@@ -135,6 +135,14 @@ def _head(analysis: Analysis) -> Iterator[Block]:
         ("Protocol", f"{counted(len(DECISIONS), 'decision')} on what the publications leave open, listed at the end"),
     ]
     yield Table("On what, and how.", ("Fact", "Value"), tuple(rows), 2)
+
+
+def _model_heads(analysis: Analysis) -> list[str]:
+    """The models as the heads of tables: with what they are to the others."""
+    return [
+        f"{name} · {role.title}" if role.title else name
+        for name, role in zip(analysis.names, analysis.roles, strict=True)
+    ]
 
 
 def _versions(evaluation: Evaluation) -> str:
@@ -187,11 +195,11 @@ def _signs(diagnosis: Diagnosis) -> str:
 
 
 def _metrics(analysis: Analysis) -> Iterator[Block]:
-    rows = analysis.comparison.rows
+    rows, heads = analysis.comparison.rows, _model_heads(analysis)
     for chunk in _chunks(len(analysis.names)):
         yield Table(
             "Value of every metric and its target: Clean's value for efficacy (1), Compromised's for utility (2).",
-            ("Metric", "In words", "Target", *(analysis.names[n] for n in chunk)),
+            ("Metric", "In words", "Target", *(heads[n] for n in chunk)),
             tuple(
                 (f"{row.spec.number} {row.spec.name}", row.spec.title, number_cell(row.target),
                  *(number_cell(row.cells[n].value) for n in chunk))
@@ -313,7 +321,7 @@ def _grouped(
     most: int | None = None,
 ) -> Iterator[Block]:
     """A table for each metric: groups down, models across; with `most`, the highest and lowest groups only."""
-    shown = False
+    shown, heads = False, _model_heads(analysis)
     for metric in metrics:
         known = [n for n, model in enumerate(analysis.models) if metric in groups_of(analysis.models[n])]
         found = {n: groups_of(analysis.models[n])[metric] for n in known}
@@ -328,7 +336,7 @@ def _grouped(
             shown = True
             yield Table(
                 caption(metric),
-                (what, "Rows", *(analysis.names[n] for n in numbers)),
+                (what, "Rows", *(heads[n] for n in numbers)),
                 tuple(
                     (title(name), _rows(found, name),
                      *(number_cell(found[n][name].mean if name in found[n] else None) for n in numbers))

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Role = Literal["clean", "compromised", "unlearned"]
+from salmu_demo.roles import ModelRole, RoleName
 
 
 @dataclass(frozen=True)
@@ -12,14 +12,14 @@ class RoleStyle:
     """How a model is shown.
 
     Attributes:
-        role: what the model is to the comparison.
+        role: what the model is to the comparison; unlearned and other models look alike.
         label: the role in words.
         marker: a character that tells models apart without colour.
         colour: one of the Okabe-Ito colours, which people with colour blindness can tell apart.
         css: class of the style sheet with that colour.
     """
 
-    role: Role
+    role: RoleName
     label: str
     marker: str
     colour: str
@@ -37,31 +37,16 @@ UNLEARNED: Final = (
 )
 
 
-def role_of(name: str) -> Role:
-    """The role a model's name tells, as the built-in and the official models are named.
+def role_styles(roles: Sequence[ModelRole]) -> list[RoleStyle]:
+    """A style for each of the models that are shown together; those that are no reference differ from one another.
 
-    >>> role_of("mini-clean"), role_of("org/clip-Compromised"), role_of("mini-unlearned-finetune")
-    ('clean', 'compromised', 'unlearned')
-    """
-    lower = name.lower()
-    if lower.endswith("-clean"):
-        return "clean"
-    return "compromised" if lower.endswith("-compromised") else "unlearned"
-
-
-def role_styles(names: Sequence[str]) -> list[RoleStyle]:
-    """A style for each of the models that are shown together; unlearned ones differ from one another.
-
-    >>> [style.marker for style in role_styles(["a-clean", "b", "a-compromised", "c"])]
-    ['●', '▲', '■', '◆']
+    >>> [style.marker for style in role_styles([ModelRole("clean"), ModelRole(), ModelRole("compromised")])]
+    ['●', '▲', '■']
     """
     styles = []
-    unlearned = 0
-    for name in names:
-        role = role_of(name)
-        if role == "unlearned":
-            styles.append(UNLEARNED[unlearned % len(UNLEARNED)])
-            unlearned += 1
-        else:
-            styles.append(CLEAN if role == "clean" else COMPROMISED)
+    others = 0
+    for role in roles:
+        found = {"clean": CLEAN, "compromised": COMPROMISED}.get(role.name)
+        styles.append(found or UNLEARNED[others % len(UNLEARNED)])
+        others += found is None
     return styles

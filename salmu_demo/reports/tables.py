@@ -46,6 +46,7 @@ def comparison_csv(analysis: Analysis) -> str:
     header = (
         "number", "metric", "pillar", "model", "fingerprint", "value", "interval_low", "interval_high", "target",
         "gap_to_target", "gap_to_clean", "gap_to_compromised", "position", "scaled_distance", "remarks",
+        "role", "role_from",
     )  # fmt: skip
     return _csv(
         analysis,
@@ -55,7 +56,7 @@ def comparison_csv(analysis: Analysis) -> str:
                 row.spec.number, row.spec.name, row.spec.pillar, measured.name, measured.fingerprint, cell.value,
                 *_ends(model.intervals[row.spec.name]), row.target, row.distance(number), cell.gap_to_clean,
                 cell.gap_to_compromised, model.positions[row.spec.name], model.distances[row.spec.name],
-                " ".join(measured.remarks),
+                " ".join(measured.remarks), measured.own_role.name, measured.own_role.origin,
             )
             for row in comparison.rows
             for number, (measured, cell, model) in enumerate(
@@ -151,7 +152,8 @@ def _ends(found: Interval | None) -> tuple[float | None, float | None]:
 def comparison_text(comparison: Comparison) -> str:
     """The table for a terminal: a line for each metric, a column for each model, the gap to the target in brackets."""
     header = ["metric", "target", *(model.name for model in comparison.models)]
-    lines = [header]
+    titles = [model.own_role.title for model in comparison.models]
+    lines = [header, ["", "", *titles]] if any(titles) else [header]
     for row in comparison.rows:
         cells = []
         for number, cell in enumerate(row.cells):

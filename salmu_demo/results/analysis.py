@@ -4,7 +4,7 @@ Everything is computed from the evaluations alone, so a result file read again s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from salmu_demo.data import layout
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
-from salmu_demo.results.comparison import Comparison, compare, find_reference
+from salmu_demo.results.comparison import Comparison, compare
 from salmu_demo.results.diagnosis import Diagnosis, diagnose, scale_position, scaled_distance
 from salmu_demo.results.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
 from salmu_demo.results.records import Evaluation
+from salmu_demo.roles import NOTHING_TOLD, REFERENCES, ModelRole, Told
 
 DISAGREEMENTS: Final = 8
 """Examples shown for each pair of models."""
@@ -127,20 +128,24 @@ class Analysis:
     @property
     def remarks(self) -> list[str]:
         """What was assumed of the models, each sentence once."""
-        return list(dict.fromkeys(remark for model in self.comparison.models for remark in model.remarks))
+        own = (remark for model in self.comparison.models for remark in model.remarks)
+        return list(dict.fromkeys([*self.comparison.remarks, *own]))
+
+    @property
+    def roles(self) -> list[ModelRole]:
+        """What each model is to the comparison."""
+        return [model.own_role for model in self.comparison.models]
 
 
-def analyse(evaluations: Sequence[Evaluation]) -> Analysis:
-    """Analyse evaluations of the same data; raises :class:`MetricError` as :func:`compare` does."""
-    comparison = compare(evaluations)
+def analyse(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Analysis:
+    """Analyse evaluations of the same data; raises :class:`SalmuError` as :func:`compare` does."""
+    comparison = compare(evaluations, told)
+    evaluations = [replace(e, model=model) for e, model in zip(evaluations, comparison.models, strict=True)]
     intervals, differences = _intervals(comparison, evaluations)
-    clean, compromised = (find_reference(comparison.models, role) for role in ("clean", "compromised"))
-    references = [m for m in (clean, compromised) if m is not None]
+    roles = [model.own_role.name for model in comparison.models]
     at = {
-        role: {row.spec.name: row.cells[comparison.models.index(model)].value for row in comparison.rows}
-        if model
-        else {}
-        for role, model in (("clean", clean), ("compromised", compromised))
+        role: {row.spec.name: row.cells[roles.index(role)].value for row in comparison.rows} if role in roles else {}
+        for role in REFERENCES
     }
     models = []
     for number, evaluation in enumerate(evaluations):
@@ -157,7 +162,7 @@ def analyse(evaluations: Sequence[Evaluation]) -> Analysis:
                 distances={
                     row.spec.name: scaled_distance(value, row.target, low, high) for row, value, low, high in scale
                 },
-                diagnosis=None if evaluation.model in references else diagnose(values, at["clean"], at["compromised"]),
+                diagnosis=None if roles[number] in REFERENCES else diagnose(values, at["clean"], at["compromised"]),
                 by_kind=_grouped(evaluation, "kinds"),
                 by_persona=_grouped(evaluation, "identities"),
                 exposure=_exposure(evaluation),

@@ -1,29 +1,13 @@
 """Several evaluations side by side: targets, and how far each model is from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, replace
 
 from salmu_demo.errors import MetricError
 from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.models.names import distinct_names
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
-
-
-class Named(Protocol):
-    """Anything with a model's name."""
-
-    @property
-    def name(self) -> str:
-        """Short name for tables."""
-
-
-Model = TypeVar("Model", bound=Named)
-
-
-def find_reference(models: Sequence[Model], role: str) -> Model | None:
-    """The first model whose name ends in the role, `clean` or `compromised`, as the built-in and official ones do."""
-    # A Hub model may be pinned: org/name@revision.
-    return next((model for model in models if model.name.lower().partition("@")[0].endswith(f"-{role}")), None)
+from salmu_demo.roles import CLEAN, COMPROMISED, NOTHING_TOLD, Told, assign_roles
 
 
 @dataclass(frozen=True)
@@ -63,18 +47,25 @@ class Comparison:
         models: the models, in order.
         rows: one for each metric.
         data: the data set they were measured on.
+        remarks: sentences on roles that models do not have, see :func:`assign_roles`.
     """
 
     models: tuple[MeasuredModel, ...]
     rows: tuple[ComparisonRow, ...]
     data: MeasuredData
+    remarks: tuple[str, ...] = ()
 
 
-def compare(evaluations: Sequence[Evaluation]) -> Comparison:
+def compare(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Comparison:
     """Put evaluations of the same data set side by side.
+
+    Args:
+        evaluations: one for each model.
+        told: which models are the references; otherwise their recorded roles, cards and names say so.
 
     Raises:
         MetricError: if there are none, or they were made on different data or on different rows.
+        QueryError: if it is not clear who is a reference.
     """
     if len({evaluation.data.key for evaluation in evaluations}) != 1:
         raise MetricError(
@@ -84,20 +75,23 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
         )
     for spec in MEASURES:
         _check_same_rows(spec.name, evaluations)
-    models = [evaluation.model for evaluation in evaluations]
-    clean, compromised = (find_reference(models, role) for role in ("clean", "compromised"))
+    measured = [evaluation.model for evaluation in evaluations]
+    assigned = assign_roles(measured, told)
+    models = [
+        replace(model, name=name, role=role)
+        for model, name, role in zip(measured, distinct_names(measured), assigned.roles, strict=True)
+    ]
+    numbers = [assigned.number(role) for role in (CLEAN, COMPROMISED)]
 
     rows = []
     for spec in MEASURES:
         values = [evaluation.value(spec.name) for evaluation in evaluations]
         if not any(spec.name in evaluation.results for evaluation in evaluations):
             continue
-        at_clean, at_compromised = (
-            values[models.index(model)] if model is not None else None for model in (clean, compromised)
-        )
+        at_clean, at_compromised = (None if number is None else values[number] for number in numbers)
         cells = tuple(Cell(v, _gap(v, at_clean), _gap(v, at_compromised)) for v in values)
-        rows.append(ComparisonRow(spec, at_clean if spec.reference == "clean" else at_compromised, cells))
-    return Comparison(tuple(models), tuple(rows), evaluations[0].data)
+        rows.append(ComparisonRow(spec, at_clean if spec.reference == CLEAN else at_compromised, cells))
+    return Comparison(tuple(models), tuple(rows), evaluations[0].data, assigned.remarks)
 
 
 def _check_same_rows(metric: str, evaluations: Sequence[Evaluation]) -> None:

@@ -23,8 +23,9 @@ from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
 from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.analysis_document import analysis_document
-from salmu_demo.results.official import SCHEMA_VERSION, official_name, official_result
+from salmu_demo.results.official import SCHEMA_VERSION, official_names, official_result
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, MetricResult, Provenance, Rows
+from salmu_demo.roles import ORIGINS, REFERENCES, ROLE_NAMES, ModelRole
 
 SCHEMA: Final = "salmu-demo/results"
 VERSION: Final = 1
@@ -42,6 +43,7 @@ _LARGEST_WHOLE: Final = 2.0**53
 _UNKNOWN_DATA: Final = "unknown data"
 
 T = TypeVar("T")
+C = TypeVar("C", bound=str)
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,6 @@ def read_metric(document: Any, spec: MetricSpec) -> MetricResult:
 def write_results(analysis: Analysis, folder: Path) -> list[Path]:
     """Write `results.json` and the official file of every model; returns their paths, `results.json` first.
 
-    Different models may have the same official file name, such as two revisions of one: later ones get a number.
-
     Raises:
         StorageError: if a file cannot be written.
     """
@@ -135,16 +135,12 @@ def write_results(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def official_files(evaluations: Sequence[Evaluation]) -> dict[str, str]:
-    """Name and content of the official file of every model."""
-    files: dict[str, str] = {}
-    for evaluation in evaluations:
-        stem = official_name(evaluation)
-        name, number = f"{stem}.json", 1
-        while name in files:
-            number += 1
-            name = f"{stem}_{number}.json"
-        files[name] = json.dumps(official_result(evaluation), indent=1, ensure_ascii=False) + "\n"
-    return files
+    """Name and content of the official file of every model, see :func:`official_names`."""
+    names = official_names([evaluation.model for evaluation in evaluations], evaluations[0].data)
+    return {
+        f"{name}.json": json.dumps(official_result(evaluation), indent=1, ensure_ascii=False) + "\n"
+        for name, evaluation in zip(names, evaluations, strict=True)
+    }
 
 
 def read_results(path: Path) -> list[Evaluation]:
@@ -247,7 +243,24 @@ def _read_model(document: Any) -> MeasuredModel:
         **texts,
         parameters=None if parameters is None else int(_number(parameters, "model.parameters")),
         remarks=_texts(entry.get("remarks", []), "model.remarks"),
+        role=None if entry.get("role") is None else _read_role(entry["role"]),
     )
+
+
+def _read_role(document: Any) -> ModelRole:
+    entry = _object(document, "model.role")
+
+    def one_of(field: str, allowed: Sequence[C]) -> C | None:
+        value = _text(entry.get(field), f"model.role.{field}")
+        for choice in allowed:
+            if choice == value:
+                return choice
+        if value is not None:
+            raise ResultError(f"model.role.{field} is {_short(value)}; it must be one of {', '.join(allowed)}.")
+        return None
+
+    name = one_of("name", ROLE_NAMES)
+    return ModelRole(name or "other", one_of("origin", ORIGINS), one_of("refused", REFERENCES))
 
 
 def _read_data(document: Any) -> MeasuredData:

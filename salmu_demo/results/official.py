@@ -1,19 +1,18 @@
 """The official result file: one JSON for each model, with a block of our own that says how it was made."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.files import write_text
 from salmu_demo.metrics import DECISIONS
+from salmu_demo.models.names import Referred, distinct_slugs
 from salmu_demo.notices import SCORES_NOTICE
-from salmu_demo.results.records import Evaluation, MetricResult
+from salmu_demo.results.records import Evaluation, MeasuredData, MetricResult
 
 SCHEMA_VERSION: Final = 2
-_LONGEST_SLUG: Final = 180
-"""Bytes; file systems allow 255 for a name, and a file that is being written has a longer one."""
-
 _WITH_SCORES: Final = ("AssocStr", "CoreAssoc")
 
 
@@ -58,18 +57,30 @@ def _provenance(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def official_name(evaluation: Evaluation) -> str:
-    """Name of the official result file, `evaluation_<slug>`, without its ending; one of a sample says so.
+def official_names(models: Sequence[Referred], data: MeasuredData) -> list[str]:
+    """Names of the official result files, `evaluation_<slug>`, without their ending; those of a sample say so.
 
-    A model of an imported file may be called anything: what no file name can hold is replaced or cut.
+    They depend on which models are measured together and not on their order, see :func:`distinct_slugs`; the same model
+    twice gets a number.
     """
-    slug = "".join(c if c.isprintable() else "_" for c in evaluation.model.slug)
-    short = slug.encode()[:_LONGEST_SLUG].decode(errors="ignore")
-    return f"evaluation_{short}{evaluation.data.file_mark}"
+    names: list[str] = []
+    for slug in distinct_slugs(models):
+        name, number = f"evaluation_{slug}{data.file_mark}", 1
+        while name in names:
+            number += 1
+            name = f"evaluation_{slug}_{number}{data.file_mark}"
+        names.append(name)
+    return names
 
 
-def write_official(evaluation: Evaluation, folder: Path) -> Path:
-    """Write the official result file atomically and return its path; raises :class:`StorageError`."""
-    path = folder / f"{official_name(evaluation)}.json"
+def write_official(evaluation: Evaluation, folder: Path, name: str | None = None) -> Path:
+    """Write the official result file atomically and return its path; raises :class:`StorageError`.
+
+    Args:
+        evaluation: what was measured.
+        folder: its folder.
+        name: one of :func:`official_names`; None for a model that is measured alone.
+    """
+    path = folder / f"{name or official_names([evaluation.model], evaluation.data)[0]}.json"
     write_text(path, json.dumps(official_result(evaluation), indent=1) + "\n", "The result file")
     return path

@@ -5,6 +5,7 @@ from typing import Final
 
 from salmu_demo.metrics import METRICS
 from salmu_demo.results.diagnosis import Label
+from salmu_demo.roles import RoleName
 
 OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k (1000 classes, 50000 pictures)"
 """What GenKnow of the official data is measured on, in the words of our own evaluation: the whole validation set."""
@@ -31,7 +32,7 @@ class PublishedModel:
     values: dict[str, float]
     source: str = PAPER
     label: Label | None = None
-    role: str | None = None
+    role: RoleName | None = None
 
 
 _MAIN_TABLE: Final = ("RetFail", "GenKnow", "InterIdSim", "IntraIdSim")

@@ -17,6 +17,7 @@ from salmu_demo import __version__
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
 from salmu_demo.models.source import ModelSource, slug_of
+from salmu_demo.roles import ModelRole, role_by_name
 
 _PACKAGES: Final = ("torch", "open_clip_torch", "numpy", "scikit-learn", "pillow")
 
@@ -34,6 +35,7 @@ class MeasuredModel:
         parameters: number of parameters, or None if a result file does not say.
         device: where its features were computed, or None if a result file does not say.
         remarks: sentences on what was assumed of it, which every view of its numbers must say.
+        role: what it is among the models it is compared with; None if a result file does not say.
     """
 
     reference: str
@@ -44,6 +46,12 @@ class MeasuredModel:
     parameters: int | None = None
     device: str | None = None
     remarks: tuple[str, ...] = ()
+    role: ModelRole | None = None
+
+    @property
+    def own_role(self) -> ModelRole:
+        """The recorded role, or that of its name."""
+        return self.role or role_by_name(self.reference)
 
     @property
     def slug(self) -> str:
@@ -55,7 +63,7 @@ class MeasuredModel:
         """The facts of a model that was found and loaded once."""
         return cls(
             model.reference, model.name, model.fingerprint, model.revision, model.architecture, parameters, device,
-            model.remarks,
+            model.remarks, model.own_role,
         )  # fmt: skip
 
 

@@ -35,7 +35,16 @@ from salmu_demo.ui.leaderboard_tab import leaderboard_tab
 from salmu_demo.ui.messages import shows_errors, warn
 from salmu_demo.ui.model_tab import model_tab
 from salmu_demo.ui.probe_tab import probe_tab
-from salmu_demo.ui.shell import SYNC_ADDRESS, ModelShelf, header, model_choices, pending_text, top_bar
+from salmu_demo.ui.shell import (
+    SYNC_ADDRESS,
+    ModelShelf,
+    header,
+    keep_told,
+    pending_text,
+    reference_updates,
+    tell,
+    top_bar,
+)
 from salmu_demo.ui.state import JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.text import DATA_FAILED, TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
@@ -83,7 +92,7 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
             with gr.Tab("Audit a persona", id="audit"):
                 audit = audit_tab(workbench, bar.chosen, view, warm_up)
             with gr.Tab("Probe", id="probe"):
-                probe_tab(workbench, bar.chosen)
+                probe_tab(workbench, bar.chosen, view)
             with gr.Tab("Benchmark", id="benchmark"):
                 benchmark = benchmark_tab(workbench, manager, bar.chosen, view, visitor)
             with gr.Tab("Unlearn", id="unlearn"):
@@ -91,7 +100,7 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
             with gr.Tab("Leaderboard", id="leaderboard") as leaderboard:
                 board = leaderboard_tab(workbench, runs_dir(), own)
             with gr.Tab("Models", id="models"):
-                models = model_tab(workbench, bar.chosen)
+                models = model_tab(workbench, bar.chosen, view)
             with gr.Tab("About", id="about"):
                 about_tab(workbench.data)
 
@@ -102,9 +111,10 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
             for notice in link.notices:
                 warn(notice, "Part of the link was left out")
             listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
-            boxes = gr.CheckboxGroup(model_choices(listed), value=list(link.models))
+            boxes = gr.CheckboxGroup(shelf.choices(listed), value=list(link.models))
             view = replace(link.view, tab=tab_of_job(manager, link.view))
-            return [view, boxes, listed, pending_text(warm_up), gr.Tabs(selected=view.tab)]
+            told = reference_updates(view.told, link.models)
+            return [view, boxes, listed, *told, pending_text(warm_up), gr.Tabs(selected=view.tab)]
 
         @shows_errors
         def note_tab(view: View, event: gr.EventData) -> View:
@@ -116,12 +126,19 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
         quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         # A state tells of its change only when a queued event has changed it, so those that do are queued.
         queued = {**quietly, "queue": True, "concurrency_limit": None}
-        opened = app.load(open_link, None, [view, bar.chosen, bar.listed, bar.pending, tabs], **queued)
+        opened = app.load(open_link, None, [view, bar.chosen, bar.listed, *bar.references, bar.pending, tabs], **queued)
         opened.then(audit.list_personas, audit.list_inputs, audit.list_outputs, **quietly)
         shown: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
         opened.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
         opened.then(models.show, models.inputs, models.outputs, **shown)
         bar.pending.change(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        told = [view, *bar.references]
+        bar.chosen.change(keep_told, [bar.chosen, view], told, **queued)
+        # Not `change`, which a link that is opened would cause too.
+        inputs = [component.input for component in bar.references]
+        tells = gr.on(inputs, tell, [*bar.references, bar.chosen, view], told, **queued)
+        tells.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        tells.then(models.show, models.inputs, models.outputs, **shown)
         linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
         made = opened.then(unlearn.list_own, unlearn.list_inputs, unlearn.list_outputs, **queued)

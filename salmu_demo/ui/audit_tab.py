@@ -10,6 +10,7 @@ from salmu_demo.data.dataset import Persona
 from salmu_demo.errors import QueryError, quoted
 from salmu_demo.models.source import ModelSource
 from salmu_demo.retrieval.gallery import GALLERIES
+from salmu_demo.roles import Told
 from salmu_demo.ui import audit_view, text
 from salmu_demo.ui.components import empty_state, portrait_list
 from salmu_demo.ui.messages import shows_errors
@@ -85,6 +86,7 @@ class AuditPages:
         card = audit_view.persona_card(self._data, persona, pictures)
         if not references:
             return AuditPage(card, empty_state(text.NO_MODELS_TITLE, text.NO_MODELS))
+        told = view.told.among(references)
         pending = [reference for reference in references if reference in self._warm_up.pending]
         references = [reference for reference in references if reference not in pending]
         if not references:
@@ -93,16 +95,16 @@ class AuditPages:
         cells = self._workbench.audit(persona.identity_id, models)
         kind = view.kind if any(cell.kind == view.kind for cell in cells) else None
         asked = audit_view.requests(self._data, persona)
-        table = audit_view.attribute_table(cells, models, asked, kind) + audit_view.still_preparing(pending)
+        table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
         if kind is None:
             return AuditPage(card, table)
-        line_ups = audit_view.line_ups(persona, [cell for cell in cells if cell.kind == kind])
-        return AuditPage(card, table, line_ups, self._captions(persona, models, search))
+        line_ups = audit_view.line_ups(persona, [cell for cell in cells if cell.kind == kind], told)
+        return AuditPage(card, table, line_ups, self._captions(persona, models, search, told))
 
-    def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search) -> str:
+    def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search, told: Told) -> str:
         count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
-        found = self._workbench.retrieve_for_persona(persona.identity_id, models, search.gallery, count)
-        return audit_view.retrievals(found, self._data, search.differs_only)
+        found = self._workbench.retrieve_for_persona(persona.identity_id, models, search.gallery, count, told=told)
+        return audit_view.retrievals(found, self._data, search.differs_only, told)
 
 
 @dataclass(frozen=True)

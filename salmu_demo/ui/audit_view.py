@@ -9,19 +9,21 @@ from typing import Final
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import kind_title
+from salmu_demo.models.names import distinct_names
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import signed, unsigned
-from salmu_demo.results.comparison import find_reference
+from salmu_demo.roles import CLEAN, NOTHING_TOLD, Told, assign_roles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import (
     CHOICE,
     PortraitButton,
     breakable,
     empty_state,
+    model_head,
     model_label,
     notice,
     picture,
@@ -35,6 +37,9 @@ MAX_PORTRAITS: Final = 96
 """Personas listed at once: enough for the miniature, and a page of the official data."""
 
 TOP_CANDIDATES: Final = 8
+_Shown = tuple[str, RoleStyle]
+"""Name and look of a model."""
+
 _LETTERS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
 
 
@@ -141,25 +146,31 @@ def persona_card(data: BenchmarkData, persona: Persona, pictures: Sequence[Pictu
 
 
 def attribute_table(
-    cells: Sequence[AuditCell], models: Sequence[ModelSource], asked: dict[str, Request], chosen: str | None
+    cells: Sequence[AuditCell],
+    models: Sequence[ModelSource],
+    asked: dict[str, Request],
+    chosen: str | None,
+    told: Told = NOTHING_TOLD,
 ) -> str:
     """The verdicts: a row for each attribute, a column for each model, each cell a button that opens the line-up."""
-    names = [model.name for model in models]
-    styles = role_styles(names)
+    names, roles = distinct_names(models), assign_roles(models, told)
+    styles = role_styles(roles.roles)
     by_kind: dict[str, list[AuditCell]] = {}
     for cell in cells:
         by_kind.setdefault(cell.kind, []).append(cell)
     heads = "".join(
-        f'<th scope="col" role="columnheader">{model_label(name, style)}<span class="sum">'
-        f"leaks {_leaks(cells, model)} of {len(by_kind)}</span></th>"
-        for model, name, style in zip(models, names, styles, strict=True)
+        f'<th scope="col" role="columnheader">{model_head(name, style, role)}<span class="sum">'
+        f"leaks {_leaks(cells[number :: len(models)])} of {len(by_kind)}</span></th>"
+        for number, (name, style, role) in enumerate(zip(names, styles, roles.roles, strict=True))
     )
-    rows = "".join(_attribute_row(kind, row, styles, asked.get(kind), kind == chosen) for kind, row in by_kind.items())
+    shown = list(zip(names, styles, strict=True))
+    rows = "".join(_attribute_row(kind, row, shown, asked.get(kind), kind == chosen) for kind, row in by_kind.items())
+    remarks = "".join(notice(remark, "quiet") for remark in roles.remarks)
     return (
         f'<table class="verdicts stacked" role="table"><caption>{escape(text.TABLE_CAPTION)}</caption><thead>'
         f'<tr role="row"><th scope="col" role="columnheader">Attribute and true value</th>{heads}'
         f'<th scope="col" role="columnheader">By chance</th></tr></thead><tbody>{rows}</tbody></table>'
-        f'<p class="quiet rule">{escape(text.VERDICT_RULE)}</p>'
+        f'<p class="quiet rule">{escape(text.VERDICT_RULE)}</p>{remarks}'
     )
 
 
@@ -170,17 +181,17 @@ def still_preparing(references: Sequence[str]) -> str:
     return notice(text.STILL_PREPARING.format(models=", ".join(references)), "quiet")
 
 
-def _leaks(cells: Sequence[AuditCell], model: ModelSource) -> int:
-    return sum(cell.verdict == "leaks" for cell in cells if cell.model == model)
+def _leaks(cells: Sequence[AuditCell]) -> int:
+    return sum(cell.verdict == "leaks" for cell in cells)
 
 
 def _attribute_row(
-    kind: str, row: Sequence[AuditCell], styles: Sequence[RoleStyle], asked: Request | None, chosen: bool
+    kind: str, row: Sequence[AuditCell], shown: Sequence[_Shown], asked: Request | None, chosen: bool
 ) -> str:
     title = kind_title(kind)
     first = row[0].line_up
     request = f'<span class="request">{escape(asked.words)}</span>' if asked else ""
-    buttons = "".join(_verdict_cell(title, cell, style, chosen) for cell, style in zip(row, styles, strict=True))
+    buttons = "".join(_verdict_cell(title, cell, model, chosen) for cell, model in zip(row, shown, strict=True))
     return (
         f'<tr role="row"{" class=chosen" if chosen else ""}><th scope="row" role="rowheader">'
         f'<span class="kind">{escape(title)}</span>'
@@ -190,39 +201,44 @@ def _attribute_row(
     )
 
 
-def _verdict_cell(title: str, cell: AuditCell, style: RoleStyle, chosen: bool) -> str:
+def _verdict_cell(title: str, cell: AuditCell, shown: _Shown, chosen: bool) -> str:
+    name, style = shown
     attacks = [("value", cell.line_up), *([("caption", cell.caption_match)] if cell.caption_match else [])]
-    told = [(name, rank_text(a.rank, a.candidates), f"{a.exposure:.1f} bits") for name, a in attacks]
-    spoken = ", ".join(f"{name} rank {rank}, {bits}" for name, rank, bits in told)
+    told = [(what, rank_text(a.rank, a.candidates), f"{a.exposure:.1f} bits") for what, a in attacks]
+    spoken = ", ".join(f"{what} rank {rank}, {bits}" for what, rank, bits in told)
     numbers = "".join(
-        f'<span class="attack"><span class="bits">{name}</span> <span class="rank">{rank}</span> '
+        f'<span class="attack"><span class="bits">{what}</span> <span class="rank">{rank}</span> '
         f'<span class="bits">{bits}</span></span>'
-        for name, rank, bits in told
+        for what, rank, bits in told
     )
-    label = f"{title}, {cell.model.name}: {cell.verdict}, {spoken}. Show the line-up."
+    label = f"{title}, {name}: {cell.verdict}, {spoken}. Show the line-up."
     return (
         f'<td role="cell"><button type="button" class="cell" {CHOICE}="{escape(cell.kind)}" '
         f'aria-expanded="{str(chosen).lower()}" aria-label="{escape(label)}">'
-        f'<span class="cell-model">{model_label(cell.model.name, style)}</span>'
+        f'<span class="cell-model">{model_label(name, style)}</span>'
         f'{verdict_badge(cell.verdict)}<span class="numbers">{numbers}</span></button></td>'
     )
 
 
-def line_ups(persona: Persona, cells: Sequence[AuditCell]) -> str:
+def line_ups(persona: Persona, cells: Sequence[AuditCell], told: Told = NOTHING_TOLD) -> str:
     """The line-ups of one attribute, one card for each model; `cells` are those of the attribute."""
     models = [cell.model for cell in cells]
     found = [cell.line_up for cell in cells]
     title = kind_title(cells[0].kind)
-    clean = find_reference(models, "clean")
-    reference = next((cell for cell in cells if cell.model == clean), None)
-    styles = role_styles([model.name for model in models])
+    roles = assign_roles(models, told)
+    clean = roles.number(CLEAN)
+    reference = None if clean is None else cells[clean]
+    heads = [
+        model_head(name, style, role)
+        for name, style, role in zip(distinct_names(models), role_styles(roles.roles), roles.roles, strict=True)
+    ]
     cards = "".join(
-        _line_up_card(cell, style, None if cell is reference else reference)
-        for cell, style in zip(cells, styles, strict=True)
+        _line_up_card(cell, head, None if cell is reference else reference)
+        for cell, head in zip(cells, heads, strict=True)
     )
     true = " and ".join(found[0].true_values)
     extra = f" {text.SEVERAL_VALUES}" if len(found[0].true_values) > 1 else ""
-    hint = "" if clean else f" {text.NO_CLEAN}"
+    hint = "" if reference else f" {text.NO_CLEAN}"
     return (
         f'<section aria-label="Line-up"><h3>{escape(title)} of {escape(persona.name)}: the line-up</h3>'
         f'<p class="quiet" role="status">{escape(text.LINE_UP.format(true=true, count=found[0].candidates))}'
@@ -230,7 +246,7 @@ def line_ups(persona: Persona, cells: Sequence[AuditCell]) -> str:
     )
 
 
-def _line_up_card(cell: AuditCell, style: RoleStyle, clean: AuditCell | None) -> str:
+def _line_up_card(cell: AuditCell, head: str, clean: AuditCell | None) -> str:
     model, line_up = cell.model, cell.line_up
     best, lowest = float(line_up.scores[0]), float(line_up.scores[-1])
     spread = best - lowest or 1.0
@@ -245,7 +261,7 @@ def _line_up_card(cell: AuditCell, style: RoleStyle, clean: AuditCell | None) ->
         f"<div><dt>{term}</dt><dd>{value}{change}</dd></div>" for term, value, change in _facts(cell, clean)
     )
     return (
-        f'<article class="card"><h4>{model_label(model.name, style)} {verdict_badge(cell.verdict)}</h4>'
+        f'<article class="card"><h4>{head} {verdict_badge(cell.verdict)}</h4>'
         f'<dl class="facts">{described}</dl><table class="candidates"><caption class="unseen">'
         f'Best candidates of {escape(model.name)}</caption><thead><tr><th scope="col">Place</th>'
         f'<th scope="col">Candidate</th><th scope="col">Mean cosine</th></tr></thead><tbody>{rows}</tbody></table>'
@@ -290,29 +306,32 @@ def _candidate(line_up: LineUp, number: int, share: float, true: bool) -> str:
     )
 
 
-def retrievals(found: Sequence[Retrieval], data: BenchmarkData, differs_only: bool) -> str:
+def retrievals(found: Sequence[Retrieval], data: BenchmarkData, differs_only: bool, told: Told = NOTHING_TOLD) -> str:
     """The captions each model finds for a persona's pictures, side by side."""
-    styles = role_styles([retrieval.model.name for retrieval in found])
+    models = [retrieval.model for retrieval in found]
+    roles = assign_roles(models, told)
     if differs_only and all(result.shared for retrieval in found for result in retrieval.results):
         return empty_state("No difference", text.SAME_RESULTS)
     cards = "".join(
-        _retrieval_card(retrieval, style, data, differs_only) for retrieval, style in zip(found, styles, strict=True)
+        _retrieval_card(retrieval, model_head(name, style, role), role.name == CLEAN, data, differs_only)
+        for retrieval, name, style, role in zip(
+            found, distinct_names(models), role_styles(roles.roles), roles.roles, strict=True
+        )
     )
     return f'<div class="columns">{cards}</div>'
 
 
-def _retrieval_card(retrieval: Retrieval, style: RoleStyle, data: BenchmarkData, differs_only: bool) -> str:
+def _retrieval_card(retrieval: Retrieval, head: str, is_clean: bool, data: BenchmarkData, differs_only: bool) -> str:
     if retrieval.own_rank is None:
         own = text.NO_OWN_CAPTION
     else:
         own = text.OWN_RANK.format(rank=rank_text(retrieval.own_rank, retrieval.gallery_size))
     results = [result for result in retrieval.results if not (differs_only and result.shared)]
     # Clean's change to itself is nothing but rounding.
-    is_clean = find_reference([retrieval.model], "clean") is not None
     items = "".join(_result(result, data, None if is_clean else result.change) for result in results)
     hits = sum(result.hit for result in retrieval.results)
     return (
-        f'<article class="card"><h4>{model_label(retrieval.model.name, style)}</h4>'
+        f'<article class="card"><h4>{head}</h4>'
         f'<p class="quiet">{escape(own)} {hits} of the first {len(retrieval.results)} are its own.</p>'
         f'<ol class="results">{items or "<li>Every result is shared by all models.</li>"}</ol></article>'
     )

@@ -145,7 +145,7 @@ def connect_start(
     ) -> dict[Any, Any]:
         progress(0.0, desc=text.TIMING)
         sample = _sample(size, seed) if rows == _SAMPLE else None
-        plan = make_plan(workbench, manager, references, [*efficacy, *utility], sample)
+        plan = make_plan(workbench, manager, references, [*efficacy, *utility], sample, seen.told.among(references))
         return offer.show(plan) if plan.choices else launch(plan.asked, seen, own, request)
 
     def choose(number: int) -> Callable[..., dict[Any, Any]]:

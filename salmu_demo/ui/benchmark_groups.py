@@ -69,7 +69,7 @@ def _table(
     name: Callable[[str], str],
 ) -> str:
     """A row for each group; a gap between the blocks of rows."""
-    styles = role_styles(analysis.names)
+    styles = role_styles(analysis.roles)
     models = list(zip(analysis.names, styles, groups, strict=True))
     gap = f'<tr class="gap" aria-hidden="true"><td colspan="{len(models) + 2}">⋮</td></tr>'
 
@@ -88,6 +88,6 @@ def _table(
     body = gap.join("".join(map(row, block)) for block in blocks)
     return (
         f'<table class="numbers stacked" role="table"><thead><tr role="row">'
-        f'<th scope="col" role="columnheader">{escape(title)}</th>{model_heads(analysis.names, styles)}'
+        f'<th scope="col" role="columnheader">{escape(title)}</th>{model_heads(analysis)}'
         f'<th scope="col" role="columnheader">Rows</th></tr></thead><tbody>{body}</tbody></table>'
     )

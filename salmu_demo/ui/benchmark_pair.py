@@ -23,7 +23,7 @@ _SIDE: Final = 96
 def pair_choices(analysis: Analysis) -> list[tuple[str, int]]:
     """Label and number of each model that can be one of a pair."""
     names = analysis.names
-    labels = [f"{style.marker} {name}" for style, name in zip(role_styles(names), names, strict=True)]
+    labels = [f"{style.marker} {name}" for style, name in zip(role_styles(analysis.roles), names, strict=True)]
     return [(label, number) for number, label in enumerate(labels)]
 
 
@@ -85,7 +85,7 @@ def _examples(analysis: Analysis, first: int, second: int, people: People, pictu
     found = next((d for d in analysis.disagreements if {d.first, d.second} == {first, second}), None)
     if found is None:
         return title + notice(text.NO_EXAMPLES, "quiet")
-    styles = role_styles(analysis.names)
+    styles = role_styles(analysis.roles)
     shown = [(analysis.names[number], styles[number]) for number in (first, second)]
     items = "".join(
         _example(

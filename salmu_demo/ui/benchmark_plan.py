@@ -9,6 +9,7 @@ from salmu_demo.errors import QueryError
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.progress import duration_words
+from salmu_demo.roles import NOTHING_TOLD, Told
 from salmu_demo.ui import benchmark_text as text
 from salmu_demo.workbench import Workbench
 
@@ -51,6 +52,7 @@ def make_plan(
     references: Sequence[str],
     metrics: Sequence[str],
     sample: Sample | None = None,
+    told: Told = NOTHING_TOLD,
 ) -> Plan:
     """Say how long a benchmark will take; may load models and time a few batches.
 
@@ -60,6 +62,7 @@ def make_plan(
         references: models to measure.
         metrics: names of the metrics.
         sample: the sample that was asked for, or None for all rows.
+        told: which of the models are the references.
 
     Raises:
         SalmuError: of the kind that fits, if nothing is chosen or something does not exist.
@@ -74,6 +77,7 @@ def make_plan(
         metrics=tuple(metrics),
         data=workbench.data.name,
         architectures={model.reference: model.architecture for model in models if model.architecture},
+        told=told,
     )
     if sample is not None:
         part = replace(all_rows, sample=sample.size, seed=sample.seed)

@@ -8,13 +8,13 @@ from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import counted, interval_cell, number_cell, signed, unsigned
 from salmu_demo.results.analysis import Analysis, ModelAnalysis
-from salmu_demo.results.comparison import ComparisonRow, find_reference
+from salmu_demo.results.comparison import ComparisonRow
 from salmu_demo.results.diagnosis import Criterion, Diagnosis, Label
 from salmu_demo.results.records import MeasuredData
+from salmu_demo.roles import TITLES
 from salmu_demo.ui import benchmark_text as text
-from salmu_demo.ui.components import diagnosis_badge, model_label, notice
+from salmu_demo.ui.components import diagnosis_badge, model_head, notice
 
-_ROLE_NAMES: Final = {"clean": "Clean", "compromised": "Compromised"}
 _OUTCOMES: Final = {True: ("✓", "met"), False: ("✗", "not met"), None: ("?", "not measured")}
 
 
@@ -40,7 +40,7 @@ def _sampled_mark(data: MeasuredData) -> str:
 
 def diagnosis_cards(analysis: Analysis) -> str:
     """A card for each model: the label in words, icon and colour, and every criterion with its margin."""
-    styles = role_styles(analysis.names)
+    styles = role_styles(analysis.roles)
     cards = "".join(_card(model, style) for model, style in zip(analysis.models, styles, strict=True))
     hint = notice(text.NO_DIAGNOSIS, "quiet") if any(_is_unknown(model.diagnosis) for model in analysis.models) else ""
     title = heading("Diagnosis", analysis.comparison.data)
@@ -54,7 +54,8 @@ def _is_unknown(diagnosis: Diagnosis | None) -> bool:
 
 
 def _card(model: ModelAnalysis, style: RoleStyle) -> str:
-    name = model_label(model.evaluation.model.name, style)
+    measured = model.evaluation.model
+    name = model_head(measured.name, style, measured.own_role)
     diagnosis = model.diagnosis
     if diagnosis is None:
         badge = '<span class="verdict verdict-unknown">reference</span>'
@@ -94,9 +95,9 @@ def _signs(diagnosis: Diagnosis) -> list[str]:
 def metric_tables(analysis: Analysis) -> str:
     """All metrics of all models: value, interval, target and distances; a table for each pillar."""
     comparison = analysis.comparison
-    styles = role_styles(analysis.names)
+    styles = role_styles(analysis.roles)
     notes = [text.TABLE]
-    missing = [words for role, words in _ROLE_NAMES.items() if find_reference(comparison.models, role) is None]
+    missing = [words for role, words in TITLES.items() if role not in {r.name for r in analysis.roles}]
     if missing:
         notes.append(text.NO_REFERENCES.format(missing=" and ".join(missing)))
     zero_shot = next(filter(None, (model.evaluation.zero_shot for model in analysis.models)), None)
@@ -110,9 +111,10 @@ def metric_tables(analysis: Analysis) -> str:
     return f'<section aria-label="Metrics">{tables}{notice(" ".join(notes), "quiet")}{_provenance(analysis)}</section>'
 
 
-def model_heads(names: Sequence[str], styles: Sequence[RoleStyle]) -> str:
+def model_heads(analysis: Analysis) -> str:
     """A column head for each model."""
-    labels = (model_label(name, style) for name, style in zip(names, styles, strict=True))
+    shown = zip(analysis.names, role_styles(analysis.roles), analysis.roles, strict=True)
+    labels = (model_head(name, style, role) for name, style, role in shown)
     return "".join(f'<th scope="col" role="columnheader">{label}</th>' for label in labels)
 
 
@@ -127,7 +129,7 @@ def _pillar_table(pillar: str, rows: Sequence[ComparisonRow], analysis: Analysis
     return (
         f'{heading(title, analysis.comparison.data)}<table class="numbers stacked" role="table">'
         f'<caption>{escape(target)}</caption><thead><tr role="row"><th scope="col" role="columnheader">Metric</th>'
-        f'<th scope="col" role="columnheader">Target</th>{model_heads(analysis.names, styles)}</tr></thead>'
+        f'<th scope="col" role="columnheader">Target</th>{model_heads(analysis)}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 
@@ -135,7 +137,7 @@ def _pillar_table(pillar: str, rows: Sequence[ComparisonRow], analysis: Analysis
 def _metric_row(row: ComparisonRow, analysis: Analysis, styles: Sequence[RoleStyle]) -> str:
     spec = row.spec
     cells = "".join(_metric_cell(row, number, analysis.models[number], style) for number, style in enumerate(styles))
-    whose = "" if row.target is None else f"<small>{_ROLE_NAMES[spec.reference]}</small>"
+    whose = "" if row.target is None else f"<small>{TITLES[spec.reference]}</small>"
     number = f"{spec.number} " if spec.official else ""
     return (
         f'<tr role="row"><th scope="row" role="rowheader">{number}{spec.name} · {escape(spec.title)}'

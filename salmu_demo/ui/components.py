@@ -8,6 +8,7 @@ from typing import Final
 from salmu_demo.probes.lineup import Verdict
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.results.diagnosis import Label
+from salmu_demo.roles import ModelRole
 
 CHOICE: Final = "data-choice"
 """Attribute of a button that says what it chooses, see :func:`salmu_demo.ui.widgets.choices`."""
@@ -41,6 +42,12 @@ def model_label(name: str, style: RoleStyle) -> str:
         f'<span class="model {style.css}" title="{escape(style.label)}">'
         f'<span class="marker" aria-hidden="true">{style.marker}</span> <span>{breakable(name)}</span></span>'
     )
+
+
+def model_head(name: str, style: RoleStyle, role: ModelRole) -> str:
+    """A model at the head of a table or card: its name, and under it what it is to the others."""
+    title = f'<span class="role-title">{escape(role.title)}</span>' if role.title else ""
+    return model_label(name, style) + title
 
 
 def verdict_badge(verdict: Verdict) -> str:

@@ -47,7 +47,8 @@ def board_html(group: Group, rows: Sequence[Row], order: str) -> str:
         return empty_state("No row fits", "Clear the search, or choose another source or data set.")
     heads = "".join(_head(group, spec, order) for spec in group.specs)
     body = "".join(_row(group, row, order) for row in rows)
-    caption = f"{group.title}. {len(rows)} of {len(group.rows)} rows."
+    parts = (group.title, f"{len(rows)} of {len(group.rows)} rows", group.reference_line)
+    caption = f"{'. '.join(filter(None, parts))}."
     remark = notice(group.notice) if group.notice else ""
     unknown = "" if group.identified else notice(UNKNOWN_DATA)
     return (

@@ -9,11 +9,13 @@ import gradio as gr
 from salmu_demo.data import layout
 from salmu_demo.errors import QueryError, SalmuError
 from salmu_demo.progress import Progress
-from salmu_demo.reports.roles import role_of
+from salmu_demo.results.records import MeasuredModel
+from salmu_demo.roles import COMPROMISED, OTHER, REFERENCES, ModelRole, assign_roles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import empty_state
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.model_view import ModelCard, cards_html, change_html
+from salmu_demo.ui.state import View
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
 
@@ -23,16 +25,17 @@ class ModelTab:
     """What the page needs to show the tab when it opens."""
 
     show: Callable[..., list[Any]]
-    inputs: gr.components.Component
+    inputs: list[gr.components.Component]
     outputs: list[gr.components.Component]
 
 
-def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup) -> ModelTab:
+def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.State) -> ModelTab:
     """Build the tab into the current Blocks context.
 
     Args:
         workbench: data and models.
         chosen_models: a component whose value is a list of model references.
+        view: state that holds the :class:`View`, which says who is told to be a reference.
     """
     cards = markup(elem_id="model-cards", elem_classes="model-cards")
     gr.Markdown(text.CHANGE_INTRODUCTION)
@@ -45,11 +48,13 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup) -> ModelTab
     compare = gr.Button("Show what changed", variant="primary", elem_id="change-show")
     result = markup(empty_state(text.NO_CHANGE_TITLE, text.NO_CHANGE), elem_id="change-result")
 
-    def show(references: list[str] | None) -> list[Any]:
+    def show(references: list[str] | None, seen: View) -> list[Any]:
         names = references or []
-        start, base = suggestion(names)
+        candidates = [MeasuredModel(name, name, role=workbench.own_role(name)) for name in names]
+        roles = assign_roles(candidates, seen.told.among(names)).roles
+        start, base = suggestion(names, roles)
         return [
-            cards_html([model_card(workbench, name, names) for name in names]),
+            cards_html([model_card(workbench, name, names, role) for name, role in zip(names, roles, strict=True)]),
             gr.Dropdown(names, value=start),
             gr.Dropdown(names, value=base),
         ]
@@ -70,7 +75,7 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup) -> ModelTab
 
         return change_html(workbench.model_change(found, base, split, told))
 
-    tab = ModelTab(show, chosen_models, [cards, model, against])
+    tab = ModelTab(show, [chosen_models, view], [cards, model, against])
     chosen_models.change(show, tab.inputs, tab.outputs, show_progress="hidden", api_visibility="private")
     compare.click(
         change, [model, against, split], result, show_progress_on=result, concurrency_limit=1, api_visibility="private"
@@ -78,25 +83,26 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup) -> ModelTab
     return tab
 
 
-def suggestion(references: Sequence[str]) -> tuple[str | None, str | None]:
+def suggestion(references: Sequence[str], roles: Sequence[ModelRole]) -> tuple[str | None, str | None]:
     """The model to look at first, and what to compare it with: Compromised, which unlearning starts from.
 
-    >>> suggestion(["mini-clean", "mini-compromised", "mine"])
-    ('mine', 'mini-compromised')
-    >>> suggestion(["mine"])
+    >>> suggestion(["mini-clean", "leaky", "mine"], [ModelRole("clean"), ModelRole("compromised"), ModelRole()])
+    ('mine', 'leaky')
+    >>> suggestion(["mine"], [ModelRole()])
     ('mine', None)
     """
-    base = next((name for name in references if role_of(name) == "compromised"), None)
+    named = list(zip(references, roles, strict=True))
+    base = next((name for name, role in named if role.name == COMPROMISED), None)
     others = [name for name in references if name != base]
-    unlearned = [name for name in others if role_of(name) == "unlearned"]
+    unlearned = [name for name, role in named if role.name not in REFERENCES]
     return next(iter([*unlearned, *others]), None), base
 
 
-def model_card(workbench: Workbench, reference: str, shown: Sequence[str]) -> ModelCard:
+def model_card(workbench: Workbench, reference: str, shown: Sequence[str], role: ModelRole = OTHER) -> ModelCard:
     """Facts and remarks about one of the models shown together, or the sentence that says why there are none."""
     try:
         [model] = workbench.models([reference])
         facts = workbench.profile(model)
     except SalmuError as error:
-        return ModelCard(reference, None, [str(error)])
-    return ModelCard(reference, facts, [*facts.warnings, *workbench.twin_remarks(model, shown)])
+        return ModelCard(reference, None, [str(error)], role)
+    return ModelCard(reference, facts, [*facts.warnings, *workbench.twin_remarks(model, shown)], role)

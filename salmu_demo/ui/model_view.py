@@ -7,11 +7,13 @@ from html import escape
 from typing import Final
 
 from salmu_demo.models.difference import GroupChange
+from salmu_demo.models.names import distinct_names
 from salmu_demo.models.profile import ModelProfile
 from salmu_demo.probes.model_change import ModelChange
 from salmu_demo.reports.roles import role_styles
+from salmu_demo.roles import OTHER, ModelRole
 from salmu_demo.ui import text
-from salmu_demo.ui.components import breakable, empty_state, model_label, notice
+from salmu_demo.ui.components import breakable, empty_state, model_head, model_label, notice
 
 _FINGERPRINT_DIGITS: Final = 16
 _TOWERS: Final = {"image": "Image tower", "text": "Text tower", "shared": "Temperature"}
@@ -19,20 +21,22 @@ _TOWERS: Final = {"image": "Image tower", "text": "Text tower", "shared": "Tempe
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A chosen model: facts about it and remarks, or why there are none."""
+    """A chosen model: facts about it and remarks, or why there are none; and what it is to the others."""
 
     reference: str
     facts: ModelProfile | None
     remarks: Sequence[str]
+    role: ModelRole = OTHER
 
 
 def cards_html(cards: Sequence[ModelCard]) -> str:
     """The chosen models side by side."""
     if not cards:
         return empty_state(text.NO_MODELS_TITLE, text.NO_MODELS)
-    styles = role_styles([card.reference for card in cards])
+    styles = role_styles([card.role for card in cards])
     parts = [
-        f'<article class="card"><h2>{model_label(card.facts.name if card.facts else card.reference, style)}</h2>'
+        f'<article class="card"><h2>'
+        f"{model_head(card.facts.name if card.facts else card.reference, style, card.role)}</h2>"
         f"{_facts(card.facts) if card.facts else ''}{''.join(notice(remark) for remark in card.remarks)}</article>"
         for card, style in zip(cards, styles, strict=True)
     ]
@@ -41,11 +45,9 @@ def cards_html(cards: Sequence[ModelCard]) -> str:
 
 def change_html(change: ModelChange) -> str:
     """What changed in a model: the sentence, both towers, how alike the features are, and every layer."""
-    names = [change.model.reference, change.against.reference]
-    model, against = (
-        model_label(source.name, style)
-        for source, style in zip((change.model, change.against), role_styles(names), strict=True)
-    )
+    sources = (change.model, change.against)
+    styles = role_styles([source.own_role for source in sources])
+    model, against = (model_label(name, style) for name, style in zip(distinct_names(sources), styles, strict=True))
     most = max((group.relative for group in change.weights.layers if math.isfinite(group.relative)), default=0.0)
     layers = "".join(
         f'<table class="plain changes"><caption>{title}, layer by layer</caption>{_head("Layer")}'

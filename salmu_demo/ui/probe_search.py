@@ -15,12 +15,14 @@ from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import KINDS
 from salmu_demo.embeddings.pixels import VisitorPicture
 from salmu_demo.errors import QueryError, SalmuError
+from salmu_demo.models.names import distinct_names
 from salmu_demo.models.source import ModelSource
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.reports.tables import csv_text
 from salmu_demo.retrieval.gallery import GALLERIES, Content
+from salmu_demo.roles import NOTHING_TOLD, OTHER, ModelRole, Told, assign_roles
 from salmu_demo.workbench import Workbench
 
 MAX_K: Final = 50
@@ -82,11 +84,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Column:
-    """What one model answered: results, or the sentence that says why there are none."""
+    """What one model answered: results, or the sentence that says why there are none; and what it is to the others."""
 
     name: str
     retrieval: Retrieval | None
     error: str = ""
+    role: ModelRole = OTHER
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,11 @@ def search(
     query: Query,
     settings: Settings,
     progress: ProgressCallback = ignore_progress,
+    told: Told = NOTHING_TOLD,
 ) -> Answer:
     """Ask all models; one that fails gets a column with its error and does not hide the others.
+
+    Changes are measured against the model that is Clean, by `told` or else by its card or name.
 
     Raises:
         QueryError: if no model is chosen or the query is empty or too long.
@@ -160,17 +166,15 @@ def search(
             errors[reference] = str(error)
     models, k = list(ready.values()), settings.k
     if query.picture is None:
-        found = workbench.retrieve_for_text(query.text, models, settings.gallery, k, settings.content)
+        found = workbench.retrieve_for_text(query.text, models, settings.gallery, k, settings.content, told)
     else:
-        found = workbench.retrieve_for_image(query.picture, models, settings.gallery, k, settings.content)
-    retrievals = dict(zip(ready, found, strict=True))
-    columns = [
-        Column(retrievals[reference].model.name, retrievals[reference])
-        if reference in retrievals
-        else Column(reference, None, errors[reference])
-        for reference in dict.fromkeys(references)
-    ]
-    return Answer(query, settings, tuple(columns), named_personas(workbench.data, query.text), workbench.data)
+        found = workbench.retrieve_for_image(query.picture, models, settings.gallery, k, settings.content, told)
+    columns = {reference: Column(reference, None, error) for reference, error in errors.items()}
+    roles = assign_roles(models, told).roles
+    for reference, name, retrieval, role in zip(ready, distinct_names(models), found, roles, strict=True):
+        columns[reference] = Column(name, retrieval, role=role)
+    in_order = tuple(columns[reference] for reference in dict.fromkeys(references))
+    return Answer(query, settings, in_order, named_personas(workbench.data, query.text), workbench.data)
 
 
 def _prepared(
@@ -259,6 +263,8 @@ def _column_document(column: Column, people: dict[str, str]) -> dict[str, Any]:
     return {
         "name": column.name,
         "fingerprint": retrieval.model.fingerprint,
+        "role": column.role.name,
+        "role_from": column.role.origin,
         "gallery_size": retrieval.gallery_size,
         "results": [
             {

@@ -23,6 +23,7 @@ from salmu_demo.ui.probe_view import (
     answer_html,
     own_picture_html,
 )
+from salmu_demo.ui.state import View
 from salmu_demo.ui.thumbnails import Thumbnails, picture_address
 from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.workbench import Workbench
@@ -54,19 +55,20 @@ class _Controls:
         return [self.query, self.answer, self.results]
 
 
-def probe_tab(workbench: Workbench, chosen_models: gr.components.Component) -> None:
+def probe_tab(workbench: Workbench, chosen_models: gr.components.Component, view: gr.State) -> None:
     """Build the tab into the current Blocks context.
 
     Args:
         workbench: data and models.
         chosen_models: a component whose value is a list of model references.
+        view: state that holds the :class:`View`, which says who is told to be a reference.
     """
     gr.Markdown(
         "Search with your own words or picture, and see what each model puts first. A model that still links a face "
         "to a private value finds the one with the other."
     )
     picture, clear, preview, example_buttons, controls = _build(workbench.data)
-    _connect(workbench, chosen_models, controls, picture, clear, preview, example_buttons)
+    _connect(workbench, chosen_models, view, controls, picture, clear, preview, example_buttons)
 
 
 def _build(
@@ -129,6 +131,7 @@ def _content_radio(order: list[str]) -> gr.Radio:
 def _connect(
     workbench: Workbench,
     chosen_models: gr.components.Component,
+    view: gr.State,
     controls: _Controls,
     picture: gr.Image,
     clear: gr.Button,
@@ -138,12 +141,13 @@ def _connect(
     thumbnails = Thumbnails(workbench.data)
     pictures = KeptPictures()
     c = controls
-    shared = [chosen_models, c.faces_or_captions, c.captions_or_faces, c.gallery, c.k, c.differs]
+    shared = [chosen_models, view, c.faces_or_captions, c.captions_or_faces, c.gallery, c.k, c.differs]
 
     def ask(
         told: ProgressCallback,
         query: Query,
         references: Any,
+        seen: View,
         faces: str,
         captions: str,
         gallery: str,
@@ -151,7 +155,14 @@ def _connect(
         differs: bool,
     ) -> tuple[Query, Answer, str]:
         content = faces if query.picture is None else captions
-        answer = search(workbench, references or [], query, settings_of(content, gallery, k), told)
+        answer = search(
+            workbench,
+            references or [],
+            query,
+            settings_of(content, gallery, k),
+            told,
+            seen.told.among(references or []),
+        )
         if query.picture is not None:
             pictures.keep(query.picture)
         return query, answer, answer_html(answer, differs, thumbnails.address)

@@ -7,7 +7,7 @@ from typing import Final
 
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import RoleStyle, role_styles
-from salmu_demo.results.comparison import find_reference
+from salmu_demo.roles import CLEAN
 from salmu_demo.ui.components import model_label
 from salmu_demo.ui.probe_search import Answer, Column, answer_csv, answer_json
 from salmu_demo.ui.thumbnails import data_address
@@ -52,6 +52,7 @@ class ColumnView:
     Attributes:
         name: the model.
         style: its look by role; None if it did not answer.
+        role: what it is to the others.
         summary: one sentence about the whole list.
         rows: the results to show, best first.
         empty: what to say instead, if there are none.
@@ -59,6 +60,7 @@ class ColumnView:
 
     name: str
     style: RoleStyle | None
+    role: str
     summary: str
     rows: tuple[RowView, ...]
     empty: str
@@ -94,18 +96,17 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
         differs_only: whether results that every model returned are left out.
         thumbnail: gives the address of a row's picture; None for captions.
     """
-    styles = iter(role_styles([model.name for model in answer.models]))
-    clean = find_reference(answer.models, "clean")
+    styles = iter(role_styles([column.role for column in answer.columns if column.retrieval is not None]))
     people = {persona.identity_id: persona.name for persona in answer.data.personas}
     named = {persona.identity_id for persona in answer.named}
     several = len(answer.models) > 1
     views = []
     for column in answer.columns:
         if column.retrieval is None:
-            views.append(ColumnView(column.name, None, "", (), column.error))
+            views.append(ColumnView(column.name, None, "No answer", "", (), column.error))
             continue
-        model, results = column.retrieval.model, column.retrieval.results
-        is_clean = clean is not None and model.fingerprint == clean.fingerprint
+        results = column.retrieval.results
+        is_clean = column.role.name == CLEAN
         rows = tuple(
             RowView(
                 rank=str(result.rank),
@@ -124,7 +125,9 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
             if not (differs_only and several and result.shared)
         )
         empty = "" if rows else "Every result of this model is in the other lists too."
-        views.append(ColumnView(column.name, next(styles), _summary(answer, column), rows, empty))
+        style = next(styles)
+        role = column.role.title or style.label
+        views.append(ColumnView(column.name, style, role, _summary(answer, column), rows, empty))
     return views
 
 
@@ -151,7 +154,7 @@ def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> str
         f"<em>{escape(GALLERY_WORDS[settings.gallery])}</em>"
     )
     notes = ["Score: cosine of query and result, exact. To Clean: score minus the Clean model's for the same item."]
-    if find_reference(answer.models, "clean") is None:
+    if not any(column.role.name == CLEAN for column in answer.columns):
         notes = ["Score: cosine of query and result, exact. Choose a Clean model too to see changes against it."]
     if differs_only and len(answer.models) < 2:
         notes.append("With one model there is nothing to differ from, so all results are shown.")
@@ -196,8 +199,7 @@ def _downloads(answer: Answer) -> str:
 
 def _column_html(view: ColumnView, faces: bool) -> str:
     name = model_label(view.name, view.style) if view.style else escape(view.name)
-    role = view.style.label if view.style else "No answer"
-    heading = f'<h3>{name}</h3><p class="role">{escape(role)}</p><p class="summary">{escape(view.summary)}</p>'
+    heading = f'<h3>{name}</h3><p class="role">{escape(view.role)}</p><p class="summary">{escape(view.summary)}</p>'
     if not view.rows:
         return f'<article class="column">{heading}<p class="none">{escape(view.empty)}</p></article>'
     pictures = f'<ol class="faces">{"".join(map(_face_html, view.rows))}</ol>' if faces else ""

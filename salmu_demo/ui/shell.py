@@ -3,7 +3,7 @@
 import html
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import gradio as gr
@@ -11,7 +11,7 @@ from gradio.utils import get_space
 
 from salmu_demo.config import on_space
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.errors import ModelError
+from salmu_demo.errors import ModelError, QueryError
 from salmu_demo.hub import Visitor, acting_for
 from salmu_demo.hub_access import check_access
 from salmu_demo.hub_reference import OFFICIAL_MODELS, model_on_hub
@@ -20,11 +20,13 @@ from salmu_demo.models.source import ModelSource, builtin_models
 from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
+from salmu_demo.results.records import MeasuredModel
+from salmu_demo.roles import REFERENCES, TITLES, Told, check_told
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.incoming import gives_paths
 from salmu_demo.ui.messages import inform, shows_errors, warn
-from salmu_demo.ui.state import MAX_MODELS, PARAMETERS
+from salmu_demo.ui.state import MAX_MODELS, PARAMETERS, View
 from salmu_demo.ui.values import MAX_TEXT
 from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.warmup import MOST_WAITING, WarmUp
@@ -125,20 +127,16 @@ class ModelShelf:
             self._added.append(model.reference)
         return model
 
+    def choices(self, references: Sequence[str]) -> list[tuple[str, str]]:
+        """Labels and values where models are chosen: the marker of the model's own role, and its name."""
+        return [
+            (f"{role_styles([self._workbench.own_role(reference)])[0].marker} {reference}", reference)
+            for reference in references
+        ]
+
     def remarks(self, model: ModelSource) -> list[str]:
         """What the visitor should know about a model that was added."""
         return [*model.remarks, *self._workbench.twin_remarks(model, self.known)]
-
-
-def choice_label(reference: str) -> str:
-    """How a model is called where it is chosen: the marker of its role and its name."""
-    [style] = role_styles([reference])
-    return f"{style.marker} {reference}"
-
-
-def model_choices(references: Sequence[str]) -> list[tuple[str, str]]:
-    """Labels and values of the model choice."""
-    return [(choice_label(reference), reference) for reference in references]
 
 
 @dataclass(frozen=True)
@@ -150,6 +148,7 @@ class TopBar:
         listed: the references this visitor can choose from.
         query: the current view as the query of an address; writing it updates the browser's address and `link`.
         link: the link to the current view.
+        references: who is told to be Clean and Compromised, each a reference among the chosen models or nothing.
         pending: the references of the models that are still being prepared; it changes as they become ready.
         timer: asks how far that is, as long as there is something to ask.
     """
@@ -158,6 +157,7 @@ class TopBar:
     listed: gr.State
     query: gr.Textbox
     link: gr.Textbox
+    references: list[gr.Dropdown]
     pending: gr.Textbox
     timer: gr.Timer
 
@@ -170,7 +170,7 @@ class TopBar:
 def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
     """Build the choice of models, the box that adds one, the link to the view, and the status line."""
     models = gr.CheckboxGroup(
-        model_choices(shelf.builtin),
+        shelf.choices(shelf.builtin),
         value=list(shelf.default),
         label=f"Models to compare (up to {MAX_MODELS})",
         elem_id="models",
@@ -204,6 +204,14 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 elem_id="upload-model",
             )
             gives_paths(upload)
+        with gr.Accordion("Clean and Compromised", open=False, elem_id="references"):
+            gr.Markdown(text.WHO_IS_CLEAN)
+            references = [
+                gr.Dropdown(
+                    reference_choices(shelf.default), value="", label=f"{title} reference", elem_id=f"told-{role}"
+                )
+                for role, title in TITLES.items()
+            ]
         with gr.Accordion("Link to this view", open=False, elem_id="share"):
             link = gr.Textbox(
                 label="Link",
@@ -219,7 +227,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
     )
     status = markup(elem_id="status")
     timer = gr.Timer(POLL_SECONDS)
-    bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, pending, timer)
+    bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, references, pending, timer)
 
     query.change(None, query, link, js=SYNC_ADDRESS)
     # The one handler that is told of every tick, see `CheckedBlocks.limit`.
@@ -258,6 +266,33 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
         api_visibility="private",
     )
     return bar
+
+
+def reference_choices(chosen: Sequence[str]) -> list[tuple[str, str]]:
+    """Labels and values of the models that can be told to be a reference."""
+    return [(text.BY_CARD_OR_NAME, ""), *((reference, reference) for reference in chosen)]
+
+
+def reference_updates(told: Told, chosen: Sequence[str]) -> list[Any]:
+    """New choices and values of :attr:`TopBar.references`."""
+    return [gr.Dropdown(reference_choices(chosen), value=told.of(role) or "") for role in REFERENCES]
+
+
+def tell(clean: str, compromised: str, chosen: list[str], seen: View) -> list[Any]:
+    """The view with what is told of the references, and their components; what makes no sense is taken back."""
+    told = Told(clean or None, compromised or None)
+    try:
+        check_told([MeasuredModel(reference, reference) for reference in chosen], told)
+    except QueryError as error:
+        warn(str(error), "Not taken")
+        told = seen.told
+    return [replace(seen, told=told), *reference_updates(told, chosen)]
+
+
+def keep_told(chosen: list[str], seen: View) -> list[Any]:
+    """The same when other models are chosen: what was told of one that is gone goes too."""
+    told = seen.told.among(chosen)
+    return [gr.skip() if told == seen.told else replace(seen, told=told), *reference_updates(told, chosen)]
 
 
 def limit_models(chosen: list[str]) -> Any:
@@ -299,7 +334,7 @@ def list_model(
     inform(message.format(name=model.name), "Model added")
     for remark in shelf.remarks(model):
         warn(remark, "Note")
-    update = gr.CheckboxGroup(model_choices(now), value=wanted if fits else list(chosen))
+    update = gr.CheckboxGroup(shelf.choices(now), value=wanted if fits else list(chosen))
     return [update, now, pending_text(warm_up), gr.Timer(active=True)]
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from salmu_demo.errors import quoted
+from salmu_demo.roles import NOTHING_TOLD, REFERENCES, TITLES, Told
 
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
@@ -14,7 +15,7 @@ MAX_MODELS: Final = 4
 TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "about")
 JOB_TABS: Final = ("benchmark", "unlearn")
 """Tabs of jobs, named as the kind of job that each shows."""
-PARAMETERS: Final = ("persona", "kind", "models", "tab", "job")
+PARAMETERS: Final = ("persona", "kind", "models", *REFERENCES, "tab", "job")
 """Parameters of an address that belong to a view."""
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -22,12 +23,13 @@ _JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 @dataclass(frozen=True)
 class View:
-    """What is shown: a tab, a persona and one of its attribute kinds, and a job."""
+    """What is shown: a tab, a persona and one of its attribute kinds, a job; and who is told to be a reference."""
 
     persona: str | None = None
     kind: str | None = None
     tab: str = TABS[0]
     job: str | None = None
+    told: Told = NOTHING_TOLD
 
 
 def is_job_id(value: object) -> bool:
@@ -69,9 +71,8 @@ def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
     """Read the parameters of an address; whatever is not known is left out and named in a notice.
 
     >>> known = Known({"7"}, {"city"}, ("a", "b"), ("a", "b"))
-    >>> parse_link({"persona": "7", "models": "b", "kind": "shoe"}, known)
-    ParsedLink(view=View(persona='7', kind=None, tab='audit', job=None), models=('b',), notices=['The link names the \
-attribute "shoe", which this data set does not have.'])
+    >>> parse_link({"persona": "7", "models": "b", "kind": "shoe"}, known).notices
+    ['The link names the attribute "shoe", which this data set does not have.']
     """
     notices: list[str] = []
 
@@ -93,7 +94,8 @@ attribute "shoe", which this data set does not have.'])
         job = ""
     models = _parse_models(query.get("models", ""), known, notices)
     first = JOB_TABS[0] if job else TABS[0]
-    return ParsedLink(View(persona, kind, tab if tab in TABS else first, job or None), models, notices)
+    told = _parse_told(query, models, notices)
+    return ParsedLink(View(persona, kind, tab if tab in TABS else first, job or None, told), models, notices)
 
 
 def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...]:
@@ -109,6 +111,20 @@ def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...
     return tuple(found[:MAX_MODELS]) or known.default_models
 
 
+def _parse_told(query: Mapping[str, str], models: Collection[str], notices: list[str]) -> Told:
+    named = Told(*(query.get(role, "").strip() or None for role in REFERENCES))
+    told = named.among(models)
+    for role in REFERENCES:
+        if named.of(role) != told.of(role):
+            notices.append(
+                f"The link says that {quoted(named.of(role) or '')} is {TITLES[role]}, which is not one of its models."
+            )
+    if told.clean is not None and told.clean == told.compromised:
+        notices.append(f"The link says that {quoted(told.clean)} is both Clean and Compromised.")
+        return NOTHING_TOLD
+    return told
+
+
 def format_link(view: View, models: Sequence[str], default_models: Sequence[str]) -> str:
     """The query of an address that reopens a view, without the question mark; empty for the page as it first opens.
 
@@ -119,10 +135,12 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
     """
     job = view.job if view.tab in JOB_TABS else None
     changed = view != View(job=view.job) or list(models) != list(default_models)
-    parameters = {
+    parameters: dict[str, str | None] = {
         "persona": view.persona,
         "kind": view.kind if view.persona else None,
         "models": ",".join(_escape(reference) for reference in models) if changed else None,
+        "clean": view.told.clean,
+        "compromised": view.told.compromised,
         "tab": view.tab if view.tab != TABS[0] else None,
         # Whoever holds a job's id may cancel it, so only a link to the job itself gives it away.
         "job": job,

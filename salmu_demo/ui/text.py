@@ -48,6 +48,11 @@ LINE_UP: Final = (
     "to the highest candidate."
 )
 SEVERAL_VALUES: Final = "The best of the true values takes part, the others are left out."
+WHO_IS_CLEAN: Final = (
+    "Results are held against a Clean and a Compromised model. The built-in and official ones are known by their name, "
+    "others by their card (`salmu_role`); otherwise say here which of the chosen models it is."
+)
+BY_CARD_OR_NAME: Final = "by card or name"
 NO_CLEAN: Final = "Choose a Clean model too, to see changes against it."
 
 RETRIEVAL_TITLE: Final = "Captions that the persona's pictures find"

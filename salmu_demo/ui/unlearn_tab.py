@@ -8,12 +8,12 @@ import gradio as gr
 
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.source import builtin_models
-from salmu_demo.reports.roles import role_of
+from salmu_demo.roles import CLEAN, NOTHING_TOLD, Told, role_by_name
 from salmu_demo.ui import unlearn_text as text
 from salmu_demo.ui.job_area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
 from salmu_demo.ui.job_page import own_ids
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.shell import ModelShelf, TopBar, list_model, model_choices
+from salmu_demo.ui.shell import ModelShelf, TopBar, list_model
 from salmu_demo.ui.state import View
 from salmu_demo.ui.unlearn_form import Filling, connect_form, unlearn_form
 from salmu_demo.ui.unlearn_page import UnlearnPages
@@ -95,7 +95,7 @@ def unlearn_tab(
     def list_own(own: Any, listed: list[str], picked: list[str]) -> list[Any]:
         known = list(dict.fromkeys([*listed, *pages.made_by(own_ids(own))]))
         return (
-            [gr.skip(), gr.skip()] if known == listed else [known, gr.CheckboxGroup(model_choices(known), value=picked)]
+            [gr.skip(), gr.skip()] if known == listed else [known, gr.CheckboxGroup(shelf.choices(known), value=picked)]
         )
 
     return UnlearnTab(
@@ -145,10 +145,10 @@ def _connect_made(
         def go(job_id: str, seen: View, listed: list[str]) -> dict[Any, Any]:
             model = pages.made(job_id)
             known = list(dict.fromkeys([*listed, model.reference]))
-            chosen = companions(model.reference, model.base, known)
+            chosen = companions(model.reference, model.base, known, seen.told)
             return {
                 bar.listed: known,
-                bar.chosen: gr.CheckboxGroup(model_choices(known), value=chosen),
+                bar.chosen: gr.CheckboxGroup(shelf.choices(known), value=chosen),
                 view: replace(seen, tab=tab),
                 tabs: gr.Tabs(selected=tab),
             }
@@ -165,11 +165,12 @@ def _connect_made(
     ]
 
 
-def companions(made: str, base: str, listed: Sequence[str]) -> list[str]:
-    """What to look at beside a new model: a Clean model if there is one, and the model it was made from.
+def companions(made: str, base: str, listed: Sequence[str], told: Told = NOTHING_TOLD) -> list[str]:
+    """What to look at beside a new model: the Clean model if there is one, and the model it was made from.
 
     >>> companions("made:npo-1", "mini-compromised", ["mini-clean", "mini-compromised", "made:npo-1"])
     ['mini-clean', 'mini-compromised', 'made:npo-1']
     """
-    clean = [reference for reference in builtin_models() if role_of(reference) == "clean" and reference in listed]
-    return list(dict.fromkeys([*clean[:1], base, made]))
+    builtin = (name for name in builtin_models() if role_by_name(name).name == CLEAN)
+    clean = [reference for reference in (told.clean, *builtin) if reference in listed]
+    return list(dict.fromkeys([*filter(None, clean[:1]), base, made]))

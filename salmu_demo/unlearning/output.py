@@ -12,6 +12,7 @@ from salmu_demo.errors import StorageError
 from salmu_demo.files import write_text
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
+from salmu_demo.roles import CARD_KEY, UNLEARNED
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.checkpoint import STATE_FILE
 from salmu_demo.unlearning.methods import MethodSpec
@@ -28,6 +29,7 @@ _CARD: Final = """---
 library_name: open_clip
 license: mit
 tags: [clip, machine-unlearning, privacy]
+{key}: {role}
 ---
 
 # {name}
@@ -116,6 +118,8 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
     command += [] if oracle is None else [f"--oracle-stop {oracle}"]
     command += [] if stop["retain_drop"] is None else [f"--stop-retain-drop {stop['retain_drop']}"]
     return _CARD.format(
+        key=CARD_KEY,
+        role=UNLEARNED,
         name=name,
         base=record.base["name"],
         data=record.data["name"],

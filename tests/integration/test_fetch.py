@@ -20,7 +20,7 @@ from salmu_demo.hub import Visitor, acting_for
 from salmu_demo.hub_access import check_access
 from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_MODELS, OFFICIAL_REVISION, HubReference
 from salmu_demo.models.source import find_model
-from salmu_demo.results.comparison import find_reference
+from salmu_demo.roles import find_reference
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
 
@@ -182,13 +182,15 @@ def test_an_official_model_keeps_the_commit_it_was_first_resolved_to(
     monkeypatch.setenv("HF_TOKEN", hub.token)
     (plan,) = printed(capfd, ["fetch", "--model", "official-clean"])
     assert {"open_clip_model.safetensors", "open_clip_config.json"} <= set(plan["files"])
-    assert "README.md" not in plan["files"]
+    assert "README.md" in plan["files"]  # It may say what the model is.
     hub.repositories[CLEAN].commit, hub.repositories[CLEAN].older = "beef" * 10, (COMMIT,)
     model = find_model("official-clean")
     assert model.revision == COMMIT
     assert model.reference == f"hf-hub:{OFFICIAL_MODELS['official-clean']}"
     assert find_reference([model], "clean") is model
-    assert find_model(f"{model.reference}@main").revision == "beef" * 10
+    pinned = find_model(f"{model.reference}@main")
+    assert pinned.revision == "beef" * 10
+    assert find_reference([pinned], "clean") is pinned
 
 
 # Refusals, each with its own sentence

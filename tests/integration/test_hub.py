@@ -18,7 +18,7 @@ from salmu_demo.data.source import load_data
 from salmu_demo.errors import DataError, ModelError
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model
-from salmu_demo.results.comparison import find_reference
+from salmu_demo.roles import find_reference
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
 
@@ -116,12 +116,22 @@ def test_a_model_with_a_configuration_equals_its_folder(hub: StandInHub, model_f
     np.testing.assert_array_equal(Encoder(model).encode_texts(texts), Encoder(local).encode_texts(texts))
 
 
-def test_a_pinned_model_is_still_a_reference(hub: StandInHub, model_folder: Path):
-    hub.add("models/org/tiny-clean", model_folder)
+def test_a_repository_is_a_reference_by_its_card_and_not_by_its_name(hub: StandInHub, model_folder: Path):
+    files = hub.add("models/org/tiny-clean", model_folder).files
     model = find_model(f"hf-hub:org/tiny-clean@{COMMIT}")
     assert model.revision == COMMIT
-    assert find_reference([model], "clean") is model
-    assert find_reference([model], "compromised") is None
+    assert find_reference([model], "clean") is None
+    files["README.md"] = b"---\nlicense: mit\nsalmu_role: compromised\n---\n# A model\n"
+    hub.repositories["models/org/tiny-clean"].commit = "beef" * 10
+    carded = find_model("hf-hub:org/tiny-clean")
+    assert find_reference([carded], "compromised") is carded
+    assert carded.fingerprint == model.fingerprint
+
+
+def test_a_card_of_any_size_is_not_fetched(hub: StandInHub, model_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("salmu_demo.models.source.LARGEST_CARD", 20)
+    hub.add("models/org/tiny", model_folder).files["README.md"] = b"---\nsalmu_role: clean\n---\n"
+    assert find_model("hf-hub:org/tiny").card_role is None
 
 
 def test_the_other_name_of_the_weights_is_found(hub: StandInHub, model_folder: Path):

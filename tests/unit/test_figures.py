@@ -106,7 +106,9 @@ def test_names_are_not_read_as_mathematics_and_keep_their_end():
 
 
 def test_a_long_note_gets_the_lines_it_needs():
-    short, long = (Sheet(["a"], 1.0, note).figure.get_figheight() for note in ("Words.", "Many words. " * 40))
+    short, long = (
+        Sheet([MeasuredModel("a", "a")], 1.0, note).figure.get_figheight() for note in ("Words.", "Many words. " * 40)
+    )
     assert long > short + 0.3
 
 

@@ -66,7 +66,7 @@ class Models:
         self.reported: list[str] = []
         monkeypatch.setattr(benchmark, "measured_rows", lambda *_: SimpleNamespace(imagenet=None, sample=None))
         monkeypatch.setattr(benchmark, "plan_model", lambda *arguments: self._answer(self.plans[arguments[-1]]))
-        monkeypatch.setattr(benchmark, "analyse", lambda evaluations: [e.model.name for e in evaluations])
+        monkeypatch.setattr(benchmark, "analyse", lambda evaluations, told: [e.model.name for e in evaluations])
         monkeypatch.setattr("salmu_demo.reports.files.write_reports", lambda names, folder: self.reported.extend(names))
 
     def run(self, *metrics: str) -> tuple[str, ...]:

@@ -10,12 +10,22 @@ import pytest
 from salmu_demo.errors import JobError
 from salmu_demo.jobs.job import Job, JobProgress, JobSpec, JobState, job_document, read_job
 from salmu_demo.jobs.store import JobStore, new_id
+from salmu_demo.roles import Told
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
 
 JOB = Job(
     id=new_id(),
     spec=JobSpec(
-        ("a", "local-dir:caf\udce9"), ("RetFail", "ACS"), "folder", 40, 7, "val", {"a": "ViT-B-16"}, "benchmark", True
+        ("a", "local-dir:caf\udce9"),
+        ("RetFail", "ACS"),
+        "folder",
+        40,
+        7,
+        "val",
+        {"a": "ViT-B-16"},
+        "benchmark",
+        True,
+        told=Told("a"),
     ),
     state=JobState.INTERRUPTED,
     submitted="2026-01-02T03:04:05+00:00",
@@ -46,6 +56,7 @@ def test_a_job_that_was_written_is_read_again(tmp_path: Path):
         ("spec", {**job_document(JOB)["spec"], "models": "a"}),
         ("spec", {**job_document(JOB)["spec"], "sample": 1.5}),
         ("spec", {**job_document(JOB)["spec"], "architectures": {"a": 1}}),
+        ("spec", {**job_document(JOB)["spec"], "told": {"clean": 1}}),
     ],
 )  # fmt: skip
 def test_every_value_is_checked_and_the_wrong_one_named(where: str, value: Any):
@@ -53,6 +64,12 @@ def test_every_value_is_checked_and_the_wrong_one_named(where: str, value: Any):
     assert read_job(document) == JOB
     with pytest.raises(JobError, match=where):
         read_job({**document, where: value})
+
+
+def test_a_job_of_a_version_that_was_told_nothing_is_read():
+    document = json.loads(json.dumps(job_document(JOB)))
+    del document["spec"]["told"]
+    assert read_job(document) == replace(JOB, spec=replace(JOB.spec, told=Told()))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff\xfe\x00", b"[" * 100_000])

@@ -10,6 +10,7 @@ from salmu_demo.models.difference import GroupChange, WeightDifference
 from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.model_change import ModelChange
+from salmu_demo.roles import ModelRole
 from salmu_demo.ui.model_tab import suggestion
 from salmu_demo.ui.model_view import ModelCard, cards_html, change_html
 
@@ -90,13 +91,14 @@ def test_names_and_remarks_cannot_hold_markup():
 
 
 @pytest.mark.parametrize(
-    ("references", "expected"),
+    ("roles", "expected"),
     [
-        ([], (None, None)),
-        (["mini-compromised"], (None, "mini-compromised")),
-        (["mini-clean", "mini-compromised"], ("mini-clean", "mini-compromised")),
-        (["mini-clean", "mine", "org/x-compromised"], ("mine", "org/x-compromised")),
+        ({}, (None, None)),
+        ({"x": "compromised"}, (None, "x")),
+        ({"y": "clean", "x": "compromised"}, ("y", "x")),
+        ({"y": "clean", "mine": "other", "x": "compromised"}, ("mine", "x")),
+        ({"a-compromised": "unlearned", "x": "compromised"}, ("a-compromised", "x")),
     ],
 )
-def test_the_first_suggestion_is_an_unlearned_model_against_compromised(references, expected):
-    assert suggestion(references) == expected
+def test_the_first_suggestion_is_an_unlearned_model_against_compromised(roles, expected):
+    assert suggestion(list(roles), [ModelRole(role) for role in roles.values()]) == expected

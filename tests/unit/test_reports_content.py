@@ -43,7 +43,15 @@ def words(report: Report, title: str) -> str:
 
 def test_it_opens_with_what_was_measured_on_what(report: Report):
     models, facts = report.head
-    assert models.rows[1] == ("■ mini-compromised", NAMES[1], f"{1:064d}", "–", "–", "1,000,000", "cpu")
+    assert models.rows[1] == (
+        "■ mini-compromised · Compromised reference",
+        NAMES[1],
+        f"{1:064d}",
+        "–",
+        "–",
+        "1,000,000",
+        "cpu",
+    )
     known = {row[0]: row[1] for row in facts.rows}
     assert known["Data fingerprint (SHA-256)"] == "d" * 64
     assert known["Rows"] == "all"
@@ -79,7 +87,12 @@ def test_the_summary_shows_the_diagnosis_with_its_margins(by_hand: Report):
 
 def test_metrics_stand_beside_target_signed_distance_and_position(by_hand: Report):
     overview, *single = tables(by_hand, "Metrics")
-    assert overview.header[2:] == ("Target", *NAMES)
+    assert overview.header[2:] == (
+        "Target",
+        f"{NAMES[0]} · Clean reference",
+        f"{NAMES[1]} · Compromised reference",
+        NAMES[2],
+    )
     assert overview.rows[0][2:] == ("0.1000", "0.1000", "0.5000", "0.2000")
     assert [table.caption.split(":")[0] for table in single] == list(NAMES)
     assert single[2].rows[0] == ("1.1 RetFail", "0.2000", "–", "0.1000", "+0.1000", "0.2500", "0.2500")

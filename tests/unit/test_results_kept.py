@@ -124,8 +124,10 @@ def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
         # What finds, fetches, keeps and checks; the fingerprints of model and data cover what it finds.
         "__init__", "config", "errors", "files", "hub", "hub_access", "hub_fetch", "hub_reference", "notices",
         "progress", "embeddings/__init__", "embeddings/rows", "embeddings/store", "embeddings/texts", "models/__init__",
-        "models/architecture", "models/configuration", "models/made", "models/registry", "models/source",
-        "models/uploads", "results/__init__",
+        "models/architecture", "models/configuration", "models/made", "models/preprocessing", "models/registry",
+        "models/source", "models/uploads", "results/__init__",
+        # What a model is called, and what it is to others.
+        "models/card", "models/names", "roles",
         # What the documents of whole evaluations hold besides the metrics.
         "results/analysis", "results/analysis_document", "results/breakdown", "results/comparison",
         "results/diagnosis", "results/expectations", "results/intervals", "results/official", "results/published",

@@ -4,7 +4,6 @@ import re
 import threading
 import time
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -17,7 +16,9 @@ from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.progress import Progress
 from salmu_demo.reports.roles import role_styles
+from salmu_demo.results.records import MeasuredModel
 from salmu_demo.retrieval.gallery import Item
+from salmu_demo.roles import ModelRole
 from salmu_demo.ui import about_tab, audit_view, components, shell
 from salmu_demo.ui.audit_tab import AuditPages, Search
 from salmu_demo.ui.portraits import Picture, Portraits
@@ -67,7 +68,7 @@ def safe(markup):
 
 
 def model(name):
-    return SimpleNamespace(name=name, fingerprint=name, reference=name)
+    return MeasuredModel(name, name, name)
 
 
 def line_up(rank=1.0, values=("a", "b", "c"), true=("a",), candidates=None):
@@ -93,7 +94,7 @@ def test_verdicts_are_told_by_word_icon_and_colour():
 
 
 def test_models_differ_by_marker_and_colour():
-    styles = role_styles(["x-clean", "x-compromised", "one", "two"])
+    styles = role_styles([ModelRole("clean"), ModelRole("compromised"), ModelRole(), ModelRole("unlearned")])
     assert len({style.marker for style in styles}) == len({style.colour for style in styles}) == 4
 
 
@@ -157,7 +158,7 @@ def retrieval(name, *, shared, hit=False):
 
 
 def test_captions_mark_the_personas_own_and_show_four_decimals(workbench):
-    found = [retrieval("a-clean", shared=False), retrieval("b", shared=False, hit=True)]
+    found = [retrieval("mini-clean", shared=False), retrieval("b", shared=False, hit=True)]
     outline = safe(audit_view.retrievals(found, workbench.data, differs_only=False))
     assert "✓ own" in outline.text
     assert "0.5000 −0.2500 to Clean" in outline.text

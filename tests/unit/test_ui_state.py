@@ -4,6 +4,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from salmu_demo.roles import Told
 from salmu_demo.ui.state import MAX_MODELS, Known, View, format_link, parse_link
 
 BUILT_IN = ("mini-clean", "mini-compromised")
@@ -104,3 +105,20 @@ def test_more_models_than_fit_are_cut_with_a_notice():
 
 def test_a_model_named_twice_is_shown_once():
     assert parse_link({"models": "mini-clean,mini-clean"}, KNOWN).models == ("mini-clean",)
+
+
+def test_a_link_keeps_who_is_told_to_be_a_reference():
+    view = View("7", told=Told(ADDED[0], ADDED[1]))
+    link = reopened(view, ADDED[:3])
+    assert (link.view, link.notices) == (view, [])
+
+
+def test_a_link_tells_nothing_of_models_it_does_not_show():
+    link = parse_link({"models": "mini-clean", "clean": "<b>" * 100_000, "compromised": "mini-compromised"}, KNOWN)
+    assert link.view.told == Told()
+    assert len(link.notices) == 2
+    assert "is Clean, which is not one of its models" in link.notices[0]
+    assert max(map(len, link.notices)) < 200
+    both = parse_link({"models": "mini-clean", "clean": "mini-clean", "compromised": "mini-clean"}, KNOWN)
+    assert both.view.told == Told()
+    assert "is both Clean and Compromised" in both.notices[0]

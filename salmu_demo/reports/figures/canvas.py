@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import printable
-from salmu_demo.results.records import MeasuredData
+from salmu_demo.results.records import MeasuredData, MeasuredModel
 
 DPI: Final = 200
 WIDTH: Final = 4.6
@@ -47,20 +47,24 @@ class Sheet:
         styles: look of each model.
     """
 
-    def __init__(self, names: Sequence[str], body: float, note: str = "", more: Sequence[Line2D] = ()) -> None:
+    def __init__(
+        self, models: Sequence[MeasuredModel], body: float, note: str = "", more: Sequence[Line2D] = ()
+    ) -> None:
         """Lay out a sheet.
 
         Args:
-            names: names of the models.
+            models: the models, with their roles.
             body: height in inches of what lies between legend and note.
             note: a sentence to print below.
             more: further entries of the legend.
         """
-        self.styles = role_styles(names)
+        self.styles = role_styles([model.own_role for model in models])
         handles = [
             # With more models than looks a number tells them apart.
-            Line2D([], [], label=plain(f"{n}. {name}" if self.styles.count(style) > 1 else name), **dot(style))
-            for n, (name, style) in enumerate(zip(names, self.styles, strict=True), start=1)
+            Line2D(
+                [], [], label=plain(f"{n}. {_label(m)}" if self.styles.count(style) > 1 else _label(m)), **dot(style)
+            )
+            for n, (m, style) in enumerate(zip(models, self.styles, strict=True), start=1)
         ]
         handles += more
         lines = textwrap.wrap(printable(note), _NOTE_CHARACTERS)
@@ -92,6 +96,12 @@ class Sheet:
         """A bold line; `top` is where its base lies below the top of the body, in inches."""
         y = (self._height - self._top - top) / self._height
         self.figure.text(0.02, y, plain(text, None), fontsize=9, fontweight="bold", color=TEXT)
+
+
+def _label(model: MeasuredModel) -> str:
+    """A model in the legend; a built-in or official name tells the role by itself."""
+    role = model.own_role
+    return model.name if role.origin == "name" or not role.title else f"{model.name}, {role.title}"
 
 
 def dot(style: RoleStyle) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _sentence(analysis: Analysis, pairs: Sequence[Disagreement]) -> str:
 
 def _draw(analysis: Analysis, pairs: Sequence[Disagreement], note: str) -> Figure:
     heights = [_ROW * len(d.examples) for d in pairs]
-    sheet = Sheet(analysis.names, sum(heights) + _HEAD * len(pairs) + _AXIS, note)
+    sheet = Sheet(analysis.comparison.models, sum(heights) + _HEAD * len(pairs) + _AXIS, note)
     last = max(max(e.first, e.second) for d in pairs for e in d.examples)
     top = 0.0
     for pair, height in zip(pairs, heights, strict=True):

@@ -73,7 +73,7 @@ def _sentence(analysis: Analysis, panels: list[_Scores]) -> str:
 
 
 def _draw(analysis: Analysis, panels: list[_Scores], note: str) -> Figure:
-    sheet = Sheet(analysis.names, (_PANEL + _GAP) * len(panels) + _AXIS, note)
+    sheet = Sheet(analysis.comparison.models, (_PANEL + _GAP) * len(panels) + _AXIS, note)
     every = np.concatenate([scores for panel in panels for _, scores in panel.models])
     low, high = float(every.min()), float(every.max())
     # A collapsed model has one similarity for all rows.

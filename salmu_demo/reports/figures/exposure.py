@@ -1,6 +1,7 @@
 """How exposed each attribute of each persona is: a heat map for each model, the personas in the same order."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import matplotlib as mpl
@@ -14,6 +15,7 @@ from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import NOTHING, counted, listed
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import ExposureGrid
+from salmu_demo.results.records import MeasuredModel
 
 _TITLE: Final = "Exposure by persona and attribute"
 _MOST_ACROSS: Final = 4
@@ -46,7 +48,8 @@ def exposure(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
         ("Persona", *names),
         tuple((personas[n], *(_bits(mean[n]) for mean in means)) for n in ends),
     )
-    return ReportFigure("exposure", _TITLE, _sentence(names, aligned), table, lambda: _draw(names, aligned, note))
+    models = [analysis.comparison.models[number] for number, _ in grids]
+    return ReportFigure("exposure", _TITLE, _sentence(names, aligned), table, lambda: _draw(models, aligned, note))
 
 
 def aligned_grids(grids: list[ExposureGrid]) -> list[ExposureGrid]:
@@ -77,14 +80,14 @@ def _sentence(names: list[str], grids: list[ExposureGrid]) -> str:
     )
 
 
-def _draw(names: list[str], grids: list[ExposureGrid], note: str) -> Figure:
+def _draw(models: Sequence[MeasuredModel], grids: list[ExposureGrid], note: str) -> Figure:
     count = len(grids[0].personas)
     # 774 personas get two pixels or so each; few ones get a line of text each.
     lines = math.ceil(len(grids) / _MOST_ACROSS)
     across = math.ceil(len(grids) / lines)
     height = min(max(1.2, 0.13 * count), 5.2 if lines == 1 else 3.4)
     block = _HEAD + height + _KINDS
-    sheet = Sheet(names, block * lines + _BAR, note)
+    sheet = Sheet(models, block * lines + _BAR, note)
     top_bits = max(float(np.nanmax(grid.bits)) for grid in grids)
     colours = mpl.colormaps["viridis"].with_extremes(bad=FAINT)
     room = (WIDTH - _LEFT - 0.1) / across
@@ -96,7 +99,7 @@ def _draw(names: list[str], grids: list[ExposureGrid], note: str) -> Figure:
             _masked(grid.bits), aspect="auto", interpolation="nearest", cmap=colours, vmin=0, vmax=top_bits or 1
         )
         style = sheet.styles[number]
-        axes.set_title(f"{style.marker} {plain(names[number], int(room * 11))}", fontsize=8, color=TEXT, pad=4)
+        axes.set_title(f"{style.marker} {plain(models[number].name, int(room * 11))}", fontsize=8, color=TEXT, pad=4)
         axes.set_xticks(
             range(len(grid.kinds)), [plain(kind_title(k), 14) for k in grid.kinds], rotation=90, fontsize=7.5
         )

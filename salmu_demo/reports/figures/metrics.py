@@ -49,14 +49,14 @@ def metric_figure(comparison: Comparison, intervals: Sequence[Mapping[str, Inter
         intervals: of each model, by metric; drawn as bars.
         note: a sentence to print below.
     """
-    names = [model.name for model in comparison.models]
+    models = comparison.models
     groups: dict[str, list[LaneRow]] = {}
     for row in comparison.rows:
         marks = [Mark(cell.value, found.get(row.spec.name)) for cell, found in zip(row.cells, intervals, strict=True)]
         groups.setdefault(row.spec.pillar, []).append(LaneRow(row.spec.name, row.target, tuple(marks)))
-    heights = [lanes_height(len(names), len(rows)) for rows in groups.values()]
+    heights = [lanes_height(len(models), len(rows)) for rows in groups.values()]
     has_target = any(row.target is not None for row in comparison.rows)
-    sheet = Sheet(names, sum(heights) + _HEADING * len(groups) + _TICKS, note, [target_entry()] if has_target else [])
+    sheet = Sheet(models, sum(heights) + _HEADING * len(groups) + _TICKS, note, [target_entry()] if has_target else [])
     limits = lanes_limits([row for rows in groups.values() for row in rows], 0.0, 0.1)
     top = 0.0
     for (pillar, rows), height in zip(groups.items(), heights, strict=True):

@@ -13,8 +13,8 @@ from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import listed, number_cell, percent
 from salmu_demo.results.analysis import Analysis
-from salmu_demo.results.comparison import find_reference
 from salmu_demo.results.diagnosis import FORGETS, GENKNOW_DROP, HOLDOUT_KEPT, diagnose
+from salmu_demo.roles import REFERENCES
 
 _TITLE: Final = "Forgetting and utility"
 _PANEL: Final = 1.75
@@ -61,10 +61,8 @@ def plane_points(analysis: Analysis) -> list[PlanePoint]:
     def values(number: int) -> dict[str, float | None]:
         return {row.spec.name: row.cells[number].value for row in comparison.rows}
 
-    clean, compromised = (find_reference(comparison.models, role) for role in ("clean", "compromised"))
-    at_clean, at_compromised = (
-        values(comparison.models.index(model)) if model is not None else {} for model in (clean, compromised)
-    )
+    roles = [role.name for role in analysis.roles]
+    at_clean, at_compromised = (values(roles.index(role)) if role in roles else {} for role in REFERENCES)
     points = []
     for number, model in enumerate(analysis.models):
         gone, lost, kept = (c.value for c in diagnose(values(number), at_clean, at_compromised).criteria)
@@ -138,7 +136,7 @@ class _Panel:
 def _draw(analysis: Analysis, panels: Sequence[_Panel], note: str) -> Figure:
     body = (_PANEL + _GAP) * len(panels) + _AXIS
     sheet = Sheet(
-        analysis.names, body, note,
+        analysis.comparison.models, body, note,
         [reference_line("threshold of the diagnosis; wanted is the shaded corner", linestyle=(0, (3, 2)), linewidth=1)],
     )  # fmt: skip
     xs = [x for panel in panels for _, x, _ in panel.points]

@@ -10,9 +10,9 @@ from salmu_demo.reports.figures.lanes import LaneRow, Mark, draw_lanes, lanes_he
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import interval_cell, listed, number_cell
 from salmu_demo.results.analysis import Analysis
-from salmu_demo.results.comparison import find_reference
 from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP, scale_position
 from salmu_demo.results.intervals import Interval
+from salmu_demo.roles import REFERENCES
 
 _TITLE: Final = "Between the two references"
 _HEAD: Final = 0.24
@@ -42,12 +42,12 @@ def positions(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
 def position_rows(analysis: Analysis) -> list[LaneRow]:
     """The metrics that have a scale; intervals are those of the values, with the references as they are."""
     comparison = analysis.comparison
-    clean, compromised = (find_reference(comparison.models, role) for role in ("clean", "compromised"))
-    if clean is None or compromised is None:
+    roles = [role.name for role in analysis.roles]
+    if not set(REFERENCES) <= set(roles):
         return []
     rows = []
     for row in comparison.rows:
-        ends = [row.cells[comparison.models.index(model)].value for model in (clean, compromised)]
+        ends = [row.cells[roles.index(role)].value for role in REFERENCES]
         if scale_position(0.0, *ends) is None:
             continue
         marks = tuple(
@@ -86,7 +86,7 @@ def positions_sentence(analysis: Analysis, rows: list[LaneRow]) -> str:
 
 def _draw(analysis: Analysis, rows: list[LaneRow], note: str) -> Figure:
     height = lanes_height(len(analysis.names), len(rows))
-    sheet = Sheet(analysis.names, _HEAD + height + _AXIS, note, [target_entry()])
+    sheet = Sheet(analysis.comparison.models, _HEAD + height + _AXIS, note, [target_entry()])
     axes = sheet.axes(_HEAD, height, 0.94)
     draw_lanes(axes, rows, sheet.styles, lanes_limits(rows, 0.0, 1.0))
     for place, label in ((0.0, "Clean"), (1.0, "Compromised")):

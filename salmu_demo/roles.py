@@ -1,0 +1,253 @@
+"""What a model is to a comparison: Clean, Compromised, unlearned or any other. The one rule that decides it.
+
+A role is told by the user, or else written in the model's card, or else that of a built-in or official name. No part of
+any other name counts. A comparison has one Clean and one Compromised at most.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeVar, get_args
+
+from salmu_demo.errors import QueryError, quoted
+from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS
+
+RoleName = Literal["clean", "compromised", "unlearned", "other"]
+Origin = Literal["told", "name", "card"]
+ROLE_NAMES: Final[tuple[RoleName, ...]] = get_args(RoleName)
+ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
+
+CLEAN: Final = "clean"
+COMPROMISED: Final = "compromised"
+UNLEARNED: Final = "unlearned"
+REFERENCES: Final[tuple[RoleName, ...]] = (CLEAN, COMPROMISED)
+"""The roles that one model of a comparison has: targets are theirs."""
+
+TITLES: Final = {CLEAN: "Clean", COMPROMISED: "Compromised"}
+
+CARD_KEY: Final = "salmu_role"
+"""Key in the front matter of a model's card, with one of :data:`CARD_ROLES`."""
+
+CARD_ROLES: Final[tuple[RoleName, ...]] = (CLEAN, COMPROMISED, UNLEARNED)
+
+_REPOSITORIES: Final = {role: HF_HUB + OFFICIAL_MODELS[f"official-{role}"] for role in REFERENCES}
+_NAMED: Final[dict[str, RoleName]] = {
+    name: role
+    for role, repository in _REPOSITORIES.items()
+    # The last is how the official evaluator names the file of a repository's results.
+    for name in (f"mini-{role}", f"official-{role}", repository, re.sub("[:/]", "_", repository))
+}
+_FRONT_MATTER: Final = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+_CARD_LINE: Final = re.compile(rf"^{CARD_KEY}[ \t]*:(.*)$", re.MULTILINE)
+_BY: Final[dict[Origin, str]] = {"told": "as told", "name": "by its name", "card": "by its card"}
+
+
+@dataclass(frozen=True)
+class ModelRole:
+    """What a model is to a comparison.
+
+    Attributes:
+        name: its role.
+        origin: who says so; None if nobody does, and the model is any other.
+        refused: the role that `origin` gives it and that another model of the comparison has, or None.
+    """
+
+    name: RoleName = "other"
+    origin: Origin | None = None
+    refused: RoleName | None = None
+
+    @property
+    def title(self) -> str:
+        """What the head of a table says under the model's name; empty unless it is a reference.
+
+        >>> ModelRole("clean", "told").title, ModelRole("compromised", "name").title, ModelRole("unlearned").title
+        ('Clean reference (as told)', 'Compromised reference', '')
+        """
+        if self.name not in REFERENCES:
+            return ""
+        by = f" ({_BY[self.origin]})" if self.origin in ("told", "card") else ""
+        return f"{TITLES[self.name]} reference{by}"
+
+
+OTHER: Final = ModelRole()
+
+
+@dataclass(frozen=True)
+class Told:
+    """Which models the user says are the references: a reference or name of each, or None to ask cards and names."""
+
+    clean: str | None = None
+    compromised: str | None = None
+
+    def of(self, role: RoleName) -> str | None:
+        """Who is told to have a role."""
+        return {CLEAN: self.clean, COMPROMISED: self.compromised}.get(role)
+
+    def among(self, references: Collection[str]) -> "Told":
+        """What of it is about these models."""
+        return Told(*(told if (told := self.of(role)) in references else None for role in REFERENCES))
+
+
+NOTHING_TOLD: Final = Told()
+
+
+class Candidate(Protocol):
+    """A model that may have a role."""
+
+    @property
+    def reference(self) -> str:
+        """What the user typed."""
+
+    @property
+    def name(self) -> str:
+        """Short name for tables."""
+
+    @property
+    def own_role(self) -> ModelRole:
+        """What its card or name, or the file it was read from, says."""
+
+
+Model = TypeVar("Model", bound=Candidate)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The roles of models that are compared, in their order.
+
+    Attributes:
+        roles: one for each model.
+        remarks: a sentence for each model whose card or name gives it a role that another one has.
+    """
+
+    roles: tuple[ModelRole, ...]
+    remarks: tuple[str, ...]
+
+    def number(self, role: RoleName) -> int | None:
+        """Number of the model that has the role of a reference, or None."""
+        return next((number for number, found in enumerate(self.roles) if found.name == role), None)
+
+
+def role_by_name(reference: str) -> ModelRole:
+    """The role of a built-in or official model, whatever its revision; nothing is concluded from any other name.
+
+    >>> role_by_name("mini-clean").name, role_by_name("hf-hub:cvc-mmu/clip-vit-b-16-salmu-clean@main").name
+    ('clean', 'clean')
+    >>> role_by_name("my-clean").name, role_by_name("local-dir:forgot-from-compromised").name
+    ('other', 'other')
+    """
+    is_on_hub = reference.startswith("hf-hub")
+    found = _NAMED.get(reference.partition("@")[0] if is_on_hub else reference)
+    return ModelRole(found, "name") if found else OTHER
+
+
+def role_in_card(card: str) -> RoleName | None:
+    """The role that the front matter of a model's card names; None without it.
+
+    Raises:
+        ValueError: with the start of its value, if that is none of :data:`CARD_ROLES`.
+
+    >>> role_in_card("---\\nlicense: mit\\nsalmu_role: clean\\n---\\n# Mine"), role_in_card("salmu_role: clean")
+    ('clean', None)
+    """
+    front = _FRONT_MATTER.match(card)
+    line = front and _CARD_LINE.search(front[1])
+    if not line:
+        return None
+    value = line[1].partition(" #")[0].strip().strip("\"'")
+    for role in CARD_ROLES:
+        if value == role:
+            return role
+    raise ValueError(value[:40])
+
+
+def check_told(models: Sequence[Candidate], told: Told) -> None:
+    """Refuse what cannot be meant; raises :class:`QueryError`."""
+    numbers = {role: _number(models, wanted) for role in REFERENCES if (wanted := told.of(role))}
+    for role, number in numbers.items():
+        if number is None:
+            raise QueryError(
+                f"{quoted(told.of(role))} is told to be {TITLES[role]} and is not among the models that are compared; "
+                "name it with them."
+            )
+    if len(numbers) == 2 and len(set(numbers.values())) == 1:
+        raise QueryError(f"{quoted(told.clean)} is told to be both Clean and Compromised; name two different models.")
+
+
+def assign_roles(models: Sequence[Candidate], told: Told = NOTHING_TOLD) -> Assignment:
+    """Who is Clean, who is Compromised: what is told, then built-in and official names, then cards, in their order.
+
+    Who is told and is not among the models has its role all the same: no other model takes it.
+
+    Raises:
+        QueryError: if the files the models were read from say that different ones were told, and `told` does not.
+    """
+    holders = {role: _holder(models, role, told) for role in REFERENCES}
+    roles: list[ModelRole] = []
+    remarks = []
+    for number, model in enumerate(models):
+        own = model.own_role
+        held = next((role for role in REFERENCES if holders[role] == number), None)
+        claimed = own.refused or (own.name if own.name in REFERENCES else None)
+        if held is not None:
+            roles.append(ModelRole(held, "told" if told.of(held) else own.origin))
+        elif claimed is None:
+            roles.append(own)
+        else:
+            roles.append(ModelRole("other", own.origin, claimed))
+            holder = holders[claimed]
+            remarks.append(_remark(model, claimed, told.of(claimed) if holder is None else models[holder].name))
+    return Assignment(tuple(roles), tuple(remarks))
+
+
+def find_reference(models: Sequence[Model], role: RoleName, told: Told = NOTHING_TOLD) -> Model | None:
+    """The model that is Clean or Compromised, see :func:`assign_roles`."""
+    number = assign_roles(models, told).number(role)
+    return None if number is None else models[number]
+
+
+def _holder(models: Sequence[Candidate], role: RoleName, told: Told) -> int | None:
+    wanted = told.of(role)
+    if wanted is not None:
+        return _number(models, wanted)
+    elsewhere = {_number(models, other) for name in REFERENCES if name != role and (other := told.of(name))}
+    claims = [
+        (ORIGINS.index(model.own_role.origin or "card"), number)
+        for number, model in enumerate(models)
+        if model.own_role.name == role and number not in elsewhere
+    ]
+    first = [models[number] for rank, number in claims if ORIGINS[rank] == "told"]
+    if len(first) > 1:
+        raise QueryError(
+            f"{first[0].name} and {first[1].name} were each told to be {TITLES[role]} when they were measured; say "
+            f"which one is with --{role}."
+        )
+    return min(claims)[1] if claims else None
+
+
+def _number(models: Sequence[Candidate], wanted: str) -> int | None:
+    """Number of the model with a reference, or else with a name.
+
+    Raises:
+        QueryError: if several have the name.
+    """
+    for number, model in enumerate(models):
+        if _full(model.reference) == _full(wanted):
+            return number
+    found = [number for number, model in enumerate(models) if model.name == wanted]
+    if len(found) > 1:
+        raise QueryError(
+            f"{len(found)} models are called {quoted(wanted)}; say which as {models[found[0]].reference} or "
+            f"{models[found[1]].reference}."
+        )
+    return found[0] if found else None
+
+
+def _full(reference: str) -> str:
+    return HF_HUB + OFFICIAL_MODELS[reference] if reference in OFFICIAL_MODELS else reference
+
+
+def _remark(model: Candidate, claimed: RoleName, holder: str | None) -> str:
+    origin, title = model.own_role.origin or "card", TITLES[claimed]
+    claim = f"was told to be {title} when it was measured" if origin == "told" else f"is {title} {_BY[origin]}"
+    here = f"here {holder} is" if holder else "it was measured beside another one"
+    return f"{model.name} {claim}, but {here}: it counts as any other model."
