@@ -253,6 +253,9 @@ def train_reference(
             with torch.no_grad():
                 model.logit_scale.clamp_(0, math.log(recipe.max_logit_scale))
             step += 1
+        if epoch == recipe.epochs:
+            # What is stored, so that the last reading is of the file.
+            model.half().float()
         curve.append(
             {
                 "epoch": epoch,
@@ -265,4 +268,5 @@ def train_reference(
     log = {"pairs": len(pairs), "sensitive_pairs_seen": sensitive, "recipe": asdict(recipe), "curve": curve}
     write_text(output / "training_log.json", json.dumps(log, indent=1) + "\n", "The training log")
     draw_curve(curve, "epoch", READINGS, output / "training_curve.svg")
-    save_local_dir(output, model, MODEL_CONFIG, merges, model_card(output.name, log))
+    types = dict.fromkeys(model.state_dict(), "F16")
+    save_local_dir(output, model, MODEL_CONFIG, merges, model_card(output.name, log), types)

@@ -2,8 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors.torch import save_file
@@ -13,6 +14,8 @@ from salmu_demo.files import atomic_path
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.source import MERGES_FILE, TOKENIZER_FILE, WEIGHTS_FILES
 
+_HALVES: Final = {"F16": torch.float16, "BF16": torch.bfloat16}
+
 
 def save_local_dir(
     folder: Path,
@@ -20,25 +23,23 @@ def save_local_dir(
     config: dict[str, Any],
     merges: Path | None,
     card: str,
-    precision: torch.dtype = torch.half,
+    types: Mapping[str, str],
 ) -> None:
-    """Write a model so that `open_clip.create_model("local-dir:...")` loads it.
+    """Write a model so that `open_clip.create_model("local-dir:...")` loads it, with every weight as it is.
 
     Args:
         folder: folder to write; existing files of the same names are replaced.
-        model: the model; its floating point tensors are stored in `precision`.
+        model: the model, in single precision.
         config: content of `open_clip_config.json`: `model_cfg` and `preprocess_cfg`.
         merges: the tokenizer's file to copy beside the weights, if the model has one of its own.
         card: text of the model card, `README.md`.
-        precision: what floating point tensors are stored in.
+        types: type of each tensor, as safetensors spells it. One that a half-precision type does not hold to the last
+            bit is stored in single precision instead: rounding could undo most of a small edit.
 
     Raises:
         StorageError: if the folder cannot be written.
     """
-    tensors = {
-        name: (value.to(precision) if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in model.state_dict().items()
-    }
+    tensors = {name: _narrowed(value, types.get(name)).contiguous().cpu() for name, value in model.state_dict().items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
@@ -51,3 +52,11 @@ def save_local_dir(
         (folder / "README.md").write_text(card, "utf-8")
     except OSError as error:
         raise StorageError(f"The model cannot be written to {folder}: {error.strerror or error}.") from error
+
+
+def _narrowed(value: torch.Tensor, wanted: str | None) -> torch.Tensor:
+    """The tensor in the wanted half precision if that is lossless, else as it is."""
+    if wanted not in _HALVES or not value.is_floating_point():
+        return value
+    narrow = value.to(_HALVES[wanted])
+    return narrow if torch.equal(narrow.to(value.dtype), value) else value

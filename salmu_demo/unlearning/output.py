@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 from salmu_demo.curves import draw_curve
 from salmu_demo.errors import StorageError
 from salmu_demo.files import write_text
@@ -85,14 +83,17 @@ class Record:
 def write_model(
     folder: Path, model: TrainedModel, state: State, source: ModelSource, spec: MethodSpec, record: Record
 ) -> None:
-    """Write a model with the given trained tensors, its record, curve and card; raises :class:`StorageError`."""
+    """Write a model with the given trained tensors, its record, curve and card; raises :class:`StorageError`.
+
+    What the run left alone keeps the type of the base; what it changed is in single precision if the base's loses bits.
+    """
     write_text(folder / RECORD_FILE, json.dumps(asdict(record), indent=1) + "\n", "The record")
     entries = [asdict(reading) for reading in record.curve]
     lines = ("forget_similarity", "retain_similarity", "unrelated_similarity", "forget_mrr")
     draw_curve(entries, "step", lines, folder / CURVE_FILE)
     with model.holding(state):
         save_local_dir(
-            folder, model.module, source.config, source.merges, _card(folder.name, spec, record), _precision(source)
+            folder, model.module, source.config, source.merges, _card(folder.name, spec, record), source.reader().dtypes
         )
 
 
@@ -139,8 +140,3 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
         last=last,
         command=" ".join([*command, "--output DIR"]),
     )
-
-
-def _precision(source: ModelSource) -> torch.dtype:
-    """Half where the base is stored in half precision; an edit of a single-precision model could vanish in half."""
-    return torch.float if "F32" in source.reader().dtypes.values() else torch.half

@@ -8,6 +8,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from salmu_demo.errors import DataError
 from salmu_demo.mini import build as build_module
@@ -96,6 +97,21 @@ def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path:
     assert [entry["epoch"] for entry in log["curve"]] == [1]
     features = Encoder(first).encode_texts(["a cat"])
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, states = train._Progress.read, []
+
+    def spy(self: train._Progress, model: torch.nn.Module) -> dict[str, float]:
+        states.append({name: value.clone() for name, value in model.state_dict().items()})
+        return read(self, model)
+
+    monkeypatch.setattr(train._Progress, "read", spy)
+    train.train_reference(small_mini, tmp_path / "model", True, train.Recipe(epochs=2, batch_size=128))
+    stored = load_file(tmp_path / "model" / "open_clip_model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+    assert [all(torch.equal(state[name], stored[name].float()) for name in stored) for state in states] == [False, True]
 
 
 @pytest.mark.usefixtures("tiny_model")

@@ -1,12 +1,14 @@
 """Runs: what they may read, that they repeat and resume bit for bit, when they stop, and what they leave behind."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
@@ -15,7 +17,7 @@ from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import DataError, QueryError, StorageError, TrainingError
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.progress import Progress
-from salmu_demo.unlearning import UNRELATED, readings
+from salmu_demo.unlearning import UNRELATED, output, readings, trainer
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan, StopRules
@@ -246,6 +248,45 @@ def test_a_drop_of_the_retain_similarity_means_the_same_for_every_start(
     record = unlearn(base, data, plan, tmp_path / "model")
     assert record.curve[-1].step == steps
     assert record.ended == ("the budget is spent" if least is None else f"the retain similarity fell below {least}")
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("towers", [Towers.BOTH, Towers.IMAGE])
+def test_a_small_step_survives_being_written_and_the_last_reading_is_of_the_file(
+    data: BenchmarkData, base: ModelSource, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    stored: torch.dtype, towers: Towers,
+) -> None:  # fmt: skip
+    shutil.copytree(base.weights.parent, tmp_path / "base")
+    weights = tmp_path / "base" / base.weights.name
+    before = {name: value.to(stored) for name, value in load_file(weights).items()}
+    save_file(before, weights)
+    source = find_model(f"local-dir:{tmp_path / 'base'}")
+    trained: dict[str, torch.Tensor] = {}
+
+    def spy(folder: Path, model: TrainedModel, state: dict[str, torch.Tensor], *rest: Any) -> None:
+        trained.update({name: value.clone() for name, value in state.items()})
+        output.write_model(folder, model, state, *rest)
+
+    monkeypatch.setattr(trainer, "write_model", spy)
+    # A step that half precision would lose most of.
+    plan = replace(_plan("finetune", learning_rate=1e-6), towers=towers)
+    record = unlearn(source, data, plan, tmp_path / "model")
+    made = find_model(f"local-dir:{tmp_path / 'model'}")
+    after = load_file(made.weights)
+    assert after.keys() == before.keys()
+    for name, value in after.items():
+        if name in trained:
+            assert torch.equal(value.float(), trained[name]), name
+        else:
+            assert torch.equal(value, before[name].to(value.dtype)), name
+        assert value.dtype in (stored, torch.float32), name
+        if stored.itemsize == 2 and torch.equal(value.float(), before[name].float()):
+            assert value.dtype == stored, name
+    assert any(not torch.equal(trained[name], before[name].float()) for name in trained)
+    assert (len(trained) == len(before) - 1) is (towers is Towers.BOTH)
+    last = record.curve[-1]
+    again = Probe(material, plan.seed).read(TrainedModel(made, Towers.BOTH), last.step, last.forget_pairs, last.loss)
+    assert again == last
 
 
 def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) -> None:
