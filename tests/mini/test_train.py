@@ -15,7 +15,7 @@ from salmu_demo.mini import build as build_module
 from salmu_demo.mini import train
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model
-from salmu_demo.training import contrastive_loss, encode_captions
+from salmu_demo.training import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 
 TINY = {
     "model_cfg": {
@@ -61,6 +61,30 @@ def test_pairs_of_one_group_are_no_negatives_of_each_other() -> None:
     images = torch.nn.functional.normalize(torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), dim=1)
     loss = contrastive_loss(images, images, torch.tensor([5, 5, 5]), torch.tensor(3.0))
     assert float(loss) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_learning_rate_rises_over_the_warm_up_and_falls_as_a_cosine_over_the_rest() -> None:
+    optimizer = make_optimizer([torch.nn.Parameter(torch.zeros(2, 2)), torch.nn.Parameter(torch.zeros(2))], 1.0, 0.1)
+    rates = []
+    for step in range(10):
+        set_learning_rate(optimizer, step, 10, 8.0, 0.2)
+        rates.append(optimizer.param_groups[0]["lr"])
+        assert optimizer.param_groups[1]["lr"] == rates[-1]
+    # Two steps up, then half a wave over the other eight: half of the peak after four of them, never quite 0.
+    assert rates[:3] == [4.0, 8.0, 8.0]
+    assert rates[2:] == pytest.approx([4 * (1 + math.cos(math.pi * step / 8)) for step in range(8)])
+    assert rates[6] == pytest.approx(4.0)
+    # The first step is part of the warm-up however short that is.
+    set_learning_rate(optimizer, 0, 3, 8.0, 0.0)
+    assert optimizer.param_groups[0]["lr"] == 8.0
+
+
+def test_matrices_decay_and_gains_and_biases_do_not() -> None:
+    matrix, bias = torch.nn.Parameter(torch.zeros(2, 2)), torch.nn.Parameter(torch.zeros(2))
+    decaying, others = make_optimizer([matrix, bias], 0.5, 0.1).param_groups
+    assert (decaying["params"], decaying["weight_decay"]) == ([matrix], 0.1)
+    assert (others["params"], others["weight_decay"]) == ([bias], 0.0)
+    assert (decaying["betas"], decaying["lr"]) == ((0.9, 0.98), 0.5)
 
 
 def test_cut_captions_have_the_features_of_open_clip(tmp_path: Path) -> None:

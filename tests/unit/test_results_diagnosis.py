@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from salmu_demo.results import diagnosis
 from salmu_demo.results.diagnosis import (
     FORGETS,
     GENKNOW_DROP,
@@ -195,6 +196,20 @@ def test_utility_efficient_deletion_is_more_than_99_percent_for_less_than_1(
     changes: dict[str, float | None], efficient: bool | None
 ):
     found = diagnose({**GOOD, **changes}, AT_EDGE["clean"], AT_EDGE["compromised"])
+    assert found.utility_efficient is efficient
+
+
+@pytest.mark.parametrize(
+    ("left", "known", "efficient"),
+    [(0.125, 0.375, False), (0.0625, 0.4375, True), (0.125, 0.4375, False), (0.0625, 0.375, False)],
+)
+def test_utility_efficient_deletion_is_beyond_both_of_its_edges(
+    monkeypatch: pytest.MonkeyPatch, left: float, known: float, efficient: bool
+):
+    # Edges that binary numbers hold, so that a value can lie on them: three quarters gone, a quarter lost.
+    monkeypatch.setattr(diagnosis, "EFFICIENT_REDUCTION", 0.75)
+    monkeypatch.setattr(diagnosis, "EFFICIENT_DROP", 0.25)
+    found = diagnose({"RetFail": left, "GenKnow": known}, AT_EDGE["clean"], AT_EDGE["compromised"])
     assert found.utility_efficient is efficient
 
 
