@@ -4,10 +4,11 @@ Everything is loaded once and shared; all methods may be called from several thr
 """
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import Future
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from salmu_demo.data.source import MINI, load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.embeddings.pixels import VisitorPicture
 from salmu_demo.hub_reference import model_on_hub
+from salmu_demo.memory import size_of
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.profile import ModelProfile, profile
 from salmu_demo.models.source import ModelSource, find_model, find_models
@@ -37,6 +39,18 @@ from salmu_demo.retrieval.gallery import GALLERIES, Content, Gallery, Searchable
 from salmu_demo.retrieval.index import check_k
 from salmu_demo.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
 
+MOST_MODELS: Final = 1000
+"""Models that a workbench remembers by name."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A model that was found, and what was told about it."""
+
+    model: ModelSource
+    architecture: str | None
+    trusted: bool
+
 
 class Workbench:
     """One data set and the models that are looked at on it."""
@@ -49,10 +63,9 @@ class Workbench:
         """
         self.data: BenchmarkData = load_data(data)
         self.embedder = embedder or Embedder()
-        self._architectures: dict[str, str] = {}
-        self._trusted: set[str] = set()
-        self._found: dict[str, ModelSource] = {}
-        self._made: dict[tuple[Any, ...], Future[Any]] = {}
+        self._memory = self.embedder.encoders.memory
+        self._data_key = object()  # not the data's id, which another data set has after this one is gone
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
     def models(
@@ -61,18 +74,17 @@ class Workbench:
         """Find models by reference, see :func:`find_models`; raises :class:`ModelError`.
 
         A model that was found before is the same object, so that its weights are not hashed again; an architecture or
-        trust that was given once holds for later calls.
+        trust that was given once holds for later calls, until :data:`MOST_MODELS` others have been found.
         """
-        if trust_pickle:
-            self._trusted.update(references)
+        found = find_models(
+            references, architecture, lambda reference, chosen: self._model(reference, chosen, trust_pickle)
+        )
         # Two references may mean one model, such as a short name and its repository.
-        found = {model.reference: model for model in find_models(references, architecture, self._model)}
-        self._found.update(found)
-        return list(found.values())
+        return list({model.reference: model for model in found}.values())
 
     def own_role(self, reference: str) -> ModelRole:
         """The role of a model by its card, if it was found before, or else by its name."""
-        found = self._found.get(reference)
+        found = self._by_reference().get(reference)
         return role_by_name(reference) if found is None else found.own_role
 
     def twin_remarks(self, model: ModelSource, visible: Collection[str] | None = None) -> list[str]:
@@ -85,7 +97,7 @@ class Workbench:
         facts = self.embedder.known_facts(model)
         twins = [
             other.reference
-            for other in list(self._found.values())
+            for other in self._by_reference().values()
             if facts is not None
             and other.reference != model.reference
             and (visible is None or other.reference in visible)
@@ -110,21 +122,33 @@ class Workbench:
         )
         return known
 
-    def _model(self, reference: str, architecture: str | None) -> ModelSource:
-        found = self._find(reference, architecture or self._architectures.get(reference))
-        if found.architecture is not None and architecture is not None:
-            # Only now: one that does not fit must not be remembered.
-            self._architectures[reference] = architecture
+    def _model(self, reference: str, architecture: str | None, trust_pickle: bool) -> ModelSource:
+        with self._lock:
+            known = self._known.get(reference)
+        chosen = architecture or (None if known is None else known.architecture)
+        trusted = trust_pickle or (known is not None and known.trusted)
+        found = self._find(reference, chosen, trusted)
+        with self._lock:
+            # Only now: an architecture that does not fit must not be remembered.
+            self._known[reference] = _Known(found, chosen if found.architecture is not None else None, trusted)
+            self._known.move_to_end(reference)
+            if len(self._known) > MOST_MODELS:
+                self._known.popitem(last=False)
         return found
 
-    def _find(self, reference: str, architecture: str | None) -> ModelSource:
+    def _by_reference(self) -> dict[str, ModelSource]:
+        """The models found last, by what they call themselves."""
+        with self._lock:
+            return {known.model.reference: known.model for known in self._known.values()}
+
+    def _find(self, reference: str, architecture: str | None, trusted: bool) -> ModelSource:
         if model_on_hub(reference) is not None:
             # Asking the Hub takes a request; the revision stays what it was when the model was first asked for.
             hub: ModelSource = self._once(
                 ("model", reference, architecture), lambda: find_model(reference, architecture)
             )
             return hub
-        found = find_model(reference, architecture, reference in self._trusted)
+        found = find_model(reference, architecture, trusted)
         files = [path.stat() for path in found.files]
         # A checkpoint that was saved again under the same name is another model.
         state = tuple((file.st_ino, file.st_mtime_ns, file.st_ctime_ns, file.st_size) for file in files)
@@ -249,7 +273,9 @@ class Workbench:
 
     def gallery(self, name: str, content: Content) -> Gallery:
         """The items of a gallery; raises :class:`QueryError`."""
-        result: Gallery = self._once(("gallery", name, content), lambda: Gallery(self.data, name, content))
+        result: Gallery = self._once(
+            ("gallery", name, content), lambda: Gallery(self.data, name, content), lambda made: made.nbytes
+        )
         return result
 
     def _check(self, name: str, content: Content, k: int) -> Gallery:
@@ -263,6 +289,7 @@ class Workbench:
         result: SearchableGallery = self._once(
             ("index", name, content, model.fingerprint),
             lambda: SearchableGallery(gallery, gallery.features(self.embedder, model)),
+            lambda made: made.nbytes,
         )
         return result
 
@@ -280,18 +307,6 @@ class Workbench:
         clean = find_reference(models, CLEAN, told)
         return compare_retrieval(galleries, queries, k, own, clean.fingerprint if clean else None)
 
-    def _once(self, key: tuple[Any, ...], make: Any) -> Any:
-        """Make a thing once; whoever asks for it meanwhile waits for the same one. A failure is not remembered."""
-        with self._lock:
-            future = self._made.get(key)
-            mine = future is None
-            if future is None:
-                future = self._made[key] = Future()
-        if mine:
-            try:
-                future.set_result(make())
-            except BaseException as error:
-                with self._lock:
-                    del self._made[key]
-                future.set_exception(error)
-        return future.result()
+    def _once(self, key: tuple[Hashable, ...], make: Callable[[], Any], size: Callable[[Any], int] = size_of) -> Any:
+        """Make a thing once, see :meth:`Memory.once`; another data set has things of its own."""
+        return self._memory.once((self._data_key, *key), make, size)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 Features = NDArray[np.float32]
 TEXTS: Final = 256
 """Texts encoded, and kept, at a time."""
+
+MOST_TABLES: Final = 8
+"""Models whose kept texts are remembered; those of another are looked up in its file, which takes a moment."""
 
 TURN_SECONDS: Final = 2.0
 MOST_BATCHES: Final = 64
@@ -64,7 +68,7 @@ class Embedder:
         self.store = store or ArrayStore()
         self.encoders = encoders or EncoderRegistry()
         self._lock = threading.Lock()
-        self._tables: dict[Path, TextTable] = {}
+        self._tables: OrderedDict[Path, TextTable] = OrderedDict()
 
     def images(
         self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback = ignore_progress
@@ -181,7 +185,11 @@ class Embedder:
     def _prompts(self, model: ModelSource) -> TextTable:
         path = self.store.prompts_path(model.fingerprint)
         with self._lock:
-            return self._tables.setdefault(path, TextTable(path))
+            table = self._tables.setdefault(path, TextTable(path))
+            self._tables.move_to_end(path)
+            if len(self._tables) > MOST_TABLES:
+                self._tables.popitem(last=False)
+            return table
 
     def _fill_pictures(
         self, model: ModelSource, pictures: PictureSet, rows: Rows, progress: ProgressCallback

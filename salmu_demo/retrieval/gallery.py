@@ -28,6 +28,10 @@ GALLERIES: Final[dict[str, tuple[str, ...]]] = {
 """Name of a gallery to the stored splits it holds."""
 
 
+_ITEM_BYTES: Final = 200
+"""What an item takes without its texts."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One caption or face of a gallery."""
@@ -67,6 +71,11 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes the items take; their texts are the data set's."""
+        return self._kept.nbytes + self._identities.nbytes + len(self.items) * _ITEM_BYTES
+
     @cached_property
     def _identities(self) -> NDArray[np.str_]:
         return np.array([item.identity or "" for item in self.items])
@@ -101,8 +110,12 @@ class SearchableGallery:
         """Index the features; raises :class:`MetricError` if they are not finite."""
         check_finite(features, f"The features of the gallery {gallery.name}")
         self.gallery = gallery
-        self._features = features
         self._index = FaissIndex(features)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the features, of which there is one copy."""
+        return self._index.features.nbytes
 
     def search(self, query: NDArray[np.float32], k: int) -> Hits:
         """The best `k` items for one query of shape (1, D); raises :class:`QueryError` and :class:`MetricError`."""
@@ -112,5 +125,5 @@ class SearchableGallery:
 
     def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine of every item with one query of shape (1, D); shape (N,)."""
-        result: NDArray[np.float32] = self._features @ query[0]
+        result: NDArray[np.float32] = self._index.features @ query[0]
         return result

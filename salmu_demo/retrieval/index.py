@@ -51,13 +51,23 @@ class ExactIndex:
 
 
 class FaissIndex:
-    """`IndexFlatIP`: exact inner products, on the GPU when there is one that works."""
+    """`IndexFlatIP`: exact inner products, on the GPU when there is one that works.
+
+    Attributes:
+        features: what was indexed, shape (N, D); not to be changed, nor used longer than the index.
+    """
 
     def __init__(self, features: NDArray[np.float32]) -> None:
         cpu = faiss.IndexFlatIP(features.shape[1])
         cpu.add(np.ascontiguousarray(features, dtype=np.float32))
         self._resources = gpu_resources()
         self._index = faiss.index_cpu_to_gpu(self._resources, 0, cpu) if self._resources is not None else cpu
+        # One copy in memory: on the CPU it is the index's own, which lives as long as the index.
+        self.features: NDArray[np.float32] = (
+            faiss.rev_swig_ptr(cpu.get_xb(), features.size).reshape(features.shape)
+            if self._resources is None
+            else np.ascontiguousarray(features, dtype=np.float32)
+        )
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See :class:`Index`."""

@@ -1,8 +1,14 @@
 """Search, line-ups and audits against plain loops."""
 
+import gc
 import logging
 import math
-from collections.abc import Callable
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +19,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo import workbench as workbench_module
+from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.embedder import Embedder, ModelFacts
 from salmu_demo.embeddings.store import ArrayStore
 from salmu_demo.errors import MetricError, QueryError
 from salmu_demo.metrics.checks import normalised
+from salmu_demo.models import encoder as encoder_module
+from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.probes.audit import AuditCell
@@ -30,6 +39,7 @@ from salmu_demo.retrieval import index as index_module
 from salmu_demo.retrieval.gallery import GALLERIES, Gallery, SearchableGallery
 from salmu_demo.retrieval.index import ExactIndex, FaissIndex, gpu_resources
 from salmu_demo.workbench import Workbench
+from tests.fixtures.checkpoints import write_tensors
 from tests.fixtures.tiny import IN_BOTH, PERSONAS, TWO_EMAILS
 
 Array = NDArray[np.float32]
@@ -643,3 +653,133 @@ def test_a_question_that_failed_can_be_asked_again(
         with pytest.raises(QueryError, match="not now"):
             bench.audit_cell(persona, "city", models[0])
     assert bench.audit_cell(persona, "city", models[0]).line_up.candidates == 5
+
+
+class DrawnEmbedder(Embedder):
+    """Features drawn from a model's fingerprint: enough to have many models in a moment."""
+
+    def _drawn(self, model: ModelSource, name: str, texts: Sequence[str]) -> Array:
+        with self.encoders.lend(model):
+            number = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+            rng = np.random.default_rng(list(f"{model.fingerprint}{name}".encode()))
+            drawn = rng.normal(size=(len(number), 16)).astype(np.float32)
+            return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True))[[number[text] for text in texts]]
+
+    def images(self, model: ModelSource, data: BenchmarkData, split: Split, progress: Any = None) -> Array:
+        return self._drawn(model, split.name, split.file_names)
+
+    def captions(self, model: ModelSource, data: BenchmarkData, split: Split, progress: Any = None) -> Array:
+        return self._drawn(model, split.name, split.texts)
+
+    def prompts(self, model: ModelSource, texts: Sequence[str], progress: Any = None) -> Array:
+        return self._drawn(model, "", texts)
+
+    def query_text(self, model: ModelSource, text: str) -> Array:
+        return self._drawn(model, "", [text])
+
+    def facts(self, model: ModelSource) -> ModelFacts:
+        return ModelFacts(16, 100, 10.0, "cpu", model.fingerprint)
+
+
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelSource]:
+    """Forty models that load at once."""
+    monkeypatch.setattr(encoder_module, "Encoder", lambda source: np.zeros(400, dtype=np.uint8))
+    return [
+        ModelSource(f"m{number}", write_tensors(tmp_path / f"m{number}", {"x": np.full(100, number, np.float32)}), {})
+        for number in range(40)
+    ]
+
+
+def alive(kind: type[Any]) -> list[Any]:
+    gc.collect()
+    return [thing for thing in gc.get_objects() if type(thing) is kind]
+
+
+@pytest.mark.usefixtures("tiny_assets")
+def test_forty_models_stay_within_the_budget_and_their_answers_right(many: list[ModelSource], tmp_path: Path):
+    before = len(alive(SearchableGallery))
+    budget = 100_000
+    embedder = DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry(budget))
+    bench = Workbench("mini", embedder)
+    one = len(bench.gallery("all", "faces")) * 16 * 4
+    assert 40 * one > 3 * budget
+    first: dict[str, Any] = {}
+    for again in (False, True):
+        for model in many:
+            (found,) = bench.retrieve_for_text("a text", [model], "all", 5)
+            cell = bench.audit_cell(bench.data.persona("00000001"), "city", model)
+            features = bench.gallery("all", "faces").features(embedder, model)
+            scores, items = plain_search(features, embedder.query_text(model, "a text")[0], 5)
+            assert [r.item for r in found.results] == [bench.gallery("all", "faces").items[i] for i in items]
+            np.testing.assert_allclose([r.score for r in found.results], scores, atol=1e-6)
+            answer = [(r.item, r.score) for r in found.results], cell.line_up.rank, cell.line_up.probability
+            assert first.setdefault(model.reference, answer) == answer
+            assert embedder.encoders.memory.taken() <= budget, again
+    kept = alive(SearchableGallery)
+    assert 0 < len(kept) - before <= budget // one
+    # What is used all the time stays, whoever else comes.
+    favourite = bench.retrieve_for_text("a text", many[:1], "all", 5)
+    (searchable,) = [g for g in alive(SearchableGallery) if g not in kept]
+    for model in many[1:]:
+        bench.retrieve_for_text("a text", [model, many[0]], "all", 5)
+    assert searchable in alive(SearchableGallery)
+    assert bench.retrieve_for_text("a text", many[:1], "all", 5)[0].results == favourite[0].results
+
+
+def test_a_gallery_has_one_copy_in_memory(data: BenchmarkData):
+    gallery = Gallery(data, "forget", "faces")
+    features = np.random.default_rng(3).normal(size=(len(gallery), 8)).astype(np.float32)
+    given, expected = weakref.ref(features), features @ features[0]
+    searchable, query = SearchableGallery(gallery, features), features[:1].copy()
+    del features
+    assert given() is None
+    np.testing.assert_array_equal(searchable.scores(query), expected)
+    assert searchable.nbytes == len(gallery) * 8 * 4
+
+
+def test_visitors_who_ask_at_once_share_one_answer(
+    many: list[ModelSource], tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bench = Workbench("mini", DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry()))
+    persona, start, made = bench.data.persona("00000001"), threading.Barrier(4), []
+    run = run_lineup
+
+    def slow(*arguments: Any) -> LineUp:
+        made.append(run(*arguments))
+        time.sleep(0.1)
+        return made[-1]
+
+    monkeypatch.setattr("salmu_demo.workbench.run_lineup", slow)
+
+    def ask(_: int) -> AuditCell:
+        start.wait(timeout=10)
+        return bench.audit_cell(persona, "city", many[0])
+
+    with ThreadPoolExecutor(4) as pool:
+        cells = list(pool.map(ask, range(4)))
+    assert len(made) == 1
+    assert all(cell is cells[0] for cell in cells)
+    assert bench.audit_cell(persona, "city", many[0]) is cells[0]
+    # Another data set has answers of its own, even with the same personas.
+    assert Workbench("mini", bench.embedder).audit_cell(persona, "city", many[0]) is not cells[0]
+
+
+def test_what_was_told_about_models_is_remembered_of_the_last_ones_only(
+    tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(workbench_module, "MOST_MODELS", 2)
+    bench = Workbench("mini", DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry()))
+    weights = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for path in weights:
+        shutil.copy(tiny_assets / "models" / "mini-clean" / WEIGHTS_FILE, path)
+    for path in weights:
+        (model,) = bench.models([str(path)], "mini-clean")
+        assert bench.models([str(path)])[0] is model
+    assert len(bench._known) == 2
+    # The twins are those that are remembered.
+    assert bench.twin_remarks(model) == []
+    embedder = Embedder(ArrayStore(tmp_path), EncoderRegistry())
+    bench.embedder = embedder
+    embedder.facts(model)
+    assert bench.twin_remarks(model) == [f"{weights[2]} has the same weights as {weights[1]}."]

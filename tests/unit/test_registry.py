@@ -2,16 +2,18 @@
 
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from salmu_demo import memory as memory_module
 from salmu_demo.errors import ModelError
+from salmu_demo.memory import BUDGET_VARIABLE, Memory, memory_budget
 from salmu_demo.models import encoder as encoder_module
-from salmu_demo.models import registry as registry_module
-from salmu_demo.models.registry import BUDGET_VARIABLE, EncoderRegistry, memory_budget
+from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource
 from tests.fixtures.checkpoints import write_tensors
 
@@ -50,7 +52,8 @@ def sources(tmp_path: Path) -> dict[str, ModelSource]:
 
 def loaded(registry: EncoderRegistry) -> list[str]:
     """The models in memory, the one unused for longest first."""
-    return [place.encoder.result().source.reference for place in registry._places.values()]
+    places = registry.memory._places.values()
+    return [place.thing.result().source.reference for place in places if place.thing.done()]
 
 
 def use(registry: EncoderRegistry, source: ModelSource) -> None:
@@ -96,7 +99,7 @@ def test_a_model_in_use_is_never_dropped_and_others_wait_for_its_memory(sources:
 
 
 def test_whoever_waits_too_long_is_told(sources: dict[str, ModelSource], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(registry_module, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(memory_module, "PATIENCE_SECONDS", 0.05)
     registry = EncoderRegistry(SIZE)
     with (
         registry.lend(sources["a"]),
@@ -147,7 +150,150 @@ def test_the_budget_comes_from_the_environment_or_the_machine(monkeypatch: pytes
     monkeypatch.delenv(BUDGET_VARIABLE)
     limit = tmp_path / "memory.max"
     limit.write_text("1000000\n")
-    monkeypatch.setattr(registry_module, "_CONTAINER_LIMIT", limit)
+    monkeypatch.setattr(memory_module, "_CONTAINER_LIMIT", limit)
     assert memory_budget() == 400_000
     limit.write_text("max\n")
     assert memory_budget() > 100_000_000
+
+
+# Everything else that is made once and shared
+
+
+class Thing:
+    """Something that takes memory."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+TAKES = 100 + memory_module.OVERHEAD_BYTES
+
+
+def ask(memory: Memory, name: str) -> Thing:
+    thing = memory.once(name, lambda: Thing(name), lambda made: 100)
+    assert thing.name == name
+    return thing
+
+
+def test_whoever_asks_while_a_thing_is_made_gets_the_same_one():
+    memory, start, made = Memory(10 * TAKES), threading.Barrier(4), []
+
+    def make() -> Thing:
+        made.append(Thing("a"))
+        # Long enough for the others to ask meanwhile.
+        time.sleep(0.1)
+        return made[-1]
+
+    def ask_for_it(_: int) -> Thing:
+        start.wait(timeout=10)
+        return memory.once("a", make, lambda thing: 100)
+
+    with ThreadPoolExecutor(4) as pool:
+        things = set(pool.map(ask_for_it, range(4)))
+    assert things == set(made)
+    assert len(made) == 1
+    assert memory.once("a", make, lambda thing: 100) in things
+    assert memory.taken() == TAKES
+
+
+def test_two_who_ask_at_the_same_instant_do_not_both_make_it(monkeypatch: pytest.MonkeyPatch):
+    """The second is let in between the first's look and its claim, which only the lock prevents."""
+    memory, made = Memory(10 * TAKES), []
+    looked, inside = threading.Event(), threading.Semaphore(2)
+
+    class Slow(memory_module.OrderedDict):  # type: ignore[name-defined,misc]
+        def __contains__(self, key: object) -> bool:
+            found = super().__contains__(key)
+            if inside.acquire(blocking=False):
+                looked.set()
+                time.sleep(0.1)
+            return found
+
+    memory._places = Slow()
+
+    def make() -> Thing:
+        made.append(Thing("a"))
+        return made[-1]
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(memory.once, "a", make, lambda thing: 100)
+        assert looked.wait(timeout=10)
+        second = pool.submit(memory.once, "a", make, lambda thing: 100)
+        assert first.result(timeout=10) is second.result(timeout=10)
+    assert len(made) == 1
+
+
+def test_a_thing_unused_for_longest_makes_room_and_is_let_go():
+    memory = Memory(2 * TAKES)
+    first = weakref.ref(ask(memory, "a"))
+    ask(memory, "b")
+    kept = ask(memory, "a")
+    ask(memory, "c")
+    assert ask(memory, "a") is kept
+    assert memory.taken() == 2 * TAKES
+    del kept
+    for name in ("d", "e"):
+        ask(memory, name)
+    assert first() is None
+
+
+def test_a_thing_that_does_not_fit_is_given_and_not_kept():
+    memory = Memory(2 * TAKES)
+    ask(memory, "a")
+    assert memory.once("large", lambda: Thing("large"), lambda made: 3 * TAKES).name == "large"
+    assert memory.taken() == TAKES
+    kept = ask(memory, "a")
+    assert ask(memory, "a") is kept
+
+
+def test_models_and_other_things_share_one_budget(sources: dict[str, ModelSource]):
+    registry = EncoderRegistry(SIZE + TAKES)
+    ask(registry.memory, "gallery")
+    use(registry, sources["a"])
+    assert registry.memory.taken() == SIZE + TAKES
+    use(registry, sources["b"])
+    # The gallery was unused for longest.
+    assert registry.memory.taken() == 2 * SIZE
+    with registry.lend(sources["b"]):
+        for name in ("gallery", "another"):
+            ask(registry.memory, name)
+            assert registry.memory.taken() == SIZE + TAKES
+    assert FakeEncoder.loads == ["a", "b"]
+
+
+def test_a_failure_is_told_to_all_who_wait_and_not_remembered():
+    memory, asked, fail = Memory(10 * TAKES), threading.Barrier(2), threading.Event()
+
+    def broken() -> Thing:
+        fail.wait(timeout=10)
+        raise ModelError("not now")
+
+    def ask_for_it(_: int) -> str:
+        asked.wait(timeout=10)
+        with pytest.raises(ModelError, match="not now"):
+            memory.once("a", broken, lambda thing: 100)
+        return "told"
+
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.map(ask_for_it, range(2))
+        time.sleep(0.1)
+        fail.set()
+        assert list(waiting) == ["told", "told"]
+    assert memory.taken() == 0
+    assert ask(memory, "a").name == "a"
+
+
+def test_a_maker_may_ask_for_other_things_while_others_ask_for_its_own():
+    memory, inner = Memory(10 * TAKES), threading.Event()
+
+    def outer() -> Thing:
+        inner.set()
+        return Thing(f"of {ask(memory, 'inner').name}")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(memory.once, "outer", outer, lambda made: 100)
+        inner.wait(timeout=10)
+        second = pool.submit(memory.once, "outer", outer, lambda made: 100)
+        assert first.result(timeout=10) is second.result(timeout=10)
+    assert ask(memory, "inner").name == "inner"
+    assert memory.taken() == 2 * TAKES
