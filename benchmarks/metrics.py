@@ -37,6 +37,7 @@ from salmu_demo.results.document import write_results
 from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.intervals import RESAMPLES
+from salmu_demo.roles import Told
 from salmu_demo.runtime import use_one_blas_thread
 
 T = TypeVar("T")
@@ -112,7 +113,7 @@ def _analysis_stage(folder: Path) -> tuple[float, float, float, int, float]:
     data, embedder = _found(folder)
     evaluations = [evaluate(ModelSource(name, folder / name, {}), data, embedder) for name in LEVELS]
     start, cpu = time.perf_counter(), time.process_time()
-    analysis = analyse(evaluations)
+    analysis = analyse(evaluations, Told("synthetic-clean", "synthetic-compromised"))
     analysed, cpu = time.perf_counter(), time.process_time() - cpu
     files = write_results(analysis, folder / "results")
     written = time.perf_counter()

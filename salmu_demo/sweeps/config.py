@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.data.source import MINI
-from salmu_demo.errors import SweepError
+from salmu_demo.errors import SweepError, quoted
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan
@@ -134,6 +134,9 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(f"{path} has no runs; add a table [[runs]] with a method.")
     equal = _equal_forgetting(path, content.get("equal_forgetting"))
     model, data = str(content.get("model", "mini-compromised")), str(content.get("data", MINI))
+    clean = str(content.get("clean", "mini-clean"))
+    if clean == model:
+        raise SweepError(f"{path}: {quoted(model)} is both the base model and Clean; name two different models.")
     seeds = _numbers(path, "seeds", content.get("seeds", [0]))
     budgets = _numbers(path, "budgets", content.get("budgets", [DEFAULT_BUDGET]))
     checkpoints = _numbers(path, "checkpoints", [content.get("checkpoints", 8)])[0]
@@ -150,7 +153,7 @@ def read_sweep(path: Path) -> Sweep:
                     raise SweepError(f"{path}: towers is {towers!r}; choose one of {', '.join(Towers)}.")
                 job.plan()
                 jobs.append(job)
-    return Sweep(model, str(content.get("clean", "mini-clean")), data, equal, tuple(jobs))
+    return Sweep(model, clean, data, equal, tuple(jobs))
 
 
 def _check_keys(path: Path, what: str, content: dict[str, Any], known: set[str]) -> None:

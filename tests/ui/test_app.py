@@ -177,3 +177,29 @@ def test_notices_are_on_the_page(open_page: OpenPage):
     page = open_page()
     expect(page.get_by_text("its numbers are not the paper's").first).to_be_visible()
     expect(page.get_by_text("They are not facts about people").first).to_be_visible()
+
+
+def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
+    page = open_page("persona=00000001&kind=job&models=mini-compromised,mini-unlearned-finetune")
+    expect(page.locator("#line-ups")).to_contain_text("Choose a Clean model too")
+    expect(page.locator("#verdicts thead")).to_contain_text("Compromised reference")
+    page.get_by_role("button", name="Clean and Compromised").click()
+    page.locator("#told-clean input").click()
+    page.get_by_role("option", name="mini-unlearned-finetune").click()
+    for part in ("#verdicts thead", "#line-ups", "#captions"):
+        expect(page.locator(part)).to_contain_text("Clean reference (as told)")
+    expect(page.locator("#line-ups .change").first).to_contain_text("to Clean")
+    expect(page).to_have_url(re.compile("clean=mini-unlearned-finetune"))
+
+    again = open_page(page.url.partition("?")[2])
+    expect(again.locator("#line-ups")).to_contain_text("Clean reference (as told)")
+    again.get_by_role("button", name="Clean and Compromised").click()
+    expect(again.locator("#told-clean input")).to_have_value("mini-unlearned-finetune")
+    # The same model cannot be both: that is said, and what was told stays.
+    again.locator("#told-compromised input").click()
+    again.get_by_role("option", name="mini-unlearned-finetune").click()
+    expect(again.get_by_text("is told to be both Clean and Compromised").first).to_be_visible()
+    expect(again.locator("#told-compromised input")).to_have_value("by card or name")
+    again.locator("#models").get_by_label("mini-unlearned-finetune").uncheck()
+    expect(again.locator("#line-ups")).to_contain_text("Choose a Clean model too")
+    expect(again).not_to_have_url(re.compile("clean=mini-unlearned-finetune"))

@@ -49,22 +49,22 @@ def test_from_published_rows_to_a_submission(open_page: OpenPage):
     expect(rows).to_have_count(10)
 
     contents = {}
-    for number, name in enumerate(("<img src=x onerror=alert(1)>", "b-compromised", "c-clean")):
+    for number, name in enumerate(("<img src=x onerror=alert(1)>", "mini-compromised", "mini-clean")):
         contents[f"file{number}"] = json.dumps(official_result(evaluation(name, seed=number))).encode()
     upload(page, broken=b'{"efficacy": 5}', **contents)
     expect(page.get_by_text("broken.json")).to_be_visible()
     expect(rows).to_have_count(3)
-    expect(rows.first).to_contain_text("b-compromised")
+    expect(rows.first).to_contain_text("mini-compromised")
     expect(page.locator("#board-table")).to_contain_text("<img src=x")
     assert page.locator("#board-table img").count() == 0
     expect(page.locator("#board-table caption")).to_contain_text(f"content {DATA.fingerprint[:8]}")
 
     expect(page.locator("#board-submission")).to_be_disabled()
     page.get_by_label("Result to hand in").click()
-    page.get_by_role("option", name="b-compromised").click()
+    page.get_by_role("option", name="mini-compromised").click()
     expect(page.locator("#board-submission")).to_be_enabled()
     document = json.loads(download(page, page.locator("#board-submission")))
-    assert document["submission"]["model"] == "b-compromised"
+    assert document["submission"]["model"] == "mini-compromised"
 
     again = open_page("tab=leaderboard", size=PHONE, theme="dark")
     expect(again.locator("#board-table tbody tr")).to_have_count(10)

@@ -88,6 +88,7 @@ def test_a_sweep_crosses_hyperparameters_budgets_and_seeds(config: Path) -> None
         (("learning_rate = [1e-3", "learning_rate = [9"), "learning_rate of direct-similarity-minimisation is 9"),
         (("seeds = [0, 1]", "seeds = 3"), "seeds must be a list of whole numbers"),
         (("seeds", "seed"), "unknown key 'seed'"),
+        (("seeds = [0, 1]", "seeds = [0, 1]\nclean = \"mini-compromised\""), "is both the base model and Clean"),
         (("AssocStr", "GenKnow"), "choose AssocStr or RetFail"),
         (("level = 0.9", ""), "equal_forgetting needs a metric and a level"),
         (("budgets = [24]", "towers = \"left\""), "towers is 'left'"),
