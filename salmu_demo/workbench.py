@@ -27,10 +27,9 @@ from salmu_demo.models.profile import ModelProfile, profile
 from salmu_demo.models.source import ModelSource, find_model, find_models
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
-from salmu_demo.probes.lineup import candidate_values, persona_features, run_lineup
+from salmu_demo.probes.lineup import lineup_texts, persona_features, run_lineup
 from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
-from salmu_demo.probes.sentences import lineup_sentences
 from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.kept import KeptMetrics
@@ -169,9 +168,7 @@ class Workbench:
             if name in self.data.stored_splits:
                 self._warm_split(model, name, progress)
         for kind in self.data.kinds:
-            values = candidate_values(self.data, kind)
-            texts = [sentence.format(value=value) for sentence in lineup_sentences(kind) for value in values]
-            self.embedder.prompts(model, texts, progress)
+            self.embedder.prompts(model, lineup_texts(self.data, kind), progress)
 
     def warm_galleries(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
         """Compute what searching any gallery with a model needs."""

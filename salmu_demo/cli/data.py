@@ -1,13 +1,25 @@
 """`salmu-demo data describe`: what a data set holds."""
 
 import argparse
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from salmu_demo.cli.output import plain, print_json, print_table, size_text
 from salmu_demo.cli.parsing import add_command, add_json
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.describe import describe
 from salmu_demo.data.source import load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.errors import MetricError
+from salmu_demo.metrics import MEASURES
+from salmu_demo.models.source import builtin_models, find_model
 from salmu_demo.notices import MINI_NOTICE
+from salmu_demo.probes.lineup import lineup_texts
+from salmu_demo.results.cuts import Cut, count_cuts, measured_texts
+from salmu_demo.results.inputs import MetricInputs
 
 
 def add_parser(commands: Any) -> None:
@@ -22,6 +34,13 @@ def add_parser(commands: Any) -> None:
     )
     action.add_argument("data", metavar="DATA", help="mini, official, a folder, or a Hub data set id")
     action.add_argument("--check-pictures", action="store_true", help="decode every picture (takes long)")
+    action.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="count the texts that this model cuts off; may be given several times (default: the first built-in one)",
+    )
     add_json(action)
     action.set_defaults(run=_run)
 
@@ -29,8 +48,9 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     data = load_data(options.data)
     description = describe(data, options.check_pictures)
+    cuts = _cuts(data, options.model or builtin_models()[:1])
     if options.json:
-        print_json(description.as_dict())
+        print_json({**description.as_dict(), "cut": [asdict(cut) for cut in cuts]})
         return
     if data.is_mini:
         print(f"{MINI_NOTICE}\n")
@@ -42,4 +62,19 @@ def _run(options: argparse.Namespace) -> None:
     print_table(["split", "", "rows"], rows)
     print()
     print_table(["attribute kind", "sensitive rows"], list(description.kinds.items()))
+    for cut in cuts:
+        print(f"\nCut off: {plain(cut.sentence)}")
     print("\n" + ("\n".join(f"Problem: {plain(p)}" for p in description.problems) or "No problems."))
+
+
+def _cuts(data: BenchmarkData, references: list[str]) -> list[Cut]:
+    """Which texts of a data set the models cut off."""
+    inputs, embedder = MetricInputs(data), Embedder()
+    stored = [name for name in data.stored_splits if name != layout.GENKNOW_SPLIT]
+    texts: dict[str, Sequence[str]] = {f"captions of {name}": data.split(name).texts for name in stored}
+    for spec in MEASURES:
+        # What the data lack for a metric is a problem of its own.
+        with suppress(MetricError):
+            texts = {**measured_texts(inputs, [spec]), **texts}
+    texts |= {f"line-up sentences of {kind}": lineup_texts(data, kind) for kind in data.kinds}
+    return [cut for reference in references for cut in count_cuts(embedder, find_model(reference), texts)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ _MAX_JSON_BYTES: Final = 200_000_000
 _MAX_TEXT_BYTES: Final = 2_000_000_000
 """Most text of a split that is read: a small parquet file can unpack to more than any memory holds."""
 _TEXT_ROWS: Final = 256
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _GROUP_BYTES: Final = 64_000_000
 """Parquet row groups of pictures kept in memory, per split: as many as fit, and always the last one."""
 
@@ -245,7 +247,11 @@ class BenchmarkData:
                 raise DataError(f"{path} has {size:,} bytes; at most {_MAX_JSON_BYTES:,} are read.")
             with self._watch.reading(path):
                 # Some editors put a byte order mark before the text.
-                content = json.loads(path.read_text("utf-8-sig"))
+                text = path.read_text("utf-8-sig")
+            content = json.loads(text)
+            if _SURROGATE.search(text):
+                # Half of a pair is a string to JSON, but no text that could be encoded.
+                json.dumps(content, ensure_ascii=False).encode()
         except FileNotFoundError as error:
             raise DataError(f"The data set {self.root} lacks {name}.") from error
         except (OSError, ValueError, RecursionError) as error:

@@ -1,12 +1,13 @@
 """The one expensive step: features of pictures and texts, computed once for each (model, data) and kept on disk."""
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ TEXTS: Final = 256
 
 MOST_TABLES: Final = 8
 """Models whose kept texts are remembered; those of another are looked up in its file, which takes a moment."""
+
+_NOTHING_COUNTED: Final[dict[str, Any]] = {"counted": [], "cut": {}}
 
 TURN_SECONDS: Final = 2.0
 MOST_BATCHES: Final = 64
@@ -174,6 +177,28 @@ class Embedder:
         found = read_checked(self.store.facts_path(model.fingerprint))
         return None if found is None else ModelFacts(**found)
 
+    def cut_texts(self, model: ModelSource, texts: Iterable[str]) -> dict[str, str]:
+        """The texts that are longer than a model reads, each with a key of what it reads of it.
+
+        Lists of texts that were counted before are looked up on disk, so that cached features need no tokenizer.
+        """
+        distinct = sorted(set(texts))
+        counted = _digest("\0".join(distinct))
+        path = self.store.cuts_path(model.fingerprint)
+        known = read_checked(path) or _NOTHING_COUNTED
+        if counted not in known["counted"]:
+            # open_clip imports torch, which a run with cached features does not need.
+            from salmu_demo.models.tokenizer import cut_texts, make_tokenizer  # noqa: PLC0415
+
+            with model.unchanged():
+                found = cut_texts(make_tokenizer(model), distinct)
+            with self.store.turn(path):
+                known = read_checked(path) or _NOTHING_COUNTED
+                cut = {_digest(text): hashlib.sha256(tokens).hexdigest()[:16] for text, tokens in found.items()}
+                known = {"counted": [*known["counted"], counted], "cut": {**known["cut"], **cut}}
+                write_checked(path, known, "The cache")
+        return {text: key for text in distinct if (key := known["cut"].get(_digest(text))) is not None}
+
     def _column(self, model: ModelSource, data: BenchmarkData, split: Split, column: str) -> tuple[Path, int]:
         """Path and number of rows of the array that holds a column of the stored split."""
         path = self.store.feature_path(model.fingerprint, data.fingerprint, f"{split.stored}.{column}")
@@ -264,6 +289,10 @@ class Embedder:
             if found is not None:
                 return found
         raise StorageError(f"The cache file {path} vanishes while it is written; stop what clears the cache.")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _read(path: Path, count: int, rows: Rows) -> Features | None:

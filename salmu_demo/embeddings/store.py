@@ -72,6 +72,10 @@ class ArrayStore:
         """Path of the facts kept about a model."""
         return self._of_model(model) / "model.json"
 
+    def cuts_path(self, model: str) -> Path:
+        """Path of what a model does not read of texts."""
+        return self._of_model(model) / "cuts.json"
+
     def pixel_path(self, data: str, name: str) -> Path:
         """Path of an array of preprocessed pictures."""
         return self.root / "pixels" / data[:32] / encoding_key()[:16] / f"{name}.npy"

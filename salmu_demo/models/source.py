@@ -42,6 +42,8 @@ MERGES_FILE: Final = "bpe_merges.txt.gz"
 """Byte-pair merges of a model with a vocabulary of its own; the loader hands its path to open_clip's tokenizer."""
 DELTA_FILE: Final = "delta.safetensors"
 """What a built-in model without weights of its own changes in :data:`COMPROMISED`."""
+DEFAULT_CONTEXT: Final = 77
+"""Tokens that a CLIP model reads of a text, start and end included, if its configuration does not say."""
 TOKENIZER_FILE: Final = "tokenizer.json"
 """Tokenizer of a model of the SigLIP family, as its folder holds it."""
 _TOKENIZER_COMPANIONS: Final = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -104,6 +106,11 @@ class ModelSource:
     def files(self) -> tuple[Path, ...]:
         """The files the model is made of; the last holds the tensors that are its own."""
         return tuple(path for path in self._parts if path is not None)
+
+    @property
+    def context_length(self) -> int:
+        """Tokens it reads of a text, start and end included."""
+        return int(self.config["model_cfg"]["text_cfg"].get("context_length", DEFAULT_CONTEXT))
 
     @property
     def _parts(self) -> tuple[Path | None, ...]:

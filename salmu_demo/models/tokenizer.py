@@ -2,14 +2,16 @@
 
 import gzip
 import importlib.util
+from collections.abc import Sequence
 from typing import Any, Final
 
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from salmu_demo.errors import ModelError
-from salmu_demo.models.source import ModelSource
+from salmu_demo.models.source import DEFAULT_CONTEXT, ModelSource
 
-_CONTEXT: Final = 77
+_START_AND_END: Final = 2
+"""Tokens that CLIP puts around a text."""
 
 MAX_MERGES_BYTES: Final = 10_000_000
 """Three times the merges of CLIP; open_clip unpacks them in memory, and a small file can unpack to any size."""
@@ -41,6 +43,22 @@ def make_tokenizer(source: ModelSource) -> Any:
     return tokenizer
 
 
+def cut_texts(tokenizer: Any, texts: Sequence[str]) -> dict[str, bytes]:
+    """The texts that are longer than the context length, which open_clip cuts off silently, and the tokens it keeps.
+
+    Args:
+        tokenizer: of :func:`make_tokenizer`.
+        texts: distinct texts.
+    """
+    if isinstance(tokenizer, HFTokenizer):
+        whole = tokenizer.tokenizer([tokenizer.clean_fn(text) for text in texts]).input_ids if texts else []
+        lengths = [len(tokens) for tokens in whole]
+    else:
+        lengths = [len(tokenizer.encode(text)) + _START_AND_END for text in texts]
+    cut = [text for text, length in zip(texts, lengths, strict=True) if length > tokenizer.context_length]
+    return {text: tokens.numpy().tobytes() for text, tokens in zip(cut, tokenizer(cut) if cut else [], strict=True)}
+
+
 def _transformers_tokenizer(source: ModelSource, text: dict[str, Any]) -> Any:
     """open_clip's wrapper around a tokenizer of transformers, which may neither fetch nor run anything."""
     name = text["hf_tokenizer_name"]
@@ -66,7 +84,7 @@ def _transformers_tokenizer(source: ModelSource, text: dict[str, Any]) -> Any:
 
 
 def _context(source: ModelSource, text: dict[str, Any]) -> int:
-    value = text.get("context_length", _CONTEXT)
+    value = text.get("context_length", DEFAULT_CONTEXT)
     if type(value) is not int or value < 1:
         raise ModelError(f"The configuration of {source.reference} does not build a model: its context_length is not "
                          "a whole number.")  # fmt: skip

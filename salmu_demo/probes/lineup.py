@@ -144,6 +144,12 @@ def persona_features(
     return np.concatenate(parts)
 
 
+def lineup_texts(data: BenchmarkData, kind: str) -> list[str]:
+    """The sentences of a kind with every candidate value: all values in the first sentence, then in the second …"""
+    values = candidate_values(data, kind)
+    return [sentence.format(value=value) for sentence in lineup_sentences(kind) for value in values]
+
+
 def candidate_values(data: BenchmarkData, kind: str) -> list[str]:
     """All distinct values of a kind over the personas, sorted; those that differ in case or form only are one."""
     return list(_candidates(data, kind).values())
@@ -165,8 +171,7 @@ def run_lineup(embedder: Embedder, model: ModelSource, data: BenchmarkData, pers
         raise QueryError(f"{persona.name} has no attribute {kind!r} in {data.name}; choose one of {known}.")
     candidates = _candidates(data, kind)
     values, true_values = list(candidates.values()), {candidates[value_key(value)] for value in own}
-    sentences = lineup_sentences(kind)
-    texts = [sentence.format(value=value) for sentence in sentences for value in values]
-    features = np.asarray(embedder.prompts(model, texts)).reshape(len(sentences), len(values), -1)
+    prompts = np.asarray(embedder.prompts(model, lineup_texts(data, kind)))
+    features = prompts.reshape(-1, len(values), prompts.shape[1])
     faces = persona_features(embedder, model, data, persona.identity_id)
     return rank_candidates(faces, features, values, true_values, embedder.facts(model).logit_scale)

@@ -34,7 +34,8 @@ class MeasuredModel:
         architecture: open_clip architecture, if it was given or is known.
         parameters: number of parameters, or None if a result file does not say.
         device: where its features were computed, or None if a result file does not say.
-        remarks: sentences on what was assumed of it, which every view of its numbers must say.
+        remarks: sentences on what was assumed of it and of the data, and on texts that it reads in part only, which
+            every view of its numbers must say.
         role: what it is among the models it is compared with; None if a result file does not say.
     """
 

@@ -124,6 +124,22 @@ def tars(names: list[str], first_picture: int = 0, step: int = 3, promise: str |
     return change
 
 
+BEFORE = "A caption that goes on and on before it comes to the point, " * 3
+
+
+def captions(change: Callable[[str], str]) -> Change:
+    """Other forget captions."""
+
+    def write(folder: Path) -> None:
+        for shard in (folder / "data").glob("forget-*.parquet"):
+            table = pq.read_table(shard)
+            texts = pa.array([change(text) for text in table.column("text").to_pylist()])
+            pq.write_table(table.set_column(table.column_names.index("text"), "text", texts), shard)
+
+    return write
+
+
+CAPTIONS = "Data: captions"
 VALUES = "Data: values"
 SHARDS = "Data: shards"
 IMAGENET = "ImageNet: names and shards"
@@ -186,6 +202,13 @@ CASES: list[Case] = [
     Case(VALUES, "two zero-shot classes that differ in case only", "refused", "`has a class twice`",
          metadata(layout.GENKNOW_FILE, lambda found: {**found, "classes": [*found["classes"], "Red  Square"]}),
          "has a class twice"),
+    Case(CAPTIONS, "captions up to the context length of the model", "accepted", "whole",
+         captions(lambda text: text[:30])),
+    Case(CAPTIONS, "captions beyond it, whose ends are cut off", "assumed", "results and `data describe` count them",
+         captions(lambda text: text + BEFORE), "56 of 56 captions of forget are longer and cut off, so"),
+    Case(CAPTIONS, "the same, and what they say stands at their ends", "assumed", "and count how many read the same",
+         captions(lambda text: BEFORE + text),
+         "56 of 56 captions of forget are longer and cut off (56 different ones read as 1)"),
     Case(IMAGENET, "1,000 folders named by synset", "accepted", "in the order of the synsets",
          folders(["n00000001", "n00000002", "n00000010"])),
     Case(IMAGENET, "1,000 folders named 0 to 999, as ImageNet-V2 has them", "accepted", "in the order of the numbers",

@@ -566,13 +566,13 @@ def imagenet_folder(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch)
     pictures = list(dict.fromkeys(row["image"]["bytes"] for row in case.plain.rows("forget")))[:40]
     guesses = case.plain.classify(pictures, CLASS_NAMES, open_clip.OPENAI_IMAGENET_TEMPLATES)
     for label in reversed(range(len(CLASS_NAMES))):
-        folder = tmp_path / "val" / f"n0{label}000"
+        folder = tmp_path / "val" / f"n0{label}000000"
         folder.mkdir(parents=True)
         (folder / "notes.txt").write_text("no picture")
         (folder / "any.webp").write_bytes(pictures[label])
     for number, (content, label) in enumerate(zip(pictures, guesses, strict=True)):
         suffix = ("JPEG", "png", "jpg")[number % 3]
-        (tmp_path / "val" / f"n0{label}000" / f"picture_{number}.{suffix}").write_bytes(content)
+        (tmp_path / "val" / f"n0{label}000000" / f"picture_{number}.{suffix}").write_bytes(content)
     (tmp_path / "val" / "readme.txt").write_text("no class")
     # Folders come in any order, by the file system.
     iterdir = Path.iterdir
@@ -601,7 +601,7 @@ def test_the_names_and_templates_of_imagenet_are_those_of_open_clip():
 
 
 def test_an_imagenet_folder_with_missing_classes_is_refused(case: Case, imagenet_folder: Path):
-    shutil.rmtree(imagenet_folder / "n05000")
+    shutil.rmtree(imagenet_folder / "n05000000")
     with pytest.raises(DataError, match=r"val has 5 class folders; ImageNet-1k needs 6"):
         evaluate(case.model, case.data, case.embedder, [metric_by_name("GenKnow")], imagenet_folder)
 

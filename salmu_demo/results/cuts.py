@@ -1,0 +1,74 @@
+"""Texts that are longer than a model reads: what stands behind the cut is not measured, and has to be said."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.metrics import MetricSpec
+from salmu_demo.models.source import ModelSource
+from salmu_demo.results.inputs import MetricInputs
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Texts of one kind that a model does not read to their end.
+
+    Attributes:
+        model: reference of the model.
+        context_length: tokens it reads, start and end included.
+        texts: which texts, in words, such as "captions of forget".
+        count: how many there are.
+        cut: how many of them are cut off.
+        different: how many different ones these are.
+        read: how many different ones the model reads of these.
+    """
+
+    model: str
+    context_length: int
+    texts: str
+    count: int
+    cut: int
+    different: int
+    read: int
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        same = f" ({self.different:,} different ones read as {self.read:,})" if self.read < self.different else ""
+        return (
+            f"{self.model} reads {self.context_length} tokens: {self.cut:,} of {self.count:,} {self.texts} are longer "
+            f"and cut off{same}, so what stands at their end is not measured."
+        )
+
+
+def measured_texts(inputs: MetricInputs, specs: Iterable[MetricSpec]) -> dict[str, Sequence[str]]:
+    """The texts that metrics read, by what they are in words; raises :class:`MetricError` if the data lack some."""
+    found: dict[str, Sequence[str]] = {}
+    for spec in specs:
+        if spec.name in inputs.data.limits.unmeasurable:
+            continue
+        if spec.name not in ("IdZSC", "GenKnow"):
+            found[f"captions of {spec.split}"] = inputs.split(spec.split).texts
+        if spec.name == "RetFail":
+            found["captions that RetFail ranks against"] = inputs.distractors.texts
+        elif spec.name == "IdZSC":
+            found["prompts of IdZSC"] = inputs.candidate_names.prompts
+        elif spec.name == "CoreAssoc":
+            found["prompts of CoreAssoc"] = inputs.bare_prompts.prompts
+        elif spec.name == "LeakRate":
+            found["generic captions"] = inputs.generic_captions or []
+        elif spec.name == "GenKnow" and inputs.zero_shot is not None:
+            found["prompts of GenKnow"] = inputs.zero_shot.prompts
+    return found
+
+
+def count_cuts(embedder: Embedder, model: ModelSource, texts: Mapping[str, Sequence[str]]) -> list[Cut]:
+    """Which of some texts, by what they are in words, a model reads in part only; raises :class:`SalmuError`."""
+    cut = embedder.cut_texts(model, (text for group in texts.values() for text in group))
+    found = []
+    for words, group in texts.items():
+        over = [text for text in group if text in cut]
+        if over:
+            different, read = len(set(over)), len({cut[text] for text in over})
+            found.append(Cut(model.reference, model.context_length, words, len(group), len(over), different, read))
+    return found
