@@ -15,27 +15,23 @@ MODEL_FOLDER: Final = "model"
 WEIGHTS_FILE: Final = "open_clip_model.safetensors"
 """Written after all that is needed to load it."""
 
-_NAME: Final = re.compile(r"[a-z0-9-]{1,60}-[0-9a-f]{8}")
+_NAME: Final = re.compile(r"[a-z0-9-]{1,60}-[0-9a-f]{8}([0-9a-f]{8})?")
+"""Earlier versions gave eight digits, which are few for what opens a model to whoever names it."""
 
 
 def made_name(method: str, job_id: str) -> str:
     """Name of the model a job makes; whoever sees it cannot tell the job, whose id allows to cancel it.
 
     >>> made_name("npo", "k3Jf0-_aZ9qLmN4tRv7wXy")
-    'npo-b0425856'
+    'npo-b04258563ff48135'
     """
-    return f"{method}-{hashlib.sha256(job_id.encode()).hexdigest()[:8]}"
+    return f"{method}-{hashlib.sha256(job_id.encode()).hexdigest()[:16]}"
 
 
 def made_in(job_folder: Path) -> list[str]:
     """References of the models in the folder of a job."""
     weights = sorted((job_folder / MODEL_FOLDER).glob(f"*/{WEIGHTS_FILE}"))
     return [f"{MADE}{path.parent.name}" for path in weights if _NAME.fullmatch(path.parent.name)]
-
-
-def made_models() -> list[str]:
-    """References of all models that jobs have made."""
-    return [reference for folder in runs_dir().glob("*") for reference in made_in(folder)]
 
 
 def made_folder(reference: str) -> Path:

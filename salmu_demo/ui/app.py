@@ -50,6 +50,7 @@ from salmu_demo.ui.text import DATA_FAILED, TITLE
 from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
 from salmu_demo.ui.unlearn_tab import unlearn_tab
 from salmu_demo.ui.visitor_files import visitor_files
+from salmu_demo.ui.visitors import owner_of, trusted_proxies
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
@@ -106,7 +107,8 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
 
         @shows_errors
         def open_link(request: gr.Request) -> list[Any]:
-            known = Known(known_personas, workbench.data.kinds, shelf.known, shelf.default)
+            opened = shelf.opened_by(owner_of(request))
+            known = Known(known_personas, workbench.data.kinds, opened, shelf.default)
             link = parse_link(dict(request.query_params), known)
             for notice in link.notices:
                 warn(notice, "Part of the link was left out")
@@ -114,7 +116,7 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
             boxes = gr.CheckboxGroup(shelf.choices(listed), value=list(link.models))
             view = replace(link.view, tab=tab_of_job(manager, link.view))
             told = reference_updates(view.told, link.models)
-            return [view, boxes, listed, *told, pending_text(warm_up), gr.Tabs(selected=view.tab)]
+            return [view, boxes, listed, *told, pending_text(warm_up, listed), gr.Tabs(selected=view.tab)]
 
         @shows_errors
         def note_tab(view: View, event: gr.EventData) -> View:
@@ -243,6 +245,7 @@ def main(data: str | None = None) -> None:
     use_one_blas_thread()
     answers = threading.Event()
     try:
+        trusted_proxies()
         check_writable(cache_dir(), "The cache", "free it or set SALMU_CACHE_DIR")
         listener = listen("0.0.0.0" if on_space() else "127.0.0.1", chosen_port())
         app = build_app(*open_data(data or os.environ.get("SALMU_DATA") or MINI), answers)
@@ -279,7 +282,8 @@ class Server(uvicorn.Server):
         """Start; `listener` is closed at the end."""
         page = gr.mount_gradio_app(FastAPI(openapi_url=None), app, path="/", **launch_options())
         app.has_launched = True  # Otherwise Gradio does not check the paths of files.
-        super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1))
+        # Who asks is told by `visitors`, which knows the proxies.
+        super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False))
         host, port = listener.getsockname()
         self.url = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/"
         self._thread = threading.Thread(target=self.run, args=([listener],), name="server", daemon=True)

@@ -2,7 +2,8 @@
 
 import html
 import os
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,9 +16,9 @@ from salmu_demo.errors import ModelError, QueryError
 from salmu_demo.hub import Visitor, acting_for
 from salmu_demo.hub_access import check_access
 from salmu_demo.hub_reference import OFFICIAL_MODELS, model_on_hub
-from salmu_demo.models.made import MADE, made_models
+from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.source import ModelSource, builtin_models
-from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit
+from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit, uploaded_file
 from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
@@ -29,6 +30,7 @@ from salmu_demo.ui.messages import inform, shows_errors, warn
 from salmu_demo.ui.state import MAX_MODELS, PARAMETERS, View
 from salmu_demo.ui.values import MAX_TEXT
 from salmu_demo.ui.visitor_files import visitor_files
+from salmu_demo.ui.visitors import owner_of
 from salmu_demo.ui.warmup import MOST_WAITING, WarmUp
 from salmu_demo.ui.widgets import markup
 from salmu_demo.workbench import Workbench
@@ -82,6 +84,10 @@ FIRST_MODELS: Final = ("mini-clean", "mini-compromised", "mini-unlearned-finetun
 """What a page compares before anything is chosen: the references, the plainest method and the one that does best."""
 
 
+_MOST_ADDED: Final = 1000
+"""Models that are remembered with whoever added them, the latest ones."""
+
+
 class ModelShelf:
     """The models visitors can choose: the built-in ones, and those added while the app runs."""
 
@@ -89,23 +95,42 @@ class ModelShelf:
         self._workbench = workbench
         self.builtin = tuple(builtin_models())
         self.default = tuple(name for name in FIRST_MODELS if name in self.builtin)
-        self._added: list[str] = []
+        self._added: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    @property
-    def known(self) -> tuple[str, ...]:
-        """References of all models that can be chosen without further ado."""
-        return tuple(dict.fromkeys([*self.builtin, *self._added, *made_models()]))
+    def opened_by(self, owner: str) -> "OpenedBy":
+        """The references that a link opens for a visitor; see :class:`OpenedBy`."""
+        return OpenedBy(self, owner)
 
-    def add(self, reference: str, architecture: str, token: str | None = None) -> ModelSource:
+    def opens(self, reference: str, owner: str) -> bool:
+        """Whether a visitor can have a model by naming it: it is built in, was added by the same visitor, or has a
+        name that holds a secret.
+
+        Nothing else is told of what others have added: a public model of the Hub is found when it is added.
+        """
+        if reference in self.builtin or (owner, reference) in self._added:
+            return True
+        try:
+            if reference.startswith(UPLOAD):
+                uploaded_file(reference)
+            elif reference.startswith(MADE):
+                made_folder(reference)
+            else:
+                return False
+        except ModelError:
+            return False
+        return True
+
+    def add(self, reference: str, architecture: str, token: str | None = None, owner: str = "") -> ModelSource:
         """Find a model and load it once, so that a checkpoint that does not fit is refused now.
 
-        On a Space the visitor's rights count: a private or gated model is not made known to others, and each visitor
-        who adds it is checked anew, even if it is loaded already.
+        On a Space the visitor's rights count: whoever adds a private or gated model is checked anew each time, even if
+        it is loaded already.
 
         Args:
             reference: the model.
             architecture: of weights without a configuration, or nothing.
             token: of the visitor's sign-in on a Space, or None.
+            owner: who adds it, see :func:`owner_of`; the visitor's own links open it from now on.
 
         Raises:
             ModelError: if there is none, it does not load, the visitor may not read it, or a stranger asks for a path
@@ -123,8 +148,11 @@ class ModelShelf:
         with acting_for(visitor):
             [model] = self._workbench.models([reference], architecture.strip() or None)
         self._workbench.embedder.facts(model)
-        if model.reference not in self.known and not is_restricted:
-            self._added.append(model.reference)
+        if not is_restricted:
+            self._added[owner, model.reference] = None
+            self._added.move_to_end((owner, model.reference))
+            if len(self._added) > _MOST_ADDED:
+                self._added.popitem(last=False)
         return model
 
     def choices(self, references: Sequence[str]) -> list[tuple[str, str]]:
@@ -134,9 +162,20 @@ class ModelShelf:
             for reference in references
         ]
 
-    def remarks(self, model: ModelSource) -> list[str]:
-        """What the visitor should know about a model that was added."""
-        return [*model.remarks, *self._workbench.twin_remarks(model, self.known)]
+    def remarks(self, model: ModelSource, listed: Collection[str]) -> list[str]:
+        """What a visitor, who has the listed models, should know about one that was added."""
+        return [*model.remarks, *self._workbench.twin_remarks(model, listed)]
+
+
+@dataclass(frozen=True)
+class OpenedBy:
+    """The references that a visitor's link opens; there are more than could be listed, so each is asked for."""
+
+    shelf: ModelShelf
+    owner: str
+
+    def __contains__(self, reference: object) -> bool:
+        return isinstance(reference, str) and self.shelf.opens(reference, self.owner)
 
 
 @dataclass(frozen=True)
@@ -230,7 +269,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
     bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, references, pending, timer)
 
     query.change(None, query, link, js=SYNC_ADDRESS)
-    # The one handler that is told of every tick, see `CheckedBlocks.limit`.
+    # The one handler that is told of every tick, see `Page.limit`.
     models.input(limit_models, models, models, preprocess=False, show_progress="hidden", api_visibility="private")
     add_model = adder(shelf, warm_up)
     added = [*bar.listing, reference, architecture]
@@ -259,7 +298,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
     )
     timer.tick(
         poller(warm_up),
-        [status, pending],
+        [status, pending, bar.listed],
         [status, pending, timer],
         queue=False,
         show_progress="hidden",
@@ -312,11 +351,12 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
         architecture: str,
         chosen: list[str],
         listed: list[str],
+        request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
         sign_in: gr.OAuthToken | None = None,
     ) -> list[Any]:
         progress(0.2, desc="Finding and loading the model")
-        model = shelf.add(reference, architecture, sign_in.token if sign_in else None)
+        model = shelf.add(reference, architecture, sign_in.token if sign_in else None, owner_of(request))
         return [*list_model(shelf, warm_up, model, chosen, listed), "", ""]
 
     return add
@@ -332,10 +372,10 @@ def list_model(
     fits = len(wanted) <= MAX_MODELS
     message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
     inform(message.format(name=model.name), "Model added")
-    for remark in shelf.remarks(model):
+    for remark in shelf.remarks(model, now):
         warn(remark, "Note")
     update = gr.CheckboxGroup(shelf.choices(now), value=wanted if fits else list(chosen))
-    return [update, now, pending_text(warm_up), gr.Timer(active=True)]
+    return [update, now, pending_text(warm_up, now), gr.Timer(active=True)]
 
 
 def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
@@ -347,29 +387,28 @@ def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
         with visitor_files().claimed(path) as file:
             return keep_upload(file, file.name)
 
-    def upload(path: str, architecture: str, chosen: list[str], listed: list[str]) -> list[Any]:
-        return add(keep(path), architecture, chosen, listed)
+    def upload(path: str, architecture: str, chosen: list[str], listed: list[str], request: gr.Request) -> list[Any]:
+        return add(keep(path), architecture, chosen, listed, request)
 
     return upload
 
 
-def pending_text(warm_up: WarmUp) -> str:
-    """Value of :attr:`TopBar.pending`."""
-    return "\n".join(warm_up.pending)
+def pending_text(warm_up: WarmUp, listed: Collection[str]) -> str:
+    """Value of :attr:`TopBar.pending` for a visitor who has the listed models."""
+    return "\n".join(warm_up.seen_by(listed).pending)
 
 
-def poller(warm_up: WarmUp) -> Callable[[str | None, str | None], list[Any]]:
+def poller(warm_up: WarmUp) -> Callable[[str | None, str | None, list[str]], list[Any]]:
     """The handler that shows what is being prepared and stops asking when nothing is."""
 
-    def poll(shown: str | None, pending: str | None) -> list[Any]:
-        # Read before the rest: what is written in between is fetched by one more tick.
-        finished = warm_up.finished
-        now = pending_text(warm_up)
-        line = notice(warm_up.line, "status") if warm_up.line else ""
+    def poll(shown: str | None, pending: str | None, listed: list[str]) -> list[Any]:
+        standing = warm_up.seen_by(listed)
+        now = "\n".join(standing.pending)
+        line = notice(standing.line, "status") if standing.line else ""
         return [
             line if line != (shown or "") else gr.skip(),
             now if now != (pending or "") else gr.skip(),
-            gr.Timer(active=False) if finished else gr.skip(),
+            gr.Timer(active=False) if standing.finished else gr.skip(),
         ]
 
     return poll

@@ -1,7 +1,7 @@
 """What a visitor looks at, and its form in the page's address; a link reopens the same view."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
@@ -11,6 +11,9 @@ from salmu_demo.roles import NOTHING_TOLD, REFERENCES, TITLES, Told
 
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
+
+MOST_NAMED: Final = 3 * MAX_MODELS
+"""Models of a link that are looked for."""
 
 TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "about")
 JOB_TABS: Final = ("benchmark", "unlearn")
@@ -48,13 +51,13 @@ class Known:
     Attributes:
         personas: ids of the personas of the data set.
         kinds: its attribute kinds.
-        models: references of the models that are built in or were added.
+        models: references of the models that it opens.
         default_models: those that are chosen when a link names none.
     """
 
     personas: Collection[str]
     kinds: Collection[str]
-    models: Collection[str]
+    models: Container[str]
     default_models: tuple[str, ...]
 
 
@@ -100,8 +103,11 @@ def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
 
 def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...]:
     named = [_unescape(part.strip()) for part in text.split(",") if part.strip()]
+    distinct = list(dict.fromkeys(named))
+    if len(distinct) > MOST_NAMED:
+        notices.append(f"The link names {len(distinct):,} models; the first {MOST_NAMED} are looked for.")
     found = []
-    for reference in dict.fromkeys(named):
+    for reference in distinct[:MOST_NAMED]:
         if reference in known.models:
             found.append(reference)
         else:

@@ -3,7 +3,9 @@
 import logging
 import queue
 import threading
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from salmu_demo.errors import SalmuError
@@ -15,8 +17,28 @@ _LOG = logging.getLogger(__name__)
 MOST_WAITING: Final = 12
 """Models that may wait; a stranger on a public page could otherwise keep the machine busy for days."""
 
+_MOST_PROBLEMS: Final = 100
+"""Models whose problem is remembered, the latest ones."""
+
+OTHERS_FIRST: Final = "Waiting for other models to be prepared"
+
 _CLOSE, _AUDIT, _GALLERIES = -1, 0, 1
 """The end, and the two steps of a model: the audits of all models come before the larger galleries of any."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the preparation of somebody's models is.
+
+    Attributes:
+        line: what is being prepared, or what could not be; empty when there is nothing to say.
+        pending: references of those whose audits are not ready yet.
+        finished: whether none of them is being prepared or waits.
+    """
+
+    line: str
+    pending: tuple[str, ...]
+    finished: bool
 
 
 class _Closed(Exception):  # noqa: N818 - not an error
@@ -32,11 +54,12 @@ class WarmUp:
         self._begin = begin
         self._waiting: queue.PriorityQueue[tuple[int, int, ModelSource | None]] = queue.PriorityQueue()
         self._added = 0
-        self._unfinished = 0
         self._lock = threading.Lock()
         self._pending: list[str] = []
+        self._unfinished: list[str] = []
+        self._current = ""
         self._progress = ""
-        self._problem = ""
+        self._problems: OrderedDict[str, str] = OrderedDict()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -50,16 +73,24 @@ class WarmUp:
                 self._added += 1
                 self._waiting.put((_AUDIT, self._added, model))
                 self._pending.append(model.reference)
-                self._unfinished += 1
+                self._unfinished.append(model.reference)
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
                     self._thread.start()
 
-    @property
-    def line(self) -> str:
-        """What is being prepared, or what could not be; empty when there is nothing to say."""
+    def seen_by(self, listed: Collection[str]) -> Standing:
+        """How far it is, as somebody may know who has these models: nothing is told of any other."""
         with self._lock:
-            return self._progress or self._problem
+            pending = tuple(reference for reference in self._pending if reference in listed)
+            waits = any(reference in listed for reference in self._unfinished)
+            problems = [problem for reference, problem in self._problems.items() if reference in listed]
+            if self._current in listed:
+                line = self._progress
+            elif waits:
+                line = OTHERS_FIRST
+            else:
+                line = problems[-1] if problems else ""
+            return Standing(line, pending, finished=not waits)
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -71,7 +102,7 @@ class WarmUp:
     def finished(self) -> bool:
         """Whether nothing is being prepared or waits."""
         with self._lock:
-            return self._unfinished == 0
+            return not self._unfinished
 
     def close(self, timeout: float = 5.0) -> None:
         """Stop at the next batch: a process that ends while torch computes is aborted, whatever it was doing."""
@@ -93,6 +124,8 @@ class WarmUp:
                 return
             prepare = self._workbench.warm_audit if step == _AUDIT else self._workbench.warm_galleries
             problem = ""
+            with self._lock:
+                self._current = model.reference
             try:
                 prepare(model, self._report)
             except _Closed:
@@ -103,14 +136,21 @@ class WarmUp:
                 _LOG.exception("Preparing %s failed", model.name)
                 problem = f"{model.name} could not be prepared; the log says why."
             with self._lock:
-                self._progress = ""
-                self._problem = problem or self._problem
+                self._current = self._progress = ""
+                self._note_problem(model.reference, problem)
                 if step == _AUDIT:
                     self._pending.remove(model.reference)
                     if not problem:
                         self._waiting.put((_GALLERIES, number, model))
                         continue
-                self._unfinished -= 1
+                self._unfinished.remove(model.reference)
+
+    def _note_problem(self, reference: str, problem: str) -> None:
+        if problem:
+            self._problems[reference] = problem
+            self._problems.move_to_end(reference)
+            if len(self._problems) > _MOST_PROBLEMS:
+                self._problems.popitem(last=False)
 
     def _report(self, progress: Progress) -> None:
         with self._lock:

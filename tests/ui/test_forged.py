@@ -4,11 +4,15 @@ The events and their inputs are read from the page itself, so that a new one is 
 """
 
 import asyncio
+import json
 import os
+import shutil
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -190,3 +194,34 @@ def test_forged_event_data_and_numbers_of_values_are_answered_with_a_sentence(se
             if fault := fault_of(error) or ("" if error or values == honest else "was answered"):
                 faults.append(f"{event.name}, {len(values)} values: {fault}")
     assert faults == []
+
+
+def test_a_visitor_is_told_of_nobody_elses_models(served: Served, tiny_assets: Path, tmp_path: Path):
+    secret = shutil.copytree(tiny_assets / "models" / "mini-clean", tmp_path / "secret-model")
+    workbench = Workbench()
+    app = build_app(workbench, answers=threading.Event())  # What is added waits to be prepared.
+
+    def answers(visitor: SessionState, address: str, names: set[str], *values: Any, query: str = "") -> str:
+        scope = {"type": "http", "headers": [], "query_string": query.encode(), "client": (address, 1), "path": "/"}
+        told = ""
+        for event in app.fns.values():
+            if event.name not in names:
+                continue
+            given = [None if block.stateful else getattr(visitor[block._id], "value", None) for block in event.inputs]
+            given[: len(values)] = values
+            with suppress(gr.Error):
+                request = Request(WebRequest(scope))
+                data = EventData(None, None)
+                answer = served.runner.run(app.process_api(event, given, visitor, request, event_data=data))
+                told += json.dumps(answer["data"], default=str)
+        return told
+
+    owner, other = SessionState(app), SessionState(app)
+    every = {event.name for event in app.fns.values() if event.fn is not None} - {"open_link", "add", "upload"}
+    assert "secret-model" in answers(owner, "192.0.2.1", {"add"}, f"local-dir:{secret}")
+    assert "secret-model" in answers(owner, "192.0.2.1", {"poll"})
+    link = f"models=mini-clean,local-dir:{secret}"
+    assert "secret-model" in answers(SessionState(app), "192.0.2.1", {"open_link"}, query=link)
+    assert "secret-model" not in answers(SessionState(app), "192.0.2.2", {"open_link"}, query=link)
+    assert "secret-model" not in answers(other, "192.0.2.2", {"open_link"})
+    assert "secret-model" not in answers(other, "192.0.2.2", every)

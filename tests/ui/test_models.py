@@ -44,3 +44,14 @@ def test_a_checkpoint_is_uploaded_and_a_pickle_is_not(open_page: OpenPage, tiny_
     expect(page.get_by_text("has the same weights as mini-clean")).to_be_visible()
     expect(page.locator("#model-cards .card")).to_have_count(2)
     expect(page.locator("#model-cards")).to_contain_text("that of mini-compromised")
+
+
+def test_a_message_shows_markup_as_text(open_page: OpenPage):
+    page = open_page("tab=models")
+    page.get_by_role("button", name="Add a model").click()
+    name = '<a href="https://example.org">x</a><img src="x"> [y](https://example.org)'
+    page.get_by_placeholder("hf-hub:organisation/name").fill(name)
+    page.get_by_role("button", name="Add", exact=True).click()
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_contain_text(f"There is no weight file {name}; check the path.")
+    expect(toast.locator("a, img")).to_have_count(0)

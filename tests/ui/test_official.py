@@ -148,7 +148,7 @@ def test_a_visitor_gets_no_model_that_another_visitors_rights_have_fetched(
     model = space.add(reference, "", hub.token)
     assert model.revision == COMMIT
     # It is loaded and cached by now, and the Space's own token could read it too.
-    assert model.reference not in space.known
+    assert not space.opens(model.reference, "")
     for token in (None, hub.stranger, "hf_revoked"):
         with pytest.raises(ModelError):
             space.add(reference, "", token)
@@ -161,8 +161,12 @@ def test_a_visitor_gets_no_model_that_another_visitors_rights_have_fetched(
         space.add(reference, "", "hf_stand_in")
 
 
-def test_public_models_are_known_to_all_and_paths_of_the_machine_to_nobody(space: ModelShelf, tiny_assets: Path):
-    assert space.add("hf-hub:org/public", "").reference in space.known
+def test_links_open_public_models_to_who_added_them_and_paths_of_the_machine_to_nobody(
+    space: ModelShelf, tiny_assets: Path
+):
+    public = space.add("hf-hub:org/public", "", owner="me").reference
+    assert space.opens(public, "me")
+    assert not space.opens(public, "another")
     with pytest.raises(ModelError, match="Only Hub models can be added here"):
         space.add(f"local-dir:{tiny_assets / 'models' / MODELS[0]}", "", None)
 

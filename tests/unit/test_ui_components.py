@@ -23,7 +23,7 @@ from salmu_demo.ui import about_tab, audit_view, components, shell
 from salmu_demo.ui.audit_tab import AuditPages, Search
 from salmu_demo.ui.portraits import Picture, Portraits
 from salmu_demo.ui.state import View
-from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.warmup import OTHERS_FIRST, Standing, WarmUp
 from salmu_demo.workbench import Workbench
 from tests.fixtures import tiny
 
@@ -272,8 +272,9 @@ def test_a_space_refuses_paths_of_its_machine(workbench, monkeypatch, tiny_asset
         with pytest.raises(ModelError, match="Only Hub models"):
             shelf.add(reference, "ViT-B-16")
     monkeypatch.delenv("SPACE_ID")
-    assert shelf.add(folder, "").name == "mini-clean"
-    assert folder in shelf.known
+    assert shelf.add(folder, "", owner="me").name == "mini-clean"
+    assert shelf.opens(folder, "me")
+    assert not shelf.opens(folder, "another")
 
 
 @pytest.mark.parametrize("reference", ["", "  ", "no-such-model", "local-dir:/nowhere", "/nowhere/x.safetensors"])
@@ -281,7 +282,7 @@ def test_a_model_that_is_not_there_is_refused_with_a_sentence(workbench, referen
     shelf = shell.ModelShelf(workbench)
     with pytest.raises(ModelError):
         shelf.add(reference, "")
-    assert shelf.known == tiny.MODELS
+    assert not shelf.opens(reference, "")
 
 
 def test_a_model_found_again_is_the_same_until_its_weights_change(workbench, tiny_assets, tmp_path):
@@ -326,17 +327,20 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-def test_warm_up_says_how_far_it_is_and_what_failed():
+def test_warm_up_says_how_far_it_is_and_what_failed_to_those_who_have_the_model():
     work = SlowWorkbench()
     warm_up = WarmUp(work)
     assert warm_up.pending == ()
     warm_up.add([model("broken"), model("second")])
     assert work.reported.wait(20)
     assert warm_up.pending == ("broken", "second")
-    assert warm_up.line == "Preparing broken: texts, 640 of 1,536"
+    assert warm_up.seen_by(["broken", "x"]) == Standing("Preparing broken: texts, 640 of 1,536", ("broken",), False)
+    assert warm_up.seen_by(["second"]) == Standing(OTHERS_FIRST, ("second",), False)
+    assert warm_up.seen_by(["x"]) == Standing("", (), True)
     work.allowed.set()
     wait_for(lambda: warm_up.finished)
-    assert warm_up.line == "broken could not be prepared: broken is broken."
+    assert warm_up.seen_by(["broken"]) == Standing("broken could not be prepared: broken is broken.", (), True)
+    assert warm_up.seen_by(["second"]) == Standing("", (), True)
     assert work.done == [("audit", "second"), ("galleries", "second")]
 
 
@@ -392,12 +396,12 @@ def test_polling_writes_only_what_changed_and_ends():
     poll = shell.poller(warm_up)
     warm_up.add([model("a")])
     assert work.reported.wait(20)
-    line, pending, _ = poll("", "")
+    line, pending, _ = poll("", "", ["a"])
     assert "640 of 1,536" in line
     assert pending == "a"
-    assert poll(line, pending)[:2] == [gr.skip(), gr.skip()]
+    assert poll(line, pending, ["a"])[:2] == [gr.skip(), gr.skip()]
     work.allowed.set()
     wait_for(lambda: warm_up.finished)
-    line, pending, timer = poll(line, pending)
+    line, pending, timer = poll(line, pending, ["a"])
     assert line == pending == ""
     assert timer.active is False

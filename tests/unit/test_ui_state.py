@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from salmu_demo.roles import Told
-from salmu_demo.ui.state import MAX_MODELS, Known, View, format_link, parse_link
+from salmu_demo.ui.state import MAX_MODELS, MOST_NAMED, Known, View, format_link, parse_link
 
 BUILT_IN = ("mini-clean", "mini-compromised")
 ADDED = ("local-dir:/a folder/with,comma", "hf-hub:org/name@rev", "100%25/x.safetensors", "ünï")
@@ -122,3 +122,18 @@ def test_a_link_tells_nothing_of_models_it_does_not_show():
     both = parse_link({"models": "mini-clean", "clean": "mini-clean", "compromised": "mini-clean"}, KNOWN)
     assert both.view.told == Told()
     assert "is both Clean and Compromised" in both.notices[0]
+
+
+def test_of_a_link_with_thousands_of_models_few_are_looked_for():
+    class Counted(tuple):
+        asked = 0
+
+        def __contains__(self, reference):
+            self.asked += 1
+            return False
+
+    known = Counted()
+    link = parse_link({"models": ",".join(map(str, range(20_000)))}, Known((), (), known, BUILT_IN))
+    assert known.asked == MOST_NAMED
+    assert len(link.notices) == MOST_NAMED + 1
+    assert "names 20,000 models" in link.notices[0]
