@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from salmu_demo.metrics import ranking
 from salmu_demo.metrics.protocol import TIE_TOLERANCE
 from salmu_demo.metrics.ranking import tied_ranks
 
@@ -31,6 +32,15 @@ def test_ranks_equal_a_loop_with_and_without_rivals_that_do_not_compete(seed: in
 def test_a_difference_beyond_the_tolerance_decides_and_one_within_does_not():
     for lead, rank in ((2e-6, 2.0), (5e-7, 1.5), (0.0, 1.5), (-5e-7, 1.5), (-2e-6, 1.0)):
         assert tied_ranks(0.25, np.array([0.25 + lead])) == rank, lead
+
+
+def test_scores_just_the_tolerance_apart_are_equal(monkeypatch: pytest.MonkeyPatch):
+    # Tolerances that binary numbers hold, so that a difference can be as large.
+    monkeypatch.setattr(ranking, "TIE_TOLERANCE", 0.25)
+    assert tied_ranks(0.5, np.array([0.75, 0.25])) == 2.0
+    monkeypatch.setattr(ranking, "TIE_TOLERANCE", 1.0)
+    credit, predictions = ranking.top1_credit(np.array([[1.0, 0.0]]), np.eye(2)[::-1], np.array([0]))
+    assert (credit.tolist(), predictions.tolist()) == ([0.5], [0])
 
 
 def collapsed_scores(rng: np.random.Generator) -> NDArray[np.float32]:

@@ -185,9 +185,9 @@ def test_a_threshold_that_must_be_reached_may_be_met_and_one_to_stay_below_may_n
 @pytest.mark.parametrize(
     ("changes", "efficient"),
     [
-        ({"RetFail": 0.0049, "GenKnow": 0.4951}, True),
-        ({"RetFail": 0.0051, "GenKnow": 0.4951}, False),
-        ({"RetFail": 0.0049, "GenKnow": 0.4949}, False),
+        ({"RetFail": 0.0049, "GenKnow": 0.49501}, True),
+        ({"RetFail": 0.0051, "GenKnow": 0.49501}, False),
+        ({"RetFail": 0.0049, "GenKnow": 0.49499}, False),
         ({"RetFail": 0.0049, "GenKnow": None}, None),
         ({"RetFail": None}, None),
     ],
@@ -211,6 +211,13 @@ def test_utility_efficient_deletion_is_beyond_both_of_its_edges(
     monkeypatch.setattr(diagnosis, "EFFICIENT_DROP", 0.25)
     found = diagnose({"RetFail": left, "GenKnow": known}, AT_EDGE["clean"], AT_EDGE["compromised"])
     assert found.utility_efficient is efficient
+
+
+def test_references_just_far_enough_apart_span_a_scale(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(diagnosis, "MIN_REFERENCE_GAP", 0.25)
+    assert scale_position(0.375, 0.25, 0.5) == 0.5
+    found = diagnose({"GenKnow": 0.125}, {}, {"GenKnow": 0.25})
+    assert found.criteria[1].value == 0.5
 
 
 def test_assocstr_below_clean_is_said_and_does_not_change_the_label():
