@@ -124,7 +124,8 @@ class Watch:
             if path not in self._states:
                 raise
             raise DataError(
-                f"{path} was removed while {self._what} was in use; put it back and start again."
+                f"{path} cannot be read any more, though {self._what} is in use: {error.strerror or error}. Put it "
+                "back and start again."
             ) from error
         if self._states.setdefault(path, found) == found:
             return

@@ -34,7 +34,7 @@ def read_configuration(path: Path) -> tuple[dict[str, Any], str]:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ModelError(f"{path} is larger than any configuration; fetch it again.")
         raw = path.read_bytes()
-        config = json.loads(raw.decode("utf-8"))
+        config = json.loads(raw.decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise ModelError(f"The model folder {path.parent} has no {CONFIG_FILE}.") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -252,7 +252,7 @@ def _read_adapter(delta: Delta, has_pairs: bool) -> _Adapter:
     try:
         if delta.config.stat().st_size > MAX_CONFIG_BYTES:
             raise ModelError(f"{delta.config} is larger than any configuration; fetch it again.")
-        config = json.loads(delta.config.read_text("utf-8"))
+        config = json.loads(delta.config.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{delta.config} is not readable JSON.") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":

@@ -157,7 +157,7 @@ def read_result_file(path: Path) -> ResultFile:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ResultError(f"{path} is larger than {MAX_BYTES // 10**6} MB; it is no result file.")
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         document = json.loads(text)
         if _SURROGATE.search(text):
             # Half of a pair is a string to JSON but can be written to no file.

@@ -348,8 +348,9 @@ def test_a_parquet_file_whose_pictures_are_damaged_or_gone(data_folder: Path, tm
     assert not list((tmp_path / "cache").rglob("*.npy"))
     again = load_data(str(data_folder))
     path.unlink()
-    refused(DataError, pattern, lambda: again.image("forget", 0))
-    refused(DataError, f"{path.name} cannot be read: No such file", lambda: again.fingerprint)
+    gone = f"{path.name} cannot be read any more, .*: No such file"
+    refused(DataError, gone, lambda: again.image("forget", 0))
+    refused(DataError, gone, lambda: again.fingerprint)
 
 
 FILES = ["identities_metadata.json", "sensitive_set_captions_metadata.json", "sensitive_set_generic_captions.json",
@@ -360,7 +361,7 @@ FILES = ["identities_metadata.json", "sensitive_set_captions_metadata.json", "se
 def test_a_metadata_file_that_is_missing_or_broken(data_folder: Path, name: str):
     path = data_folder / name
     other = "[]" if path.read_text("utf-8").startswith("{") else "{}"
-    for content in ("", "{", "\ufeff{}", other, "[" * 100_000):
+    for content in ("", "{", "\ufeff{", other, "[" * 100_000):
         path.write_text(content, "utf-8")
         refused(DataError, f"{name} (is not readable JSON|must hold a JSON)", lambda: load_data(str(data_folder)))
     path.write_bytes(b"\xff\xfe\x00")
@@ -785,3 +786,10 @@ def test_a_command_that_does_not_parse_exits_with_2_and_its_usage(command: Comma
         run(command)
     assert error.value.code == 2
     assert capfd.readouterr().err.startswith("usage: salmu-demo")
+
+
+def test_a_configuration_with_a_byte_order_mark_is_that_without(tiny_assets: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny_assets / "models" / "mini-clean", tmp_path / "marked"))
+    path = folder / "open_clip_config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert find_model(f"local-dir:{folder}").config == find_model("mini-clean").config

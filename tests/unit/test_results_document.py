@@ -1,5 +1,6 @@
 """Results as files: what is written is read back bit for bit, and what strangers hand in is checked."""
 
+import codecs
 import json
 import shutil
 from collections.abc import Callable
@@ -73,6 +74,13 @@ def test_a_file_of_a_version_without_remarks_and_roles_is_read(written: Path, tm
     path = tmp_path / RESULTS_FILE
     path.write_text(json.dumps(document), "utf-8")
     assert [made.model for made in read_results(path)] == [made.model for made in evaluations()]
+
+
+def test_a_file_with_a_byte_order_mark_is_read(written: Path, tmp_path: Path):
+    for path in written.glob("*.json"):
+        marked = tmp_path / path.name
+        marked.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+        assert [made.model for made in read_results(marked)] == [made.model for made in read_results(path)]
 
 
 def test_an_official_file_of_another_program_takes_its_name_from_the_file(tmp_path: Path):
