@@ -15,6 +15,7 @@ from typing import Any, Final
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
@@ -29,7 +30,7 @@ from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
 from salmu_demo.ui.benchmark_tab import benchmark_tab
-from salmu_demo.ui.incoming import Page, incoming_routes
+from salmu_demo.ui.incoming import IncomingBodies, Page, incoming_errors, incoming_routes
 from salmu_demo.ui.job_area import own_jobs, visitor_jobs
 from salmu_demo.ui.leaderboard_tab import leaderboard_tab
 from salmu_demo.ui.messages import shows_errors, warn
@@ -61,6 +62,9 @@ _PORTS: Final = 100
 
 _STOP_SECONDS: Final = 1.0
 """How long what is being answered when the app is stopped may take."""
+
+MOST_EVENTS: Final = 512
+"""Events that may wait: what a few dozen visitors ask at once, each no more than a share."""
 
 MAX_SESSIONS: Final = 1000
 """Pages whose states are held at once; anybody can open, or invent, any number, and the one unused for longest goes."""
@@ -153,7 +157,7 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
         changes = [view.change, bar.chosen.change]
         gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **quietly)
 
-    app.queue(api_open=False, max_size=32, default_concurrency_limit=1)
+    app.queue(api_open=False, max_size=MOST_EVENTS, default_concurrency_limit=1)
     warm_up.add(workbench.models(tuple(dict.fromkeys([*shelf.default, *shelf.builtin]))))
     atexit.register(warm_up.close, _STOP_SECONDS / 2)
     return app
@@ -218,7 +222,12 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "max_file_size": max_file_size,
         # No description of the addresses behind the page.
-        "app_kwargs": {"routes": incoming_routes(max_file_size), "openapi_url": None},
+        "app_kwargs": {
+            "routes": incoming_routes(max_file_size),
+            "middleware": [Middleware(IncomingBodies)],
+            "exception_handlers": incoming_errors(),
+            "openapi_url": None,
+        },
         "blocked_paths": [
             str(assets_dir() / "models"),
             str(assets_dir() / "salmu-mini"),

@@ -1,14 +1,16 @@
 """What comes from clients, before any handler sees it: uploads, and values that stand for files."""
 
+import json
 import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from gradio.block_function import BlockFunction
 from gradio.data_classes import FileData, ImageData, ListFiles
-from gradio.route_utils import GradioMultiPartParser, GradioUploadFile
+from gradio.route_utils import FnIndexInferError, GradioMultiPartParser, GradioUploadFile
 from gradio.routes import file_upload_statuses
 from gradio.state_holder import SessionState
 from gradio_client.utils import strip_invalid_filename_characters, traverse
@@ -18,16 +20,31 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from salmu_demo.errors import QueryError, SalmuError, UploadError
 from salmu_demo.ui.messages import failed
 from salmu_demo.ui.values import checked, said
 from salmu_demo.ui.visitor_files import visitor_files
+from salmu_demo.ui.visitors import address_of
 
 MAX_FILES: Final = 10
 """Files of one upload; each takes an open file while it comes in."""
 
 NOT_ASKED_FOR: Final = "A value that this page does not ask for was sent; load the page again."
+
+TOO_MANY: Final = "{count} of your questions wait for an answer; ask again when some have come."
+MOST_WAITING: Final = 32
+"""Events of one visitor that may wait; opening the page takes about ten."""
+
+MAX_BODY: Final = 8_000_000
+"""Bytes of a request that is no upload."""
+
+MAX_SESSION: Final = 100
+"""Characters of the name that a client gives to its session, which is held as long as the session."""
+
+_SMALL_BODY: Final = 64_000
+"""Bytes that are parsed at once; larger bodies must not hold up other requests."""
 
 _META: Final = {"_type": "gradio.FileData"}
 _CHECK_BYTES: Final = 16_000_000
@@ -48,6 +65,23 @@ class Page(gr.Blocks):
     def limit(self, component: gr.CheckboxGroup, count: int) -> None:
         """Give handlers the first choices of a component only, except those that take values as they come."""
         self._limits[component._id] = count
+
+    def queue(self, *args: Any, **options: Any) -> "Page":
+        """See :meth:`gradio.Blocks.queue`; here one visitor cannot fill it."""
+        super().queue(*args, **options)
+        push = self._queue.push
+
+        async def fair(body: Any, request: Request, username: str | None) -> Any:
+            if body.fn_index not in self.fns:
+                return False, NOT_ASKED_FOR, "error"
+            address = address_of(request)
+            waiting = [event for line in self._queue.event_queue_per_concurrency_id.values() for event in line.queue]
+            if sum(address_of(event.request) == address for event in waiting) >= MOST_WAITING:
+                return False, TOO_MANY.format(count=MOST_WAITING), "queue_full"
+            return await push(body, request, username)
+
+        self._queue.push = fair  # type: ignore[method-assign]
+        return self
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> dict[str, Any]:
         """See :meth:`gradio.Blocks.process_api`."""
@@ -118,6 +152,63 @@ def _paths(payload: FileData | ImageData | ListFiles | None) -> Any:
     if isinstance(payload, ListFiles):
         return [file.path for file in payload]
     return None if payload is None else payload.path
+
+
+class IncomingBodies:
+    """Refuses requests that are far larger than any of the page's own, before they are parsed or remembered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].endswith("/upload"):
+            await self._app(scope, receive, send)
+            return
+        body, more = bytearray(), True
+        while more and len(body) <= MAX_BODY:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if len(body) > MAX_BODY:
+            await PlainTextResponse(f"A request takes {MAX_BODY:,} bytes at most.", 413)(scope, receive, send)
+            return
+        large = len(body) > _SMALL_BODY
+        if not (await run_in_threadpool(_has_a_session, body) if large else _has_a_session(body)):
+            await PlainTextResponse(NOT_ASKED_FOR, 422)(scope, receive, send)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def again() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self._app(scope, again, send)
+
+
+def _has_a_session(body: bytes | bytearray) -> bool:
+    """Whether a body has a name of a session that can be held, or is too small for its name to matter."""
+    try:
+        name = json.loads(body).get("session_hash", "")
+    except (ValueError, RecursionError, AttributeError):
+        return len(body) <= _SMALL_BODY  # What it is instead is told by whoever reads it.
+    return name is None or (isinstance(name, str) and len(name) <= MAX_SESSION and name.isascii())
+
+
+def incoming_errors() -> dict[Any, Any]:
+    """Answers to requests that Gradio's routes stumble over: by the kind of the exception."""
+
+    async def unreadable(_: Request, __: Exception) -> Response:
+        # The framework's own answer sends back what was sent.
+        return JSONResponse({"detail": NOT_ASKED_FOR}, 422)
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        if "/run/" not in request.url.path or not isinstance(error.args[0], int):
+            raise error
+        return JSONResponse({"detail": NOT_ASKED_FOR}, 404)
+
+    return {RequestValidationError: unreadable, FnIndexInferError: unreadable, KeyError: unknown}
 
 
 def incoming_routes(max_file_size: int) -> list[Route]:

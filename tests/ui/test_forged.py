@@ -196,6 +196,45 @@ def test_forged_event_data_and_numbers_of_values_are_answered_with_a_sentence(se
     assert faults == []
 
 
+HUGE = "x" * 5_000_000
+REQUESTS = {
+    "an unknown event": {"data": [], "fn_index": 10**6, "session_hash": "forged"},
+    "an event before the first": {"data": [], "fn_index": -1, "session_hash": "forged"},
+    "an event of another kind": {"data": [], "fn_index": HUGE, "session_hash": "forged"},
+    "no event": {"data": [], "session_hash": "forged"},
+    "a session of 5 MB": {"data": [], "fn_index": 6, "session_hash": HUGE},
+    "a session of another kind": {"data": [], "fn_index": 6, "session_hash": [HUGE]},
+    "half a surrogate pair for a session": {"data": [], "fn_index": 6, "session_hash": "\ud800"},
+    "an unknown trigger": {"data": [], "fn_index": 6, "session_hash": "forged", "trigger_id": 10**9},
+    "a trigger of another kind": {"data": [], "fn_index": 6, "session_hash": "forged", "trigger_id": HUGE},
+    "a batch": {"data": [], "fn_index": 6, "session_hash": "forged", "batched": True},
+    "no data": {"fn_index": 6, "session_hash": "forged"},
+    "data of another kind": {"data": HUGE, "fn_index": 6, "session_hash": "forged"},
+    "a list": [HUGE],
+    "a text": HUGE,
+    "10 MB": {"data": [HUGE, HUGE], "fn_index": 6, "session_hash": "forged"},
+}
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+@pytest.mark.parametrize("path", ["queue/join", "run/predict", "run/poll"])
+def test_a_forged_request_is_answered_briefly(served: Served, path: str, kind: str):
+    sessions = len(served.app.state_holder.session_data)
+    body = json.dumps(REQUESTS[kind]).encode()
+    request = urllib.request.Request(f"{served.url}gradio_api/{path}", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            status, content = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        status, content = error.code, error.read()
+    assert status in (200, 400, 404, 413, 422, 500)
+    # Gradio's own answer to a refusal is 500 with the sentence in it.
+    assert status != 500 or json.loads(content)["error"]
+    assert len(content) < LONGEST_MESSAGE
+    assert len(served.app.state_holder.session_data) <= sessions + 1
+    assert all(len(name) < LONGEST_MESSAGE for name in served.app.state_holder.session_data)
+
+
 def test_a_visitor_is_told_of_nobody_elses_models(served: Served, tiny_assets: Path, tmp_path: Path):
     secret = shutil.copytree(tiny_assets / "models" / "mini-clean", tmp_path / "secret-model")
     workbench = Workbench()

@@ -1,14 +1,17 @@
 """Every value of every event is looked through before a component or a handler sees it."""
 
 import asyncio
+import uuid
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.data_classes import PredictBodyInternal
 from gradio.state_holder import SessionState
+from starlette.requests import Request
 
-from salmu_demo.ui.incoming import Page, gives_paths
+from salmu_demo.ui.incoming import MOST_WAITING, Page, gives_paths
 from tests.ui.client import file_payload
 
 
@@ -72,3 +75,18 @@ def test_a_session_keeps_no_texts(page: Page):
     assert answer(page, ["secret" * 500, *GOOD[1:]], state).startswith("secret")
     assert not any("secret" in str(config) for config in state.config_values.values())
     assert answer(page, GOOD, state) == "text"
+
+
+def test_one_visitor_cannot_fill_the_queue(page: Page, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SALMU_TRUSTED_PROXIES", "1")
+    page.queue(max_size=2 * MOST_WAITING)
+
+    def asked_by(address: str) -> str:
+        headers = [(b"x-forwarded-for", f"invented, {address}".encode())]
+        request = Request({"type": "http", "headers": headers, "client": ("10.0.0.1", 1)})
+        body = PredictBodyInternal(data=GOOD, fn_index=0, session_hash=uuid.uuid4().hex)
+        return asyncio.run(page._queue.push(body, request, None))[2]
+
+    assert [asked_by("192.0.2.1") for _ in range(MOST_WAITING)] == ["success"] * MOST_WAITING
+    assert asked_by("192.0.2.1") == "queue_full"
+    assert asked_by("192.0.2.2") == "success"
