@@ -13,7 +13,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.describe import describe
 from salmu_demo.data.source import load_data
 from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import MetricError
+from salmu_demo.errors import DataError, MetricError
 from salmu_demo.metrics import MEASURES
 from salmu_demo.models.source import builtin_models, find_model
 from salmu_demo.notices import MINI_NOTICE
@@ -73,8 +73,8 @@ def _cuts(data: BenchmarkData, references: list[str]) -> list[Cut]:
     stored = [name for name in data.stored_splits if name != layout.GENKNOW_SPLIT]
     texts: dict[str, Sequence[str]] = {f"captions of {name}": data.split(name).texts for name in stored}
     for spec in MEASURES:
-        # What the data lack for a metric is a problem of its own.
-        with suppress(MetricError):
+        # What the data lack for a metric, or were not fetched with, is a problem of its own.
+        with suppress(MetricError, DataError):
             texts = {**measured_texts(inputs, [spec]), **texts}
     texts |= {f"line-up sentences of {kind}": lineup_texts(data, kind) for kind in data.kinds}
     return [cut for reference in references for cut in count_cuts(embedder, find_model(reference), texts)]
