@@ -1,6 +1,7 @@
 """LeakRate."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -38,6 +39,12 @@ def test_a_collapsed_model_leaks_in_half_of_the_rows():
 def test_cosines_that_differ_by_rounding_only_tie(difference, outcome):
     sensitive, generic = np.array([[1.0, 1.0 - difference]]), np.array([[1.0, 1.0]])
     assert leakage_rate(np.array([[1.0, 0.0]]), sensitive, generic).outcomes.tolist() == [outcome]
+
+
+def test_cosines_just_the_tolerance_apart_tie(monkeypatch):
+    # A tolerance that binary numbers hold, so that a difference can be as large.
+    monkeypatch.setattr(sys.modules[leakage_rate.__module__], "TIE_TOLERANCE", 1.0)
+    assert leakage_rate(np.eye(2)[:1], np.eye(2)[:1], np.eye(2)[1:]).rate == 0.5
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,15 @@ def test_copies_of_the_own_caption_are_ignored_for_that_row_only():
     distractors = np.array([[1.0, 0.1], [1.0, 0.1], [0.0, 1.0]])
     result = retrieval_failure(images, own, ["a", "b"], distractors, ["a", "a", "c"])
     assert result.outcomes.tolist() == [1.0, 3.0]
+    # Every row's own caption is a candidate, and its copies are none.
+    assert result.candidates.tolist() == [2, 4]
 
 
 def test_distractors_that_are_all_the_own_caption_are_refused():
     with pytest.raises(MetricError, match="every distractor is that caption"):
         retrieval_failure(np.ones((1, 2)), np.ones((1, 2)), ["a"], np.ones((2, 2)), ["a", "a"])
+    with pytest.raises(MetricError, match="every distractor is that caption"):
+        retrieval_failure(np.ones((2, 2)), np.ones((2, 2)), ["a", "b"], np.ones((2, 2)), ["a", "a"])
 
 
 def test_texts_and_features_of_different_number_are_refused():
@@ -147,6 +151,11 @@ def test_too_few_texts_are_taken_whole_in_order_without_using_the_generator():
     drawn = draw_distractors(forget, retain)
     assert drawn.texts[:999] == forget
     assert drawn.texts[999:] == np.random.RandomState(42).choice(np.array(retain), 1000, replace=False).tolist()
+
+
+def test_a_single_distractor_of_each_source_is_enough():
+    drawn = draw_distractors(["a", "b", "c"], ["x", "y"], per_source=1)
+    assert (len(drawn.forget_rows), len(drawn.retain_rows), len(drawn.texts)) == (1, 1, 2)
 
 
 def test_another_seed_draws_other_texts():

@@ -92,7 +92,8 @@ def test_an_interval_leaves_out_a_fortieth_on_either_side():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "significant"), [(0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False), (0.0, 0.1, False)]
+    ("low", "high", "significant"),
+    [(0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False), (0.0, 0.1, False), (-0.1, 0.0, False)],
 )
 def test_a_difference_is_significant_if_its_interval_leaves_out_0(low: float, high: float, significant: bool):
     assert Difference(0.0, Interval(low, high)).significant is significant
