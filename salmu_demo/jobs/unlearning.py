@@ -1,5 +1,6 @@
 """The work of an unlearning job: make a model, keep readings on the way, and keep what there is if that is wanted."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,7 @@ from salmu_demo.errors import JobError, TrainingError
 from salmu_demo.jobs.estimate import Estimate, encoding_seconds
 from salmu_demo.jobs.execution import Stopped
 from salmu_demo.jobs.job import JobProgress, JobSpec, JobState, Report, UnlearningSpec
-from salmu_demo.jobs.readings import keep_reading
+from salmu_demo.jobs.readings import READINGS_FILE, keep_reading
 from salmu_demo.jobs.store import keep_asked
 from salmu_demo.models.made import MODEL_FOLDER, made_name
 from salmu_demo.models.source import ModelSource
@@ -60,27 +61,32 @@ def run_unlearning(spec: JobSpec, workbench: Workbench, folder: Path, report: Re
     Raises:
         SalmuError: of the kind that fits, see :func:`salmu_demo.unlearning.trainer.unlearn`.
     """
+    from salmu_demo.unlearning.checkpoint import AnotherRunError  # noqa: PLC0415
     from salmu_demo.unlearning.output import is_finished  # noqa: PLC0415
     from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn  # noqa: PLC0415
 
     plan, output, base = unlearning_plan(spec), model_folder(spec, folder), _base(spec, workbench)
+    data = workbench.data
     # The process may have been killed after the model was written and before its end was.
     if is_finished(output):
         return ()
+
+    def work() -> None:
+        told = _Told(report)
+        unlearn(base, data, plan, output, workbench.embedder, told, lambda reading: keep_reading(folder, reading))
+
     try:
-        unlearn(
-            base,
-            workbench.data,
-            plan,
-            output,
-            workbench.embedder,
-            _Told(report),
-            lambda reading: keep_reading(folder, reading),
-        )
+        try:
+            work()
+        except AnotherRunError:
+            # The folder is the job's own: only model, data or code can have changed since, so the run begins anew.
+            shutil.rmtree(output, ignore_errors=True)
+            (folder / READINGS_FILE).unlink(missing_ok=True)
+            work()
     except Stopped as stopped:
         if stopped.state is JobState.CANCELLED and keep_asked(folder):
             with suppress(TrainingError):  # Before the first checkpoint there is nothing to keep.
-                keep_model_so_far(base, workbench.data, plan, output)
+                keep_model_so_far(base, data, plan, output)
         raise
     return ()
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +14,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.embeddings.embedder import Embedder
 from salmu_demo.errors import TrainingError
-from salmu_demo.files import code_digest, write_text
+from salmu_demo.files import write_text
 from salmu_demo.metrics import MEASURES, metric_by_name
 from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
 from salmu_demo.results.evaluation import evaluate
@@ -23,9 +22,9 @@ from salmu_demo.results.kept import measuring_key
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE
+from salmu_demo.unlearning.plan import code_of
 from salmu_demo.unlearning.trainer import unlearn
 
-_METHODS: Final = "salmu_demo.unlearning.methods."
 RUNS_FOLDER: Final = "runs"
 RESULT_FILE: Final = "result.json"
 REFERENCES_FILE: Final = "references.json"
@@ -197,9 +196,6 @@ def _read_json(path: Path) -> Any:
 
 
 def _made_from(job: SweepJob, data: BenchmarkData, base: ModelSource) -> dict[str, str]:
-    """What a run's numbers depend on besides its settings; the code of methods it does not use is left out."""
-    method = sys.modules[type(job.plan().method).__module__]
-    used = {getattr(value, "__module__", "") for value in vars(method).values()} | {method.__name__}
-    own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
-    code = code_digest(("training.py", "unlearning/*.py", *own), ())
+    """What a run's numbers depend on besides its settings."""
+    code = code_of(job.plan().method)
     return {"data": data.fingerprint, "model": base.fingerprint, "code": code, "by": measuring_key()}

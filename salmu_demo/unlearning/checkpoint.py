@@ -15,6 +15,10 @@ from salmu_demo.unlearning.towers import State
 STATE_FILE: Final = "unlearning_state.pt"
 
 
+class AnotherRunError(StorageError):
+    """The interrupted run in a folder has other settings, model, data or code than the one that is to go on there."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A run after some steps.
@@ -51,7 +55,8 @@ def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
     """The checkpoint of an interrupted run with the given key, or None if the folder has none.
 
     Raises:
-        StorageError: if it is damaged or belongs to another run.
+        AnotherRunError: if it belongs to another run.
+        StorageError: if it is damaged.
     """
     path = folder / STATE_FILE
     if not path.exists():
@@ -63,8 +68,8 @@ def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise StorageError(f"The checkpoint {path} cannot be read; remove it to start anew.") from error
     if found.key != key:
-        raise StorageError(
-            f"{folder} holds an interrupted run with other settings, model or data; choose another folder, or remove "
-            f"{STATE_FILE} to start anew."
+        raise AnotherRunError(
+            f"{folder} holds an interrupted run with other settings, model, data or version of this program or its "
+            f"libraries; choose another folder, or remove {STATE_FILE} to start anew."
         )
     return found

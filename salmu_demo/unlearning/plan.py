@@ -3,14 +3,19 @@
 import hashlib
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Final
 
+from salmu_demo.embeddings.store import encoding_key
 from salmu_demo.errors import QueryError
+from salmu_demo.files import code_digest
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
 from salmu_demo.unlearning.methods import Method, Need
 from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import Towers
+
+_METHODS: Final = "salmu_demo.unlearning.methods."
 
 
 @dataclass(frozen=True)
@@ -118,5 +123,16 @@ class Plan:
 
     def key(self, base: str, data: str) -> str:
         """What an interrupted run must share with this one to be taken up: everything its weights depend on."""
-        content = {**self.describe(), "base": base, "data": data}
+        by = encoding_key() + code_of(self.method)
+        content = {**self.describe(), "base": base, "data": data, "by": by}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def code_of(method: Method) -> str:
+    """Digest of the code that decides the weights of a run and its readings; that of other methods is left out."""
+    module = sys.modules[type(method).__module__]
+    used = {getattr(value, "__module__", "") for value in vars(module).values()} | {module.__name__}
+    own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
+    return code_digest(
+        ("training.py", "data/*.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py", *own), ("numpy",)
+    )

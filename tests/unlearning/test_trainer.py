@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from salmu_demo import files as files_module
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
@@ -18,6 +19,7 @@ from salmu_demo.errors import DataError, QueryError, StorageError, TrainingError
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.progress import Progress
 from salmu_demo.unlearning import UNRELATED, output, readings, trainer
+from salmu_demo.unlearning import plan as plans
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan, StopRules
@@ -146,7 +148,9 @@ def test_a_stopped_run_can_keep_its_model_so_far(data: BenchmarkData, base: Mode
     assert kept == at_four
 
 
-def test_a_run_is_not_mixed_with_another_ones_rest(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
+def test_a_run_is_not_mixed_with_another_ones_rest(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def kill(progress: Progress) -> None:
         if progress.stage.endswith("steps") and progress.done == 5:
             raise _Killed
@@ -155,6 +159,11 @@ def test_a_run_is_not_mixed_with_another_ones_rest(data: BenchmarkData, base: Mo
         unlearn(base, data, _plan(), tmp_path / "model", progress=kill)
     with pytest.raises(StorageError, match="interrupted run with other settings"):
         unlearn(base, data, replace(_plan(), seed=5), tmp_path / "model")
+    with monkeypatch.context() as changed:
+        changed.setattr(plans, "code_of", lambda method: "another version")
+        for go_on in (unlearn, keep_model_so_far):
+            with pytest.raises(StorageError, match="version of this program or its libraries; choose another folder"):
+                go_on(base, data, _plan(), tmp_path / "model")
     state = tmp_path / "model" / "unlearning_state.pt"
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(StorageError, match="cannot be read; remove it to start anew"):
@@ -164,6 +173,33 @@ def test_a_run_is_not_mixed_with_another_ones_rest(data: BenchmarkData, base: Mo
     assert not state.exists()
     with pytest.raises(StorageError, match="already holds a model"):
         unlearn(base, data, _plan(), tmp_path / "model")
+
+
+def test_a_run_depends_on_the_code_of_its_own_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = Path(files_module.__file__).parent
+    copy = tmp_path / "package"
+    shutil.copytree(
+        package,
+        copy,
+        ignore=lambda folder, names: [n for n in names if not (n.endswith(".py") or Path(folder, n).is_dir())],
+    )
+    monkeypatch.setattr(files_module, "__file__", str(copy / "files.py"))
+    plan, finetune = _plan(), _plan("finetune")
+
+    def keys() -> tuple[str, str]:
+        return plan.key("base", "data"), finetune.key("base", "data")
+
+    first = keys()
+    own = copy / "unlearning" / "methods" / "shuffled_captions.py"
+    for file, expected in (
+        (own, (False, True)),
+        (copy / "unlearning" / "trainer.py", (False, False)),
+        (copy / "ui" / "app.py", (True, True)),
+    ):
+        code = file.read_text("utf-8")
+        file.write_text(code + "\nHALF = 2\n", "utf-8")
+        assert tuple(a == b for a, b in zip(first, keys(), strict=True)) == expected, file.name
+        file.write_text(code, "utf-8")
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_model(

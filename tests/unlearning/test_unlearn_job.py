@@ -206,6 +206,23 @@ def test_a_cancelled_job_goes_on_and_ends_as_if_undisturbed(manager: JobManager,
     assert read_readings(manager.folder(whole.id)) == read_readings(manager.folder(resumed.id))
 
 
+def test_a_job_that_is_resumed_by_another_version_begins_anew(
+    manager: JobManager, kinds: dict[str, JobKind], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel_at(5, manager, kinds, keep=True)
+    job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
+    readings = manager.folder(job.id) / "readings.json"
+    assert len(made_in(manager.folder(job.id))) == 1
+    readings.write_text(readings.read_text("utf-8").replace('"step": 5', '"step": 99'), "utf-8")
+    monkeypatch.setattr("salmu_demo.unlearning.plan.code_of", lambda method: "another version")
+    resumed = manager.wait(manager.resume(job.id).id, TIMEOUT)
+    assert resumed.state is JobState.DONE, resumed.error
+    [reference] = made_in(manager.folder(job.id))
+    record = json.loads((find_model(reference).weights.parent / "unlearning.json").read_text("utf-8"))
+    assert record["ended"] == "the budget is spent"
+    assert [reading.step for reading in read_readings(manager.folder(job.id))] == list(range(9))
+
+
 def test_cancel_and_keep_leaves_the_model_of_the_last_reading_and_resume_replaces_it(
     manager: JobManager, kinds: dict[str, JobKind]
 ) -> None:
