@@ -21,10 +21,12 @@ class Outcome:
 
 @dataclass
 class Visitor:
-    """One page of the app at an address; each has a session of its own."""
+    """One page of the app at an address; each has a session of its own, and behind a proxy an address of its own."""
 
     url: str
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
+    address: str = "192.0.2.1"
+    patience: float = 60
 
     def __post_init__(self) -> None:
         self.config = json.loads(self.get("config"))
@@ -36,7 +38,8 @@ class Visitor:
         return content
 
     def post(self, path: str, body: bytes, kind: str = "application/json") -> Any:
-        request = urllib.request.Request(f"{self.url}gradio_api/{path}", body, {"Content-Type": kind})
+        headers = {"Content-Type": kind, "X-Forwarded-For": self.address}
+        request = urllib.request.Request(f"{self.url}gradio_api/{path}", body, headers)
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.loads(response.read())
 
@@ -62,15 +65,25 @@ class Visitor:
                     return dict(dependency)
         raise LookupError(f"There is no event {name} of {elem_id}.")
 
-    def send(self, elem_id: str, name: str, *values: Any) -> Outcome:
+    def values(self, dependency: dict[str, Any]) -> list[Any]:
+        """The inputs of an event as a page just opened would send them."""
+        return [self.components[i]["props"].get("value") for i in dependency["inputs"]]
+
+    def send(self, elem_id: str, name: str, *values: Any, said: Any = None) -> Outcome:
         """Send an event whose first inputs have the given values, and the others those of a page just opened."""
         dependency = self.event(elem_id, name)
-        data = [self.components[i]["props"].get("value") for i in dependency["inputs"]]
+        data = self.values(dependency)
         data[: len(values)] = values
-        body = {"data": data, "fn_index": dependency["id"], "session_hash": self.session}
+        return self.ask(dependency, data, said)
+
+    def ask(self, dependency: dict[str, Any], data: list[Any], said: Any = None) -> Outcome:
+        """Send an event with all its inputs and what it says of itself, and wait for the answer."""
+        body = {"data": data, "fn_index": dependency["id"], "session_hash": self.session, "event_data": said}
+        if not dependency["queue"]:
+            return self._ask_at_once(body)
         event = self.post("queue/join", json.dumps(body).encode())["event_id"]
         with urllib.request.urlopen(
-            f"{self.url}gradio_api/queue/data?session_hash={self.session}", timeout=60
+            f"{self.url}gradio_api/queue/data?session_hash={self.session}", timeout=self.patience
         ) as stream:
             for line in stream:
                 message = json.loads(line.removeprefix(b"data: ")) if line.startswith(b"data: ") else {}
@@ -78,6 +91,15 @@ class Visitor:
                     output = message["output"]
                     return Outcome(output.get("data", []), None if message["success"] else output.get("error"))
         raise EOFError("The event has not ended.")
+
+    def _ask_at_once(self, body: dict[str, Any]) -> Outcome:
+        try:
+            return Outcome(self.post("run/predict", json.dumps(body).encode())["data"], None)
+        except urllib.error.HTTPError as error:
+            content = error.read()
+            if error.code != 500:
+                raise
+            return Outcome([], json.loads(content)["error"])
 
 
 def file_payload(path: object, **more: Any) -> dict[str, Any]:
