@@ -32,6 +32,7 @@ from salmu_demo.data.dataset import BenchmarkData, check_inside, load_folder
 from salmu_demo.data.limits import Limits
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.source import CLEAR
+from salmu_demo.data.values import distinct, is_missing, value_key
 from salmu_demo.errors import DataError, StorageError
 from salmu_demo.hub import local_snapshot
 from salmu_demo.hub_fetch import FetchPlan, fetch_unasked, plan_fetch
@@ -51,8 +52,10 @@ UNMEASURABLE: Final[dict[str, str]] = {
 }
 """Metrics that CLEAR has no data for, with the reason."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of the conversion below: another one is another folder of the cache."""
+_ALSO: Final = "also_written"
+"""Key of the other spellings of a person's name in the converted metadata."""
 _BATCH_ROWS: Final = 64
 _SCHEMA: Final = pa.schema(
     [
@@ -85,7 +88,15 @@ def load_clear(reference: str) -> BenchmarkData:
     converted = _convert_once(shards, forget, commit)
     has_faces = (converted / layout.DATA_FOLDER / layout.shard_name(layout.RETAIN_SYNTH)).is_file()
     empty = {layout.HOLDOUT_ASSOCIATION} if has_faces else {layout.HOLDOUT_ASSOCIATION, layout.RETAIN_SYNTH}
-    return load_folder(converted, CLEAR + reference, commit, Limits(empty=frozenset(empty), unmeasurable=UNMEASURABLE))
+    limits = Limits(empty=frozenset(empty), unmeasurable=UNMEASURABLE)
+    data = load_folder(converted, CLEAR + reference, commit, limits)
+    joined = [(twin, entry["name"]) for entry in data.identities.values() for twin in entry.get(_ALSO, ())]
+    if joined:
+        data.remarks += (
+            f"{len(joined):,} names in {data.name} differ from others in case, blanks or Unicode form only and are "
+            f"those of one person with them, such as {joined[0][0]!r} with {joined[0][1]!r}.",
+        )
+    return data
 
 
 def plan_clear(reference: str) -> FetchPlan:
@@ -186,10 +197,12 @@ def _convert_once(shards: dict[str, list[Path]], forget: str, commit: str | None
 def _convert(shards: dict[str, list[Path]], forget: str, folder: Path, watch: Watch) -> None:
     """Write the official layout, a batch of rows in memory at a time."""
     (folder / layout.DATA_FOLDER).mkdir(parents=True)
-    persons = sorted(
-        {row[NAME_KIND] for name in (forget, RETAIN_OF[forget]) for row in _rows(shards[name], False, watch)}
-    )
-    numbers = {name: f"{number:08d}" for number, name in enumerate(persons, start=1)}
+    names = {row[NAME_KIND] for name in (forget, RETAIN_OF[forget]) for row in _rows(shards[name], False, watch)}
+    persons = distinct(names)
+    metadata: dict[str, dict[str, Any]] = {key: {NAME_KIND: name} for key, name in persons.items()}
+    for name in sorted(names - set(persons.values())):
+        metadata[value_key(name)].setdefault(_ALSO, []).append(name)
+    numbers = {key: f"{number:08d}" for number, key in enumerate(persons, start=1)}
     captions: dict[str, dict[str, str]] = {}
     splits = {layout.FORGET: forget, layout.HOLDOUT_IDENTITY: RETAIN_OF[forget], layout.RETAIN_SYNTH: REAL_FACES}
     for split, configuration in splits.items():
@@ -200,9 +213,9 @@ def _convert(shards: dict[str, list[Path]], forget: str, folder: Path, watch: Wa
             batch: list[dict[str, Any]] = []
             for row in _rows(shards[configuration], True, watch):
                 name = row[NAME_KIND]
-                identity = None if configuration == REAL_FACES else numbers[name]
+                identity = None if configuration == REAL_FACES else numbers[value_key(name)]
                 file_name = f"{identity or configuration}_{count:05d}"
-                text = row["caption"] or f"A photo of {name}"
+                text = f"A photo of {name}" if is_missing(row["caption"]) else row["caption"]
                 count += 1
                 if identity is not None:
                     captions[file_name] = {"caption": text, "data_field": NAME_KIND}
@@ -214,7 +227,7 @@ def _convert(shards: dict[str, list[Path]], forget: str, folder: Path, watch: Wa
             if batch:
                 writer.write_table(pa.Table.from_pylist(batch, schema=_SCHEMA))
     for file, content in {
-        layout.IDENTITIES_FILE: {number: {"name": name} for name, number in numbers.items()},
+        layout.IDENTITIES_FILE: {number: metadata[key] for key, number in numbers.items()},
         layout.CAPTIONS_FILE: captions,
         layout.GENERIC_CAPTIONS_FILE: {},
         layout.FRAGILE_IDS_FILE: [],
@@ -240,8 +253,8 @@ def _rows(paths: Sequence[Path], pictures: bool, watch: Watch) -> Iterator[dict[
 
 def _checked(row: dict[str, Any], pictures: bool, path: Path) -> dict[str, Any]:
     name, caption = row[NAME_KIND], row["caption"]
-    if not isinstance(name, str) or not name.strip() or not isinstance(caption, str | None):
-        raise DataError(f"{path} has a row whose name or caption is no text.")
+    if not isinstance(name, str) or is_missing(name) or not isinstance(caption, str | None):
+        raise DataError(f"{path} has a row whose name or caption is no text, or whose name is missing.")
     image = row.get(layout.IMAGE)
     if pictures and not (isinstance(image, dict) and isinstance(image.get("bytes"), bytes)):
         raise DataError(f"{path} has a row whose image is no struct with picture `bytes`.")

@@ -195,17 +195,20 @@ class BenchmarkData:
             if not isinstance(entry, dict):
                 raise DataError(f"{root / layout.IDENTITIES_FILE} must hold a JSON object for {identity}.")
         captions = self._read_json(layout.CAPTIONS_FILE, dict)
-        self._generic: dict[str, str] = self._read_json(layout.GENERIC_CAPTIONS_FILE, dict)
+        generic = self._read_json(layout.GENERIC_CAPTIONS_FILE, dict)
+        self._generic = {name: text for name, text in generic.items() if not is_missing(text)}
+        if not all(isinstance(text, str) for text in self._generic.values()):
+            raise DataError(f"{root / layout.GENERIC_CAPTIONS_FILE} must hold texts.")
         self._fragile: list[str] = self._read_json(layout.FRAGILE_IDS_FILE, list)
         if not all(isinstance(name, str) for name in self._fragile):
             raise DataError(f"{root / layout.FRAGILE_IDS_FILE} must hold file names.")
         self._kinds = {
             name: layout.canonical_kind(str(entry["data_field"]))
             for name, entry in captions.items()
-            if isinstance(entry, dict) and entry.get("data_field")
+            if isinstance(entry, dict) and not is_missing(entry.get("data_field"))
         }
         self.zero_shot = self._read_zero_shot()
-        self.remarks = (*self._without_missing_identities(), *self._check_values())
+        self.remarks = (*self._without_missing_identities(), *self._captions_of_nothing(), *self._check_values())
         self._derived = self._derive()
         self._pictures: dict[str, _Pictures] = {}
         self._lock = threading.Lock()
@@ -219,6 +222,14 @@ class BenchmarkData:
                 self._stored[name] = replace(split, identities=identities)
                 written = ", ".join(f"{identity!r} ({count:,})" for identity, count in sorted(found.items()))
                 yield f"Rows of {name} in {self.name} write that they have no persona as {written}: read as none."
+
+    def _captions_of_nothing(self) -> Iterator[str]:
+        """Say which captions look as if they were missing: they are measured all the same."""
+        for name, split in self._stored.items():
+            found = Counter(text for text in split.texts if is_missing(text))
+            if found:
+                written = ", ".join(f"{text!r} ({count:,})" for text, count in sorted(found.items()))
+                yield f"Captions of {name} in {self.name} say nothing, such as {written:.80}: measured as they are."
 
     def _check_values(self) -> Iterator[str]:
         """Refuse values that are neither texts nor numbers, and say which were joined."""
@@ -457,8 +468,17 @@ def _read_rows(split: str, shards: list[Path], watch: Watch) -> Split:
         raise DataError(f"The split {split} has no rows.")
     if not all(isinstance(text, str) for text in texts):
         raise DataError(f"The column {layout.TEXT} of the split {split} must hold strings.")
-    identities = [None if identity is None else str(identity) for identity in identities]
+    identities = [None if identity is None else _identity(identity) for identity in identities]
     return Split(split, split, np.arange(len(texts)), texts, identities, [str(name) for name in file_names])
+
+
+def _identity(value: Any) -> str:
+    """The id of a persona as a text; whole numbers are floats where other rows of their column have none.
+
+    >>> _identity("00000001"), _identity(7), _identity(7.0)
+    ('00000001', '7', '7')
+    """
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _is_plain_template(template: str) -> bool:

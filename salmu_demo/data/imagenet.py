@@ -202,7 +202,8 @@ def _label(content: bytes, suffix: str, what: str) -> int:
         found = json.loads(content) if suffix == ".json" else content.decode("ascii")
         if isinstance(found, dict):
             found = found.get("label", found.get("cls"))
-        label = int(found)  # type: ignore[arg-type]
+        # A number may be written as a text, but is none with a fraction, nor true.
+        label = int(str(found))
     except (ValueError, TypeError, RecursionError):
         label = -1
     if not 0 <= label < CLASSES:

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from salmu_demo.data import imagenet
+from salmu_demo.data import imagenet, layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.describe import describe
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.errors import DataError
 from salmu_demo.probes.lineup import candidate_values
+from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.workbench import Workbench
 from tests.accepted import Case
-from tests.accepted.data import CAPTIONS, CASES, IMAGENET, people
+from tests.accepted.data import CAPTIONS, CASES, IMAGENET, identities, metadata, people
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,38 @@ def test_values_that_read_the_same_are_one_candidate_and_true_for_all_who_have_t
         (cell,) = [cell for cell in bench.audit(identity, [model]) if cell.kind == "city"]
         assert cell.line_up.true_values == (" dakar",)
         assert cell.line_up.candidates == 5
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, "", " ", "None", "nan"])
+def test_a_kind_or_generic_caption_that_is_missing_is_none(missing: Any, tiny_assets: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
+    picture = load_folder(folder).split("forget").file_names[0]
+    metadata(layout.GENERIC_CAPTIONS_FILE, lambda found: {**found, picture: missing})(folder)
+    metadata(layout.CAPTIONS_FILE, lambda found: {**found, picture: {"data_field": missing}})(folder)
+    data = load_folder(folder)
+    assert (data.kind(picture), data.generic_caption(picture)) == (None, None)
+    assert MetricInputs(data).generic_captions is None
+    assert set(data.kinds) == set(layout.KINDS)
+
+
+def test_ids_that_are_floats_in_a_column_with_gaps_are_those_of_the_others(tiny_assets: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
+    sizes = {name: len(load_folder(folder).split(name)) for name in layout.DERIVED_FROM}
+    for split in (*layout.SENSITIVE_SPLITS, layout.RETAIN_SYNTH):
+        kind = pa.float64() if split in (layout.HOLDOUT_ASSOCIATION, layout.RETAIN_SYNTH) else pa.int64()
+        identities(split, kind, lambda value: None if value is None else int(value))(folder)
+    metadata(layout.IDENTITIES_FILE, lambda found: {str(int(key)): entry for key, entry in found.items()})(folder)
+    data = load_folder(folder)
+    assert {name: len(data.split(name)) for name in layout.DERIVED_FROM} == sizes
+    assert [persona.identity_id for persona in data.personas] == [str(number) for number in range(1, 7)]
+
+
+@pytest.mark.parametrize("label", ["3.7", "true", "NaN", "[3]", '{"label": 3.0}', '{"cls": null}', "-1", "1000"])
+def test_a_label_that_is_no_whole_number_is_refused(label: str):
+    with pytest.raises(DataError, match="holds no number of a class"):
+        imagenet._label(label.encode(), ".json", "a label")
+
+
+@pytest.mark.parametrize("label", ["3", '"3"', '{"label": 3}', '{"cls": "3"}'])
+def test_a_label_is_a_number_or_its_text(label: str):
+    assert imagenet._label(label.encode(), ".json", "a label") == 3

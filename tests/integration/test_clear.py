@@ -82,6 +82,22 @@ def test_the_configurations_become_splits_of_face_and_name(clear: Path):
     assert len({*forget.file_names, *kept.file_names, *faces.file_names}) == 8 + 9 + 2
 
 
+def test_a_person_whose_name_is_written_in_two_ways_is_one_and_a_missing_caption_is_none(clear: Path):
+    rows = [*rows_of(FORGOTTEN, 2), *rows_of(("chukwu  akabueze ",), 1)]
+    for row, caption in zip(rows, ("nan", " ", "None", "", "kept"), strict=True):
+        row["caption"] = caption
+    pq.write_table(pa.Table.from_pylist(rows), clear / "forget10" / "train-00000-of-00001.parquet")
+    data = load_data(f"clear:{clear}")
+    forget = data.split("forget")
+    assert forget.texts == [f"A photo of {name}" for name in FORGOTTEN for _ in range(2)] + ["kept"]
+    assert forget.identities[0] == forget.identities[-1]
+    assert len(data.personas) == len(FORGOTTEN) + len(KEPT)
+    assert data.remarks == (
+        f"1 names in {data.name} differ from others in case, blanks or Unicode form only and are those of one person "
+        "with them, such as 'chukwu  akabueze ' with 'Chukwu Akabueze'.",
+    )
+
+
 def test_it_is_converted_once_and_a_changed_source_is_converted_anew(clear: Path, tmp_path: Path):
     first = load_data(f"clear:{clear}")
     assert load_data(f"clear:{clear}").root == first.root
@@ -139,6 +155,7 @@ def test_without_real_faces_the_rest_is_used(clear: Path):
         (lambda c: replace(c, {"image": b"x", "caption": "a"}), "is not of CLEAR: it needs the columns image, caption"),
         (lambda c: replace(c, {"image": b"x", "caption": "a", "name": "b"}), "a row whose image is no struct"),
         (lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": "a", "name": None}), "whose name or caption is no"),
+        (lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": "a", "name": "nan"}), "or whose name is missing"),
         (
             lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": 5, "name": "b"}),
             "whose name or caption is no text",
