@@ -9,10 +9,13 @@ import atexit
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 PATIENCE: Final = 4.0
 """Seconds that the exit functions may take in all."""
@@ -21,29 +24,44 @@ PATIENCE: Final = 4.0
 def end_on_signals(words: str = "salmu-demo: stopped.\n") -> None:
     """End this process by :func:`end` on SIGINT and SIGTERM, with 130 and 143; for the main thread of a program.
 
+    No exception is raised through the code under way: one that comes in the middle of an import or a destructor is
+    swallowed or printed, and threads that still work would be waited for. And it is not the main thread that acts,
+    which may be waiting for something and never hear of a signal that the system gives to another thread.
+
     Args:
         words: what is then written to standard error.
     """
-    process = os.getpid()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
 
-    def end_by(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != process:
-            # A forked worker: what its parent registered is not its own to remove.
-            os._exit(128 + number)
-        for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, signal.SIG_IGN)
+    def watch() -> None:
+        while (number := os.read(reading, 1)[0]) not in _SIGNALS:
+            pass
         end(128 + number, words)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end_by)
+    for number in _SIGNALS:
+        signal.signal(number, _stand_still)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=_leave_it_to_the_parent)
+    _thread.start_new_thread(watch, ())
+
+
+def _stand_still(number: int, frame: FrameType | None) -> None:
+    while True:
+        time.sleep(1)
+
+
+def _leave_it_to_the_parent() -> None:
+    """A forked worker shares the pipe, and what its parent registered is not its own to remove."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def end(code: int, words: str = "") -> NoReturn:
-    """End this process and its workers now: run the exit functions, and wait for no thread.
-
-    No exception is raised through the code under way: one that comes in the middle of an import or a destructor is
-    swallowed or printed, and threads that still work would be waited for.
-    """
+    """End this process and its workers now: run the exit functions, and wait for no thread."""
+    # Should code in C keep Python from running at all.
+    signal.alarm(int(PATIENCE) + 1)
     done = _thread.allocate_lock()
     done.acquire()
 

@@ -139,7 +139,8 @@ def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
 
     def stop() -> None:
         manager.close()
-        if manager.job(job.id).state is JobState.INTERRUPTED:
+        state = manager.job(job.id).state
+        if not state.over or state is JobState.INTERRUPTED:
             terminal.close()
             print(f"Interrupted; go on with `salmu-demo jobs resume {job.id}`.", file=sys.stderr, flush=True)
 

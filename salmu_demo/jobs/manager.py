@@ -235,7 +235,7 @@ class JobManager:
                 self._store.forget_cancel(job.id)
                 self._store.write(job)
             except BaseException:
-                lock.release()
+                self._store.let_go(job.id, lock)
                 raise
             run = _Run(Execution(job, self._store, lambda: self._asked_to_stop(run)), lock)
             self._unsaved.pop(job.id, None)
@@ -288,7 +288,7 @@ class JobManager:
         if not run.execution.saved:
             self._unsaved[job.id] = job
         del self._runs[job.id]
-        run.lock.release()
+        self._store.let_go(job.id, run.lock)
         self._changed.notify_all()
 
 

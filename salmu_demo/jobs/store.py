@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,10 @@ _LOCK_FILE: Final = "lock"
 _CANCEL_FILE: Final = "cancel"
 _KEEP_FILE: Final = "keep"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{21}")
+_RESERVE_FILE: Final = "reserve"
+_RESERVE: Final = b"\xff" * 32_768
+"""Room for the end of a job, which must be told even when the disk is full; more than a long status takes."""
+
 _LOCK_SECONDS: Final = 1.0
 """Another process holds a free lock for a moment while it looks whether a job's process still lives."""
 
@@ -59,7 +64,7 @@ class JobStore:
         return self.root / job_id
 
     def hold(self, job_id: str) -> FileLock:
-        """Take the lock of a job for this process.
+        """Take the lock of a job for this process, and reserve room for its end; :meth:`let_go` undoes both.
 
         Raises:
             JobError: if another process has it.
@@ -70,19 +75,42 @@ class JobStore:
         try:
             self.folder(job_id).mkdir(parents=True, exist_ok=True)
             lock.acquire()
+            (self.folder(job_id) / _RESERVE_FILE).write_bytes(_RESERVE)
         except Timeout as error:
             raise JobError(f"The job {job_id} is running in another process; cancel it or wait for it.") from error
         except OSError as error:
+            self.let_go(job_id, lock)
             raise StorageError(
                 f"The job folder {self.folder(job_id)} cannot be written: {error.strerror or error}; "
                 "set SALMU_RUNS_DIR."
             ) from error
         return lock
 
+    def let_go(self, job_id: str, lock: FileLock) -> None:
+        """Free the lock of a job and the room for its end; a job that was never written leaves nothing."""
+        folder = self.folder(job_id)
+        self._free_room(job_id)
+        if not (folder / STATUS_FILE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
     def write(self, job: Job) -> None:
-        """Write the status of a job; raises :class:`StorageError`."""
+        """Write the status of a job, and on a full disk that of one that is over; raises :class:`StorageError`."""
         # In ASCII, because paths from a command line need not be valid UTF-8.
-        write_text(self.folder(job.id) / STATUS_FILE, json.dumps(job_document(job), indent=1) + "\n", "The job status")
+        text = json.dumps(job_document(job), indent=1) + "\n"
+        try:
+            write_text(self.folder(job.id) / STATUS_FILE, text, "The job status")
+        except StorageError:
+            if not job.state.over:
+                raise
+            self._free_room(job.id)
+            write_text(self.folder(job.id) / STATUS_FILE, text, "The job status")
+        if job.state.over:
+            self._free_room(job.id)
+
+    def _free_room(self, job_id: str) -> None:
+        with suppress(OSError):
+            (self.folder(job_id) / _RESERVE_FILE).unlink(missing_ok=True)
 
     def read(self, job_id: str) -> Job:
         """The status of a job as it was written last.

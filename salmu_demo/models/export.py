@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from salmu_demo.errors import StorageError
-from salmu_demo.files import atomic_path
+from salmu_demo.files import atomic_path, write_text
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.source import MERGES_FILE, TOKENIZER_FILE, WEIGHTS_FILES
 
@@ -40,18 +40,18 @@ def save_local_dir(
         StorageError: if the folder cannot be written.
     """
     tensors = {name: _narrowed(value, types.get(name)).contiguous().cpu() for name, value in model.state_dict().items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-        # Files of the Hub's cache may have any name, but a tokenizer of the SigLIP family has its own.
-        own = folder / (TOKENIZER_FILE if merges is not None and merges.name == TOKENIZER_FILE else MERGES_FILE)
-        if merges is not None and merges.resolve() != own.resolve():
-            shutil.copyfile(merges, own)
-        with atomic_path(folder / WEIGHTS_FILES[0], "The model") as temporary:
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n", "The model")
+    # Files of the Hub's cache may have any name, but a tokenizer of the SigLIP family has its own.
+    own = folder / (TOKENIZER_FILE if merges is not None and merges.name == TOKENIZER_FILE else MERGES_FILE)
+    if merges is not None and merges.resolve() != own.resolve():
+        with atomic_path(own, "The model") as temporary:
+            shutil.copyfile(merges, temporary)
+    with atomic_path(folder / WEIGHTS_FILES[0], "The model") as temporary:
+        try:
             save_file(tensors, temporary, metadata={"format": "pt"})
-        (folder / "README.md").write_text(card, "utf-8")
-    except OSError as error:
-        raise StorageError(f"The model cannot be written to {folder}: {error.strerror or error}.") from error
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+    write_text(folder / "README.md", card, "The model")
 
 
 def _narrowed(value: torch.Tensor, wanted: str | None) -> torch.Tensor:

@@ -3,11 +3,13 @@
 import importlib.util
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Protocol, TypeVar
 
+from salmu_demo.ending import end, end_on_signals
 from salmu_demo.errors import SweepError
 from salmu_demo.runtime import quiet_libraries, use_one_blas_thread
 
@@ -35,7 +37,10 @@ class LocalProcesses:
         # Spawned, not forked: torch does not survive a fork once it has started its threads.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self._workers, context, _prepare_local, (self._threads,)) as pool:
+            # The workers start with the first; a Ctrl+C, which a terminal sends to all, is their parent's to act on.
+            waiting = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             futures = [pool.submit(work, job) for job in jobs]
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
             try:
                 for future in as_completed(futures):
                     yield future.result()
@@ -94,6 +99,7 @@ def _prepare(threads: int) -> None:
 
 
 def _prepare_local(threads: int) -> None:
+    end_on_signals(words="")
     _prepare(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -106,4 +112,4 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        end(1)

@@ -134,7 +134,7 @@ def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
             query = gr.Textbox(label="Find a persona", placeholder="Name, id, city or country code", elem_id="search")
             people = choices(elem_id="people", elem_classes="people")
         with gr.Column(scale=3, min_width=320):
-            persona = markup(elem_id="persona")
+            persona = choices(elem_id="persona")
             table = choices(empty_state(text.START_TITLE, text.START), elem_id="verdicts")
             with gr.Column(visible=False, elem_id="detail") as detail:
                 line_ups = markup(elem_id="line-ups")
@@ -183,9 +183,11 @@ def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
     # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
     query.change(list_personas, [query, view], people, **_ASIDE)
     chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
-    gr.on([people.click, persona.click], choose_persona, asked, [view, *shown], **chosen_options).then(
-        None, js=scroll_to("persona", unless=WIDE)
-    )
+    for faces in (people, persona):
+        picked = faces.click(choose_persona, asked, [view, *shown], **chosen_options)
+        picked.then(None, js=scroll_to("persona", unless=WIDE))
+    # The list marks what is chosen in it by itself.
+    picked.then(list_personas, [query, view], people, **_ASIDE)
     table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
         None, js=scroll_to("detail", unless=IN_SIGHT)
     )

@@ -47,8 +47,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "optimizer": checkpoint.optimizer,
         "curve": [asdict(reading) for reading in checkpoint.curve],
     }
-    with atomic_path(folder / STATE_FILE, "The checkpoint") as temporary:
-        torch.save(content, temporary)
+    with atomic_path(folder / STATE_FILE, "The checkpoint") as temporary, temporary.open("wb") as stream:
+        try:
+            torch.save(content, stream)
+        except RuntimeError as error:
+            # All that torch itself says of a full disk is that it is not where it should be.
+            if isinstance(error.__context__, OSError):
+                raise OSError(*error.__context__.args) from error
+            raise
 
 
 def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:

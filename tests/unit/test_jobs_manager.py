@@ -1,5 +1,6 @@
 """The queue: what is run when, stopped, resumed, refused, and what other processes see."""
 
+import json
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.errors import JobError, MetricError, QueryError, StorageError
+from salmu_demo.jobs import store
 from salmu_demo.jobs.execution import FAULT
 from salmu_demo.jobs.job import JobProgress, JobSpec, JobState
 from salmu_demo.jobs.manager import NICENESS, JobManager
@@ -221,6 +223,18 @@ def test_closing_interrupts_what_runs_and_what_waits(tmp_path: Path):
         assert [later.wait(job_id, TIMEOUT).state for job_id in (running, waiting)] == [JobState.DONE] * 2
 
 
+def test_closing_does_not_wait_for_a_long_batch_and_marks_its_job_all_the_same(tmp_path: Path):
+    work = StepwiseWork()
+    with jobs_of(tmp_path, work) as manager:
+        job_id = manager.submit(SPEC).id
+        work.reach()
+        manager.close(0)
+        status = json.loads((tmp_path / job_id / "status.json").read_text("utf-8"))
+        assert (status["state"], status["ended"] is None) == ("interrupted", False)
+        assert not (tmp_path / job_id / "reserve").exists()
+        work.permit(PARTS)
+
+
 def test_another_manager_sees_a_job_run_and_can_cancel_but_not_resume_it(tmp_path: Path):
     work = StepwiseWork()
     with jobs_of(tmp_path, work) as manager, jobs_of(tmp_path, at_once) as other:
@@ -311,6 +325,46 @@ def test_a_full_disk_fails_the_job_and_nothing_else(tmp_path: Path, monkeypatch:
         assert manager.job(before.id) == before
 
 
+class FullDisk:
+    """A disk with no room for the job's writes from a certain one on, but for what is made by removing files."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, first: int) -> None:
+        self._left = first
+        self._write = store.write_text
+        monkeypatch.setattr(store, "write_text", self._write_text)
+
+    def _write_text(self, target: Path, text: str, what: str) -> None:
+        self._left -= 1
+        if self._left < 0 and (target.parent / "reserve").exists():
+            raise StorageError("The disk is full.")
+        self._write(target, text, what)
+
+
+def test_a_job_that_cannot_be_written_at_all_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    FullDisk(monkeypatch, 0)
+    with jobs_of(tmp_path, at_once) as manager, pytest.raises(StorageError, match="The disk is full"):
+        manager.submit(SPEC)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("first", range(1, PARTS + 4))
+def test_whenever_the_disk_becomes_full_the_state_on_disk_is_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+):
+    monkeypatch.setattr("salmu_demo.jobs.execution.WRITE_SECONDS", 0)
+    with monkeypatch.context() as patch, jobs_of(tmp_path, StepwiseWork(PARTS)) as manager:
+        FullDisk(patch, first)
+        told = manager.wait(manager.submit(SPEC).id, TIMEOUT)
+    # The last write, of what is done, has the room that was kept for it.
+    expected = (JobState.FAILED, "The disk is full.") if first < PARTS + 2 else (JobState.DONE, None)
+    assert (told.state, told.error) == expected
+    [status] = tmp_path.glob("*/status.json")
+    assert json.loads(status.read_text("utf-8"))["state"] == told.state
+    assert not (status.parent / "reserve").exists()
+    with jobs_of(tmp_path, at_once) as later:
+        assert later.job(told.id) == told
+
+
 def test_a_done_job_whose_end_cannot_be_written_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def work(spec: JobSpec, workbench: object, folder: Path, report: object) -> tuple[str, ...]:
         monkeypatch.setattr("salmu_demo.jobs.store.write_text", _no_room)
@@ -324,6 +378,18 @@ def test_a_done_job_whose_end_cannot_be_written_has_failed(tmp_path: Path, monke
         assert later.job(job.id).state is JobState.INTERRUPTED
         later.resume(job.id)
         assert later.wait(job.id, TIMEOUT).state is JobState.DONE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priority belongs to the process")
+def test_a_process_that_is_nicer_still_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def set_priority(which: int, who: int, priority: int) -> None:
+        if priority < 19:
+            raise PermissionError("Only root may be less nice than before.")
+
+    monkeypatch.setattr("os.getpriority", lambda which, who: 19)
+    monkeypatch.setattr("os.setpriority", set_priority)
+    with jobs_of(tmp_path, at_once) as manager:
+        assert manager.wait(manager.submit(SPEC).id, TIMEOUT).state is JobState.DONE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priority belongs to the process")

@@ -129,7 +129,7 @@ def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
         # What a model is called, and what it is to others.
         "models/card", "models/names", "roles",
         # What the documents of whole evaluations hold besides the metrics.
-        "results/analysis", "results/analysis_document", "results/breakdown", "results/comparison", "results/cuts",
+        "results/analysis", "results/analysis_document", "results/breakdown", "results/comparison",
         "results/diagnosis", "results/expectations", "results/intervals", "results/official", "results/published",
     }  # fmt: skip
     seen, waiting = set(), [package / "results" / "evaluation.py", package / "models" / "encoder.py"]

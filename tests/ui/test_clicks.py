@@ -1,0 +1,163 @@
+"""Whatever looks as if it could be clicked does something: every tab's first screen, as a newcomer meets it."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import BrowserContext, Route, expect
+
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.ui.state import TABS
+from tests.fixtures import tiny
+from tests.ui.conftest import PATIENCE_MS, OpenPage, served_app
+
+expect.set_options(timeout=PATIENCE_MS)
+
+EFFECT_SECONDS: Final = 6.0
+"""How long an effect is waited for; nearly all come at once."""
+
+QUIET_MS: Final = 300
+
+ALIKE: Final = 2
+"""Of elements that differ in their words only, so many are clicked."""
+
+FIND: Final = """
+([whole, alike]) => {
+  const native = 'button, a[href], summary, input, textarea, select, [role=button], [role=tab], [role=option]';
+  const panels = [...document.querySelectorAll('[role=tabpanel]')].filter((panel) => panel.checkVisibility());
+  const usable = (element) => {
+    const box = element.getBoundingClientRect();
+    return element.checkVisibility({visibilityProperty: true}) && box.width > 1 && box.height > 1 &&
+      !element.matches(':disabled, [aria-disabled=true], [aria-selected=true], input[type=radio]:checked');
+  };
+  const pointer = (element) => getComputedStyle(element).cursor === 'pointer';
+  const all = [...(whole ? document.body : panels[0]).querySelectorAll('*')].filter(usable);
+  const found = all.filter((element) => element.matches(native) && !element.parentElement.closest('button, a[href]'));
+  for (const element of all) {
+    const topmost = pointer(element) && !pointer(element.parentElement);
+    const apart = !element.closest(native) && !element.querySelector(native) && !element.closest('label');
+    if (topmost && apart) found.push(element);
+  }
+  const seen = {};
+  const kind = (element) => [element, element.parentElement, element.closest('[id]')].map(
+    (one) => `${one?.tagName} ${one?.className}`).join() + element.closest('.block, .tabs, main, body')?.id;
+  const chosen = found.filter((element) => (seen[kind(element)] = (seen[kind(element)] ?? 0) + 1) <= alike);
+  return chosen.map((element, number) => {
+    element.dataset.clickTest = number;
+    const words = element.getAttribute('aria-label') || element.innerText || element.placeholder || element.value;
+    return `${element.tagName.toLowerCase()}: ${words.trim().replaceAll('\\n', ' ')}`;
+  });
+}
+"""
+"""What looks clickable in the page, or in its open tab only: elements get a number, their descriptions are returned."""
+
+WATCH: Final = """
+() => {
+  window.effects = 0;
+  const count = (changes) => { window.effects += changes.length; };
+  const all = {subtree: true, childList: true, attributes: true, characterData: true};
+  new MutationObserver(count).observe(document, all);
+  for (const name of ['input', 'change', 'toggle', 'select']) {
+    document.addEventListener(name, () => { window.effects += 1; }, true);
+  }
+}
+"""
+
+
+class FirstScreen:
+    """A tab as it opens, over and over, and whatever happens to it."""
+
+    def __init__(self, context: BrowserContext, address: str, whole: bool) -> None:
+        self._context = context
+        self._address = address
+        self._whole = whole
+        self._happened = 0
+        context.on("request", self._note)
+        self.names = self.open()
+
+    def open(self) -> list[str]:
+        """Load the page, which afterwards does nothing by itself; returns what looks clickable."""
+        self._page = self._context.new_page()
+        for event in ("popup", "download", "filechooser"):
+            self._page.on(event, self._note)  # type: ignore[call-overload]
+        self._page.goto(self._address)
+        self._page.locator("#people .portrait").first.wait_for(state="attached")
+        expect(self._page.locator("#status p")).to_have_count(0)
+        self._page.evaluate(WATCH)
+        self._settle()
+        names: list[str] = self._page.evaluate(FIND, [self._whole, ALIKE])
+        return names
+
+    def does_something(self, number: int) -> bool:
+        """Click an element, and see whether anything becomes of it but that it has the focus."""
+        self._page.keyboard.press("Escape")  # A list that the click before has opened.
+        self._settle()  # What became of the click before.
+        if not self._page.locator(element := f"[data-click-test='{number}']").is_visible() or (
+            self._page.url != self._address
+        ):
+            self._page.close()
+            assert self.open() == self.names
+        target = self._page.locator(element)
+        target.hover(force=True)
+        self._settle()  # What the pointer's coming does.
+        before = self._state()
+        target.click(force=True)
+        if self._page.evaluate("document.activeElement.matches('input:not([type=radio], [type=checkbox]), textarea')"):
+            return True
+        end = time.monotonic() + EFFECT_SECONDS
+        while time.monotonic() < end:
+            if self._state() != before:
+                return True
+            self._page.wait_for_timeout(20)
+        return False
+
+    def _settle(self) -> None:
+        """Wait until the page changes no more."""
+        before = None
+        while (now := self._state()) != before:
+            before = now
+            self._page.wait_for_timeout(QUIET_MS)
+
+    def _state(self) -> tuple[int, str, int | None]:
+        return self._happened, self._page.url, self._page.evaluate("window.effects")
+
+    def _note(self, _: Any) -> None:
+        self._happened += 1
+
+
+def only_here(route: Route) -> None:
+    """Let no link lead out of this machine."""
+    route.continue_() if "127.0.0.1" in route.request.url else route.abort()
+
+
+@pytest.fixture(scope="module")
+def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALMU_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
+        with served_app(tmp_path_factory.mktemp("gradio")) as url:
+            yield url
+        manager = JobManager()
+        for job in manager.jobs():
+            manager.cancel(job.id)
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_what_looks_clickable_does_something(open_page: OpenPage, tab: str):
+    page = open_page(f"tab={tab}")
+    page.context.route("**/*", only_here)
+    screen = FirstScreen(page.context, page.url, whole=tab == TABS[0])
+    assert screen.names
+    assert [name for number, name in enumerate(screen.names) if not screen.does_something(number)] == []
+
+
+def test_the_cards_of_the_first_screen_choose_their_persona(open_page: OpenPage):
+    page = open_page()
+    cards = page.locator("#persona .portrait")
+    expect(cards).to_have_count(3)
+    name = cards.nth(1).locator(".portrait-name").inner_text()
+    cards.nth(1).click()
+    expect(page.locator("#persona h2")).to_have_text(name)
+    expect(page.locator("#verdicts table")).to_be_visible()
+    expect(page.locator("#people [aria-pressed=true]")).to_contain_text(name)
+    assert name in {persona["name"] for persona in tiny.PERSONAS.values()}
