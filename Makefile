@@ -12,7 +12,7 @@ help: ## Show this list
 
 demo: $(VENV)/.installed ## Install what the app needs and start it
 	@# Unbuffered: the app's address shows at once, also through a pipe. PORT reaches the app as an environment variable.
-	@PYTHONUNBUFFERED=1 $(PY) app.py
+	@PYTHONUNBUFFERED=1 exec $(PY) app.py
 
 test: $(VENV)/.installed-dev ## Install what the tests need, then run lint and all tests
 	@# The tests run even when lint fails, so that one run reports everything; pytest comes last, with its summary.
