@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from salmu_demo.cli.output import plain, print_notes
 from salmu_demo.cli.parsing import add_command, add_json
 from salmu_demo.errors import QueryError
 from salmu_demo.files import check_writable, write_text
+from salmu_demo.roles import REFERENCES, TITLES
 
 if TYPE_CHECKING:
     from salmu_demo.sweeps.run import RunResult
@@ -47,10 +49,15 @@ def _run(options: argparse.Namespace) -> None:
     check_writable(options.output, "The table")
     executor: Executor = (RayCluster if options.ray else LocalProcesses)(options.workers, options.threads)
     results = run_sweep(sweep, options.output, executor, _report)
-    rows = sweep_table(results, measure_references(sweep, options.output))
-    texts = {"csv": table_csv(rows), "json": table_json(rows), "md": table_markdown(rows)}
+    references = measure_references(sweep, options.output)
+    rows = sweep_table(results, references.values)
+    said = [plain(f"{TITLES[role]}: {references.models[role]}") for role in REFERENCES]
+    said += [plain(remark) for remark in references.remarks]
+    texts = {"csv": table_csv(rows), "json": table_json(rows), "md": table_markdown(rows, said)}
     for suffix, text in texts.items():
         write_text(options.output / f"sweep.{suffix}", text, "The table")
+    if options.json:
+        print_notes(said)
     print(texts["json" if options.json else "md"], end="")
 
 

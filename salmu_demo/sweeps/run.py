@@ -19,6 +19,8 @@ from salmu_demo.metrics import MEASURES, metric_by_name
 from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
 from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.kept import measuring_key
+from salmu_demo.results.records import Evaluation
+from salmu_demo.roles import CLEAN, COMPROMISED
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE
@@ -55,6 +57,21 @@ class RunResult:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class References:
+    """What runs are held against.
+
+    Attributes:
+        values: metric values by role, "clean" and "compromised".
+        models: reference of the model that has each role.
+        remarks: sentences on what was assumed of these models and of the data, and on texts that they read in part.
+    """
+
+    values: dict[str, dict[str, float | None]]
+    models: dict[str, str]
+    remarks: tuple[str, ...]
+
+
 def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[RunResult], None]) -> list[RunResult]:
     """Do every run that has no result in `output` yet, and return the results of all, in the sweep's order.
 
@@ -74,25 +91,28 @@ def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[
     return [done[job.key] for job in sweep.jobs]
 
 
-def measure_references(sweep: Sweep, output: Path) -> dict[str, dict[str, float | None]]:
-    """Metric values of the base model and of Clean, by role; measured once and kept beside the results.
+def measure_references(sweep: Sweep, output: Path) -> References:
+    """Measure the base model, as Compromised, and Clean; what was measured once is kept beside the results.
 
     Raises:
         SalmuError: if a model or the data cannot be used.
     """
     data, embedder = load_data(sweep.data), Embedder()
-    models = {role: find_model(model) for role, model in {"clean": sweep.clean, "compromised": sweep.model}.items()}
+    models = {role: find_model(model) for role, model in {CLEAN: sweep.clean, COMPROMISED: sweep.model}.items()}
+    names = {role: model.reference for role, model in models.items()}
     measured = {"data": data.fingerprint, "by": measuring_key()}
     measured |= {role: model.fingerprint for role, model in models.items()}
     path = output / REFERENCES_FILE
     with suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads(path.read_text("utf-8"))
-        if kept["measured"] == measured:
-            values: dict[str, dict[str, float | None]] = kept["values"]
-            return values
-    values = {role: _measure(model, data, embedder) for role, model in models.items()}
-    write_text(path, json.dumps({"measured": measured, "values": values}, indent=1) + "\n", "The references")
-    return values
+        if kept["measured"] == measured and kept["models"] == names:
+            return References(kept["values"], names, tuple(kept["remarks"]))
+    evaluations = {role: evaluate(model, data, embedder) for role, model in models.items()}
+    values = {role: _values(evaluation) for role, evaluation in evaluations.items()}
+    remarks = tuple(dict.fromkeys(remark for found in evaluations.values() for remark in found.model.remarks))
+    document = {"measured": measured, "models": names, "values": values, "remarks": remarks}
+    write_text(path, json.dumps(document, indent=1) + "\n", "The references")
+    return References(values, names, remarks)
 
 
 def do_run(job: SweepJob, output: Path) -> RunResult:
@@ -164,9 +184,11 @@ def _measured_once(folder: Path, data: BenchmarkData, embedder: Embedder) -> dic
 def _measure(
     model: ModelSource, data: BenchmarkData, embedder: Embedder, metric: str | None = None
 ) -> dict[str, float | None]:
-    specs = MEASURES if metric is None else (metric_by_name(metric),)
-    evaluation = evaluate(model, data, embedder, specs)
-    return {spec.name: evaluation.value(spec.name) for spec in specs}
+    return _values(evaluate(model, data, embedder, MEASURES if metric is None else (metric_by_name(metric),)))
+
+
+def _values(evaluation: Evaluation) -> dict[str, float | None]:
+    return {name: evaluation.value(name) for name in evaluation.results}
 
 
 def _keep(result: RunResult, folder: Path) -> RunResult:
@@ -197,5 +219,5 @@ def _read_json(path: Path) -> Any:
 
 def _made_from(job: SweepJob, data: BenchmarkData, base: ModelSource) -> dict[str, str]:
     """What a run's numbers depend on besides its settings."""
-    code = code_of(job.plan().method)
+    code = code_of(type(job.plan().method))
     return {"data": data.fingerprint, "model": base.fingerprint, "code": code, "by": measuring_key()}

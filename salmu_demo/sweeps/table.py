@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from salmu_demo.metrics import METRICS
+from salmu_demo.reports.markdown import markdown_text
 from salmu_demo.reports.tables import csv_text
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.sweeps.run import RunResult
@@ -170,12 +171,17 @@ def table_csv(rows: Sequence[TableRow]) -> str:
     return buffer.getvalue()
 
 
-def table_markdown(rows: Sequence[TableRow]) -> str:
-    """A Markdown table for each way of comparing, the references in each."""
+def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
+    """A Markdown table for each way of comparing, the references in each.
+
+    Args:
+        rows: of :func:`sweep_table`.
+        said: sentences on the references, which stand first.
+    """
     titles = {"budget": "At equal budget", "forgetting": "At equal forgetting"}
     references = [row for row in rows if row.compared_at == "reference"]
     header = ["method", "seeds", "pairs", *(spec.name for spec in METRICS), *CRITERIA, "diagnosis"]
-    parts = []
+    parts = ["\n".join(f"* {markdown_text(sentence)}" for sentence in said)] if said else []
     for compared_at, title in titles.items():
         chosen = [row for row in rows if row.compared_at == compared_at]
         if not chosen:

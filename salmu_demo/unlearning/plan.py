@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any, Final
 
 from salmu_demo.embeddings.store import encoding_key
@@ -123,14 +124,15 @@ class Plan:
 
     def key(self, base: str, data: str) -> str:
         """What an interrupted run must share with this one to be taken up: everything its weights depend on."""
-        by = encoding_key() + code_of(self.method)
+        by = encoding_key() + code_of(type(self.method))
         content = {**self.describe(), "base": base, "data": data, "by": by}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def code_of(method: Method) -> str:
+@cache
+def code_of(method: type[Method]) -> str:
     """Digest of the code that decides the weights of a run and its readings; that of other methods is left out."""
-    module = sys.modules[type(method).__module__]
+    module = sys.modules[method.__module__]
     used = {getattr(value, "__module__", "") for value in vars(module).values()} | {module.__name__}
     own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
     return code_digest(

@@ -37,7 +37,7 @@ from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.results.evaluation import _Run, evaluate
-from salmu_demo.results.kept import KeptMetrics
+from salmu_demo.results.kept import KeptMetrics, measuring_key
 from salmu_demo.results.official import official_result, write_official
 from salmu_demo.results.records import Evaluation, MetricResult
 from tests.fixtures.random_data import KEYS, write_random_data
@@ -369,6 +369,7 @@ def test_result_says_how_it_was_made(case: Case):
     block = case.document["salmu_demo"]
     assert block["schema_version"] == 2
     assert block["seed"] == 42
+    assert block["measured_by"] == measuring_key()
     assert block["model"]["reference"] == case.model.reference
     assert block["model"]["name"] == "vivid"
     assert block["model"]["fingerprint"] == case.model.fingerprint

@@ -16,7 +16,9 @@ import pytest
 from salmu_demo.cli.main import run
 from salmu_demo.errors import QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.metrics import METRICS
+from salmu_demo.models.source import ModelSource
 from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.results.records import Evaluation
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
 from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
@@ -104,7 +106,9 @@ def test_a_wrong_sweep_gets_one_sentence(config: Path, change: tuple[str, str], 
 
 
 @pytest.mark.usefixtures("tiny_assets")
-def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(config: Path, tmp_path: Path) -> None:
+def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config.write_text(SWEEP.replace("seeds = [0, 1]", "seeds = [0]").replace("[1e-3, 1e-2]", "1e-2"), "utf-8")
     sweep, executor = read_sweep(config), _Here()
     results = run_sweep(sweep, tmp_path / "out", executor, lambda result: None)
@@ -133,18 +137,40 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(config: Pa
     assert [result.level_pairs for result in results] == [8, 24]
     assert all(set(result.final) >= {spec.name for spec in METRICS} for result in results)
     assert not list((tmp_path / "out").rglob("step-*"))
+    real = run_module.evaluate
+
+    def evaluate(model: ModelSource, *further: Any) -> Evaluation:
+        found = real(model, *further)
+        return replace(found, model=replace(found.model, remarks=("Of both.", f"Of {model.name}.")))
+
+    monkeypatch.setattr(run_module, "evaluate", evaluate)
     references = measure_references(sweep, tmp_path / "out")
-    assert set(references) == {"clean", "compromised"}
+    assert set(references.values) == {"clean", "compromised"}
+    assert references.models == {"clean": "mini-clean", "compromised": "mini-compromised"}
+    assert references.remarks == ("Of both.", "Of mini-clean.", "Of mini-compromised.")
     kept = json.loads((tmp_path / "out" / "references.json").read_text("utf-8"))
     kept["values"]["clean"]["RetFail"] = 0.125
     (tmp_path / "out" / "references.json").write_text(json.dumps(kept), "utf-8")
-    assert measure_references(sweep, tmp_path / "out")["clean"]["RetFail"] == 0.125
+    assert measure_references(sweep, tmp_path / "out").values["clean"]["RetFail"] == 0.125
+    kept_without = {name: part for name, part in kept.items() if name not in ("models", "remarks")}
+    (tmp_path / "out" / "references.json").write_text(json.dumps(kept_without), "utf-8")
+    assert measure_references(sweep, tmp_path / "out") == references
     for name in ("clean", "by"):
         changed = {**kept, "measured": {**kept["measured"], name: "another"}}
         (tmp_path / "out" / "references.json").write_text(json.dumps(changed), "utf-8")
         assert measure_references(sweep, tmp_path / "out") == references
-    rows = sweep_table(results, references)
+    rows = sweep_table(results, references.values)
     assert [row.compared_at for row in rows] == ["reference"] * 2 + ["budget"] * 2 + ["forgetting"] * 2
+    capsys.readouterr()
+    assert run(["sweep", str(config), "--output", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert printed == (tmp_path / "out" / "sweep.md").read_text("utf-8")
+    assert printed.startswith(
+        "* Clean: mini-clean\n* Compromised: mini-compromised\n"
+        "* Of both.\n* Of mini-clean.\n* Of mini-compromised.\n\n## "
+    )
+    assert run(["sweep", str(config), "--output", str(tmp_path / "out"), "--json"]) == 0
+    assert "Note: Clean: mini-clean\n" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("tiny_assets")
@@ -318,12 +344,21 @@ def test_a_method_with_several_budgets_has_a_row_for_each() -> None:
     assert names == ["npo, budget 640", "npo, budget 1,280"]
 
 
+def taken_as_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take kept references as measured by this version, whatever has changed in the code since."""
+    kept = json.loads((folder / "references.json").read_text("utf-8"))
+    monkeypatch.setattr(run_module, "measuring_key", lambda: kept["measured"]["by"])
+    # What is not kept is not measured here either.
+    monkeypatch.setattr(run_module, "evaluate", None)
+
+
 @pytest.mark.usefixtures("shipped_assets")
 def test_the_tables_in_the_docs_are_what_the_documented_command_prints(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = Path(__file__).parents[2]
-    # All runs are kept, so none is done; a copy, because the command writes its tables anew.
+    # All runs and references are kept, so none is done; a copy, because the command writes its tables anew.
+    taken_as_measured(root / "benchmarks" / "sweeps" / "mini", monkeypatch)
     shutil.copytree(root / "benchmarks" / "sweeps" / "mini", tmp_path / "mini")
     assert run(["sweep", str(root / "benchmarks" / "sweeps" / "mini.toml"), "--output", str(tmp_path / "mini")]) == 0
     printed = capsys.readouterr()
@@ -335,13 +370,16 @@ def test_the_tables_in_the_docs_are_what_the_documented_command_prints(
 
 
 @pytest.mark.usefixtures("shipped_assets")
-def test_pinpoint_spares_the_holdouts_more_than_any_other_method_at_equal_forgetting() -> None:
+def test_pinpoint_spares_the_holdouts_more_than_any_other_method_at_equal_forgetting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     folder = Path(__file__).parents[2] / "benchmarks" / "sweeps"
     sweep = read_sweep(folder / "mini.toml")
     here = _Here()
     results = run_sweep(sweep, folder / "mini", here, lambda result: None)
     assert here.done == []
-    references = measure_references(sweep, folder / "mini")
+    taken_as_measured(folder / "mini", monkeypatch)
+    references = measure_references(sweep, folder / "mini").values
     kept: dict[bool, list[float]] = {True: [], False: []}
     for result in results:
         if result.at_level is not None:

@@ -187,6 +187,7 @@ def test_a_run_depends_on_the_code_of_its_own_method(monkeypatch: pytest.MonkeyP
     plan, finetune = _plan(), _plan("finetune")
 
     def keys() -> tuple[str, str]:
+        plans.code_of.cache_clear()
         return plan.key("base", "data"), finetune.key("base", "data")
 
     first = keys()
@@ -200,6 +201,7 @@ def test_a_run_depends_on_the_code_of_its_own_method(monkeypatch: pytest.MonkeyP
         file.write_text(code + "\nHALF = 2\n", "utf-8")
         assert tuple(a == b for a, b in zip(first, keys(), strict=True)) == expected, file.name
         file.write_text(code, "utf-8")
+    plans.code_of.cache_clear()
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_model(
