@@ -1,3 +1,66 @@
-"""Audit what CLIP models know about fictitious personas, before and after unlearning."""
+"""Audit what CLIP models know about fictitious personas, before and after unlearning.
+
+The names below are the library's face; whatever else the package holds may change without notice::
+
+    import salmu_demo
+
+    data = salmu_demo.load_data("mini")
+    results = salmu_demo.evaluate(["mini-clean", "mini-compromised"], data)
+    print(results.to_frame())
+
+To import the package costs nothing: what a name needs is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from salmu_demo._face import (
+        Audit,
+        Probes,
+        Results,
+        Unlearned,
+        audit,
+        compare,
+        evaluate,
+        load_data,
+        load_model,
+        probe,
+        unlearn,
+    )
+    from salmu_demo.errors import SalmuError
+    from salmu_demo.progress import Progress
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Audit",
+    "Probes",
+    "Progress",
+    "Results",
+    "SalmuError",
+    "Unlearned",
+    "__version__",
+    "audit",
+    "compare",
+    "evaluate",
+    "load_data",
+    "load_model",
+    "probe",
+    "unlearn",
+]
+
+_ELSEWHERE = {"SalmuError": "salmu_demo.errors", "Progress": "salmu_demo.progress"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what a name of the face needs."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_ELSEWHERE.get(name, "salmu_demo._face")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

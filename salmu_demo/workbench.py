@@ -54,13 +54,13 @@ class _Known:
 class Workbench:
     """One data set and the models that are looked at on it."""
 
-    def __init__(self, data: str = MINI, embedder: Embedder | None = None) -> None:
-        """Load the data set.
+    def __init__(self, data: str | BenchmarkData = MINI, embedder: Embedder | None = None) -> None:
+        """Load the data set, unless it is loaded already.
 
         Raises:
             DataError: if it cannot be loaded.
         """
-        self.data: BenchmarkData = load_data(data)
+        self.data: BenchmarkData = load_data(data) if isinstance(data, str) else data
         self.embedder = embedder or Embedder()
         self._memory = self.embedder.encoders.memory
         self._data_key = object()  # not the data's id, which another data set has after this one is gone

@@ -1,17 +1,14 @@
 """`salmu-demo report`: tables, figures and reports of results that were measured earlier."""
 
 import argparse
-from collections.abc import Iterable
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from salmu_demo.cli.output import print_analysis
 from salmu_demo.cli.parsing import add_command, add_references, told_references
-from salmu_demo.errors import ResultError
 from salmu_demo.files import check_writable
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.document import RESULTS_FILE, read_results
-from salmu_demo.results.records import Evaluation
+from salmu_demo.results.document import distinct, read_results, result_files
 
 _EXAMPLES = """\
   salmu-demo report results --output report
@@ -43,31 +40,3 @@ def _run(options: argparse.Namespace) -> None:
     files = write_reports(analysis, options.output)
     print_analysis(analysis)
     print(f"\nWritten: {files.pdf}, {files.html}, {files.markdown}, {files.archive}")
-
-
-def result_files(path: Path) -> list[Path]:
-    """The result files a path stands for; of a folder `results.json`, or else its official files.
-
-    Raises:
-        ResultError: if a folder holds none.
-    """
-    if not path.is_dir():
-        return [path]
-    if (path / RESULTS_FILE).is_file():
-        return [path / RESULTS_FILE]
-    official = sorted(path.glob("evaluation_*.json"))
-    if not official:
-        raise ResultError(f"{path} holds neither {RESULTS_FILE} nor evaluation_*.json; give a folder of results.")
-    return official
-
-
-def distinct(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """Each model on each data once, with its rows if any file has them: references are measured along every time."""
-    found: dict[tuple[str, str | None, tuple[str, str]], Evaluation] = {}
-    for evaluation in evaluations:
-        model = evaluation.model
-        # Beside a namesake it had a longer name.
-        key = (PurePath(model.name).name, model.fingerprint, evaluation.data.key)
-        if key not in found or (evaluation.rows and not found[key].rows):
-            found[key] = evaluation
-    return list(found.values())

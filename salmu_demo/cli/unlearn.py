@@ -68,8 +68,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to import, which other commands do not need.
     from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
-    from salmu_demo.unlearning.plan import Plan, StopRules  # noqa: PLC0415
-    from salmu_demo.unlearning.towers import find_towers  # noqa: PLC0415
+    from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415
     from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
 
     if options.method == "list":
@@ -82,13 +81,14 @@ def _run(options: argparse.Namespace) -> None:
     if options.public and options.push is None:
         raise QueryError("--public is for --push ORG/NAME, which is missing.")
     level = UNRELATED if options.stop_at_unrelated else options.oracle_stop
-    plan = Plan(
-        spec.configure(_settings(options.set)),
-        find_towers(options.towers) if options.towers else spec.towers[0],
-        spec.budget if options.budget is None else options.budget,
+    plan = make_plan(
+        spec.name,
+        _settings(options.set),
+        options.towers,
+        options.budget,
         options.seed,
         StopRules(level, options.stop_retain_drop),
-        keep_checkpoints=options.keep_checkpoints,
+        options.keep_checkpoints,
     )
     progress = TerminalProgress()
     bench = Workbench(options.data)

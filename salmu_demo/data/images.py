@@ -64,11 +64,16 @@ def decode_image(content: bytes, what: str) -> Image.Image:
         if excess is not None:
             raise ImageError(f"{what} has {excess}; such pictures are not read. Save it again as a plain JPEG or PNG.")
         # Turned first: what else the picture says of itself is lost by the conversion.
-        return _rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}), what)
+        return rgb_image(image, what)
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(what)) from error
     except _UNREADABLE as error:
         raise ImageError(f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file.") from error
+
+
+def rgb_image(image: Image.Image, what: str) -> Image.Image:
+    """A decoded picture by the same rule; raises :class:`ImageError` if it does not say how bright white is."""
+    return _rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}), what)
 
 
 def _rgb(image: Image.Image, tags: Mapping[int, Any], what: str) -> Image.Image:

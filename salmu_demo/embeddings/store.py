@@ -18,7 +18,10 @@ from salmu_demo.files import code_digest
 ENCODING_CODE: Final = (
     "data/images.py",
     "embeddings/pixels.py",
-    *(f"models/{name}.py" for name in ("delta", "encoder", "header", "network", "pickled", "tokenizer", "weights")),
+    *(
+        f"models/{name}.py"
+        for name in ("delta", "encoder", "header", "in_memory", "network", "pickled", "tokenizer", "weights")
+    ),
 )
 """Our code that decides a feature of given pictures, texts and model files."""
 
@@ -59,6 +62,14 @@ class ArrayStore:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_dir()
+        self._apart: dict[str, Path] = {}
+
+    def keep_apart(self, model: str, root: Path | None) -> None:
+        """Keep what is computed for a model under a folder of its own, or again under the cache for None."""
+        if root is None:
+            self._apart.pop(model, None)
+        else:
+            self._apart[model] = root
 
     def feature_path(self, model: str, data: str, name: str) -> Path:
         """Path of a feature array."""
@@ -81,7 +92,7 @@ class ArrayStore:
         return self.root / "pixels" / data[:32] / encoding_key()[:16] / f"{name}.npy"
 
     def _of_model(self, model: str) -> Path:
-        return self.root / "features" / model[:32] / encoding_key()[:16]
+        return self._apart.get(model, self.root) / "features" / model[:32] / encoding_key()[:16]
 
     @staticmethod
     @contextmanager

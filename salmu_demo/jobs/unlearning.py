@@ -38,16 +38,13 @@ def unlearning_plan(spec: JobSpec) -> "Plan":
         JobError: unless it names one base model and a method.
         QueryError: if there is no such method, or a setting is unknown or out of range.
     """
-    from salmu_demo.unlearning.methods import find_method  # noqa: PLC0415
-    from salmu_demo.unlearning.plan import Plan, StopRules  # noqa: PLC0415
-    from salmu_demo.unlearning.towers import find_towers  # noqa: PLC0415
+    from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415
 
     asked = _asked(spec)
     if len(spec.models) != 1:
         raise JobError(f"Unlearning starts from one model, and {len(spec.models)} are named; choose one.")
-    method = find_method(asked.method).configure(asked.settings)
     stop = StopRules(asked.forget_level, asked.retain_drop)
-    return Plan(method, find_towers(asked.towers), asked.budget, spec.seed, stop)
+    return make_plan(asked.method, asked.settings, asked.towers, asked.budget, spec.seed, stop)
 
 
 def model_folder(spec: JobSpec, folder: Path) -> Path:

@@ -18,7 +18,7 @@ from salmu_demo.models.header import FLOATS, shown
 from salmu_demo.models.network import CONFIG_ERRORS, build_network, expected_tensors, in_words
 from salmu_demo.models.source import MERGES_FILE, ModelSource
 from salmu_demo.models.tokenizer import make_tokenizer
-from salmu_demo.models.weights import TensorReader, summarise
+from salmu_demo.models.weights import TensorReader, check_finite_weights, summarise
 
 IMAGE_BATCH: Final = 64
 TEXT_BATCH: Final = 128
@@ -40,32 +40,36 @@ class Encoder:
         source: the checkpoint it was loaded from.
         device: where it computes.
         dim: width of the features.
+        tokenizer: turns texts into token numbers.
         logit_scale: the factor the model was trained to multiply cosines by.
         weights_digest: SHA-256 over names and values of all tensors, whatever file they lie in.
         preprocessing: key of the geometric part of its preprocessing; equal keys give equal pixels.
     """
 
-    def __init__(self, source: ModelSource, device: torch.device | None = None) -> None:
+    def __init__(self, source: ModelSource, device: torch.device | None = None, loaded: "Loaded | None" = None) -> None:
+        """Load the checkpoint, or take what is loaded already and belongs to this encoder from now on.
+
+        Raises:
+            ModelError: if it does not load, or fails a trial.
+        """
         self.source = source
         self.device = device or best_device()
         torch.backends.cudnn.allow_tf32 = False
-        with source.unchanged():
-            self._tokenizer = make_tokenizer(source)
-            loaded = _load(source)
+        if loaded is None:
+            with source.unchanged():
+                loaded = _load(source)
+        self.tokenizer = loaded.tokenizer
         self.weights_digest = loaded.digest
         self._model = loaded.network.to(self.device).eval().requires_grad_(False)
-        try:
-            transform = image_transform_v2(PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False)
-        except CONFIG_ERRORS as error:
-            raise ModelError(
-                f"The `preprocess_cfg` of {source.reference} cannot be used: {in_words(error)}."
-            ) from error
+        transform = loaded.transform or evaluation_transform(self._model, source.reference)
         # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on pictures.
         self._geometry = Compose(transform.transforms[:-2])
         self._normalize: Normalize = transform.transforms[-1]
         size = self._model.visual.image_size
         self.image_size: tuple[int, int] = (size, size) if isinstance(size, int) else tuple(size)
-        shape = {k: v for k, v in self._model.visual.preprocess_cfg.items() if k not in ("mean", "std")}
+        shape: Any = loaded.geometry
+        if shape is None:
+            shape = {k: v for k, v in self._model.visual.preprocess_cfg.items() if k not in ("mean", "std")}
         self.preprocessing = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
         self.logit_scale = float(self._model.logit_scale.exp())
         try:
@@ -85,7 +89,7 @@ class Encoder:
 
     def tokens(self, texts: Sequence[str]) -> torch.Tensor:
         """Token numbers of texts, shape (N, context length), on the CPU."""
-        tokens: torch.Tensor = self._tokenizer(list(texts))
+        tokens: torch.Tensor = self.tokenizer(list(texts))
         return tokens
 
     def inputs(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -138,28 +142,45 @@ def _filled(batch: torch.Tensor, size: int) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """A network with its weights, and the digest of these."""
+class Loaded:
+    """What an encoder works with.
+
+    Attributes:
+        network: the open_clip model with its weights.
+        tokenizer: its tokenizer.
+        digest: see :attr:`.WeightSummary.digest`.
+        transform: how pictures are prepared, down to a tensor and its normalisation; None for what the network says.
+        geometry: what tells the other steps from those that the network names; None if they are those.
+    """
 
     network: Any
+    tokenizer: Any
     digest: str
+    transform: Compose | None = None
+    geometry: list[str] | None = None
 
 
-def _load(source: ModelSource) -> _Loaded:
+def evaluation_transform(network: Any, what: str) -> Compose:
+    """How pictures are prepared for a network, as its `preprocess_cfg` says; raises :class:`ModelError`."""
+    try:
+        transform: Compose = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
+    except CONFIG_ERRORS as error:
+        raise ModelError(f"The `preprocess_cfg` of {what} cannot be used: {in_words(error)}.") from error
+    return transform
+
+
+def _load(source: ModelSource) -> Loaded:
     """Build the network and load its weights, all of them or none."""
+    tokenizer = make_tokenizer(source)
     reader = source.reader()
     _check_fit(source, reader)
     summary = summarise(reader)
-    if summary.not_finite is not None:
-        # Every score would be NaN, and a rank among NaNs looks as if all had been forgotten.
-        raise ModelError(
-            f"{source.reference} holds NaN or infinite values in the tensor {summary.not_finite}; it cannot be used."
-        )
+    check_finite_weights(summary, source.reference)
     network = build_network(source.config, source.reference)
     with torch.no_grad():
         for name, value in network.state_dict().items():
             value.copy_(torch.from_numpy(reader.read(name)))
-    return _Loaded(network, summary.digest)
+    return Loaded(network, tokenizer, summary.digest)
 
 
 def _check_fit(source: ModelSource, reader: TensorReader) -> None:

@@ -1,6 +1,10 @@
 """The network of a configuration, built by open_clip."""
 
 import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,7 +45,7 @@ def build_network(config: dict[str, Any], what: str, device: str = "cpu") -> Any
     with TemporaryDirectory() as folder:
         (Path(folder) / CONFIG_FILE).write_text(json.dumps(config), "utf-8")
         try:
-            with torch.device(device):
+            with torch.device(device), _without_warnings():
                 return open_clip.create_model(
                     f"local-dir:{folder}",
                     load_weights=False,
@@ -51,6 +55,21 @@ def build_network(config: dict[str, Any], what: str, device: str = "cpu") -> Any
                 )
         except CONFIG_ERRORS as error:
             raise ModelError(f"The configuration of {what} does not build a model: {in_words(error)}.") from error
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep back what open_clip reports through the root logger: that a model is built without weights is how we do."""
+    root, thread = logging.getLogger(), threading.get_ident()
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return record.thread != thread or record.levelno > logging.WARNING
+
+    root.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_of_others)
 
 
 def expected_tensors(config: dict[str, Any], what: str) -> dict[str, ExpectedTensor]:

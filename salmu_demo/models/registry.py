@@ -44,5 +44,10 @@ class EncoderRegistry:
 
             return Encoder(source)
 
+        own = source.own_encoder()
+        if own is not None:
+            # It goes with the moment its source stands for, and is not kept beyond it.
+            yield own
+            return
         with self.memory.lend(source.fingerprint, source.reference, size, load) as encoder:
             yield encoder

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from salmu_demo.config import assets_dir
 from salmu_demo.errors import ArchitectureError, ModelError
@@ -33,7 +33,12 @@ from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.models.weights import SafetensorsReader, TensorReader, check_whole
 from salmu_demo.roles import ModelRole, RoleName, role_by_name
 
+if TYPE_CHECKING:
+    from salmu_demo.models.encoder import Encoder
+
 LOCAL_DIR: Final = "local-dir:"
+MEMORY: Final = "memory:"
+"""How the reference of a model that was given in memory begins; it cannot be found by it."""
 DELTA: Final = "delta:"
 WEIGHTS_FILES: Final = (WEIGHTS_FILE, "model.safetensors")
 PICKLE_FILE: Final = "open_clip_pytorch_model.bin"
@@ -156,6 +161,10 @@ class ModelSource:
             digest.update(_digest(path).encode() if path else b"none")
         return digest.hexdigest()
 
+    def own_encoder(self) -> "Encoder | None":
+        """The loaded model of a source that is no checkpoint, see :mod:`salmu_demo.models.in_memory`; else None."""
+        return None
+
     def reader(self) -> TensorReader:
         """The tensors, one by one; raises :class:`ModelError` if a header does not hold what it should."""
         reader = _open_weights(self.weights)
@@ -184,7 +193,7 @@ def name_of(reference: str) -> str:
         return reference.removeprefix(HF_HUB)
     if reference.startswith(DELTA):
         return Path(_split_delta(reference)[1]).name
-    return Path(reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD).removeprefix(MADE)).name
+    return Path(reference.removeprefix(LOCAL_DIR).removeprefix(UPLOAD).removeprefix(MADE).removeprefix(MEMORY)).name
 
 
 def slug_of(reference: str) -> str:

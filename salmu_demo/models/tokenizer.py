@@ -23,6 +23,8 @@ def make_tokenizer(source: ModelSource) -> Any:
     Raises:
         ModelError: if the tokenizer's file is damaged, is another model's, or cannot be had without a network.
     """
+    if (own := source.own_encoder()) is not None:
+        return own.tokenizer
     text = source.config["model_cfg"]["text_cfg"]
     if text.get("hf_tokenizer_name"):
         return _transformers_tokenizer(source, text)

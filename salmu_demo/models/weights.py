@@ -112,6 +112,13 @@ def summarise(reader: TensorReader) -> WeightSummary:
     return WeightSummary(digest.hexdigest(), not_finite)
 
 
+def check_finite_weights(summary: WeightSummary, what: str) -> None:
+    """Refuse weights with a NaN; raises :class:`ModelError`."""
+    if summary.not_finite is not None:
+        # Every score would be NaN, and a rank among NaNs looks as if all had been forgotten.
+        raise ModelError(f"{what} holds NaN or infinite values in the tensor {summary.not_finite}; it cannot be used.")
+
+
 def parameter_count(reader: TensorReader) -> int:
     """Number of values in all floating point tensors."""
     return sum(math.prod(shape) for name, shape in reader.shapes.items() if reader.dtypes[name] in FLOATS)

@@ -2,11 +2,13 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from salmu_demo.errors import ResultError, quoted
 from salmu_demo.files import atomic_path
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures.canvas import figure_png, figure_svg
@@ -20,6 +22,17 @@ from salmu_demo.results.document import RESULTS_FILE, write_results
 _REPORT: Final = "report"
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)
 _WHAT: Final = "The report"
+
+FORMATS: Final[dict[str, tuple[str, ...]]] = {
+    "html": (".html",),
+    "pdf": (".pdf",),
+    "markdown": (".md", ".png"),
+    "csv": (".csv",),
+    "figures": (".png", ".svg"),
+}
+"""Name of a format to the endings of its files."""
+
+_ALL: Final = tuple(ending for endings in FORMATS.values() for ending in endings)
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ def write_reports(analysis: Analysis, folder: Path) -> ReportFiles:
     archive = folder / f"{_REPORT}{mark}.zip"
     if earlier is not None:
         # Without its archive a half-replaced report is none.
-        for path in _all_paths(earlier):
+        for path in all_paths(earlier):
             if path not in written:
                 path.unlink(missing_ok=True)
     for name, content in contents.items():
@@ -71,6 +84,29 @@ def write_reports(analysis: Analysis, folder: Path) -> ReportFiles:
             _write(folder / name, content)
     _write(archive, _archive({path.name: path.read_bytes() for path in written} | contents))
     return _report_files(folder, archive, [*(path.name for path in written), *contents])
+
+
+def write_formats(analysis: Analysis, folder: Path, formats: Collection[str]) -> list[Path]:
+    """Write the report in some formats only, and return the files; what else is in the folder stays.
+
+    Args:
+        analysis: what is reported.
+        folder: where to.
+        formats: of :data:`FORMATS`; Markdown comes with the figures that it shows.
+
+    Raises:
+        ResultError: if there is no such format, or none is named.
+        StorageError: if a file cannot be written.
+    """
+    unknown = next((name for name in formats if name not in FORMATS), None)
+    if unknown is not None or not formats:
+        given = "No format is named" if unknown is None else f"There is no format {quoted(unknown)}"
+        raise ResultError(f"{given}; choose of {', '.join(FORMATS)}.")
+    endings = tuple(ending for name in formats for ending in FORMATS[name])
+    contents = _contents(analysis, analysis.comparison.data.file_mark, endings)
+    for name, content in contents.items():
+        _write(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def find_reports(folder: Path) -> ReportFiles | None:
@@ -83,26 +119,28 @@ def find_reports(folder: Path) -> ReportFiles | None:
             continue
         found = _report_files(folder, archive, names)
         # An archive from elsewhere must not lead out of the folder.
-        inside = all(path.resolve().is_relative_to(folder.resolve()) for path in _all_paths(found))
-        if inside and all(path.is_file() for path in _all_paths(found)):
+        inside = all(path.resolve().is_relative_to(folder.resolve()) for path in all_paths(found))
+        if inside and all(path.is_file() for path in all_paths(found)):
             return found
     return None
 
 
-def _contents(analysis: Analysis, mark: str) -> dict[str, bytes]:
-    """Content of every file but the results, by its path in the folder."""
+def _contents(analysis: Analysis, mark: str, endings: tuple[str, ...] = _ALL) -> dict[str, bytes]:
+    """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
     report = build_report(analysis)
     drawn = {figure.name: figure.draw() for figure in report.figures}
     pictures = {name: figure_png(figure) for name, figure in drawn.items()}
     # A byte order mark tells spreadsheets that the text is UTF-8.
-    contents = {f"{name}{mark}.csv": f"\ufeff{table}".encode() for name, table in csv_tables(analysis).items()}
-    contents[f"{_REPORT}{mark}.md"] = report_markdown(report).encode()
-    contents[f"{_REPORT}{mark}.html"] = report_html(report, pictures).encode()
-    contents[f"{_REPORT}{mark}.pdf"] = report_pdf(report, pictures)
+    made: dict[str, Callable[[], bytes]] = {
+        f"{name}{mark}.csv": f"\ufeff{table}".encode for name, table in csv_tables(analysis).items()
+    }
+    made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()
+    made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, pictures).encode()
+    made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, pictures)
     for name, figure in drawn.items():
-        contents[f"{FIGURES_FOLDER}/{name}.png"] = pictures[name]
-        contents[f"{FIGURES_FOLDER}/{name}.svg"] = figure_svg(figure)
-    return contents
+        made[f"{FIGURES_FOLDER}/{name}.png"] = partial(pictures.__getitem__, name)
+        made[f"{FIGURES_FOLDER}/{name}.svg"] = partial(figure_svg, figure)
+    return {name: make() for name, make in made.items() if name.endswith(endings)}
 
 
 def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
@@ -122,7 +160,8 @@ def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
     )
 
 
-def _all_paths(files: ReportFiles) -> list[Path]:
+def all_paths(files: ReportFiles) -> list[Path]:
+    """Every file of a report."""
     single = (files.archive, files.results, files.markdown, files.html, files.pdf)
     return [*single, *files.official, *files.tables, *files.figures]
 

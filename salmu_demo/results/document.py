@@ -8,9 +8,9 @@ analysed anew.
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -141,6 +141,34 @@ def official_files(evaluations: Sequence[Evaluation]) -> dict[str, str]:
         f"{name}.json": json.dumps(official_result(evaluation), indent=1, ensure_ascii=False) + "\n"
         for name, evaluation in zip(names, evaluations, strict=True)
     }
+
+
+def result_files(path: Path) -> list[Path]:
+    """The result files a path stands for; of a folder `results.json`, or else its official files.
+
+    Raises:
+        ResultError: if a folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    if (path / RESULTS_FILE).is_file():
+        return [path / RESULTS_FILE]
+    official = sorted(path.glob("evaluation_*.json"))
+    if not official:
+        raise ResultError(f"{path} holds neither {RESULTS_FILE} nor evaluation_*.json; give a folder of results.")
+    return official
+
+
+def distinct(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Each model on each data once, with its rows if any file has them: references are measured along every time."""
+    found: dict[tuple[str, str | None, tuple[str, str]], Evaluation] = {}
+    for evaluation in evaluations:
+        model = evaluation.model
+        # Beside a namesake it had a longer name.
+        key = (PurePath(model.name).name, model.fingerprint, evaluation.data.key)
+        if key not in found or (evaluation.rows and not found[key].rows):
+            found[key] = evaluation
+    return list(found.values())
 
 
 def read_results(path: Path) -> list[Evaluation]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Any, Final
@@ -12,9 +13,9 @@ from salmu_demo.embeddings.store import encoding_key
 from salmu_demo.errors import QueryError
 from salmu_demo.files import code_digest
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
-from salmu_demo.unlearning.methods import Method, Need
+from salmu_demo.unlearning.methods import Method, Need, find_method
 from salmu_demo.unlearning.rows import UnlearningRows
-from salmu_demo.unlearning.towers import Towers
+from salmu_demo.unlearning.towers import Towers, find_towers
 
 _METHODS: Final = "salmu_demo.unlearning.methods."
 
@@ -137,4 +138,29 @@ def code_of(method: type[Method]) -> str:
     own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
     return code_digest(
         ("training.py", "data/*.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py", *own), ("numpy",)
+    )
+
+
+def make_plan(
+    method: str,
+    settings: Mapping[str, str | float],
+    towers: str | None = None,
+    budget: int | None = None,
+    seed: int = 0,
+    stop: StopRules | None = None,
+    keep_checkpoints: bool = False,
+) -> Plan:
+    """The plan of a method's name and hyperparameters; without towers or a budget those of the method.
+
+    Raises:
+        QueryError: if there is no such method, or a value is unknown or out of range.
+    """
+    spec = find_method(method)
+    return Plan(
+        spec.configure(settings),
+        spec.towers[0] if towers is None else find_towers(towers),
+        spec.budget if budget is None else budget,
+        seed,
+        stop or StopRules(),
+        keep_checkpoints=keep_checkpoints,
     )

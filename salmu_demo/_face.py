@@ -1,0 +1,542 @@
+"""The functions and results that `salmu_demo` offers; see there.
+
+They put together what the command line uses too, and decide nothing of their own.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, get_args, overload
+
+from PIL import Image
+
+from salmu_demo.config import cache_dir
+from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.images import read_image, rgb_image
+from salmu_demo.data.sample import Sample
+from salmu_demo.data.source import load_data as _load_data
+from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.errors import ModelError, QueryError, quoted
+from salmu_demo.files import check_writable
+from salmu_demo.models.names import distinct_names
+from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
+from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.lineup import LineUp
+from salmu_demo.probes.open_retrieval import Retrieval
+from salmu_demo.progress import ProgressCallback, ignore_progress
+from salmu_demo.reports.tables import comparison_text
+from salmu_demo.results.analysis import Analysis, analyse
+from salmu_demo.results.document import distinct, read_results, result_files, write_results
+from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.results.records import Evaluation
+from salmu_demo.retrieval.gallery import Content
+from salmu_demo.roles import Candidate, Told, check_told
+from salmu_demo.workbench import Workbench
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from salmu_demo.models.in_memory import InMemoryModel
+    from salmu_demo.unlearning.output import Record
+
+# torch, pandas and matplotlib take a second or more each to import: only the functions that need them do.
+
+Model: TypeAlias = Union[str, ModelSource, "InMemoryModel"]
+"""A reference as the command line takes it, or what :func:`load_model` returned."""
+
+Data: TypeAlias = str | os.PathLike[str] | BenchmarkData
+"""A reference as the command line takes it, a folder, or what :func:`load_data` returned."""
+
+_MOST_DATA: Final = 4
+"""Data sets whose galleries and audits are remembered."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What :func:`evaluate` and :func:`compare` return: models side by side on the same rows.
+
+    `print(results)` shows the table that `salmu-demo evaluate` prints.
+
+    Attributes:
+        analysis: everything that is known: values, intervals, differences, break-downs and diagnoses.
+    """
+
+    analysis: Analysis
+
+    def __str__(self) -> str:
+        return "\n".join([comparison_text(self.analysis.comparison), *self.remarks])
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was assumed of models and data, in sentences that every view of the numbers must show."""
+        return self.analysis.remarks
+
+    @property
+    def diagnoses(self) -> dict[str, str | None]:
+        """What each model did, in words; None for the references and where one is missing."""
+        analyses = zip(self.analysis.names, self.analysis.models, strict=True)
+        return {name: None if model.diagnosis is None else model.diagnosis.label for name, model in analyses}
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row for each model and metric: `model`, `metric`, `value`, `low`, `high`, `target`.
+
+        `low` and `high` are the ends of the 95 % interval over personas; what is unknown or was skipped is NaN.
+        """
+        rows = []
+        for number, (name, model) in enumerate(zip(self.analysis.names, self.analysis.models, strict=True)):
+            for row in self.analysis.comparison.rows:
+                interval = model.intervals[row.spec.name]
+                ends = (None, None) if interval is None else (interval.low, interval.high)
+                rows.append((name, row.spec.name, row.cells[number].value, *ends, row.target))
+        numbers = ("value", "low", "high", "target")
+        return _frame(("model", "metric", *numbers), rows).astype(dict.fromkeys(numbers, "float64"))
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write `results.json` and the official file of every model into a folder, and return their paths.
+
+        :func:`compare` reads them again, and `salmu-demo report` too.
+
+        Raises:
+            StorageError: if a file cannot be written.
+        """
+        return write_results(self.analysis, Path(folder))
+
+    def report(self, folder: str | os.PathLike[str], formats: Iterable[str] | None = None) -> list[Path]:
+        """Write a report into a folder, and return its files.
+
+        Args:
+            folder: where to.
+            formats: some of `html`, `pdf`, `markdown`, `csv` and `figures`; None writes all, the result files and a ZIP
+                of everything, as `salmu-demo report` does.
+
+        Raises:
+            ResultError: if there is no such format.
+            StorageError: if a file cannot be written.
+        """
+        from salmu_demo.reports.files import all_paths, write_formats, write_reports  # noqa: PLC0415 - see the top
+
+        if formats is None:
+            return all_paths(write_reports(self.analysis, Path(folder)))
+        return write_formats(self.analysis, Path(folder), _names(formats))
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What :func:`audit` returns: every attribute of a persona with every model.
+
+    Attributes:
+        persona: the persona.
+        cells: attribute kinds in the outer order, models in the inner.
+        names: short names of the models, in order.
+    """
+
+    persona: Persona
+    cells: tuple[AuditCell, ...]
+    names: tuple[str, ...]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row for each attribute and model: the verdict, and rank and exposure (bits) of both attacks.
+
+        The columns are `kind`, `model`, `verdict`, `true_value`, then `rank`, `candidates` and `exposure` of the bare
+        value in its line-up, then `caption_rank`, `caption_candidates` and `caption_exposure` of the persona's caption.
+        """
+        rows = []
+        for cell, name in zip(self.cells, cycle(self.names)):
+            true = ", ".join(cell.line_up.true_values)
+            rows.append((cell.kind, name, cell.verdict, true, *_attack(cell.line_up), *_attack(cell.caption_match)))
+        attack = ("rank", "candidates", "exposure")
+        columns = ("kind", "model", "verdict", "true_value", *attack, *(f"caption_{name}" for name in attack))
+        return _frame(columns, rows)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What :func:`probe` returns: what each model finds for the same query.
+
+    Attributes:
+        retrievals: one for each model, in order.
+        names: short names of the models, in order.
+    """
+
+    retrievals: tuple[Retrieval, ...]
+    names: tuple[str, ...]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row for each model and result: `model`, `rank`, `score`, `change`, `text`, `persona`, `split`, `file`.
+
+        `change` is the score minus Clean's for the same item, NaN without Clean.
+        """
+        columns = ("model", "rank", "score", "change", "text", "persona", "split", "file")
+        rows = [
+            (name, r.rank, r.score, r.change, r.item.text, r.item.identity, r.item.split, r.item.file_name)
+            for name, retrieval in zip(self.names, self.retrievals, strict=True)
+            for r in retrieval.results
+        ]
+        return _frame(columns, rows).astype({"change": "float64"})
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """What :func:`unlearn` returns.
+
+    Attributes:
+        model: the new model; it can be evaluated, audited and probed at once.
+        record: the plan, the rows that were read, the readings, and why the run ended.
+    """
+
+    model: ModelSource
+    record: "Record"
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The readings on the way, one row each: `step`, `forget_pairs`, `loss` and the similarities."""
+        columns = (
+            "step", "forget_pairs", "loss", "forget_similarity", "forget_mrr", "retain_similarity",
+            "unrelated_similarity",
+        )  # fmt: skip
+        rows = [tuple(getattr(reading, name) for name in columns) for reading in self.record.curve]
+        return _frame(columns, rows).astype({"loss": "float64"})
+
+
+def load_data(reference: str | os.PathLike[str]) -> BenchmarkData:
+    """Load a data set once, for as many calls as you like.
+
+    Args:
+        reference: `mini` (the embedded miniature), `official`, a folder in the official layout, a Hub data set id, or
+            `clear:FOLDER_OR_ID#CONFIGURATION`.
+
+    Raises:
+        DataError: if it cannot be found, fetched or read.
+
+    Example::
+
+        data = salmu_demo.load_data("mini")
+        [persona.name for persona in data.personas]
+    """
+    return _load_data(os.fspath(reference))
+
+
+@overload
+def load_model(reference: str, /, *, architecture: str | None = None, trust_pickle: bool = False) -> ModelSource: ...
+@overload
+def load_model(
+    network: "torch.nn.Module", /, *, preprocess: Any = None, tokenizer: Any = None, name: str = "model"
+) -> "InMemoryModel": ...
+def load_model(
+    reference: "str | torch.nn.Module",
+    /,
+    *,
+    architecture: str | None = None,
+    trust_pickle: bool = False,
+    preprocess: Any = None,
+    tokenizer: Any = None,
+    name: str = "model",
+) -> "ModelSource | InMemoryModel":
+    """Find a model by its reference, or take an open_clip network that is in memory, such as the one you train.
+
+    A network is copied each time it is evaluated, audited or probed, with the weights it has then, and is itself left
+    alone: its mode, gradients and device stay as they are. Nothing is written but features, which lie in a temporary
+    folder until the weights change or the model goes.
+
+    Args:
+        reference: a reference as the command line takes it (built-in name, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a
+            weight file, `delta:BASE+PATH`), or an open_clip network.
+        architecture: open_clip architecture of weights without a configuration.
+        trust_pickle: whether pickles of this machine may be read; give it for files you made yourself.
+        preprocess: the network's transform for evaluation; None for what its `preprocess_cfg` says.
+        tokenizer: the network's tokenizer; None for open_clip's own.
+        name: what the network is called in tables and files.
+
+    Returns:
+        What the other functions take as a model. Its `fingerprint` is a SHA-256 over weights and configuration; that of
+        a network changes with its weights.
+
+    Raises:
+        ModelError: if there is no such model, or the network is not an open_clip model with its own transform for
+            evaluation and tokenizer.
+
+    Example::
+
+        network, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", pretrained="openai")
+        model = salmu_demo.load_model(network, preprocess=preprocess, name="fine-tuned")
+        for epoch in range(10):
+            train(network)
+            print(salmu_demo.evaluate(model, data, ["RetFail", "GenKnow"]))
+    """
+    in_memory = {"preprocess": preprocess, "tokenizer": tokenizer, "name": name}
+    if isinstance(reference, str):
+        if in_memory != {"preprocess": None, "tokenizer": None, "name": "model"}:
+            raise ModelError(
+                f"preprocess, tokenizer and name belong to a network in memory, and {reference:.200} is a reference; "
+                "leave them out."
+            )
+        return find_model(reference, architecture, trust_pickle)
+    if architecture is not None or trust_pickle:
+        raise ModelError("architecture and trust_pickle belong to weight files; leave them out for a network.")
+    # torch is there already if a network is.
+    from salmu_demo.models.in_memory import InMemoryModel  # noqa: PLC0415
+
+    return InMemoryModel(reference, preprocess, tokenizer, name)
+
+
+def evaluate(
+    models: Model | Sequence[Model],
+    data: Data,
+    metrics: str | Iterable[str] | None = None,
+    sample: int | Sample | None = None,
+    progress: ProgressCallback | None = None,
+    *,
+    imagenet: str | os.PathLike[str] | None = None,
+    clean: Model | None = None,
+    compromised: Model | None = None,
+) -> Results:
+    """Measure models with the metrics of SALMUBench.
+
+    Args:
+        models: one or more models.
+        data: the data set.
+        metrics: names of metrics, such as `RetFail`; None for all.
+        sample: measure a seeded sample with so many forget rows, or one that is described; None for all rows.
+        progress: called often with a :class:`Progress`; it may raise to stop.
+        imagenet: ImageNet-1k validation folder for GenKnow.
+        clean: which model is Clean, whose values are the targets of efficacy; None asks cards and built-in names.
+        compromised: which model is Compromised, whose values are the targets of utility.
+
+    Raises:
+        SalmuError: of the kind that fits, if data, a model, a metric or the sample is unusable.
+
+    Example::
+
+        results = salmu_demo.evaluate(["mini-clean", "mini-compromised", "local-dir:mine"], "mini")
+        results.to_frame().pivot(index="metric", columns="model", values="value")
+    """
+    names = None if metrics is None else _names(metrics)
+    choose_metrics(names)  # A misspelt name fails before anything is loaded.
+    chosen = Sample(sample) if isinstance(sample, int) else sample
+    folder = None if imagenet is None else Path(imagenet)
+    bench = _workbench(data)
+    with _sources(bench, models) as sources:
+        told = _told(sources, clean, compromised)
+        told_of = progress or ignore_progress
+        evaluations = [bench.evaluate(source, names, folder, told_of, chosen) for source in sources]
+    return Results(analyse(evaluations, told))
+
+
+def audit(persona: str | Persona, models: Model | Sequence[Model], data: Data) -> Audit:
+    """Ask models about every attribute of a persona, in two attacks: a line-up of values, and of captions.
+
+    Args:
+        persona: its id, or one of `data.personas`.
+        models: one or more models.
+        data: the data set.
+
+    Raises:
+        QueryError: if there is no such persona.
+        SalmuError: of the kind that fits, if data or a model is unusable.
+
+    Example::
+
+        salmu_demo.audit("00000025", ["mini-clean", "mini-compromised"], "mini").to_frame()
+    """
+    identity = persona.identity_id if isinstance(persona, Persona) else persona
+    bench = _workbench(data)
+    person = bench.data.persona(identity)
+    with _sources(bench, models) as sources:
+        return Audit(person, tuple(bench.audit(identity, sources)), tuple(distinct_names(sources)))
+
+
+def probe(
+    query: str | Image.Image | Persona | Path,
+    models: Model | Sequence[Model],
+    data: Data,
+    *,
+    gallery: str = "all",
+    k: int = 5,
+    content: Content | None = None,
+    clean: Model | None = None,
+) -> Probes:
+    """Search a data set with models, for a text, a picture of your own or a persona; nothing of a query is stored.
+
+    Args:
+        query: a text; a picture, or the path of its file; or one of `data.personas`, which stands for all its pictures.
+        models: one or more models.
+        data: the data set.
+        gallery: what is searched: `forget`, `holdouts`, `retain` or `all`.
+        k: number of results.
+        content: `captions` or `faces`; None for faces if the query is a text, and for captions otherwise.
+        clean: the model that changes are measured against; None asks cards and built-in names.
+
+    Raises:
+        QueryError: if there is no such gallery, `k` is out of range, or the text is empty.
+        ImageError: if the picture cannot be read.
+        SalmuError: of the kind that fits, if data or a model is unusable.
+
+    Example::
+
+        salmu_demo.probe("lives in Roztoky", ["mini-clean", "mini-compromised"], "mini", k=3).to_frame()
+    """
+    if content not in (None, *get_args(Content)):
+        raise QueryError(f"There is no content {quoted(content)}; choose one of {', '.join(get_args(Content))}.")
+    bench = _workbench(data)
+    with _sources(bench, models) as sources:
+        told = _told(sources, clean, None)
+        if isinstance(query, str):
+            found = bench.retrieve_for_text(query, sources, gallery, k, content or "faces", told)
+        elif isinstance(query, Persona):
+            person = query.identity_id
+            found = bench.retrieve_for_persona(person, sources, gallery, k, content or "captions", told)
+        else:
+            image = rgb_image(query, "The picture") if isinstance(query, Image.Image) else read_image(query)
+            found = bench.retrieve_for_image(image, sources, gallery, k, content or "captions", told)
+        return Probes(tuple(found), tuple(distinct_names(sources)))
+
+
+def compare(
+    *results: "Results | str | os.PathLike[str]", clean: Model | None = None, compromised: Model | None = None
+) -> Results:
+    """Put results of the same data side by side, whether measured just now or read from files.
+
+    Args:
+        results: what :func:`evaluate` returned, a `results.json`, an official result file, or a folder of one of them.
+        clean: which model is Clean; None asks what is recorded, cards and built-in names.
+        compromised: which model is Compromised.
+
+    Raises:
+        ResultError: if a file cannot be read.
+        MetricError: if they were made on different data or rows, or there are none.
+        QueryError: if it is not clear who is a reference.
+
+    Example::
+
+        before = salmu_demo.evaluate("mini-compromised", data)
+        salmu_demo.compare(before, "results/results.json").to_frame()
+    """
+    found = distinct(evaluation for each in results for evaluation in _evaluations(each))
+    return Results(analyse(found, _told([evaluation.model for evaluation in found], clean, compromised)))
+
+
+def unlearn(
+    method: str,
+    model: str | ModelSource,
+    data: Data,
+    output: str | os.PathLike[str],
+    *,
+    settings: Mapping[str, str | float] | None = None,
+    towers: str | None = None,
+    budget: int | None = None,
+    seed: int = 0,
+    stop_at: str | float | None = None,
+    stop_retain_drop: float | None = None,
+    progress: ProgressCallback | None = None,
+) -> Unlearned:
+    """Make a model forget the forget split of a data set, and write it as an open_clip folder.
+
+    A run that was stopped goes on when called again with the same arguments, and ends with the same weights.
+
+    Args:
+        method: its name, as `salmu-demo unlearn list` prints it.
+        model: the model to start from; a network in memory has to be saved first.
+        data: the data set.
+        output: folder of the new model.
+        settings: hyperparameters that are not to be the method's own.
+        towers: `both`, `image` or `text`; None for what suits the method.
+        budget: forget pairs that go through the model; None for the method's own.
+        seed: seed of everything random.
+        stop_at: `"unrelated"` to stop once forget pairs are as similar as unrelated ones were; a cosine that is known
+            from Clean stops there, and is reported as an oracle.
+        stop_retain_drop: stop once retain pairs have lost this share of their similarity.
+        progress: called often with a :class:`Progress`; it may raise to stop.
+
+    Raises:
+        QueryError: if there is no such method, or a value is unknown or out of range.
+        SalmuError: of the kind that fits, if data or model is unusable or the folder already holds a model.
+
+    Example::
+
+        made = salmu_demo.unlearn("finetune", "mini-compromised", "mini", "my-model", budget=640)
+        salmu_demo.evaluate(["mini-clean", "mini-compromised", made.model], "mini")
+    """
+    from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415 - see the top
+    from salmu_demo.unlearning.trainer import unlearn as run  # noqa: PLC0415
+
+    plan = make_plan(method, settings or {}, towers, budget, seed, StopRules(stop_at, stop_retain_drop))
+    folder = Path(output)
+    check_writable(folder, "The model")
+    bench = _workbench(data)
+    if not isinstance(model, str | ModelSource):
+        raise ModelError(
+            f"Unlearning starts from a model in a folder, and {model.name} is in memory; save it as an "
+            f"open_clip folder and give {LOCAL_DIR}FOLDER."
+        )
+    with _sources(bench, model) as (source,):
+        record = run(source, bench.data, plan, folder, bench.embedder, progress or ignore_progress)
+    return Unlearned(find_model(f"{LOCAL_DIR}{folder}"), record)
+
+
+@cache
+def _embedder(root: Path) -> Embedder:
+    """The one embedder of a cache folder: whatever is loaded is shared by all data sets."""
+    return Embedder(ArrayStore(root))
+
+
+@lru_cache(maxsize=_MOST_DATA)
+def _bench_of(data: BenchmarkData, root: Path) -> Workbench:
+    return Workbench(data, _embedder(root))
+
+
+def _workbench(data: Data) -> Workbench:
+    return _bench_of(data if isinstance(data, BenchmarkData) else load_data(data), cache_dir())
+
+
+@contextmanager
+def _sources(bench: Workbench, models: Model | Sequence[Model]) -> Iterator[list[ModelSource]]:
+    """The models as they are now, for the length of a block, in their order and each once."""
+    given = [models] if isinstance(models, str) or not isinstance(models, Sequence) else models
+    if not given:
+        raise QueryError("No model is named; name at least one.")
+    with ExitStack() as stack:
+        found = [_source(bench, model, stack) for model in given]
+        yield list({(source.reference, source.fingerprint): source for source in found}.values())
+
+
+def _source(bench: Workbench, model: Any, stack: ExitStack) -> ModelSource:
+    if isinstance(model, str):
+        return bench.models([model])[0]
+    if isinstance(model, ModelSource):
+        return model
+    if not hasattr(model, "moment"):
+        raise ModelError(f"A {type(model).__name__} is not a model; give a reference, or what load_model returns.")
+    source: ModelSource = stack.enter_context(model.moment(bench.embedder.store))
+    return source
+
+
+def _told(models: Sequence[Candidate], clean: Model | None, compromised: Model | None) -> Told:
+    """What is said about references; raises :class:`QueryError` if it makes no sense."""
+    told = Told(*(each if each is None or isinstance(each, str) else each.reference for each in (clean, compromised)))
+    check_told(models, told)
+    return told
+
+
+def _evaluations(results: "Results | str | os.PathLike[str]") -> list[Evaluation]:
+    if isinstance(results, Results):
+        return [model.evaluation for model in results.analysis.models]
+    return [evaluation for file in result_files(Path(results)) for evaluation in read_results(file)]
+
+
+def _names(given: str | Iterable[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _attack(attack: LineUp | None) -> tuple[float | None, int | None, float | None]:
+    return (None, None, None) if attack is None else (attack.rank, attack.candidates, attack.exposure)
+
+
+def _frame(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - see the top
+
+    return pd.DataFrame(rows, columns=list(columns))
