@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from salmu_demo import __version__
 from salmu_demo.cli.main import build_parser
 from salmu_demo.metrics import DECISIONS, METRICS
 from salmu_demo.models.source import builtin_models
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = [line for line in README.splitlines() if line.startswith("salmu-demo ") and "puts CLIP" not in line]
 
 
@@ -36,3 +38,7 @@ def test_every_builtin_model_is_named() -> None:
     assert COMMANDS
     assert builtin_models()
     assert all(f"`{name}`" in README for name in builtin_models())
+
+
+def test_the_citation_is_of_this_version() -> None:
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
