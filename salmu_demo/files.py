@@ -23,6 +23,20 @@ _log = logging.getLogger(__name__)
 _passing: set[Path] = set()
 
 
+def entries_within(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """All that lies in a folder at any depth, and its status; what goes while it is looked at is left out.
+
+    Links are not followed.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder):  # Which, unlike a path's `rglob`, is not ended by what goes.
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            with suppress(OSError):
+                found.append((path, path.lstat()))
+    return found
+
+
 @contextmanager
 def passing(path: Path) -> Iterator[Path]:
     """Yield a path; the file or folder there is removed when the block is left, or the process ends within it."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from salmu_demo.config import cache_dir, on_space
 from salmu_demo.errors import ModelError, StorageError
-from salmu_demo.files import atomic_path, file_digest
+from salmu_demo.files import atomic_path, entries_within, file_digest
 from salmu_demo.models.header import read_header
 
 UPLOAD: Final = "upload:"
@@ -96,8 +96,8 @@ def _folder() -> Path:
 
 def _make_room(budget: int) -> None:
     """Remove the oldest uploads until the rest takes at most `budget` bytes."""
-    kept = sorted(_folder().glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in kept:
-        budget -= path.stat().st_size
+    kept = [(path, status) for path, status in entries_within(_folder()) if path.suffix == ".safetensors"]
+    for path, status in sorted(kept, key=lambda entry: entry[1].st_mtime, reverse=True):
+        budget -= status.st_size
         if budget < 0:
             path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import gradio as gr
 
 from salmu_demo.config import leaderboard_dir, on_space
 from salmu_demo.errors import ResultError, SalmuError
-from salmu_demo.files import write_text
+from salmu_demo.files import entries_within, write_text
 from salmu_demo.leaderboard.board import Board, find_row, read_board
 from salmu_demo.leaderboard.export import submission
 from salmu_demo.leaderboard.files import import_result, imported_results, job_results
@@ -116,7 +116,7 @@ class Library:
     def _check_room(self, file: Path, folder: Path) -> None:
         if len(imported_results(folder)) >= MAX_VISITOR_IMPORTS:
             raise ResultError(f"{file.name} was not imported: {MAX_VISITOR_IMPORTS} files are the most here.")
-        kept = sum(path.stat().st_size for path in self._visitors.rglob("*.json"))
+        kept = sum(status.st_size for path, status in entries_within(self._visitors) if path.suffix == ".json")
         if kept + file.stat().st_size > MAX_IMPORTED_BYTES:
             raise ResultError(f"{file.name} was not imported: there is no room for more files; try again later.")
 

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from salmu_demo.config import cache_dir
 from salmu_demo.errors import StorageError, UploadError
+from salmu_demo.files import entries_within
 from salmu_demo.models.uploads import KEPT_AT_MOST, upload_limit
 
 TEMPORARY: Final = "GRADIO_TEMP_DIR"
@@ -167,7 +168,7 @@ class VisitorFiles:
 
     def _is_full(self) -> bool:
         budget = max(LEAST_BUDGET, KEPT_AT_MOST * upload_limit())
-        sizes = [_size(path) for folder in (self.uploads, self._claimed) for path in folder.rglob("*")]
+        sizes = [status.st_size for folder in (self.uploads, self._claimed) for _, status in entries_within(folder)]
         return sum(sizes) > budget or len(_entries(self.uploads)) > MOST_UPLOADS
 
     def _remove_idle(self, folder: Path, seconds: float, now: float) -> None:
@@ -257,17 +258,9 @@ def _remove(entry: Path) -> None:
             entry.unlink()
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
-
-
 def _last_change(entry: Path) -> float:
     """When an entry, or anything in it, was last written, renamed or touched; a copy keeps the time of its original."""
-    changes = []
-    for path in (entry, *entry.rglob("*")):
-        with suppress(OSError):
-            changes.append(path.lstat().st_ctime)
+    changes = [status.st_ctime for _, status in entries_within(entry)]
+    with suppress(OSError):
+        changes.append(entry.lstat().st_ctime)
     return max(changes, default=0.0)

@@ -531,9 +531,11 @@ def test_a_space_takes_no_upload_no_path_and_no_delta_unless_its_owner_allows(
     monkeypatch.setenv(LIMIT_VARIABLE, "1")
     path = Path(shutil.copyfile(model_folder / WEIGHTS, model_folder / "copy"))
     added = shelf.add(keep_upload(path, "mine"), "")
-    assert shelf.remarks(added) == []
+    assert shelf.remarks(added, ["mini-clean"]) == []
     shelf.add("mini-clean", "")
-    assert shelf.remarks(added) == [f"{added.reference} has the same weights as mini-clean."]
+    assert shelf.remarks(added, ["mini-clean"]) == [f"{added.reference} has the same weights as mini-clean."]
+    # Whoever has not added the other one is not told of it.
+    assert shelf.remarks(added, [added.reference]) == []
 
 
 def test_pictures_stay_small_where_checkpoints_may_be_large(give, monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,7 @@
 """The folder of what visitors upload: which paths count, who has a file, and when it goes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -168,6 +169,20 @@ def test_uploads_stay_within_their_budget_and_idle_ones_make_room(give, monkeypa
     monkeypatch.setattr(module, "PRESSED_SECONDS", -1)
     visitor_files().make_room()
     assert not path.exists()
+
+
+def test_what_another_visitor_takes_meanwhile_is_no_trouble(give, monkeypatch):
+    path = give("face.png", b"content")
+    listed = os.scandir
+
+    def late(folder: object = ".") -> object:
+        if Path(str(folder)) == path.parent:
+            shutil.rmtree(folder)  # Between its parent's list and its own.
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", late)
+    visitor_files().make_room()
+    visitor_files().sweep(time.time())
 
 
 def test_the_folder_is_private_and_gradios(give):
