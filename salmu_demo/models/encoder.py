@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from torchvision.transforms import Compose, Normalize
 
 from salmu_demo.errors import ModelError
 from salmu_demo.models.header import FLOATS, shown
-from salmu_demo.models.network import CONFIG_ERRORS, build_network, expected_tensors, in_words
+from salmu_demo.models.network import CONFIG_ERRORS, ExpectedTensor, build_network, expected_tensors, in_words
 from salmu_demo.models.source import MERGES_FILE, ModelSource
 from salmu_demo.models.tokenizer import make_tokenizer
 from salmu_demo.models.weights import TensorReader, check_finite_weights, summarise
@@ -56,8 +56,11 @@ class Encoder:
         self.device = device or best_device()
         torch.backends.cudnn.allow_tf32 = False
         if loaded is None:
+            expected = expected_tensors(source.config, source.reference)
+            # Also before the files are hashed, which takes minutes for one that claims any size.
+            _check_fit(source, source.reader(), expected)
             with source.unchanged():
-                loaded = _load(source)
+                loaded = _load(source, expected)
         self.tokenizer = loaded.tokenizer
         self.weights_digest = loaded.digest
         self._model = loaded.network.to(self.device).eval().requires_grad_(False)
@@ -169,11 +172,11 @@ def evaluation_transform(network: Any, what: str) -> Compose:
     return transform
 
 
-def _load(source: ModelSource) -> Loaded:
+def _load(source: ModelSource, expected: Mapping[str, ExpectedTensor]) -> Loaded:
     """Build the network and load its weights, all of them or none."""
     tokenizer = make_tokenizer(source)
     reader = source.reader()
-    _check_fit(source, reader)
+    _check_fit(source, reader, expected)
     summary = summarise(reader)
     check_finite_weights(summary, source.reference)
     network = build_network(source.config, source.reference)
@@ -183,10 +186,9 @@ def _load(source: ModelSource) -> Loaded:
     return Loaded(network, tokenizer, summary.digest)
 
 
-def _check_fit(source: ModelSource, reader: TensorReader) -> None:
+def _check_fit(source: ModelSource, reader: TensorReader, expected: Mapping[str, ExpectedTensor]) -> None:
     """Compare the header with the architecture, before a tensor is read or memory is taken for the network."""
     what = f"{source.weights} does not fit its architecture"
-    expected = expected_tensors(source.config, source.reference)
     for name, wanted in expected.items():
         shape = reader.shapes.get(name)
         if shape is None:

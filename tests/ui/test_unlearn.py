@@ -59,7 +59,7 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     expect(page.locator("#unlearn-job-live .watched")).to_have_count(4)
     expect(page).to_have_url(re.compile(r"tab=unlearn&job=[\w-]{22}$"))
     made = page.locator("#made-facts h2")
-    expect(made).to_have_text(re.compile(r"npo-[0-9a-f]{8}$"))
+    expect(made).to_have_text(re.compile(r"npo-[0-9a-f]{16}$"))
     name = made.inner_text().split()[-1]
     page.get_by_text("Model card").click()
     expect(page.locator("#made-card")).to_contain_text("after unlearning the forget split of mini with NPO")
