@@ -18,6 +18,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -379,6 +380,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--kinds", type=int, default=len(VALUES))
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # The app is not to outlive this.
     with served(options.cache) as app:
         start = time.monotonic()
         found = walk(app, options.kinds)
