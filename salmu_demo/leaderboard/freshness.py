@@ -13,11 +13,16 @@ from salmu_demo.errors import SalmuError
 from salmu_demo.hub_reference import HF_HUB
 from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text
 from salmu_demo.models.source import ModelSource, find_models
+from salmu_demo.results.kept import measuring_key
 
 FindModels = Callable[[Sequence[str], str | None], list[ModelSource]]
 
 DataState = tuple[str, tuple[tuple[str, int, int], ...]]
 """Name of data, and names, times and sizes of the files that their fingerprint covers."""
+
+BY_OTHERS: Final = Mark(
+    "stale", "Another version of this program or its libraries measured it; evaluate the model again."
+)
 
 OLDER: Final = Mark("stale", "An older version of this program wrote it; evaluate the model again.")
 
@@ -101,4 +106,6 @@ def _mark(row: Row, model: str | None, data: str | None) -> Mark | None:
         elif today is None:
             where = "on the Hub, which is not asked" if revision else "not on this machine any more"
             doubts.append(Mark("cannot be checked", f"{what} is {where}."))
+    if row.measured_by and row.measured_by != measuring_key():
+        return BY_OTHERS
     return doubts[0] if doubts else None

@@ -81,6 +81,7 @@ class Row:
         label: what became of the model; the authors' class of a published row that has one.
         reason: why that label.
         mark: what is doubtful, or None.
+        measured_by: digest of the code and libraries that measured it; empty if unknown.
     """
 
     id: str
@@ -101,6 +102,7 @@ class Row:
     label: Label | None = None
     reason: str = ""
     mark: Mark | None = None
+    measured_by: str = ""
 
     @property
     def is_official(self) -> bool:
@@ -190,6 +192,7 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
         file=path,
         position=position,
         older=older,
+        measured_by=evaluation.made.measured_by,
     )
 
 

@@ -308,7 +308,9 @@ def _read_made(document: Any) -> Provenance:
         name: _required_text(value, f"versions.{name}")
         for name, value in _object(entry.get("versions", {}), "versions").items()
     }
-    return Provenance(_text(entry.get("date"), "date") or "", int(_number(entry.get("seed", SEED), "seed")), versions)
+    seed = int(_number(entry.get("seed", SEED), "seed"))
+    measured_by = _text(entry.get("measured_by"), "measured_by") or ""
+    return Provenance(_text(entry.get("date"), "date") or "", seed, versions, measured_by)
 
 
 def _metric_value(value: Any, where: str) -> float:

@@ -21,7 +21,7 @@ from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.results.cuts import count_cuts, measured_texts
 from salmu_demo.results.inputs import MetricInputs
-from salmu_demo.results.kept import KeptMetrics
+from salmu_demo.results.kept import KeptMetrics, measuring_key
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, MetricResult, Provenance
 
 
@@ -83,7 +83,7 @@ def evaluate(
     read = measured_texts(inputs, [spec for spec in chosen if not results[spec.name].skipped])
     measured = MeasuredModel.of(model, facts.parameters, facts.device)
     remarks = (*measured.remarks, *data.remarks, *(cut.sentence for cut in count_cuts(embedder, model, read)))
-    return Evaluation(replace(measured, remarks=remarks), about, results, rows, Provenance.now())
+    return Evaluation(replace(measured, remarks=remarks), about, results, rows, Provenance.now(measuring_key()))
 
 
 def measured_data(data: BenchmarkData, sample: Sample | None) -> MeasuredData:

@@ -51,6 +51,7 @@ def _provenance(evaluation: Evaluation) -> dict[str, Any]:
         "leakage_rate": evaluation.value("LeakRate"),
         "seed": evaluation.made.seed,
         "versions": evaluation.made.versions,
+        "measured_by": evaluation.made.measured_by,
         "seconds": {name: round(result.seconds, 3) for name, result in evaluation.results.items()},
         "decisions": [asdict(decision) for decision in DECISIONS],
         "notice": SCORES_NOTICE,

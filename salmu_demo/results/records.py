@@ -167,16 +167,19 @@ class Provenance:
         date: UTC, ISO 8601; empty if a result file does not say.
         seed: seed of every draw.
         versions: of the packages that matter.
+        measured_by: digest of the code and libraries that encoded and measured, see
+            :func:`salmu_demo.results.kept.measuring_key`; empty if a result file does not say.
     """
 
     date: str = ""
     seed: int = SEED
     versions: dict[str, str] = field(default_factory=dict)
+    measured_by: str = ""
 
     @classmethod
-    def now(cls) -> "Provenance":
+    def now(cls, measured_by: str) -> "Provenance":
         """Of numbers made by this process."""
-        return cls(datetime.now(UTC).isoformat(timespec="seconds"), SEED, _versions())
+        return cls(datetime.now(UTC).isoformat(timespec="seconds"), SEED, _versions(), measured_by)
 
 
 @dataclass(frozen=True)

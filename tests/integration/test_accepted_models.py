@@ -96,9 +96,9 @@ def test_what_was_assumed_stands_in_everything_that_an_evaluation_prints_and_wri
     assert run(command) == 0
     assert remark in capsys.readouterr().out
     for path in output.glob("*.json"):
-        assert [made.model.remarks for made in read_results(path)] == [(remark,)]
+        assert [remark in made.model.remarks for made in read_results(path)] == [True]
     assert run([*command, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["remarks"] == [remark]
+    assert remark in json.loads(capsys.readouterr().out)["remarks"]
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tiny_assets: Path, monkeypatch: pytest.MonkeyPatch):

@@ -54,6 +54,7 @@ def test_rows_of_both_shapes_hold_the_values_of_the_evaluation(written: Path):
         [single] = file_rows(written / f"evaluation_{row.name}.json", Source.IMPORTED)
         assert single.values == {name: value for name, value in row.values.items() if name != "LeakRate"}
         assert (single.data, single.date, single.zero_shot) == (row.data, row.date, row.zero_shot)
+        assert single.measured_by == row.measured_by == wanted.made.measured_by != ""
         assert single.id != row.id
 
 

@@ -11,6 +11,7 @@ from salmu_demo.leaderboard import freshness
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.models.source import LOCAL_DIR, find_model
+from salmu_demo.results.kept import measuring_key
 from salmu_demo.results.records import MeasuredData, MeasuredModel
 from tests.fixtures.leaderboard import row
 
@@ -49,6 +50,14 @@ def test_a_checkpoint_that_was_saved_again_is_stale(model: MeasuredModel, data: 
     config = tmp_path / "model" / "open_clip_config.json"
     config.write_text(config.read_text().replace("{", '{"another": 1, ', 1))
     assert mark(measured(model, data), checker).startswith("stale: The model local-dir:")
+
+
+def test_what_another_formula_measured_is_stale_and_what_does_not_say_is_not(model: MeasuredModel, data: MeasuredData):
+    assert mark(measured(model, data, measured_by=measuring_key())) == ""
+    assert mark(measured(model, data)) == ""
+    by_others = measured(model, data, measured_by="another version")
+    assert mark(by_others).startswith("stale: Another version of this program or its libraries measured it")
+    assert mark(replace(by_others, source=Source.IMPORTED)) == ""
 
 
 def test_changed_data_are_noticed_by_a_checker_that_hashed_them_before(

@@ -71,6 +71,9 @@ def test_acs_equals_a_slow_recomputation(rows):
     result = association_classification(images, texts)
     assert result.accuracy == pytest.approx(expected, abs=1e-5)
     assert 0.5 < expected < 0.95
+    # True pairs are numbered before shuffled ones, and both fold onto the rows of their pictures.
+    _, scored = train_test_split(np.arange(2 * rows), test_size=0.5, stratify=[1] * rows + [0] * rows, random_state=42)
+    assert result.test_rows.tolist() == [pair if pair < rows else pair - rows for pair in scored.tolist()]
 
 
 def test_acs_of_equal_features_is_equal():

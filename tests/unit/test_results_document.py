@@ -59,6 +59,7 @@ def test_an_official_file_gives_values_and_the_outcomes_it_lists_but_no_rows(wri
     (read,) = read_results(written / f"evaluation_{NAMES[1]}.json")
     wanted = evaluations()[1]
     assert read.model == with_role(with_remark(wanted)).model
+    assert read.made == wanted.made
     assert {name: r.value for name, r in read.results.items()} == {
         name: r.value for name, r in wanted.results.items() if r.spec.official
     }
@@ -70,10 +71,11 @@ def test_an_official_file_gives_values_and_the_outcomes_it_lists_but_no_rows(wri
 def test_a_file_of_a_version_without_remarks_and_roles_is_read(written: Path, tmp_path: Path):
     document = json.loads((written / RESULTS_FILE).read_text("utf-8"))
     for entry in document["models"]:
-        del entry["model"]["remarks"], entry["model"]["role"]
+        del entry["model"]["remarks"], entry["model"]["role"], entry["made"]["measured_by"]
     path = tmp_path / RESULTS_FILE
     path.write_text(json.dumps(document), "utf-8")
     assert [made.model for made in read_results(path)] == [made.model for made in evaluations()]
+    assert {made.made.measured_by for made in read_results(path)} == {""}
 
 
 def test_a_file_with_a_byte_order_mark_is_read(written: Path, tmp_path: Path):
