@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from gradio_client.utils import strip_invalid_filename_characters, traverse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,6 +43,9 @@ MAX_BODY: Final = 8_000_000
 
 MAX_SESSION: Final = 100
 """Characters of the name that a client gives to its session, which is held as long as the session."""
+
+_MOST_READ: Final = 200_000_000
+"""Bytes of a request that are read only for its sender to hear why it is refused: who is cut off reads no answer."""
 
 _SMALL_BODY: Final = 64_000
 """Bytes that are parsed at once; larger bodies must not hold up other requests."""
@@ -165,14 +169,17 @@ class IncomingBodies:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].endswith("/upload"):
             await self._app(scope, receive, send)
             return
-        body, more = bytearray(), True
-        while more and len(body) <= MAX_BODY:
+        body, size, more = bytearray(), 0, True
+        while more and size <= _MOST_READ:
             message = await receive()
             if message["type"] != "http.request":
                 return
-            body += message.get("body", b"")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= MAX_BODY:
+                body += chunk
             more = message.get("more_body", False)
-        if len(body) > MAX_BODY:
+        if size > MAX_BODY:
             await PlainTextResponse(f"A request takes {MAX_BODY:,} bytes at most.", 413)(scope, receive, send)
             return
         large = len(body) > _SMALL_BODY
@@ -254,6 +261,7 @@ async def _upload(request: Request, max_file_size: int) -> Response:
         shutil.rmtree(folder, ignore_errors=True)
         if not isinstance(error, Exception):
             raise
+        await _read_on(request)
         return _refusal(error)
     finally:
         if upload_id:
@@ -270,6 +278,16 @@ def _refusal(error: Exception) -> Response:
         return PlainTextResponse(error.message, status_code=413 if "maximum allowed size" in error.message else 400)
     # The parser stumbles in many ways over what is not an upload.
     return PlainTextResponse("This is not an upload of this page.", status_code=400)
+
+
+async def _read_on(request: Request) -> None:
+    """Read what still comes of a refused request, within bounds."""
+    size = 0
+    with suppress(ClientDisconnect, RuntimeError):  # Nobody is left to hear it, or all has been read.
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > _MOST_READ:
+                return
 
 
 async def _with_room(request: Request) -> AsyncGenerator[bytes, None]:

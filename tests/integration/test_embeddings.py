@@ -193,7 +193,7 @@ def test_threads_that_ask_at_once_share_one_computation(
 ):
     loaded: list[ModelSource] = []
     load = encoder_module._load
-    monkeypatch.setattr(encoder_module, "_load", lambda source: (loaded.append(source), load(source))[1])
+    monkeypatch.setattr(encoder_module, "_load", lambda source, *rest: (loaded.append(source), load(source, *rest))[1])
     split, start = data.split("holdout_association"), threading.Barrier(4)
     registry = EncoderRegistry()
 
@@ -217,10 +217,10 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     load = encoder_module._load
 
-    def slow(source: ModelSource) -> Any:
+    def slow(source: ModelSource, *rest: Any) -> Any:
         names.append(source.name)
         time.sleep(0.1)
-        return load(source)
+        return load(source, *rest)
 
     monkeypatch.setattr(encoder_module, "_load", slow)
     return names
