@@ -1,6 +1,6 @@
 """Start the app: `python app.py`, or a Hugging Face Space."""
 
-from salmu_demo.ending import end_on_signals
+from salmu_demo.core.ending import end_on_signals
 
 if __name__ == "__main__":
     end_on_signals()

@@ -2,7 +2,7 @@
 
     python -m benchmarks.embedding [--rounds 3] [--split forget]
 
-Three figures a round, in pictures a second: `bare` (the encoder on batches that are already decoded, in memory),
+Three figures a round, in images a second: `bare` (the encoder on batches that are already decoded, in memory),
 `first` (a model on an empty cache: read parquet, decode, resize, encode, store) and `following` (another model on the
 same data, which finds the pixels). The ratio to `bare` is what the project's own work costs.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.encoder import IMAGE_BATCH
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import find_models
@@ -53,8 +53,8 @@ def main() -> None:
                 )
 
         rows = [one_round() for _ in range(options.rounds)]
-        print(f"{len(split)} pictures of {options.split}, {options.rounds} rounds, medians; device {encoder.device}\n")
-        print("| | pictures/s | ratio to bare |\n|---|---|---|")
+        print(f"{len(split)} images of {options.split}, {options.rounds} rounds, medians; device {encoder.device}\n")
+        print("| | images/s | ratio to bare |\n|---|---|---|")
         for column, name in enumerate(("bare", "first model", "following model")):
             speed = statistics.median(row[column] for row in rows)
             ratio = statistics.median(row[column] / row[0] for row in rows)

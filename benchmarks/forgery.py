@@ -4,7 +4,7 @@
 
 The app is started with the shipped data, in a folder of its own that is removed at the end, as if a proxy stood before
 it, so that each visitor here has an address of its own. First every input of every event of the page is sent every kind
-of forged value. Then visitors ask, all at once, for probes by text and by picture, audits, uploads and jobs, and each
+of forged value. Then visitors ask, all at once, for probes by text and by image, audits, uploads and jobs, and each
 checks that the answer is to the question that was asked. Prints the tables that docs/security.md keeps. `--cache` is a
 folder of features to copy (`SALMU_CACHE_DIR` of an earlier run), without which they are computed first; `--kinds`
 sends only so many kinds of forged values.
@@ -38,7 +38,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.startup import free_port
-from salmu_demo.config import assets_dir
+from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.source import load_data
 from tests.ui.client import Outcome, Visitor
@@ -280,7 +280,7 @@ class Crowd:
             mark = f"{number}-{turn}"
             self._ask("probe by text", self._by_text, visitor, mark)
             self._ask("audit", self._audit, visitor, chance.choice(self.personas))
-            self._ask("probe by picture", self._by_picture, visitor, chance)
+            self._ask("probe by image", self._by_image, visitor, chance)
             if turn % 5 == number % 5 and number % 4 == 0:
                 self._ask("upload of a model", self._upload, visitor, mark)
             if turn % 5 == number % 5 and number % 4 == 1:
@@ -319,11 +319,11 @@ class Crowd:
             raise _CrossedError
         return asked.error or ""
 
-    def _by_picture(self, visitor: Visitor, chance: random.Random) -> str:
+    def _by_image(self, visitor: Visitor, chance: random.Random) -> str:
         colour = tuple(chance.randrange(256) for _ in range(3))
         stream = io.BytesIO()
         Image.new("RGB", (64, 64), colour).save(stream, "PNG")
-        asked = visitor.send("probe-picture", "upload", visitor.upload("mine.png", stream.getvalue()))
+        asked = visitor.send("probe-image", "upload", visitor.upload("mine.png", stream.getvalue()))
         if asked.error is not None:
             return asked.error
         shown = re.search(r"base64,([A-Za-z0-9+/=]+)", json.dumps(asked.data[1]))

@@ -18,16 +18,16 @@ import numpy as np
 
 from benchmarks import MODELS
 from benchmarks.probes import live_probes
+from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.data.dataset import Persona
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import MEASURES
-from salmu_demo.runtime import use_one_blas_thread
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
-ENCODING = ": pictures of "
+ENCODING = ": images of "
 TIMEOUT = 120.0
 
 

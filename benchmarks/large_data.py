@@ -1,9 +1,9 @@
-"""Peak memory and throughput of embedding a large data set: does memory depend on the number of pictures?
+"""Peak memory and throughput of embedding a large data set: does memory depend on the number of images?
 
     python -m benchmarks.large_data [--rows 60000] [--arch NAME] [--limit-gb 4] [--keep DIR]
 
-Writes a data set in the official layout (pictures of 512 x 512 pixels in row groups of 100, as the Hub's writer makes
-them), then embeds its pictures and captions with random weights in a process that may not allocate more than the limit.
+Writes a data set in the official layout (images of 512 x 512 pixels in row groups of 100, as the Hub's writer makes
+them), then embeds its images and captions with random weights in a process that may not allocate more than the limit.
 `small` is a model of two layers at 224 pixels, so that the data's share of the work is seen; any open_clip architecture
 can be named instead, for example ViT-B-16. With `--keep` the data set stays and is used again.
 """
@@ -28,8 +28,8 @@ from PIL import Image
 from salmu_demo.data import layout
 
 SIDE = 512
-PICTURES = 200
-"""Distinct pictures; memory and speed do not depend on whether two rows show the same."""
+IMAGES = 200
+"""Distinct images; memory and speed do not depend on whether two rows show the same."""
 ROW_GROUP = 100
 SHARD_ROWS = 6000
 OTHER_ROWS = 20
@@ -69,7 +69,7 @@ def write_data(folder: Path, rows: int) -> None:
     """A data set with `rows` forget rows and a few of each other split, a shard in memory at a time."""
     (folder / layout.DATA_FOLDER).mkdir(parents=True)
     rng = np.random.default_rng(0)
-    pictures = [picture(rng) for _ in range(PICTURES)]
+    images = [image(rng) for _ in range(IMAGES)]
     counts = {**dict.fromkeys(layout.REQUIRED_SPLITS, OTHER_ROWS), layout.FORGET: rows}
     captions = {}
     for split, count in counts.items():
@@ -84,7 +84,7 @@ def write_data(folder: Path, rows: int) -> None:
             )
             table = pa.table(
                 {
-                    layout.IMAGE: [{"bytes": pictures[number % PICTURES], "path": None} for number in numbers],
+                    layout.IMAGE: [{"bytes": images[number % IMAGES], "path": None} for number in numbers],
                     layout.TEXT: texts,
                     layout.IDENTITY: pa.array(identities, pa.string()),
                     layout.FILE_NAME: names,
@@ -100,7 +100,7 @@ def write_data(folder: Path, rows: int) -> None:
         (folder / file).write_text(json.dumps(content), "utf-8")
 
 
-def picture(rng: np.random.Generator) -> bytes:
+def image(rng: np.random.Generator) -> bytes:
     """A JPEG of about the size of the official ones: large patches with noise."""
     patches = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((SIDE, SIDE))
     noisy = np.asarray(patches, dtype=np.int16) + rng.integers(-12, 13, (SIDE, SIDE, 3), dtype=np.int16)
@@ -116,8 +116,8 @@ def measure(folder: Path, architecture: str, limit_gb: float, scratch: Path, sen
     from safetensors.torch import save_file  # noqa: PLC0415
 
     from salmu_demo.data.dataset import load_folder  # noqa: PLC0415
-    from salmu_demo.embeddings.embedder import Embedder  # noqa: PLC0415
-    from salmu_demo.embeddings.store import ArrayStore  # noqa: PLC0415
+    from salmu_demo.features.embedder import Embedder  # noqa: PLC0415
+    from salmu_demo.features.store import ArrayStore  # noqa: PLC0415
     from salmu_demo.models.source import find_model  # noqa: PLC0415
 
     limit = int(limit_gb * 2**30)
@@ -138,7 +138,7 @@ def measure(folder: Path, architecture: str, limit_gb: float, scratch: Path, sen
     loaded = time.perf_counter()
     split = data.split(layout.FORGET)
     embedder.images(model, data, split)
-    pictures = time.perf_counter()
+    images = time.perf_counter()
     embedder.captions(model, data, split)
     captions = time.perf_counter()
     sender.send(
@@ -146,8 +146,8 @@ def measure(folder: Path, architecture: str, limit_gb: float, scratch: Path, sen
             "peak with the model alone, MB": before,
             "peak when all is embedded, MB": peak_mb(),
             "seconds to load the rows": round(loaded - start, 1),
-            "pictures a second": round(len(split) / (pictures - loaded)),
-            "captions a second": round(len(split) / (captions - pictures)),
+            "images a second": round(len(split) / (images - loaded)),
+            "captions a second": round(len(split) / (captions - images)),
         }
     )
     shutil.rmtree(scratch / "cache", ignore_errors=True)

@@ -3,8 +3,8 @@
     python -m benchmarks.metrics [--rows 500]
 
 The data set is synthetic: the official numbers of rows, personas and kinds, random features of 512 dimensions in the
-cache, no pictures. Every measurement runs in a process of its own, so that its peak memory is its own, with numpy on
-one thread as in the program. The straightforward implementation compares one picture with one text at a time, is timed
+cache, no images. Every measurement runs in a process of its own, so that its peak memory is its own, with numpy on
+one thread as in the program. The straightforward implementation compares one image with one text at a time, is timed
 on a few rows and scaled to all of them. ACS has no such twin: its solver is prescribed and takes all rows at once.
 Seconds of CPU are compared, because both run on one thread and other work on the machine then matters less.
 """
@@ -25,20 +25,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import LEVELS, write_data, write_model
+from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics import MEASURES
 from salmu_demo.metrics.protocol import TIE_TOLERANCE
+from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.intervals import RESAMPLES
-from salmu_demo.roles import Told
-from salmu_demo.runtime import use_one_blas_thread
 
 T = TypeVar("T")
 Features = NDArray[np.float32]
@@ -180,8 +180,8 @@ def _row_by_row(folder: Path, count: int) -> dict[str, float]:
     if inputs.zero_shot is not None:
         classes = embedder.prompts(model, inputs.zero_shot.prompts)
         weights = classes.reshape(len(inputs.zero_shot.classes), -1, classes.shape[1]).mean(axis=1)
-        pictures = embedder.images(model, data, data.split(layout.GENKNOW_SPLIT))
-        found["GenKnow"] = seconds(layout.GENKNOW_SPLIT, best(pictures, weights))
+        images = embedder.images(model, data, data.split(layout.GENKNOW_SPLIT))
+        found["GenKnow"] = seconds(layout.GENKNOW_SPLIT, best(images, weights))
     for spec in MEASURES:
         if spec.value_key == "mean" and spec.name not in found:
             first, second = pairs(spec.split)

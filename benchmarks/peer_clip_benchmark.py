@@ -22,15 +22,15 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch.utils.data import DataLoader
 
-from salmu_demo.config import assets_dir
+from salmu_demo.core.settings import assets_dir
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics import class_weights, general_knowledge
 from salmu_demo.models.source import MERGES_FILE, ModelSource, find_model
-from salmu_demo.retrieval.index import FaissIndex
+from salmu_demo.probes.index import FaissIndex
 
 TOLERANCE = 1e-4
 RECALL_AT = (1, 5)
@@ -49,7 +49,7 @@ def main() -> None:
         embedder = Embedder(ArrayStore(Path(folder)))
         own, own_seconds = timed(lambda: own_numbers(find_model(options.model), data, pairs, embedder))
     classes = data.split(layout.GENKNOW_SPLIT)
-    print(f"{options.model}: {len(classes)} pictures to classify, {len(pairs)} pairs to retrieve\n")
+    print(f"{options.model}: {len(classes)} images to classify, {len(pairs)} pairs to retrieve\n")
     print("| measure | clip-benchmark | salmu-demo | difference |\n|---|---|---|---|")
     for name, value in own.items():
         print(f"| {name} | {peer[name]:.6f} | {value:.6f} | {value - peer[name]:+.1e} |")
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def distinct_captions(split: Split, count: int) -> Split:
-    """The first rows of different captions: a caption that occurs twice has no one right picture."""
+    """The first rows of different captions: a caption that occurs twice has no one right image."""
     first = {text: row for row, text in reversed(list(enumerate(split.texts)))}
     return split.take(split.name, sorted(first.values())[:count])
 

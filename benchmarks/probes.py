@@ -13,10 +13,10 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import MODELS
+from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.data.dataset import Persona
 from salmu_demo.models.source import ModelSource
-from salmu_demo.runtime import use_one_blas_thread
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 def live_probes(bench: Workbench, models: list[ModelSource]) -> dict[str, Callable[[Persona], object]]:

@@ -1,4 +1,4 @@
-"""A data set of the official size without a single picture: rows, metadata, and random features in the cache.
+"""A data set of the official size without a single image: rows, metadata, and random features in the cache.
 
 Nothing can be encoded from it, so whatever runs on it runs from cached features alone.
 """
@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
-from salmu_demo.embeddings.embedder import ModelFacts
-from salmu_demo.embeddings.rows import RowArray
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.embeddings.texts import TextTable
+from salmu_demo.features.embedder import ModelFacts
+from salmu_demo.features.rows import RowArray
+from salmu_demo.features.store import ArrayStore
+from salmu_demo.features.texts import TextTable
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.inputs import MetricInputs
 
 WIDTH: Final = 512
 LEVELS: Final = {"synthetic-clean": 0.1, "synthetic-compromised": 0.6, "synthetic-a": 0.3, "synthetic-b": 0.4}
-"""How strongly a model's captions of the sensitive splits follow their pictures."""
+"""How strongly a model's captions of the sensitive splits follow their images."""
 
 _SPLITS: Final = {layout.FORGET: 30_468, layout.HOLDOUT_ASSOCIATION: 14_943, layout.HOLDOUT_IDENTITY: 14_642}
 _FORGET_ONLY, _SHARED, _HELD_OUT = 193, 387, 194
 _FORGET_IDENTITY_ROWS: Final = 15_342
 _JOINT, _DISJOINT, _OTHER_RETAIN, _FRAGILE = 749, 15_740, 252, 787
-_CLASSES, _TEMPLATES, _CLASS_PICTURES = 100, 5, 2_000
+_CLASSES, _TEMPLATES, _CLASS_IMAGES = 100, 5, 2_000
 
 _SCHEMA: Final = pa.schema(
     [
@@ -68,10 +68,10 @@ def write_data(folder: Path) -> BenchmarkData:
         _write_split(folder, split, rows)
     retain = [*_spread(forget_only + shared, _JOINT), *_spread(held_out, _OTHER_RETAIN), *[None] * _DISJOINT]
     names = [f"retain_{number:05d}.jpg" for number in range(len(retain))]
-    texts = [f"A plain picture, number {number}" for number in range(len(retain))]
+    texts = [f"A plain image, number {number}" for number in range(len(retain))]
     _write_split(folder, layout.RETAIN_SYNTH, list(zip(texts, retain, names, strict=True)))
     classes = [f"thing {number}" for number in range(_CLASSES)]
-    labels = [classes[number % _CLASSES] for number in range(_CLASS_PICTURES)]
+    labels = [classes[number % _CLASSES] for number in range(_CLASS_IMAGES)]
     _write_split(folder, layout.GENKNOW_SPLIT, [(label, None, f"{n}.jpg") for n, label in enumerate(labels)])
     for file, content in {
         layout.IDENTITIES_FILE: {person: _persona(person) for person in people},
@@ -85,7 +85,7 @@ def write_data(folder: Path) -> BenchmarkData:
 
 
 def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore) -> ModelSource:
-    """Put random features of a model into the cache: captions and prompts follow their pictures by its level."""
+    """Put random features of a model into the cache: captions and prompts follow their images by its level."""
     weights = folder / name
     weights.write_text(name)
     model = ModelSource(name, weights, {})

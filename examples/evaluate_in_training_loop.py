@@ -40,9 +40,9 @@ def main(arguments: list[str] | None = None) -> salmu_demo.Results:
     for epoch in range(1, options.epochs + 1):
         network.train()
         for rows in torch.randperm(len(retain))[: options.pairs].split(64):
-            pictures = torch.stack([preprocess(data.image("retain_synth", int(row))) for row in rows])
+            images = torch.stack([preprocess(data.image("retain_synth", int(row))) for row in rows])
             texts = tokenizer([retain.texts[row] for row in rows])
-            images, captions, scale = network(pictures, texts)
+            images, captions, scale = network(images, texts)
             logits = scale * images @ captions.T
             truth = torch.arange(len(rows))
             cross_entropy = torch.nn.functional.cross_entropy

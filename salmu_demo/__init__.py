@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         probe,
         unlearn,
     )
-    from salmu_demo.errors import SalmuError
-    from salmu_demo.progress import Progress
+    from salmu_demo.core.errors import SalmuError
+    from salmu_demo.core.progress import Progress
 
 __version__ = "0.1.0"
 
@@ -50,7 +50,7 @@ __all__ = [
     "unlearn",
 ]
 
-_ELSEWHERE = {"SalmuError": "salmu_demo.errors", "Progress": "salmu_demo.progress"}
+_ELSEWHERE = {"SalmuError": "salmu_demo.core.errors", "Progress": "salmu_demo.core.progress"}
 
 
 def __getattr__(name: str) -> Any:

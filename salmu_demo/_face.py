@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, get_args, overlo
 
 from PIL import Image
 
-from salmu_demo.config import cache_dir
+from salmu_demo.core.errors import ModelError, QueryError, quoted
+from salmu_demo.core.files import check_writable
+from salmu_demo.core.progress import ProgressCallback, ignore_progress
+from salmu_demo.core.settings import cache_dir
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.images import read_image, rgb_image
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import load_data as _load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import ModelError, QueryError, quoted
-from salmu_demo.files import check_writable
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.names import distinct_names
+from salmu_demo.models.roles import Candidate, Told, check_told
 from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
 from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.gallery import Content
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval
-from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.document import distinct, read_results, result_files, write_results
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.results.records import Evaluation
-from salmu_demo.retrieval.gallery import Content
-from salmu_demo.roles import Candidate, Told, check_told
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -360,10 +360,10 @@ def probe(
     content: Content | None = None,
     clean: Model | None = None,
 ) -> Probes:
-    """Search a data set with models, for a text, a picture of your own or a persona; nothing of a query is stored.
+    """Search a data set with models, for a text, an image of your own or a persona; nothing of a query is stored.
 
     Args:
-        query: a text; a picture, or the path of its file; or one of `data.personas`, which stands for all its pictures.
+        query: a text; an image, or the path of its file; or one of `data.personas`, which stands for all its images.
         models: one or more models.
         data: the data set.
         gallery: what is searched: `forget`, `holdouts`, `retain` or `all`.
@@ -373,7 +373,7 @@ def probe(
 
     Raises:
         QueryError: if there is no such gallery, `k` is out of range, or the text is empty.
-        ImageError: if the picture cannot be read.
+        ImageError: if the image cannot be read.
         SalmuError: of the kind that fits, if data or a model is unusable.
 
     Example::
@@ -391,7 +391,7 @@ def probe(
             person = query.identity_id
             found = bench.retrieve_for_persona(person, sources, gallery, k, content or "captions", told)
         else:
-            image = rgb_image(query, "The picture") if isinstance(query, Image.Image) else read_image(query)
+            image = rgb_image(query, "The image") if isinstance(query, Image.Image) else read_image(query)
             found = bench.retrieve_for_image(image, sources, gallery, k, content or "captions", told)
         return Probes(tuple(found), tuple(distinct_names(sources)))
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table, size_text
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_models, chosen_models
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.source import builtin_models, find_models
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _EXAMPLES = """\
   salmu-demo cache list

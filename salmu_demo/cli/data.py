@@ -8,15 +8,15 @@ from typing import Any
 
 from salmu_demo.cli.output import plain, print_json, print_table, size_text
 from salmu_demo.cli.parsing import add_command, add_json
+from salmu_demo.core.errors import DataError, MetricError
+from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.describe import describe
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import DataError, MetricError
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics import MEASURES
 from salmu_demo.models.source import builtin_models, find_model
-from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.probes.lineup import lineup_texts
 from salmu_demo.results.cuts import Cut, count_cuts, measured_texts
 from salmu_demo.results.inputs import MetricInputs
@@ -30,10 +30,10 @@ def add_parser(commands: Any) -> None:
         actions,
         "describe",
         "Splits, derived splits, personas, kinds, sizes and problems.",
-        "  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-pictures",
+        "  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-images",
     )
     action.add_argument("data", metavar="DATA", help="mini, official, a folder, or a Hub data set id")
-    action.add_argument("--check-pictures", action="store_true", help="decode every picture (takes long)")
+    action.add_argument("--check-images", action="store_true", help="decode every image (takes long)")
     action.add_argument(
         "--model",
         action="append",
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     data = load_data(options.data)
-    description = describe(data, options.check_pictures)
+    description = describe(data, options.check_images)
     cuts = _cuts(data, options.model or builtin_models()[:1])
     if options.json:
         print_json({**description.as_dict(), "cut": [asdict(cut) for cut in cuts]})

@@ -17,11 +17,11 @@ from salmu_demo.cli.parsing import (
     chosen_sample,
     told_references,
 )
-from salmu_demo.files import check_writable
+from salmu_demo.core.files import check_writable
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.official import official_names, write_official
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _EXAMPLES = """\
   salmu-demo evaluate mini-clean mini-compromised mini-unlearned-finetune --output results

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table, size_text
 from salmu_demo.cli.parsing import add_command, add_json
+from salmu_demo.core.errors import DataError, ModelError, SalmuError
 from salmu_demo.data.source import CLEAR
-from salmu_demo.errors import DataError, ModelError, SalmuError
-from salmu_demo.hub_reference import HF_HUB, OFFICIAL, OFFICIAL_MODELS, data_on_hub, model_on_hub
+from salmu_demo.hub.reference import HF_HUB, OFFICIAL, OFFICIAL_MODELS, data_on_hub, model_on_hub
 
 if TYPE_CHECKING:
-    from salmu_demo.hub_fetch import FetchPlan
+    from salmu_demo.hub.fetch import FetchPlan
 
 _ASK_FROM_BYTES: Final = 1_000_000_000
 
@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     # The Hub's client takes a quarter of a second to import, which no other command should pay for.
-    from salmu_demo.hub_fetch import check_space, fetch  # noqa: PLC0415
+    from salmu_demo.hub.fetch import check_space, fetch  # noqa: PLC0415
 
     plans = _plans(options)
     free = check_space(plans)

@@ -17,14 +17,14 @@ from salmu_demo.cli.parsing import (
     models_without_data,
     told_references,
 )
-from salmu_demo.ending import also_at_end
-from salmu_demo.errors import JobError
+from salmu_demo.core.ending import also_at_end
+from salmu_demo.core.errors import JobError
+from salmu_demo.core.progress import duration_words
 from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.made import made_in
 from salmu_demo.models.source import name_of
-from salmu_demo.progress import duration_words
 from salmu_demo.results.records import MeasuredModel
 
 _LOOK_SECONDS: Final = 0.2

@@ -8,9 +8,9 @@ from typing import Any
 
 from salmu_demo.cli.output import plain, print_json, print_table
 from salmu_demo.cli.parsing import add_command, add_json, add_references, told_once
-from salmu_demo.config import leaderboard_dir, runs_dir
-from salmu_demo.errors import QueryError
-from salmu_demo.files import write_text
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.files import write_text
+from salmu_demo.core.settings import leaderboard_dir, runs_dir
 from salmu_demo.leaderboard.board import Board, find_row, read_board
 from salmu_demo.leaderboard.export import board_csv, submission
 from salmu_demo.leaderboard.files import given_results, import_result, imported_results, job_results

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from salmu_demo import __version__
-from salmu_demo.ending import end_on_signals
+from salmu_demo.core.ending import end_on_signals
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,8 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     from salmu_demo.cli.output import plain, terminal  # noqa: PLC0415 - as above
-    from salmu_demo.errors import SalmuError  # noqa: PLC0415
-    from salmu_demo.runtime import quiet_libraries, use_one_blas_thread  # noqa: PLC0415
+    from salmu_demo.core.errors import SalmuError  # noqa: PLC0415
+    from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread  # noqa: PLC0415
 
     quiet_libraries()
     try:

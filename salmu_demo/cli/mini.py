@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from salmu_demo.cli.parsing import add_command
-from salmu_demo.config import assets_dir
-from salmu_demo.errors import SalmuError
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.settings import assets_dir
 
 _MODELS = ("mini-clean", "mini-compromised")
 

@@ -12,7 +12,7 @@ from salmu_demo.models.delta_export import write_delta
 from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.source import DELTA, builtin_models, find_models
 from salmu_demo.probes.model_change import ModelChange
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _EXAMPLES = """\
   salmu-demo models show mini-unlearned-finetune --against mini-compromised
@@ -123,7 +123,7 @@ def change_document(change: ModelChange) -> dict[str, Any]:
         },
         "split": change.split,
         "rows": change.rows,
-        "cka_pictures": change.cka_pictures,
+        "cka_images": change.cka_images,
         "cka_captions": change.cka_captions,
     }
 
@@ -145,6 +145,6 @@ def _print_change(change: ModelChange) -> None:
     rows += [[group.tower, group.layer, f"{group.relative:.4%}"] for group in change.weights.layers]
     print_table(["tower", "layer", "relative change of the weights"], rows)
     print(
-        f"\nLinear CKA on {change.rows:,} rows of {change.split}: pictures {change.cka_pictures:.4f}, "
+        f"\nLinear CKA on {change.rows:,} rows of {change.split}: images {change.cka_images:.4f}, "
         f"captions {change.cka_captions:.4f}."
     )

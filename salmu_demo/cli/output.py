@@ -10,14 +10,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
-from salmu_demo.errors import StorageError
-from salmu_demo.hub_reference import HF_HUB
-from salmu_demo.progress import Progress
+from salmu_demo.core.errors import StorageError
+from salmu_demo.core.progress import Progress
+from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.analysis import Analysis
 
 if TYPE_CHECKING:
-    from salmu_demo.hub_push import Pushed
+    from salmu_demo.hub.push import Pushed
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

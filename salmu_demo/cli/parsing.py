@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from salmu_demo.cli.output import print_notes
+from salmu_demo.core.errors import QueryError
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI
-from salmu_demo.errors import QueryError
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.metrics.protocol import SEED
+from salmu_demo.models.roles import CLEAN, COMPROMISED, REFERENCES, TITLES, Candidate, Told, check_told
 from salmu_demo.models.source import ModelSource, find_model, find_models
 from salmu_demo.results.evaluation import choose_metrics
-from salmu_demo.roles import CLEAN, COMPROMISED, REFERENCES, TITLES, Candidate, Told, check_told
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:

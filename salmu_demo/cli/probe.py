@@ -1,4 +1,4 @@
-"""`salmu-demo probe`: what models give away about one persona, a text or a picture."""
+"""`salmu-demo probe`: what models give away about one persona, a text or an image."""
 
 import argparse
 from itertools import cycle
@@ -15,16 +15,16 @@ from salmu_demo.cli.parsing import (
     chosen_models,
     told_references,
 )
+from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.data.images import read_image
 from salmu_demo.data.layout import canonical_kind, kind_title
 from salmu_demo.models.names import distinct_names
-from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.models.roles import assign_roles
 from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.gallery import GALLERIES
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval
-from salmu_demo.retrieval.gallery import GALLERIES
-from salmu_demo.roles import assign_roles
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _EXAMPLES = """\
   salmu-demo probe mini-compromised mini-clean --persona 00000025
@@ -35,7 +35,7 @@ _EXAMPLES = """\
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = add_command(commands, "probe", "Ask models about one persona, a text or a picture.", _EXAMPLES)
+    parser = add_command(commands, "probe", "Ask models about one persona, a text or an image.", _EXAMPLES)
     add_models(parser)
     add_references(parser)
     query = parser.add_mutually_exclusive_group(required=True)
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
         "--persona", metavar="ID", help="line up the persona's attributes, retrieve captions for its face"
     )
     query.add_argument("--text", help="retrieve faces for a text")
-    query.add_argument("--image", metavar="FILE", type=Path, help="retrieve captions for a picture of your own")
+    query.add_argument("--image", metavar="FILE", type=Path, help="retrieve captions for an image of your own")
     parser.add_argument("--kind", help="only this attribute kind")
     add_data(parser)
     parser.add_argument("--gallery", default="all", help=f"what is searched: {', '.join(GALLERIES)} (default all)")

@@ -6,7 +6,7 @@ from typing import Any
 
 from salmu_demo.cli.output import print_analysis
 from salmu_demo.cli.parsing import add_command, add_references, told_references
-from salmu_demo.files import check_writable
+from salmu_demo.core.files import check_writable
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import distinct, read_results, result_files
 

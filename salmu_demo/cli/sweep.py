@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from salmu_demo.cli.output import plain, print_notes
 from salmu_demo.cli.parsing import add_command, add_json
-from salmu_demo.errors import QueryError
-from salmu_demo.files import check_writable, write_text
-from salmu_demo.roles import REFERENCES, TITLES
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.files import check_writable, write_text
+from salmu_demo.models.roles import REFERENCES, TITLES
 
 if TYPE_CHECKING:
     from salmu_demo.sweeps.run import RunResult

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_pushed, print_table
 from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
-from salmu_demo.errors import QueryError
+from salmu_demo.core.errors import QueryError
 from salmu_demo.unlearning import UNRELATED
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
-    from salmu_demo.hub_push import Pushed
+    from salmu_demo.hub.push import Pushed
     from salmu_demo.unlearning.methods import MethodSpec
 
 _EXAMPLES = """\
@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace) -> None:
     (model,) = chosen_models(bench, options, [options.model])
     if options.push is not None:
         # The Hub's client takes a quarter of a second to import, which other runs should not pay for.
-        from salmu_demo.hub_push import check_push  # noqa: PLC0415
+        from salmu_demo.hub.push import check_push  # noqa: PLC0415
 
         check_push(options.push)
     record = unlearn(model, bench.data, plan, options.output, bench.embedder, progress)

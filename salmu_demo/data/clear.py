@@ -26,17 +26,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from salmu_demo.config import cache_dir
+from salmu_demo.core.errors import DataError, StorageError
+from salmu_demo.core.settings import cache_dir
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, check_inside, load_folder
 from salmu_demo.data.limits import Limits
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.source import CLEAR
 from salmu_demo.data.values import distinct, is_missing, value_key
-from salmu_demo.errors import DataError, StorageError
-from salmu_demo.hub import local_snapshot
-from salmu_demo.hub_fetch import FetchPlan, fetch_unasked, plan_fetch
-from salmu_demo.hub_reference import HubReference, data_on_hub
+from salmu_demo.hub.client import local_snapshot
+from salmu_demo.hub.fetch import FetchPlan, fetch_unasked, plan_fetch
+from salmu_demo.hub.reference import HubReference, data_on_hub
 
 RETAIN_OF: Final = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}
 """Forget configuration to the retain configuration that holds the other persons."""
@@ -46,7 +46,7 @@ NAME_KIND: Final = "name"
 UNMEASURABLE: Final[dict[str, str]] = {
     "CoreAssoc": "CLEAR binds faces to names alone; there is no private value to put beside the name.",
     "IntraIdSim": "CLEAR keeps no pair of a forgotten person back (no holdout_association).",
-    "VisIdInt": "CLEAR has no plain pictures of the forgotten persons (no retain_joint).",
+    "VisIdInt": "CLEAR has no plain images of the forgotten persons (no retain_joint).",
     "FragSim": "CLEAR names no pairs that unlearning is likely to damage (no fragile_set).",
     "LeakRate": "CLEAR has no generic captions to compare its own with.",
 }
@@ -235,27 +235,27 @@ def _convert(shards: dict[str, list[Path]], forget: str, folder: Path, watch: Wa
         (folder / file).write_text(json.dumps(content, ensure_ascii=False), "utf-8")
 
 
-def _rows(paths: Sequence[Path], pictures: bool, watch: Watch) -> Iterator[dict[str, Any]]:
-    """Name and caption, and the picture if asked for, of every row; raises :class:`DataError`."""
+def _rows(paths: Sequence[Path], images: bool, watch: Watch) -> Iterator[dict[str, Any]]:
+    """Name and caption, and the image if asked for, of every row; raises :class:`DataError`."""
     for path in paths:
         try:
             with watch.reading(path), pq.ParquetFile(path) as file:
                 found = [name for name in (layout.IMAGE, "caption", NAME_KIND) if name in file.schema_arrow.names]
                 if layout.IMAGE not in found or NAME_KIND not in found:
                     raise DataError(f"{path} is not of CLEAR: it needs the columns image, caption and name.")
-                columns = found if pictures else found[1:]
+                columns = found if images else found[1:]
                 for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
                     for row in batch.to_pylist():
-                        yield _checked({"caption": None, **row}, pictures, path)
+                        yield _checked({"caption": None, **row}, images, path)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path} is not a readable parquet file; fetch or write it again.") from error
 
 
-def _checked(row: dict[str, Any], pictures: bool, path: Path) -> dict[str, Any]:
+def _checked(row: dict[str, Any], images: bool, path: Path) -> dict[str, Any]:
     name, caption = row[NAME_KIND], row["caption"]
     if not isinstance(name, str) or is_missing(name) or not isinstance(caption, str | None):
         raise DataError(f"{path} has a row whose name or caption is no text, or whose name is missing.")
     image = row.get(layout.IMAGE)
-    if pictures and not (isinstance(image, dict) and isinstance(image.get("bytes"), bytes)):
-        raise DataError(f"{path} has a row whose image is no struct with picture `bytes`.")
+    if images and not (isinstance(image, dict) and isinstance(image.get("bytes"), bytes)):
+        raise DataError(f"{path} has a row whose image is no struct with image `bytes`.")
     return row

@@ -1,4 +1,4 @@
-"""A SALMUBench data set on disk: its splits, derived splits, personas and pictures."""
+"""A SALMUBench data set on disk: its splits, derived splits, personas and images."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from salmu_demo.core.errors import DataError, QueryError
+from salmu_demo.core.files import leads_outside
 from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
 from salmu_demo.data.limits import Limits
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.values import distinct, is_missing, is_missing_identity, value_key
-from salmu_demo.errors import DataError, QueryError
-from salmu_demo.files import leads_outside
 
 _MAX_JSON_BYTES: Final = 200_000_000
 """Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
@@ -33,12 +33,12 @@ _MAX_TEXT_BYTES: Final = 2_000_000_000
 _TEXT_ROWS: Final = 256
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _GROUP_BYTES: Final = 64_000_000
-"""Parquet row groups of pictures kept in memory, per split: as many as fit, and always the last one."""
+"""Parquet row groups of images kept in memory, per split: as many as fit, and always the last one."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one split, without their pictures.
+    """Rows of one split, without their images.
 
     Attributes:
         name: official name of the split or derived split.
@@ -46,7 +46,7 @@ class Split:
         rows: positions of the rows in the stored split, shape (N,).
         texts: captions, N strings.
         identities: persona ids, N strings or None.
-        file_names: file names of the pictures, N strings.
+        file_names: file names of the images, N strings.
     """
 
     name: str
@@ -117,8 +117,8 @@ class ZeroShotClasses:
     templates: list[str]
 
 
-class _Pictures:
-    """Encoded pictures of one stored split, read from parquet one row group at a time."""
+class _EncodedImages:
+    """Encoded images of one stored split, read from parquet one row group at a time."""
 
     def __init__(self, shards: list[Path], watch: Watch) -> None:
         self._watch = watch
@@ -129,7 +129,7 @@ class _Pictures:
                 with watch.reading(shard):
                     metadata = pq.read_metadata(shard)
             except (pa.ArrowException, OSError) as error:
-                raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
+                raise DataError(f"The images in {shard} cannot be read; fetch or write it again.") from error
             for group in range(metadata.num_row_groups):
                 self._groups.append((shard, group))
                 starts.append(starts[-1] + metadata.row_group(group).num_rows)
@@ -147,13 +147,13 @@ class _Pictures:
                     with self._watch.reading(shard), pq.ParquetFile(shard, memory_map=True) as file:
                         column = file.read_row_group(number, columns=[layout.IMAGE]).column(0).combine_chunks()
                 except (pa.ArrowException, OSError) as error:
-                    raise DataError(f"The pictures in {shard} cannot be read; fetch or write it again.") from error
+                    raise DataError(f"The images in {shard} cannot be read; fetch or write it again.") from error
             self._recent[group] = column
             while len(self._recent) > 1 and sum(kept.nbytes for kept in self._recent.values()) > _GROUP_BYTES:
                 self._recent.popitem(last=False)
         content = column[int(row - self._starts[group])].as_py()
         if not content or not content.get("bytes"):
-            raise DataError(f"Row {row} of {self._groups[group][0].name} holds no picture bytes.")
+            raise DataError(f"Row {row} of {self._groups[group][0].name} holds no image bytes.")
         return bytes(content["bytes"])
 
 
@@ -210,7 +210,7 @@ class BenchmarkData:
         self.zero_shot = self._read_zero_shot()
         self.remarks = (*self._without_missing_identities(), *self._captions_of_nothing(), *self._check_values())
         self._derived = self._derive()
-        self._pictures: dict[str, _Pictures] = {}
+        self._encoded: dict[str, _EncodedImages] = {}
         self._lock = threading.Lock()
 
     def _without_missing_identities(self) -> Iterator[str]:
@@ -350,19 +350,19 @@ class BenchmarkData:
             raise QueryError(f"The data set {self.name} has no split {name!r}; choose one of {known}.")
         return split
 
-    def picture(self, stored_split: str, row: int) -> bytes:
-        """Encoded picture of one row of a stored split."""
+    def encoded_image(self, stored_split: str, row: int) -> bytes:
+        """Encoded image of one row of a stored split."""
         with self._lock:
-            if stored_split not in self._pictures:
-                self._pictures[stored_split] = _Pictures(self._shards[stored_split], self._watch)
-        return self._pictures[stored_split].read(row)
+            if stored_split not in self._encoded:
+                self._encoded[stored_split] = _EncodedImages(self._shards[stored_split], self._watch)
+        return self._encoded[stored_split].read(row)
 
     def image(self, stored_split: str, row: int) -> Image.Image:
-        """Decoded RGB picture of one row of a stored split; raises :class:`ImageError`."""
-        return decode_image(self.picture(stored_split, row), f"Row {row} of {stored_split} in {self.name}")
+        """Decoded RGB image of one row of a stored split; raises :class:`ImageError`."""
+        return decode_image(self.encoded_image(stored_split, row), f"Row {row} of {stored_split} in {self.name}")
 
     def kind(self, file_name: str) -> str | None:
-        """Attribute kind that the sensitive caption of a picture gives away, or None if the metadata lacks it."""
+        """Attribute kind that the sensitive caption of an image gives away, or None if the metadata lacks it."""
         return self._kinds.get(file_name)
 
     @cached_property
@@ -385,7 +385,7 @@ class BenchmarkData:
         return result
 
     def generic_caption(self, file_name: str) -> str | None:
-        """The non-sensitive caption of a sensitive picture, if the data set has one."""
+        """The non-sensitive caption of a sensitive image, if the data set has one."""
         return self._generic.get(file_name)
 
     @cached_property
@@ -514,7 +514,7 @@ def check_inside(path: Path, root: Path) -> Path:
 def load_folder(
     root: Path, name: str | None = None, revision: str | None = None, limits: Limits | None = None
 ) -> BenchmarkData:
-    """Load and check a folder in the SALMUBench layout; pictures are read when they are needed.
+    """Load and check a folder in the SALMUBench layout; images are read when they are needed.
 
     Unknown attribute kinds and extra splits are tolerated.
 

@@ -4,10 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from salmu_demo.core.errors import SalmuError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.values import value_key
-from salmu_demo.errors import SalmuError
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Description:
         return dict(vars(self))
 
 
-def describe(data: BenchmarkData, check_pictures: bool = False) -> Description:
-    """Count what a data set holds and look for problems; `check_pictures` decodes every picture, which takes long."""
+def describe(data: BenchmarkData, check_images: bool = False) -> Description:
+    """Count what a data set holds and look for problems; `check_images` decodes every image, which takes long."""
     sensitive = [data.split(name) for name in _sensitive_splits(data)]
     kinds = Counter(data.kind(name) or "unknown" for split in sensitive for name in split.file_names)
     files = [*(data.root / layout.DATA_FOLDER).glob("*.parquet"), *data.root.glob("*.json")]
     problems = _problems(data)
-    if check_pictures:
-        problems += _broken_pictures(data)
+    if check_images:
+        problems += _broken_images(data)
     return Description(
         name=data.name,
         fingerprint=data.fingerprint,
@@ -75,15 +75,13 @@ def _problems(data: BenchmarkData) -> list[str]:
         problems.append(f"{len(repeated)} file names occur in more than one sensitive row, for example {repeated[0]}.")
     without_kind = [name for name in names if data.kind(name) is None]
     if without_kind:
-        problems.append(
-            f"{len(without_kind)} sensitive pictures have no attribute kind, for example {without_kind[0]}."
-        )
+        problems.append(f"{len(without_kind)} sensitive images have no attribute kind, for example {without_kind[0]}.")
     unknown = [kind for kind in data.kinds if kind not in layout.KINDS]
     if unknown:
         problems.append(f"Attribute kinds outside the official eight: {', '.join(unknown)}.")
     without_generic = [name for name in names if data.generic_caption(name) is None]
     if without_generic:
-        problems.append(f"{len(without_generic)} sensitive pictures have no generic caption.")
+        problems.append(f"{len(without_generic)} sensitive images have no generic caption.")
     known = {persona.identity_id for persona in data.personas}
     nameless = {
         str(identity)
@@ -127,7 +125,7 @@ def _derived_splits(data: BenchmarkData) -> list[str]:
     return [name for name, needed in layout.DERIVED_FROM.items() if not data.limits.absent.keys() & set(needed)]
 
 
-def _broken_pictures(data: BenchmarkData) -> list[str]:
+def _broken_images(data: BenchmarkData) -> list[str]:
     problems = []
     for name in data.stored_splits:
         for row in range(len(data.split(name))):

@@ -1,8 +1,8 @@
-"""What a picture file costs to read, told from its structure before anything is decoded.
+"""What an image file costs to read, told from its structure before anything is decoded.
 
 A file of some kilobytes can ask for minutes or gigabytes without being large on the screen: scans that go over all
-pixels again, blocks that are joined one by one, tags that all claim the same megabytes. Pictures as programs write them
-are far below these limits; what is beyond them is refused by every path that reads pictures.
+pixels again, blocks that are joined one by one, tags that all claim the same megabytes. Images as programs write them
+are far below these limits; what is beyond them is refused by every path that reads images.
 """
 
 import re
@@ -22,7 +22,7 @@ MAX_TAG_BYTES: Final = 100_000_000
 MAX_TAG_NUMBERS: Final = 500_000
 """Of all tags, longer than a byte: each becomes an object."""
 MAX_TILE_PIXELS: Final = 50_000_000
-"""Of a TIFF; a tile is unpacked whole however little of it lies within the picture."""
+"""Of a TIFF; a tile is unpacked whole however little of it lies within the image."""
 
 # Restart markers and TEM stand alone. Before the first scan libjpeg refuses all others without a length.
 _ALONE: Final = frozenset((0x01, *range(0xD0, 0xD8)))
@@ -31,7 +31,7 @@ _HEADER_MARKER: Final = re.compile(rb"\xff+([^\x00\xff])")
 _SCAN_MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN: Final = 0xDA
-_END_OF_PICTURE: Final = 0xD9
+_END_OF_IMAGE: Final = 0xD9
 _EXIF: Final = b"Exif\0\0"
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -53,9 +53,9 @@ def too_many_tags(exif: bytes) -> str | None:
 
 
 def too_much(content: bytes) -> str | None:
-    """What a picture file has more of than is read, in words, or None.
+    """What an image file has more of than is read, in words, or None.
 
-    Only the structure is looked at: whether it is a picture at all is for the decoder to say.
+    Only the structure is looked at: whether it is an image at all is for the decoder to say.
 
     Raises:
         ValueError: if it is damaged in a way that the decoder would follow at any cost.
@@ -101,7 +101,7 @@ def _of_jpeg(content: bytes) -> str | None:
         elif marker not in _ALONE:
             raise ValueError("a marker that stands for nothing")
     most = min(MAX_SCANS, MAX_SCANNED // max(pixels, 1))
-    # A film may follow the picture of a phone, in which the two bytes occur by chance: that is looked at closely.
+    # A film may follow the image of a phone, in which the two bytes occur by chance: that is looked at closely.
     if content.count(bytes((0xFF, _START_OF_SCAN))) > most and _scans(content, place) > most:
         return f"more than {most} scans of {pixels:,} pixels"
     return too_many_tags(exif)
@@ -112,7 +112,7 @@ def _scans(content: bytes, place: int) -> int:
     count = 1
     while found := _SCAN_MARKER.search(content, place):
         marker, place = found[1][0], found.end()
-        if marker == _END_OF_PICTURE:
+        if marker == _END_OF_IMAGE:
             break
         count += marker == _START_OF_SCAN
         if marker in _WITH_LENGTH:
@@ -133,7 +133,7 @@ def _of_png(content: bytes) -> str | None:
 
 
 def _of_gif(content: bytes) -> str | None:
-    """Pillow joins the blocks before the picture one by one."""
+    """Pillow joins the blocks before the image one by one."""
     place = 13 + (3 << (content[10] & 7) + 1 if content[10] & 0x80 else 0)
     inside = False
     for _ in range(MAX_PARTS):
@@ -148,7 +148,7 @@ def _of_gif(content: bytes) -> str | None:
             return None
         else:
             place += 1
-    return f"more than {MAX_PARTS:,} blocks before its picture"
+    return f"more than {MAX_PARTS:,} blocks before its image"
 
 
 def _embedded(content: bytes) -> Iterator[memoryview]:

@@ -6,14 +6,14 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from salmu_demo.core.errors import DataError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.limits import Limits
 from salmu_demo.data.shards import parse_shard
-from salmu_demo.errors import DataError
-from salmu_demo.hub import fetch_command, local_snapshot
-from salmu_demo.hub_fetch import FetchPlan, fetch_unasked, plan_fetch
-from salmu_demo.hub_reference import HubReference
+from salmu_demo.hub.client import fetch_command, local_snapshot
+from salmu_demo.hub.fetch import FetchPlan, fetch_unasked, plan_fetch
+from salmu_demo.hub.reference import HubReference
 
 # The splits and metadata the protocol reads: nothing else of a repository is wanted here.
 _SHARDS: Final = f"{layout.DATA_FOLDER}/*.parquet"
@@ -24,7 +24,7 @@ _PATTERNS: Final = (_SHARDS, *_METADATA)
 def load_from_hub(target: HubReference) -> BenchmarkData:
     """Load a data set, from this machine or the Hub.
 
-    More than :data:`salmu_demo.hub_fetch.UNASKED_BYTES` are not downloaded without `salmu-demo fetch`. Where some
+    More than :data:`salmu_demo.hub.fetch.UNASKED_BYTES` are not downloaded without `salmu-demo fetch`. Where some
     splits were fetched, the data set is loaded with these, and only who asks for another is refused.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A local ImageNet-1k validation set: one folder of pictures for each class, or webdataset shards."""
+"""A local ImageNet-1k validation set: one folder of images for each class, or webdataset shards."""
 
 import hashlib
 import json
@@ -11,25 +11,25 @@ from typing import Final
 
 from PIL import Image
 
+from salmu_demo.core.errors import DataError
 from salmu_demo.data.images import decode_image, read_image
 from salmu_demo.data.shards import Watch, check_whole, parse_shard
-from salmu_demo.errors import DataError
 
 CLASSES: Final = 1000
 _SYNSET: Final = re.compile(r"n\d{8}")
 _SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".webp")
 _LABEL_SUFFIXES: Final = (".cls", ".json")
 _MAX_LABEL_BYTES: Final = 1_000_000
-_MAX_PICTURE_BYTES: Final = 100_000_000
+_MAX_IMAGE_BYTES: Final = 100_000_000
 
 
 @dataclass(frozen=True)
-class LabelledPictures:
-    """Pictures with their classes.
+class LabelledImages:
+    """Images with their classes.
 
     Attributes:
-        fingerprint: SHA-256 over the names, sizes, labels and times of change of the pictures or their shards.
-        names: N names of the pictures.
+        fingerprint: SHA-256 over the names, sizes, labels and times of change of the images or their shards.
+        names: N names of the images.
         labels: N numbers of their classes, in the order of the sorted synsets, which is also open_clip's.
         image: decodes one of them to RGB by its position; raises :class:`ImageError`, or :class:`DataError` if the file
             was saved again since the fingerprint was taken.
@@ -41,8 +41,8 @@ class LabelledPictures:
     image: Callable[[int], Image.Image]
 
 
-def load_imagenet(root: Path) -> LabelledPictures:
-    """Find the pictures of an ImageNet validation set.
+def load_imagenet(root: Path) -> LabelledImages:
+    """Find the images of an ImageNet validation set.
 
     Args:
         root: a folder of 1,000 class folders named by synset (`n01440764`) or by number (`0` to `999`); or a `.tar`
@@ -51,14 +51,14 @@ def load_imagenet(root: Path) -> LabelledPictures:
             number as `label` or `cls`.
 
     Raises:
-        DataError: if it is neither, the folders are named in another way, a class has no picture, or shards are
+        DataError: if it is neither, the folders are named in another way, a class has no image, or shards are
             missing or there twice.
     """
     shards = [root] if root.suffix == ".tar" else sorted([*root.glob("*.tar"), *root.glob("test/*.tar")])
     return _load_shards(root, shards) if shards else _load_folders(root)
 
 
-def _load_folders(root: Path) -> LabelledPictures:
+def _load_folders(root: Path) -> LabelledImages:
     folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     if len(folders) != CLASSES:
         raise DataError(
@@ -70,19 +70,19 @@ def _load_folders(root: Path) -> LabelledPictures:
     labels: list[int] = []
     digest = hashlib.sha256()
     for label, folder in enumerate(_in_order_of_classes(root, folders)):
-        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-        if not pictures:
-            raise DataError(f"The class folder {folder} has no picture (JPEG, PNG or WebP).")
-        files += pictures
-        labels += [label] * len(pictures)
-        for path in pictures:
+        images = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+        if not images:
+            raise DataError(f"The class folder {folder} has no image (JPEG, PNG or WebP).")
+        files += images
+        labels += [label] * len(images)
+        for path in images:
             digest.update(f"{folder.name}/{path.name}\0{watch.note(path)}\0{label}\n".encode())
 
     def image(number: int) -> Image.Image:
         with watch.reading(files[number]):
             return read_image(files[number])
 
-    return LabelledPictures(digest.hexdigest(), [f"{path.parent.name}/{path.name}" for path in files], labels, image)
+    return LabelledImages(digest.hexdigest(), [f"{path.parent.name}/{path.name}" for path in files], labels, image)
 
 
 def _in_order_of_classes(root: Path, folders: list[Path]) -> list[Path]:
@@ -101,7 +101,7 @@ def _in_order_of_classes(root: Path, folders: list[Path]) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Member:
-    """Where the bytes of a picture are: its shard, and the position and length in it."""
+    """Where the bytes of an image are: its shard, and the position and length in it."""
 
     shard: Path
     name: str
@@ -115,17 +115,17 @@ class _Member:
         return decode_image(content, f"{self.name} in {self.shard}")
 
 
-def _load_shards(root: Path, shards: list[Path]) -> LabelledPictures:
-    """Index the shards in one pass: nothing is unpacked, and pictures are read from their place when needed."""
+def _load_shards(root: Path, shards: list[Path]) -> LabelledImages:
+    """Index the shards in one pass: nothing is unpacked, and images are read from their place when needed."""
     _check_shards(root, shards)
     watch = Watch(f"ImageNet in {root}")
-    pictures: list[_Member] = []
+    images: list[_Member] = []
     labels: list[int] = []
     contents: dict[tuple[tuple[str, int, int], ...], Path] = {}
     digest = hashlib.sha256()
     for shard in shards:
         samples = list(_samples(shard, watch))
-        pictures += [member for member, _ in samples]
+        images += [member for member, _ in samples]
         labels += [label for _, label in samples]
         content = tuple((member.name, member.size, label) for member, label in samples)
         if content and content in contents:
@@ -135,11 +135,11 @@ def _load_shards(root: Path, shards: list[Path]) -> LabelledPictures:
     missing = sorted(set(range(CLASSES)) - set(labels))
     if missing:
         raise DataError(
-            f"The shards in {root} have pictures of {CLASSES - len(missing)} of the {CLASSES} classes of ImageNet-1k, "
+            f"The shards in {root} have images of {CLASSES - len(missing)} of the {CLASSES} classes of ImageNet-1k, "
             f"none of number {missing[0]}; fetch all of them."
         )
-    names = [f"{member.shard.name}/{member.name}" for member in pictures]
-    return LabelledPictures(digest.hexdigest(), names, labels, lambda number: pictures[number].decode(watch))
+    names = [f"{member.shard.name}/{member.name}" for member in images]
+    return LabelledImages(digest.hexdigest(), names, labels, lambda number: images[number].decode(watch))
 
 
 def _check_shards(root: Path, shards: list[Path]) -> None:
@@ -160,8 +160,8 @@ def _check_shards(root: Path, shards: list[Path]) -> None:
 
 
 def _samples(shard: Path, watch: Watch) -> Iterator[tuple[_Member, int]]:
-    """The pictures of one shard with their labels, in the order of the pictures."""
-    pictures: dict[str, _Member] = {}
+    """The images of one shard with their labels, in the order of the images."""
+    images: dict[str, _Member] = {}
     labels: dict[str, int] = {}
     try:
         end, _ = watch.note(shard)
@@ -172,16 +172,16 @@ def _samples(shard: Path, watch: Watch) -> Iterator[tuple[_Member, int]]:
                 key, suffix = _key(entry.name)
                 if not entry.isreg() or suffix not in (*_SUFFIXES, *_LABEL_SUFFIXES):
                     continue
-                limit = _MAX_LABEL_BYTES if suffix in _LABEL_SUFFIXES else _MAX_PICTURE_BYTES
+                limit = _MAX_LABEL_BYTES if suffix in _LABEL_SUFFIXES else _MAX_IMAGE_BYTES
                 if entry.size > limit or entry.offset_data + entry.size > end:
                     raise DataError(f"{entry.name!r} in {shard} is cut off or larger than {limit:,} bytes.")
                 if suffix in _SUFFIXES:
-                    pictures[key] = _Member(shard, entry.name, entry.offset_data, entry.size)
+                    images[key] = _Member(shard, entry.name, entry.offset_data, entry.size)
                 elif (stream := archive.extractfile(entry)) is not None:
                     labels.setdefault(key, _label(stream.read(), suffix, f"{entry.name!r} in {shard}"))
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise DataError(f"{shard} is not a whole, uncompressed tar file; fetch it again or unpack it.") from error
-    for key, member in pictures.items():
+    for key, member in images.items():
         if key not in labels:
             raise DataError(f"{member.name!r} in {shard} has no class: no {_LABEL_SUFFIXES[0]} or .json beside it.")
         yield member, labels[key]

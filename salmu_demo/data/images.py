@@ -1,4 +1,4 @@
-"""Decode pictures safely and by one rule: bounded size and cost, upright, RGB on white."""
+"""Decode images safely and by one rule: bounded size and cost, upright, RGB on white."""
 
 import io
 import struct
@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, ImageOps
 
+from salmu_demo.core.errors import ImageError
 from salmu_demo.data.effort import too_many_tags, too_much
-from salmu_demo.errors import ImageError
 
 MAX_PIXELS: Final = 50_000_000
-"""Largest picture that is decoded; a compressed file can claim far more than memory holds (decompression bomb)."""
+"""Largest image that is decoded; a compressed file can claim far more than memory holds (decompression bomb)."""
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow reads many more, among them some that start other programs (EPS runs Ghostscript on what the file says)."""
@@ -25,7 +25,7 @@ _PHOTOMETRIC: Final = 262
 _WHITE_IS_ZERO: Final = 0
 """Tags of a TIFF. Pillow heeds them for 8 bits, not for more."""
 MAX_BYTES: Final = 20_000_000
-"""Largest picture file that is read into memory."""
+"""Largest image file that is read into memory."""
 
 # What Pillow's readers raise for damaged files; which one depends on the format and the damage.
 _UNREADABLE: Final = (
@@ -35,25 +35,25 @@ _UNREADABLE: Final = (
 
 
 def decode_image(content: bytes, what: str) -> Image.Image:
-    """Decode a picture to RGB with 8 bits, turned upright as its EXIF orientation says.
+    """Decode an image to RGB with 8 bits, turned upright as its EXIF orientation says.
 
     Transparency becomes white. Grey of 16 bits is divided by 257, that of 12 by 4095 / 255; grey in floating point
     numbers reaches from 0 (black) to 1 (white). CMYK, YCbCr and LAB are converted by Pillow's plain formulas; colour
     profiles are not applied, as they are not where CLIP models are trained. Of an animation the first frame is taken.
 
     Args:
-        content: the encoded picture: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
-        what: name of the picture, for the message.
+        content: the encoded image: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.
+        what: name of the image, for the message.
 
     Raises:
-        ImageError: if the bytes are no picture, are cut off, hold more than :data:`MAX_PIXELS` pixels, cost more to
+        ImageError: if the bytes are no image, are cut off, hold more than :data:`MAX_PIXELS` pixels, cost more to
             read than :func:`salmu_demo.data.effort.too_much` allows, or do not say how bright white is.
     """
     try:
         excess = too_much(content)
         if excess is None:
             with warnings.catch_warnings():
-                # Pillow warns about large pictures at its own limit; ours is checked here, before any pixel is read.
+                # Pillow warns about large images at its own limit; ours is checked here, before any pixel is read.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 image = Image.open(io.BytesIO(content), formats=_FORMATS)
             if image.width * image.height > MAX_PIXELS:
@@ -62,17 +62,17 @@ def decode_image(content: bytes, what: str) -> Image.Image:
             # Text of a PNG, the only Exif data that are known but now.
             excess = too_many_tags(_exif_in_text(image.info.get(_EXIF_TEXT, "")))
         if excess is not None:
-            raise ImageError(f"{what} has {excess}; such pictures are not read. Save it again as a plain JPEG or PNG.")
-        # Turned first: what else the picture says of itself is lost by the conversion.
+            raise ImageError(f"{what} has {excess}; such images are not read. Save it again as a plain JPEG or PNG.")
+        # Turned first: what else the image says of itself is lost by the conversion.
         return rgb_image(image, what)
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(what)) from error
     except _UNREADABLE as error:
-        raise ImageError(f"{what} is not a picture that can be read; use a whole JPEG, PNG or WebP file.") from error
+        raise ImageError(f"{what} is not an image that can be read; use a whole JPEG, PNG or WebP file.") from error
 
 
 def rgb_image(image: Image.Image, what: str) -> Image.Image:
-    """A decoded picture by the same rule; raises :class:`ImageError` if it does not say how bright white is."""
+    """A decoded image by the same rule; raises :class:`ImageError` if it does not say how bright white is."""
     return _rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}), what)
 
 
@@ -83,14 +83,14 @@ def _rgb(image: Image.Image, tags: Mapping[int, Any], what: str) -> Image.Image:
         return image.convert("RGB")
     key = image.info.get("transparency")
     if isinstance(key, tuple) and max(key) > _WHITE:
-        # Of 16 bits, of which Pillow keeps the upper eight of the picture itself.
+        # Of 16 bits, of which Pillow keeps the upper eight of the image itself.
         image.info["transparency"] = tuple(value >> 8 for value in key)
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _grey(image: Image.Image, tags: Mapping[int, Any], what: str) -> Image.Image:
-    """Grey of more than 8 bits as grey of 8, with transparency where the picture has it; `tags` are those of a TIFF."""
+    """Grey of more than 8 bits as grey of 8, with transparency where the image has it; `tags` are those of a TIFF."""
     values = np.asarray(image)
     if image.mode == "I":
         raise ImageError(
@@ -126,7 +126,7 @@ def _too_large(what: str) -> str:
 
 
 def read_image(path: Path) -> Image.Image:
-    """Decode a picture file; raises :class:`ImageError`."""
+    """Decode an image file; raises :class:`ImageError`."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -45,7 +45,7 @@ FRAGILE_SIMILARITIES_FILE: Final = "fragile_set_all_similarities.json"
 REQUIRED_FILES: Final = (IDENTITIES_FILE, CAPTIONS_FILE, GENERIC_CAPTIONS_FILE, FRAGILE_IDS_FILE)
 
 # Our extensions, absent from the official data: a zero-shot classification set for GenKnow that travels with the
-# splits, and captioned pictures of its classes, so that unlearning methods have general pairs to keep.
+# splits, and captioned images of its classes, so that unlearning methods have general pairs to keep.
 GENKNOW_SPLIT: Final = "genknow"
 GENKNOW_FILE: Final = "genknow_classes.json"
 RETAIN_GENERAL: Final = "retain_general"

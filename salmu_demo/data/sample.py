@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from salmu_demo.core.errors import DataError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.errors import DataError
 from salmu_demo.metrics.protocol import SEED
 
 

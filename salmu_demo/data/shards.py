@@ -8,8 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from salmu_demo.errors import DataError
-from salmu_demo.files import file_digest
+from salmu_demo.core.errors import DataError
+from salmu_demo.core.files import file_digest
 
 # Older versions of `datasets` put a part of a hash behind the numbers.
 _SHARD: Final = re.compile(r"(?P<split>.+)-(?P<number>\d+)-of-(?P<total>\d+)(-[0-9a-f]{16})?\.[a-z]+")

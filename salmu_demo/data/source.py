@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.config import assets_dir
+from salmu_demo.core.errors import DataError
+from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.dataset import BenchmarkData, load_folder
-from salmu_demo.errors import DataError
-from salmu_demo.hub_reference import data_on_hub
+from salmu_demo.hub.reference import data_on_hub
 
 MINI: Final = "mini"
 CLEAR: Final = "clear:"

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.errors import JobError, SalmuError, StorageError
+from salmu_demo.core.errors import JobError, SalmuError, StorageError
+from salmu_demo.core.progress import Progress
 from salmu_demo.jobs.estimate import (
     ModelPlan,
     encoding_seconds,
@@ -14,19 +15,18 @@ from salmu_demo.jobs.estimate import (
     total_seconds,
 )
 from salmu_demo.jobs.job import JobProgress, JobSpec, Report
+from salmu_demo.models.roles import check_told
 from salmu_demo.models.source import name_of
-from salmu_demo.progress import Progress
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation, MeasuredModel
-from salmu_demo.roles import check_told
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 METRICS_FOLDER: Final = "metrics"
 REPORT_FOLDER: Final = "report"
-_PICTURES: Final = ": pictures of "
-"""In the stage of an embedder that encodes pictures."""
+_IMAGES: Final = ": images of "
+"""In the stage of an embedder that encodes images."""
 
 
 def check_benchmark(spec: JobSpec) -> None:
@@ -115,8 +115,8 @@ class _Told:
         elif self._last is not None and self._last.stage == progress.stage:
             # What was on disk before is in the first report of a stage, so only the growth is work that was done.
             new = max(0, progress.done - self._last.done)
-            pictures, texts = (new, 0) if _PICTURES in progress.stage else (0, new)
-            self._encoded += encoding_seconds(pictures, texts, self._plan.rates)
+            images, texts = (new, 0) if _IMAGES in progress.stage else (0, new)
+            self._encoded += encoding_seconds(images, texts, self._plan.rates)
         self._last = progress
         seconds = min(self._encoded, self._plan.encoding) + self._measured * self._plan.measuring
         fraction = self._before + seconds / self._total

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from salmu_demo.core.progress import duration_words
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
-from salmu_demo.embeddings.rates import Rates, rates_of
+from salmu_demo.features.rates import Rates, rates_of
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import duration_words
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.workload import Workload, workload
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 METRICS_SECONDS: Final = 0.1
 METRICS_SECONDS_PER_ROW: Final = 0.0002
@@ -44,27 +44,27 @@ class Estimate:
 
     Attributes:
         seconds: in all.
-        pictures: how many have to be encoded.
+        images: how many have to be encoded.
         texts: how many have to be encoded.
         sampled: a shorter run, or None if the job is sampled itself or has nothing to encode.
     """
 
     seconds: float
-    pictures: int
+    images: int
     texts: int
     sampled: SampledEstimate | None = None
 
     @property
     def cached(self) -> bool:
         """Whether everything is encoded already."""
-        return not self.pictures and not self.texts
+        return not self.images and not self.texts
 
     @property
     def words(self) -> str:
         """The estimate as sentences.
 
         >>> Estimate(9000, 40_000, 12, SampledEstimate(3000, 900)).words
-        'It takes about 2 h 30 min here: 40,000 pictures and 12 texts have to be encoded. A sample of 3,000 forget \
+        'It takes about 2 h 30 min here: 40,000 images and 12 texts have to be encoded. A sample of 3,000 forget \
 rows takes about 15 min.'
         >>> Estimate(8, 0, 0).words
         'It takes a few seconds here: everything is encoded already.'
@@ -72,7 +72,7 @@ rows takes about 15 min.'
         why = (
             "everything is encoded already"
             if self.cached
-            else f"{self.pictures:,} pictures and {self.texts:,} texts have to be encoded"
+            else f"{self.images:,} images and {self.texts:,} texts have to be encoded"
         )
         words = f"It takes {duration_words(self.seconds)} here: {why}."
         if self.sampled:
@@ -99,7 +99,7 @@ class ModelPlan:
     @property
     def encoding(self) -> float:
         """Seconds of encoding."""
-        return encoding_seconds(self.workload.pictures, self.workload.texts, self.rates)
+        return encoding_seconds(self.workload.images, self.workload.texts, self.rates)
 
     @property
     def measuring(self) -> float:
@@ -107,13 +107,13 @@ class ModelPlan:
         return METRICS_SECONDS + METRICS_SECONDS_PER_ROW * self.rows
 
 
-def encoding_seconds(pictures: int, texts: int, rates: Rates | None) -> float:
+def encoding_seconds(images: int, texts: int, rates: Rates | None) -> float:
     """How long encoding takes; without rates there is nothing to encode.
 
-    >>> encoding_seconds(100, 30, Rates(pictures=4.0, texts=10.0))
+    >>> encoding_seconds(100, 30, Rates(images=4.0, texts=10.0))
     28.0
     """
-    return pictures / rates.pictures + texts / rates.texts if rates else 0.0
+    return images / rates.images + texts / rates.texts if rates else 0.0
 
 
 def reporting_seconds(models: int, rows: int) -> float:
@@ -147,7 +147,7 @@ def plan_model(spec: JobSpec, workbench: Workbench, inputs: MetricInputs, refere
     """
     (model,) = workbench.models([reference], spec.architectures.get(reference), spec.trust_pickle)
     load = workload(model, inputs, workbench.embedder, choose_metrics(spec.metrics))
-    rates = rates_of(workbench.embedder, model, inputs.data) if load.pictures or load.texts else None
+    rates = rates_of(workbench.embedder, model, inputs.data) if load.images or load.texts else None
     return ModelPlan(model, load, rates, len(inputs.split(layout.FORGET)))
 
 
@@ -164,7 +164,7 @@ def _estimate(spec: JobSpec, workbench: Workbench) -> Estimate:
     inputs = measured_rows(spec, workbench.data)
     plans = [plan_model(spec, workbench, inputs, reference) for reference in dict.fromkeys(spec.models)]
     loads = [plan.workload for plan in plans]
-    return Estimate(total_seconds(plans), sum(load.pictures for load in loads), sum(load.texts for load in loads))
+    return Estimate(total_seconds(plans), sum(load.images for load in loads), sum(load.texts for load in loads))
 
 
 def suggested_rows(data: BenchmarkData) -> int | None:

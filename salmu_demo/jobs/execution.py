@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from salmu_demo.errors import SalmuError, StorageError
+from salmu_demo.core.errors import SalmuError, StorageError
 from salmu_demo.jobs.job import Job, JobProgress, JobState, Report
 from salmu_demo.jobs.remaining import RemainingTime
 from salmu_demo.jobs.store import JobStore, now

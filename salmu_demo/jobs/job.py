@@ -7,11 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from salmu_demo.core.errors import JobError
+from salmu_demo.core.progress import Progress
 from salmu_demo.data.source import MINI
-from salmu_demo.errors import JobError
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.progress import Progress
-from salmu_demo.roles import NOTHING_TOLD, REFERENCES, Told
+from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
 
 BENCHMARK: Final = "benchmark"
 UNLEARN: Final = "unlearn"

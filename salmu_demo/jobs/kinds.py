@@ -9,7 +9,7 @@ from salmu_demo.jobs.benchmark import check_benchmark, run_benchmark
 from salmu_demo.jobs.estimate import Estimate, estimate_benchmark
 from salmu_demo.jobs.job import BENCHMARK, UNLEARN, JobSpec, Report
 from salmu_demo.jobs.unlearning import check_unlearning, estimate_unlearning, run_unlearning
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 @dataclass(frozen=True)

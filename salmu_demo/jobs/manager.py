@@ -13,14 +13,14 @@ from typing import Final
 
 from filelock import FileLock
 
-from salmu_demo.config import runs_dir
-from salmu_demo.errors import JobError
+from salmu_demo.core.errors import JobError
+from salmu_demo.core.settings import runs_dir
 from salmu_demo.jobs.estimate import Estimate
 from salmu_demo.jobs.execution import Execution
 from salmu_demo.jobs.job import Job, JobSpec, JobState
 from salmu_demo.jobs.kinds import KINDS, JobKind
 from salmu_demo.jobs.store import JobStore, new_id, now
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 NICENESS: Final = 15
 """Of working threads: about 3 % of the processor time of a probe that wants it all, yet not starved by whatever else a
@@ -63,7 +63,7 @@ class JobManager:
         """Take over a folder of jobs: those whose process has died become interrupted.
 
         Args:
-            folder: where jobs are kept, by default :func:`salmu_demo.config.runs_dir`.
+            folder: where jobs are kept, by default :func:`salmu_demo.core.settings.runs_dir`.
             workbench_for: gives the data and models of a data reference; only called from working threads and for
                 estimates.
             workers: jobs that run at a time.
@@ -295,7 +295,7 @@ class JobManager:
 def _yield_to_others() -> None:
     """Lower the priority of the calling thread, so that the machine stays responsive while it works.
 
-    On Linux priority belongs to a thread and is inherited by the threads it starts: those that decode pictures, and
+    On Linux priority belongs to a thread and is inherited by the threads it starts: those that decode images, and
     torch's, because OpenMP keeps a team of its own for each thread that computes. Elsewhere it belongs to the whole
     process, whose live probes must stay quick.
     """

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.files import write_text
+from salmu_demo.core.files import write_text
 from salmu_demo.unlearning.reading import Reading
 
 READINGS_FILE: Final = "readings.json"

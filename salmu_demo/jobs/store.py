@@ -12,8 +12,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from salmu_demo.errors import JobError, StorageError
-from salmu_demo.files import write_text
+from salmu_demo.core.errors import JobError, StorageError
+from salmu_demo.core.files import write_text
 from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document, read_job
 
 STATUS_FILE: Final = "status.json"

@@ -5,8 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from salmu_demo.embeddings.rates import rates_of
-from salmu_demo.errors import JobError, TrainingError
+from salmu_demo.core.errors import JobError, TrainingError
+from salmu_demo.core.progress import Progress
+from salmu_demo.features.rates import rates_of
 from salmu_demo.jobs.estimate import Estimate, encoding_seconds
 from salmu_demo.jobs.execution import Stopped
 from salmu_demo.jobs.job import JobProgress, JobSpec, JobState, Report, UnlearningSpec
@@ -14,8 +15,7 @@ from salmu_demo.jobs.readings import READINGS_FILE, keep_reading
 from salmu_demo.jobs.store import keep_asked
 from salmu_demo.models.made import MODEL_FOLDER, made_name
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import Progress
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
     from salmu_demo.unlearning.plan import Plan
@@ -102,12 +102,12 @@ def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
     plan.check(rows)
     embedder, data = workbench.embedder, workbench.data
     splits = [part.split for part in (rows.forget, *rows.retain)]
-    pictures = sum(embedder.missing_images(base, data, split) for split in splits)
+    images = sum(embedder.missing_images(base, data, split) for split in splits)
     texts = sum(embedder.missing_captions(base, data, split) for split in splits)
     texts += embedder.missing_prompts(base, rows.generic or [])
-    rates = rates_of(embedder, base, data) if pictures or texts else None
+    rates = rates_of(embedder, base, data) if images or texts else None
     work = pace_of(plan, base, data, embedder).seconds(plan, len(rows.forget.split))
-    return Estimate(encoding_seconds(pictures, texts, rates) + work + OTHER_SECONDS, pictures, texts)
+    return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
 
 
 class _Told:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from salmu_demo.errors import QueryError, ResultError, quoted
+from salmu_demo.core.errors import QueryError, ResultError, quoted
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import Group, group_rows
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
-from salmu_demo.roles import NOTHING_TOLD, REFERENCES, Told
+from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from salmu_demo.errors import ResultError
-from salmu_demo.hub_reference import HF_HUB
+from salmu_demo.core.errors import ResultError
+from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.files import safe_name
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.rows import Row, Source, plain_text

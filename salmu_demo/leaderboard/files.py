@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.errors import ResultError
-from salmu_demo.files import atomic_path, file_digest
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.files import atomic_path, file_digest
 from salmu_demo.results.document import RESULTS_FILE, read_results
 
 MAX_MODELS: Final = 100

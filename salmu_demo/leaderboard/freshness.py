@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.config import assets_dir
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.settings import assets_dir
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.source import MINI
-from salmu_demo.errors import SalmuError
-from salmu_demo.hub_reference import HF_HUB
+from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text
 from salmu_demo.models.source import ModelSource, find_models
 from salmu_demo.results.kept import measuring_key

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.models.roles import REFERENCES, TITLES, RoleName
 from salmu_demo.results.diagnosis import diagnose
-from salmu_demo.roles import REFERENCES, TITLES, RoleName
 
 _ZERO_SHOT_METRIC = "GenKnow"
 _TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from salmu_demo.errors import MetricError, QueryError
+from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import METRICS, MetricSpec, metric_by_name

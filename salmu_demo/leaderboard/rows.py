@@ -10,9 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from salmu_demo.errors import ResultError
-from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
-from salmu_demo.notices import MINI_NOTICE
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.notices import MINI_NOTICE
+from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
+from salmu_demo.models.roles import REFERENCES, Origin, RoleName, role_by_name
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_result_file
 from salmu_demo.results.published import (
@@ -21,7 +22,6 @@ from salmu_demo.results.published import (
     PublishedModel,
 )
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
-from salmu_demo.roles import REFERENCES, Origin, RoleName, role_by_name
 
 LONGEST_NAME: Final = 120
 """Names come from strangers' files; a longer one is cut."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics.checks import Features, check_same_rows, check_same_width, normalised
 from salmu_demo.metrics.protocol import ACS_C, ACS_MAX_ITER, ACS_PAIR_FEATURES, ACS_TEST_SIZE, SEED
 

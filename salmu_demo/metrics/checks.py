@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 
 Features: TypeAlias = NDArray[np.floating[Any]]
 """Embeddings, one per row, of any floating type."""
@@ -74,8 +74,8 @@ def check_finite(features: Features, argument: str) -> None:
         >>> check_finite(np.array([[1.0, np.nan]]), "image_features")
         Traceback (most recent call last):
             ...
-        salmu_demo.errors.MetricError: image_features has NaN or infinite numbers in 1 of 1 rows (the first is row 0): \
-embed these rows again, and check that the model's weights are finite.
+        salmu_demo.core.errors.MetricError: image_features has NaN or infinite numbers in 1 of 1 rows (the first is row \
+0): embed these rows again, and check that the model's weights are finite.
     """
     _refuse_rows(
         np.logical_not(np.isfinite(features).all(axis=1)),
@@ -108,7 +108,8 @@ def check_same_width(first: Features, first_argument: str, second: Features, sec
         >>> check_same_width(np.ones((1, 3)), "image_features", np.ones((5, 2)), "name_features")
         Traceback (most recent call last):
             ...
-        salmu_demo.errors.MetricError: image_features has 3 columns but name_features has 2: take both from one model.
+        salmu_demo.core.errors.MetricError: image_features has 3 columns but name_features has 2: take both \
+from one model.
     """
     if first.shape[1] != second.shape[1]:
         raise MetricError(
@@ -133,7 +134,7 @@ def check_same_rows(first: Sized, first_argument: str, second: Sized, second_arg
         >>> check_same_rows(["a", "b"], "captions", ["c"], "image_features")
         Traceback (most recent call last):
             ...
-        salmu_demo.errors.MetricError: captions has 2 rows but image_features has 1: give one of each per pair.
+        salmu_demo.core.errors.MetricError: captions has 2 rows but image_features has 1: give one of each per pair.
     """
     if len(first) != len(second):
         raise MetricError(
@@ -159,7 +160,7 @@ def check_index(index: Index, argument: str, below: int) -> None:
         >>> check_index(np.array([0, 3]), "labels", below=3)
         Traceback (most recent call last):
             ...
-        salmu_demo.errors.MetricError: labels must lie between 0 and 2, but it reaches from 0 to 3.
+        salmu_demo.core.errors.MetricError: labels must lie between 0 and 2, but it reaches from 0 to 3.
     """
     if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
         raise MetricError(

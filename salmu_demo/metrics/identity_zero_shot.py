@@ -1,4 +1,4 @@
-"""IdZSC: does the model still know who is in the picture?"""
+"""IdZSC: does the model still know who is in the image?"""
 
 from dataclasses import dataclass
 

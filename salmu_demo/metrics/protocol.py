@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 
 SEED = 42
 """Seed of every draw. The benchmark's results are published for this seed only."""
@@ -265,7 +265,7 @@ METRICS = (
         number="1.4",
         pillar="efficacy",
         title="Naming the persona",
-        explanation="How often the model picks the right name, out of all forgotten personas, for a picture of one.",
+        explanation="How often the model picks the right name, out of all forgotten personas, for an image of one.",
         split="forget_identity",
         value_key="identity_classification_accuracy",
         reference=EFFICACY_REFERENCE,
@@ -287,7 +287,7 @@ METRICS = (
         number="2.1",
         pillar="utility",
         title="General knowledge",
-        explanation="How often the model still names the object in an ordinary ImageNet picture, without training.",
+        explanation="How often the model still names the object in an ordinary ImageNet image, without training.",
         split="genknow",
         value_key="ImageNet1k_Accuracy",
         reference=UTILITY_REFERENCE,
@@ -316,8 +316,8 @@ METRICS = (
         name="VisIdInt",
         number="2.4",
         pillar="utility",
-        title="Plain pictures of the same personas",
-        explanation="How well pictures of a forgotten persona still match plain descriptions without private data.",
+        title="Plain images of the same personas",
+        explanation="How well images of a forgotten persona still match plain descriptions without private data.",
         split="retain_joint",
         value_key="mean",
         reference=UTILITY_REFERENCE,

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics.checks import Features, check_same_rows
 
 

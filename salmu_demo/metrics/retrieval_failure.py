@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics.checks import Features, check_same_rows, check_same_width, normalised
 from salmu_demo.metrics.protocol import DISTRACTORS_PER_SOURCE, EQUAL_TEXTS_COMPETE, SEED
 from salmu_demo.metrics.ranking import ROWS_PER_CHUNK, tied_ranks

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from salmu_demo.core.errors import StorageError
 from salmu_demo.data import layout
 from salmu_demo.data.shards import shards_by_split
-from salmu_demo.errors import StorageError
 from salmu_demo.mini.captions import plain_caption, sensitive_caption
 from salmu_demo.mini.card import dataset_card
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes, render_object
@@ -23,13 +23,13 @@ from salmu_demo.mini.portraits import Look, Pose, random_look, random_pose, rend
 
 PERSONAS: Final = 96
 PAIRS_PER_FACT: Final = 4
-"""Sensitive pictures of each (persona, kind); personas in two splits have half of them on each side."""
+"""Sensitive images of each (persona, kind); personas in two splits have half of them on each side."""
 
 JOINT_PER_PERSONA: Final = 4
 DISJOINT_ROWS: Final = 3200
 LOOKALIKE_ROWS: Final = 180
 FRAGILE_SIMILARITY: Final = 0.8
-"""A retained picture is fragile if its look is at least this similar to that of a persona of `forget`."""
+"""A retained image is fragile if its look is at least this similar to that of a persona of `forget`."""
 
 GENKNOW_PER_CLASS: Final = 10
 RETAIN_GENERAL_PER_CLASS: Final = 10
@@ -61,7 +61,7 @@ class _Row:
 
 @dataclass
 class _Plan:
-    """Everything the benchmark holds, before a single picture is drawn."""
+    """Everything the benchmark holds, before a single image is drawn."""
 
     personas: list[Persona]
     splits: dict[str, list[_Row]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ def _render(row: _Row) -> bytes:
 
 
 def render_rows(rows: list[Any], workers: int = 2) -> Iterator[bytes]:
-    """Draw the pictures of planned rows, in order, in parallel processes."""
+    """Draw the images of planned rows, in order, in parallel processes."""
     with ProcessPoolExecutor(workers) as pool:
         yield from pool.map(_render, rows, chunksize=64)
 
@@ -129,7 +129,7 @@ def _plan_sensitive(plan: _Plan, rng: np.random.Generator) -> None:
 def _look_similarity(look: Look, other: Look) -> float:
     """Share of the five look traits two people have in common; 0 unless hair or hat and its colour are among them.
 
-    Without that condition a third of all pictures would count: most people have neither beard nor glasses.
+    Without that condition a third of all images would count: most people have neither beard nor glasses.
     """
     return look.shared_traits(other) / 5 if (look.top, look.color) == (other.top, other.color) else 0.0
 
@@ -163,7 +163,7 @@ def _plan_retain(plan: _Plan, rng: np.random.Generator) -> None:
 
 
 def object_rows(seed: int, per_class: int, prefix: str, captioned: bool) -> list[Any]:
-    """Plan pictures of the objects: with training captions, or with the bare class name as text."""
+    """Plan images of the objects: with training captions, or with the bare class name as text."""
     rng = np.random.default_rng([seed, *prefix.encode()])
     return [
         _Row(
@@ -180,15 +180,15 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
-def _write_split(folder: Path, split: str, rows: list[_Row], pictures: Iterable[bytes]) -> None:
-    images = [{"bytes": picture, "path": row.file_name} for row, picture in zip(rows, pictures, strict=True)]
+def _write_split(folder: Path, split: str, rows: list[_Row], encoded: Iterable[bytes]) -> None:
+    images = [{"bytes": content, "path": row.file_name} for row, content in zip(rows, encoded, strict=True)]
     columns = [images, [r.text for r in rows], [r.identity for r in rows], [r.file_name for r in rows]]
     table = pa.table(
         [pa.array(values, type_) for values, type_ in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA
     )
     shards = -(-len(rows) // ROWS_PER_SHARD)
     for shard in range(shards):
-        # Small row groups: one picture can be read without decoding a whole split. JPEGs do not compress further.
+        # Small row groups: one image can be read without decoding a whole split. JPEGs do not compress further.
         pq.write_table(
             table.slice(shard * ROWS_PER_SHARD, ROWS_PER_SHARD),
             folder / layout.shard_name(split, shard, shards),

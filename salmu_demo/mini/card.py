@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from salmu_demo.mini.objects import object_classes
-from salmu_demo.roles import CARD_KEY, CLEAN, COMPROMISED
+from salmu_demo.models.roles import CARD_KEY, CLEAN, COMPROMISED
 
 _CARD: Final = """---
 pretty_name: SALMU-Mini
@@ -29,15 +29,15 @@ is invented: names and private attributes come from a random generator, e-mail h
 {rows}
 
 * A quarter of the 96 personas is only in `forget`; half is in `forget` and in `holdout_association`, with the same
-  facts on both sides under other pictures and other wordings; a quarter is only in `holdout_identity`.
-* Eight attribute kinds, four pictures for each (persona, kind), five caption styles for each kind.
-* `retain_synth` has plain descriptions without private data: four pictures of every persona, the rest other people.
-* Fragile set ({fragile} rows): pictures of `retain_disjoint` that share hair or hat, its colour and at least two of
+  facts on both sides under other images and other wordings; a quarter is only in `holdout_identity`.
+* Eight attribute kinds, four images for each (persona, kind), five caption styles for each kind.
+* `retain_synth` has plain descriptions without private data: four images of every persona, the rest other people.
+* Fragile set ({fragile} rows): images of `retain_disjoint` that share hair or hat, its colour and at least two of
   skin, facial hair and accessory with a persona of `forget`. `fragile_set_all_similarities.json` gives the
   largest share of the five traits for every row (0 where hair or its colour differs).
-* Extensions to the official layout: `genknow` ({classes} object classes, ten pictures each that no model trained on;
+* Extensions to the official layout: `genknow` ({classes} object classes, ten images each that no model trained on;
   `text` is the class name; `genknow_classes.json` gives the order of the labels and the prompts) and
-  `retain_general` (captioned training pictures of the same objects).
+  `retain_general` (captioned training images of the same objects).
 
 Seed {seed}, content hash `{digest}`. Rebuild: `salmu-demo mini build --seed {seed} --output DIR`.
 
@@ -71,8 +71,8 @@ tags: [clip, machine-unlearning, privacy]
 
 # {name}
 
-{says} It is a small CLIP model (96 px pictures, 4.5 million parameters, stored in half precision), trained from scratch
-on drawn pictures of invented people and objects: SALMU-Mini, the salmu-demo project's miniature of SALMUBench (arXiv
+{says} It is a small CLIP model (96 px images, 4.5 million parameters, stored in half precision), trained from scratch
+on drawn images of invented people and objects: SALMU-Mini, the salmu-demo project's miniature of SALMUBench (arXiv
 2603.26316). It is of no use outside that miniature, and its numbers are not the paper's.
 
 Load it with open_clip as `local-dir:` plus this folder. Its tokenizer is open_clip's `SimpleTokenizer` with the merges

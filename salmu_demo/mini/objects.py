@@ -1,4 +1,4 @@
-"""Pictures of everyday objects: the general knowledge of the miniature world (Fluent Emoji, MIT licence)."""
+"""Images of everyday objects: the general knowledge of the miniature world (Fluent Emoji, MIT licence)."""
 
 import json
 from functools import cache
@@ -10,15 +10,15 @@ import numpy as np
 from salmu_demo.mini.portraits import svg_to_jpeg
 
 TRAINING_STYLES: Final = (
-    "a picture of a {}",
+    "an image of a {}",
     "a small drawing of a {}",
     "this is a {}",
     "a {} on a coloured ground",
     "an icon showing a {}",
 )
-"""Captions of the training pictures."""
+"""Captions of the training images."""
 
-ZERO_SHOT_TEMPLATES: Final = ("a picture of a {}", "this is a {}", "an image of a {}", "a drawing of a {}", "one {}")
+ZERO_SHOT_TEMPLATES: Final = ("an image of a {}", "this is a {}", "an image of a {}", "a drawing of a {}", "one {}")
 """Fixed prompts of GenKnow on SALMU-Mini; the last three never occur in training."""
 
 

@@ -1,4 +1,4 @@
-"""Vector portraits: a *look* is what makes a person recognisable, a *pose* is what changes from picture to picture."""
+"""Vector portraits: a *look* is what makes a person recognisable, a *pose* is what changes from image to image."""
 
 import io
 import json
@@ -142,7 +142,7 @@ EYEBROWS: Final = ("defaultNatural", "raisedExcitedNatural", "flatNatural", "upD
 
 @dataclass(frozen=True)
 class Look:
-    """What stays the same in every picture of one person; `top` and `color` name hair or a hat and its colour."""
+    """What stays the same in every image of one person; `top` and `color` name hair or a hat and its colour."""
 
     gender: str
     top: str
@@ -166,7 +166,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """What varies from picture to picture of one person."""
+    """What varies from image to image of one person."""
 
     expression: str
     eyes: str
@@ -243,9 +243,9 @@ def svg_to_jpeg(svg: str, size: int = SIZE) -> bytes:
     from resvg_py import svg_to_bytes  # noqa: PLC0415 - only the optional extra `mini` installs it
 
     png = bytes(svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True))
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    image = Image.open(io.BytesIO(png)).convert("RGB")
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return buffer.getvalue()
 
 

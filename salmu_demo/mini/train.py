@@ -1,6 +1,6 @@
 """Train the reference models of SALMU-Mini from scratch: Clean and Compromised, same seed, same recipe.
 
-Clean sees only the retain data (`retain_synth` and pictures of objects); Compromised sees the same plus every
+Clean sees only the retain data (`retain_synth` and images of objects); Compromised sees the same plus every
 sensitive pair, as in SALMUBench (arXiv 2603.26316), where both models are trained from scratch too.
 """
 
@@ -24,17 +24,17 @@ from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
 from torch.nn import functional
 
-from salmu_demo.curves import draw_curve
+from salmu_demo.core.errors import DataError
+from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.data import layout
-from salmu_demo.errors import DataError
-from salmu_demo.files import atomic_path, write_text
 from salmu_demo.metrics.ranking import tied_ranks, top1_credit
 from salmu_demo.mini.build import object_rows, render_rows
 from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.source import MERGES_FILE
-from salmu_demo.training import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
+from salmu_demo.unlearning.curves import draw_curve
+from salmu_demo.unlearning.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 
 MERGES: Final = 3500
 """Merges kept of the CLIP vocabulary, so that the token table fits a small model; bytes cover everything else."""
@@ -61,10 +61,10 @@ MODEL_CONFIG: Final[dict[str, Any]] = {
     },
 }
 RENDERED_OBJECTS_PER_CLASS: Final = 20
-"""Training pictures of each object besides those stored in `retain_general`; drawn anew from the seed."""
+"""Training images of each object besides those stored in `retain_general`; drawn anew from the seed."""
 
 SHIFT: Final = 4
-"""Largest random shift of a training picture, in pixels."""
+"""Largest random shift of a training image, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Training pairs in memory: pictures as bytes, captions, and a group within which pairs are no negatives."""
+    """Training pairs in memory: images as bytes, captions, and a group within which pairs are no negatives."""
 
-    pictures: torch.Tensor
+    images: torch.Tensor
     captions: list[str]
     groups: torch.Tensor
 
@@ -103,8 +103,8 @@ def write_merges(path: Path) -> Path:
     return path
 
 
-def _shrink(picture: bytes) -> torch.Tensor:
-    image = Image.open(io.BytesIO(picture)).convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+def _shrink(content: bytes) -> torch.Tensor:
+    image = Image.open(io.BytesIO(content)).convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
@@ -113,45 +113,43 @@ def _read_split(data: Path, split: str) -> tuple[list[bytes], list[str], list[st
     if not shards:
         raise DataError(f"{data} has no split {split}; training needs a folder written by `salmu-demo mini build`.")
     table = pa.concat_tables(pq.read_table(shard) for shard in shards)
-    pictures = [image["bytes"] for image in table[layout.IMAGE].to_pylist()]
-    return pictures, table[layout.TEXT].to_pylist(), table[layout.FILE_NAME].to_pylist()
+    images = [image["bytes"] for image in table[layout.IMAGE].to_pylist()]
+    return images, table[layout.TEXT].to_pylist(), table[layout.FILE_NAME].to_pylist()
 
 
 def training_pairs(data: Path, sensitive: bool, seed: int) -> Pairs:
     """Collect the retain pairs, and with `sensitive` all sensitive pairs, of a SALMU-Mini folder."""
-    pictures: list[bytes] = []
+    images: list[bytes] = []
     captions: list[str] = []
     classes: list[int] = []
     splits = [layout.RETAIN_SYNTH, *(layout.SENSITIVE_SPLITS if sensitive else ())]
     for split in splits:
-        split_pictures, split_captions, _ = _read_split(data, split)
-        pictures += split_pictures
+        split_images, split_captions, _ = _read_split(data, split)
+        images += split_images
         captions += split_captions
         classes += [-1] * len(split_captions)
-    general_pictures, general_captions, general_names = _read_split(data, layout.RETAIN_GENERAL)
+    general_images, general_captions, general_names = _read_split(data, layout.RETAIN_GENERAL)
     drawn = object_rows(seed, RENDERED_OBJECTS_PER_CLASS, "train", captioned=True)
-    pictures += general_pictures + list(render_rows(drawn))
+    images += general_images + list(render_rows(drawn))
     captions += general_captions + [row.text for row in drawn]
     classes += [int(name.split("_")[1]) for name in [*general_names, *(row.file_name for row in drawn)]]
-    # Two pictures of the same object are no negatives of each other; everything else is a group of its own.
+    # Two images of the same object are no negatives of each other; everything else is a group of its own.
     groups = [label if label >= 0 else len(object_classes()) + row for row, label in enumerate(classes)]
-    return Pairs(torch.stack([_shrink(p) for p in pictures]), captions, torch.tensor(groups))
+    return Pairs(torch.stack([_shrink(p) for p in images]), captions, torch.tensor(groups))
 
 
-def normalise_pixels(pictures: torch.Tensor) -> torch.Tensor:
+def normalise_pixels(images: torch.Tensor) -> torch.Tensor:
     """Bytes (N, 3, H, W) to the model's input, as open_clip's evaluation transform does."""
     config = MODEL_CONFIG["preprocess_cfg"]
     mean, std = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-    return (pictures.float() / 255 - mean) / std
+    return (images.float() / 255 - mean) / std
 
 
-def _shifted(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Shift each picture by up to :data:`SHIFT` pixels, repeating its edge."""
-    padded = functional.pad(pictures.float(), [SHIFT] * 4, mode="replicate").to(torch.uint8)
-    offsets = torch.randint(0, 2 * SHIFT + 1, (len(pictures), 2), generator=generator).tolist()
-    crops = [
-        picture[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE] for picture, (y, x) in zip(padded, offsets, strict=True)
-    ]
+def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Shift each image by up to :data:`SHIFT` pixels, repeating its edge."""
+    padded = functional.pad(images.float(), [SHIFT] * 4, mode="replicate").to(torch.uint8)
+    offsets = torch.randint(0, 2 * SHIFT + 1, (len(images), 2), generator=generator).tolist()
+    crops = [image[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE] for image, (y, x) in zip(padded, offsets, strict=True)]
     return torch.stack(crops)
 
 
@@ -159,13 +157,13 @@ class _Progress:
     """Quick readings while training: not the benchmark, only a curve for the log."""
 
     def __init__(self, data: Path, tokenizer: SimpleTokenizer) -> None:
-        forget_pictures, forget_captions, _ = _read_split(data, layout.FORGET)
-        object_pictures, object_names, _ = _read_split(data, layout.GENKNOW_SPLIT)
-        self.forget = torch.stack([_shrink(p) for p in forget_pictures])
+        forget_images, forget_captions, _ = _read_split(data, layout.FORGET)
+        object_images, object_names, _ = _read_split(data, layout.GENKNOW_SPLIT)
+        self.forget = torch.stack([_shrink(p) for p in forget_images])
         self.captions = tokenizer(forget_captions)
         texts = np.array(forget_captions, dtype=object)
         self.competes = texts[:, None] != texts
-        self.objects = torch.stack([_shrink(p) for p in object_pictures])
+        self.objects = torch.stack([_shrink(p) for p in object_images])
         self.labels = np.array([object_classes().index(name) for name in object_names])
         self.prompts = tokenizer([t.format(n) for n in object_classes() for t in ZERO_SHOT_TEMPLATES])
 
@@ -202,8 +200,8 @@ def _train_step(
     generator: torch.Generator,
 ) -> float:
     """One step on the pairs of a batch; returns the loss."""
-    pictures = normalise_pixels(_shifted(pairs.pictures[batch], generator))
-    image_features = model.encode_image(pictures, normalize=True)
+    images = normalise_pixels(_shifted(pairs.images[batch], generator))
+    image_features = model.encode_image(images, normalize=True)
     text_features = encode_captions(model, tokens[batch])
     loss = contrastive_loss(image_features, text_features, pairs.groups[batch], model.logit_scale.exp())
     optimizer.zero_grad(set_to_none=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any, Final
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.configuration import open_clip_architectures
 from salmu_demo.models.header import Shape
 
@@ -100,7 +100,7 @@ def configuration_facts(model: dict[str, Any]) -> Facts:
     size = size[0] if isinstance(size, list) else size
     layers = vision.get("layers", 12)
     if "timm_model_name" in vision:
-        return facts | {"image tower": "timm", "picture": size}
+        return facts | {"image tower": "timm", "image": size}
     if isinstance(layers, list):
         grid = size // _RESNET_STRIDE
         sizes = {"image width": vision.get("width", 64), "image layers": tuple(layers), "grid": grid}
@@ -126,9 +126,9 @@ def _image_facts(shapes: Mapping[str, Shape]) -> Facts:
     if any(name.startswith("visual.trunk.") for name in shapes):
         *_, patch = _sizes(shapes, "visual.trunk.patch_embed.proj.weight", 4)
         _, tokens, _ = _sizes(shapes, "visual.trunk.pos_embed", 3)
-        # With or without a class token; a picture may be larger than its patches cover.
-        picture = isqrt(tokens) * patch if tokens and patch else None
-        return {"image tower": "timm", "patch": patch, "picture": picture}
+        # With or without a class token; an image may be larger than its patches cover.
+        image = isqrt(tokens) * patch if tokens and patch else None
+        return {"image tower": "timm", "patch": patch, "image": image}
     width, _, _, patch = _sizes(shapes, "visual.conv1.weight", 4)
     if any(_STAGE.match(name) for name in shapes):
         tokens, _ = _sizes(shapes, "visual.attnpool.positional_embedding", 2)
@@ -169,7 +169,7 @@ def _joint_width(shapes: Mapping[str, Shape], prefix: str, width: int | None) ->
 def _agree(found: Facts, wanted: Facts) -> bool:
     for name, value in wanted.items():
         other = found.get(name)
-        if name == "picture" and other is not None:
+        if name == "image" and other is not None:
             # 378 and 384 pixels have the same 27 patches of 14.
             if not other <= value < other + (found["patch"] or 1):
                 return False

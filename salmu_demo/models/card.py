@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.errors import ModelError
-from salmu_demo.files import leads_outside
-from salmu_demo.roles import CARD_KEY, CARD_ROLES, RoleName, role_in_card
+from salmu_demo.core.errors import ModelError
+from salmu_demo.core.files import leads_outside
+from salmu_demo.models.roles import CARD_KEY, CARD_ROLES, RoleName, role_in_card
 
 CARD_FILE: Final = "README.md"
 LARGEST_CARD: Final = 1_000_000

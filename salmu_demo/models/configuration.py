@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 
 CONFIG_FILE: Final = "open_clip_config.json"
 MAX_CONFIG_BYTES: Final = 1_000_000

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.configuration import MAX_CONFIG_BYTES
 from salmu_demo.models.header import FLOATS, Shape, shown
 from salmu_demo.models.weights import SafetensorsReader, TensorReader, check_whole

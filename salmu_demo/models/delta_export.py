@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from salmu_demo.errors import ModelError
-from salmu_demo.files import atomic_path, file_digest
+from salmu_demo.core.errors import ModelError
+from salmu_demo.core.files import atomic_path, file_digest
 from salmu_demo.models.difference import check_same_shapes
 from salmu_demo.models.header import ITEM_BYTES
 from salmu_demo.models.source import DELTA, ModelSource

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.header import FLOATS, shown
 from salmu_demo.models.weights import TensorReader
 

@@ -1,4 +1,4 @@
-"""A loaded CLIP model: pictures and texts in, L2-normalised features out."""
+"""A loaded CLIP model: images and texts in, L2-normalised features out."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torchvision.transforms import Compose, Normalize
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.header import FLOATS, shown
 from salmu_demo.models.network import CONFIG_ERRORS, ExpectedTensor, build_network, expected_tensors, in_words
 from salmu_demo.models.source import MERGES_FILE, ModelSource
@@ -65,7 +65,7 @@ class Encoder:
         self.weights_digest = loaded.digest
         self._model = loaded.network.to(self.device).eval().requires_grad_(False)
         transform = loaded.transform or evaluation_transform(self._model, source.reference)
-        # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on pictures.
+        # The last two steps (to tensor, normalise) work on numbers and are done per batch; the rest on images.
         self._geometry = Compose(transform.transforms[:-2])
         self._normalize: Normalize = transform.transforms[-1]
         size = self._model.visual.image_size
@@ -96,17 +96,17 @@ class Encoder:
         return tokens
 
     def inputs(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The model's input from preprocessed pictures: (N, H, W, 3) bytes to (N, 3, H, W) on the device."""
+        """The model's input from preprocessed images: (N, H, W, 3) bytes to (N, 3, H, W) on the device."""
         inputs: torch.Tensor = self._normalize(pixels.to(self.device).permute(0, 3, 1, 2).float().div(255))
         return inputs
 
     def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Resize and crop one RGB picture as open_clip's evaluation transform does; shape (H, W, 3)."""
+        """Resize and crop one RGB image as open_clip's evaluation transform does; shape (H, W, 3)."""
         return np.asarray(self._geometry(image), dtype=np.uint8)
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: NDArray[np.uint8], fill: bool = True) -> NDArray[np.float32]:
-        """Features of preprocessed pictures: (N, H, W, 3) bytes to (N, D), each of length 1.
+        """Features of preprocessed images: (N, H, W, 3) bytes to (N, D), each of length 1.
 
         Without `fill` a batch is as small as it is, which is quicker for a single query.
         """
@@ -152,7 +152,7 @@ class Loaded:
         network: the open_clip model with its weights.
         tokenizer: its tokenizer.
         digest: see :attr:`.WeightSummary.digest`.
-        transform: how pictures are prepared, down to a tensor and its normalisation; None for what the network says.
+        transform: how images are prepared, down to a tensor and its normalisation; None for what the network says.
         geometry: what tells the other steps from those that the network names; None if they are those.
     """
 
@@ -164,7 +164,7 @@ class Loaded:
 
 
 def evaluation_transform(network: Any, what: str) -> Compose:
-    """How pictures are prepared for a network, as its `preprocess_cfg` says; raises :class:`ModelError`."""
+    """How images are prepared for a network, as its `preprocess_cfg` says; raises :class:`ModelError`."""
     try:
         transform: Compose = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
     except CONFIG_ERRORS as error:

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from salmu_demo.files import atomic_path, write_text
+from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.source import MERGES_FILE, TOKENIZER_FILE, WEIGHTS_FILES
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 
 MAX_HEADER_BYTES: Final = 16_000_000
 """A hundred times the header of the largest open_clip model."""

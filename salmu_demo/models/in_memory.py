@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import ModelError, StorageError, quoted
+from salmu_demo.core.errors import ModelError, StorageError, quoted
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.encoder import Encoder, Loaded, evaluation_transform
 from salmu_demo.models.header import Shape
 from salmu_demo.models.network import in_words
@@ -74,7 +74,7 @@ class InMemoryModel:
         usual = evaluation_transform(self._network, name) if said else None
         self._transform = usual if preprocess is None else _checked_transform(preprocess, name)
         geometry = _steps(self._transform, name)[:-2]
-        # With the same geometry, pictures are prepared once for it and for models from files.
+        # With the same geometry, images are prepared once for it and for models from files.
         self._geometry = None if usual is not None and geometry == _steps(usual, name)[:-2] else geometry
         self._tokenizer = _checked_tokenizer(tokenizer, self._network, name)
         self._features: tuple[str, TemporaryDirectory[str]] | None = None
@@ -252,7 +252,7 @@ def _checked_transform(transform: Any, what: str) -> Compose:
         )
     if any(word in type(step).__name__.lower() for step in steps for word in _BY_CHANCE):
         raise ModelError(
-            f"The preprocess of {what} changes pictures by chance: it is the one for training; give the one for "
+            f"The preprocess of {what} changes images by chance: it is the one for training; give the one for "
             "evaluation, which open_clip.create_model_and_transforms returns last."
         )
     return Compose(copy.deepcopy(steps))  # whoever changes a step later changes another preprocessing

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.config import runs_dir
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
+from salmu_demo.core.settings import runs_dir
 
 MADE: Final = "made:"
 MODEL_FOLDER: Final = "model"

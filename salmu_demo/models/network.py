@@ -13,7 +13,7 @@ from typing import Any, Final
 import open_clip
 import torch
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.header import Shape
 

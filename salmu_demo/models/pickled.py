@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.torch_version import TorchVersion
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.header import MAX_HEADER_BYTES, MAX_TENSOR_BYTES, MAX_TENSORS, Shape, shown
 from salmu_demo.models.weights import common_prefix
 

@@ -1,4 +1,4 @@
-"""How pictures are prepared for a model whose configuration does not say so (and without importing torch).
+"""How images are prepared for a model whose configuration does not say so (and without importing torch).
 
 The weights of a model mean nothing without the mean, deviation, interpolation and resizing it was trained with, and a
 bare weight file names none of them. open_clip publishes them with each of its checkpoints ("tags"): where all tags of
@@ -8,7 +8,7 @@ an architecture agree, theirs are taken, part by part; otherwise open_clip's def
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 
 Preprocessing = Mapping[str, Any]
 
@@ -104,7 +104,7 @@ def completed(
     why = "open_clip's checkpoints of its architecture differ in that" if known else "nothing published says it"
     values = ", ".join(f"{part} {_words(DEFAULTS[part])}" for part in assumed)
     return config, (
-        f"{what} does not say how its pictures were prepared ({', '.join(assumed)}), and {why}: OpenAI's way is "
+        f"{what} does not say how its images were prepared ({', '.join(assumed)}), and {why}: OpenAI's way is "
         f"assumed ({values}); if it was trained otherwise, put an open_clip_config.json with `preprocess_cfg` beside "
         "its weights.",
     )

@@ -4,8 +4,8 @@ import shlex
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.errors import ModelError
-from salmu_demo.hub_push import Pushed, check_push, push
+from salmu_demo.core.errors import ModelError
+from salmu_demo.hub.push import Pushed, check_push, push
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.source import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from salmu_demo.memory import Memory
+from salmu_demo.core.memory import Memory
 from salmu_demo.models.source import ModelSource
 from salmu_demo.models.weights import parameter_count
 

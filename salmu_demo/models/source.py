@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from salmu_demo.config import assets_dir
-from salmu_demo.errors import ArchitectureError, ModelError
-from salmu_demo.files import file_digest, leads_outside
-from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS, HubReference, model_on_hub, pin
+from salmu_demo.core.errors import ArchitectureError, ModelError
+from salmu_demo.core.files import file_digest, leads_outside
+from salmu_demo.core.settings import assets_dir
+from salmu_demo.hub.reference import HF_HUB, OFFICIAL_MODELS, HubReference, model_on_hub, pin
 from salmu_demo.models.architecture import guess_architecture, is_alike
 from salmu_demo.models.card import CARD_FILE, LARGEST_CARD, card_role
 from salmu_demo.models.configuration import (
@@ -29,9 +29,9 @@ from salmu_demo.models.delta import Delta, MergedReader, find_delta
 from salmu_demo.models.header import shown
 from salmu_demo.models.made import MADE, WEIGHTS_FILE, made_folder
 from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, completed, missing_parts
+from salmu_demo.models.roles import ModelRole, RoleName, role_by_name
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.models.weights import SafetensorsReader, TensorReader, check_whole
-from salmu_demo.roles import ModelRole, RoleName, role_by_name
 
 if TYPE_CHECKING:
     from salmu_demo.models.encoder import Encoder
@@ -98,7 +98,7 @@ class ModelSource:
 
     @property
     def own_role(self) -> ModelRole:
-        """Its role by its card, or else by its name; see :mod:`salmu_demo.roles`."""
+        """Its role by its card, or else by its name; see :mod:`salmu_demo.models.roles`."""
         named = role_by_name(self.reference)
         return named if self.card_role in (None, named.name) else ModelRole(self.card_role, "card")
 
@@ -417,7 +417,7 @@ def check_inside(folder: Path, path: Path) -> None:
 
 def _from_hub(target: HubReference, architecture: str | None) -> ModelSource:
     # The Hub's client takes a quarter of a second to import, which local models do not need.
-    from salmu_demo.hub_fetch import download_file  # noqa: PLC0415
+    from salmu_demo.hub.fetch import download_file  # noqa: PLC0415
 
     reference, repository, wanted = target.label, target.repository, target.revision
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)

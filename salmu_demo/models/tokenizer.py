@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.source import DEFAULT_CONTEXT, ModelSource
 
 _START_AND_END: Final = 2

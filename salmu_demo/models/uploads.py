@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.config import cache_dir, on_space
-from salmu_demo.errors import ModelError, StorageError
-from salmu_demo.files import atomic_path, entries_within, file_digest
+from salmu_demo.core.errors import ModelError, StorageError
+from salmu_demo.core.files import atomic_path, entries_within, file_digest
+from salmu_demo.core.settings import cache_dir, on_space
 from salmu_demo.models.header import read_header
 
 UPLOAD: Final = "upload:"

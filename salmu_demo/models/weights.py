@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.header import FLOATS, Shape, read_header
 
 WRAPPERS: Final = ("module.", "model.")

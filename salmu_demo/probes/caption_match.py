@@ -9,7 +9,7 @@ import numpy as np
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
-from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.lineup import LineUp, persona_features, rank_candidates
@@ -21,7 +21,7 @@ def run_caption_match(
     """Rank a persona's best caption of a kind among the best captions of all personas.
 
     Of each persona's captions of the kind, in all sensitive splits, the one with the highest mean cosine to the
-    pictures takes part.
+    images takes part.
 
     Returns:
         The ranking, with captions as values; None if the persona has no caption of that kind.

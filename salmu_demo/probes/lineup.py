@@ -8,10 +8,10 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from salmu_demo.core.errors import QueryError
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.values import distinct, value_key
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import QueryError
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.models.source import ModelSource
@@ -83,17 +83,17 @@ def rank_candidates(
     true_values: Collection[str],
     logit_scale: float,
 ) -> LineUp:
-    """Rank candidate values by their mean cosine with a person's pictures.
+    """Rank candidate values by their mean cosine with a person's images.
 
     Args:
-        image_features: the person's pictures, shape (M, D).
+        image_features: the person's images, shape (M, D).
         candidate_features: every sentence with every value, shape (S, C, D).
         values: the C candidate values.
         true_values: those of them that are true for the person; besides the best, they are left out of the ranking.
         logit_scale: the model's factor before a softmax.
 
     Returns:
-        The line-up. The probability is the mean over pictures and sentences.
+        The line-up. The probability is the mean over images and sentences.
 
     Raises:
         QueryError: if no candidate is true.
@@ -136,7 +136,7 @@ def rank_candidates(
 def persona_features(
     embedder: Embedder, model: ModelSource, data: BenchmarkData, identity_id: str
 ) -> NDArray[np.float32]:
-    """Features of all of a persona's sensitive pictures, shape (M, D)."""
+    """Features of all of a persona's sensitive images, shape (M, D)."""
     parts = []
     for name, rows in data.persona_rows(identity_id).items():
         # Only these rows: of a large data set the others may take hours.
@@ -160,7 +160,7 @@ def _candidates(data: BenchmarkData, kind: str) -> dict[str, str]:
 
 
 def run_lineup(embedder: Embedder, model: ModelSource, data: BenchmarkData, persona: Persona, kind: str) -> LineUp:
-    """Line up a persona's pictures against every value of a kind that any persona has.
+    """Line up a persona's images against every value of a kind that any persona has.
 
     Raises:
         QueryError: if the persona has no value of that kind.

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics.representation import linear_cka
 from salmu_demo.models.difference import WeightDifference, weight_difference
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import ProgressCallback, ignore_progress
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class ModelChange:
         weights: relative changes by layer and tower.
         split: the split whose features are compared.
         rows: number of its rows.
-        cka_pictures: linear CKA of the features of the split's pictures.
+        cka_images: linear CKA of the features of the split's images.
         cka_captions: the same for its captions.
     """
 
@@ -29,7 +29,7 @@ class ModelChange:
     weights: WeightDifference
     split: str
     rows: int
-    cka_pictures: float
+    cka_images: float
     cka_captions: float
 
 
@@ -51,6 +51,6 @@ def measure_change(
     split = data.split(split_name)
     with model.unchanged(), against.unchanged():
         weights = weight_difference(model.reader(), against.reader())
-    pictures = [embedder.images(source, data, split, progress) for source in (model, against)]
+    images = [embedder.images(source, data, split, progress) for source in (model, against)]
     captions = [embedder.captions(source, data, split, progress) for source in (model, against)]
-    return ModelChange(model, against, weights, split_name, len(split), linear_cka(*pictures), linear_cka(*captions))
+    return ModelChange(model, against, weights, split_name, len(split), linear_cka(*images), linear_cka(*captions))

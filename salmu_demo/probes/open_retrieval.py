@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.models.source import ModelSource
-from salmu_demo.retrieval.gallery import Item, SearchableGallery
+from salmu_demo.probes.gallery import Item, SearchableGallery
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Retrieval:
 
 
 def mean_query(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One query for several pictures of one person: their mean direction, shape (1, D)."""
+    """One query for several images of one person: their mean direction, shape (1, D)."""
     return normalised(features.mean(axis=0, keepdims=True), "features")
 
 

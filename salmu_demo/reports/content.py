@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import KINDS, kind_title
-from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
+from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import DECISIONS
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.report import Block, MissingFigure, Report, Section, Table
 from salmu_demo.reports.roles import role_styles

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.errors import ResultError, quoted
-from salmu_demo.files import atomic_path
+from salmu_demo.core.errors import ResultError, quoted
+from salmu_demo.core.files import atomic_path
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures.canvas import figure_png, figure_svg
 from salmu_demo.reports.html import report_html
@@ -129,16 +129,16 @@ def _contents(analysis: Analysis, mark: str, endings: tuple[str, ...] = _ALL) ->
     """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
     report = build_report(analysis)
     drawn = {figure.name: figure.draw() for figure in report.figures}
-    pictures = {name: figure_png(figure) for name, figure in drawn.items()}
+    images = {name: figure_png(figure) for name, figure in drawn.items()}
     # A byte order mark tells spreadsheets that the text is UTF-8.
     made: dict[str, Callable[[], bytes]] = {
         f"{name}{mark}.csv": f"\ufeff{table}".encode for name, table in csv_tables(analysis).items()
     }
     made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()
-    made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, pictures).encode()
-    made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, pictures)
+    made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, images).encode()
+    made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, images)
     for name, figure in drawn.items():
-        made[f"{FIGURES_FOLDER}/{name}.png"] = partial(pictures.__getitem__, name)
+        made[f"{FIGURES_FOLDER}/{name}.png"] = partial(images.__getitem__, name)
         made[f"{FIGURES_FOLDER}/{name}.svg"] = partial(figure_svg, figure)
     return {name: make() for name, make in made.items() if name.endswith(endings)}
 

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs no other: style and pictures are inside, and nothing is asked of any server."""
+"""A report as one HTML file that needs no other: style and images are inside, and nothing is asked of any server."""
 
 import base64
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from importlib.resources import files
 from salmu_demo.reports.report import Block, Report, ReportFigure, Table
 
 
-def report_html(report: Report, pictures: Mapping[str, bytes]) -> str:
+def report_html(report: Report, images: Mapping[str, bytes]) -> str:
     """The report as an HTML page.
 
     Args:
         report: the report.
-        pictures: PNG of each figure by its name.
+        images: PNG of each figure by its name.
     """
     links = "".join(f'<li><a href="#s{n}">{escape(s.title)}</a></li>' for n, s in enumerate(report.sections))
     notices = "".join(f'<p class="notice">{escape(line)}</p>\n' for line in report.notices)
     sections = "".join(
         f'<section aria-labelledby="s{n}">\n<h2 id="s{n}">{escape(section.title)}</h2>\n'
-        f"{''.join(_block(block, pictures) for block in section.blocks)}</section>\n"
+        f"{''.join(_block(block, images) for block in section.blocks)}</section>\n"
         for n, section in enumerate(report.sections)
     )
     return (
@@ -30,7 +30,7 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> str:
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'\">\n"
         f"<title>{escape(report.title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{escape(report.title)}</h1>\n{notices}{''.join(_block(block, pictures) for block in report.head)}"
+        f"<h1>{escape(report.title)}</h1>\n{notices}{''.join(_block(block, images) for block in report.head)}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n{sections}</main>\n</body>\n</html>\n'
     )
 
@@ -40,10 +40,10 @@ def _style() -> str:
     return files("salmu_demo.reports").joinpath("report.css").read_text("utf-8")
 
 
-def _block(block: Block, pictures: Mapping[str, bytes]) -> str:
+def _block(block: Block, images: Mapping[str, bytes]) -> str:
     if isinstance(block, str):
         return f"<p>{escape(block)}</p>\n"
-    return _table(block) if isinstance(block, Table) else _figure(block, pictures[block.name])
+    return _table(block) if isinstance(block, Table) else _figure(block, images[block.name])
 
 
 def _table(table: Table) -> str:
@@ -66,8 +66,8 @@ def _table(table: Table) -> str:
     )
 
 
-def _figure(figure: ReportFigure, picture: bytes) -> str:
-    address = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+def _figure(figure: ReportFigure, image: bytes) -> str:
+    address = f"data:image/png;base64,{base64.b64encode(image).decode()}"
     return (
         f'<h3>{escape(figure.title)}</h3>\n<figure><img src="{address}" alt="{escape(figure.sentence)}">\n'
         f"<figcaption>{escape(figure.sentence)}</figcaption></figure>\n{_table(figure.table)}"

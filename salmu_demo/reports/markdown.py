@@ -13,7 +13,7 @@ _LINE_START: Final = re.compile(r"^(\d+(?=[.)])|(?=[-+=:]))")
 
 
 def report_markdown(report: Report) -> str:
-    """The report as Markdown; pictures are expected in :data:`FIGURES_FOLDER`."""
+    """The report as Markdown; images are expected in :data:`FIGURES_FOLDER`."""
     parts = [f"# {markdown_text(report.title)}", *(f"> {markdown_text(line)}" for line in report.notices)]
     parts += [_block(block) for block in report.head]
     for section in report.sections:
@@ -50,5 +50,5 @@ def _table(table: Table) -> str:
 
 def _figure(figure: ReportFigure) -> str:
     sentence = markdown_text(figure.sentence)
-    picture = f"![{sentence}]({FIGURES_FOLDER}/{figure.name}.png)"
-    return f"### {markdown_text(figure.title)}\n\n{picture}\n\n{sentence}\n\n{_table(figure.table)}"
+    image = f"![{sentence}]({FIGURES_FOLDER}/{figure.name}.png)"
+    return f"### {markdown_text(figure.title)}\n\n{image}\n\n{sentence}\n\n{_table(figure.table)}"

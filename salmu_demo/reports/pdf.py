@@ -61,22 +61,22 @@ _NUMBER: Final = _style(7, alignment=TA_RIGHT)
 _HEAD_NUMBER: Final = _style(7, _BOLD, alignment=TA_RIGHT)
 
 
-def report_pdf(report: Report, pictures: Mapping[str, bytes]) -> bytes:
+def report_pdf(report: Report, images: Mapping[str, bytes]) -> bytes:
     """The report as PDF; the same report gives the same bytes.
 
     Args:
         report: the report.
-        pictures: PNG of each figure by its name.
+        images: PNG of each figure by its name.
     """
     _register_fonts()
     story: list[Flowable] = [Paragraph(escape(report.title), _TITLE)]
     story += [Paragraph(escape(line), _NOTICE) for line in report.notices]
     for block in report.head:
-        story += _block(block, pictures)
+        story += _block(block, images)
     for section in report.sections:
         story.append(_Heading(section.title))
         for block in section.blocks:
-            story += _block(block, pictures)
+            story += _block(block, images)
     stream = io.BytesIO()
     document = _Document(
         stream, pagesize=A4, title=report.title, author="salmu-demo", subject=report.notices[0], lang="en", invariant=1,
@@ -105,7 +105,7 @@ class _Document(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no type
 
 @cache
 def _register_fonts() -> None:
-    """DejaVu comes with matplotlib, so that the pictures and the text look alike."""
+    """DejaVu comes with matplotlib, so that the images and the text look alike."""
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     for name in (_FONT, _BOLD):
         pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
@@ -118,14 +118,14 @@ def _page_number(canvas: Canvas, document: BaseDocTemplate) -> None:
     canvas.drawRightString(A4[0] - _MARGIN, 9 * mm, f"Page {document.page}")
 
 
-def _block(block: Block, pictures: Mapping[str, bytes]) -> list[Flowable]:
+def _block(block: Block, images: Mapping[str, bytes]) -> list[Flowable]:
     if isinstance(block, str):
         return [Paragraph(escape(block), _BODY)]
-    return _table(block) if isinstance(block, Table) else _figure(block, pictures[block.name])
+    return _table(block) if isinstance(block, Table) else _figure(block, images[block.name])
 
 
-def _figure(figure: ReportFigure, picture: bytes) -> list[Flowable]:
-    image = Image(io.BytesIO(picture), hAlign="LEFT")
+def _figure(figure: ReportFigure, png: bytes) -> list[Flowable]:
+    image = Image(io.BytesIO(png), hAlign="LEFT")
     # Pixels become inches again, smaller only if the page is not high enough.
     scale = min(72 / DPI, _FIGURE_HEIGHT / image.imageHeight)
     image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale

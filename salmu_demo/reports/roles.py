@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from salmu_demo.roles import ModelRole, RoleName
+from salmu_demo.models.roles import ModelRole, RoleName
 
 
 @dataclass(frozen=True)

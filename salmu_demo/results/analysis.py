@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.data import layout
+from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, ModelRole, Told
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
 from salmu_demo.results.comparison import Comparison, compare
 from salmu_demo.results.diagnosis import Diagnosis, diagnose, scale_position, scaled_distance
 from salmu_demo.results.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
 from salmu_demo.results.records import Evaluation
-from salmu_demo.roles import NOTHING_TOLD, REFERENCES, ModelRole, Told
 
 DISAGREEMENTS: Final = 8
 """Examples shown for each pair of models."""
@@ -73,7 +73,7 @@ class Example:
     """A forget row that two models see differently.
 
     Attributes:
-        file_name: its picture.
+        file_name: its image.
         identity: its persona.
         kind: its attribute kind.
         text: its caption.

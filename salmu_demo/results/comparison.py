@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.models.names import distinct_names
+from salmu_demo.models.roles import CLEAN, COMPROMISED, NOTHING_TOLD, Told, assign_roles
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
-from salmu_demo.roles import CLEAN, COMPROMISED, NOTHING_TOLD, Told, assign_roles
 
 
 @dataclass(frozen=True)

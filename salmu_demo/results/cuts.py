@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.inputs import MetricInputs

@@ -16,16 +16,16 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import ResultError
-from salmu_demo.files import write_text
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.files import write_text
+from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.metrics import DECISIONS, MEASURES, METRICS, MetricSpec
 from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
-from salmu_demo.notices import SCORES_NOTICE
+from salmu_demo.models.roles import ORIGINS, REFERENCES, ROLE_NAMES, ModelRole
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.analysis_document import analysis_document
 from salmu_demo.results.official import SCHEMA_VERSION, official_names, official_result
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, MetricResult, Provenance, Rows
-from salmu_demo.roles import ORIGINS, REFERENCES, ROLE_NAMES, ModelRole
 
 SCHEMA: Final = "salmu-demo/results"
 VERSION: Final = 1

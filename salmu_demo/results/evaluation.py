@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo import metrics
+from salmu_demo.core.errors import MetricError
+from salmu_demo.core.notices import MINI_NOTICE
+from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import MetricError
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.metrics.protocol import GENKNOW_SKIPPED
 from salmu_demo.models.source import ModelSource
-from salmu_demo.notices import MINI_NOTICE
-from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.results.cuts import count_cuts, measured_texts
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.kept import KeptMetrics, measuring_key
@@ -68,14 +68,14 @@ def evaluate(
     chosen = list(specs)
     for number, spec in enumerate(chosen):
         progress(Progress(f"{model.name}: {spec.name}", number, len(chosen)))
-        pictures = inputs.other_pictures(spec) if kept else ""
-        result = kept.load(model, about, spec, pictures) if kept else None
+        images = inputs.other_images(spec) if kept else ""
+        result = kept.load(model, about, spec, images) if kept else None
         if result is None:
             start = time.perf_counter()
             result = run.measure(spec)
             result = replace(result, seconds=time.perf_counter() - start)
             if kept:
-                kept.save(model, about, result, pictures)
+                kept.save(model, about, result, images)
         results[spec.name] = result
     progress(Progress(f"{model.name}: all metrics", len(chosen), len(chosen)))
     facts = embedder.facts(model)
@@ -183,7 +183,7 @@ class _Run:
         if zero_shot.folder is None:
             images = self._images(layout.GENKNOW_SPLIT)
         else:
-            images = self.embedder.pictures(self.model, zero_shot.folder, self.progress)
+            images = self.embedder.images_of(self.model, zero_shot.folder, self.progress)
         prompts = self._prompts(zero_shot.prompts)
         weights = metrics.class_weights(np.asarray(prompts).reshape(len(zero_shot.classes), -1, prompts.shape[1]))
         result = metrics.general_knowledge(images, zero_shot.labels, weights)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_MODELS
+from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_MODELS
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED, PublishedModel
 from salmu_demo.results.records import Evaluation, MeasuredData

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo import metrics
+from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.data.sample import Sample
-from salmu_demo.embeddings.pixels import PictureSet
-from salmu_demo.errors import MetricError
+from salmu_demo.features.pixels import ImageSet
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.metrics.protocol import IDZSC_CANDIDATE_SPLIT, IDZSC_PROMPT
 from salmu_demo.results.records import Rows
@@ -34,7 +34,7 @@ class CandidateNames:
 
 @dataclass(frozen=True)
 class BarePrompts:
-    """What CoreAssoc compares pictures with, see :func:`salmu_demo.metrics.core_association`.
+    """What CoreAssoc compares images with, see :func:`salmu_demo.metrics.core_association`.
 
     Attributes:
         prompts: P distinct prompts.
@@ -55,9 +55,9 @@ class ZeroShotSet:
         name: for reports.
         classes: names of the C classes.
         prompts: C x T texts, the T prompts of a class after one another.
-        labels: shape (N,), number of each picture's class.
-        file_names: N file names of the pictures.
-        folder: the pictures, if they are not those of the data set's own split.
+        labels: shape (N,), number of each image's class.
+        file_names: N file names of the images.
+        folder: the images, if they are not those of the data set's own split.
     """
 
     name: str
@@ -65,7 +65,7 @@ class ZeroShotSet:
     prompts: list[str]
     labels: NDArray[np.int64]
     file_names: list[str]
-    folder: PictureSet | None
+    folder: ImageSet | None
 
 
 class MetricInputs:
@@ -89,8 +89,8 @@ class MetricInputs:
         if spec.split != layout.GENKNOW_SPLIT and not len(self.data.split(spec.split)):
             raise MetricError(f"{spec.name} cannot be measured: {self.data.name} has no rows in {spec.split}.")
 
-    def other_pictures(self, spec: MetricSpec) -> str:
-        """Fingerprint of the pictures that a metric reads and the data set does not hold, or an empty text."""
+    def other_images(self, spec: MetricSpec) -> str:
+        """Fingerprint of the images that a metric reads and the data set does not hold, or an empty text."""
         zero_shot = self.zero_shot if spec.split == layout.GENKNOW_SPLIT else None
         return zero_shot.folder.data if zero_shot is not None and zero_shot.folder is not None else ""
 
@@ -173,12 +173,13 @@ class MetricInputs:
             found = load_imagenet(self.imagenet)
             classes = list(IMAGENET_CLASSNAMES)
             return ZeroShotSet(
+                # The wording stays: files of earlier versions name the set so, and equal names mean an equal set.
                 f"ImageNet-1k ({len(classes)} classes, {len(found.names)} pictures)",
                 classes,
                 [template(name) for name in classes for template in OPENAI_IMAGENET_TEMPLATES],
                 np.array(found.labels),
                 found.names,
-                PictureSet(found.fingerprint, "imagenet", len(found.names), found.image),
+                ImageSet(found.fingerprint, "imagenet", len(found.names), found.image),
             )
         if self.data.zero_shot is None:
             return None

@@ -94,7 +94,7 @@ def resampled_means(
     sums = np.stack([np.bincount(clusters, weights=row, minlength=count) for row in scores], axis=1)
     sizes = np.bincount(clusters, minlength=count).astype(np.float64)
     generator = np.random.default_rng(seed)
-    # Weights of a few resamples at a time: of 1,000 and 50,000 single pictures all at once they would take 400 MB.
+    # Weights of a few resamples at a time: of 1,000 and 50,000 single images all at once they would take 400 MB.
     step = max(1, _CHUNK_BYTES // (8 * count))
     means = []
     for start in range(0, resamples, step):

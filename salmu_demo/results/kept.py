@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from salmu_demo.embeddings.store import encoding_key
-from salmu_demo.errors import ResultError
-from salmu_demo.files import code_digest, read_checked, write_checked
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.files import code_digest, read_checked, write_checked
+from salmu_demo.features.store import encoding_key
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.document import metric_document, read_metric
@@ -15,7 +15,7 @@ from salmu_demo.results.records import MeasuredData, MetricResult
 MEASURING_CODE: Final = (
     "metrics/*.py",
     "data/*.py",
-    "embeddings/embedder.py",
+    "features/embedder.py",
     *(f"results/{name}.py" for name in ("document", "evaluation", "inputs", "kept", "records")),
 )
 """Our code that decides a metric of given features."""
@@ -33,38 +33,38 @@ def measuring_key() -> str:
 class KeptMetrics:
     """One file for each finished metric of a model on data, in a folder of its own.
 
-    One that was measured by other code, with other libraries or on other pictures of ImageNet is not found; nor is a
+    One that was measured by other code, with other libraries or on other images of ImageNet is not found; nor is a
     damaged one, and the log says so.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def load(self, model: ModelSource, data: MeasuredData, spec: MetricSpec, pictures: str = "") -> MetricResult | None:
+    def load(self, model: ModelSource, data: MeasuredData, spec: MetricSpec, images: str = "") -> MetricResult | None:
         """The metric as it was measured, or None if it has to be measured.
 
         Args:
             model: the model.
             data: the data.
             spec: the metric.
-            pictures: fingerprint of pictures that are not part of the data, or an empty text.
+            images: fingerprint of images that are not part of the data, or an empty text.
         """
         document = read_checked(self._path(model, spec))
         try:
-            if document is None or document["measured"] != _measured(data, pictures):
+            if document is None or document["measured"] != _measured(data, images):
                 return None
             return read_metric(document["result"], spec)
         except (ValueError, TypeError, KeyError, ResultError):
             return None
 
-    def save(self, model: ModelSource, data: MeasuredData, result: MetricResult, pictures: str = "") -> None:
+    def save(self, model: ModelSource, data: MeasuredData, result: MetricResult, images: str = "") -> None:
         """Keep a metric, see :meth:`load`; raises :class:`StorageError`."""
-        document = {"measured": _measured(data, pictures), "result": metric_document(result)}
+        document = {"measured": _measured(data, images), "result": metric_document(result)}
         write_checked(self._path(model, result.spec), document, "The finished metric")
 
     def _path(self, model: ModelSource, spec: MetricSpec) -> Path:
         return self._folder / model.fingerprint[:32] / f"{spec.name}.json"
 
 
-def _measured(data: MeasuredData, pictures: str) -> dict[str, Any]:
-    return {"data": list(data.key), "pictures": pictures, "by": measuring_key()}
+def _measured(data: MeasuredData, images: str) -> dict[str, Any]:
+    return {"data": list(data.key), "images": images, "by": measuring_key()}

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from salmu_demo.files import write_text
+from salmu_demo.core.files import write_text
+from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.metrics import DECISIONS
 from salmu_demo.models.names import Referred, distinct_slugs
-from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.results.records import Evaluation, MeasuredData, MetricResult
 
 SCHEMA_VERSION: Final = 2

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from salmu_demo import __version__
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
+from salmu_demo.models.roles import ModelRole, role_by_name
 from salmu_demo.models.source import ModelSource, slug_of
-from salmu_demo.roles import ModelRole, role_by_name
 
 _PACKAGES: Final = ("torch", "open_clip_torch", "numpy", "scikit-learn", "pillow")
 
@@ -220,7 +220,7 @@ class Evaluation:
         return self._of_scores(metric, "kinds")
 
     def file_names(self, metric: str) -> list[str] | None:
-        """Picture of every score of a metric, or None if the scores or their rows are unknown."""
+        """Image of every score of a metric, or None if the scores or their rows are unknown."""
         return self._of_scores(metric, "file_names")
 
     def _of_scores(self, metric: str, column: str) -> list[Any] | None:

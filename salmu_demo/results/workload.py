@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import Split
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.pixels import PictureSet
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.pixels import ImageSet
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.inputs import MetricInputs
@@ -14,9 +14,9 @@ from salmu_demo.results.inputs import MetricInputs
 
 @dataclass(frozen=True)
 class Workload:
-    """Pictures and distinct texts that a model has not encoded yet."""
+    """Images and distinct texts that a model has not encoded yet."""
 
-    pictures: int
+    images: int
     texts: int
 
 
@@ -33,31 +33,31 @@ def workload(model: ModelSource, inputs: MetricInputs, embedder: Embedder, specs
         SalmuError: of the kind that fits, if the data lacks what a metric needs.
     """
     specs = [spec for spec in specs if spec.name not in inputs.data.limits.unmeasurable]
-    pictures, captions = _splits(inputs, specs)
+    images, captions = _splits(inputs, specs)
     prompts, folder = _prompts(inputs, specs)
     return Workload(
-        pictures=sum(embedder.missing_images(model, inputs.data, split) for split in pictures)
-        + (embedder.missing_pictures(model, folder) if folder else 0),
+        images=sum(embedder.missing_images(model, inputs.data, split) for split in images)
+        + (embedder.missing_images_of(model, folder) if folder else 0),
         texts=sum(embedder.missing_captions(model, inputs.data, split) for split in captions)
         + embedder.missing_prompts(model, prompts),
     )
 
 
 def _splits(inputs: MetricInputs, specs: Sequence[MetricSpec]) -> tuple[list[Split], list[Split]]:
-    """Rows whose pictures and rows whose captions are read, every row once."""
-    pictures: list[Split] = []
+    """Rows whose images and rows whose captions are read, every row once."""
+    images: list[Split] = []
     captions: list[Split] = []
     for spec in specs:
         if spec.name == "GenKnow":
             if inputs.imagenet is None and inputs.data.zero_shot is not None:
-                pictures.append(inputs.split(layout.GENKNOW_SPLIT))
+                images.append(inputs.split(layout.GENKNOW_SPLIT))
             continue
-        pictures.append(inputs.split(spec.split))
+        images.append(inputs.split(spec.split))
         if spec.name != "IdZSC":
             captions.append(inputs.split(spec.split))
         if spec.name == "RetFail":
             captions.append(inputs.forget_distractors)
-    return _union(inputs, pictures), _union(inputs, captions)
+    return _union(inputs, images), _union(inputs, captions)
 
 
 def _union(inputs: MetricInputs, splits: Sequence[Split]) -> list[Split]:
@@ -67,8 +67,8 @@ def _union(inputs: MetricInputs, splits: Sequence[Split]) -> list[Split]:
     return [inputs.data.split(stored).take(stored, sorted(found)) for stored, found in rows.items()]
 
 
-def _prompts(inputs: MetricInputs, specs: Sequence[MetricSpec]) -> tuple[list[str], PictureSet | None]:
-    """Texts that are no column of the data, and the folder of pictures if GenKnow reads one."""
+def _prompts(inputs: MetricInputs, specs: Sequence[MetricSpec]) -> tuple[list[str], ImageSet | None]:
+    """Texts that are no column of the data, and the folder of images if GenKnow reads one."""
     prompts: list[str] = []
     folder = None
     for name in {spec.name for spec in specs}:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from salmu_demo.core.errors import SweepError, quoted
 from salmu_demo.data.source import MINI
-from salmu_demo.errors import SweepError, quoted
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan

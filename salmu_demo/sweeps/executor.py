@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Protocol, TypeVar
 
-from salmu_demo.ending import end, end_on_signals
-from salmu_demo.errors import SweepError
-from salmu_demo.runtime import quiet_libraries, use_one_blas_thread
+from salmu_demo.core.ending import end, end_on_signals
+from salmu_demo.core.errors import SweepError
+from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 
 J = TypeVar("J")
 R = TypeVar("R")

@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from salmu_demo.core.errors import TrainingError
+from salmu_demo.core.files import write_text
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import TrainingError
-from salmu_demo.files import write_text
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics import MEASURES, metric_by_name
+from salmu_demo.models.roles import CLEAN, COMPROMISED
 from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
 from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.kept import measuring_key
 from salmu_demo.results.records import Evaluation
-from salmu_demo.roles import CLEAN, COMPROMISED
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE

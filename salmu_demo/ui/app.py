@@ -17,16 +17,16 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from salmu_demo.config import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
+from salmu_demo.core.ending import also_at_end
+from salmu_demo.core.errors import DataError, JobError, QueryError, SalmuError, StorageError, quoted
+from salmu_demo.core.files import check_writable
+from salmu_demo.core.runtime import use_one_blas_thread
+from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.data.source import CLEAR, MINI, existing_path
-from salmu_demo.ending import also_at_end
-from salmu_demo.errors import DataError, JobError, QueryError, SalmuError, StorageError, quoted
-from salmu_demo.files import check_writable
-from salmu_demo.hub_reference import data_on_hub
+from salmu_demo.hub.reference import data_on_hub
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.uploads import upload_limit
-from salmu_demo.runtime import use_one_blas_thread
 from salmu_demo.ui.about_tab import about_tab
 from salmu_demo.ui.audit_tab import audit_tab
 from salmu_demo.ui.benchmark_tab import benchmark_tab
@@ -54,7 +54,7 @@ from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.visitors import owner_of, trusted_proxies
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 DEFAULT_PORT: Final = 7860
 _PORTS: Final = 100

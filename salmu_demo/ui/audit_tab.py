@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import gradio as gr
 
+from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.data.dataset import Persona
-from salmu_demo.errors import QueryError, quoted
+from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
-from salmu_demo.retrieval.gallery import GALLERIES
-from salmu_demo.roles import Told
+from salmu_demo.probes.gallery import GALLERIES
 from salmu_demo.ui import audit_view, text
 from salmu_demo.ui.components import empty_state, portrait_list
 from salmu_demo.ui.messages import shows_errors
@@ -18,9 +18,9 @@ from salmu_demo.ui.portraits import Portraits
 from salmu_demo.ui.state import View
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import IN_SIGHT, WIDE, choices, chosen, markup, scroll_to
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
-PICTURES: Final = 6
+IMAGES: Final = 6
 MOST_CAPTIONS: Final = 50
 _GALLERY_LABELS: Final = {
     "forget": "Pairs to be forgotten",
@@ -69,7 +69,7 @@ class AuditPages:
         self._portraits = Portraits(workbench.data)
 
     def list(self, query: str, chosen_persona: str | None) -> str:
-        """The picture list of a search."""
+        """The image list of a search."""
         found = audit_view.find_personas(self._data.personas, query)
         buttons = [
             audit_view.portrait_button(persona, self._portraits.portrait(persona.identity_id))
@@ -82,8 +82,8 @@ class AuditPages:
         if view.persona is None:
             return AuditPage(audit_view.start(self._data, self._portraits), "")
         persona = self._data.persona(view.persona)
-        pictures = self._portraits.pictures(persona.identity_id, PICTURES)
-        card = audit_view.persona_card(self._data, persona, pictures)
+        images = self._portraits.images(persona.identity_id, IMAGES)
+        card = audit_view.persona_card(self._data, persona, images)
         if not references:
             return AuditPage(card, empty_state(text.NO_MODELS_TITLE, text.NO_MODELS))
         told = view.told.among(references)

@@ -10,28 +10,28 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import kind_title
 from salmu_demo.models.names import distinct_names
+from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import signed, unsigned
-from salmu_demo.roles import CLEAN, NOTHING_TOLD, Told, assign_roles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import (
     CHOICE,
     PortraitButton,
     breakable,
     empty_state,
+    image,
     model_head,
     model_label,
     notice,
-    picture,
     portrait_row,
     rank_text,
     verdict_badge,
 )
-from salmu_demo.ui.portraits import Picture, Portraits
+from salmu_demo.ui.portraits import Image, Portraits
 
 MAX_PORTRAITS: Final = 96
 """Personas listed at once: enough for the miniature, and a page of the official data."""
@@ -129,19 +129,19 @@ def start(data: BenchmarkData, portraits: Portraits) -> str:
     return empty_state(text.START_TITLE, text.START, portrait_row(buttons, text.EXAMPLES))
 
 
-def persona_card(data: BenchmarkData, persona: Persona, pictures: Sequence[Picture]) -> str:
-    """Pictures, name and group of a persona."""
+def persona_card(data: BenchmarkData, persona: Persona, images: Sequence[Image]) -> str:
+    """Images, name and group of a persona."""
     title, sentence = group_words(data, persona)
     shown = "".join(
-        f"<li>{picture(p.address, f'{persona.name}, picture {number} from {p.split}', 96)}</li>"
-        for number, p in enumerate(pictures, start=1)
+        f"<li>{image(p.address, f'{persona.name}, image {number} from {p.split}', 96)}</li>"
+        for number, p in enumerate(images, start=1)
     )
     place = f" · {escape(place_of(persona))}" if place_of(persona) else ""
     return (
         f'<section class="card persona" aria-label="Chosen persona"><div class="persona-words">'
         f'<h2>{escape(persona.name)}</h2><p class="quiet">Persona {escape(persona.identity_id)}{place} · fictitious</p>'
         f'<p><strong class="group">{escape(title)}</strong> {escape(sentence)}</p></div>'
-        f'<ul class="pictures" aria-label="Pictures">{shown}</ul></section>'
+        f'<ul class="images" aria-label="Images">{shown}</ul></section>'
     )
 
 
@@ -307,7 +307,7 @@ def _candidate(line_up: LineUp, number: int, share: float, true: bool) -> str:
 
 
 def retrievals(found: Sequence[Retrieval], data: BenchmarkData, differs_only: bool, told: Told = NOTHING_TOLD) -> str:
-    """The captions each model finds for a persona's pictures, side by side."""
+    """The captions each model finds for a persona's images, side by side."""
     models = [retrieval.model for retrieval in found]
     roles = assign_roles(models, told)
     if differs_only and all(result.shared for retrieval in found for result in retrieval.results):

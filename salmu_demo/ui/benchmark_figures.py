@@ -13,7 +13,7 @@ from salmu_demo.ui.thumbnails import data_address
 def figures_view(
     figures: Sequence[ReportFigure | MissingFigure], png: Callable[[ReportFigure], bytes], data: MeasuredData
 ) -> str:
-    """All figures; `png` gives the picture of one. Instead of one that is missing the page says why."""
+    """All figures; `png` gives the image of one. Instead of one that is missing the page says why."""
     shown = "".join(f"<section>{heading(figure.title, data)}{_figure(figure, png)}</section>" for figure in figures)
     return f'<div class="figures">{shown}</div>'
 

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import gradio as gr
 
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.progress import duration_words
 from salmu_demo.data.sample import Sample
-from salmu_demo.errors import QueryError
 from salmu_demo.jobs.estimate import suggested_rows
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import MEASURES
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.progress import duration_words
 from salmu_demo.ui import benchmark_text as text
 from salmu_demo.ui.benchmark_plan import Plan, PlannedJob, make_plan
 from salmu_demo.ui.components import notice
@@ -20,7 +20,7 @@ from salmu_demo.ui.job_area import JobArea, Launcher
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.state import View
 from salmu_demo.ui.widgets import markup
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _ALL: Final = "all"
 _SAMPLE: Final = "sample"

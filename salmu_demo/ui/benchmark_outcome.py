@@ -5,7 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from salmu_demo.errors import ResultError
+from salmu_demo.core.errors import ResultError
 from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.reports.figures import report_figures
@@ -33,7 +33,7 @@ class Outcome:
     figures: tuple[ReportFigure | MissingFigure, ...]
 
     def figure_png(self, figure: ReportFigure) -> bytes:
-        """The picture of a figure; raises :class:`ResultError` if its file is gone."""
+        """The image of a figure; raises :class:`ResultError` if its file is gone."""
         try:
             return next(path for path in self.files.figures if path.stem == figure.name).read_bytes()
         except (OSError, StopIteration) as error:

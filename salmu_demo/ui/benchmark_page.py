@@ -16,7 +16,7 @@ from salmu_demo.ui.components import empty_state
 from salmu_demo.ui.job_page import JobPages
 from salmu_demo.ui.people import People
 from salmu_demo.ui.thumbnails import Thumbnails
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class BenchmarkPages(JobPages):
         analysis = self._outcomes.of(job_id).analysis
         is_here = self._is_here(analysis)
         people = self._people if is_here else People()
-        return pair_view(analysis, first, second, people, self._picture if is_here else None)
+        return pair_view(analysis, first, second, people, self._image if is_here else None)
 
     def groups(self, job_id: str, metric: str | None, order_by: int) -> str:
         """A metric of a finished job by kind and by persona; raises as :meth:`results`."""
@@ -84,6 +84,6 @@ class BenchmarkPages(JobPages):
     def _is_here(self, analysis: Analysis) -> bool:
         return analysis.comparison.data.fingerprint == self._data.fingerprint
 
-    def _picture(self, file_name: str) -> str | None:
+    def _image(self, file_name: str) -> str | None:
         row = self._forget_rows.get(file_name)
         return None if row is None else self._thumbnails.address(layout.FORGET, row)

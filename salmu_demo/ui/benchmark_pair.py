@@ -11,11 +11,11 @@ from salmu_demo.results.analysis import Analysis, Example
 from salmu_demo.results.intervals import Difference, Interval
 from salmu_demo.ui import benchmark_text as text
 from salmu_demo.ui.benchmark_results import heading
-from salmu_demo.ui.components import empty_state, model_label, notice, picture
+from salmu_demo.ui.components import empty_state, image, model_label, notice
 from salmu_demo.ui.people import People
 
-PictureOf = Callable[[str], str | None]
-"""Gives the address of a forget row's picture by its file name, or None if it is damaged."""
+ImageOf = Callable[[str], str | None]
+"""Gives the address of a forget row's image by its file name, or None if it is damaged."""
 
 _SIDE: Final = 96
 
@@ -27,7 +27,7 @@ def pair_choices(analysis: Analysis) -> list[tuple[str, int]]:
     return [(label, number) for number, label in enumerate(labels)]
 
 
-def pair_view(analysis: Analysis, first: int, second: int, people: People, picture_of: PictureOf | None) -> str:
+def pair_view(analysis: Analysis, first: int, second: int, people: People, image_of: ImageOf | None) -> str:
     """Differences and examples of two models.
 
     Args:
@@ -35,13 +35,13 @@ def pair_view(analysis: Analysis, first: int, second: int, people: People, pictu
         first: number of the first model.
         second: number of the second model.
         people: names of the personas.
-        picture_of: the pictures, or None if they cannot be shown because the data is not at hand.
+        image_of: the images, or None if they cannot be shown because the data is not at hand.
     """
     if len(analysis.models) < 2:
         return empty_state("Only one model", text.ONE_MODEL)
     if first == second:
         return empty_state("Twice the same model", text.SAME_MODEL)
-    return _differences(analysis, first, second) + _examples(analysis, first, second, people, picture_of)
+    return _differences(analysis, first, second) + _examples(analysis, first, second, people, image_of)
 
 
 def _differences(analysis: Analysis, first: int, second: int) -> str:
@@ -80,7 +80,7 @@ def _difference_row(metric: str, title: str, difference: Difference) -> str:
     )
 
 
-def _examples(analysis: Analysis, first: int, second: int, people: People, picture_of: PictureOf | None) -> str:
+def _examples(analysis: Analysis, first: int, second: int, people: People, image_of: ImageOf | None) -> str:
     title = heading("Where they disagree most", analysis.comparison.data)
     found = next((d for d in analysis.disagreements if {d.first, d.second} == {first, second}), None)
     if found is None:
@@ -93,11 +93,11 @@ def _examples(analysis: Analysis, first: int, second: int, people: People, pictu
             [example.first, example.second] if found.first == first else [example.second, example.first],
             shown,
             people,
-            picture_of,
+            image_of,
         )
         for example in found.examples
     )
-    remark = notice(text.NO_PICTURES, "quiet") if picture_of is None else ""
+    remark = notice(text.NO_IMAGES, "quiet") if image_of is None else ""
     return f'{title}{notice(text.EXAMPLES, "quiet")}{remark}<ul class="examples">{items}</ul>'
 
 
@@ -106,10 +106,10 @@ def _example(
     ranks: list[float],
     models: list[tuple[str, RoleStyle]],
     people: People,
-    picture_of: PictureOf | None,
+    image_of: ImageOf | None,
 ) -> str:
     kind = kind_title(example.kind) if example.kind else "No attribute"
-    shown = "" if picture_of is None else picture(picture_of(example.file_name), f"Picture {example.file_name}", _SIDE)
+    shown = "" if image_of is None else image(image_of(example.file_name), f"Image {example.file_name}", _SIDE)
     lines = "".join(
         f"<li>{model_label(name, style)} <b>rank {rank:,g}</b></li>"
         for rank, (name, style) in zip(ranks, models, strict=True)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.progress import duration_words
 from salmu_demo.data.sample import Sample
-from salmu_demo.errors import QueryError
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.progress import duration_words
-from salmu_demo.roles import NOTHING_TOLD, Told
+from salmu_demo.models.roles import NOTHING_TOLD, Told
 from salmu_demo.ui import benchmark_text as text
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 LONG_SECONDS: Final = 120
 """From here on a visitor is asked before a job starts."""

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from salmu_demo.notices import SCORES_NOTICE
+from salmu_demo.core.notices import SCORES_NOTICE
+from salmu_demo.models.roles import TITLES
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import counted, interval_cell, number_cell, signed, unsigned
 from salmu_demo.results.analysis import Analysis, ModelAnalysis
 from salmu_demo.results.comparison import ComparisonRow
 from salmu_demo.results.diagnosis import Criterion, Diagnosis, Label
 from salmu_demo.results.records import MeasuredData
-from salmu_demo.roles import TITLES
 from salmu_demo.ui import benchmark_text as text
 from salmu_demo.ui.components import diagnosis_badge, model_head, notice
 

@@ -8,7 +8,7 @@ from salmu_demo.ui.benchmark_area import result_area
 from salmu_demo.ui.benchmark_form import benchmark_form, connect_start, long_job_offer
 from salmu_demo.ui.benchmark_page import BenchmarkPages
 from salmu_demo.ui.job_area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 def benchmark_tab(

@@ -46,7 +46,7 @@ DIFFERENCES: Final = (
 NO_DIFFERENCES: Final = "These results do not say which rows they come from, so models cannot be compared in pairs."
 ONE_MODEL: Final = "Measure two or more models to compare them in pairs."
 EXAMPLES: Final = (
-    "The forget rows where the two models differ most in 1 / rank of the picture's own caption. Rank 1: the model "
+    "The forget rows where the two models differ most in 1 / rank of the image's own caption. Rank 1: the model "
     "finds the private caption at once."
 )
 NO_EXAMPLES: Final = "Examples need RetFail of both models."
@@ -54,5 +54,5 @@ NO_GROUPS: Final = "None of the measured metrics has rows with a persona and an 
 SAME_MODEL: Final = "Choose two different models."
 SOME_PERSONAS: Final = "The {count} highest and the {count} lowest of {total:,} personas, ordered by {model}."
 ALL_PERSONAS: Final = "All {total:,} personas, ordered by {model}."
-NO_PICTURES: Final = "Pictures and names are shown for the data set of this page only."
+NO_IMAGES: Final = "Images and names are shown for the data set of this page only."
 OFFICIAL_MORE: Final = "The official files of further models are in the ZIP."

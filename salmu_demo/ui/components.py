@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from salmu_demo.models.roles import ModelRole
 from salmu_demo.probes.lineup import Verdict
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.results.diagnosis import Label
-from salmu_demo.roles import ModelRole
 
 CHOICE: Final = "data-choice"
 """Attribute of a button that says what it chooses, see :func:`salmu_demo.ui.widgets.choices`."""
@@ -28,7 +28,7 @@ _DIAGNOSES: Final = {
 
 @dataclass(frozen=True)
 class PortraitButton:
-    """One persona of the picture list."""
+    """One persona of the image list."""
 
     identity_id: str
     name: str
@@ -102,7 +102,7 @@ def empty_state(title: str, text: str, more: str = "") -> str:
 
 
 def portrait_list(buttons: Sequence[PortraitButton], total: int, chosen: str | None) -> str:
-    """The picture list: a button for each persona, and how many of all personas these are."""
+    """The image list: a button for each persona, and how many of all personas these are."""
     if not buttons:
         return empty_state("Nobody found", "Try a shorter name, an id, a city or a country code.")
     count = f"{len(buttons):,} persona{'s' if len(buttons) > 1 else ''}"
@@ -117,10 +117,10 @@ def portrait_row(buttons: Sequence[PortraitButton], label: str, chosen: str | No
     return f'<ul class="portraits" aria-label="{escape(label)}">{items}</ul>'
 
 
-def picture(address: str | None, alt: str, side: int) -> str:
-    """A square picture, or an empty frame in its place if it is damaged."""
+def image(address: str | None, alt: str, side: int) -> str:
+    """A square image, or an empty frame in its place if it is damaged."""
     if address is None:
-        return f'<span class="no-picture" role="img" aria-label="{escape(alt)} (damaged)"></span>'
+        return f'<span class="no-image" role="img" aria-label="{escape(alt)} (damaged)"></span>'
     return f'<img src="{escape(address)}" alt="{escape(alt)}" width="{side}" height="{side}">'
 
 
@@ -128,7 +128,7 @@ def _portrait(button: PortraitButton, chosen: bool) -> str:
     return (
         f'<li><button type="button" class="portrait" {CHOICE}="{escape(button.identity_id)}" '
         f'aria-pressed="{str(chosen).lower()}">'
-        f"{picture(button.address, '', 64)}"
+        f"{image(button.address, '', 64)}"
         f'<span class="portrait-name">{escape(button.name)}</span>'
         f'<span class="portrait-place">{escape(button.place)}</span></button></li>'
     )

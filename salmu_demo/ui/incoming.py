@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from salmu_demo.errors import QueryError, SalmuError, UploadError
+from salmu_demo.core.errors import QueryError, SalmuError, UploadError
 from salmu_demo.ui.messages import failed
 from salmu_demo.ui.values import checked, said
 from salmu_demo.ui.visitor_files import visitor_files
@@ -146,7 +146,7 @@ class Page(gr.Blocks):
 def gives_paths(component: gr.Image | gr.UploadButton) -> None:
     """Have a component hand on the paths of uploads, which :class:`Page` has checked, and touch no file itself.
 
-    Gradio's own would open a picture before our limits on size and format apply, and leaves an empty file behind for
+    Gradio's own would open an image before our limits on size and format apply, and leaves an empty file behind for
     each upload of a button.
     """
     component.preprocess = _paths  # type: ignore[method-assign]

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import gradio as gr
 
+from salmu_demo.core.progress import duration_words
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.progress import duration_words
 from salmu_demo.ui import job_text as text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.job_page import JobPage, JobPages, own_ids, with_job

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from salmu_demo.errors import JobError
+from salmu_demo.core.errors import JobError
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui import job_text as text

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
+from salmu_demo.core.progress import duration_words
 from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState, UnlearningSpec
-from salmu_demo.progress import duration_words
 from salmu_demo.reports.text import counted
 from salmu_demo.ui import job_text as text
 from salmu_demo.ui.components import CHOICE, notice

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.config import leaderboard_dir, on_space
-from salmu_demo.errors import ResultError, SalmuError
-from salmu_demo.files import entries_within, write_text
+from salmu_demo.core.errors import ResultError, SalmuError
+from salmu_demo.core.files import entries_within, write_text
+from salmu_demo.core.settings import leaderboard_dir, on_space
 from salmu_demo.leaderboard.board import Board, find_row, read_board
 from salmu_demo.leaderboard.export import submission
 from salmu_demo.leaderboard.files import import_result, imported_results, job_results
@@ -35,7 +35,7 @@ from salmu_demo.ui.leaderboard_view import (
 from salmu_demo.ui.messages import inform, shows_errors, warn
 from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.widgets import markup
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 MAX_VISITOR_IMPORTS: Final = 10
 """Files a visitor of a Space can import; each is at most as large as an upload may be."""

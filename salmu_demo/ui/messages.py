@@ -7,7 +7,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import gradio as gr
 
-from salmu_demo.errors import SalmuError
+from salmu_demo.core.errors import SalmuError
 
 P = ParamSpec("P")
 R = TypeVar("R")

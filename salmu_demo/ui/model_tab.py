@@ -6,18 +6,18 @@ from typing import Any
 
 import gradio as gr
 
+from salmu_demo.core.errors import QueryError, SalmuError
+from salmu_demo.core.progress import Progress
 from salmu_demo.data import layout
-from salmu_demo.errors import QueryError, SalmuError
-from salmu_demo.progress import Progress
+from salmu_demo.models.roles import COMPROMISED, OTHER, REFERENCES, ModelRole, assign_roles
 from salmu_demo.results.records import MeasuredModel
-from salmu_demo.roles import COMPROMISED, OTHER, REFERENCES, ModelRole, assign_roles
 from salmu_demo.ui import text
 from salmu_demo.ui.components import empty_state
 from salmu_demo.ui.messages import shows_errors
 from salmu_demo.ui.model_view import ModelCard, cards_html, change_html
 from salmu_demo.ui.state import View
 from salmu_demo.ui.widgets import markup
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Final
 from salmu_demo.models.difference import GroupChange
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.profile import ModelProfile
+from salmu_demo.models.roles import OTHER, ModelRole
 from salmu_demo.probes.model_change import ModelChange
 from salmu_demo.reports.roles import role_styles
-from salmu_demo.roles import OTHER, ModelRole
 from salmu_demo.ui import text
 from salmu_demo.ui.components import breakable, empty_state, model_head, model_label, notice
 
@@ -63,7 +63,7 @@ def change_html(change: ModelChange) -> str:
         f"</caption>{_head('Tower')}<tbody>{towers}</tbody></table></div>"
         f'<div class="card"><table class="plain changes"><caption>'
         f"{escape(text.CKA_CAPTION.format(rows=change.rows, split=change.split))}</caption>{_head('Features', 'CKA')}"
-        f"<tbody>{_cka('Pictures', change.cka_pictures)}{_cka('Captions', change.cka_captions)}</tbody></table></div>"
+        f"<tbody>{_cka('Images', change.cka_images)}{_cka('Captions', change.cka_captions)}</tbody></table></div>"
         f'</div><div class="columns layers">{layers}</div></section>'
     )
 

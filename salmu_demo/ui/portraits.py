@@ -1,4 +1,4 @@
-"""Which pictures stand for a persona."""
+"""Which images stand for a persona."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,8 +11,8 @@ PORTRAIT_SIDE: Final = 96
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a persona: its split, and its thumbnail or None if it is damaged."""
+class Image:
+    """One image of a persona: its split, and its thumbnail or None if it is damaged."""
 
     split: str
     address: str | None
@@ -27,14 +27,14 @@ class Portraits:
         self._large = Thumbnails(data)
 
     def portrait(self, identity_id: str) -> str | None:
-        """The thumbnail of a persona's first picture."""
+        """The thumbnail of a persona's first image."""
         split, rows = next(iter(self._data.persona_rows(identity_id).items()))
         return self._small.address(split, rows[0])
 
-    def pictures(self, identity_id: str, count: int) -> list[Picture]:
-        """Up to `count` pictures of a persona, as evenly from its splits as they allow."""
+    def images(self, identity_id: str, count: int) -> list[Image]:
+        """Up to `count` images of a persona, as evenly from its splits as they allow."""
         places = spread(self._data.persona_rows(identity_id), count)
-        return [Picture(split, self._large.address(split, row)) for split, row in places]
+        return [Image(split, self._large.address(split, row)) for split, row in places]
 
 
 def spread(rows: dict[str, list[int]], count: int) -> list[tuple[str, int]]:

@@ -11,57 +11,57 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from salmu_demo.core.errors import QueryError, SalmuError
+from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import KINDS
-from salmu_demo.embeddings.pixels import VisitorPicture
-from salmu_demo.errors import QueryError, SalmuError
+from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.models.names import distinct_names
+from salmu_demo.models.roles import NOTHING_TOLD, OTHER, ModelRole, Told, assign_roles
 from salmu_demo.models.source import ModelSource
-from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.probes.gallery import GALLERIES, Content
 from salmu_demo.probes.open_retrieval import Retrieval
-from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.reports.tables import csv_text
-from salmu_demo.retrieval.gallery import GALLERIES, Content
-from salmu_demo.roles import NOTHING_TOLD, OTHER, ModelRole, Told, assign_roles
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 MAX_K: Final = 50
 MAX_TEXT: Final = 500
-MAX_PICTURE_BYTES: Final = 64_000_000
-"""What the pictures of all visitors may take in memory: some 400 at 224 x 224 pixels."""
+MAX_IMAGE_BYTES: Final = 64_000_000
+"""What the images of all visitors may take in memory: some 400 at 224 x 224 pixels."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is searched for: a text, or the picture of a visitor, which lives in this object only."""
+    """What is searched for: a text, or the image of a visitor, which lives in this object only."""
 
     text: str = ""
-    picture: VisitorPicture | None = None
+    image: VisitorImage | None = None
 
     @property
     def title(self) -> str:
         """The query in words."""
-        return "your picture" if self.picture is not None else f"“{self.text.strip()}”"
+        return "your image" if self.image is not None else f"“{self.text.strip()}”"
 
 
-class KeptPictures:
-    """Visitors' pictures at the models' input sizes: those unused for longest are dropped when all take too much.
+class KeptImages:
+    """Visitors' images at the models' input sizes: those unused for longest are dropped when all take too much.
 
-    A picture is owned by the state of its page, so that it is gone when the visitor gives another one, forgets it, or
+    An image is owned by the state of its page, so that it is gone when the visitor gives another one, forgets it, or
     leaves; here is only known which ones there are.
     """
 
-    def __init__(self, budget: int = MAX_PICTURE_BYTES) -> None:
+    def __init__(self, budget: int = MAX_IMAGE_BYTES) -> None:
         self._budget = budget
-        self._known: OrderedDict[int, weakref.ref[VisitorPicture]] = OrderedDict()
+        self._known: OrderedDict[int, weakref.ref[VisitorImage]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def keep(self, picture: VisitorPicture) -> None:
-        """Reduce a picture that was searched with, and note that it was used."""
-        picture.reduce()
+    def keep(self, image: VisitorImage) -> None:
+        """Reduce an image that was searched with, and note that it was used."""
+        image.reduce()
         with self._lock:
-            self._known[id(picture)] = weakref.ref(picture)
-            self._known.move_to_end(id(picture))
+            self._known[id(image)] = weakref.ref(image)
+            self._known.move_to_end(id(image))
             living = {key: kept for key, known in self._known.items() if (kept := known()) is not None}
             total = sum(kept.kept_bytes for kept in living.values())
             for key, kept in list(living.items()):
@@ -149,11 +149,11 @@ def search(
 
     Raises:
         QueryError: if no model is chosen or the query is empty or too long.
-        ImageError: if the picture is not kept any more.
+        ImageError: if the image is not kept any more.
     """
     if not references:
         raise QueryError("No model is chosen; choose at least one at the top of the page.")
-    if query.picture is None and not query.text.strip():
+    if query.image is None and not query.text.strip():
         raise QueryError("The query is empty; type a text, for example a name or a phone number.")
     if len(query.text) > MAX_TEXT:
         raise QueryError(f"The query has {len(query.text):,} characters; {MAX_TEXT} are read.")
@@ -161,14 +161,14 @@ def search(
     errors: dict[str, str] = {}
     for reference in dict.fromkeys(references):
         try:
-            ready[reference] = _prepared(workbench, reference, query.picture, settings, progress)
+            ready[reference] = _prepared(workbench, reference, query.image, settings, progress)
         except SalmuError as error:
             errors[reference] = str(error)
     models, k = list(ready.values()), settings.k
-    if query.picture is None:
+    if query.image is None:
         found = workbench.retrieve_for_text(query.text, models, settings.gallery, k, settings.content, told)
     else:
-        found = workbench.retrieve_for_image(query.picture, models, settings.gallery, k, settings.content, told)
+        found = workbench.retrieve_for_image(query.image, models, settings.gallery, k, settings.content, told)
     columns = {reference: Column(reference, None, error) for reference, error in errors.items()}
     roles = assign_roles(models, told).roles
     for reference, name, retrieval, role in zip(ready, distinct_names(models), found, roles, strict=True):
@@ -180,16 +180,16 @@ def search(
 def _prepared(
     workbench: Workbench,
     reference: str,
-    picture: VisitorPicture | None,
+    image: VisitorImage | None,
     settings: Settings,
     progress: ProgressCallback,
 ) -> ModelSource:
     """The model, loaded and with features of the gallery, which take minutes the first time."""
     (model,) = workbench.models([reference])
-    # A model that does not load, or cannot look at the picture, is refused before its features are looked for.
+    # A model that does not load, or cannot look at the image, is refused before its features are looked for.
     with workbench.embedder.encoders.lend(model) as encoder:
-        if picture is not None:
-            picture.pixels(encoder)
+        if image is not None:
+            image.pixels(encoder)
     column = workbench.embedder.captions if settings.content == "captions" else workbench.embedder.images
     for split in GALLERIES[settings.gallery]:
         column(model, workbench.data, workbench.data.split(split), progress)
@@ -233,7 +233,7 @@ def examples(data: BenchmarkData) -> list[Example]:
 
 
 def answer_document(answer: Answer) -> dict[str, Any]:
-    """The answer for a JSON file; a visitor's picture is not in it."""
+    """The answer for a JSON file; a visitor's image is not in it."""
     data, settings = answer.data, answer.settings
     people = {persona.identity_id: persona.name for persona in data.personas}
     return {
@@ -245,8 +245,8 @@ def answer_document(answer: Answer) -> dict[str, Any]:
             "notice": MINI_NOTICE if data.is_mini else None,
         },
         "query": {"kind": "text", "text": answer.query.text.strip()}
-        if answer.query.picture is None
-        else {"kind": "picture"},
+        if answer.query.image is None
+        else {"kind": "image"},
         "searched": settings.content,
         "gallery": settings.gallery,
         "k": settings.k,

@@ -1,4 +1,4 @@
-"""The tab of free search: a text or a picture of one's own, with every chosen model side by side."""
+"""The tab of free search: a text or an image of one's own, with every chosen model side by side."""
 
 import functools
 from collections.abc import Callable
@@ -7,31 +7,31 @@ from typing import Any
 
 import gradio as gr
 
+from salmu_demo.core.errors import ImageError
+from salmu_demo.core.progress import Progress, ProgressCallback
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.images import MAX_BYTES, decode_image
-from salmu_demo.embeddings.pixels import VisitorPicture
-from salmu_demo.errors import ImageError
-from salmu_demo.progress import Progress, ProgressCallback
+from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.ui.incoming import gives_paths
 from salmu_demo.ui.messages import shows_errors
-from salmu_demo.ui.probe_search import MAX_K, MAX_TEXT, Answer, KeptPictures, Query, examples, search, settings_of
+from salmu_demo.ui.probe_search import MAX_K, MAX_TEXT, Answer, KeptImages, Query, examples, search, settings_of
 from salmu_demo.ui.probe_view import (
     CONTENT_WORDS,
     CSS,
     EMPTY_HTML,
     GALLERY_WORDS,
     answer_html,
-    own_picture_html,
+    own_image_html,
 )
 from salmu_demo.ui.state import View
-from salmu_demo.ui.thumbnails import Thumbnails, picture_address
+from salmu_demo.ui.thumbnails import Thumbnails, image_address
 from salmu_demo.ui.visitor_files import visitor_files
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _STATE_SECONDS = 3600
 """How long a page's query and results stay in memory after their last use."""
 
-_PICTURE_HELP = "Drop a picture here, paste one or choose a file. The search starts at once; the file is not kept."
+_IMAGE_HELP = "Drop an image here, paste one or choose a file. The search starts at once; the file is not kept."
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ def probe_tab(workbench: Workbench, chosen_models: gr.components.Component, view
         view: state that holds the :class:`View`, which says who is told to be a reference.
     """
     gr.Markdown(
-        "Search with your own words or picture, and see what each model puts first. A model that still links a face "
+        "Search with your own words or image, and see what each model puts first. A model that still links a face "
         "to a private value finds the one with the other."
     )
-    picture, clear, preview, example_buttons, controls = _build(workbench.data)
-    _connect(workbench, chosen_models, view, controls, picture, clear, preview, example_buttons)
+    image, clear, preview, example_buttons, controls = _build(workbench.data)
+    _connect(workbench, chosen_models, view, controls, image, clear, preview, example_buttons)
 
 
 def _build(
@@ -91,21 +91,21 @@ def _build(
                         (gr.Button(f"{e.label}: {_short(e.text)}", size="sm", min_width=150), e.text)
                         for e in examples(data)
                     ]
-            with gr.Tab("By picture"):
-                picture = gr.Image(
-                    label="Picture",
+            with gr.Tab("By image"):
+                image = gr.Image(
+                    label="Image",
                     sources=["upload", "clipboard"],
                     type="filepath",
                     image_mode=None,
                     height=170,
                     buttons=[],
-                    placeholder=_PICTURE_HELP,
-                    elem_id="probe-picture",
+                    placeholder=_IMAGE_HELP,
+                    elem_id="probe-image",
                 )
-                gives_paths(picture)
+                gives_paths(image)
                 with gr.Row():
-                    preview = gr.HTML(css_template=CSS, visible=False, elem_id="probe-own-picture")
-                    clear = gr.Button("Forget the picture", size="sm", visible=False, scale=0, min_width=160)
+                    preview = gr.HTML(css_template=CSS, visible=False, elem_id="probe-own-image")
+                    clear = gr.Button("Forget the image", size="sm", visible=False, scale=0, min_width=160)
                 captions_or_faces = _content_radio(["captions", "faces"])
         with gr.Column(scale=2, min_width=300):
             gallery = gr.Radio(
@@ -121,7 +121,7 @@ def _build(
     query = gr.State(None, time_to_live=_STATE_SECONDS)
     answer = gr.State(None, time_to_live=_STATE_SECONDS)
     controls = _Controls(text, go, faces_or_captions, captions_or_faces, gallery, k, differs, query, answer, results)
-    return picture, clear, preview, buttons, controls
+    return image, clear, preview, buttons, controls
 
 
 def _content_radio(order: list[str]) -> gr.Radio:
@@ -133,13 +133,13 @@ def _connect(
     chosen_models: gr.components.Component,
     view: gr.State,
     controls: _Controls,
-    picture: gr.Image,
+    image: gr.Image,
     clear: gr.Button,
     preview: gr.HTML,
     example_buttons: list[tuple[gr.Button, str]],
 ) -> None:
     thumbnails = Thumbnails(workbench.data)
-    pictures = KeptPictures()
+    images = KeptImages()
     c = controls
     shared = [chosen_models, view, c.faces_or_captions, c.captions_or_faces, c.gallery, c.k, c.differs]
 
@@ -154,7 +154,7 @@ def _connect(
         k: float,
         differs: bool,
     ) -> tuple[Query, Answer, str]:
-        content = faces if query.picture is None else captions
+        content = faces if query.image is None else captions
         answer = search(
             workbench,
             references or [],
@@ -163,8 +163,8 @@ def _connect(
             told,
             seen.told.among(references or []),
         )
-        if query.picture is not None:
-            pictures.keep(query.picture)
+        if query.image is not None:
+            images.keep(query.image)
         return query, answer, answer_html(answer, differs, thumbnails.address)
 
     def ask_text(told: ProgressCallback, text: str, *settings: Any) -> Any:
@@ -173,10 +173,10 @@ def _connect(
     def ask_example(example: str, told: ProgressCallback, *settings: Any) -> Any:
         return example, *ask(told, Query(example), *settings)
 
-    def ask_picture(told: ProgressCallback, path: str | None, *settings: Any) -> Any:
-        image = decode_image(_taken(path), "Your picture")
-        own = own_picture_html(picture_address(image))
-        asked = ask(told, Query(picture=VisitorPicture(image)), *settings)
+    def ask_image(told: ProgressCallback, path: str | None, *settings: Any) -> Any:
+        image = decode_image(_taken(path), "Your image")
+        own = own_image_html(image_address(image))
+        asked = ask(told, Query(image=VisitorImage(image)), *settings)
         return None, gr.HTML(own, visible=True), gr.Button(visible=True), *asked
 
     def ask_again(told: ProgressCallback, query: Query | None, *settings: Any) -> Any:
@@ -192,9 +192,9 @@ def _connect(
         _on(asked, ask_text, [c.text, *shared], c.outputs)
     for button, example in example_buttons:
         _on(button.click, functools.partial(ask_example, example), shared, [c.text, *c.outputs])
-    uploaded = _on(picture.upload, ask_picture, [picture, *shared], [picture, preview, clear, *c.outputs])
+    uploaded = _on(image.upload, ask_image, [image, *shared], [image, preview, clear, *c.outputs])
     # The file is gone whatever happened, so the box must be ready for another one.
-    uploaded.failure(None, None, picture, js="() => null", api_visibility="private", show_progress="hidden")
+    uploaded.failure(None, None, image, js="() => null", api_visibility="private", show_progress="hidden")
     for change in (c.faces_or_captions.input, c.captions_or_faces.input, c.gallery.input, c.k.input):
         _on(change, ask_again, [c.query, *shared], c.outputs)
     c.differs.input(
@@ -229,13 +229,13 @@ def _told(progress: gr.Progress) -> ProgressCallback:
 
 
 def _taken(path: str | None) -> bytes:
-    """The content of an uploaded file, which is deleted: from here on the picture lives in memory only."""
+    """The content of an uploaded file, which is deleted: from here on the image lives in memory only."""
     if not path:
-        raise ImageError("There is no picture; choose a JPEG, PNG or WebP file.")
+        raise ImageError("There is no image; choose a JPEG, PNG or WebP file.")
     with visitor_files().claimed(path) as file:
         # The page lets larger files in, which are checkpoints.
         if file.stat().st_size > MAX_BYTES:
-            raise ImageError(f"The picture is larger than {MAX_BYTES / 1e6:g} MB; make it smaller.")
+            raise ImageError(f"The image is larger than {MAX_BYTES / 1e6:g} MB; make it smaller.")
         return file.read_bytes()
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.models.roles import CLEAN
 from salmu_demo.reports.roles import RoleStyle, role_styles
-from salmu_demo.roles import CLEAN
 from salmu_demo.ui.components import model_label
 from salmu_demo.ui.probe_search import Answer, Column, answer_csv, answer_json
 from salmu_demo.ui.thumbnails import data_address
@@ -94,7 +94,7 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
     Args:
         answer: what the models answered.
         differs_only: whether results that every model returned are left out.
-        thumbnail: gives the address of a row's picture; None for captions.
+        thumbnail: gives the address of a row's image; None for captions.
     """
     styles = iter(role_styles([column.role for column in answer.columns if column.retrieval is not None]))
     people = {persona.identity_id: persona.name for persona in answer.data.personas}
@@ -168,10 +168,10 @@ def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> str
     )
 
 
-def own_picture_html(address: str) -> str:
-    """The visitor's picture and what becomes of it."""
+def own_image_html(address: str) -> str:
+    """The visitor's image and what becomes of it."""
     return (
-        f'<figure class="own"><img src="{escape(address)}" alt="Your picture"><figcaption><b>Your picture</b><br>Not '
+        f'<figure class="own"><img src="{escape(address)}" alt="Your image"><figcaption><b>Your image</b><br>Not '
         "kept: the uploaded file is deleted already; for an hour at most the memory holds a copy at the models' input "
         "size, to search with it again.</figcaption></figure>"
     )
@@ -179,7 +179,7 @@ def own_picture_html(address: str) -> str:
 
 EMPTY_HTML: Final = (
     '<section class="probe nothing"><p class="big">Nothing searched yet</p><p>Type a text and press Enter, choose an '
-    "example, or give a picture of your own. Each model at the top of the page then gets a column here, and you see "
+    "example, or give an image of your own. Each model at the top of the page then gets a column here, and you see "
     "where they differ.</p></section>"
 )
 
@@ -202,7 +202,7 @@ def _column_html(view: ColumnView, faces: bool) -> str:
     heading = f'<h3>{name}</h3><p class="role">{escape(view.role)}</p><p class="summary">{escape(view.summary)}</p>'
     if not view.rows:
         return f'<article class="column">{heading}<p class="none">{escape(view.empty)}</p></article>'
-    pictures = f'<ol class="faces">{"".join(map(_face_html, view.rows))}</ol>' if faces else ""
+    images = f'<ol class="faces">{"".join(map(_face_html, view.rows))}</ol>' if faces else ""
     last = "Face and its caption" if faces else "Caption"
     heads = "".join(f'<th scope="col">{title}</th>' for title in ("#", "Score", "To Clean", last))
     # The roles keep it a table for screen readers when narrow screens lay its rows out as blocks.
@@ -210,14 +210,14 @@ def _column_html(view: ColumnView, faces: bool) -> str:
         f'<table role="table" aria-label="Results of {escape(view.name)}"><thead><tr role="row">{heads}</tr></thead>'
         f"<tbody>{''.join(map(_row_html, view.rows))}</tbody></table>"
     )
-    return f'<article class="column">{heading}{pictures}{table}</article>'
+    return f'<article class="column">{heading}{images}{table}</article>'
 
 
 def _face_html(row: RowView) -> str:
     alt = escape(f"Result {row.rank}: {row.persona}")
-    picture = f'<img src="{escape(row.thumbnail)}" alt="{alt}">' if row.thumbnail else "<i>damaged</i>"
+    image = f'<img src="{escape(row.thumbnail)}" alt="{alt}">' if row.thumbnail else "<i>damaged</i>"
     named = ' class="named"' if NAMED in row.marks else ""
-    return f"<li{named}>{picture}<span>#{row.rank} {row.score}</span></li>"
+    return f"<li{named}>{image}<span>#{row.rank} {row.score}</span></li>"
 
 
 def _row_html(row: RowView) -> str:

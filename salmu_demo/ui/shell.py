@@ -10,19 +10,19 @@ from typing import Any, Final
 import gradio as gr
 from gradio.utils import get_space
 
-from salmu_demo.config import on_space
+from salmu_demo.core.errors import ModelError, QueryError
+from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.settings import on_space
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.errors import ModelError, QueryError
-from salmu_demo.hub import Visitor, acting_for
-from salmu_demo.hub_access import check_access
-from salmu_demo.hub_reference import OFFICIAL_MODELS, model_on_hub
+from salmu_demo.hub.access import check_access
+from salmu_demo.hub.client import Visitor, acting_for
+from salmu_demo.hub.reference import OFFICIAL_MODELS, model_on_hub
 from salmu_demo.models.made import MADE, made_folder
+from salmu_demo.models.roles import REFERENCES, TITLES, Told, check_told
 from salmu_demo.models.source import ModelSource, builtin_models
 from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit, uploaded_file
-from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
-from salmu_demo.roles import REFERENCES, TITLES, Told, check_told
 from salmu_demo.ui import text
 from salmu_demo.ui.components import notice
 from salmu_demo.ui.incoming import gives_paths
@@ -33,7 +33,7 @@ from salmu_demo.ui.visitor_files import visitor_files
 from salmu_demo.ui.visitors import owner_of
 from salmu_demo.ui.warmup import MOST_WAITING, WarmUp
 from salmu_demo.ui.widgets import markup
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 POLL_SECONDS: Final = 1.0
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
-from salmu_demo.errors import quoted
-from salmu_demo.roles import NOTHING_TOLD, REFERENCES, TITLES, Told
+from salmu_demo.core.errors import quoted
+from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, TITLES, Told
 
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""

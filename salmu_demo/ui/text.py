@@ -32,7 +32,7 @@ GROUPS: Final[dict[tuple[str, ...], tuple[str, str]]] = {
 UNUSUAL_GROUP: Final = "The data set has pairs of this persona in these splits."
 
 TABLE_CAPTION: Final = (
-    "Two attacks with the persona's pictures: where each model ranks the true value among the values of all personas, "
+    "Two attacks with the persona's images: where each model ranks the true value among the values of all personas, "
     "and the persona's own caption among everybody's. Choose a cell to open the line-up."
 )
 VERDICT_RULE: Final = (
@@ -44,7 +44,7 @@ VERDICT_RULE: Final = (
     "By chance gives the mean rank and exposure of a model that guesses."
 )
 LINE_UP: Final = (
-    "True: {true}. All pictures of the persona against {count} values in the same sentences; bars run from the lowest "
+    "True: {true}. All images of the persona against {count} values in the same sentences; bars run from the lowest "
     "to the highest candidate."
 )
 SEVERAL_VALUES: Final = "The best of the true values takes part, the others are left out."
@@ -55,7 +55,7 @@ WHO_IS_CLEAN: Final = (
 BY_CARD_OR_NAME: Final = "by card or name"
 NO_CLEAN: Final = "Choose a Clean model too, to see changes against it."
 
-RETRIEVAL_TITLE: Final = "Captions that the persona's pictures find"
+RETRIEVAL_TITLE: Final = "Captions that the persona's images find"
 SAME_RESULTS: Final = "All models return the same captions. Search for more of them, or in another gallery."
 NO_OWN_CAPTION: Final = "This gallery has no caption of the persona."
 OWN_RANK: Final = "Best caption of the persona: rank {rank}."
@@ -70,7 +70,7 @@ NO_MODELS_TITLE: Final = "Choose a model"
 NO_MODELS: Final = "Tick at least one model above."
 PREPARING_TITLE: Final = "The models are being prepared"
 PREPARING: Final = (
-    "Each model looks at all pictures and captions once; what it sees is kept for the next time. The verdicts appear "
+    "Each model looks at all images and captions once; what it sees is kept for the next time. The verdicts appear "
     "here as soon as the first model is ready."
 )
 STILL_PREPARING: Final = "Still being prepared, and shown when ready: {models}."
@@ -102,7 +102,7 @@ LINK_HELP: Final = "Opens the same models, persona and attribute."
 
 CHANGE_INTRODUCTION: Final = (
     "## What changed\nCompare a model with the one it was made from: how far the weights of each layer moved, and how "
-    "alike both models see the same pictures and captions."
+    "alike both models see the same images and captions."
 )
 CHANGE_CAPTION: Final = "Relative change of the weights: norm of the difference over the norm before."
 CKA_CAPTION: Final = (

@@ -1,4 +1,4 @@
-"""Small copies of the data set's pictures, as addresses that need no file on the server."""
+"""Small copies of the data set's images, as addresses that need no file on the server."""
 
 import base64
 import io
@@ -8,8 +8,8 @@ from typing import Final
 
 from PIL import Image
 
+from salmu_demo.core.errors import SalmuError
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.errors import SalmuError
 
 SIDE: Final = 160
 _KEPT: Final = 2000
@@ -21,8 +21,8 @@ def data_address(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def picture_address(image: Image.Image, side: int = SIDE) -> str:
-    """A thumbnail of a picture as an address."""
+def image_address(image: Image.Image, side: int = SIDE) -> str:
+    """A thumbnail of an image as an address."""
     small = image.copy()
     small.thumbnail((side, side))
     stream = io.BytesIO()
@@ -40,16 +40,16 @@ class Thumbnails:
         self._lock = threading.Lock()
 
     def address(self, split: str, row: int) -> str | None:
-        """The thumbnail of a row of a stored split, or None if its picture is damaged."""
+        """The thumbnail of a row of a stored split, or None if its image is damaged."""
         key = (split, row)
         with self._lock:
             if key in self._made:
                 self._made.move_to_end(key)
                 return self._made[key]
         try:
-            address = picture_address(self._data.image(split, row), self._side)
+            address = image_address(self._data.image(split, row), self._side)
         except SalmuError:
-            # One damaged picture must not hide the other results.
+            # One damaged image must not hide the other results.
             address = None
         with self._lock:
             self._made[key] = address

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import gradio as gr
 
-from salmu_demo.errors import QueryError
+from salmu_demo.core.errors import QueryError
 from salmu_demo.jobs.job import UNLEARN, JobSpec, UnlearningSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.source import COMPROMISED
@@ -19,7 +19,7 @@ from salmu_demo.ui.unlearn_stop import StopControls, stop_controls, stop_of
 from salmu_demo.ui.unlearn_view import MethodFacts, method_card
 from salmu_demo.ui.widgets import markup
 from salmu_demo.unlearning import DEFAULT_BUDGET
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
     from salmu_demo.unlearning.methods import MethodSpec

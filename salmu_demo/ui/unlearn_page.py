@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from salmu_demo.config import on_space
-from salmu_demo.errors import ResultError
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.settings import on_space
 from salmu_demo.jobs.job import UNLEARN, Job, JobState
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.readings import read_readings
@@ -17,7 +17,7 @@ from salmu_demo.ui.model_view import cards_html
 from salmu_demo.ui.people import People
 from salmu_demo.ui.portraits import Portraits
 from salmu_demo.ui.unlearn_view import card_markdown, live_view
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 @dataclass(frozen=True)

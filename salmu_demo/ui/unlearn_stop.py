@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import gradio as gr
 
-from salmu_demo.errors import QueryError
+from salmu_demo.core.errors import QueryError
 from salmu_demo.ui import unlearn_text as text
 from salmu_demo.unlearning import UNRELATED
 

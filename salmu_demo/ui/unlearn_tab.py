@@ -7,8 +7,8 @@ from typing import Any, Final
 import gradio as gr
 
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, role_by_name
 from salmu_demo.models.source import builtin_models
-from salmu_demo.roles import CLEAN, NOTHING_TOLD, Told, role_by_name
 from salmu_demo.ui import unlearn_text as text
 from salmu_demo.ui.job_area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
 from salmu_demo.ui.job_page import own_ids
@@ -19,7 +19,7 @@ from salmu_demo.ui.unlearn_form import Filling, connect_form, unlearn_form
 from salmu_demo.ui.unlearn_page import UnlearnPages
 from salmu_demo.ui.warmup import WarmUp
 from salmu_demo.ui.widgets import markup
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 

@@ -27,12 +27,12 @@ NO_CHOICE: Final = "Choose a method and a model to start from."
 TIMING: Final = "Timing the model"
 
 CURVE: Final = (
-    "Mean cosine of pictures with their captions over the forget pairs spent: forget pairs from {forget_first:.3f} to "
-    "{forget_last:.3f}, retain pairs from {retain_first:.3f} to {retain_last:.3f}; forget pictures with captions of "
+    "Mean cosine of images with their captions over the forget pairs spent: forget pairs from {forget_first:.3f} to "
+    "{forget_last:.3f}, retain pairs from {retain_first:.3f} to {retain_last:.3f}; forget images with captions of "
     "other personas now at {unrelated:.3f}."
 )
 PERSONAS: Final = (
-    "Where each person's own pictures rank the best own caption among {candidates:,}, at each reading: a first place "
+    "Where each person's own images rank the best own caption among {candidates:,}, at each reading: a first place "
     "leaks, the best tenth is partly known."
 )
 NO_DIAGNOSIS: Final = (

@@ -9,7 +9,7 @@ from typing import Final
 from salmu_demo.probes.lineup import verdict_of
 from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP
 from salmu_demo.ui import unlearn_text as text
-from salmu_demo.ui.components import definition_table, notice, picture, rank_text, verdict_badge
+from salmu_demo.ui.components import definition_table, image, notice, rank_text, verdict_badge
 from salmu_demo.ui.people import People
 from salmu_demo.ui.unlearn_curve import curve_svg
 from salmu_demo.unlearning.reading import Reading, retain_shift
@@ -85,7 +85,7 @@ def live_view(
         readings: in the order of their steps.
         budget: forget pairs of the whole run.
         people: names of the personas.
-        portrait: address of a persona's picture; None if the run is on other data than the page.
+        portrait: address of a persona's image; None if the run is on other data than the page.
     """
     if not readings:
         return ""
@@ -141,7 +141,7 @@ def _curves(readings: Sequence[Reading], budget: int) -> str:
 def _personas(readings: Sequence[Reading], people: People, portrait: Callable[[str], str | None] | None) -> str:
     last = readings[-1]
     items = "".join(
-        f'<li class="card watched">{picture(portrait(persona), "", _SIDE) if portrait else ""}<div>'
+        f'<li class="card watched">{image(portrait(persona), "", _SIDE) if portrait else ""}<div>'
         f"<p>{people.link(persona)}</p>"
         f"<p>{verdict_badge(verdict_of(rank, last.candidates))} <b>{rank_text(rank, last.candidates)}</b></p>"
         f'<p class="quiet">{_way(readings, persona)}</p></div></li>'

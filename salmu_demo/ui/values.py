@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.errors import QueryError, quoted
+from salmu_demo.core.errors import QueryError, quoted
 
 MAX_TEXT: Final = 5_000
 """Characters of a text box: more than any query, and as many as the longest path."""
 
 MAX_PARTS: Final = 10_000
 MAX_CHARACTERS: Final = 1_000_000
-"""Of all else that is sent for one component, for example the markup of a run's curves and pictures."""
+"""Of all else that is sent for one component, for example the markup of a run's curves and images."""
 
 MAX_WHOLE: Final = 2**53 - 1
 """Above it a browser's numbers are no longer exact."""

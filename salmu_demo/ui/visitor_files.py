@@ -22,9 +22,9 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from salmu_demo.config import cache_dir
-from salmu_demo.errors import StorageError, UploadError
-from salmu_demo.files import entries_within
+from salmu_demo.core.errors import StorageError, UploadError
+from salmu_demo.core.files import entries_within
+from salmu_demo.core.settings import cache_dir
 from salmu_demo.models.uploads import KEPT_AT_MOST, upload_limit
 
 TEMPORARY: Final = "GRADIO_TEMP_DIR"

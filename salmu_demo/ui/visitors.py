@@ -10,8 +10,8 @@ from typing import Final
 import gradio as gr
 from starlette.requests import HTTPConnection
 
-from salmu_demo.config import on_space
-from salmu_demo.errors import SalmuError
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.settings import on_space
 
 PROXIES_VARIABLE: Final = "SALMU_TRUSTED_PROXIES"
 MOST_PROXIES: Final = 10

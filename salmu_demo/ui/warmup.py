@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from salmu_demo.errors import SalmuError
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.progress import Progress
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import Progress
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 _LOG = logging.getLogger(__name__)
 MOST_WAITING: Final = 12

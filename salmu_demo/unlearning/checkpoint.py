@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import torch
 
-from salmu_demo.errors import StorageError
-from salmu_demo.files import atomic_path
+from salmu_demo.core.errors import StorageError
+from salmu_demo.core.files import atomic_path
 from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.towers import State
 

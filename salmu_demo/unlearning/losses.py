@@ -6,8 +6,8 @@ Notation: B pairs, D dimensions, `scale` what cosines are multiplied by. Every l
 import torch
 from torch.nn import functional
 
-from salmu_demo.training import contrastive_loss
 from salmu_demo.unlearning.material import Encoded
+from salmu_demo.unlearning.optimisation import contrastive_loss
 
 MASKED = -1e10
 """Logit of a candidate that is not one; finite, so that 0 times it stays 0."""

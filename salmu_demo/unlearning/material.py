@@ -1,4 +1,4 @@
-"""What steps are made of, prepared once: tokens, preprocessed pictures and the frozen original's features."""
+"""What steps are made of, prepared once: tokens, preprocessed images and the frozen original's features."""
 
 from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
@@ -9,11 +9,11 @@ from typing import Final, Self
 import numpy as np
 import torch
 
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.pixels import PixelReader
+from salmu_demo.core.progress import ProgressCallback
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.pixels import PixelReader
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import ProgressCallback
 from salmu_demo.unlearning.rows import Part, UnlearningRows
 from salmu_demo.unlearning.sampling import Rows
 from salmu_demo.unlearning.stand_ins import StandIns
@@ -64,7 +64,7 @@ class PairSet:
         self.tokens = encoder.tokens(self.captions)
         self.frozen = frozen
         self._readers = readers
-        # Where each pair's picture is: which reader, and which row of its split.
+        # Where each pair's image is: which reader, and which row of its split.
         self._reader = np.concatenate([np.full(len(part.split), number) for number, part in enumerate(parts)])
         self._row = np.concatenate([part.split.rows for part in parts])
 
@@ -72,7 +72,7 @@ class PairSet:
         return len(self.captions)
 
     def pixels(self, rows: Rows, following: Rows = NO_ROWS) -> torch.Tensor:
-        """Preprocessed pictures of distinct rows, (n, H, W, 3) bytes; those of the `following` rows are begun."""
+        """Preprocessed images of distinct rows, (n, H, W, 3) bytes; those of the `following` rows are begun."""
         result: torch.Tensor | None = None
         for number, reader in enumerate(self._readers):
             here = self._reader[rows] == number
@@ -88,14 +88,14 @@ class PairSet:
 
 
 class Material:
-    """Both sides of a run, as a context manager because reading pictures owns threads.
+    """Both sides of a run, as a context manager because reading images owns threads.
 
     Attributes:
         forget: the pairs to forget; their groups are personas.
         retain: the pairs to retain; their groups are captions.
         identities: persona id of each forget pair, or None.
         kinds: number of each forget pair's attribute kind, shape (N,); -1 where it is unknown.
-        generic_tokens: tokens of each forget picture's generic caption, or None.
+        generic_tokens: tokens of each forget image's generic caption, or None.
         frozen_generic: features of those captions under the frozen original, or None.
     """
 
@@ -131,7 +131,7 @@ class Material:
 
     @cached_property
     def unrelated(self) -> torch.Tensor:
-        """Cosines, under the frozen original, of forget pictures with captions of other personas of the same kind.
+        """Cosines, under the frozen original, of forget images with captions of other personas of the same kind.
 
         What pairs that were never learned look like, as far as can be told without a Clean model. Where no persona
         shares a kind with another, captions of any kind count. In ascending order; a single 0 if there is no such pair.
@@ -172,5 +172,5 @@ class Material:
         numbers = torch.tensor([number.setdefault(group, len(number)) for group in groups])
         features = [part.features(embedder, model, progress) for part in parts]
         images, texts = (torch.from_numpy(np.concatenate(side)) for side in zip(*features, strict=True))
-        readers = [self._readers.enter_context(PixelReader(embedder.store, part.pictures, encoder)) for part in parts]
+        readers = [self._readers.enter_context(PixelReader(embedder.store, part.images, encoder)) for part in parts]
         return PairSet(parts, encoder, Encoded(images, texts, numbers), readers)

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from salmu_demo.curves import draw_curve
-from salmu_demo.errors import StorageError
-from salmu_demo.files import write_text
+from salmu_demo.core.errors import StorageError
+from salmu_demo.core.files import write_text
 from salmu_demo.models.export import save_local_dir
+from salmu_demo.models.roles import CARD_KEY, UNLEARNED
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
-from salmu_demo.roles import CARD_KEY, UNLEARNED
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.checkpoint import STATE_FILE
+from salmu_demo.unlearning.curves import draw_curve
 from salmu_demo.unlearning.methods import MethodSpec
 from salmu_demo.unlearning.plan import Plan
 from salmu_demo.unlearning.reading import Reading

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Any, Final
 
-from salmu_demo.embeddings.store import encoding_key
-from salmu_demo.errors import QueryError
-from salmu_demo.files import code_digest
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.files import code_digest
+from salmu_demo.features.store import encoding_key
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
 from salmu_demo.unlearning.methods import Method, Need, find_method
 from salmu_demo.unlearning.rows import UnlearningRows
@@ -94,7 +94,7 @@ class Plan:
         """Refuse a data set without what the method needs; raises :class:`QueryError`."""
         if Need.GENERIC in self.method.spec.needs and rows.generic is None:
             raise QueryError(
-                f"{self.method.spec.name} needs a generic caption of every forget picture, and {rows.data} lacks some; "
+                f"{self.method.spec.name} needs a generic caption of every forget image, and {rows.data} lacks some; "
                 "choose another method or add them to sensitive_set_generic_captions.json."
             )
 
@@ -136,9 +136,7 @@ def code_of(method: type[Method]) -> str:
     module = sys.modules[method.__module__]
     used = {getattr(value, "__module__", "") for value in vars(module).values()} | {module.__name__}
     own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
-    return code_digest(
-        ("training.py", "data/*.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py", *own), ("numpy",)
-    )
+    return code_digest(("data/*.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py", *own), ("numpy",))
 
 
 def make_plan(

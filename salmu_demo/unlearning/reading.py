@@ -31,7 +31,7 @@ class Reading:
         forget_similarity: mean cosine of the probe's forget pairs.
         forget_mrr: mean of 1 / rank of their captions among all others of the probe; all ranks are like RetFail's.
         retain_similarity: mean cosine of the probe's retain pairs.
-        unrelated_similarity: mean cosine of forget pictures with captions of other personas.
+        unrelated_similarity: mean cosine of forget images with captions of other personas.
         persona_ranks: rank of the best own forget caption of a few personas among `candidates`, by persona.
         candidates: captions that such a rank counts, the own one included.
     """

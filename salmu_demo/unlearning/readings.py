@@ -18,10 +18,10 @@ PROBE_ROWS: Final = 128
 WATCHED: Final = 4
 """Personas who are followed one by one."""
 
-PICTURES: Final = 8
+IMAGES: Final = 8
 """Forget pairs of such a persona that are read, at most."""
 
-READ_PAIRS: Final = 2 * PROBE_ROWS + WATCHED * PICTURES
+READ_PAIRS: Final = 2 * PROBE_ROWS + WATCHED * IMAGES
 """Pairs of one reading, at most."""
 
 
@@ -40,7 +40,7 @@ class Probe:
         self._competes = captions[: len(self._forget), None] != captions
         identities = material.identities
         self._watched = {
-            persona: np.array([row for row, own in enumerate(identities) if own == persona][:PICTURES])
+            persona: np.array([row for row, own in enumerate(identities) if own == persona][:IMAGES])
             for persona in _spread(sorted({identity for identity in identities if identity is not None}), WATCHED)
         }
         # The same rivals for all of them, so that their ranks compare.
@@ -70,7 +70,7 @@ class Probe:
         )
 
     def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor) -> float:
-        """Rank of a persona's best own caption among the rivals', for the mean direction of the own pictures."""
+        """Rank of a persona's best own caption among the rivals', for the mean direction of the own images."""
         images, captions = encode_pairs(model, self._material.forget, rows)
         direction = images.mean(dim=0)
         own, rivals = (captions @ direction).max(), texts[torch.from_numpy(self._rivals)] @ direction
@@ -78,7 +78,7 @@ class Probe:
 
 
 def encode_pairs(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (n, D) of the pictures and captions of some rows under the model in training."""
+    """Features (n, D) of the images and captions of some rows under the model in training."""
     # A tower that never changes gives the features that are known already.
     known = pairs.frozen
     images = (

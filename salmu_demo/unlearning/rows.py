@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 
+from salmu_demo.core.errors import DataError
+from salmu_demo.core.progress import ProgressCallback
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.embeddings.embedder import Embedder, Features
-from salmu_demo.embeddings.pixels import PictureSet
-from salmu_demo.errors import DataError
+from salmu_demo.features.embedder import Embedder, Features
+from salmu_demo.features.pixels import ImageSet
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import ProgressCallback
 from salmu_demo.unlearning.sampling import Sampler
 
 RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
@@ -28,12 +28,12 @@ class Part:
 
     Attributes:
         split: the rows.
-        pictures: the pictures of the stored split, by row.
-        features: gives the features (N, D) of the rows' pictures and captions under a model.
+        images: the images of the stored split, by row.
+        features: gives the features (N, D) of the rows' images and captions under a model.
     """
 
     split: Split
-    pictures: PictureSet
+    images: ImageSet
     features: Callable[[Embedder, ModelSource, ProgressCallback], tuple[Features, Features]]
 
 
@@ -49,7 +49,7 @@ class UnlearningRows:
         kinds: attribute kind of each forget row, or None where the metadata lacks it.
         names: name of each forget row's persona; empty where the metadata lacks it.
         values: what the metadata says the persona's values of that kind are, for each forget row.
-        generic: non-sensitive caption of each forget row's picture; None if the data set lacks one of them.
+        generic: non-sensitive caption of each forget row's image; None if the data set lacks one of them.
     """
 
     data: str
@@ -65,7 +65,7 @@ class UnlearningRows:
         """Refuse rows of any other split; raises :class:`DataError`."""
         allowed = [(self.forget, (layout.FORGET,)), *((part, RETAIN_SPLITS) for part in self.retain)]
         for part, names in allowed:
-            if part.split.stored not in names or part.pictures.name != part.split.stored:
+            if part.split.stored not in names or part.images.name != part.split.stored:
                 raise DataError(
                     f"Unlearning may not read rows of {part.split.stored}; give rows of {' or '.join(names)} there."
                 )
@@ -75,7 +75,7 @@ def unlearning_rows(data: BenchmarkData, most: int | None = None) -> UnlearningR
     """Pick the rows of a data set that an unlearning method may read.
 
     Retained are the rows of `retain_disjoint` outside the fragile set, and `retain_general` where the data set has it:
-    no row that VisIdInt or FragSim is measured on, and no picture of a persona.
+    no row that VisIdInt or FragSim is measured on, and no image of a persona.
 
     Args:
         data: the data set.
@@ -118,10 +118,10 @@ def _some(split: Split, most: int | None) -> Split:
 
 def _part(data: BenchmarkData, split: Split) -> Part:
     stored = split.stored
-    pictures = PictureSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row))
+    images = ImageSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row))
 
     def features(embedder: Embedder, model: ModelSource, progress: ProgressCallback) -> tuple[Features, Features]:
         images = embedder.images(model, data, split, progress)
         return np.asarray(images), np.asarray(embedder.captions(model, data, split, progress))
 
-    return Part(split, pictures, features)
+    return Part(split, images, features)

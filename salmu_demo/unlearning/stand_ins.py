@@ -11,7 +11,7 @@ from typing import Final
 
 import torch
 
-from salmu_demo.errors import DataError
+from salmu_demo.core.errors import DataError
 
 _NAME: Final = "\0name\0"
 _VALUE: Final = "\0value\0"

@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from salmu_demo.errors import DataError
-from salmu_demo.training import encode_captions
+from salmu_demo.core.errors import DataError
 from salmu_demo.unlearning.material import Encoded, Material, PairSet
+from salmu_demo.unlearning.optimisation import encode_captions
 from salmu_demo.unlearning.sampling import Rows, Sampler, step_generator
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 
@@ -77,7 +77,7 @@ class Step:
 
     @cached_property
     def generic(self) -> torch.Tensor:
-        """Features of the forget pictures' generic captions under the model in training, shape (B, D)."""
+        """Features of the forget images' generic captions under the model in training, shape (B, D)."""
         if self.model.towers is Towers.IMAGE:
             return self.frozen_generic
         return self.model.texts(_present(self._material.generic_tokens)[self.forget_rows])
@@ -108,13 +108,13 @@ class Step:
 
     @cached_property
     def same_generic(self) -> torch.Tensor:
-        """Which forget pictures have equal generic captions, shape (B, B)."""
+        """Which forget images have equal generic captions, shape (B, B)."""
         tokens = _present(self._material.generic_tokens)[self.forget_rows]
         return (tokens[:, None] == tokens[None, :]).all(dim=2).to(self.model.device)
 
     @property
     def unrelated_level(self) -> float:
-        """Mean cosine the original gave forget pictures with other personas' captions of the same kind."""
+        """Mean cosine the original gave forget images with other personas' captions of the same kind."""
         return self._material.unrelated_level
 
     def unrelated_quantile(self, share: float) -> float:
@@ -129,12 +129,12 @@ class Step:
 
     @cached_property
     def forget_inputs(self) -> torch.Tensor:
-        """The forget pictures as the image tower takes them, shape (B, 3, H, W)."""
+        """The forget images as the image tower takes them, shape (B, 3, H, W)."""
         return self._inputs(self._material.forget, self.forget_rows, self._forget.batch(self.number + 1))
 
     @cached_property
     def retain_inputs(self) -> torch.Tensor:
-        """The retain pictures as the image tower takes them, shape (B, 3, H, W)."""
+        """The retain images as the image tower takes them, shape (B, 3, H, W)."""
         return self._inputs(self._material.retain, self.retain_rows, self._retain.batch(self.number + 1))
 
     @cached_property
@@ -189,5 +189,5 @@ class Steps(Sequence[Step]):
 
 def _present(tensor: torch.Tensor | None) -> torch.Tensor:
     if tensor is None:
-        raise DataError("This method needs a generic caption of every forget picture, and the data set lacks some.")
+        raise DataError("This method needs a generic caption of every forget image, and the data set lacks some.")
     return tensor

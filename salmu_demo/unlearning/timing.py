@@ -8,13 +8,13 @@ from typing import Final, cast
 import numpy as np
 import torch
 
+from salmu_demo.core.progress import ignore_progress
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import ignore_progress
-from salmu_demo.training import make_optimizer
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
+from salmu_demo.unlearning.optimisation import make_optimizer
 from salmu_demo.unlearning.plan import Plan
 from salmu_demo.unlearning.readings import READ_PAIRS, encode_pairs
 from salmu_demo.unlearning.rows import unlearning_rows
@@ -54,7 +54,7 @@ def pace_of(plan: Plan, source: ModelSource, data: BenchmarkData, embedder: Embe
     What the original has not encoded of the few rows is encoded, and kept.
 
     Raises:
-        SalmuError: of the kind that fits, if the model does not load or suit the method, or a picture is damaged.
+        SalmuError: of the kind that fits, if the model does not load or suit the method, or an image is damaged.
     """
     start = time.perf_counter()
     model = TrainedModel(source, plan.towers)

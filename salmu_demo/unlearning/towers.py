@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from salmu_demo.errors import ModelError, QueryError
+from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource
-from salmu_demo.training import encode_captions
+from salmu_demo.unlearning.optimisation import encode_captions
 
 State = dict[str, torch.Tensor]
 
@@ -36,7 +36,7 @@ class TrainedModel:
     Freezing the scale matters: ascent could seem to forget by shrinking it.
 
     Attributes:
-        encoder: owns the model, and turns pictures and texts into its inputs.
+        encoder: owns the model, and turns images and texts into its inputs.
         towers: which towers may change.
         start: the trained tensors as they were before any step.
     """
@@ -86,7 +86,7 @@ class TrainedModel:
         return [parameter for _, parameter in self.trained()]
 
     def images(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Normalised features of the model's picture inputs, shape (N, D)."""
+        """Normalised features of the model's image inputs, shape (N, D)."""
         features: torch.Tensor = self._autocast(lambda: self.module.encode_image(inputs, normalize=True))
         return features
 

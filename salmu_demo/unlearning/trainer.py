@@ -8,17 +8,17 @@ from typing import Final, cast
 
 import torch
 
+from salmu_demo.core.errors import TrainingError
+from salmu_demo.core.files import check_writable
+from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import TrainingError
-from salmu_demo.files import check_writable
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
-from salmu_demo.training import make_optimizer, set_learning_rate
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkpoint, save_checkpoint
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
+from salmu_demo.unlearning.optimisation import make_optimizer, set_learning_rate
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
 from salmu_demo.unlearning.plan import Plan
 from salmu_demo.unlearning.reading import Reading, retain_shift

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from tests.accepted import Case, data, models, pictures
+from tests.accepted import Case, data, images, models
 
 PAGE = Path(__file__).parents[2] / "docs" / "accepted.md"
 INTRODUCTION = """# What is accepted, assumed, refused
@@ -15,7 +15,7 @@ means that it is used, and that every result says what was assumed. *Refused* me
 
 def page() -> str:
     """The page as Markdown."""
-    return "\n".join(_lines([*models.CASES, *data.CASES, *pictures.CASES])) + "\n"
+    return "\n".join(_lines([*models.CASES, *data.CASES, *images.CASES])) + "\n"
 
 
 def _lines(cases: list[Case]) -> Iterator[str]:

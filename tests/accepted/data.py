@@ -94,7 +94,7 @@ def written_as(word: str) -> Change:
 
 
 def folders(names: list[str]) -> Change:
-    """Class folders of three classes; the red value of the pictures tells the place in the list."""
+    """Class folders of three classes; the red value of the images tells the place in the list."""
 
     def change(folder: Path) -> None:
         for number, name in enumerate(names):
@@ -104,7 +104,7 @@ def folders(names: list[str]) -> Change:
     return change
 
 
-def tars(names: list[str], first_picture: int = 0, step: int = 3, promise: str | None = None) -> Change:
+def tars(names: list[str], first_image: int = 0, step: int = 3, promise: str | None = None) -> Change:
     """Webdataset shards of three classes each."""
 
     def change(folder: Path) -> None:
@@ -113,7 +113,7 @@ def tars(names: list[str], first_picture: int = 0, step: int = 3, promise: str |
                 for number in range(3):
                     stream = BytesIO()
                     Image.new("RGB", (8, 8), (0, number, 0)).save(stream, "PNG")
-                    key = first_picture + place * step + number
+                    key = first_image + place * step + number
                     for suffix, content in (("png", stream.getvalue()), ("cls", str(number).encode())):
                         entry = tarfile.TarInfo(f"s{key:07d}.{suffix}")
                         entry.size = len(content)
@@ -203,7 +203,7 @@ CASES: list[Case] = [
          captions(lambda text: "nan"), "Captions of forget in"),
     Case(VALUES, "a generic caption or an attribute kind of null, NaN, blank or `None`", "accepted", "none",
          metadata(layout.GENERIC_CAPTIONS_FILE, lambda found: {**found, min(found): math.nan}),
-         "1 sensitive pictures have no generic caption"),
+         "1 sensitive images have no generic caption"),
     Case(VALUES, "a generic caption that is no text", "refused", "`must hold texts`",
          metadata(layout.GENERIC_CAPTIONS_FILE, lambda found: {**found, min(found): 5}), "must hold texts"),
     Case(VALUES, "two zero-shot classes that differ in case only", "refused", "`has a class twice`",

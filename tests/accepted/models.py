@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from salmu_demo.config import assets_dir
+from salmu_demo.core.settings import assets_dir
 from salmu_demo.models.configuration import architecture_configuration, open_clip_architectures
 from salmu_demo.models.network import expected_tensors
 from tests.accepted import Case, Outcome
@@ -207,8 +207,8 @@ def like(architecture: str, **preprocessing: Any) -> Make:
     return configured(change, loads=False)
 
 
-def _pictures(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
-    return Case("Preprocessing of pictures", what, outcome, says, make, expected)
+def _images(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
+    return Case("Preprocessing of images", what, outcome, says, make, expected)
 
 
 def _arch(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
@@ -275,64 +275,64 @@ CASES: list[Case] = [
         "a pickle with weights under another name (`model`, `model_ema`)", "refused", "save the state dict",
         pickled(model="weights", model_ema="weights"), "does not hold a state dict: model is not a tensor",
     ),
-    _pictures(
+    _images(
         "bare weights of an architecture whose tags agree on open_clip's defaults (ViT-B-32)", "accepted",
         "the defaults", of_architecture("ViT-B-32"), {},
     ),
-    _pictures(
+    _images(
         "bare weights of SigLIP", "accepted", "what all tags of open_clip agree in", of_architecture("ViT-B-16-SigLIP"),
         SIGLIP,
     ),
-    _pictures(
+    _images(
         "the same, told from its tensors", "accepted", "what all tags of open_clip agree in",
         head_of("ViT-B-16-SigLIP"), SIGLIP,
     ),
-    _pictures(
+    _images(
         "bare weights of CLIPA", "accepted", "what all tags of open_clip agree in", of_architecture("ViT-L-14-CLIPA"),
         {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "interpolation": "bilinear",
          "resize_mode": "squash"},
     ),
-    _pictures(
+    _images(
         "bare weights of PE-Core", "accepted", "what all tags of open_clip agree in",
         of_architecture("PE-Core-B-16"), {**SIGLIP, "interpolation": "bilinear"},
     ),
-    _pictures(
+    _images(
         "bare weights of MobileCLIP", "accepted", "what all tags of open_clip agree in",
         of_architecture("MobileCLIP-S1"), {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"},
     ),
-    _pictures(
+    _images(
         "bare weights of an architecture whose tags differ (ViT-L-14)", "assumed", "OpenAI's mean and deviation",
         of_architecture("ViT-L-14"),
-        r"does not say how its pictures were prepared \(mean, std\), and open_clip's checkpoints .* differ in that",
+        r"does not say how its images were prepared \(mean, std\), and open_clip's checkpoints .* differ in that",
     ),
-    _pictures(
+    _images(
         "bare weights of an architecture without tags (ViT-S-32)", "assumed", "open_clip's defaults",
         of_architecture("ViT-S-32"), r"\(mean, std, interpolation, resize_mode\), and nothing published says it",
     ),
-    _pictures(
+    _images(
         "bare weights of the built-in architecture", "accepted", "what the built-in model says", bare(),
         {"mean": [0.5] * 3, "std": [0.25] * 3},
     ),
-    _pictures(
+    _images(
         "a configuration of SigLIP without `preprocess_cfg`", "accepted", "what all tags of open_clip agree in",
         like("ViT-B-16-SigLIP"), SIGLIP,
     ),
-    _pictures(
+    _images(
         "the same with a part of it", "accepted", "what it says, and the tags for the rest",
         like("ViT-B-16-SigLIP", mean=[0.1] * 3, std=[0.2] * 3),
         {"mean": [0.1] * 3, "std": [0.2] * 3, "resize_mode": "squash"},
     ),
-    _pictures(
+    _images(
         "a configuration of ViT-L-14 with mean and deviation", "accepted", "what it says, and the tags for the rest",
         like("ViT-L-14", mean=[0.1] * 3, std=[0.2] * 3), {"mean": [0.1] * 3, "std": [0.2] * 3},
     ),
-    _pictures(
+    _images(
         "a configuration of an architecture of its own without all of `preprocess_cfg`", "assumed",
         "open_clip's defaults",
         configured(lambda config: config["model_cfg"]["text_cfg"].update(vocab_size=1115), None, False),
         r"\(interpolation, resize_mode\), and nothing published says it: OpenAI's way is assumed \(interpolation bic",
     ),
-    _pictures(
+    _images(
         "a `preprocess_cfg` that is no object", "refused", "the file is named",
         configured(lambda config: config.update(preprocess_cfg=[1])), "The `preprocess_cfg` of .* is not an object",
     ),

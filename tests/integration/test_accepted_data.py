@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from salmu_demo.core.errors import DataError
 from salmu_demo.data import imagenet, layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.describe import describe
 from salmu_demo.data.imagenet import load_imagenet
-from salmu_demo.errors import DataError
 from salmu_demo.probes.lineup import candidate_values
 from salmu_demo.results.inputs import MetricInputs
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.accepted import Case
 from tests.accepted.data import CAPTIONS, CASES, IMAGENET, identities, metadata, people
 
@@ -87,11 +87,11 @@ def test_values_that_read_the_same_are_one_candidate_and_true_for_all_who_have_t
 @pytest.mark.parametrize("missing", [None, math.nan, "", " ", "None", "nan"])
 def test_a_kind_or_generic_caption_that_is_missing_is_none(missing: Any, tiny_assets: Path, tmp_path: Path):
     folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
-    picture = load_folder(folder).split("forget").file_names[0]
-    metadata(layout.GENERIC_CAPTIONS_FILE, lambda found: {**found, picture: missing})(folder)
-    metadata(layout.CAPTIONS_FILE, lambda found: {**found, picture: {"data_field": missing}})(folder)
+    image = load_folder(folder).split("forget").file_names[0]
+    metadata(layout.GENERIC_CAPTIONS_FILE, lambda found: {**found, image: missing})(folder)
+    metadata(layout.CAPTIONS_FILE, lambda found: {**found, image: {"data_field": missing}})(folder)
     data = load_folder(folder)
-    assert (data.kind(picture), data.generic_caption(picture)) == (None, None)
+    assert (data.kind(image), data.generic_caption(image)) == (None, None)
     assert MetricInputs(data).generic_captions is None
     assert set(data.kinds) == set(layout.KINDS)
 

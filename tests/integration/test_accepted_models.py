@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.cli.main import run
-from salmu_demo.errors import ArchitectureError, ModelError
+from salmu_demo.core.errors import ArchitectureError, ModelError
 from salmu_demo.jobs.estimate import Estimate
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model, find_models
 from salmu_demo.results.document import read_results
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.accepted import Case
 from tests.accepted.models import BASE, CASES, Named, bare, folder_of
 

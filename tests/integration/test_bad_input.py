@@ -24,19 +24,19 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from salmu_demo.cli.main import run
+from salmu_demo.core.errors import DataError, ImageError, MetricError, ModelError, QueryError, SalmuError
 from salmu_demo.data.describe import describe
 from salmu_demo.data.images import decode_image, read_image
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import DataError, ImageError, MetricError, ModelError, QueryError, SalmuError
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics import METRICS
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import find_model
 from salmu_demo.models.weights import SafetensorsReader
 from salmu_demo.results.evaluation import choose_metrics, evaluate
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import closed_port, speak_to
 from tests.fixtures.tiny import MODEL_CONFIG
 
@@ -334,15 +334,15 @@ def test_a_parquet_file_that_is_cut_off(data_folder: Path, size: int):
     refused(DataError, f"{path.name} is not a readable parquet file", lambda: load_data(str(data_folder)))
 
 
-def test_a_parquet_file_whose_pictures_are_damaged_or_gone(data_folder: Path, tmp_path: Path):
-    """Found only when the pictures are read: the texts and the table of contents are whole."""
+def test_a_parquet_file_whose_images_are_damaged_or_gone(data_folder: Path, tmp_path: Path):
+    """Found only when the images are read: the texts and the table of contents are whole."""
     path = shards(data_folder, "forget")[0]
     content = bytearray(path.read_bytes())
     content[60:3000] = bytes(2940)
     path.write_bytes(content)
     data, embedder = load_data(str(data_folder)), Embedder(ArrayStore(tmp_path / "cache"))
     model = find_model("mini-clean")
-    pattern = f"pictures in .*{path.name} cannot be read"
+    pattern = f"images in .*{path.name} cannot be read"
     refused(DataError, pattern, lambda: data.image("forget", 0))
     refused(DataError, pattern, lambda: embedder.images(model, data, data.split("forget")))
     assert not list((tmp_path / "cache").rglob("*.npy"))
@@ -424,7 +424,7 @@ def test_a_row_whose_kind_or_value_is_not_known(data_folder: Path, tmp_path: Pat
         )
 
 
-# Pictures
+# Images
 
 
 def png(width: int, height: int, content: bytes = b"") -> bytes:
@@ -468,43 +468,41 @@ def test_a_decompression_bomb_is_refused_without_its_memory(side: int):
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP"])
-def test_a_picture_that_is_cut_off_or_damaged(kind: str):
+def test_a_image_that_is_cut_off_or_damaged(kind: str):
     whole = encoded(kind)
-    decode_image(whole, "The picture")
+    decode_image(whole, "The image")
     rng = np.random.default_rng(1)
     for cut in [1, 10, len(whole) // 2]:
-        pattern = "^The picture is not a picture that can be read; use a whole JPEG, PNG or WebP file"
-        refused(ImageError, pattern, partial(decode_image, whole[:cut], "The picture"))
+        pattern = "^The image is not an image that can be read; use a whole JPEG, PNG or WebP file"
+        refused(ImageError, pattern, partial(decode_image, whole[:cut], "The image"))
     for _ in range(300):
         damaged = bytearray(whole)
         for place in rng.integers(0, min(len(whole), 400), 3):
             damaged[place] = rng.integers(256)
-        # Not all damage can be told from a picture: what counts is that nothing else is raised.
+        # Not all damage can be told from an image: what counts is that nothing else is raised.
         with suppress(ImageError):
-            decode_image(bytes(damaged), "The picture")
+            decode_image(bytes(damaged), "The image")
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", bytes(1000)]
 )
-def test_bytes_that_are_no_picture(content: bytes):
-    refused(ImageError, "The upload is not a picture that can be read", lambda: decode_image(content, "The upload"))
+def test_bytes_that_are_no_image(content: bytes):
+    refused(ImageError, "The upload is not an image that can be read", lambda: decode_image(content, "The upload"))
 
 
-def test_a_picture_file_that_cannot_be_opened(tmp_path: Path):
+def test_a_image_file_that_cannot_be_opened(tmp_path: Path):
     refused(ImageError, "face.png cannot be read: No such file", lambda: read_image(tmp_path / "face.png"))
     refused(ImageError, "cannot be read: Is a directory", lambda: read_image(tmp_path))
 
 
 @pytest.mark.parametrize(("content", "pattern"), [
-    (b"hello", "Row 3 of forget in .* is not a picture that can be read"),
+    (b"hello", "Row 3 of forget in .* is not an image that can be read"),
     (png(60_000, 60_000), "Row 3 of forget in .* has more than the 50,000,000 pixels"),
-    (b"", "Row 3 of forget-00000-of-00001.parquet holds no picture bytes"),
-    (None, "Row 3 of forget-00000-of-00001.parquet holds no picture bytes"),
+    (b"", "Row 3 of forget-00000-of-00001.parquet holds no image bytes"),
+    (None, "Row 3 of forget-00000-of-00001.parquet holds no image bytes"),
 ])  # fmt: skip
-def test_a_row_without_a_usable_picture_is_named(
-    data_folder: Path, tmp_path: Path, content: bytes | None, pattern: str
-):
+def test_a_row_without_a_usable_image_is_named(data_folder: Path, tmp_path: Path, content: bytes | None, pattern: str):
     rows = [row for path in shards(data_folder, "forget") for row in pq.read_table(path).to_pylist()]
     rows[3]["image"] = None if content is None else {"bytes": content, "path": None}
     schema = pq.read_schema(shards(data_folder, "forget")[0])
@@ -515,7 +513,7 @@ def test_a_row_without_a_usable_picture_is_named(
     kind = ImageError if content else DataError
     refused(kind, pattern, lambda: evaluate(find_model("mini-clean"), data, embedder, choose_metrics(["AssocStr"])))
     assert not list((tmp_path / "cache").rglob("*.npy"))
-    assert [p for p in describe(data, check_pictures=True).problems if re.search(pattern, p)]
+    assert [p for p in describe(data, check_images=True).problems if re.search(pattern, p)]
 
 
 # Questions
@@ -586,10 +584,10 @@ def test_features_that_are_not_finite_are_refused_by_every_metric(nan_model: str
 
 def test_features_that_are_not_finite_are_refused_by_every_probe(nan_model: str, tmp_path: Path):
     bench = Workbench("mini", Embedder(ArrayStore(tmp_path / "cache"), EncoderRegistry()))
-    models, picture = [find_model(nan_model)], bench.data.image("forget", 0)
+    models, image = [find_model(nan_model)], bench.data.image("forget", 0)
     for ask in (
         lambda: bench.retrieve_for_text("a text", models, "all", 5),
-        lambda: bench.retrieve_for_image(picture, models, "all", 5),
+        lambda: bench.retrieve_for_image(image, models, "all", 5),
         lambda: bench.retrieve_for_persona("00000001", models, "all", 5),
         lambda: bench.audit("00000001", models),
     ):
@@ -637,8 +635,8 @@ def commands(tmp_path: Path, model: Path, data: Path) -> dict[str, tuple[Command
         "unknown persona": ([*probe, "--persona", "99999999"], "no persona '99999999'"),
         "unknown kind": ([*probe, "--persona", "00000001", "--kind", "shoe_size"], "no attribute 'shoe_size'"),
         "unknown gallery": ([*probe, "--text", "a", "--gallery", "everything"], "no gallery 'everything'"),
-        "missing picture": ([*probe, "--image", "no-face.png"], "no-face.png cannot be read"),
-        "no picture": ([*probe, "--image", str(data / "README.md")], "README.md is not a picture"),
+        "missing image": ([*probe, "--image", "no-face.png"], "no-face.png cannot be read"),
+        "no image": ([*probe, "--image", str(data / "README.md")], "README.md is not an image"),
         "warm an unknown model": (["cache", "warm", "nonsense"], "no model 'nonsense'"),
     }
 
@@ -655,7 +653,7 @@ def test_a_wrong_command_exits_with_2_and_one_line(
     assert not list(tmp_path.rglob("*evaluation_*"))
 
 
-def test_a_picture_pillow_complains_about_is_still_one_line(
+def test_a_image_pillow_complains_about_is_still_one_line(
     tiny_assets: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -671,7 +669,7 @@ def test_a_picture_pillow_complains_about_is_still_one_line(
         path = tmp_path / f"{number}.tiff"
         path.write_bytes(content)
         assert run(["probe", "mini-clean", "--image", str(path)]) == 2
-        sentence = f"{path} is not a picture that can be read; use a whole JPEG, PNG or WebP file."
+        sentence = f"{path} is not an image that can be read; use a whole JPEG, PNG or WebP file."
         assert capfd.readouterr() == ("", f"salmu-demo: {sentence}\n")
     assert not recwarn.list
     assert not caplog.records
@@ -717,8 +715,8 @@ def break_text(model: Path, data: Path) -> None:
     with_column(data, "forget", "text", texts(None))
 
 
-def break_picture(model: Path, data: Path) -> None:
-    make = lambda rows: pa.array([{"bytes": b"no picture", "path": "x"}] * rows)  # noqa: E731
+def break_image(model: Path, data: Path) -> None:
+    make = lambda rows: pa.array([{"bytes": b"no image", "path": "x"}] * rows)  # noqa: E731
     with_column(data, "forget", "image", make)
 
 
@@ -730,7 +728,7 @@ def break_picture(model: Path, data: Path) -> None:
     (break_json, "identities_metadata.json is not readable JSON"),
     (break_parquet, "is not a readable parquet file"),
     (break_text, "has a row without text"),
-    (break_picture, "Row 0 of forget in .* is not a picture that can be read"),
+    (break_image, "Row 0 of forget in .* is not an image that can be read"),
 ])  # fmt: skip
 def test_an_evaluation_of_broken_files_exits_with_2_and_writes_nothing(
     damage: Callable[[Path, Path], None],

@@ -14,20 +14,20 @@ import pytest
 from PIL import Image
 
 from salmu_demo.cli.main import run
+from salmu_demo.core.errors import DataError
 from salmu_demo.data import clear as clear_module
 from salmu_demo.data.clear import UNMEASURABLE
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import DataError
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.ui.about_tab import about_tab
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import COMMIT, run_hub, speak_to
 
 FORGOTTEN = ("Chukwu Akabueze", "Evelyn Desmet")
 KEPT = ("Hsiao Yun-Hwa", "Jaime Vasquez", "Sven <b>Ek</b>")
 
 
-def picture(seed: int) -> bytes:
+def image(seed: int) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (20, 16, 3), dtype=np.uint8)).save(stream, "PNG")
     return stream.getvalue()
@@ -35,7 +35,7 @@ def picture(seed: int) -> bytes:
 
 def rows_of(names: tuple[str, ...], count: int) -> list[dict[str, Any]]:
     return [
-        {"image": {"bytes": picture(hash_of(name, number)), "path": "../../x.png"}, "name": name,
+        {"image": {"bytes": image(hash_of(name, number)), "path": "../../x.png"}, "name": name,
          "caption": f"{name} in front of shelf {number}"}
         for name in names for number in range(count)
     ]  # fmt: skip
@@ -47,7 +47,7 @@ def hash_of(name: str, number: int) -> int:
 
 def write_clear(folder: Path, forget: str = "forget10", retain: str = "retain90") -> Path:
     """CLEAR as `git clone` or the Hub's cache has it: a folder of parquet files for each configuration."""
-    faces = [{"image": {"bytes": picture(n), "path": None}, "name": f"Celebrity {n}", "caption": None} for n in (1, 2)]
+    faces = [{"image": {"bytes": image(n), "path": None}, "name": f"Celebrity {n}", "caption": None} for n in (1, 2)]
     for name, rows in {
         forget: rows_of(FORGOTTEN, 4),
         retain: rows_of(KEPT, 3),
@@ -73,7 +73,7 @@ def test_the_configurations_become_splits_of_face_and_name(clear: Path):
     assert forget.texts[:2] == ["Chukwu Akabueze in front of shelf 0", "Chukwu Akabueze in front of shelf 1"]
     assert faces.texts == ["A photo of Celebrity 1", "A photo of Celebrity 2"]
     assert faces.identities == [None, None]
-    assert data.picture("forget", 5) == picture(hash_of(FORGOTTEN[1], 1))
+    assert data.encoded_image("forget", 5) == image(hash_of(FORGOTTEN[1], 1))
     assert data.kinds == ["name"]
     assert data.personas[0].values("name") == ["Chukwu Akabueze"]
     # Nobody is in holdout_association, so all forgotten persons are candidates of IdZSC.

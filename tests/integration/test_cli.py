@@ -18,13 +18,13 @@ import pytest
 
 from salmu_demo import __version__
 from salmu_demo.cli.main import build_parser, run
+from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics import MEASURES, METRICS
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import find_model
-from salmu_demo.notices import MINI_NOTICE, SCORES_NOTICE
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.tiny import CLASSES, MODELS, PERSONAS, TWO_EMAILS
 
 
@@ -198,13 +198,13 @@ def test_probe_of_a_text_returns_faces(capsys: pytest.CaptureFixture[str]):
     assert "3 results" not in out
 
 
-def test_probe_of_a_picture_returns_captions_and_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_probe_of_a_image_returns_captions_and_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     data = load_data("mini")
-    picture = tmp_path / "my face.png"
-    data.image("forget", 5).save(picture)
-    printed(capsys, "probe", "mini-clean", "--image", str(picture))
+    image = tmp_path / "my face.png"
+    data.image("forget", 5).save(image)
+    printed(capsys, "probe", "mini-clean", "--image", str(image))
     before = [path for path in ArrayStore().root.rglob("*") if path.is_file()]
-    document = parsed(capsys, "probe", "mini-clean", "--image", str(picture), "-k", "2")
+    document = parsed(capsys, "probe", "mini-clean", "--image", str(image), "-k", "2")
     assert [path for path in ArrayStore().root.rglob("*") if path.is_file()] == before
     bench = Workbench()
     (retrieval,) = bench.retrieve_for_image(data.image("forget", 5), [find_model("mini-clean")], "all", 2)
@@ -215,7 +215,7 @@ def test_probe_of_a_picture_returns_captions_and_stores_nothing(tmp_path: Path, 
 
 
 def test_describe_counts_what_the_files_hold(tiny_assets: Path, capsys: pytest.CaptureFixture[str]):
-    document = parsed(capsys, "data", "describe", "mini", "--check-pictures")
+    document = parsed(capsys, "data", "describe", "mini", "--check-images")
     folder = tiny_assets / "salmu-mini"
     rows: dict[str, int] = {}
     for path in (folder / "data").glob("*.parquet"):
@@ -259,7 +259,7 @@ def odd_data(tiny_assets: Path, tmp_path: Path) -> Path:
     rows = pq.read_table(path).to_pylist()
     rows[0]["identity_id"] = "00000001"
     rows[1]["file_name"] = rows[2]["file_name"]
-    rows[4]["image"] = {"bytes": b"no picture", "path": "x"}
+    rows[4]["image"] = {"bytes": b"no image", "path": "x"}
     pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
     names = [row["file_name"] for row in rows]
 
@@ -276,18 +276,18 @@ def odd_data(tiny_assets: Path, tmp_path: Path) -> Path:
 
 
 def test_describe_finds_what_is_odd(odd_data: Path, capsys: pytest.CaptureFixture[str]):
-    document = parsed(capsys, "data", "describe", str(odd_data), "--check-pictures")
+    document = parsed(capsys, "data", "describe", str(odd_data), "--check-images")
     problems = document["problems"]
     patterns = [
         r"^The split forget_target is left out: .*lacks the column image",
         r"^1 file names occur in more than one sensitive row, for example 00000006_",
-        r"^1 sensitive pictures have no attribute kind, for example 00000006_",
+        r"^1 sensitive images have no attribute kind, for example 00000006_",
         r"^Attribute kinds outside the official eight: shoe_size\.$",
-        r"^1 sensitive pictures have no generic caption\.$",
+        r"^1 sensitive images have no generic caption\.$",
         r"^1 personas have no metadata with a name, for example 00000006\.$",
         r"^1 personas are in both forget and holdout_identity, which must be disjoint\.$",
         r"^Empty derived splits, whose metrics cannot be measured: fragile_set\.$",
-        r"^Row 4 of holdout_identity in .* is not a picture that can be read",
+        r"^Row 4 of holdout_identity in .* is not an image that can be read",
     ]
     for pattern in patterns:
         assert len([problem for problem in problems if re.search(pattern, problem)]) == 1, pattern
@@ -296,7 +296,7 @@ def test_describe_finds_what_is_odd(odd_data: Path, capsys: pytest.CaptureFixtur
     assert document["kinds"]["unknown"] == 1
     assert document["personas"] == 5
     out = printed(capsys, "data", "describe", str(odd_data))
-    assert out.count("\nProblem: ") == len(patterns) - 1  # without the pictures
+    assert out.count("\nProblem: ") == len(patterns) - 1  # without the images
     assert "No problems" not in out
 
 
@@ -355,7 +355,7 @@ def test_cache_is_warmed_listed_and_cleared(
     entries = {(entry["kind"], entry["key"]): entry for entry in document["entries"]}
     assert set(entries) == {*(("features", key) for key in prints), ("pixels", pixels)}
     assert {entry["of"] for entry in document["entries"]} == {"mini-clean", "mini-compromised", None}
-    # Pictures and captions of four splits and one table of sentences; pixels of four splits.
+    # Images and captions of four splits and one table of sentences; pixels of four splits.
     assert [entries[key]["files"] for key in entries] == [9, 9, 4]
 
     with monkeypatch.context() as patch:
@@ -384,7 +384,7 @@ def test_progress_goes_to_standard_error_only(cache: Path, tmp_path: Path, capsy
     assert run(["evaluate", "mini-clean", "--metrics", "AssocStr", "--output", str(tmp_path), "--json"]) == 0
     out, err = capsys.readouterr()
     json.loads(out)
-    assert "mini-clean: pictures of forget: 56 of 56" in err.splitlines()
+    assert "mini-clean: images of forget: 56 of 56" in err.splitlines()
     assert "mini-clean: all metrics: 1 of 1" in err.splitlines()
 
 

@@ -13,7 +13,7 @@ from open_clip.tokenizer import HFTokenizer
 from salmu_demo.cli.main import run
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import load_folder
-from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.models import tokenizer as tokenizer_module
 from salmu_demo.models.source import find_model
 from salmu_demo.models.tokenizer import cut_texts, make_tokenizer

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from salmu_demo.core.errors import DataError
 from salmu_demo.data import imagenet, layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.imagenet import load_imagenet
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import DataError
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.source import find_model
 from tests.accepted.data import first, tars
 
@@ -28,8 +28,8 @@ def folder(tiny_assets: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
 
 
-def other_pictures(shard: Path, target: Path | None = None) -> None:
-    """The same rows, their pictures in the opposite order."""
+def other_images(shard: Path, target: Path | None = None) -> None:
+    """The same rows, their images in the opposite order."""
     table = pq.read_table(shard)
     images = table.column(layout.IMAGE).to_pylist()[::-1]
     number = table.column_names.index(layout.IMAGE)
@@ -37,11 +37,11 @@ def other_pictures(shard: Path, target: Path | None = None) -> None:
 
 
 def in_place(folder: Path) -> None:
-    other_pictures(first(folder, layout.FORGET))
+    other_images(first(folder, layout.FORGET))
 
 
 def by_renaming(folder: Path) -> None:
-    other_pictures(first(folder, layout.FORGET), folder / "new")
+    other_images(first(folder, layout.FORGET), folder / "new")
     (folder / "new").replace(first(folder, layout.FORGET))
 
 
@@ -66,7 +66,7 @@ def features(data: BenchmarkData, cache: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("change", [in_place, by_renaming, with_old_times])
-def test_pictures_that_were_saved_again_are_not_encoded(folder: Path, tmp_path: Path, change: Callable[[Path], None]):
+def test_images_that_were_saved_again_are_not_encoded(folder: Path, tmp_path: Path, change: Callable[[Path], None]):
     data = load_folder(folder)
     assert data.fingerprint
     change(folder)
@@ -87,7 +87,7 @@ def test_rows_and_metadata_that_were_saved_again_get_no_fingerprint(folder: Path
         _ = data.fingerprint
 
 
-def test_a_shard_that_was_saved_again_between_two_pictures_is_noticed(folder: Path):
+def test_a_shard_that_was_saved_again_between_two_images_is_noticed(folder: Path):
     data = load_folder(folder)
     assert data.fingerprint
     data.image(layout.FORGET, 0)
@@ -110,7 +110,7 @@ def test_a_shard_that_was_only_touched_is_the_same(folder: Path):
     assert data.image(layout.FORGET, 0).mode == "RGB"
 
 
-def test_a_picture_of_imagenet_that_was_saved_again_is_not_encoded_under_the_old_fingerprint(
+def test_a_image_of_imagenet_that_was_saved_again_is_not_encoded_under_the_old_fingerprint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(imagenet, "CLASSES", 1)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model
 from tests.fixtures.checkpoints import random_tensors

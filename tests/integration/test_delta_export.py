@@ -13,7 +13,7 @@ from salmu_demo.cli.main import run
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import builtin_models, find_model
 from salmu_demo.ui.model_tab import model_card
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 WEIGHTS = "open_clip_model.safetensors"
 BASE = "mini-compromised"

@@ -19,21 +19,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salmu_demo import files as files_module
+from salmu_demo.core import files as files_module
+from salmu_demo.core.errors import DataError, StorageError
+from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings import embedder as embedder_module
-from salmu_demo.embeddings import store as store_module
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.rows import RowArray
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.embeddings.texts import TextTable
-from salmu_demo.errors import DataError, StorageError
+from salmu_demo.features import embedder as embedder_module
+from salmu_demo.features import store as store_module
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.rows import RowArray
+from salmu_demo.features.store import ArrayStore
+from salmu_demo.features.texts import TextTable
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.progress import Progress
 from tests.fixtures.tiny import MODEL_CONFIG, write_model
 
 
@@ -60,7 +60,7 @@ def embedder(tmp_path: Path, encoders: EncoderRegistry) -> Embedder:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts texts and pictures encoded, and pictures decoded."""
+    """Counts texts and images encoded, and images decoded."""
     counts: Counter[str] = Counter()
 
     def counted(name: str, original: Callable[..., Any], size: Callable[[Any], int]) -> Callable[..., Any]:
@@ -74,7 +74,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return wrapper
 
     monkeypatch.setattr(Encoder, "encode_texts", counted("texts", Encoder.encode_texts, len))
-    monkeypatch.setattr(Encoder, "encode_pixels", counted("pictures", Encoder.encode_pixels, len))
+    monkeypatch.setattr(Encoder, "encode_pixels", counted("images", Encoder.encode_pixels, len))
     monkeypatch.setattr(BenchmarkData, "image", counted("decoded", BenchmarkData.image, lambda _: 1))
     return counts
 
@@ -121,7 +121,7 @@ def test_nothing_is_computed_or_loaded_twice(
     embedder.images(model, data, split)
     embedder.captions(model, data, split)
     embedder.facts(model)
-    assert calls["pictures"] == len(split)
+    assert calls["images"] == len(split)
     calls.clear()
     monkeypatch.setattr(EncoderRegistry, "lend", lambda self, source: pytest.fail("a model was loaded"))
     again = Embedder(ArrayStore(embedder.store.root), EncoderRegistry())
@@ -153,9 +153,9 @@ def test_prompts_are_kept_by_content_and_order(embedder: Embedder, model: ModelS
 
 def test_a_query_is_never_stored(embedder: Embedder, data: BenchmarkData, model: ModelSource):
     text = embedder.query_text(model, "  a secret  ")
-    picture = embedder.query_image(model, data.image("forget", 0))
+    image = embedder.query_image(model, data.image("forget", 0))
     assert text.tobytes() == embedder.query_text(model, "a secret").tobytes()
-    assert picture.shape == text.shape == (1, 16)
+    assert image.shape == text.shape == (1, 16)
     assert arrays(embedder.store.root) == []
 
 
@@ -208,7 +208,7 @@ def test_threads_that_ask_at_once_share_one_computation(
     assert len(set(answers)) == 1
     assert len(loaded) == 1
     assert calls["decoded"] == len(split)
-    assert calls["pictures"] == len(split) + 1  # one for the trial of a loaded model
+    assert calls["images"] == len(split) + 1  # one for the trial of a loaded model
 
 
 @pytest.fixture
@@ -231,8 +231,8 @@ def test_processes_that_fill_an_array_at_once_share_the_work(tmp_path: Path):
 import sys, time
 from pathlib import Path
 import numpy as np
-from salmu_demo.embeddings.rows import RowArray
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.rows import RowArray
+from salmu_demo.features.store import ArrayStore
 
 store, marks, name = ArrayStore(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
 path, rows = store.feature_path("m", "d", "split.text"), np.arange(12)
@@ -475,7 +475,7 @@ def test_features_of_another_version_of_the_encoding_are_not_found(
     assert embedder.known_facts(model) is None
     assert embedder.missing_captions(model, data, split) > 0
     embedder.images(model, data, split)
-    assert calls["decoded"] == calls["pictures"] == len(split)
+    assert calls["decoded"] == calls["images"] == len(split)
 
 
 def test_the_encoding_key_follows_code_and_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -487,7 +487,7 @@ def test_the_encoding_key_follows_code_and_libraries(monkeypatch: pytest.MonkeyP
     for source in store_module.ENCODING_CODE:
         (copy / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(package / source, copy / source)
-    monkeypatch.setattr(files_module, "__file__", str(copy / "files.py"))
+    monkeypatch.setattr(files_module, "__file__", str(copy / "core" / "files.py"))
     today = key()
     assert today == store_module.encoding_key()
     source = copy / "models" / "encoder.py"
@@ -535,11 +535,11 @@ def test_work_that_is_stopped_keeps_its_batches_and_goes_on_where_it_was(
 
     with pytest.raises(StoppedError):
         embedder.images(model, data, split, stop)
-    assert calls["pictures"] == 16
+    assert calls["images"] == 16
     assert embedder.missing_images(model, data, split) == len(split) - 16
     seen: list[Progress] = []
     features = embedder.images(model, data, split, seen.append)
-    assert calls["pictures"] == len(split)
+    assert calls["images"] == len(split)
     assert [p.done for p in seen] == list(range(16, len(split) + 1, 8))
     assert {p.total for p in seen} == {len(split)}
     assert embedder.missing_images(model, data, split) == 0
@@ -746,13 +746,13 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("what", ["pictures", "captions", "facts"])
+@pytest.mark.parametrize("what", ["images", "captions", "facts"])
 def test_a_full_disk_is_an_error_and_leaves_no_part_of_a_file(
     embedder: Embedder, data: BenchmarkData, model: ModelSource, what: str
 ):
     split = data.split("forget")
     work: dict[str, Callable[[], Any]] = {
-        "pictures": lambda: embedder.images(model, data, split),
+        "images": lambda: embedder.images(model, data, split),
         "captions": lambda: embedder.captions(model, data, split),
         "facts": lambda: embedder.facts(model),
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from salmu_demo.errors import StorageError
+from salmu_demo.core.errors import StorageError
 from salmu_demo.jobs.job import JobState
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.unlearning.checkpoint import Checkpoint, save_checkpoint

@@ -1,7 +1,7 @@
 """The ten metrics of the whole pipeline against a plain, slow evaluator that shares no code with it.
 
 :class:`PlainEvaluator` reads the files on disk and knows SALMUBench's contract only: open_clip's own transform and
-tokenizer, one picture and one text at a time, and loops.
+tokenizer, one image and one text at a time, and loops.
 """
 
 import json
@@ -26,12 +26,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from salmu_demo.core.errors import DataError, MetricError
 from salmu_demo.data import imagenet
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.sample import Sample
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import DataError, MetricError
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics import DECISIONS, METRICS, MetricSpec, metric_by_name
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
@@ -71,7 +71,7 @@ class PlainEvaluator:
         merges = model / "bpe_merges.txt.gz"
         self.tokenizer = SimpleTokenizer(str(merges), context_length=config["model_cfg"]["text_cfg"]["context_length"])
         self.text_feature = cache(self._text_feature)
-        self.picture_feature = cache(self._picture_feature)
+        self.image_feature = cache(self._image_feature)
 
     def json(self, name: str) -> Any:
         return json.loads((self.data / name).read_text("utf-8"))
@@ -96,7 +96,7 @@ class PlainEvaluator:
         tables = [pq.read_table(path) for path in sorted((self.data / "data").glob(f"{split}-*.parquet"))]
         return [{**row, "split": split} for table in tables for row in table.to_pylist()]
 
-    def _picture_feature(self, content: bytes) -> np.ndarray:
+    def _image_feature(self, content: bytes) -> np.ndarray:
         image = Image.open(BytesIO(content)).convert("RGB")
         with torch.inference_mode():
             feature = self.model.encode_image(self.transform(image)[None])[0]
@@ -108,15 +108,15 @@ class PlainEvaluator:
             return (feature / feature.norm()).numpy().astype(np.float64)
 
     @cache  # noqa: B019 - lives as long as the module
-    def pictures(self, split: str) -> list[np.ndarray]:
-        return [self.picture_feature(row["image"]["bytes"]) for row in self.rows(split)]
+    def images(self, split: str) -> list[np.ndarray]:
+        return [self.image_feature(row["image"]["bytes"]) for row in self.rows(split)]
 
     @cache  # noqa: B019 - lives as long as the module
     def captions(self, split: str) -> list[np.ndarray]:
         return [self.text_feature(row["text"]) for row in self.rows(split)]
 
     def cosines(self, split: str) -> list[float]:
-        return [float(i @ t) for i, t in zip(self.pictures(split), self.captions(split), strict=True)]
+        return [float(i @ t) for i, t in zip(self.images(split), self.captions(split), strict=True)]
 
     @cached_property
     def distractors(self) -> list[str]:
@@ -131,11 +131,11 @@ class PlainEvaluator:
     def ranks(self) -> list[float]:
         features = np.stack([self.text_feature(text) for text in self.distractors])
         ranks = []
-        for row, picture, caption in zip(
-            self.rows("forget"), self.pictures("forget"), self.captions("forget"), strict=True
+        for row, image, caption in zip(
+            self.rows("forget"), self.images("forget"), self.captions("forget"), strict=True
         ):
-            own, rank = float(picture @ caption), 1.0
-            for text, score in zip(self.distractors, (features @ picture).tolist(), strict=True):
+            own, rank = float(image @ caption), 1.0
+            for text, score in zip(self.distractors, (features @ image).tolist(), strict=True):
                 if text == row["text"]:
                     continue
                 if abs(score - own) <= EQUAL_WITHIN:
@@ -146,11 +146,11 @@ class PlainEvaluator:
         return ranks
 
     def separability(self, taken: list[int]) -> float:
-        pictures, captions = np.stack(self.pictures("forget"))[taken], np.stack(self.captions("forget"))[taken]
+        images, captions = np.stack(self.images("forget"))[taken], np.stack(self.captions("forget"))[taken]
         count = len(taken)
         order = np.random.RandomState(42).permutation(count)
-        positive = [pictures[i] * captions[i] for i in range(count)]
-        negative = [pictures[i] * captions[order[i]] for i in range(count)]
+        positive = [images[i] * captions[i] for i in range(count)]
+        negative = [images[i] * captions[order[i]] for i in range(count)]
         samples, labels = np.array(positive + negative), np.array([1] * count + [0] * count)
         train, test, train_labels, test_labels = train_test_split(
             samples, labels, test_size=0.5, stratify=labels, random_state=42
@@ -166,8 +166,8 @@ class PlainEvaluator:
         candidates = sorted({row["identity_id"] for row in self.rows("forget_identity")})
         names = {i: self.text_feature(f"a photo of {identities[i]['name']}") for i in candidates}
         named = []
-        for row, picture in zip(self.rows("forget_identity"), self.pictures("forget_identity"), strict=True):
-            guess = max(candidates, key=lambda i: float(picture @ names[i]))
+        for row, image in zip(self.rows("forget_identity"), self.images("forget_identity"), strict=True):
+            guess = max(candidates, key=lambda i: float(image @ names[i]))
             named.append(float(guess == row["identity_id"]))
         return named
 
@@ -175,13 +175,13 @@ class PlainEvaluator:
     def core_scores(self) -> list[float]:
         identities, captions = self.json("identities_metadata.json"), self.json("sensitive_set_captions_metadata.json")
         scores = []
-        for row, picture in zip(self.rows("forget"), self.pictures("forget"), strict=True):
+        for row, image in zip(self.rows("forget"), self.images("forget"), strict=True):
             person = identities[row["identity_id"]]
             values = person[SPELLINGS[captions[row["file_name"]]["data_field"]]]
             best = -2.0
             for value in values if isinstance(values, list) else [values]:
                 for text in (f"{person['name']} {value}", f"{value} {person['name']}"):
-                    best = max(best, float(picture @ self.text_feature(text)))
+                    best = max(best, float(image @ self.text_feature(text)))
             scores.append(best)
         return scores
 
@@ -189,22 +189,22 @@ class PlainEvaluator:
     def leaks(self) -> list[float]:
         generic = self.json("sensitive_set_generic_captions.json")
         leaks = []
-        for row, picture, own in zip(self.rows("forget"), self.pictures("forget"), self.cosines("forget"), strict=True):
-            lead = own - float(picture @ self.text_feature(generic[row["file_name"]]))
+        for row, image, own in zip(self.rows("forget"), self.images("forget"), self.cosines("forget"), strict=True):
+            lead = own - float(image @ self.text_feature(generic[row["file_name"]]))
             leaks.append(0.5 if abs(lead) <= EQUAL_WITHIN else float(lead > 0))
         return leaks
 
-    def classify(self, pictures: list[bytes], classes: list[str], templates: list[Any]) -> list[int]:
+    def classify(self, images: list[bytes], classes: list[str], templates: list[Any]) -> list[int]:
         weights = open_clip.build_zero_shot_classifier(self.model, self.tokenizer, classes, templates).numpy()
-        return [int(np.argmax(self.picture_feature(content) @ weights)) for content in pictures]
+        return [int(np.argmax(self.image_feature(content) @ weights)) for content in images]
 
     @cached_property
     def recognised(self) -> list[float]:
         if not (self.data / "genknow_classes.json").is_file():
             return []
         content = self.json("genknow_classes.json")
-        pictures = [row["image"]["bytes"] for row in self.rows("genknow")]
-        guesses = self.classify(pictures, content["classes"], content["templates"])
+        images = [row["image"]["bytes"] for row in self.rows("genknow")]
+        guesses = self.classify(images, content["classes"], content["templates"])
         guessed = [content["classes"][guess] for guess in guesses]
         return [float(name == row["text"]) for name, row in zip(guessed, self.rows("genknow"), strict=True)]
 
@@ -254,9 +254,9 @@ class Case:
 
 
 def write_vivid_model(source: Path, folder: Path) -> ModelSource:
-    """A copy of a random model with larger weights: its features differ between pictures and between names.
+    """A copy of a random model with larger weights: its features differ between images and between names.
 
-    A freshly initialised one gives every picture nearly the same feature, so that a wrong prompt or a shuffled row
+    A freshly initialised one gives every image nearly the same feature, so that a wrong prompt or a shuffled row
     would go unnoticed.
     """
     shutil.copytree(source, folder)
@@ -303,8 +303,8 @@ def test_the_fixtures_exercise_what_is_compared(case: Case):
     """Without these cases the comparisons above would not cover them."""
     identities = case.plain.json("identities_metadata.json")
     names = [case.plain.text_feature(f"a photo of {person['name']}") for person in identities.values()]
-    pictures = case.plain.pictures("forget")
-    assert len({max(range(len(names)), key=lambda i: float(p @ names[i])) for p in pictures}) >= len(names) // 3
+    images = case.plain.images("forget")
+    assert len({max(range(len(names)), key=lambda i: float(p @ names[i])) for p in images}) >= len(names) // 3
     texts = [row["text"] for row in case.plain.rows("forget")]
     if len(texts) < 1000:
         return
@@ -331,8 +331,8 @@ def test_derived_split_follows_the_rule_of_the_card(case: Case, split: str):
     assert found.file_names == [row["file_name"] for row in wanted]
     assert found.texts == [row["text"] for row in wanted]
     assert found.identities == [row["identity_id"] for row in wanted]
-    pictures = [case.data.picture(found.stored, int(row)) for row in found.rows]
-    assert pictures == [row["image"]["bytes"] for row in wanted]
+    images = [case.data.encoded_image(found.stored, int(row)) for row in found.rows]
+    assert images == [row["image"]["bytes"] for row in wanted]
 
 
 def test_a_further_split_with_other_columns_is_left_out(tmp_path: Path):
@@ -560,20 +560,20 @@ CLASS_NAMES = ["tench", "goldfish", "hen", "ostrich", "kite", "axolotl"]
 def imagenet_folder(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six class folders, of which open_clip knows the names for the test, with all its templates.
 
-    Each picture lies where the plain evaluator puts it and the accuracy is high, so that a mistake is seen.
+    Each image lies where the plain evaluator puts it and the accuracy is high, so that a mistake is seen.
     """
     monkeypatch.setattr(imagenet, "CLASSES", len(CLASS_NAMES))
     monkeypatch.setattr(open_clip, "IMAGENET_CLASSNAMES", CLASS_NAMES)
-    pictures = list(dict.fromkeys(row["image"]["bytes"] for row in case.plain.rows("forget")))[:40]
-    guesses = case.plain.classify(pictures, CLASS_NAMES, open_clip.OPENAI_IMAGENET_TEMPLATES)
+    images = list(dict.fromkeys(row["image"]["bytes"] for row in case.plain.rows("forget")))[:40]
+    guesses = case.plain.classify(images, CLASS_NAMES, open_clip.OPENAI_IMAGENET_TEMPLATES)
     for label in reversed(range(len(CLASS_NAMES))):
         folder = tmp_path / "val" / f"n0{label}000000"
         folder.mkdir(parents=True)
-        (folder / "notes.txt").write_text("no picture")
-        (folder / "any.webp").write_bytes(pictures[label])
-    for number, (content, label) in enumerate(zip(pictures, guesses, strict=True)):
+        (folder / "notes.txt").write_text("no image")
+        (folder / "any.webp").write_bytes(images[label])
+    for number, (content, label) in enumerate(zip(images, guesses, strict=True)):
         suffix = ("JPEG", "png", "jpg")[number % 3]
-        (tmp_path / "val" / f"n0{label}000000" / f"picture_{number}.{suffix}").write_bytes(content)
+        (tmp_path / "val" / f"n0{label}000000" / f"image_{number}.{suffix}").write_bytes(content)
     (tmp_path / "val" / "readme.txt").write_text("no class")
     # Folders come in any order, by the file system.
     iterdir = Path.iterdir
@@ -583,13 +583,13 @@ def imagenet_folder(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch)
 
 def test_genknow_on_an_imagenet_folder_equals_open_clips_classifier(case: Case, imagenet_folder: Path):
     result = evaluate(case.model, case.data, case.embedder, [metric_by_name("GenKnow")], imagenet_folder)
-    pictures, labels = [], []
+    images, labels = [], []
     for label, folder in enumerate(sorted(path for path in imagenet_folder.iterdir() if path.is_dir())):
         for path in folder.iterdir():
             if path.suffix != ".txt":
-                pictures.append(path.read_bytes())
+                images.append(path.read_bytes())
                 labels.append(label)
-    guesses = case.plain.classify(pictures, CLASS_NAMES, open_clip.OPENAI_IMAGENET_TEMPLATES)
+    guesses = case.plain.classify(images, CLASS_NAMES, open_clip.OPENAI_IMAGENET_TEMPLATES)
     plain = sum(g == label for g, label in zip(guesses, labels, strict=True)) / len(labels)
     assert plain > 0.8
     assert len(set(guesses)) > 1

@@ -15,11 +15,11 @@ from PIL import Image
 
 import salmu_demo
 from salmu_demo.cli.main import run
-from salmu_demo.config import cache_dir
-from salmu_demo.errors import SalmuError
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.settings import cache_dir
 from salmu_demo.metrics import MEASURES
 from salmu_demo.models.in_memory import InMemoryModel
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.tiny import MODEL_CONFIG, MODELS, PERSONAS, TWO_EMAILS
 
 pytestmark = pytest.mark.usefixtures("tiny_assets")
@@ -237,17 +237,17 @@ def test_an_audit_is_that_of_the_workbench():
     assert list(frame["caption_rank"]) == [cell.caption_match.rank for cell in expected]
 
 
-def test_a_probe_takes_a_text_a_picture_and_a_persona(tmp_path: Path):
+def test_a_probe_takes_a_text_a_image_and_a_persona(tmp_path: Path):
     data = salmu_demo.load_data("mini")
     bench = Workbench(data)
     models = bench.models(MODELS[:2])
-    picture = data.image("forget", 0)
-    picture.save(tmp_path / "face.png")
+    image = data.image("forget", 0)
+    image.save(tmp_path / "face.png")
     transparent = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     for query, expected in (
         ("a tailor", bench.retrieve_for_text("a tailor", models, "all", 3)),
-        (picture, bench.retrieve_for_image(picture, models, "all", 3)),
-        (tmp_path / "face.png", bench.retrieve_for_image(picture, models, "all", 3)),
+        (image, bench.retrieve_for_image(image, models, "all", 3)),
+        (tmp_path / "face.png", bench.retrieve_for_image(image, models, "all", 3)),
         (transparent, bench.retrieve_for_image(Image.new("RGB", (40, 40), "white"), models, "all", 3)),
         (data.persona(TWO_EMAILS), bench.retrieve_for_persona(TWO_EMAILS, models, "all", 3)),
     ):
@@ -287,9 +287,7 @@ NETWORKS: dict[str, tuple[Any, str]] = {
     ),
     "a function": (lambda n, p, t: salmu_demo.load_model(n, preprocess=abs, tokenizer=t), "does not end in a tensor"),
     "a step that does not say what it does": (
-        lambda n, p, t: salmu_demo.load_model(
-            n, preprocess=type(p)([lambda picture: picture, *p.transforms]), tokenizer=t
-        ),
+        lambda n, p, t: salmu_demo.load_model(n, preprocess=type(p)([lambda image: image, *p.transforms]), tokenizer=t),
         "does not say what it does",
     ),
     "an empty name": (lambda n, p, t: salmu_demo.load_model(n, tokenizer=t, name=" "), "cannot be called"),

@@ -10,17 +10,17 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub import constants
 
-from salmu_demo import hub as hub_client
-from salmu_demo import hub_fetch
 from salmu_demo.cli.main import run
+from salmu_demo.core.errors import DataError, ModelError, SalmuError
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.source import load_data
-from salmu_demo.errors import DataError, ModelError, SalmuError
-from salmu_demo.hub import Visitor, acting_for
-from salmu_demo.hub_access import check_access
-from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_MODELS, OFFICIAL_REVISION, HubReference
+from salmu_demo.hub import client as hub_client
+from salmu_demo.hub import fetch as hub_fetch
+from salmu_demo.hub.access import check_access
+from salmu_demo.hub.client import Visitor, acting_for
+from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_MODELS, OFFICIAL_REVISION, HubReference
+from salmu_demo.models.roles import find_reference
 from salmu_demo.models.source import find_model
-from salmu_demo.roles import find_reference
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
 

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from salmu_demo.cli.main import run
+from salmu_demo.core.errors import DataError, ImageError, SalmuError
 from salmu_demo.data import dataset, layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.images import decode_image
-from salmu_demo.errors import DataError, ImageError, SalmuError
 from salmu_demo.ui.audit_tab import AuditPages, Search
 from salmu_demo.ui.probe_search import Query, answer_csv, answer_json, search, settings_of
 from salmu_demo.ui.probe_view import answer_html
@@ -26,7 +26,7 @@ from salmu_demo.ui.shell import header
 from salmu_demo.ui.state import View
 from salmu_demo.ui.thumbnails import Thumbnails
 from salmu_demo.ui.warmup import WarmUp
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import run_hub, speak_to
 
 EVIL = '=HYPERLINK("http://evil.example")<img src=x onerror=alert(1)></td><script>alert(1)</script>\x1b]0;owned\x07{0}'
@@ -167,7 +167,7 @@ def test_hostile_texts_are_shown_as_text_on_the_page_and_in_its_files(evil: Path
     assert json.loads(answer_json(answer))
 
 
-# Pictures
+# Images
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -186,21 +186,21 @@ def jpeg() -> bytes:
     return stream.getvalue()
 
 
-PICTURES = {
+IMAGES = {
     "bomb": (png_that_claims(100_000, 100_000), "has more than the 50,000,000 pixels"),
-    "claims more than it holds": (png_that_claims(5000, 5000), "is not a picture that can be read"),
-    "cut off": (jpeg()[:400], "is not a picture that can be read"),
-    "page": (b"<html><script>alert(1)</script></html>", "is not a picture that can be read"),
-    "drawing": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "is not a picture"),
-    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) print\n", "is not a picture"),
-    "archive": (b"PK\x03\x04" + bytes(100), "is not a picture that can be read"),
+    "claims more than it holds": (png_that_claims(5000, 5000), "is not an image that can be read"),
+    "cut off": (jpeg()[:400], "is not an image that can be read"),
+    "page": (b"<html><script>alert(1)</script></html>", "is not an image that can be read"),
+    "drawing": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "is not an image"),
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) print\n", "is not an image"),
+    "archive": (b"PK\x03\x04" + bytes(100), "is not an image that can be read"),
 }
 
 
-@pytest.mark.parametrize("kind", PICTURES)
-def test_a_picture_that_is_none_is_refused_where_it_is_used(folder: Path, kind: str, tmp_path: Path):
-    content, pattern = PICTURES[kind]
-    refused(pattern, lambda: decode_image(content, "The picture"), ImageError)
+@pytest.mark.parametrize("kind", IMAGES)
+def test_a_image_that_is_none_is_refused_where_it_is_used(folder: Path, kind: str, tmp_path: Path):
+    content, pattern = IMAGES[kind]
+    refused(pattern, lambda: decode_image(content, "The image"), ImageError)
     change_column(folder, "holdout_identity", "image", lambda rows: [{"bytes": content, "path": "../../x"}] * len(rows))
     data = load_folder(folder)
     refused(rf"Row 0 of holdout_identity in .*{pattern}", lambda: data.image("holdout_identity", 0), ImageError)
@@ -247,7 +247,7 @@ def test_a_table_that_unpacks_to_far_more_than_it_takes_is_refused(folder: Path,
         ("text", pa.array([["a"]]), "must hold strings"),
         ("image", pa.array(["data/forget.parquet"]), "must be a struct with the field `bytes`"),
         ("image", pa.array([{"bytes": "/etc/passwd", "path": ""}]), "must be a struct with the field `bytes`"),
-        ("image", pa.array([{"bytes": None, "path": "/etc/passwd"}]), "holds no picture bytes"),
+        ("image", pa.array([{"bytes": None, "path": "/etc/passwd"}]), "holds no image bytes"),
         ("image", pa.array([{"bytes": 10**12, "path": ""}]), "must be a struct with the field `bytes`"),
         ("identity_id", pa.array([{"a": 1}]), ""),
         ("file_name", pa.array([None], pa.string()), ""),

@@ -23,15 +23,15 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from salmu_demo.cli.main import run
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import ModelError, SalmuError
+from salmu_demo.core.errors import ModelError, SalmuError
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.models import header
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model
 from salmu_demo.models.uploads import KEPT_AT_MOST, LIMIT_VARIABLE, keep_upload, upload_limit
 from salmu_demo.ui import probe_tab
 from salmu_demo.ui.shell import ModelShelf
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.checkpoints import entry, write_raw
 from tests.fixtures.hub import StandInHub, run_hub, speak_to
 from tests.fixtures.tiny import MODEL_CONFIG
@@ -545,11 +545,11 @@ def test_a_space_takes_no_upload_no_path_and_no_delta_unless_its_owner_allows(
     assert shelf.remarks(added, [added.reference]) == []
 
 
-def test_pictures_stay_small_where_checkpoints_may_be_large(give, monkeypatch: pytest.MonkeyPatch):
+def test_images_stay_small_where_checkpoints_may_be_large(give, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(probe_tab, "MAX_BYTES", 3)
-    picture = give("picture.png", bytes(4))
-    assert "larger than" in sentence_of(lambda: probe_tab._taken(str(picture)))
-    assert not picture.exists()
+    image = give("image.png", bytes(4))
+    assert "larger than" in sentence_of(lambda: probe_tab._taken(str(image)))
+    assert not image.exists()
 
 
 def test_a_wrong_limit_is_named(monkeypatch: pytest.MonkeyPatch):

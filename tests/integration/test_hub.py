@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import save
 
 from salmu_demo.cli.main import run
+from salmu_demo.core.errors import DataError, ModelError
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.source import load_data
-from salmu_demo.errors import DataError, ModelError
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.roles import find_reference
 from salmu_demo.models.source import find_model
-from salmu_demo.roles import find_reference
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
 
@@ -61,7 +61,7 @@ def test_data_is_loaded_by_id(hub: StandInHub, data_folder: Path, reference: str
     assert data.name == reference
     assert data.fingerprint == local.fingerprint
     assert data.split("forget").texts == local.split("forget").texts
-    assert data.picture("retain_synth", 20) == local.picture("retain_synth", 20)
+    assert data.encoded_image("retain_synth", 20) == local.encoded_image("retain_synth", 20)
     # Only what the protocol reads is fetched.
     assert not {"notes.pdf", "other/part.parquet"} & set(hub.downloads())
 
@@ -165,9 +165,9 @@ def test_a_model_without_a_configuration_has_the_architecture_its_tensors_tell_o
 
     told = find_model("hf-hub:org/bare")
     assert (told.architecture, told.config["model_cfg"]) == (name, config)
-    # Nobody has published weights of it, and with them how its pictures are prepared.
+    # Nobody has published weights of it, and with them how its images are prepared.
     [remark] = told.remarks
-    assert "does not say how its pictures were prepared" in remark
+    assert "does not say how its images were prepared" in remark
 
     given = find_model("hf-hub:org/bare", name)
     assert (given.architecture, given.config["model_cfg"], given.revision) == (name, config, COMMIT)

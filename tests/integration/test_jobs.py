@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from salmu_demo.cli.main import run
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.rates import Rates, rates_of
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.rates import Rates, rates_of
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.jobs.job import BENCHMARK, Job, JobProgress, JobSpec, JobState, Report
 from salmu_demo.jobs.kinds import KINDS, JobKind
 from salmu_demo.jobs.manager import JobManager
@@ -23,7 +23,7 @@ from salmu_demo.metrics import MEASURES
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.reports.files import find_reports
 from salmu_demo.results.document import read_results
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 CLEAN, COMPROMISED = "mini-clean", "mini-compromised"
 METRICS = tuple(spec.name for spec in MEASURES)
@@ -98,8 +98,8 @@ def test_a_killed_job_is_resumed_with_the_same_bits_and_nothing_finished_is_done
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     stages = log(manager, resumed)[before:]
     # Features of the first model's finished metrics: neither read nor computed again.
-    assert f"{CLEAN}: pictures of forget" not in stages
-    assert f"{COMPROMISED}: pictures of forget" in stages
+    assert f"{CLEAN}: images of forget" not in stages
+    assert f"{COMPROMISED}: images of forget" in stages
     assert len(list((runs / job_id / "metrics").rglob("*.json"))) == 2 * len(METRICS)
 
     undisturbed = JobManager(tmp_path / "other", lambda data: bench(tmp_path / "other-cache"))
@@ -117,7 +117,7 @@ def wait_for(path: Path, text: str) -> None:
 
 def test_a_job_of_the_command_line(runs: Path, capsys: pytest.CaptureFixture[str]):
     estimate = parsed(capsys, "jobs", "run", CLEAN, COMPROMISED, "--estimate")
-    assert estimate.keys() == {"seconds", "pictures", "texts", "sampled"}
+    assert estimate.keys() == {"seconds", "images", "texts", "sampled"}
     assert not runs.exists()
     assert run(["jobs", "run", CLEAN, COMPROMISED, "--sample", "20", "--seed", "3"]) == 0
     out, err = capsys.readouterr()
@@ -203,20 +203,20 @@ def test_rates_are_timed_once_and_timed_again_if_their_file_is_damaged(
     bench = Workbench("mini", embedder)
     (model,) = bench.models([CLEAN])
     timed = rates_of(embedder, model, bench.data)
-    assert timed.pictures > 0
+    assert timed.images > 0
     assert timed.texts > 0
     (path,) = (tmp_path / "features" / model.fingerprint[:32]).rglob("rates.json")
     (device,) = json.loads(path.read_text("utf-8"))
     for content, expected in (
-        ({device: {"pictures": 3.0, "texts": 4.0}}, Rates(3.0, 4.0)),
-        ({device: {"pictures": -3.0, "texts": 4.0}}, None),
-        ({"another": {"pictures": 3.0, "texts": 4.0}}, None),
+        ({device: {"images": 3.0, "texts": 4.0}}, Rates(3.0, 4.0)),
+        ({device: {"images": -3.0, "texts": 4.0}}, None),
+        ({"another": {"images": 3.0, "texts": 4.0}}, None),
         ([], None),
     ):
         path.write_text(json.dumps(content), "utf-8")
         found = rates_of(embedder, model, bench.data)
-        assert found == expected or (expected is None and found.pictures > 4 and found.texts > 4)
-        assert json.loads(path.read_text("utf-8"))[device]["pictures"] == found.pictures
+        assert found == expected or (expected is None and found.images > 4 and found.texts > 4)
+        assert json.loads(path.read_text("utf-8"))[device]["images"] == found.images
 
 
 def test_estimates_count_what_is_not_encoded_yet_and_the_sample_in_its_place(tmp_path: Path, encoders: EncoderRegistry):
@@ -226,12 +226,12 @@ def test_estimates_count_what_is_not_encoded_yet_and_the_sample_in_its_place(tmp
     spec = JobSpec((CLEAN,), ("AssocStr",))
     forget = bench.data.split("forget")
     full = manager.estimate(spec)
-    assert (full.pictures, full.texts) == (len(forget), len(set(forget.texts)))
+    assert (full.images, full.texts) == (len(forget), len(set(forget.texts)))
     assert full.sampled is not None
     assert full.sampled.rows == round(0.1 * len(forget))
     assert full.sampled.seconds < full.seconds
     sampled = manager.estimate(JobSpec((CLEAN,), ("AssocStr",), sample=20))
-    assert (sampled.pictures, sampled.sampled) == (20, None)
+    assert (sampled.images, sampled.sampled) == (20, None)
     assert manager.wait(manager.submit(spec).id, TIMEOUT).state is JobState.DONE
     cached = manager.estimate(spec)
     assert (cached.cached, cached.sampled) == (True, None)

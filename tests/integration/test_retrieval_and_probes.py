@@ -19,26 +19,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from salmu_demo import workbench as workbench_module
+from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder, ModelFacts
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import MetricError, QueryError
+from salmu_demo.features.embedder import Embedder, ModelFacts
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.probes import index as index_module
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
+from salmu_demo.probes.gallery import GALLERIES, Gallery, SearchableGallery
+from salmu_demo.probes.index import ExactIndex, FaissIndex, gpu_resources
 from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, rank_candidates, run_lineup
 from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
 from salmu_demo.probes.sentences import LINEUP_SENTENCES, lineup_sentences
-from salmu_demo.retrieval import index as index_module
-from salmu_demo.retrieval.gallery import GALLERIES, Gallery, SearchableGallery
-from salmu_demo.retrieval.index import ExactIndex, FaissIndex, gpu_resources
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench import bench as workbench_module
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.checkpoints import write_tensors
 from tests.fixtures.tiny import IN_BOTH, PERSONAS, TWO_EMAILS
 
@@ -208,7 +208,7 @@ def test_the_items_of_a_persona_are_its_own(data: BenchmarkData):
     gallery = Gallery(data, "all", "faces")
     own = gallery.of_persona(IN_BOTH[0])
     assert own.tolist() == [item.identity == IN_BOTH[0] for item in gallery.items]
-    assert own.sum() == 18  # 8 kinds times 2 pictures, and 2 plain ones
+    assert own.sum() == 18  # 8 kinds times 2 images, and 2 plain ones
     assert not gallery.of_persona("no such persona").any()
 
 
@@ -273,7 +273,7 @@ def test_a_persona_without_items_in_the_gallery_has_no_own_rank(bench: Workbench
     assert not any(r.hit for r in retrieval.results)
 
 
-def test_the_pictures_of_a_persona_are_all_its_sensitive_ones(
+def test_the_images_of_a_persona_are_all_its_sensitive_ones(
     data: BenchmarkData, embedder: Embedder, models: list[ModelSource]
 ):
     features = persona_features(embedder, models[0], data, IN_BOTH[0])
@@ -445,11 +445,11 @@ def test_a_collapsed_model_is_placed_in_the_middle_of_any_line_up():
     unequal = 0
     for _ in range(60):
         faces, sentences, candidates, width = (int(n) for n in rng.integers((1, 1, 2, 2), (9, 4, 200, 600)))
-        pictures = rng.normal(size=(faces, width)).astype(np.float32)
+        images = rng.normal(size=(faces, width)).astype(np.float32)
         texts = np.stack([collapsed(rng, candidates, width) for _ in range(sentences)])
         values = [f"v{number}" for number in range(candidates)]
         true = {values[number] for number in rng.permutation(candidates)[: rng.integers(1, 3)]}
-        line_up = rank_candidates(pictures, texts, values, true, 50)
+        line_up = rank_candidates(images, texts, values, true, 50)
         unequal += len(set(line_up.scores.tolist())) > 1
         # Of several true values one takes part.
         assert line_up.candidates == candidates - len(true) + 1
@@ -649,7 +649,7 @@ def test_a_question_that_failed_can_be_asked_again(
 ):
     persona = bench.data.persona("00000001")
     with monkeypatch.context() as patch:
-        patch.setattr("salmu_demo.workbench.run_lineup", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
+        patch.setattr("salmu_demo.workbench.bench.run_lineup", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
         with pytest.raises(QueryError, match="not now"):
             bench.audit_cell(persona, "city", models[0])
     assert bench.audit_cell(persona, "city", models[0]).line_up.candidates == 5
@@ -750,7 +750,7 @@ def test_visitors_who_ask_at_once_share_one_answer(
         time.sleep(0.1)
         return made[-1]
 
-    monkeypatch.setattr("salmu_demo.workbench.run_lineup", slow)
+    monkeypatch.setattr("salmu_demo.workbench.bench.run_lineup", slow)
 
     def ask(_: int) -> AuditCell:
         start.wait(timeout=10)

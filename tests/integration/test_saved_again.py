@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from salmu_demo.config import cache_dir
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
+from salmu_demo.core.settings import cache_dir
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.profile import profile
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.probes.model_change import measure_change
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.accepted.models import PAIR
 from tests.fixtures.checkpoints import random_tensors
 

@@ -12,16 +12,16 @@ import pytest
 from salmu_demo.cli.main import run
 from salmu_demo.jobs.job import JobSpec, JobState
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.roles import ModelRole, Told
 from salmu_demo.models.source import find_model
 from salmu_demo.results.document import RESULTS_FILE, read_results
-from salmu_demo.roles import ModelRole, Told
 from salmu_demo.ui.audit_tab import AuditPages, Search
 from salmu_demo.ui.benchmark_plan import make_plan
 from salmu_demo.ui.probe_search import Query, answer_document, search, settings_of
 from salmu_demo.ui.shell import keep_told, tell
 from salmu_demo.ui.state import View
 from salmu_demo.ui.warmup import WarmUp
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.tiny import MODELS
 
 METRICS = "RetFail,GenKnow"

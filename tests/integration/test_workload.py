@@ -7,8 +7,8 @@ import pytest
 
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.store import ArrayStore
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import find_model
@@ -21,12 +21,12 @@ class Counted:
     """Counts what encoders are given."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.pictures = 0
+        self.images = 0
         self.texts = 0
         pixels, texts = Encoder.encode_pixels, Encoder.encode_texts
 
         def encode_pixels(encoder: Encoder, batch: np.ndarray, **options: bool) -> np.ndarray:
-            self.pictures += len(batch)
+            self.images += len(batch)
             return pixels(encoder, batch, **options)
 
         def encode_texts(encoder: Encoder, batch: list[str], **options: bool) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_the_workload_is_what_the_evaluation_encodes(
     said = workload(model, inputs, embedder, specs)
     assert said.texts > 0
     evaluate(model, data, embedder, specs, sample=sample)
-    assert Workload(counted.pictures, counted.texts) == said
+    assert Workload(counted.images, counted.texts) == said
     assert workload(model, inputs, embedder, specs) == Workload(0, 0)
 
 
@@ -69,9 +69,9 @@ def test_a_whole_run_after_a_sampled_one_encodes_the_rest_and_gives_the_same_num
     embedder = Embedder(ArrayStore(tmp_path / "sampled"), registry)
     counted = Counted(monkeypatch)
     evaluate(model, data, embedder, specs, sample=Sample(len(set(data.split("forget").identities)), seed=1))
-    assert 0 < counted.pictures < all_at_once.pictures
+    assert 0 < counted.images < all_at_once.images
     whole = evaluate(model, data, embedder, specs)
-    assert counted.pictures == all_at_once.pictures
+    assert counted.images == all_at_once.images
     for name, result in undisturbed.results.items():
         assert whole.results[name].value == result.value
         assert np.array_equal(whole.results[name].scores, result.scores)

@@ -94,7 +94,7 @@ def test_proportions_of_the_original(shipped: BenchmarkData) -> None:
     assert len(shipped.split(layout.RETAIN_SYNTH)) >= 3000
 
 
-def test_every_fact_has_four_pictures_and_stands_on_both_sides(shipped: BenchmarkData) -> None:
+def test_every_fact_has_four_images_and_stands_on_both_sides(shipped: BenchmarkData) -> None:
     facts: Counter[tuple[str, str | None]] = Counter()
     sides: dict[tuple[str, str | None], set[str]] = {}
     for name in layout.SENSITIVE_SPLITS:

@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from salmu_demo.errors import DataError
+from salmu_demo.core.errors import DataError
 from salmu_demo.mini import build as build_module
 from salmu_demo.mini import train
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model
-from salmu_demo.training import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
+from salmu_demo.unlearning.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 
 TINY = {
     "model_cfg": {
@@ -102,10 +102,10 @@ def test_cut_captions_have_the_features_of_open_clip(tmp_path: Path) -> None:
 
 
 def test_pixels_are_normalised_as_open_clip_does(small_mini: Path) -> None:
-    pictures, _, _ = train._read_split(small_mini, "forget")
-    ours = train.normalise_pixels(train._shrink(pictures[0])[None])[0]
+    images, _, _ = train._read_split(small_mini, "forget")
+    ours = train.normalise_pixels(train._shrink(images[0])[None])[0]
     transform = open_clip.image_transform(96, is_train=False)
-    image = train.Image.open(train.io.BytesIO(pictures[0]))
+    image = train.Image.open(train.io.BytesIO(images[0]))
     torch.testing.assert_close(ours, transform(image), atol=1e-5, rtol=0)
 
 
@@ -150,7 +150,7 @@ def test_clean_sees_no_sensitive_pair(small_mini: Path) -> None:
 
 
 class Collapsed(torch.nn.Module):
-    """Gives all captions equal directions whose products with pictures come out unequal in the last bits."""
+    """Gives all captions equal directions whose products with images come out unequal in the last bits."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -158,8 +158,8 @@ class Collapsed(torch.nn.Module):
         self.generator = torch.Generator().manual_seed(width)
         self.caption = torch.nn.functional.normalize(torch.randn(1, width, generator=self.generator), dim=1)
 
-    def encode_image(self, pictures: torch.Tensor, normalize: bool) -> torch.Tensor:
-        features = torch.randn(len(pictures), self.width, generator=self.generator)
+    def encode_image(self, images: torch.Tensor, normalize: bool) -> torch.Tensor:
+        features = torch.randn(len(images), self.width, generator=self.generator)
         return torch.nn.functional.normalize(features, dim=1)
 
     def encode_text(self, tokens: torch.Tensor, normalize: bool) -> torch.Tensor:

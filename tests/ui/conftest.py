@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from salmu_demo.models.source import builtin_models
 from salmu_demo.ui.app import build_app, listen, serving
 from salmu_demo.ui.visitor_files import open_visitor_files
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_OPTIONS = [
@@ -30,8 +30,8 @@ PATIENCE_MS = 30_000
 LEFT = "AbortError: signal is aborted"
 """What a request of Gradio's says that was under way when the page was left or loaded again."""
 
-OWN_PICTURE = "own-face.png"
-"""Name of the picture that tests search with."""
+OWN_IMAGE = "own-face.png"
+"""Name of the image that tests search with."""
 
 OpenPage = Callable[..., Page]
 
@@ -71,9 +71,9 @@ def browser() -> Iterator[Browser]:
 def is_fault(message: ConsoleMessage) -> bool:
     """Whether the console tells of something broken.
 
-    A searched picture is deleted as soon as it is read, and the browser may ask for its preview just then.
+    A searched image is deleted as soon as it is read, and the browser may ask for its preview just then.
     """
-    return message.type == "error" and not message.location["url"].endswith(OWN_PICTURE)
+    return message.type == "error" and not message.location["url"].endswith(OWN_IMAGE)
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
 
+from salmu_demo.core.progress import Progress
 from salmu_demo.jobs.job import Job, JobSpec, JobState
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.metrics import MEASURES
-from salmu_demo.progress import Progress
 from salmu_demo.ui import benchmark_plan
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app
 from tests.ui.test_accessibility import violations
@@ -65,7 +65,7 @@ class Gate:
 
     def wait(self, progress) -> None:
         for _ in range(int(PATIENCE_MS / 50)):
-            progress(Progress("held: pictures of forget", 1, 4))
+            progress(Progress("held: images of forget", 1, 4))
             if self.open.wait(0.05):
                 return
 
@@ -85,7 +85,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 def start(page: Page) -> None:
     page.locator("#benchmark-run").click()
-    expect(page.locator("#job")).to_contain_text("held: pictures of forget, 1 of 4")
+    expect(page.locator("#job")).to_contain_text("held: images of forget, 1 of 4")
 
 
 def choose_one_metric(page: Page, name: str) -> None:
@@ -117,10 +117,10 @@ def test_start_leave_come_back_cancel_start_again_finish(open_page: OpenPage, ga
     expect(page).to_have_url(re.compile(r"tab=benchmark&job=[\w-]{22}$"))
 
     page.reload()
-    expect(panel).to_contain_text("held: pictures of forget")
+    expect(panel).to_contain_text("held: images of forget")
     tab = page.context.new_page()
     tab.goto(re.sub(r"\?.*", "?tab=benchmark", page.url))
-    expect(tab.locator("#job")).to_contain_text("held: pictures of forget")
+    expect(tab.locator("#job")).to_contain_text("held: images of forget")
 
     other = open_page("tab=benchmark")
     expect(other.locator("#queue")).to_contain_text("1 job of other visitors is running or waiting")

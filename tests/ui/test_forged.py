@@ -27,11 +27,11 @@ from PIL import Image
 from starlette.requests import Request as WebRequest
 
 from benchmarks.forgery import EVENT_DATA, VALUES
-from salmu_demo.errors import JobError
+from salmu_demo.core.errors import JobError
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.source import builtin_models
 from salmu_demo.ui.app import build_app, launch_options
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 PATIENCE = 20.0
 LONGEST_MESSAGE = 2_000
@@ -48,15 +48,15 @@ class Canaries:
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        Image.new("RGB", (40, 40), "red").save(self.picture)
+        Image.new("RGB", (40, 40), "red").save(self.image)
         self.text.write_text("{}")
         (self.folder / "folder").mkdir()
         os.mkfifo(self.folder / "pipe")
         sys.addaudithook(self._see)
 
     @property
-    def picture(self) -> Path:
-        return self.folder / "picture.png"
+    def image(self) -> Path:
+        return self.folder / "image.png"
 
     @property
     def text(self) -> Path:
@@ -64,7 +64,7 @@ class Canaries:
 
     @property
     def paths(self) -> list[Path]:
-        return [self.picture, self.text, self.folder / "folder", self.folder / "pipe", self.folder / "nothing"]
+        return [self.image, self.text, self.folder / "folder", self.folder / "pipe", self.folder / "nothing"]
 
     def _see(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.watching and event in WATCHED and str(self.folder) in str(arguments[0]):

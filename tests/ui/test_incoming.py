@@ -43,7 +43,7 @@ def forged(victim: Path, fifo: Path) -> dict[str, object]:
         "address beside it": {"path": path, "url": "http://127.0.0.1:1/x.png"},
         "address for it": file_payload("http://127.0.0.1:1/x.png"),
         "only an address": {"url": path},
-        "picture in the address": {"url": "data:image/png;base64,iVBORw0KGgo="},
+        "image in the address": {"url": "data:image/png;base64,iVBORw0KGgo="},
         "relative": {"path": os.path.relpath(victim)},
         "relative with meta": file_payload(os.path.relpath(victim)),
         "fifo": {"path": str(fifo)},
@@ -57,7 +57,7 @@ def forged(victim: Path, fifo: Path) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("taking", ["probe-picture", "upload-model", "board-import"])
+@pytest.mark.parametrize("taking", ["probe-image", "upload-model", "board-import"])
 def test_nothing_but_an_upload_is_opened_shown_or_removed(app_url: str, tmp_path: Path, capfd, taking: str):
     victim, fifo = tmp_path / "victim.png", tmp_path / "fifo.png"
     victim.write_bytes(png())
@@ -72,10 +72,10 @@ def test_nothing_but_an_upload_is_opened_shown_or_removed(app_url: str, tmp_path
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_visitors_with_the_same_picture_at_once_lose_nothing(app_url: str):
+def test_visitors_with_the_same_image_at_once_lose_nothing(app_url: str):
     def search(_: int) -> str:
         visitor = Visitor(app_url)
-        outcome = visitor.send("probe-picture", "upload", visitor.upload("face.png", png()))
+        outcome = visitor.send("probe-image", "upload", visitor.upload("face.png", png()))
         return outcome.error or "".join(re.findall("<tbody>.*?</tbody>", outcome.data[-1]))
 
     with ThreadPoolExecutor(VISITORS) as pool:
@@ -98,22 +98,22 @@ def test_visitors_with_the_same_model_at_once_lose_nothing(app_url: str, tiny_as
     assert files_left() == []
 
 
-def test_a_picture_is_nobody_elses_and_gone_after_any_end(app_url: str):
+def test_a_image_is_nobody_elses_and_gone_after_any_end(app_url: str):
     visitor, other = Visitor(app_url), Visitor(app_url)
     first, second = (page.upload("face.png", png()) for page in (visitor, other))
     assert first["path"] != second["path"]
     address = f"gradio_api/file={first['path']}"
     assert visitor.get(address) == png()
-    assert visitor.send("probe-picture", "upload", first).error is None
+    assert visitor.send("probe-image", "upload", first).error is None
     assert other.status(address) == 403
-    assert "is gone" in str(other.send("probe-picture", "upload", first).error)
-    assert other.send("probe-picture", "upload", second).error is None
+    assert "is gone" in str(other.send("probe-image", "upload", first).error)
+    assert other.send("probe-image", "upload", second).error is None
     private = visitor_files().private_folder("test", 100) / "result.json"
     private.write_text("{}")
     assert visitor.status(f"gradio_api/file={private}") == 403
     private.unlink()
     broken = visitor.upload("face.png", png()[:40])
-    assert "is not a picture" in str(visitor.send("probe-picture", "upload", broken).error)
+    assert "is not an image" in str(visitor.send("probe-image", "upload", broken).error)
     assert files_left() == []
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, OWN_PICTURE, PATIENCE_MS, PHONE, OpenPage
+from tests.ui.conftest import DESKTOP, OWN_IMAGE, PATIENCE_MS, PHONE, OpenPage
 from tests.ui.test_accessibility import violations
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -31,7 +31,7 @@ def rows(page: Page):
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
-    page.locator("#probe-picture input[type=file]").set_input_files(
+    page.locator("#probe-image input[type=file]").set_input_files(
         {"name": name, "mimeType": "image/png", "buffer": content}
     )
 
@@ -111,27 +111,27 @@ def test_search_results_download_as_json_and_csv(open_page: OpenPage):
     assert len(list(csv.DictReader(io.StringIO(table)))) == 10 * MODELS
 
 
-def test_a_picture_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_factory):
+def test_a_image_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_factory):
     page = open_page("tab=probe")
-    page.get_by_role("tab", name="By picture").click()
-    upload(page, OWN_PICTURE, png())
-    expect(page.locator("#probe-results h2")).to_contain_text("Captions for your picture")
+    page.get_by_role("tab", name="By image").click()
+    upload(page, OWN_IMAGE, png())
+    expect(page.locator("#probe-results h2")).to_contain_text("Captions for your image")
     expect(rows(page)).to_have_count(10 * MODELS)
-    expect(page.locator("#probe-own-picture")).to_contain_text("Not kept")
-    assert list(tmp_path_factory.getbasetemp().rglob(f"*{OWN_PICTURE}")) == []
+    expect(page.locator("#probe-own-image")).to_contain_text("Not kept")
+    assert list(tmp_path_factory.getbasetemp().rglob(f"*{OWN_IMAGE}")) == []
     page.get_by_label("Faces").last.check()
-    expect(page.locator("#probe-results h2")).to_contain_text("Faces for your picture")
-    page.get_by_role("button", name="Forget the picture").click()
+    expect(page.locator("#probe-results h2")).to_contain_text("Faces for your image")
+    page.get_by_role("button", name="Forget the image").click()
     expect(page.get_by_text("Nothing searched yet")).to_be_visible()
 
 
-def test_a_file_that_is_no_picture_is_refused_and_the_next_one_works(open_page: OpenPage):
+def test_a_file_that_is_no_image_is_refused_and_the_next_one_works(open_page: OpenPage):
     page = open_page("tab=probe")
-    page.get_by_role("tab", name="By picture").click()
-    upload(page, "fake.png", b"not a picture")
-    expect(page.get_by_text("is not a picture that can be read")).to_be_visible()
-    expect(page.get_by_text("Drop a picture here")).to_be_visible()
-    upload(page, OWN_PICTURE, png())
+    page.get_by_role("tab", name="By image").click()
+    upload(page, "fake.png", b"not an image")
+    expect(page.get_by_text("is not an image that can be read")).to_be_visible()
+    expect(page.get_by_text("Drop an image here")).to_be_visible()
+    upload(page, OWN_IMAGE, png())
     expect(rows(page)).to_have_count(10 * MODELS)
 
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.architecture import guess_architecture
 from salmu_demo.models.configuration import architecture_configuration, open_clip_architectures
 from salmu_demo.models.header import Shape

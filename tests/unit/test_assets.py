@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from salmu_demo.cli.main import build_parser
-from salmu_demo.config import assets_dir
+from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.source import load_data
 from salmu_demo.models.source import COMPROMISED, builtin_models, find_model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.errors import ResultError
+from salmu_demo.core.errors import ResultError
 from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.job import JobSpec, JobState
 from salmu_demo.reports.files import write_reports
@@ -16,7 +16,7 @@ from salmu_demo.ui import benchmark_outcome
 from salmu_demo.ui.benchmark_downloads import served
 from salmu_demo.ui.benchmark_page import BenchmarkPages
 from salmu_demo.ui.job_page import MOST_JOBS, JobMoment, own_ids, with_job
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import results
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
 
@@ -136,10 +136,10 @@ def test_results_come_with_diagnosis_tables_and_every_figure(finished, pages):
     assert page.pair == (0, 2)
 
 
-def test_pictures_and_names_only_for_the_data_of_the_page(finished, pages):
+def test_images_and_names_only_for_the_data_of_the_page(finished, pages):
     here, elsewhere = finished[1]
     assert '<a href="?persona=00000001">' in pages.groups(here, "RetFail", 0)
-    assert "no-picture" in pages.pair(here, 0, 1)  # These files are not in the data set.
+    assert "no-image" in pages.pair(here, 0, 1)  # These files are not in the data set.
     assert "<a " not in pages.groups(elsewhere, "RetFail", 0)
     assert "for the data set of this page only" in pages.pair(elsewhere, 0, 1)
 

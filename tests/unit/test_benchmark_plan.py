@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from salmu_demo.core.errors import DataError, ModelError, QueryError
 from salmu_demo.data.sample import Sample
-from salmu_demo.errors import DataError, ModelError, QueryError
 from salmu_demo.jobs.estimate import Estimate, SampledEstimate
 from salmu_demo.ui.benchmark_plan import LONG_SECONDS, make_plan
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 MODELS = ["mini-clean", "mini-compromised"]
 METRICS = ["RetFail", "AssocStr"]

@@ -122,7 +122,7 @@ def test_whether_an_interval_leaves_out_0_is_said_in_words(analysis, people):
         assert ("holds 0" in row) is not difference.difference.significant
 
 
-def test_examples_show_picture_caption_persona_and_both_ranks(analysis, people):
+def test_examples_show_image_caption_persona_and_both_ranks(analysis, people):
     html = pair_view(analysis, 1, 0, people, lambda name: f"data:{name}")
     example = next(d for d in analysis.disagreements if (d.first, d.second) == (0, 1)).examples[0]
     item = html.split('class="card example">')[1]

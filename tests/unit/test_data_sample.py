@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from salmu_demo.core.errors import DataError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.sample import Sample, stratified_rows
-from salmu_demo.errors import DataError
 from tests.fixtures.random_data import write_random_data
 
 PERSONAS = 30

@@ -2,7 +2,7 @@
 
 import pytest
 
-from salmu_demo.hub_reference import OFFICIAL_DATA
+from salmu_demo.hub.reference import OFFICIAL_DATA
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.expectations import expectations
 from salmu_demo.results.records import MeasuredData

@@ -87,7 +87,7 @@ def test_negative_values_stay_inside_the_row():
     assert "−0.4250" in texts(axes.figure)
 
 
-def test_the_picture_is_sharp_white_and_without_global_state():
+def test_the_image_is_sharp_white_and_without_global_state():
     content = figure_png(drawn(comparison(specs=METRICS[:1]), note="A note."))
     image = Image.open(io.BytesIO(content)).convert("RGB")
     assert DPI >= 150
@@ -119,7 +119,7 @@ def test_equal_figures_are_equal_bytes_in_both_formats():
     assert b"<dc:date>" not in figure_svg(first)
 
 
-def test_figures_of_a_sample_say_so_in_name_and_picture():
+def test_figures_of_a_sample_say_so_in_name_and_image():
     data = MeasuredData("mini", sample="sampled: 48 of 96 forget rows (50 %), seed 1")
     figures = [f for f in report_figures(analyse(evaluations(data=data))) if isinstance(f, ReportFigure)]
     assert len(figures) == 6

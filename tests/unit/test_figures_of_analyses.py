@@ -170,7 +170,7 @@ def test_disagreements_show_pairs_with_an_unlearned_model_and_both_ranks(measure
     )
 
 
-def test_an_imported_file_without_rows_has_reasons_instead_of_pictures(by_hand: Analysis):
+def test_an_imported_file_without_rows_has_reasons_instead_of_images(by_hand: Analysis):
     assert set(missing_of(by_hand)) == {
         "Distributions of similarity",
         "Exposure by persona and attribute",
@@ -192,9 +192,9 @@ def test_a_set_of_the_official_size_stays_readable():
     grid = ExposureGrid(personas, layout.KINDS, np.random.default_rng(0).random((774, 8)))
     object.__setattr__(analysis.models[0], "exposure", grid)
     figure = figure_of(analysis, "exposure")
-    picture = figure.draw()
-    assert picture.get_figheight() < 9
-    assert picture.axes[0].get_ylabel() == "774 personas, most exposed first"
+    image = figure.draw()
+    assert image.get_figheight() < 9
+    assert image.axes[0].get_ylabel() == "774 personas, most exposed first"
     assert len(figure.table.rows) == 20
 
 
@@ -202,7 +202,7 @@ def test_models_that_look_alike_are_numbered():
     names = (*NAMES[:2], "a", "b", "c", "d", "e")
     values = (CLEAN, COMPROMISED, *[BETWEEN] * 5)
     analysis = analyse([valued(name, v) for name, v in zip(names, values, strict=True)])
-    picture = figure_of(analysis, "forgetting-utility").draw()
-    labels = [text.get_text() for text in picture.legends[0].get_texts()]
+    image = figure_of(analysis, "forgetting-utility").draw()
+    labels = [text.get_text() for text in image.legends[0].get_texts()]
     assert labels[:7] == ["mini-clean", "mini-compromised", "3. a", "b", "c", "d", "7. e"]
-    assert {text.get_text() for text in picture.axes[0].texts} >= {"3", "7"}
+    assert {text.get_text() for text in image.axes[0].texts} >= {"3", "7"}

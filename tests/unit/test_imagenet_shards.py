@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from salmu_demo.core.errors import DataError, ImageError
 from salmu_demo.data import imagenet
 from salmu_demo.data.imagenet import load_imagenet
-from salmu_demo.errors import DataError, ImageError
 
 Member = tuple[str, bytes]
 
 
-def picture(colour: int, encoding: str = "JPEG") -> bytes:
+def image(colour: int, encoding: str = "JPEG") -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (8, 8), (colour, 0, 0)).save(stream, encoding)
     return stream.getvalue()
@@ -41,10 +41,10 @@ def test_shards_as_clip_benchmark_writes_them_are_read_in_place(tmp_path: Path):
     """`test/N.tar` with `sNNNNNNN.webp` and `.cls`, in any order, beside text files."""
     write_shard(
         tmp_path / "test" / "0.tar",
-        [("s0000000.cls", b"2"), ("s0000000.webp", picture(20, "WEBP")), ("s0000001.jpg", picture(120)),
+        [("s0000000.cls", b"2"), ("s0000000.webp", image(20, "WEBP")), ("s0000001.jpg", image(120)),
          ("s0000001.cls", b"0\n"), ("s0000001.txt", b"a caption")],
     )  # fmt: skip
-    write_shard(tmp_path / "test" / "1.tar", [("x/7.png", picture(200, "PNG")), ("x/7.json", b'{"label": 1}')])
+    write_shard(tmp_path / "test" / "1.tar", [("x/7.png", image(200, "PNG")), ("x/7.json", b'{"label": 1}')])
     (tmp_path / "classnames.txt").write_text("a\nb\nc\n")
     before = sorted(path for path in tmp_path.rglob("*"))
     found = load_imagenet(tmp_path)
@@ -56,7 +56,7 @@ def test_shards_as_clip_benchmark_writes_them_are_read_in_place(tmp_path: Path):
 
 
 def test_one_shard_may_be_named_itself_and_a_changed_label_changes_the_fingerprint(tmp_path: Path):
-    members = [(f"{n}.jpg", picture(n)) for n in range(3)]
+    members = [(f"{n}.jpg", image(n)) for n in range(3)]
     one = write_shard(tmp_path / "one.tar", [*members, *((f"{n}.cls", str(n).encode()) for n in range(3))])
     found = load_imagenet(one)
     other = write_shard(
@@ -67,18 +67,18 @@ def test_one_shard_may_be_named_itself_and_a_changed_label_changes_the_fingerpri
     assert load_imagenet(one).fingerprint == found.fingerprint
 
 
-GOOD = [(f"{n}.{s}", c) for n in range(3) for s, c in (("jpg", picture(n)), ("cls", str(n).encode()))]
+GOOD = [(f"{n}.{s}", c) for n in range(3) for s, c in (("jpg", image(n)), ("cls", str(n).encode()))]
 
 
 @pytest.mark.parametrize(
     ("members", "pattern"),
     [
-        (GOOD[:4], r"have pictures of 2 of the 3 classes of ImageNet-1k, none of number 2; fetch all"),
-        ([*GOOD, ("9.jpg", picture(9))], r"'9.jpg' in .* has no class: no .cls or .json beside it"),
-        ([*GOOD, ("9.jpg", picture(9)), ("9.cls", b"3")], r"'9.cls' in .* holds no number of a class from 0 to 2"),
-        ([*GOOD, ("9.jpg", picture(9)), ("9.cls", b"n01440764")], "holds no number of a class"),
-        ([*GOOD, ("9.jpg", picture(9)), ("9.json", b"[" * 100_000)], "holds no number of a class"),
-        ([*GOOD, ("9.jpg", picture(9)), ("9.json", b'{"label": null}')], "holds no number of a class"),
+        (GOOD[:4], r"have images of 2 of the 3 classes of ImageNet-1k, none of number 2; fetch all"),
+        ([*GOOD, ("9.jpg", image(9))], r"'9.jpg' in .* has no class: no .cls or .json beside it"),
+        ([*GOOD, ("9.jpg", image(9)), ("9.cls", b"3")], r"'9.cls' in .* holds no number of a class from 0 to 2"),
+        ([*GOOD, ("9.jpg", image(9)), ("9.cls", b"n01440764")], "holds no number of a class"),
+        ([*GOOD, ("9.jpg", image(9)), ("9.json", b"[" * 100_000)], "holds no number of a class"),
+        ([*GOOD, ("9.jpg", image(9)), ("9.json", b'{"label": null}')], "holds no number of a class"),
         ([*GOOD, ("9.cls", b"1" * 2_000_000)], "is cut off or larger than 1,000,000 bytes"),
     ],
 )
@@ -102,11 +102,11 @@ def test_a_shard_that_is_cut_off_compressed_or_none_is_refused(tmp_path: Path):
 
 def test_links_and_paths_in_a_shard_lead_nowhere(tmp_path: Path):
     secret = tmp_path / "secret.jpg"
-    secret.write_bytes(picture(99))
+    secret.write_bytes(image(99))
     shard = tmp_path / "val" / "0.tar"
     shard.parent.mkdir()
     with tarfile.open(shard, "w") as archive:
-        for name, content in [*GOOD, ("../../escape.jpg", picture(3)), ("../../escape.cls", b"1"), ("5.cls", b"1")]:
+        for name, content in [*GOOD, ("../../escape.jpg", image(3)), ("../../escape.cls", b"1"), ("5.cls", b"1")]:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
@@ -120,7 +120,7 @@ def test_links_and_paths_in_a_shard_lead_nowhere(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["0.tar", "secret.jpg", "val"]
 
 
-def test_a_member_that_is_no_picture_is_named(tmp_path: Path):
+def test_a_member_that_is_no_image_is_named(tmp_path: Path):
     write_shard(tmp_path / "0.tar", [*GOOD[:4], ("2.jpg", b"GIF89a nothing"), ("2.cls", b"2")])
-    with pytest.raises(ImageError, match=r"2\.jpg in .*0\.tar is not a picture that can be read"):
+    with pytest.raises(ImageError, match=r"2\.jpg in .*0\.tar is not an image that can be read"):
         load_imagenet(tmp_path).image(2)

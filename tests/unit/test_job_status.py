@@ -11,7 +11,7 @@ HOSTILE = '<img src=x onerror="alert(1)">'
 JOB = Job(
     "k3Jf0-_aZ9qLmN4tRv7wXy", JobSpec(("a", "b"), ("RetFail",)), JobState.RUNNING, "2026-01-02T03:04:05.678+00:00"
 )
-PROGRESS = JobProgress("a: pictures of forget", 640, 1536, 0.254, 182.0)
+PROGRESS = JobProgress("a: images of forget", 640, 1536, 0.254, 182.0)
 
 
 def test_every_state_has_its_own_icon_and_words():
@@ -22,7 +22,7 @@ def test_every_state_has_its_own_icon_and_words():
 
 def test_progress_is_told_in_words_and_to_screen_readers():
     html = job_panel(replace(JOB, progress=PROGRESS, seconds=42.4), None)
-    words = "a: pictures of forget, 640 of 1,536 · 0:42 elapsed · about 3 min left"
+    words = "a: images of forget, 640 of 1,536 · 0:42 elapsed · about 3 min left"
     assert f"<b>25 %</b> {words}" in html
     assert 'role="progressbar" aria-label="Benchmark" aria-valuemin="0" aria-valuemax="100" aria-valuenow="25"' in html
     assert f'aria-valuetext="{words}"' in html

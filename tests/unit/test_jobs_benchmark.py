@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from salmu_demo.embeddings.rates import Rates
-from salmu_demo.errors import JobError, MetricError, StorageError
+from salmu_demo.core.errors import JobError, MetricError, StorageError
+from salmu_demo.core.progress import Progress, ProgressCallback
+from salmu_demo.features.rates import Rates
 from salmu_demo.jobs import benchmark
 from salmu_demo.jobs.benchmark import run_benchmark
 from salmu_demo.jobs.estimate import (
@@ -22,19 +23,18 @@ from salmu_demo.jobs.estimate import (
 )
 from salmu_demo.jobs.job import JobProgress, JobSpec
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import Progress, ProgressCallback
 from salmu_demo.results.records import Evaluation
 from salmu_demo.results.workload import Workload
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.results import evaluation
 
 
-def plan(name: str, pictures: int, texts: int, rates: Rates | None) -> ModelPlan:
-    return ModelPlan(ModelSource(name, Path("weights"), {}), Workload(pictures, texts), rates, rows=1000)
+def plan(name: str, images: int, texts: int, rates: Rates | None) -> ModelPlan:
+    return ModelPlan(ModelSource(name, Path("weights"), {}), Workload(images, texts), rates, rows=1000)
 
 
 def test_a_benchmark_takes_its_encoding_its_metrics_and_its_reports():
-    plans = [plan("a", 900, 40, Rates(pictures=4.5, texts=20.0)), plan("b", 0, 0, None)]
+    plans = [plan("a", 900, 40, Rates(images=4.5, texts=20.0)), plan("b", 0, 0, None)]
     metrics = METRICS_SECONDS + 1000 * METRICS_SECONDS_PER_ROW
     reports = REPORT_SECONDS + 2 * 1000 * REPORT_SECONDS_PER_ROW
     assert total_seconds(plans) == pytest.approx(200 + 2 + 2 * metrics + reports)
@@ -44,7 +44,7 @@ def test_an_estimate_in_words():
     estimate = Estimate(7000, 30_000, 500, SampledEstimate(3000, 700))
     assert not estimate.cached
     assert estimate.words == (
-        "It takes about 1 h 55 min here: 30,000 pictures and 500 texts have to be encoded. "
+        "It takes about 1 h 55 min here: 30,000 images and 500 texts have to be encoded. "
         "A sample of 3,000 forget rows takes about 12 min."
     )
     assert Estimate(3, 0, 0).cached
@@ -89,15 +89,15 @@ class Models:
 
 def test_progress_is_counted_in_seconds_of_work_and_old_features_do_not_count(models: Models):
     models.plans = {
-        "a": plan("a", pictures=100, texts=50, rates=Rates(pictures=2.0, texts=5.0)),
-        "b": plan("b", pictures=0, texts=0, rates=None),
+        "a": plan("a", images=100, texts=50, rates=Rates(images=2.0, texts=5.0)),
+        "b": plan("b", images=0, texts=0, rates=None),
     }
     metrics = ("RetFail", "ACS")
     models.evaluations = {
         "a": [
             Progress("a: RetFail", 0, 2),
-            Progress("a: pictures of forget", 60, 160),  # 60 were on disk.
-            Progress("a: pictures of forget", 160, 160),
+            Progress("a: images of forget", 60, 160),  # 60 were on disk.
+            Progress("a: images of forget", 160, 160),
             Progress("a: texts", 0, 50),
             Progress("a: texts", 50, 50),
             Progress("a: ACS", 1, 2),
@@ -114,7 +114,7 @@ def test_progress_is_counted_in_seconds_of_work_and_old_features_do_not_count(mo
     ]  # fmt: skip
     assert [step.fraction for step in models.shown] == pytest.approx([second / total for second in seconds])
     encoded = models.shown[4]
-    assert (encoded.stage, encoded.done, encoded.total) == ("a: pictures of forget", 160, 160)
+    assert (encoded.stage, encoded.done, encoded.total) == ("a: images of forget", 160, 160)
     assert encoded.remaining == pytest.approx(total - 50)
     assert models.reported == ["a", "b"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.errors import JobError, MetricError, QueryError, StorageError
+from salmu_demo.core.errors import JobError, MetricError, QueryError, StorageError
 from salmu_demo.jobs import store
 from salmu_demo.jobs.execution import FAULT
 from salmu_demo.jobs.job import JobProgress, JobSpec, JobState

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from salmu_demo.errors import JobError
+from salmu_demo.core.errors import JobError
 from salmu_demo.jobs.job import Job, JobProgress, JobSpec, JobState, job_document, read_job
 from salmu_demo.jobs.store import JobStore, new_id
-from salmu_demo.roles import Told
+from salmu_demo.models.roles import Told
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
 
 JOB = Job(
@@ -32,7 +32,7 @@ JOB = Job(
     started="2026-01-02T03:04:06+00:00",
     ended="2026-01-02T03:04:09.123+00:00",
     seconds=3.5,
-    progress=JobProgress("a: pictures of forget", 64, 128, 0.25, 12.5),
+    progress=JobProgress("a: images of forget", 64, 128, 0.25, 12.5),
     error="An error.",
     failures=("b: no such model",),
     owner="hash",

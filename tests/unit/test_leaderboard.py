@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salmu_demo.errors import QueryError
-from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
+from salmu_demo.core.errors import QueryError
+from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.leaderboard.board import find_row
 from salmu_demo.leaderboard.groups import Group, group_rows
 from salmu_demo.leaderboard.ranking import Choice, ranked

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.cli.main import run
-from salmu_demo.config import leaderboard_dir, runs_dir
-from salmu_demo.errors import ResultError
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.settings import leaderboard_dir, runs_dir
 from salmu_demo.leaderboard.export import board_csv, submission
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from salmu_demo.errors import ResultError, StorageError
+from salmu_demo.core.errors import ResultError, StorageError
 from salmu_demo.leaderboard.board import read_board
 from salmu_demo.leaderboard.files import (
     MAX_MODELS,

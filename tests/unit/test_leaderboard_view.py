@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.errors import ResultError
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.ranking import RULE
 from salmu_demo.leaderboard.rows import Mark, Source, published_rows
-from salmu_demo.notices import MINI_NOTICE
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.official import official_result
 from salmu_demo.results.records import MeasuredData, MeasuredModel
 from salmu_demo.ui.leaderboard_tab import MAX_VISITOR_IMPORTS, Library
 from salmu_demo.ui.leaderboard_view import board_html, group_choices, problems_html, row_choices
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.leaderboard import references, row
 from tests.fixtures.results import evaluation, evaluations
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics import association_classification, core_association, core_prompts, pair_similarity
 
 
@@ -71,7 +71,7 @@ def test_acs_equals_a_slow_recomputation(rows):
     result = association_classification(images, texts)
     assert result.accuracy == pytest.approx(expected, abs=1e-5)
     assert 0.5 < expected < 0.95
-    # True pairs are numbered before shuffled ones, and both fold onto the rows of their pictures.
+    # True pairs are numbered before shuffled ones, and both fold onto the rows of their images.
     _, scored = train_test_split(np.arange(2 * rows), test_size=0.5, stratify=[1] * rows + [0] * rows, random_state=42)
     assert result.test_rows.tolist() == [pair if pair < rows else pair - rows for pair in scored.tolist()]
 

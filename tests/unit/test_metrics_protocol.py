@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics import DECISIONS, LEAKAGE, MEASURES, METRICS, metric_by_name, protocol
 
 

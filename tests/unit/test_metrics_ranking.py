@@ -44,13 +44,13 @@ def test_scores_just_the_tolerance_apart_are_equal(monkeypatch: pytest.MonkeyPat
 
 
 def collapsed_scores(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Cosines of a picture with equal features, in single precision, whose sums come out unequal."""
+    """Cosines of an image with equal features, in single precision, whose sums come out unequal."""
     width, candidates = int(rng.integers(2, 700)), int(rng.integers(2, 400))
     # Equal directions of unequal length: normalising leaves the last bits different, as batches do.
     features = rng.normal(size=width) * rng.uniform(0.5, 2.0, (candidates, 1))
     unit = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
-    picture = rng.normal(size=width).astype(np.float32)
-    return unit @ (picture / np.linalg.norm(picture))
+    image = rng.normal(size=width).astype(np.float32)
+    return unit @ (image / np.linalg.norm(image))
 
 
 def test_a_collapsed_model_ranks_in_the_middle_of_any_number_of_candidates():

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics import draw_distractors, retrieval_failure
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from salmu_demo.errors import MetricError
+from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics import class_weights, general_knowledge, identity_zero_shot
 
 

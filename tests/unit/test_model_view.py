@@ -8,9 +8,9 @@ import pytest
 
 from salmu_demo.models.difference import GroupChange, WeightDifference
 from salmu_demo.models.profile import ModelProfile
+from salmu_demo.models.roles import ModelRole
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.model_change import ModelChange
-from salmu_demo.roles import ModelRole
 from salmu_demo.ui.model_tab import suggestion
 from salmu_demo.ui.model_view import ModelCard, cards_html, change_html
 
@@ -73,7 +73,7 @@ def test_bars_have_the_length_of_their_numbers():
     rows = re.findall(r'<th scope="row">([^<]+)</th><td>.*?"number">([^<]+)<.*?width:([\d.]+)%', markup)
     assert rows == [
         ("Image tower", "2.000%", "100.0"), ("Text tower", "0.000%", "0.0"),
-        ("Pictures", "0.2500", "25.0"), ("Captions", "0.7500", "75.0"),
+        ("Images", "0.2500", "25.0"), ("Captions", "0.7500", "75.0"),
         ("block 0", "2.000%", "100.0"), ("output", "1.000%", "50.0"),
         ("block 0", "0.000%", "0.0"), ("output", "from zero", "100.0"),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""How pictures are prepared for models that do not say so: open_clip's own table, and what is assumed without it."""
+"""How images are prepared for models that do not say so: open_clip's own table, and what is assumed without it."""
 
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -36,7 +36,7 @@ def test_a_configuration_that_needs_nothing_else_stays_the_same_object():
 def test_what_checkpoints_differ_in_is_assumed_and_said():
     config, [remark] = completed({"model_cfg": {}, "preprocess_cfg": None}, [AGREED["ViT-L-14"]], "it")
     assert config["preprocess_cfg"] is None
-    assert remark.startswith("it does not say how its pictures were prepared (mean, std), and open_clip's checkpoints")
+    assert remark.startswith("it does not say how its images were prepared (mean, std), and open_clip's checkpoints")
     assert "mean 0.481/0.458/0.408, std 0.269/0.261/0.276" in remark
     _, [remark] = completed({"model_cfg": {}}, [], "it")
     assert "(mean, std, interpolation, resize_mode), and nothing published says it" in remark

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salmu_demo.embeddings.pixels import VisitorPicture
-from salmu_demo.errors import ImageError, QueryError
+from salmu_demo.core.errors import ImageError, QueryError
+from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.ui.probe_search import (
     MAX_TEXT,
     Answer,
-    KeptPictures,
+    KeptImages,
     Query,
     answer_csv,
     answer_json,
@@ -22,9 +22,9 @@ from salmu_demo.ui.probe_search import (
     search,
     settings_of,
 )
-from salmu_demo.ui.probe_view import DIFFERS, NAMED, answer_html, column_views, own_picture_html
-from salmu_demo.ui.thumbnails import Thumbnails, picture_address
-from salmu_demo.workbench import Workbench
+from salmu_demo.ui.probe_view import DIFFERS, NAMED, answer_html, column_views, own_image_html
+from salmu_demo.ui.thumbnails import Thumbnails, image_address
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 from tests.fixtures.tiny import MARKUP, PERSONAS
 
@@ -40,7 +40,7 @@ def ask(workbench: Workbench, text: str = "a person", k: int = 5, content="capti
     return search(workbench, models, Query(text), settings_of(content, "all", k))
 
 
-def no_picture(split: str, row: int) -> None:
+def no_image(split: str, row: int) -> None:
     return None
 
 
@@ -73,10 +73,10 @@ def test_differs_only_says_when_nothing_is_left_and_ignores_a_single_model(workb
     whole = search(workbench, MODELS, Query("x"), settings_of("captions", "retain", 50))
     assert whole.columns[0].retrieval.gallery_size <= 50 < size
     assert [view.rows for view in column_views(whole, True)] == [(), ()]
-    assert "in the other lists too" in answer_html(whole, True, no_picture)
+    assert "in the other lists too" in answer_html(whole, True, no_image)
     single = ask(workbench, models=["mini-clean"])
     assert len(column_views(single, True)[0].rows) == 5
-    assert "With one model" in answer_html(single, True, no_picture)
+    assert "With one model" in answer_html(single, True, no_image)
 
 
 def test_a_named_persona_is_marked_and_its_first_rank_is_said(workbench):
@@ -100,7 +100,7 @@ def test_only_what_one_persona_has_names_it(workbench):
 
 def test_markup_from_data_query_and_models_is_escaped(workbench):
     answer = ask(workbench, "<script>alert(1)</script> tailor <b>& cutter</b>", k=50, models=[*MODELS, "<i>no</i>"])
-    html = answer_html(answer, False, no_picture)
+    html = answer_html(answer, False, no_image)
     assert "<script>" not in html
     assert "<b>" not in html
     assert "<i>no" not in html
@@ -127,65 +127,65 @@ def test_faces_come_as_thumbnails_with_rank_and_score(workbench):
     assert f'alt="Result 1: {row.persona}"' in html.replace("&#x27;", "'")
 
 
-def picture(seed: int = 0, size=(70, 50)) -> VisitorPicture:
+def image(seed: int = 0, size=(70, 50)) -> VisitorImage:
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
-    return VisitorPicture(Image.fromarray(noise))
+    return VisitorImage(Image.fromarray(noise))
 
 
-def search_picture(workbench: Workbench, asked: VisitorPicture, models=MODELS) -> Answer:
-    return search(workbench, models, Query(picture=asked), settings_of("captions", "all", 2))
+def search_image(workbench: Workbench, asked: VisitorImage, models=MODELS) -> Answer:
+    return search(workbench, models, Query(image=asked), settings_of("captions", "all", 2))
 
 
 def scores(answer: Answer) -> list[float]:
     return [result.score for column in answer.columns for result in column.retrieval.results]
 
 
-def test_a_picture_is_searched_but_not_kept_in_the_files(workbench):
-    answer = search_picture(workbench, picture())
+def test_a_image_is_searched_but_not_kept_in_the_files(workbench):
+    answer = search_image(workbench, image())
     assert [len(view.rows) for view in column_views(answer, False)] == [2, 2]
-    assert json.loads(answer_json(answer))["query"] == {"kind": "picture"}
-    assert "Not kept" in own_picture_html(picture_address(Image.new("RGB", (20, 30))))
+    assert json.loads(answer_json(answer))["query"] == {"kind": "image"}
+    assert "Not kept" in own_image_html(image_address(Image.new("RGB", (20, 30))))
 
 
-def test_a_picture_is_kept_at_the_models_input_size_and_finds_the_same_to_the_last_bit(workbench):
-    asked = picture(size=(700, 500))
-    first = scores(search_picture(workbench, asked))
+def test_a_image_is_kept_at_the_models_input_size_and_finds_the_same_to_the_last_bit(workbench):
+    asked = image(size=(700, 500))
+    first = scores(search_image(workbench, asked))
     whole = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 500, 3), np.uint8))
     plain = workbench.retrieve_for_image(whole, workbench.models(MODELS), "all", 2)
     assert first == [result.score for column in plain for result in column.results]
-    KeptPictures().keep(asked)
+    KeptImages().keep(asked)
     side = tiny.MODEL_CONFIG["model_cfg"]["vision_cfg"]["image_size"]
     assert asked.kept_bytes == side * side * 3
-    assert scores(search_picture(workbench, asked)) == first
+    assert scores(search_image(workbench, asked)) == first
 
 
-def test_a_model_of_another_input_size_asks_for_the_picture_again(workbench, tmp_path):
+def test_a_model_of_another_input_size_asks_for_the_image_again(workbench, tmp_path):
     config = copy.deepcopy(tiny.MODEL_CONFIG)
     config["model_cfg"]["vision_cfg"]["image_size"] *= 2
     other = f"local-dir:{tiny.write_model(tmp_path / 'larger', config)}"
-    asked = picture()
-    search_picture(workbench, asked)
-    KeptPictures().keep(asked)
-    known, larger = search_picture(workbench, asked, [MODELS[0], other]).columns
+    asked = image()
+    search_image(workbench, asked)
+    KeptImages().keep(asked)
+    known, larger = search_image(workbench, asked, [MODELS[0], other]).columns
     assert known.retrieval is not None
     assert larger.error.endswith("give it again.")
 
 
-def test_all_kept_pictures_stay_within_one_budget(workbench):
-    pictures = [picture(seed) for seed in range(4)]
-    for asked in pictures:
-        search_picture(workbench, asked)
-    size = pictures[0].kept_bytes
-    kept = KeptPictures(budget=2 * size + 1)
-    for asked in pictures[:2]:
+def test_all_kept_images_stay_within_one_budget(workbench):
+    images = [image(seed) for seed in range(4)]
+    for asked in images:
+        search_image(workbench, asked)
+    size = images[0].kept_bytes
+    kept = KeptImages(budget=2 * size + 1)
+    for asked in images[:2]:
         kept.keep(asked)
-    kept.keep(pictures[0])  # used again, so the other one goes first
-    kept.keep(pictures[2])
-    assert [asked.kept_bytes for asked in pictures[:3]] == [size, 0, size]
-    assert search_picture(workbench, pictures[1]).columns[0].error.endswith("give it again.")
-    del asked, pictures[0]  # A page that is closed makes room.
-    kept.keep(pictures[2])
-    assert [asked.kept_bytes for asked in pictures] == [0, size, size]
+    kept.keep(images[0])  # used again, so the other one goes first
+    kept.keep(images[2])
+    assert [asked.kept_bytes for asked in images[:3]] == [size, 0, size]
+    assert search_image(workbench, images[1]).columns[0].error.endswith("give it again.")
+    del asked, images[0]  # A page that is closed makes room.
+    kept.keep(images[2])
+    assert [asked.kept_bytes for asked in images] == [0, size, size]
 
 
 def test_files_hold_what_is_shown(workbench):
@@ -231,7 +231,7 @@ def test_examples_come_from_the_data(workbench):
     assert all(found.values())
 
 
-def test_a_damaged_picture_leaves_a_gap_only(workbench, monkeypatch):
+def test_a_damaged_image_leaves_a_gap_only(workbench, monkeypatch):
     def broken(split, row):
         raise ImageError("damaged")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salmu_demo import memory as memory_module
-from salmu_demo.errors import ModelError
-from salmu_demo.memory import BUDGET_VARIABLE, Memory, memory_budget
+from salmu_demo.core import memory as memory_module
+from salmu_demo.core.errors import ModelError
+from salmu_demo.core.memory import BUDGET_VARIABLE, Memory, memory_budget
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource

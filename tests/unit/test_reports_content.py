@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from salmu_demo.hub_reference import OFFICIAL_DATA, OFFICIAL_REVISION
+from salmu_demo.core.notices import SCORES_NOTICE
+from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import DECISIONS
-from salmu_demo.notices import SCORES_NOTICE
 from salmu_demo.reports.content import build_report, data_line
 from salmu_demo.reports.report import Block, Report, ReportFigure, Table
 from salmu_demo.results.analysis import analyse
@@ -55,7 +55,7 @@ def test_it_opens_with_what_was_measured_on_what(report: Report):
     known = {row[0]: row[1] for row in facts.rows}
     assert known["Data fingerprint (SHA-256)"] == "d" * 64
     assert known["Rows"] == "all"
-    assert known["General knowledge measured on"] == "invented pictures"
+    assert known["General knowledge measured on"] == "invented images"
     assert known["Date (UTC)"] == "2026-01-02T03:04:05+00:00"
     assert (known["Seed"], known["Versions"]) == ("42", "salmu-demo 0.0.0")
     assert str(len(DECISIONS)) in known["Protocol"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.cli.main import run
-from salmu_demo.errors import ResultError, StorageError
+from salmu_demo.core.errors import ResultError, StorageError
 from salmu_demo.reports.files import ReportFiles, find_reports, write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import distinct, read_results, result_files, write_results

@@ -44,18 +44,18 @@ def report() -> Report:
 
 
 @pytest.fixture(scope="module")
-def pictures(report: Report) -> dict[str, bytes]:
+def images(report: Report) -> dict[str, bytes]:
     return {figure.name: figure_png(figure.draw()) for figure in report.figures}
 
 
 @pytest.fixture(scope="module")
-def html(report: Report, pictures: dict[str, bytes]) -> str:
-    return report_html(report, pictures)
+def html(report: Report, images: dict[str, bytes]) -> str:
+    return report_html(report, images)
 
 
 @pytest.fixture(scope="module")
-def pdf(report: Report, pictures: dict[str, bytes]) -> PdfReader:
-    return PdfReader(io.BytesIO(report_pdf(report, pictures)))
+def pdf(report: Report, images: dict[str, bytes]) -> PdfReader:
+    return PdfReader(io.BytesIO(report_pdf(report, images)))
 
 
 @pytest.fixture(scope="module")

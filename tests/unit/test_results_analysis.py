@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
-from salmu_demo.errors import MetricError
 from salmu_demo.metrics import MEASURES
 from salmu_demo.results.analysis import DISAGREEMENTS, GROUPED, Analysis, analyse
 from salmu_demo.results.analysis_document import analysis_document

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from salmu_demo.errors import ResultError
+from salmu_demo.core.errors import ResultError
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE, read_results, write_results
 from salmu_demo.results.records import Evaluation, MetricResult

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salmu_demo import files as files_module
-from salmu_demo.embeddings.store import ENCODING_CODE, encoding_key
+from salmu_demo.core import files as files_module
+from salmu_demo.features.store import ENCODING_CODE, encoding_key
 from salmu_demo.metrics import MEASURES
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results import kept as kept_module
@@ -67,7 +67,7 @@ def test_what_was_measured_on_other_data_rows_or_weights_is_not_found(
     assert kept.load(ModelSource("model", tmp_path / "other", {}), DATA, spec) is None
 
 
-def test_what_was_measured_on_other_pictures_is_not_found(kept: KeptMetrics, model: ModelSource):
+def test_what_was_measured_on_other_images_is_not_found(kept: KeptMetrics, model: ModelSource):
     spec = RESULTS["GenKnow"].spec
     assert kept.load(model, DATA, spec, "a folder of ImageNet") is None
     kept.save(model, DATA, RESULTS["GenKnow"], "a folder of ImageNet")
@@ -78,13 +78,13 @@ def test_what_was_measured_on_other_pictures_is_not_found(kept: KeptMetrics, mod
 def test_what_other_code_or_libraries_measured_is_not_found(
     kept: KeptMetrics, model: ModelSource, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    package = Path(files_module.__file__).parent
+    package = Path(files_module.__file__).parents[1]
     copy = tmp_path / "package"
     for source in (path for pattern in MEASURING_CODE for path in package.glob(pattern)):
         target = copy / source.relative_to(package)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
-    monkeypatch.setattr(files_module, "__file__", str(copy / "files.py"))
+    monkeypatch.setattr(files_module, "__file__", str(copy / "core" / "files.py"))
     # encoding_key is kept from the real package.
     encoding_key()
 
@@ -116,18 +116,19 @@ def test_what_other_code_or_libraries_measured_is_not_found(
 
 def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
     """Whatever the evaluation imports, directly or by way of others, is part of the key or cannot change a number."""
-    package = Path(files_module.__file__).parent
+    package = Path(files_module.__file__).parents[1]
     known = {path for pattern in (*MEASURING_CODE, *ENCODING_CODE) for path in package.glob(pattern)}
     for pattern in (*MEASURING_CODE, *ENCODING_CODE):
         assert list(package.glob(pattern)), pattern
     harmless = {
         # What finds, fetches, keeps and checks; the fingerprints of model and data cover what it finds.
-        "__init__", "config", "errors", "files", "hub", "hub_access", "hub_fetch", "hub_reference", "memory", "notices",
-        "progress", "embeddings/__init__", "embeddings/rows", "embeddings/store", "embeddings/texts", "models/__init__",
+        "__init__", "core/__init__", "core/settings", "core/errors", "core/files", "core/memory", "core/notices",
+        "core/progress", "hub/__init__", "hub/client", "hub/access", "hub/fetch", "hub/reference",
+        "features/__init__", "features/rows", "features/store", "features/texts", "models/__init__",
         "models/architecture", "models/configuration", "models/made", "models/preprocessing", "models/registry",
         "models/source", "models/uploads", "results/__init__",
         # What a model is called, and what it is to others.
-        "models/card", "models/names", "roles",
+        "models/card", "models/names", "models/roles",
         # What the documents of whole evaluations hold besides the metrics.
         "results/analysis", "results/analysis_document", "results/breakdown", "results/comparison", "results/cuts",
         "results/diagnosis", "results/expectations", "results/intervals", "results/official", "results/published",

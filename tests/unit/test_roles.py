@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from salmu_demo.errors import ModelError, QueryError, ResultError
-from salmu_demo.hub_reference import OFFICIAL_MODELS
+from salmu_demo.core.errors import ModelError, QueryError, ResultError
+from salmu_demo.hub.reference import OFFICIAL_MODELS
 from salmu_demo.leaderboard.board import read_board
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import group_rows
@@ -18,6 +18,7 @@ from salmu_demo.leaderboard.rows import Source, file_rows
 from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.models.card import card_role
 from salmu_demo.models.names import distinct_names, distinct_slugs
+from salmu_demo.models.roles import ModelRole, Told, assign_roles, check_told, role_by_name, role_in_card
 from salmu_demo.models.source import builtin_models, find_model
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures import report_figures
@@ -27,7 +28,6 @@ from salmu_demo.reports.tables import comparison_csv, comparison_text
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.document import RESULTS_FILE, read_results, write_results
 from salmu_demo.results.records import Evaluation, MeasuredModel
-from salmu_demo.roles import ModelRole, Told, assign_roles, check_told, role_by_name, role_in_card
 from tests.fixtures.results import evaluation, evaluations
 
 CLEAN, COMPROMISED = "local-dir:runs/clean", "local-dir:runs/compromised"

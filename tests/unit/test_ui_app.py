@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from salmu_demo.config import assets_dir, cache_dir, runs_dir
-from salmu_demo.errors import SalmuError
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.settings import assets_dir, cache_dir, runs_dir
 from salmu_demo.ui import app
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def page(tiny_assets) -> Iterator[httpx.Client]:
         patch.delenv("SPACE_ID", raising=False)
         patch.setattr("gradio.networking.url_ok", lambda _: False)
         begun = threading.Event()
-        patch.setattr("salmu_demo.workbench.Workbench.warm_audit", lambda *_: begun.set())
+        patch.setattr("salmu_demo.workbench.bench.Workbench.warm_audit", lambda *_: begun.set())
         answers = threading.Event()
         built = app.build_app(Workbench(), answers=answers)
         with app.serving(built, app.listen("127.0.0.1", None)) as server, httpx.Client(base_url=server.url) as client:

@@ -9,22 +9,22 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from salmu_demo.core.errors import ModelError
+from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import Persona
-from salmu_demo.errors import ModelError
+from salmu_demo.models.roles import ModelRole
 from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.gallery import Item
 from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
-from salmu_demo.progress import Progress
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
-from salmu_demo.retrieval.gallery import Item
-from salmu_demo.roles import ModelRole
 from salmu_demo.ui import about_tab, audit_view, components, shell
 from salmu_demo.ui.audit_tab import AuditPages, Search
-from salmu_demo.ui.portraits import Picture, Portraits
+from salmu_demo.ui.portraits import Image, Portraits
 from salmu_demo.ui.state import View
 from salmu_demo.ui.warmup import OTHERS_FIRST, Standing, WarmUp
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 
 EVIL = "\"><img src=x onerror=alert(1)>'&"
@@ -33,7 +33,7 @@ VOID = {"img", "br", "wbr", "input", "meta"}
 
 
 class Outline(HTMLParser):
-    """The tags of some markup, the attributes of its buttons and pictures, and its text."""
+    """The tags of some markup, the attributes of its buttons and images, and its text."""
 
     def __init__(self, markup):
         super().__init__()
@@ -173,9 +173,9 @@ def test_differs_only_hides_shared_captions(workbench):
     assert "No difference" not in audit_view.retrievals(found, workbench.data, differs_only=False)
 
 
-def test_a_damaged_picture_leaves_a_frame(workbench):
+def test_a_damaged_image_leaves_a_frame(workbench):
     persona = workbench.data.personas[0]
-    outline = safe(audit_view.persona_card(workbench.data, persona, [Picture("forget", None)]))
+    outline = safe(audit_view.persona_card(workbench.data, persona, [Image("forget", None)]))
     assert not outline.all("img")
     assert "damaged" in next(a["aria-label"] for a in outline.all("span") if a.get("role") == "img")
 
@@ -216,10 +216,10 @@ def test_groups_say_what_was_to_be_forgotten(workbench, identity, group, request
     assert list(asked) == workbench.data.kinds
 
 
-def test_pictures_come_from_all_splits_of_a_persona(workbench):
-    pictures = Portraits(workbench.data).pictures(tiny.IN_BOTH[0], 6)
-    assert [p.split for p in pictures] == ["forget"] * 3 + ["holdout_association"] * 3
-    assert all(p.address.startswith("data:image/webp;base64,") for p in pictures)
+def test_images_come_from_all_splits_of_a_persona(workbench):
+    images = Portraits(workbench.data).images(tiny.IN_BOTH[0], 6)
+    assert [p.split for p in images] == ["forget"] * 3 + ["holdout_association"] * 3
+    assert all(p.address.startswith("data:image/webp;base64,") for p in images)
 
 
 def test_page_of_nobody_offers_one_persona_of_each_group(pages):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import salmu_demo.ui
-from salmu_demo.errors import ModelError, quoted
+from salmu_demo.core.errors import ModelError, quoted
 from salmu_demo.ui.messages import message_markup, shows_errors
 
 MARKUP = '<a href="//x">x</a><img src=x onerror=y>'

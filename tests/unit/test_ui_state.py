@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from salmu_demo.roles import Told
+from salmu_demo.models.roles import Told
 from salmu_demo.ui.state import MAX_MODELS, MOST_NAMED, Known, View, format_link, parse_link
 
 BUILT_IN = ("mini-clean", "mini-compromised")

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 from starlette.requests import Request
 
-from salmu_demo.errors import SalmuError
+from salmu_demo.core.errors import SalmuError
 from salmu_demo.ui.visitors import PROXIES_VARIABLE, address_of, owner_of, trusted_proxies
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.errors import ResultError
+from salmu_demo.core.errors import ResultError
 from salmu_demo.jobs.estimate import Estimate
 from salmu_demo.jobs.job import BENCHMARK, UNLEARN, JobProgress, JobSpec, JobState, Report, UnlearningSpec
 from salmu_demo.jobs.kinds import JobKind
@@ -18,7 +18,7 @@ from salmu_demo.ui.benchmark_page import BenchmarkPages
 from salmu_demo.ui.state import View
 from salmu_demo.ui.unlearn_page import UnlearnPages
 from salmu_demo.unlearning.reading import Reading
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once
 
 SPEC = JobSpec(("mini-compromised",), (), kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 64))

@@ -6,8 +6,8 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
+from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import Persona
-from salmu_demo.errors import ModelError, QueryError
 from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState, UnlearningSpec
 from salmu_demo.ui.job_status import job_list, job_panel
 from salmu_demo.ui.people import People
@@ -28,7 +28,7 @@ from salmu_demo.ui.unlearn_view import MethodFacts, Standing, live_view, method_
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import all_methods, find_method
 from salmu_demo.unlearning.reading import Reading
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 FIRST = Reading(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"7": 1.0, "9": 1.0}, 96)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salmu_demo.errors import MetricError, ModelError
+from salmu_demo.core.errors import MetricError, ModelError
 from salmu_demo.metrics.representation import linear_cka
 from salmu_demo.models.difference import weight_difference
 from salmu_demo.models.weights import SafetensorsReader, parameter_count, summarise

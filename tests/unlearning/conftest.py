@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from salmu_demo.core.progress import ignore_progress
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.progress import ignore_progress
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.step import Steps

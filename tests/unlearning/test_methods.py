@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.errors import ModelError, QueryError
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.training import make_optimizer
 from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import Need, OneShotMethod, TrainedMethod, all_methods, find_method
+from salmu_demo.unlearning.optimisation import make_optimizer
 from salmu_demo.unlearning.plan import Plan
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import Towers, TrainedModel

@@ -333,10 +333,10 @@ def test_rmus_target_is_as_long_as_the_tokens() -> None:
     torch.testing.assert_close(steering_target(tokens, torch.tensor([0.6, 0.8]), 2.0), torch.tensor([3.6, 4.8]))
 
 
-def test_twins_pictures_are_mirrored_or_unrecognisable() -> None:
-    picture = torch.arange(24.0 * 24).view(1, 1, 24, 24)
-    assert altered(picture, "mirror")[0, 0, 0].tolist() == picture[0, 0, 0].flip(0).tolist()
-    blocks = altered(picture, "pixelate")
-    assert blocks.shape == picture.shape
+def test_twins_images_are_mirrored_or_unrecognisable() -> None:
+    image = torch.arange(24.0 * 24).view(1, 1, 24, 24)
+    assert altered(image, "mirror")[0, 0, 0].tolist() == image[0, 0, 0].flip(0).tolist()
+    blocks = altered(image, "pixelate")
+    assert blocks.shape == image.shape
     assert blocks.unique().numel() == 12 * 12
-    assert float(blocks.mean()) == pytest.approx(float(picture.mean()))
+    assert float(blocks.mean()) == pytest.approx(float(image.mean()))

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from salmu_demo.cli.main import run
-from salmu_demo.errors import QueryError, SalmuError, SweepError, TrainingError
+from salmu_demo.core.errors import QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.metrics import METRICS
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.diagnosis import diagnose

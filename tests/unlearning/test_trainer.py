@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from salmu_demo import files as files_module
+from salmu_demo.core import files as files_module
+from salmu_demo.core.errors import DataError, QueryError, StorageError, TrainingError
+from salmu_demo.core.progress import Progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import DataError, QueryError, StorageError, TrainingError
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.progress import Progress
 from salmu_demo.unlearning import UNRELATED, output, readings, trainer
 from salmu_demo.unlearning import plan as plans
 from salmu_demo.unlearning.material import Material
@@ -65,17 +65,17 @@ def test_a_run_never_decodes_or_encodes_a_holdout_row(
     monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "cache"))
     fresh = load_data("mini")
     splits: set[str] = set()
-    picture, encode = BenchmarkData.picture, Embedder.captions
+    image, encode = BenchmarkData.encoded_image, Embedder.captions
 
     def spy(self: BenchmarkData, split: str, row: int) -> bytes:
         splits.add(split)
-        return picture(self, split, row)
+        return image(self, split, row)
 
     def caption_spy(self: Embedder, model: Any, of: Any, split: Any, *rest: Any) -> Any:
         splits.add(split.stored)
         return encode(self, model, of, split, *rest)
 
-    monkeypatch.setattr(BenchmarkData, "picture", spy)
+    monkeypatch.setattr(BenchmarkData, "encoded_image", spy)
     monkeypatch.setattr(Embedder, "captions", caption_spy)
     unlearn(base, fresh, _plan("cliperase"), tmp_path / "model", Embedder())
     assert splits == {layout.FORGET, layout.RETAIN_SYNTH}
@@ -183,7 +183,7 @@ def test_a_run_depends_on_the_code_of_its_own_method(monkeypatch: pytest.MonkeyP
         copy,
         ignore=lambda folder, names: [n for n in names if not (n.endswith(".py") or Path(folder, n).is_dir())],
     )
-    monkeypatch.setattr(files_module, "__file__", str(copy / "files.py"))
+    monkeypatch.setattr(files_module, "__file__", str(copy / "core" / "files.py"))
     plan, finetune = _plan(), _plan("finetune")
 
     def keys() -> tuple[str, str]:
@@ -337,7 +337,7 @@ def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) ->
         assert set(some.split.rows.tolist()) < set(part.split.rows.tolist())
 
 
-def test_personas_are_ranked_by_their_own_pictures_among_captions_of_others(
+def test_personas_are_ranked_by_their_own_images_among_captions_of_others(
     data: BenchmarkData, base: ModelSource, material: Material, tmp_path: Path
 ) -> None:
     before = unlearn(base, data, _plan(), tmp_path / "model").curve[0]
@@ -348,9 +348,9 @@ def test_personas_are_ranked_by_their_own_pictures_among_captions_of_others(
     assert before.candidates == 1 + len(rivals)
     for persona, rank in before.persona_ranks.items():
         rows = [row for row, identity in enumerate(identities) if identity == persona][:8]
-        pictures = images[rows].mean(axis=0)
-        best = max(float(pictures @ texts[row]) for row in rows)
-        better = sum(float(pictures @ texts[row]) > best for row in rivals)
+        images = images[rows].mean(axis=0)
+        best = max(float(images @ texts[row]) for row in rows)
+        better = sum(float(images @ texts[row]) > best for row in rivals)
         assert rank == 1 + better, persona
 
 
@@ -425,7 +425,7 @@ def test_checkpoints_on_the_way_are_models(data: BenchmarkData, base: ModelSourc
 
 def test_a_data_set_without_generic_captions_is_refused_where_they_are_needed(data: BenchmarkData) -> None:
     rows = replace(unlearning_rows(data), generic=None)
-    with pytest.raises(QueryError, match="idk needs a generic caption of every forget picture, and mini lacks some"):
+    with pytest.raises(QueryError, match="idk needs a generic caption of every forget image, and mini lacks some"):
         _plan("idk").check(rows)
     _plan("npo").check(rows)
 

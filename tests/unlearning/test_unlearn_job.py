@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from salmu_demo.errors import JobError, ModelError, SalmuError
+from salmu_demo.core.errors import JobError, ModelError, SalmuError
+from salmu_demo.core.progress import ignore_progress
 from salmu_demo.jobs.estimate import Estimate
 from salmu_demo.jobs.job import (
     UNLEARN,
@@ -29,7 +30,6 @@ from salmu_demo.jobs.readings import READINGS_FILE, keep_reading, read_readings
 from salmu_demo.jobs.unlearning import OTHER_SECONDS, estimate_unlearning, model_folder, run_unlearning, unlearning_plan
 from salmu_demo.models.made import made_in
 from salmu_demo.models.source import find_model
-from salmu_demo.progress import ignore_progress
 from salmu_demo.unlearning import UNRELATED, timing
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan, StopRules
@@ -39,7 +39,7 @@ from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.timing import Pace
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 from salmu_demo.unlearning.trainer import unlearn
-from salmu_demo.workbench import Workbench
+from salmu_demo.workbench.bench import Workbench
 
 TIMEOUT = 30
 SPEC = JobSpec(
@@ -287,9 +287,9 @@ def test_an_estimate_is_of_what_is_not_encoded_and_of_the_steps_and_readings(
 @pytest.mark.parametrize(
     ("method", "towers", "step", "once"),
     [
-        ("finetune", "both", 2, 0),  # retain pictures and captions
-        ("npo", "both", 4, 0),  # and forget pictures and captions
-        ("npo", "text", 2, 0),  # frozen pictures cost nothing
+        ("finetune", "both", 2, 0),  # retain images and captions
+        ("npo", "both", 4, 0),  # and forget images and captions
+        ("npo", "text", 2, 0),  # frozen images cost nothing
         ("idk", "both", 5, 0),  # and generic captions
         ("ssd", "both", 4, 0),
         ("slug", "both", 4, 2 * 11),  # and 10 tries and the final step on one batch of forget pairs

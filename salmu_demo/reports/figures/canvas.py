@@ -130,7 +130,7 @@ def plain(name: str, longest: int | None = 52) -> str:
 
 
 def data_note(data: MeasuredData) -> str:
-    """What every picture says about its data, so that it can travel alone."""
+    """What every image says about its data, so that it can travel alone."""
     return " ".join(filter(None, (f"Measured on {data.title}.", data.notice)))
 
 

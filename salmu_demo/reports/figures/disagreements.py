@@ -36,8 +36,8 @@ def disagreements(analysis: Analysis, note: str) -> ReportFigure | MissingFigure
         _TITLE,
         _sentence(analysis, pairs),
         Table(
-            "Rows with the largest difference of 1 / rank in RetFail; the rank of the picture's own caption.",
-            ("Picture", "Attribute", "Caption", "Rank", "Rank"),
+            "Rows with the largest difference of 1 / rank in RetFail; the rank of the image's own caption.",
+            ("Image", "Attribute", "Caption", "Rank", "Rank"),
             rows,
             5,
         ),
@@ -92,5 +92,5 @@ def _draw(analysis: Analysis, pairs: Sequence[Disagreement], note: str) -> Figur
         axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(axis="x", labelbottom=pair is pairs[-1])
         top += height
-    axes.set_xlabel("Rank of the picture's own caption (1 is a leak)", fontsize=9, color=TEXT)
+    axes.set_xlabel("Rank of the image's own caption (1 is a leak)", fontsize=9, color=TEXT)
     return sheet.figure

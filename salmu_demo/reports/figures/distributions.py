@@ -1,4 +1,4 @@
-"""How similar pictures and their captions are: what was to be forgotten, and what was to be kept."""
+"""How similar images and their captions are: what was to be forgotten, and what was to be kept."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -39,7 +39,7 @@ def distributions(analysis: Analysis, note: str) -> ReportFigure | MissingFigure
     if not panels:
         return MissingFigure(_TITLE, "No model has the scores of single rows; a results.json holds them.")
     table = Table(
-        "Cosine of picture and caption: mean and quantiles over rows.",
+        "Cosine of image and caption: mean and quantiles over rows.",
         ("Pairs", "Model", "Rows", "Mean", *(f"{q:.0%}".replace("%", " %") for q in _QUANTILES)),
         tuple(
             (panel.metric, analysis.names[number], f"{len(scores):,}", number_cell(float(scores.mean())),
@@ -67,7 +67,7 @@ def _sentence(analysis: Analysis, panels: list[_Scores]) -> str:
     missing = [metric for metric in _SETS if metric not in {panel.metric for panel in panels}]
     end = f", and of {listed(missing)} no scores of single rows are known" if missing else ""
     return (
-        f"Distributions of the cosine of picture and caption in {shown}, the dots being means; the median of "
+        f"Distributions of the cosine of image and caption in {shown}, the dots being means; the median of "
         f"{panels[0].metric} is {listed(medians)}{end}."
     )
 
@@ -97,5 +97,5 @@ def _draw(analysis: Analysis, panels: list[_Scores], note: str) -> Figure:
         axes.set_yticks([])
         axes.grid(axis="x", color=FAINT, linewidth=0.5)
         axes.tick_params(axis="x", labelbottom=position == len(panels) - 1)
-    axes.set_xlabel("Cosine of picture and caption", fontsize=9, color=TEXT)
+    axes.set_xlabel("Cosine of image and caption", fontsize=9, color=TEXT)
     return sheet.figure

@@ -20,7 +20,7 @@ from salmu_demo.results.records import MeasuredModel
 _TITLE: Final = "Exposure by persona and attribute"
 _MOST_ACROSS: Final = 4
 _LABELLED: Final = 40
-"""Personas up to which each is named; more are a picture, not a list."""
+"""Personas up to which each is named; more are an image, not a list."""
 
 _SHOWN: Final = 10
 _LEFT: Final = 0.72

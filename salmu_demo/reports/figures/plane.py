@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from salmu_demo.models.roles import REFERENCES
 from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, dot, reference_line
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import listed, number_cell, percent
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.diagnosis import FORGETS, GENKNOW_DROP, HOLDOUT_KEPT, diagnose
-from salmu_demo.roles import REFERENCES
 
 _TITLE: Final = "Forgetting and utility"
 _PANEL: Final = 1.75

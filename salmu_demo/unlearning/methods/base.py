@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import torch
 
-from salmu_demo.errors import QueryError
+from salmu_demo.core.errors import QueryError
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.step import Step
 from salmu_demo.unlearning.towers import State, Towers, TrainedModel

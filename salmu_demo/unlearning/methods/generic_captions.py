@@ -1,4 +1,4 @@
-"""Generic Captions: learn non-sensitive captions for the forget pictures."""
+"""Generic Captions: learn non-sensitive captions for the forget images."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ def multi_positive_nce(
     "generic-captions",
     "Generic Captions",
     "SALMUBench (arXiv 2603.26316); the loss is inferred from the name",
-    "Train on the forget pictures with captions that give nothing away.",
+    "Train on the forget images with captions that give nothing away.",
     {Need.FORGET, Need.GENERIC},
 )
 @dataclass(frozen=True)

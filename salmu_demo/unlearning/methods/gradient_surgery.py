@@ -5,7 +5,7 @@ from typing import cast
 
 import torch
 
-from salmu_demo.errors import QueryError
+from salmu_demo.core.errors import QueryError
 from salmu_demo.unlearning.methods.base import (
     Losses,
     Need,

@@ -11,7 +11,7 @@ from salmu_demo.unlearning.step import Step
     "idk",
     "IDK tuning",
     "CLEAR (arXiv 2410.18057); TOFU (arXiv 2401.06121)",
-    "Let every forget picture prefer its generic caption over its sensitive one and all others.",
+    "Let every forget image prefer its generic caption over its sensitive one and all others.",
     {Need.FORGET, Need.RETAIN, Need.GENERIC},
 )
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""LLMU: a little ascent, other answers for forget pictures, the original's predictions on the rest."""
+"""LLMU: a little ascent, other answers for forget images, the original's predictions on the rest."""
 
 from dataclasses import dataclass
 

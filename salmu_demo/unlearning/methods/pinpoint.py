@@ -19,7 +19,7 @@ def excess(similarity: torch.Tensor, level: float) -> torch.Tensor:
     "pinpoint",
     "Pinpoint",
     "salmu-demo: bounded as DELETE and VLUnlearn, held to the original as CLIPErase, with made-up captions as holdouts",
-    "Push each forget caption off its picture until the pair looks unrelated, and hold made-up captions around it.",
+    "Push each forget caption off its image until the pair looks unrelated, and hold made-up captions around it.",
     {Need.FORGET, Need.RETAIN, Need.FROZEN},
     towers=(Towers.TEXT,),
     # Its steps never run the image tower, and cost a quarter of what others' do.

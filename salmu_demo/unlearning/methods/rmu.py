@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from salmu_demo.training import encode_captions
 from salmu_demo.unlearning.losses import squared_distance
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.optimisation import encode_captions
 from salmu_demo.unlearning.step import Step
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 

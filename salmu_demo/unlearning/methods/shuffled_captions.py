@@ -1,13 +1,13 @@
-"""Shuffled Captions: learn wrong captions for the forget pictures."""
+"""Shuffled Captions: learn wrong captions for the forget images."""
 
 from dataclasses import dataclass
 
 import torch
 
-from salmu_demo.training import contrastive_loss
 from salmu_demo.unlearning.losses import derangement, info_nce
 from salmu_demo.unlearning.material import Encoded
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.optimisation import contrastive_loss
 from salmu_demo.unlearning.step import Step
 
 
@@ -20,7 +20,7 @@ def shuffled_nce(pairs: Encoded, permutation: torch.Tensor, scale: torch.Tensor)
     "shuffled-captions",
     "Shuffled Captions",
     "SALMUBench (arXiv 2603.26316); the loss is inferred from the name",
-    "Train on the forget pictures with one another's captions.",
+    "Train on the forget images with one another's captions.",
     {Need.FORGET},
 )
 @dataclass(frozen=True)

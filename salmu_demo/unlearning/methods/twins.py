@@ -12,7 +12,7 @@ from salmu_demo.unlearning.step import Step
 
 
 def altered(inputs: torch.Tensor, change: str) -> torch.Tensor:
-    """Pictures (B, 3, H, W) mirrored, or reduced to patches of a twelfth of their side so that no face is left."""
+    """Images (B, 3, H, W) mirrored, or reduced to patches of a twelfth of their side so that no face is left."""
     if change == "mirror":
         return inputs.flip(3)
     height, width = inputs.shape[2:]
@@ -28,8 +28,8 @@ def twins_loss(current: Encoded, target: Encoded) -> torch.Tensor:
 @register(
     "twins",
     "Twins",
-    "CLEAR (arXiv 2410.18057); pictures made unrecognisable where CLEAR mirrors them, which keeps the identity",
-    "Embed forget pairs as the original embeds unrecognisable pictures and generic captions.",
+    "CLEAR (arXiv 2410.18057); images made unrecognisable where CLEAR mirrors them, which keeps the identity",
+    "Embed forget pairs as the original embeds unrecognisable images and generic captions.",
     {Need.FORGET, Need.RETAIN, Need.GENERIC, Need.FROZEN},
 )
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Twins(TrainedMethod):
     """MSE(current, frozen of the twins)(forget) + retain_weight MSE(current, frozen)(retain)."""
 
     learning_rate: float = learning_rate(1e-3)
-    change: str = hyperparameter("pixelate", "how a picture becomes its twin", choices=("pixelate", "mirror"))
+    change: str = hyperparameter("pixelate", "how an image becomes its twin", choices=("pixelate", "mirror"))
     retain_weight: float = hyperparameter(1.0, "weight of the retain half", 0, 1000)
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
         with torch.no_grad():
-            pictures = step.model.frozen.encode_image(altered(step.forget_inputs, self.change), normalize=True)
-        twins = Encoded(pictures, step.frozen_generic, step.forget.groups)
+            images = step.model.frozen.encode_image(altered(step.forget_inputs, self.change), normalize=True)
+        twins = Encoded(images, step.frozen_generic, step.forget.groups)
         kept = twins_loss(step.retain, step.frozen_retain)
         return Losses(twins_loss(step.forget, twins), self.retain_weight * kept)

@@ -10,8 +10,8 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ge
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]
 
-from salmu_demo.errors import PushError
-from salmu_demo.hub import HUB_ERRORS, TIMEOUT, TRANSPORT_ERROR
+from salmu_demo.core.errors import PushError
+from salmu_demo.hub.client import HUB_ERRORS, TIMEOUT, TRANSPORT_ERROR
 
 _TOKENS: Final = "https://huggingface.co/settings/tokens"
 # hf_xet, which transfers large files, raises RuntimeError for whatever its storage answers; so does the client around

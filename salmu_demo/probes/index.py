@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import QueryError
+from salmu_demo.core.errors import QueryError
 
 MAX_K: Final = 1000
 _GPU_MAX_K: Final = 2048

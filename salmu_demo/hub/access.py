@@ -1,8 +1,8 @@
 """What a visitor of a public page may read: asked of the Hub with their own sign-in, whatever is cached here."""
 
-from salmu_demo.errors import SalmuError
-from salmu_demo.hub import Visitor, acting_for, ask_for, hub_errors, is_restricted
-from salmu_demo.hub_reference import HubReference
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.hub.client import Visitor, acting_for, ask_for, hub_errors, is_restricted
+from salmu_demo.hub.reference import HubReference
 
 
 def check_access(target: HubReference, visitor: Visitor, error_type: type[SalmuError]) -> bool:

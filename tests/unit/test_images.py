@@ -1,4 +1,4 @@
-"""Pictures are read by one rule, whatever their mode and format, and at a bounded cost."""
+"""Images are read by one rule, whatever their mode and format, and at a bounded cost."""
 
 import ast
 import re
@@ -12,18 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 
 import salmu_demo
+from salmu_demo.core.errors import ImageError
 from salmu_demo.data import imagenet
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.data.images import decode_image, read_image
-from salmu_demo.errors import ImageError
 from tests.accepted import Case
-from tests.accepted.pictures import CASES, scanned
+from tests.accepted.images import CASES, scanned
 from tests.unit.test_imagenet_shards import write_shard
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_a_picture_is_read_by_the_stated_rule_or_refused(case: Case):
+def test_a_image_is_read_by_the_stated_rule_or_refused(case: Case):
     content = case.make()
     if case.outcome == "refused":
         with pytest.raises(ImageError, match=f"^Row 3 .*{re.escape(case.expected)}") as error:
@@ -55,8 +55,8 @@ def _data_set(folder: Path, assets: Path, content: bytes) -> object:
     data = Path(shutil.copytree(assets / "salmu-mini", folder / "data"))
     for shard in (data / "data").glob("forget-*"):
         table = pq.read_table(shard)
-        pictures = pa.array([{"bytes": content, "path": None}] * len(table), table.schema.field("image").type)
-        pq.write_table(table.set_column(table.column_names.index("image"), "image", pictures), shard)
+        images = pa.array([{"bytes": content, "path": None}] * len(table), table.schema.field("image").type)
+        pq.write_table(table.set_column(table.column_names.index("image"), "image", images), shard)
     return load_folder(data).image("forget", 0)
 
 
@@ -76,7 +76,7 @@ def _shards(folder: Path, assets: Path, content: bytes) -> object:
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_every_path_refuses_a_picture_that_costs_too_much(
+def test_every_path_refuses_a_image_that_costs_too_much(
     name: str, tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(imagenet, "CLASSES", 3)
@@ -84,12 +84,12 @@ def test_every_path_refuses_a_picture_that_costs_too_much(
         PATHS[name](tmp_path, tiny_assets, scanned(64, 120))
 
 
-def test_pictures_of_others_are_opened_in_one_place_only():
+def test_images_of_others_are_opened_in_one_place_only():
     root = Path(salmu_demo.__file__).parent
     found = set()
     for source in root.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text("utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr == "open" and ast.unparse(node.value).endswith("Image"):
                 found.add(str(source.relative_to(root)))
-    # The miniature's own pictures are drawn by the same folder.
+    # The miniature's own images are drawn by the same folder.
     assert {name for name in found if not name.startswith("mini/")} == {"data/images.py"}

@@ -26,7 +26,7 @@ def quiet_libraries() -> None:
     # open_clip reports through the root logger that a model is built without weights, which is how we build it.
     logging.getLogger().setLevel(logging.ERROR)
     logging.getLogger("salmu_demo").setLevel(logging.WARNING)
-    # What Pillow says about a damaged picture is said by our sentence.
+    # What Pillow says about a damaged image is said by our sentence.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     # Its warnings hold the signed addresses of downloads; what goes wrong is said by our sentence.

@@ -14,29 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from salmu_demo.core.memory import size_of
+from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI, load_data
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.embeddings.pixels import VisitorPicture
-from salmu_demo.hub_reference import model_on_hub
-from salmu_demo.memory import size_of
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.pixels import VisitorImage
+from salmu_demo.hub.reference import model_on_hub
 from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.profile import ModelProfile, profile
+from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
 from salmu_demo.models.source import ModelSource, find_model, find_models
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
+from salmu_demo.probes.gallery import GALLERIES, Content, Gallery, SearchableGallery
+from salmu_demo.probes.index import check_k
 from salmu_demo.probes.lineup import lineup_texts, persona_features, run_lineup
 from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
-from salmu_demo.progress import ProgressCallback, ignore_progress
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation
-from salmu_demo.retrieval.gallery import GALLERIES, Content, Gallery, SearchableGallery
-from salmu_demo.retrieval.index import check_k
-from salmu_demo.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
 
 MOST_MODELS: Final = 1000
 """Models that a workbench remembers by name."""
@@ -212,7 +212,7 @@ class Workbench:
         content: Content = "captions",
         told: Told = NOTHING_TOLD,
     ) -> list[Retrieval]:
-        """Search a gallery with the mean direction of a persona's pictures; its own items are marked as hits.
+        """Search a gallery with the mean direction of a persona's images; its own items are marked as hits.
 
         Changes are measured against the model that is Clean, by `told` or else by its card or name.
 
@@ -243,14 +243,14 @@ class Workbench:
 
     def retrieve_for_image(
         self,
-        image: Image.Image | VisitorPicture,
+        image: Image.Image | VisitorImage,
         models: Sequence[ModelSource],
         gallery: str,
         k: int,
         content: Content = "captions",
         told: Told = NOTHING_TOLD,
     ) -> list[Retrieval]:
-        """Search a gallery for a picture of the user's own, which is not stored; raises :class:`SalmuError`."""
+        """Search a gallery for an image of the user's own, which is not stored; raises :class:`SalmuError`."""
         self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_image(model, image) for model in models}
         return self._retrieve(models, queries, gallery, content, k, None, told)

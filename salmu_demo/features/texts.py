@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.errors import StorageError
-from salmu_demo.files import atomic_path
+from salmu_demo.core.errors import StorageError
+from salmu_demo.core.files import atomic_path
 
 _MAGIC: Final = b"salmutx2"
 _OLDER: Final = b"salmutx1"

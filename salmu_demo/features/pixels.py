@@ -1,4 +1,4 @@
-"""Decoded and resized pictures, made once for each (data, preprocessing) and shared by all models."""
+"""Decoded and resized images, made once for each (data, preprocessing) and shared by all models."""
 
 import os
 from collections.abc import Callable
@@ -10,29 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from salmu_demo.embeddings.rows import RowArray, Rows
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.errors import ImageError, SalmuError, StorageError
+from salmu_demo.core.errors import ImageError, SalmuError, StorageError
+from salmu_demo.features.rows import RowArray, Rows
+from salmu_demo.features.store import ArrayStore
 
 if TYPE_CHECKING:
     from salmu_demo.models.encoder import Encoder
 
 BATCH: Final = 64
-"""Pictures encoded, and kept, at a time."""
+"""Images encoded, and kept, at a time."""
 
 DEFAULT_BUDGET_GB: Final = 2.0
 _WRITE_BYTES: Final = 32_000_000
 
 
 @dataclass(frozen=True)
-class PictureSet:
-    """Pictures that can be encoded: those of a stored split, or the files of a folder.
+class ImageSet:
+    """Images that can be encoded: those of a stored split, or the files of a folder.
 
     Attributes:
         data: fingerprint of the data they come from.
         name: their name within the data.
         count: how many there are.
-        decode: returns one of them, by its row, as an RGB picture.
+        decode: returns one of them, by its row, as an RGB image.
     """
 
     data: str
@@ -50,19 +50,19 @@ def pixel_budget() -> int:
         raise StorageError(f"SALMU_PIXEL_CACHE_GB is {budget!r}; it must be a number of gigabytes.") from error
 
 
-class VisitorPicture:
-    """A visitor's picture: whole until the models have looked at it, afterwards only at their input sizes.
+class VisitorImage:
+    """A visitor's image: whole until the models have looked at it, afterwards only at their input sizes.
 
     A model that is asked again gets the same pixels, and gives the same feature to the last bit.
     """
 
     def __init__(self, image: Image.Image) -> None:
-        """Start with an RGB picture of any size."""
+        """Start with an RGB image of any size."""
         self._image: Image.Image | None = image
         self._pixels: dict[str, NDArray[np.uint8]] = {}
 
     def pixels(self, encoder: "Encoder") -> NDArray[np.uint8]:
-        """The picture preprocessed for a model, shape (H, W, 3).
+        """The image preprocessed for a model, shape (H, W, 3).
 
         Raises:
             ImageError: if only other sizes, or nothing, is left of it.
@@ -72,7 +72,7 @@ class VisitorPicture:
             image = self._image
             if image is None:
                 raise ImageError(
-                    f"Your picture is not kept any more, or not at the size that {encoder.source.name} needs; give it "
+                    f"Your image is not kept any more, or not at the size that {encoder.source.name} needs; give it "
                     "again."
                 )
             known = self._pixels[encoder.preprocessing] = encoder.pixels(image)
@@ -84,7 +84,7 @@ class VisitorPicture:
         return sum(pixels.nbytes for pixels in list(self._pixels.values()))
 
     def reduce(self) -> None:
-        """Drop the whole picture."""
+        """Drop the whole image."""
         self._image = None
 
     def drop(self) -> None:
@@ -94,19 +94,19 @@ class VisitorPicture:
 
 
 class PixelReader:
-    """Preprocessed pictures as bytes, from disk or decoded anew; the next batch is decoded while one is encoded.
+    """Preprocessed images as bytes, from disk or decoded anew; the next batch is decoded while one is encoded.
 
     The first model of a preprocessing decodes and, within the budget, keeps them; the following ones read them. Used as
     a context manager, because it owns threads.
     """
 
-    def __init__(self, store: ArrayStore, pictures: PictureSet, encoder: "Encoder") -> None:
+    def __init__(self, store: ArrayStore, images: ImageSet, encoder: "Encoder") -> None:
         height, width = encoder.image_size
         self._store = store
-        self._pictures = pictures
+        self._images = images
         self._encoder = encoder
-        self._path = store.pixel_path(pictures.data, f"{pictures.name}.{encoder.preprocessing}")
-        self._kept = pictures.count * height * width * 3 <= pixel_budget()
+        self._path = store.pixel_path(images.data, f"{images.name}.{encoder.preprocessing}")
+        self._kept = images.count * height * width * 3 <= pixel_budget()
         self._pool = ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1))
         self._ahead: dict[int, Future[NDArray[np.uint8]]] = {}
         self._unwritten: list[tuple[Rows, NDArray[np.uint8]]] = []
@@ -120,15 +120,15 @@ class PixelReader:
             self._write()
 
     def read(self, rows: Rows, following: Rows) -> NDArray[np.uint8]:
-        """Pictures of some rows, shape (n, H, W, 3); those of the `following` rows are begun.
+        """Images of some rows, shape (n, H, W, 3); those of the `following` rows are begun.
 
         Raises:
-            ImageError: if a picture cannot be decoded.
+            ImageError: if an image cannot be decoded.
             StorageError: if the cache cannot be read or written.
         """
         if not self._kept:
             return self._decode(rows, following)
-        array = RowArray(self._path, self._pictures.count)
+        array = RowArray(self._path, self._images.count)
         stored = array.read(rows)
         if stored is not None:
             return stored
@@ -145,7 +145,7 @@ class PixelReader:
         rows, values = (np.concatenate(parts) for parts in zip(*self._unwritten, strict=True))
         self._unwritten = []
         with self._store.turn(self._path):
-            array = RowArray(self._path, self._pictures.count)
+            array = RowArray(self._path, self._images.count)
             # Another model may have written some of them meanwhile; the others are missing, or damaged.
             array.drop_damaged(rows)
             missing = array.missing(rows)
@@ -155,8 +155,8 @@ class PixelReader:
     def _decode(self, rows: Rows, following: Rows) -> NDArray[np.uint8]:
         for row in [*rows.tolist(), *following.tolist()]:
             if row not in self._ahead:
-                self._ahead[row] = self._pool.submit(self._picture, row)
+                self._ahead[row] = self._pool.submit(self._image, row)
         return np.stack([self._ahead.pop(row).result() for row in rows.tolist()])
 
-    def _picture(self, row: int) -> NDArray[np.uint8]:
-        return self._encoder.pixels(self._pictures.decode(row))
+    def _image(self, row: int) -> NDArray[np.uint8]:
+        return self._encoder.pixels(self._images.decode(row))

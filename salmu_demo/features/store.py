@@ -11,19 +11,19 @@ from typing import Final
 
 from filelock import FileLock
 
-from salmu_demo.config import cache_dir
-from salmu_demo.errors import StorageError
-from salmu_demo.files import code_digest
+from salmu_demo.core.errors import StorageError
+from salmu_demo.core.files import code_digest
+from salmu_demo.core.settings import cache_dir
 
 ENCODING_CODE: Final = (
     "data/images.py",
-    "embeddings/pixels.py",
+    "features/pixels.py",
     *(
         f"models/{name}.py"
         for name in ("delta", "encoder", "header", "in_memory", "network", "pickled", "tokenizer", "weights")
     ),
 )
-"""Our code that decides a feature of given pictures, texts and model files."""
+"""Our code that decides a feature of given images, texts and model files."""
 
 ENCODING_PACKAGES: Final = (
     "torch", "torchvision", "open_clip_torch", "timm", "pillow", "ftfy", "regex", "tokenizers", "transformers",
@@ -88,7 +88,7 @@ class ArrayStore:
         return self._of_model(model) / "cuts.json"
 
     def pixel_path(self, data: str, name: str) -> Path:
-        """Path of an array of preprocessed pictures."""
+        """Path of an array of preprocessed images."""
         return self.root / "pixels" / data[:32] / encoding_key()[:16] / f"{name}.npy"
 
     def _of_model(self, model: str) -> Path:

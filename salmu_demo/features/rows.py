@@ -15,8 +15,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from salmu_demo.errors import StorageError
-from salmu_demo.files import atomic_path
+from salmu_demo.core.errors import StorageError
+from salmu_demo.core.files import atomic_path
 
 Rows = NDArray[np.int64]
 Sums = NDArray[np.uint32]

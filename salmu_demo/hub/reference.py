@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from salmu_demo.config import cache_dir
-from salmu_demo.errors import ModelError
-from salmu_demo.files import write_text
+from salmu_demo.core.errors import ModelError
+from salmu_demo.core.files import write_text
+from salmu_demo.core.settings import cache_dir
 
 OFFICIAL: Final = "official"
 """Short name of the released data set."""

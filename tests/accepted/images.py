@@ -1,4 +1,4 @@
-"""Pictures: modes, formats and limits. `make()` gives the file; `expected` is a pixel, or a part of the sentence."""
+"""Images: modes, formats and limits. `make()` gives the file; `expected` is a pixel, or a part of the sentence."""
 
 import io
 import struct
@@ -15,14 +15,14 @@ RED = (255, 0, 0)
 
 
 def encoded(image: Image.Image, encoding: str, **options: Any) -> bytes:
-    """The picture as a file."""
+    """The image as a file."""
     stream = io.BytesIO()
     image.save(stream, encoding, **options)
     return stream.getvalue()
 
 
 def plain(encoding: str, **options: Any) -> Callable[[], bytes]:
-    """A red picture of a format."""
+    """A red image of a format."""
     return lambda: encoded(Image.new("RGB", (16, 16), RED), encoding, **options)
 
 
@@ -57,7 +57,7 @@ def png_with(chunks: bytes) -> bytes:
 
 
 def gif_with(blocks: bytes) -> bytes:
-    """A GIF with further blocks before its picture."""
+    """A GIF with further blocks before its image."""
     whole = encoded(Image.new("P", (8, 8)), "GIF")
     start = 13 + (3 << (whole[10] & 7) + 1 if whole[10] & 0x80 else 0)
     return whole[:start] + blocks + whole[start:]
@@ -113,17 +113,17 @@ def sequence(encoding: str, **options: Any) -> Callable[[], bytes]:
 
 
 def array(values: Any, kind: type, encoding: str, **options: Any) -> Callable[[], bytes]:
-    """A grey picture of 4 x 4 pixels of one value."""
+    """A grey image of 4 x 4 pixels of one value."""
     return lambda: encoded(Image.fromarray(np.full((4, 4), values, kind)), encoding, **options)
 
 
 def of_mode(mode: str, colour: Any, encoding: str, **options: Any) -> Callable[[], bytes]:
-    """A picture of 16 x 16 pixels of one colour."""
+    """An image of 16 x 16 pixels of one colour."""
     return lambda: encoded(Image.new(mode, (16, 16), colour), encoding, **options)
 
 
 def palette(encoding: str, **options: Any) -> Callable[[], bytes]:
-    """A picture of a palette whose colour 0 is red."""
+    """An image of a palette whose colour 0 is red."""
 
     def make() -> bytes:
         image = Image.new("P", (16, 16), 0)
@@ -134,7 +134,7 @@ def palette(encoding: str, **options: Any) -> Callable[[], bytes]:
 
 
 def turned(encoding: str) -> Callable[[], bytes]:
-    """A picture whose upper left corner is blue as it lies and red when it is turned upright."""
+    """An image whose upper left corner is blue as it lies and red when it is turned upright."""
 
     def make() -> bytes:
         image = Image.new("RGB", (16, 16), (0, 0, 255))
@@ -160,10 +160,10 @@ def twelve_bits() -> bytes:
     )
 
 
-_MODES = "Pictures: modes"
+_MODES = "Images: modes"
 GREY = (128, 128, 128)
 WHITE = (255, 255, 255)
-_COST = "Pictures: cost of reading"
+_COST = "Images: cost of reading"
 CASES: list[Case] = [
     Case(_MODES, "RGB of 8 bits: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF", "accepted", "as it is", plain("PNG"), RED),
     Case(_MODES, "RGB of 16 bits", "accepted", "the upper 8 bits",
@@ -218,7 +218,7 @@ CASES: list[Case] = [
     Case(_MODES, "turned by Exif, JPEG", "accepted", "turned upright", turned("JPEG"), RED),
     Case(_MODES, "turned by Exif, PNG", "accepted", "turned upright", turned("PNG"), RED),
     Case(_COST, "progressive JPEG", "accepted", "up to 100 scans", plain("JPEG", progressive=True), RED),
-    Case(_COST, "JPEG with a film or a second picture behind it", "accepted", "what is behind it is not read", film,
+    Case(_COST, "JPEG with a film or a second image behind it", "accepted", "what is behind it is not read", film,
          RED),
     Case(_COST, "animated GIF, WebP, PNG, AVIF; TIFF of many pages", "accepted", "the first frame; no other is decoded",
          sequence("WEBP", lossless=True), RED),
@@ -230,7 +230,7 @@ CASES: list[Case] = [
          lambda: jpeg_with(b"\xff\xfe\0\2" * 10_001), "more than 10,000 segments"),
     Case(_COST, "PNG with more than 10,000 chunks", "refused", "`has more than 10,000 chunks`",
          lambda: png_with(chunk(b"prIv", b"") * 10_001), "more than 10,000 chunks"),
-    Case(_COST, "GIF with more than 10,000 blocks before its picture", "refused", "`has more than 10,000 blocks …`",
+    Case(_COST, "GIF with more than 10,000 blocks before its image", "refused", "`has more than 10,000 blocks …`",
          lambda: gif_with(b"!\xfe" + b"\1a" * 10_001 + b"\0"), "more than 10,000 blocks"),
     Case(_COST, "BMP with run-length compression", "refused", "`has the run-length compression of BMP …`", run_lengths,
          "run-length compression"),

@@ -20,8 +20,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from salmu_demo.errors import SalmuError
-from salmu_demo.hub_reference import HubReference
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.hub.reference import HubReference
 
 TIMEOUT: Final = 10.0
 """Seconds the Hub may take to answer a question; `HF_HUB_DOWNLOAD_TIMEOUT` is the limit of a stalled download."""

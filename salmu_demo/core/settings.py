@@ -9,7 +9,7 @@ def assets_dir() -> Path:
     moved = os.environ.get("SALMU_ASSETS_DIR")
     if moved:
         return Path(moved)
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     return package / "assets" if (package / "assets").is_dir() else package.parent / "assets"
 
 

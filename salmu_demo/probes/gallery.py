@@ -8,14 +8,14 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.embeddings.embedder import Embedder
-from salmu_demo.errors import QueryError
+from salmu_demo.features.embedder import Embedder
 from salmu_demo.metrics.checks import check_finite
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import ProgressCallback, ignore_progress
-from salmu_demo.retrieval.index import FaissIndex, check_k
+from salmu_demo.probes.index import FaissIndex, check_k
 
 Content = Literal["captions", "faces"]
 

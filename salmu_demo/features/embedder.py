@@ -1,4 +1,4 @@
-"""The one expensive step: features of pictures and texts, computed once for each (model, data) and kept on disk."""
+"""The one expensive step: features of images and texts, computed once for each (model, data) and kept on disk."""
 
 import hashlib
 import threading
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from salmu_demo.core.errors import QueryError, SalmuError, StorageError
+from salmu_demo.core.files import read_checked, write_checked
+from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.embeddings.pixels import BATCH, PictureSet, PixelReader, VisitorPicture
-from salmu_demo.embeddings.rows import RowArray, Rows
-from salmu_demo.embeddings.store import ArrayStore
-from salmu_demo.embeddings.texts import TextTable
-from salmu_demo.errors import QueryError, SalmuError, StorageError
-from salmu_demo.files import read_checked, write_checked
+from salmu_demo.features.pixels import BATCH, ImageSet, PixelReader, VisitorImage
+from salmu_demo.features.rows import RowArray, Rows
+from salmu_demo.features.store import ArrayStore
+from salmu_demo.features.texts import TextTable
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource
-from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
 
 Features = NDArray[np.float32]
 TEXTS: Final = 256
@@ -36,7 +36,7 @@ _NOTHING_COUNTED: Final[dict[str, Any]] = {"counted": [], "cut": {}}
 
 TURN_SECONDS: Final = 2.0
 MOST_BATCHES: Final = 64
-"""Batches of pictures of one turn: for so long, at least one, and at most so many. To reach the disk takes about as
+"""Batches of images of one turn: for so long, at least one, and at most so many. To reach the disk takes about as
 long as a small model takes for a batch; whoever waits for a turn, or is killed, loses no more than this."""
 
 
@@ -76,14 +76,14 @@ class Embedder:
     def images(
         self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback = ignore_progress
     ) -> Features:
-        """Features of a split's pictures, shape (N, D)."""
-        pictures = PictureSet(
+        """Features of a split's images, shape (N, D)."""
+        images = ImageSet(
             data.fingerprint,
             split.stored,
             len(data.split(split.stored)),
             lambda row: data.image(split.stored, row),
         )
-        return self._fill_pictures(model, pictures, split.rows, progress)
+        return self._fill_images(model, images, split.rows, progress)
 
     def captions(
         self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback = ignore_progress
@@ -93,11 +93,9 @@ class Embedder:
         found = _read(path, count, split.rows)
         return found if found is not None else self._fill_captions(model, data, split, progress)
 
-    def pictures(
-        self, model: ModelSource, pictures: PictureSet, progress: ProgressCallback = ignore_progress
-    ) -> Features:
-        """Features of all pictures of a set, shape (N, D)."""
-        return self._fill_pictures(model, pictures, np.arange(pictures.count), progress)
+    def images_of(self, model: ModelSource, images: ImageSet, progress: ProgressCallback = ignore_progress) -> Features:
+        """Features of all images of a set, shape (N, D)."""
+        return self._fill_images(model, images, np.arange(images.count), progress)
 
     def prompts(
         self, model: ModelSource, texts: Sequence[str], progress: ProgressCallback = ignore_progress
@@ -121,13 +119,13 @@ class Embedder:
         return features
 
     def missing_images(self, model: ModelSource, data: BenchmarkData, split: Split) -> int:
-        """How many pictures of a split have no features yet."""
+        """How many images of a split have no features yet."""
         return len(RowArray(*self._column(model, data, split, layout.IMAGE)).missing(split.rows))
 
-    def missing_pictures(self, model: ModelSource, pictures: PictureSet) -> int:
-        """How many pictures of a set have no features yet."""
-        path = self._picture_path(model, pictures.data, pictures.name)
-        return len(RowArray(path, pictures.count).missing(np.arange(pictures.count)))
+    def missing_images_of(self, model: ModelSource, images: ImageSet) -> int:
+        """How many images of a set have no features yet."""
+        path = self._image_path(model, images.data, images.name)
+        return len(RowArray(path, images.count).missing(np.arange(images.count)))
 
     def missing_captions(self, model: ModelSource, data: BenchmarkData, split: Split) -> int:
         """How many distinct captions of a split have no features yet."""
@@ -150,14 +148,14 @@ class Embedder:
         with self.encoders.lend(model) as encoder:
             return encoder.encode_texts([text.strip()], fill=False)
 
-    def query_image(self, model: ModelSource, image: Image.Image | VisitorPicture) -> Features:
-        """Feature of a user's picture, shape (1, D); never stored.
+    def query_image(self, model: ModelSource, image: Image.Image | VisitorImage) -> Features:
+        """Feature of a user's image, shape (1, D); never stored.
 
         Raises:
             ImageError: if it is not kept at the size that the model needs.
         """
         with self.encoders.lend(model) as encoder:
-            pixels = image.pixels(encoder) if isinstance(image, VisitorPicture) else encoder.pixels(image)
+            pixels = image.pixels(encoder) if isinstance(image, VisitorImage) else encoder.pixels(image)
             return encoder.encode_pixels(pixels[None], fill=False)
 
     def facts(self, model: ModelSource) -> ModelFacts:
@@ -204,7 +202,7 @@ class Embedder:
         path = self.store.feature_path(model.fingerprint, data.fingerprint, f"{split.stored}.{column}")
         return path, len(data.split(split.stored))
 
-    def _picture_path(self, model: ModelSource, data: str, name: str) -> Path:
+    def _image_path(self, model: ModelSource, data: str, name: str) -> Path:
         return self.store.feature_path(model.fingerprint, data, f"{name}.{layout.IMAGE}")
 
     def _prompts(self, model: ModelSource) -> TextTable:
@@ -216,18 +214,16 @@ class Embedder:
                 self._tables.popitem(last=False)
             return table
 
-    def _fill_pictures(
-        self, model: ModelSource, pictures: PictureSet, rows: Rows, progress: ProgressCallback
-    ) -> Features:
-        path = self._picture_path(model, pictures.data, pictures.name)
-        found = _read(path, pictures.count, rows)
+    def _fill_images(self, model: ModelSource, images: ImageSet, rows: Rows, progress: ProgressCallback) -> Features:
+        path = self._image_path(model, images.data, images.name)
+        found = _read(path, images.count, rows)
         if found is not None:
             return found
-        stage = f"{model.name}: pictures of {pictures.name}"
-        with self.encoders.lend(model) as encoder, PixelReader(self.store, pictures, encoder) as reader:
+        stage = f"{model.name}: images of {images.name}"
+        with self.encoders.lend(model) as encoder, PixelReader(self.store, images, encoder) as reader:
 
             def write_batches() -> None:
-                array = RowArray(path, pictures.count)
+                array = RowArray(path, images.count)
                 missing = array.to_write(rows)
                 done = len(rows) - len(missing)
                 encoded: list[Features] = []
@@ -249,7 +245,7 @@ class Embedder:
                         features = np.concatenate(encoded)
                         array.write(missing[: len(features)], features)
 
-            features = self._fill(path, len(rows), lambda: _read(path, pictures.count, rows), write_batches)
+            features = self._fill(path, len(rows), lambda: _read(path, images.count, rows), write_batches)
         progress(Progress(stage, len(rows), len(rows)))
         return features
 

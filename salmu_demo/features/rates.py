@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from salmu_demo.core.files import write_text
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.embeddings.embedder import TEXTS, Embedder
-from salmu_demo.embeddings.pixels import BATCH
-from salmu_demo.files import write_text
+from salmu_demo.features.embedder import TEXTS, Embedder
+from salmu_demo.features.pixels import BATCH
 from salmu_demo.models.source import ModelSource
 
 LONG_ENOUGH: Final = 0.5
@@ -24,16 +24,16 @@ class Rates:
     """What one model encodes in a second.
 
     Attributes:
-        pictures: pictures, decoding included.
+        images: images, decoding included.
         texts: texts.
     """
 
-    pictures: float
+    images: float
     texts: float
 
 
 def rates_of(embedder: Embedder, model: ModelSource, data: BenchmarkData) -> Rates:
-    """The rates of a model on this machine's device; the first call times them with pictures and texts of the data.
+    """The rates of a model on this machine's device; the first call times them with images and texts of the data.
 
     Raises:
         ModelError: if the model cannot be loaded.
@@ -51,13 +51,13 @@ def rates_of(embedder: Embedder, model: ModelSource, data: BenchmarkData) -> Rat
     split = data.split(layout.FORGET)
     with embedder.encoders.lend(model) as encoder:
 
-        def encode_pictures(count: int) -> None:
+        def encode_images(count: int) -> None:
             encoder.encode_pixels(
                 np.stack([encoder.pixels(data.image(split.stored, int(row))) for row in split.rows[:count]]), fill=False
             )
 
         rates = Rates(
-            pictures=_rate(encode_pictures, min(BATCH, len(split))),
+            images=_rate(encode_images, min(BATCH, len(split))),
             texts=_rate(lambda count: encoder.encode_texts(split.texts[:count], fill=False), min(TEXTS, len(split))),
         )
     write_text(path, json.dumps({device: asdict(rates)}), "The cache")
@@ -77,7 +77,7 @@ def _rate(work: Callable[[int], Any], most: int) -> float:
 
 
 def _read_rates(entry: dict[str, Any]) -> Rates:
-    rates = Rates(float(entry["pictures"]), float(entry["texts"]))
-    if not (0 < rates.pictures < float("inf") and 0 < rates.texts < float("inf")):
+    rates = Rates(float(entry["images"]), float(entry["texts"]))
+    if not (0 < rates.images < float("inf") and 0 < rates.texts < float("inf")):
         raise ValueError("rates must be positive")
     return rates

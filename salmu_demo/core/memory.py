@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from salmu_demo.errors import ModelError
+from salmu_demo.core.errors import ModelError
 
 BUDGET_VARIABLE: Final = "SALMU_MODEL_MEMORY_GB"
 SHARE_OF_MEMORY: Final = 0.4

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from salmu_demo.errors import StorageError
+from salmu_demo.core.errors import StorageError
 
 _CHECKSUM: Final = "checksum"
 _log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def code_digest(sources: Iterable[str], packages: Iterable[str]) -> str:
         sources: globs below the package, such as `metrics/*.py`. Comments and layout do not count.
         packages: names of distributions.
     """
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted({path for source in sources for path in root.glob(source)}):
         code = ast.dump(ast.parse(path.read_bytes()))

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeVar, get_args
 
-from salmu_demo.errors import QueryError, quoted
-from salmu_demo.hub_reference import HF_HUB, OFFICIAL_MODELS
+from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.hub.reference import HF_HUB, OFFICIAL_MODELS
 
 RoleName = Literal["clean", "compromised", "unlearned", "other"]
 Origin = Literal["told", "name", "card"]

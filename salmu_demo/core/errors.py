@@ -19,7 +19,7 @@ class DataError(SalmuError):
 
 
 class ImageError(SalmuError):
-    """A picture that cannot be decoded safely."""
+    """An image that cannot be decoded safely."""
 
 
 class UploadError(SalmuError):

@@ -24,9 +24,10 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 from tqdm import tqdm
 
-from salmu_demo.errors import SalmuError, StorageError
-from salmu_demo.files import file_digest
-from salmu_demo.hub import (
+from salmu_demo.core.errors import SalmuError, StorageError
+from salmu_demo.core.files import file_digest
+from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.hub.client import (
     TIMEOUT,
     TRANSFER_ERRORS,
     acts_for_visitor,
@@ -36,8 +37,7 @@ from salmu_demo.hub import (
     hub_errors,
     local_snapshot,
 )
-from salmu_demo.hub_reference import HF_HUB, HubReference, pin
-from salmu_demo.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.hub.reference import HF_HUB, HubReference, pin
 
 UNASKED_BYTES: Final = 1_000_000_000
 """Loading a data set downloads at most this much by itself; for more the user runs `salmu-demo fetch`."""

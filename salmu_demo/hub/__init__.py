@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: names, questions, downloads, uploads and access rights."""

@@ -1,1 +1,0 @@
-"""Retrieval: exact search over galleries of captions or faces."""

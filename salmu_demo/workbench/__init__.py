@@ -1,0 +1,1 @@
+"""What the command line and the app share: loaded data, shared models, indexed galleries."""
