@@ -74,8 +74,8 @@ def check_finite(features: Features, argument: str) -> None:
         >>> check_finite(np.array([[1.0, np.nan]]), "image_features")
         Traceback (most recent call last):
             ...
-        salmu_demo.core.errors.MetricError: image_features has NaN or infinite numbers in 1 of 1 rows (the first is row \
-0): embed these rows again, and check that the model's weights are finite.
+        salmu_demo.core.errors.MetricError: image_features has NaN or infinite numbers in 1 of 1 rows (the first is \
+row 0): embed these rows again, and check that the model's weights are finite.
     """
     _refuse_rows(
         np.logical_not(np.isfinite(features).all(axis=1)),

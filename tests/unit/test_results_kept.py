@@ -3,6 +3,7 @@
 import ast
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -171,6 +172,9 @@ def test_a_damaged_file_counts_as_absent_and_is_replaced(
     for place in [*np.random.default_rng(4).integers(0, len(whole), 60).tolist(), whole.index("checksum")]:
         changed = bytearray(whole.encode())
         changed[place] ^= 1
+        with suppress(ValueError):
+            if json.loads(changed) == document:
+                continue  # The last digit of a number may say nothing about it.
         caplog.clear()
         path.write_bytes(changed)
         assert kept.load(model, DATA, spec) is None, changed
