@@ -263,13 +263,20 @@ class Crowd:
         self.count = count
         self.end = time.monotonic() + seconds
         self.waits: dict[str, Wait] = defaultdict(Wait)
+        self.memory: list[float] = []
         self.personas = load_data("mini").personas
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Ask until the time is over."""
-        with ThreadPoolExecutor(self.count) as pool:
+        """Ask until the time is over, and note the app's memory every minute."""
+        with ThreadPoolExecutor(self.count + 1) as pool:
+            pool.submit(self._watch_memory)
             list(pool.map(self._visit, range(self.count)))
+
+    def _watch_memory(self) -> None:
+        while time.monotonic() < self.end:
+            self.memory.append(self.app.memory)
+            time.sleep(max(0.0, min(60.0, self.end - time.monotonic())))
 
     def _visit(self, number: int) -> None:
         chance = random.Random(number)
@@ -370,6 +377,7 @@ def print_crowd(crowd: Crowd, before: tuple[float, float], after: tuple[float, f
         print(row)
     for what, old, new in zip(("Memory", "Disk"), before, after, strict=True):
         print(f"\n{what}: {old:,.0f} MB before, {new:,.0f} MB after")
+    print(f"\nMemory every minute: {', '.join(f'{megabytes:,.0f}' for megabytes in crowd.memory)} MB")
     print(f"\nTracebacks in the log: {tracebacks}")
 
 
