@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.ui.visitor_files import open_visitor_files
+from salmu_demo.ui.shell.visitor_files import open_visitor_files
 from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 
 

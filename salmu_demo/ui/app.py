@@ -27,16 +27,8 @@ from salmu_demo.data.source import CLEAR, MINI, existing_path
 from salmu_demo.hub.reference import data_on_hub
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.uploads import upload_limit
-from salmu_demo.ui.about_tab import about_tab
-from salmu_demo.ui.audit_tab import audit_tab
-from salmu_demo.ui.benchmark_tab import benchmark_tab
-from salmu_demo.ui.incoming import IncomingBodies, Page, incoming_errors, incoming_routes
-from salmu_demo.ui.job_area import own_jobs, visitor_jobs
-from salmu_demo.ui.leaderboard_tab import leaderboard_tab
-from salmu_demo.ui.messages import shows_errors, warn
-from salmu_demo.ui.model_tab import model_tab
-from salmu_demo.ui.probe_tab import probe_tab
-from salmu_demo.ui.shell import (
+from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
+from salmu_demo.ui.shell.bar import (
     SYNC_ADDRESS,
     ModelShelf,
     header,
@@ -46,15 +38,23 @@ from salmu_demo.ui.shell import (
     tell,
     top_bar,
 )
-from salmu_demo.ui.state import JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
-from salmu_demo.ui.text import DATA_FAILED, TITLE
-from salmu_demo.ui.theme import HEAD, ICON, STYLE_SHEET, theme
-from salmu_demo.ui.unlearn_tab import unlearn_tab
-from salmu_demo.ui.visitor_files import visitor_files
-from salmu_demo.ui.visitors import owner_of, trusted_proxies
-from salmu_demo.ui.warmup import WarmUp
-from salmu_demo.ui.widgets import markup
+from salmu_demo.ui.shell.incoming import IncomingBodies, Page, incoming_errors, incoming_routes
+from salmu_demo.ui.shell.messages import shows_errors, warn
+from salmu_demo.ui.shell.text import DATA_FAILED, TITLE
+from salmu_demo.ui.shell.theme import HEAD, ICON, STYLE_SHEET, theme
+from salmu_demo.ui.shell.view import JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
+from salmu_demo.ui.shell.visitor_files import visitor_files
+from salmu_demo.ui.shell.visitors import owner_of, trusted_proxies
+from salmu_demo.ui.tabs.about.tab import about_tab
+from salmu_demo.ui.tabs.audit.tab import audit_tab
+from salmu_demo.ui.tabs.benchmark.tab import benchmark_tab
+from salmu_demo.ui.tabs.leaderboard.tab import leaderboard_tab
+from salmu_demo.ui.tabs.models.tab import model_tab
+from salmu_demo.ui.tabs.probe.tab import probe_tab
+from salmu_demo.ui.tabs.unlearn.tab import unlearn_tab
+from salmu_demo.ui.widgets.components import markup
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.warmup import WarmUp
 
 DEFAULT_PORT: Final = 7860
 _PORTS: Final = 100

@@ -19,7 +19,7 @@ from salmu_demo.data import clear as clear_module
 from salmu_demo.data.clear import UNMEASURABLE
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
-from salmu_demo.ui.about_tab import about_tab
+from salmu_demo.ui.tabs.about.tab import about_tab
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import COMMIT, run_hub, speak_to
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from salmu_demo.cli.main import run
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import builtin_models, find_model
-from salmu_demo.ui.model_tab import model_card
+from salmu_demo.ui.tabs.models.tab import model_card
 from salmu_demo.workbench.bench import Workbench
 
 WEIGHTS = "open_clip_model.safetensors"

@@ -110,7 +110,7 @@ def leftovers(folder: Path) -> list[str]:
     [
         (APP, "numpy", signal.SIGINT),
         (APP, "gradio", signal.SIGTERM),
-        (APP, "salmu_demo.ui.unlearn_tab", signal.SIGTERM),
+        (APP, "salmu_demo.ui.tabs.unlearn.tab", signal.SIGTERM),
         ((*COMMAND_LINE, "app"), "gradio", signal.SIGINT),
         ((*COMMAND_LINE, "models", "list"), "numpy", signal.SIGTERM),
         ((*COMMAND_LINE, "unlearn", "list"), "torch", signal.SIGINT),

@@ -19,14 +19,14 @@ from salmu_demo.core.errors import DataError, ImageError, SalmuError
 from salmu_demo.data import dataset, layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.images import decode_image
-from salmu_demo.ui.audit_tab import AuditPages, Search
-from salmu_demo.ui.probe_search import Query, answer_csv, answer_json, search, settings_of
-from salmu_demo.ui.probe_view import answer_html
-from salmu_demo.ui.shell import header
-from salmu_demo.ui.state import View
-from salmu_demo.ui.thumbnails import Thumbnails
-from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.shell.bar import header
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.audit.tab import AuditPages, Search
+from salmu_demo.ui.tabs.probe.view import answer_html
+from salmu_demo.ui.widgets.thumbnails import Thumbnails
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.search import Query, answer_csv, answer_json, search, settings_of
+from salmu_demo.workbench.warmup import WarmUp
 from tests.fixtures.hub import run_hub, speak_to
 
 EVIL = '=HYPERLINK("http://evil.example")<img src=x onerror=alert(1)></td><script>alert(1)</script>\x1b]0;owned\x07{0}'

@@ -12,16 +12,16 @@ import pytest
 from salmu_demo.cli.main import run
 from salmu_demo.jobs.job import JobSpec, JobState
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.jobs.plan import make_plan
 from salmu_demo.models.roles import ModelRole, Told
 from salmu_demo.models.source import find_model
 from salmu_demo.results.document import RESULTS_FILE, read_results
-from salmu_demo.ui.audit_tab import AuditPages, Search
-from salmu_demo.ui.benchmark_plan import make_plan
-from salmu_demo.ui.probe_search import Query, answer_document, search, settings_of
-from salmu_demo.ui.shell import keep_told, tell
-from salmu_demo.ui.state import View
-from salmu_demo.ui.warmup import WarmUp
+from salmu_demo.ui.shell.bar import keep_told, tell
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.audit.tab import AuditPages, Search
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.search import Query, answer_document, search, settings_of
+from salmu_demo.workbench.warmup import WarmUp
 from tests.fixtures.tiny import MODELS
 
 METRICS = "RetFail,GenKnow"
@@ -174,7 +174,7 @@ def bench(folders: list[str]) -> Workbench:
 
 def test_the_app_takes_what_makes_sense_and_takes_back_the_rest(folders: list[str], monkeypatch: pytest.MonkeyPatch):
     warnings: list[str] = []
-    monkeypatch.setattr("salmu_demo.ui.messages.gr.Warning", lambda message, **_: warnings.append(message))
+    monkeypatch.setattr("salmu_demo.ui.shell.messages.gr.Warning", lambda message, **_: warnings.append(message))
     view, clean, compromised = tell(folders[0], "", folders, View("7"))
     assert view == View("7", told=Told(folders[0]))
     assert (clean.value, compromised.value) == (folders[0], "")

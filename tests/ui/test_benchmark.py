@@ -14,11 +14,11 @@ from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
 
 from salmu_demo.core.progress import Progress
+from salmu_demo.jobs import plan as benchmark_plan
 from salmu_demo.jobs.job import Job, JobSpec, JobState
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.metrics import MEASURES
-from salmu_demo.ui import benchmark_plan
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app

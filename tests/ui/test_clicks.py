@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.ui.state import TABS
+from salmu_demo.ui.shell.view import TABS
 from tests.fixtures import tiny
 from tests.ui.conftest import PATIENCE_MS, OpenPage, served_app
 

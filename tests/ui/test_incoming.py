@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from salmu_demo.ui.incoming import MAX_FILES
-from salmu_demo.ui.visitor_files import visitor_files
+from salmu_demo.ui.shell.incoming import MAX_FILES
+from salmu_demo.ui.shell.visitor_files import visitor_files
 from tests.ui.client import END, MULTIPART, Visitor, file_payload, multipart
 
 REFUSED = ("was not uploaded here", "does not ask for")

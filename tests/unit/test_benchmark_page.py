@@ -12,10 +12,10 @@ from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE
 from salmu_demo.results.records import MeasuredData
-from salmu_demo.ui import benchmark_outcome
-from salmu_demo.ui.benchmark_downloads import served
-from salmu_demo.ui.benchmark_page import BenchmarkPages
-from salmu_demo.ui.job_page import MOST_JOBS, JobMoment, own_ids, with_job
+from salmu_demo.ui.jobs.page import MOST_JOBS, JobMoment, own_ids, with_job
+from salmu_demo.ui.tabs.benchmark import outcome as benchmark_outcome
+from salmu_demo.ui.tabs.benchmark.downloads import served
+from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import results
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of

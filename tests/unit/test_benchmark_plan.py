@@ -7,7 +7,7 @@ import pytest
 from salmu_demo.core.errors import DataError, ModelError, QueryError
 from salmu_demo.data.sample import Sample
 from salmu_demo.jobs.estimate import Estimate, SampledEstimate
-from salmu_demo.ui.benchmark_plan import LONG_SECONDS, make_plan
+from salmu_demo.jobs.plan import LONG_SECONDS, make_plan
 from salmu_demo.workbench.bench import Workbench
 
 MODELS = ["mini-clean", "mini-compromised"]
@@ -62,7 +62,7 @@ def test_a_quick_sample_is_not_held_up_by_the_estimate_of_all_rows(workbench):
 
 
 def test_a_long_sample_is_offered_beside_all_rows(workbench, monkeypatch):
-    monkeypatch.setattr("salmu_demo.ui.benchmark_plan.LONG_SECONDS", 5)
+    monkeypatch.setattr("salmu_demo.jobs.plan.LONG_SECONDS", 5)
     plan = make_plan(workbench, Estimates(9000), MODELS, METRICS, SAMPLE)
     assert [(choice.spec.sample, choice.seconds) for choice in plan.choices] == [(None, 9000), (8, 8)]
 

@@ -11,7 +11,7 @@ from gradio.data_classes import PredictBodyInternal
 from gradio.state_holder import SessionState
 from starlette.requests import Request
 
-from salmu_demo.ui.incoming import MOST_WAITING, Page, gives_paths
+from salmu_demo.ui.shell.incoming import MOST_WAITING, Page, gives_paths
 from tests.ui.client import file_payload
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from salmu_demo.jobs.job import Job, JobProgress, JobSpec, JobState
-from salmu_demo.ui.job_status import can_cancel, can_resume, job_list, job_panel, queue_line, state_badge
+from salmu_demo.ui.jobs.status import can_cancel, can_resume, job_list, job_panel, queue_line, state_badge
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 JOB = Job(

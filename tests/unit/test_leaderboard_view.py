@@ -17,8 +17,8 @@ from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.official import official_result
 from salmu_demo.results.records import MeasuredData, MeasuredModel
-from salmu_demo.ui.leaderboard_tab import MAX_VISITOR_IMPORTS, Library
-from salmu_demo.ui.leaderboard_view import board_html, group_choices, problems_html, row_choices
+from salmu_demo.ui.tabs.leaderboard.tab import MAX_VISITOR_IMPORTS, Library
+from salmu_demo.ui.tabs.leaderboard.view import board_html, group_choices, problems_html, row_choices
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.leaderboard import references, row
 from tests.fixtures.results import evaluation, evaluations

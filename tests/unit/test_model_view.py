@@ -11,8 +11,8 @@ from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.roles import ModelRole
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.model_change import ModelChange
-from salmu_demo.ui.model_tab import suggestion
-from salmu_demo.ui.model_view import ModelCard, cards_html, change_html
+from salmu_demo.ui.tabs.models.tab import suggestion
+from salmu_demo.ui.tabs.models.view import ModelCard, cards_html, change_html
 
 EVIL = "<img src=x onerror=alert(1)>"
 FACTS = ModelProfile(

@@ -10,7 +10,10 @@ from PIL import Image
 
 from salmu_demo.core.errors import ImageError, QueryError
 from salmu_demo.features.pixels import VisitorImage
-from salmu_demo.ui.probe_search import (
+from salmu_demo.ui.tabs.probe.view import DIFFERS, NAMED, answer_html, column_views, own_image_html
+from salmu_demo.ui.widgets.thumbnails import Thumbnails, image_address
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.search import (
     MAX_TEXT,
     Answer,
     KeptImages,
@@ -22,9 +25,6 @@ from salmu_demo.ui.probe_search import (
     search,
     settings_of,
 )
-from salmu_demo.ui.probe_view import DIFFERS, NAMED, answer_html, column_views, own_image_html
-from salmu_demo.ui.thumbnails import Thumbnails, image_address
-from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 from tests.fixtures.tiny import MARKUP, PERSONAS
 

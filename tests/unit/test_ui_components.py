@@ -19,12 +19,15 @@ from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
-from salmu_demo.ui import about_tab, audit_view, components, shell
-from salmu_demo.ui.audit_tab import AuditPages, Search
-from salmu_demo.ui.portraits import Image, Portraits
-from salmu_demo.ui.state import View
-from salmu_demo.ui.warmup import OTHERS_FIRST, Standing, WarmUp
+from salmu_demo.ui.shell import bar as shell
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.about import tab as about_tab
+from salmu_demo.ui.tabs.audit import view as audit_view
+from salmu_demo.ui.tabs.audit.tab import AuditPages, Search
+from salmu_demo.ui.widgets import markup as components
+from salmu_demo.ui.widgets.portraits import Image, Portraits
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.warmup import OTHERS_FIRST, Standing, WarmUp
 from tests.fixtures import tiny
 
 EVIL = "\"><img src=x onerror=alert(1)>'&"

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from salmu_demo.models.roles import Told
-from salmu_demo.ui.state import MAX_MODELS, MOST_NAMED, Known, View, format_link, parse_link
+from salmu_demo.ui.shell.view import MAX_MODELS, MOST_NAMED, Known, View, format_link, parse_link
 
 BUILT_IN = ("mini-clean", "mini-compromised")
 ADDED = ("local-dir:/a folder/with,comma", "hf-hub:org/name@rev", "100%25/x.safetensors", "ünï")

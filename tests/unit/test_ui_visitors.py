@@ -5,7 +5,7 @@ import pytest
 from starlette.requests import Request
 
 from salmu_demo.core.errors import SalmuError
-from salmu_demo.ui.visitors import PROXIES_VARIABLE, address_of, owner_of, trusted_proxies
+from salmu_demo.ui.shell.visitors import PROXIES_VARIABLE, address_of, owner_of, trusted_proxies
 
 
 @pytest.fixture(autouse=True)

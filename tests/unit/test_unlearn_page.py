@@ -14,9 +14,9 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.readings import keep_reading
 from salmu_demo.jobs.unlearning import model_folder
 from salmu_demo.ui.app import tab_of_job
-from salmu_demo.ui.benchmark_page import BenchmarkPages
-from salmu_demo.ui.state import View
-from salmu_demo.ui.unlearn_page import UnlearnPages
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
+from salmu_demo.ui.tabs.unlearn.page import UnlearnPages
 from salmu_demo.unlearning.reading import Reading
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once

@@ -9,9 +9,8 @@ import pytest
 from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import Persona
 from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState, UnlearningSpec
-from salmu_demo.ui.job_status import job_list, job_panel
-from salmu_demo.ui.people import People
-from salmu_demo.ui.unlearn_controls import (
+from salmu_demo.ui.jobs.status import job_list, job_panel
+from salmu_demo.ui.tabs.unlearn.controls import (
     COMMON_NUMBERS,
     OWN_NUMBERS,
     OWN_WORDS,
@@ -21,10 +20,11 @@ from salmu_demo.ui.unlearn_controls import (
     own_controls,
     settings_of,
 )
-from salmu_demo.ui.unlearn_curve import curve_svg
-from salmu_demo.ui.unlearn_form import DEFAULT_METHOD, asked_job
-from salmu_demo.ui.unlearn_stop import stop_controls, stop_of
-from salmu_demo.ui.unlearn_view import MethodFacts, Standing, live_view, method_card
+from salmu_demo.ui.tabs.unlearn.curve import curve_svg
+from salmu_demo.ui.tabs.unlearn.form import DEFAULT_METHOD, asked_job
+from salmu_demo.ui.tabs.unlearn.stop import stop_controls, stop_of
+from salmu_demo.ui.tabs.unlearn.view import MethodFacts, Standing, live_view, method_card
+from salmu_demo.ui.widgets.people import People
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import all_methods, find_method
 from salmu_demo.unlearning.reading import Reading

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.core.errors import StorageError, UploadError
-from salmu_demo.ui import visitor_files as module
-from salmu_demo.ui.visitor_files import (
+from salmu_demo.ui.shell import visitor_files as module
+from salmu_demo.ui.shell.visitor_files import (
     FULL,
     GONE,
     MADE_SECONDS,
@@ -204,7 +204,7 @@ def test_closing_removes_everything_and_can_be_done_twice(tmp_path: Path):
 CRASH = """
 import os, signal, sys, pathlib
 from salmu_demo.core.ending import end_on_signals
-from salmu_demo.ui.visitor_files import open_visitor_files
+from salmu_demo.ui.shell.visitor_files import open_visitor_files
 end_on_signals()
 files = open_visitor_files(pathlib.Path(sys.argv[1]))
 (files.new_upload() / "face.png").write_bytes(b"content")

@@ -1,0 +1,1 @@
+"""What the tabs of long jobs share: progress, cancel, resume, and a visitor's own jobs."""

@@ -1,0 +1,414 @@
+"""What all tabs share: the header, the choice of models, the status line and the link to the view."""
+
+import html
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import gradio as gr
+from gradio.utils import get_space
+
+from salmu_demo.core.errors import ModelError, QueryError
+from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.settings import on_space
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.hub.access import check_access
+from salmu_demo.hub.client import Visitor, acting_for
+from salmu_demo.hub.reference import OFFICIAL_MODELS, model_on_hub
+from salmu_demo.models.made import MADE, made_folder
+from salmu_demo.models.roles import REFERENCES, TITLES, Told, check_told
+from salmu_demo.models.source import ModelSource, builtin_models
+from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit, uploaded_file
+from salmu_demo.reports.roles import role_styles
+from salmu_demo.results.records import MeasuredModel
+from salmu_demo.ui.shell import text
+from salmu_demo.ui.shell.incoming import gives_paths
+from salmu_demo.ui.shell.messages import inform, shows_errors, warn
+from salmu_demo.ui.shell.values import MAX_TEXT
+from salmu_demo.ui.shell.view import MAX_MODELS, PARAMETERS, View
+from salmu_demo.ui.shell.visitor_files import visitor_files
+from salmu_demo.ui.shell.visitors import owner_of
+from salmu_demo.ui.widgets.components import markup
+from salmu_demo.ui.widgets.markup import notice
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.warmup import MOST_WAITING, WarmUp
+
+POLL_SECONDS: Final = 1.0
+
+SYNC_ADDRESS: Final = f"""
+(query) => {{
+  const page = window.location.origin + window.location.pathname;
+  const others = new URLSearchParams(window.location.search);
+  for (const name of {list(PARAMETERS)}) others.delete(name);
+  const all = [others.toString(), query].filter(Boolean).join('&');
+  try {{
+    window.history.replaceState(window.history.state, '', page + (all ? '?' + all : ''));
+  }} catch (error) {{
+    // A sandboxed frame may refuse; the link below still works.
+  }}
+  return page + (query ? '?' + query : '');
+}}
+"""
+"""Writes a view into the browser's address without touching other parameters, and returns the link to it."""
+
+
+def header(data: BenchmarkData, problem: str = "") -> str:
+    """Title, purpose, the data that is served and the notices every view must carry.
+
+    Args:
+        data: the data that is served.
+        problem: why it is not the data that was asked for, or nothing.
+    """
+    revision = f" at revision {data.revision[:12]}" if data.revision else ""
+    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=data.name, revision=revision)
+    notices = notice(f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE)
+    return (
+        f'<header class="page-header"><h1>{html.escape(text.TITLE)}</h1>'
+        f'<p class="purpose">{html.escape(text.PURPOSE)}</p>'
+        f'<p class="purpose data-line">{html.escape(served)}</p></header>'
+        f"{notice(problem) if problem else ''}{notices}"
+    )
+
+
+def can_sign_in() -> bool:
+    """Whether the page can offer a sign-in with Hugging Face: on a Space whose card says `hf_oauth: true`.
+
+    Anywhere else Gradio's button would sign every visitor in as the owner of the machine.
+    """
+    return get_space() is not None and bool(os.environ.get("OAUTH_CLIENT_ID"))
+
+
+FIRST_MODELS: Final = ("mini-clean", "mini-compromised", "mini-unlearned-finetune", "mini-unlearned-pinpoint")
+"""What a page compares before anything is chosen: the references, the plainest method and the one that does best."""
+
+
+_MOST_ADDED: Final = 1000
+"""Models that are remembered with whoever added them, the latest ones."""
+
+
+class ModelShelf:
+    """The models visitors can choose: the built-in ones, and those added while the app runs."""
+
+    def __init__(self, workbench: Workbench) -> None:
+        self._workbench = workbench
+        self.builtin = tuple(builtin_models())
+        self.default = tuple(name for name in FIRST_MODELS if name in self.builtin)
+        self._added: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def opened_by(self, owner: str) -> "OpenedBy":
+        """The references that a link opens for a visitor; see :class:`OpenedBy`."""
+        return OpenedBy(self, owner)
+
+    def opens(self, reference: str, owner: str) -> bool:
+        """Whether a visitor can have a model by naming it: it is built in, was added by the same visitor, or has a
+        name that holds a secret.
+
+        Nothing else is told of what others have added: a public model of the Hub is found when it is added.
+        """
+        if reference in self.builtin or (owner, reference) in self._added:
+            return True
+        try:
+            if reference.startswith(UPLOAD):
+                uploaded_file(reference)
+            elif reference.startswith(MADE):
+                made_folder(reference)
+            else:
+                return False
+        except ModelError:
+            return False
+        return True
+
+    def add(self, reference: str, architecture: str, token: str | None = None, owner: str = "") -> ModelSource:
+        """Find a model and load it once, so that a checkpoint that does not fit is refused now.
+
+        On a Space the visitor's rights count: whoever adds a private or gated model is checked anew each time, even if
+        it is loaded already.
+
+        Args:
+            reference: the model.
+            architecture: of weights without a configuration, or nothing.
+            token: of the visitor's sign-in on a Space, or None.
+            owner: who adds it, see :func:`owner_of`; the visitor's own links open it from now on.
+
+        Raises:
+            ModelError: if there is none, it does not load, the visitor may not read it, or a stranger asks for a path
+                of this machine.
+        """
+        reference = reference.strip()
+        if not reference:
+            raise ModelError(text.NO_REFERENCE)
+        visitor = Visitor(token) if on_space() else None
+        target = model_on_hub(reference)
+        is_allowed = target is not None or reference.startswith((UPLOAD, MADE)) or reference in self.builtin
+        if visitor and not is_allowed:
+            raise ModelError(text.HUB_ONLY)
+        is_restricted = bool(visitor and target and check_access(target, visitor, ModelError))
+        with acting_for(visitor):
+            [model] = self._workbench.models([reference], architecture.strip() or None)
+        self._workbench.embedder.facts(model)
+        if not is_restricted:
+            self._added[owner, model.reference] = None
+            self._added.move_to_end((owner, model.reference))
+            if len(self._added) > _MOST_ADDED:
+                self._added.popitem(last=False)
+        return model
+
+    def choices(self, references: Sequence[str]) -> list[tuple[str, str]]:
+        """Labels and values where models are chosen: the marker of the model's own role, and its name."""
+        return [
+            (f"{role_styles([self._workbench.own_role(reference)])[0].marker} {reference}", reference)
+            for reference in references
+        ]
+
+    def remarks(self, model: ModelSource, listed: Collection[str]) -> list[str]:
+        """What a visitor, who has the listed models, should know about one that was added."""
+        return [*model.remarks, *self._workbench.twin_remarks(model, listed)]
+
+
+@dataclass(frozen=True)
+class OpenedBy:
+    """The references that a visitor's link opens; there are more than could be listed, so each is asked for."""
+
+    shelf: ModelShelf
+    owner: str
+
+    def __contains__(self, reference: object) -> bool:
+        return isinstance(reference, str) and self.shelf.opens(reference, self.owner)
+
+
+@dataclass(frozen=True)
+class TopBar:
+    """Components above the tabs that other parts read or write.
+
+    Attributes:
+        chosen: the references of the models to compare.
+        listed: the references this visitor can choose from.
+        query: the current view as the query of an address; writing it updates the browser's address and `link`.
+        link: the link to the current view.
+        references: who is told to be Clean and Compromised, each a reference among the chosen models or nothing.
+        pending: the references of the models that are still being prepared; it changes as they become ready.
+        timer: asks how far that is, as long as there is something to ask.
+    """
+
+    chosen: gr.CheckboxGroup
+    listed: gr.State
+    query: gr.Textbox
+    link: gr.Textbox
+    references: list[gr.Dropdown]
+    pending: gr.Textbox
+    timer: gr.Timer
+
+    @property
+    def listing(self) -> list[Any]:
+        """What :func:`list_model` changes."""
+        return [self.chosen, self.listed, self.pending, self.timer]
+
+
+def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
+    """Build the choice of models, the box that adds one, the link to the view, and the status line."""
+    models = gr.CheckboxGroup(
+        shelf.choices(shelf.builtin),
+        value=list(shelf.default),
+        label=f"Models to compare (up to {MAX_MODELS})",
+        elem_id="models",
+    )
+    if can_sign_in():
+        gr.LoginButton(size="sm", elem_id="sign-in")
+    with gr.Row(elem_id="extras"):
+        with gr.Accordion("Add a model", open=False, elem_id="add-model"):
+            reference = gr.Textbox(
+                label="Model",
+                info=text.ADD_MODEL_ON_SPACE if on_space() else text.ADD_MODEL,
+                placeholder="hf-hub:organisation/name",
+            )
+            architecture = gr.Textbox(
+                label="Architecture",
+                info="Only for weights without a configuration; told from them if left empty.",
+                placeholder="ViT-B-16",
+            )
+            add = gr.Button("Add", variant="primary", size="sm")
+            gr.Markdown(text.OFFICIAL_MODELS)
+            with gr.Row():
+                officials = {
+                    name: gr.Button(f"Add {name}", size="sm", elem_id=f"add-{name}") for name in OFFICIAL_MODELS
+                }
+            limit = upload_limit()
+            upload = gr.UploadButton(
+                f"Upload a .safetensors file (up to {limit / 1e9:g} GB)",
+                file_types=[".safetensors"],
+                visible=limit > 0,
+                size="sm",
+                elem_id="upload-model",
+            )
+            gives_paths(upload)
+        with gr.Accordion("Clean and Compromised", open=False, elem_id="references"):
+            gr.Markdown(text.WHO_IS_CLEAN)
+            references = [
+                gr.Dropdown(
+                    reference_choices(shelf.default), value="", label=f"{title} reference", elem_id=f"told-{role}"
+                )
+                for role, title in TITLES.items()
+            ]
+        with gr.Accordion("Link to this view", open=False, elem_id="share"):
+            link = gr.Textbox(
+                label="Link",
+                info=text.LINK_HELP,
+                interactive=False,
+                buttons=["copy"],
+                elem_id="share-link",
+                max_lines=3,
+            )
+    query = gr.Textbox(visible="hidden", label="Query of this view", elem_id="view-query")
+    pending = gr.Textbox(
+        visible="hidden", label="Models being prepared", max_length=MOST_WAITING * MAX_TEXT, elem_id="pending"
+    )
+    status = markup(elem_id="status")
+    timer = gr.Timer(POLL_SECONDS)
+    bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, references, pending, timer)
+
+    query.change(None, query, link, js=SYNC_ADDRESS)
+    # The one handler that is told of every tick, see `Page.limit`.
+    models.input(limit_models, models, models, preprocess=False, show_progress="hidden", api_visibility="private")
+    add_model = adder(shelf, warm_up)
+    added = [*bar.listing, reference, architecture]
+    gr.on(
+        [add.click, reference.submit, architecture.submit],
+        add_model,
+        [reference, architecture, bar.chosen, bar.listed],
+        added,
+        show_progress_on=add,
+        api_visibility="private",
+    )
+    for name, button in officials.items():
+        button.click(
+            add_model,
+            [gr.State(name), gr.State(""), bar.chosen, bar.listed],
+            added,
+            show_progress_on=button,
+            api_visibility="private",
+        )
+    upload.upload(
+        uploader(shelf, warm_up),
+        [upload, architecture, bar.chosen, bar.listed],
+        added,
+        show_progress_on=upload,
+        api_visibility="private",
+    )
+    timer.tick(
+        poller(warm_up),
+        [status, pending, bar.listed],
+        [status, pending, timer],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return bar
+
+
+def reference_choices(chosen: Sequence[str]) -> list[tuple[str, str]]:
+    """Labels and values of the models that can be told to be a reference."""
+    return [(text.BY_CARD_OR_NAME, ""), *((reference, reference) for reference in chosen)]
+
+
+def reference_updates(told: Told, chosen: Sequence[str]) -> list[Any]:
+    """New choices and values of :attr:`TopBar.references`."""
+    return [gr.Dropdown(reference_choices(chosen), value=told.of(role) or "") for role in REFERENCES]
+
+
+def tell(clean: str, compromised: str, chosen: list[str], seen: View) -> list[Any]:
+    """The view with what is told of the references, and their components; what makes no sense is taken back."""
+    told = Told(clean or None, compromised or None)
+    try:
+        check_told([MeasuredModel(reference, reference) for reference in chosen], told)
+    except QueryError as error:
+        warn(str(error), "Not taken")
+        told = seen.told
+    return [replace(seen, told=told), *reference_updates(told, chosen)]
+
+
+def keep_told(chosen: list[str], seen: View) -> list[Any]:
+    """The same when other models are chosen: what was told of one that is gone goes too."""
+    told = seen.told.among(chosen)
+    return [gr.skip() if told == seen.told else replace(seen, told=told), *reference_updates(told, chosen)]
+
+
+def limit_models(chosen: list[str]) -> Any:
+    """Take back the ticks beyond the last model that fits."""
+    if len(chosen) <= MAX_MODELS:
+        return gr.skip()
+    warn(text.TOO_MANY_MODELS.format(count=MAX_MODELS), "Too many models")
+    return chosen[:MAX_MODELS]
+
+
+def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
+    """The handler that adds a model."""
+
+    @shows_errors
+    def add(
+        reference: str,
+        architecture: str,
+        chosen: list[str],
+        listed: list[str],
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+        sign_in: gr.OAuthToken | None = None,
+    ) -> list[Any]:
+        progress(0.2, desc="Finding and loading the model")
+        model = shelf.add(reference, architecture, sign_in.token if sign_in else None, owner_of(request))
+        return [*list_model(shelf, warm_up, model, chosen, listed), "", ""]
+
+    return add
+
+
+def list_model(
+    shelf: ModelShelf, warm_up: WarmUp, model: ModelSource, chosen: Sequence[str], listed: Sequence[str]
+) -> list[Any]:
+    """Prepare a model and put it into a visitor's choice, ticked if it fits; new values of :attr:`TopBar.listing`."""
+    warm_up.add([model])
+    now = list(dict.fromkeys([*listed, model.reference]))
+    wanted = list(dict.fromkeys([*chosen, model.reference]))
+    fits = len(wanted) <= MAX_MODELS
+    message = text.MODEL_ADDED if fits else text.MODEL_ADDED_UNTICKED
+    inform(message.format(name=model.name), "Model added")
+    for remark in shelf.remarks(model, now):
+        warn(remark, "Note")
+    update = gr.CheckboxGroup(shelf.choices(now), value=wanted if fits else list(chosen))
+    return [update, now, pending_text(warm_up, now), gr.Timer(active=True)]
+
+
+def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
+    """The handler that adds an uploaded checkpoint."""
+    add = adder(shelf, warm_up)
+
+    @shows_errors
+    def keep(path: str) -> str:
+        with visitor_files().claimed(path) as file:
+            return keep_upload(file, file.name)
+
+    def upload(path: str, architecture: str, chosen: list[str], listed: list[str], request: gr.Request) -> list[Any]:
+        return add(keep(path), architecture, chosen, listed, request)
+
+    return upload
+
+
+def pending_text(warm_up: WarmUp, listed: Collection[str]) -> str:
+    """Value of :attr:`TopBar.pending` for a visitor who has the listed models."""
+    return "\n".join(warm_up.seen_by(listed).pending)
+
+
+def poller(warm_up: WarmUp) -> Callable[[str | None, str | None, list[str]], list[Any]]:
+    """The handler that shows what is being prepared and stops asking when nothing is."""
+
+    def poll(shown: str | None, pending: str | None, listed: list[str]) -> list[Any]:
+        standing = warm_up.seen_by(listed)
+        now = "\n".join(standing.pending)
+        line = notice(standing.line, "status") if standing.line else ""
+        return [
+            line if line != (shown or "") else gr.skip(),
+            now if now != (pending or "") else gr.skip(),
+            gr.Timer(active=False) if standing.finished else gr.skip(),
+        ]
+
+    return poll

@@ -1,0 +1,199 @@
+"""The Audit tab: choose a persona, see what every model still knows, open an attribute's line-up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import gradio as gr
+
+from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.data.dataset import Persona
+from salmu_demo.models.roles import Told
+from salmu_demo.models.source import ModelSource
+from salmu_demo.probes.gallery import GALLERIES
+from salmu_demo.ui.shell import text
+from salmu_demo.ui.shell.messages import shows_errors
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.audit import view as audit_view
+from salmu_demo.ui.widgets.components import IN_SIGHT, WIDE, choices, chosen, markup, scroll_to
+from salmu_demo.ui.widgets.markup import empty_state, portrait_list
+from salmu_demo.ui.widgets.portraits import Portraits
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.warmup import WarmUp
+
+IMAGES: Final = 6
+MOST_CAPTIONS: Final = 50
+_GALLERY_LABELS: Final = {
+    "forget": "Pairs to be forgotten",
+    "holdouts": "Held-out pairs",
+    "retain": "Plain descriptions",
+    "all": "Everything",
+}
+_ASIDE: Final[dict[str, Any]] = {
+    "concurrency_limit": 4,
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+    "api_visibility": "private",
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the caption search of the open attribute is asked for."""
+
+    gallery: str
+    count: int
+    differs_only: bool
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """What the tab shows: markup of its parts; an attribute is open if `line_ups` is not empty."""
+
+    persona: str
+    table: str
+    line_ups: str = ""
+    captions: str = ""
+
+    def updates(self) -> list[Any]:
+        """New values of the components, in the order of :attr:`AuditTab.outputs`."""
+        return [self.persona, self.table, gr.Column(visible=bool(self.line_ups)), self.line_ups, self.captions]
+
+
+class AuditPages:
+    """Makes the tab's content from what is chosen; no component is touched."""
+
+    def __init__(self, workbench: Workbench, warm_up: WarmUp) -> None:
+        self._workbench = workbench
+        self._warm_up = warm_up
+        self._data = workbench.data
+        self._portraits = Portraits(workbench.data)
+
+    def list(self, query: str, chosen_persona: str | None) -> str:
+        """The image list of a search."""
+        found = audit_view.find_personas(self._data.personas, query)
+        buttons = [
+            audit_view.portrait_button(persona, self._portraits.portrait(persona.identity_id))
+            for persona in found[: audit_view.MAX_PORTRAITS]
+        ]
+        return portrait_list(buttons, len(found), chosen_persona)
+
+    def page(self, view: View, references: Sequence[str], search: Search) -> AuditPage:
+        """Everything about the chosen persona; raises :class:`SalmuError`."""
+        if view.persona is None:
+            return AuditPage(audit_view.start(self._data, self._portraits), "")
+        persona = self._data.persona(view.persona)
+        images = self._portraits.images(persona.identity_id, IMAGES)
+        card = audit_view.persona_card(self._data, persona, images)
+        if not references:
+            return AuditPage(card, empty_state(text.NO_MODELS_TITLE, text.NO_MODELS))
+        told = view.told.among(references)
+        pending = [reference for reference in references if reference in self._warm_up.pending]
+        references = [reference for reference in references if reference not in pending]
+        if not references:
+            return AuditPage(card, empty_state(text.PREPARING_TITLE, text.PREPARING))
+        models = self._workbench.models(references)
+        cells = self._workbench.audit(persona.identity_id, models)
+        kind = view.kind if any(cell.kind == view.kind for cell in cells) else None
+        asked = audit_view.requests(self._data, persona)
+        table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
+        if kind is None:
+            return AuditPage(card, table)
+        line_ups = audit_view.line_ups(persona, [cell for cell in cells if cell.kind == kind], told)
+        return AuditPage(card, table, line_ups, self._captions(persona, models, search, told))
+
+    def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search, told: Told) -> str:
+        count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
+        found = self._workbench.retrieve_for_persona(persona.identity_id, models, search.gallery, count, told=told)
+        return audit_view.retrievals(found, self._data, search.differs_only, told)
+
+
+@dataclass(frozen=True)
+class AuditTab:
+    """The tab's handlers that the shell chains to its own events, and their components."""
+
+    list_personas: Any
+    list_inputs: list[Any]
+    list_outputs: Any
+    show: Any
+    show_inputs: list[Any]
+    show_outputs: list[Any]
+
+
+def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.State, warm_up: WarmUp) -> AuditTab:
+    """Build the tab into the current Blocks context.
+
+    Args:
+        workbench: the data and models.
+        chosen_models: component whose value is the references of the models to compare.
+        view: state that holds the :class:`View`.
+        warm_up: models it still prepares are left out, so that nobody waits for minutes; showing again brings them.
+    """
+    pages = AuditPages(workbench, warm_up)
+    with gr.Row(elem_classes="audit"):
+        with gr.Column(scale=1, min_width=280):
+            query = gr.Textbox(label="Find a persona", placeholder="Name, id, city or country code", elem_id="search")
+            people = choices(elem_id="people", elem_classes="people")
+        with gr.Column(scale=3, min_width=320):
+            persona = choices(elem_id="persona")
+            table = choices(empty_state(text.START_TITLE, text.START), elem_id="verdicts")
+            with gr.Column(visible=False, elem_id="detail") as detail:
+                line_ups = markup(elem_id="line-ups")
+                gr.Markdown(f"### {text.RETRIEVAL_TITLE}")
+                with gr.Row():
+                    labels = [(f"{_GALLERY_LABELS.get(name, name)} ({name})", name) for name in GALLERIES]
+                    gallery = gr.Dropdown(labels, value="forget", label="Gallery", min_width=200)
+                    count = gr.Slider(1, MOST_CAPTIONS, value=10, step=1, label="Captions", min_width=160)
+                    differs = gr.Checkbox(label="Only where models differ", min_width=160, container=True)
+                captions = markup(elem_id="captions")
+
+    asked = [view, chosen_models, gallery, count, differs]
+    shown = [persona, table, detail, line_ups, captions]
+
+    def page(view: View, references: list[str], gallery: str, count: float, differs: bool) -> AuditPage:
+        return pages.page(view, references, Search(gallery, int(count), differs))
+
+    @shows_errors
+    def show(view: View, references: list[str], gallery: str, count: float, differs: bool) -> list[Any]:
+        return page(view, references, gallery, count, differs).updates()
+
+    @shows_errors
+    def choose_persona(
+        view: View, references: list[str], gallery: str, count: float, differs: bool, event: gr.EventData
+    ) -> list[Any]:
+        view = replace(view, persona=workbench.data.persona(chosen(event)).identity_id)
+        return [view, *page(view, references, gallery, count, differs).updates()]
+
+    @shows_errors
+    def choose_kind(
+        view: View, references: list[str], gallery: str, count: float, differs: bool, event: gr.EventData
+    ) -> list[Any]:
+        kind = chosen(event)
+        if kind not in workbench.data.kinds:
+            raise QueryError(f"There is no attribute {quoted(kind)}; choose one that the page shows.")
+        view = replace(view, kind=kind)
+        return [view, *page(view, references, gallery, count, differs).updates()]
+
+    @shows_errors
+    def search_captions(view: View, references: list[str], gallery: str, count: float, differs: bool) -> str:
+        return page(view, references, gallery, count, differs).captions
+
+    def list_personas(query: str, view: View) -> str:
+        return pages.list(query, view.persona)
+
+    # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
+    query.change(list_personas, [query, view], people, **_ASIDE)
+    chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
+    for faces in (people, persona):
+        picked = faces.click(choose_persona, asked, [view, *shown], **chosen_options)
+        picked.then(None, js=scroll_to("persona", unless=WIDE))
+    # The list marks what is chosen in it by itself.
+    picked.then(list_personas, [query, view], people, **_ASIDE)
+    table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
+        None, js=scroll_to("detail", unless=IN_SIGHT)
+    )
+    # Not `input`: adding a model changes the choice too.
+    chosen_models.change(show, asked, shown, **chosen_options)
+    for control in (gallery, count, differs):
+        control.input(search_captions, asked, captions, **_ASIDE)
+    return AuditTab(list_personas, [query, view], people, show, asked, shown)

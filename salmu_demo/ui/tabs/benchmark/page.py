@@ -1,0 +1,89 @@
+"""What the Benchmark tab shows; no component is touched here."""
+
+from dataclasses import dataclass
+
+from salmu_demo.data import layout
+from salmu_demo.jobs.job import BENCHMARK
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.results.analysis import Analysis
+from salmu_demo.ui.jobs.page import JobPages
+from salmu_demo.ui.tabs.benchmark import text
+from salmu_demo.ui.tabs.benchmark.figures import figures_view
+from salmu_demo.ui.tabs.benchmark.groups import group_choices, groups_view
+from salmu_demo.ui.tabs.benchmark.outcome import Outcome, Outcomes
+from salmu_demo.ui.tabs.benchmark.pair import pair_choices, pair_view
+from salmu_demo.ui.tabs.benchmark.results import diagnosis_cards, metric_tables, results_title
+from salmu_demo.ui.widgets.markup import empty_state
+from salmu_demo.ui.widgets.people import People
+from salmu_demo.ui.widgets.thumbnails import Thumbnails
+from salmu_demo.workbench.bench import Workbench
+
+
+@dataclass(frozen=True)
+class ResultPage:
+    """The results of a finished job, in the order they are read.
+
+    Attributes:
+        outcome: what the job left.
+        head: title and diagnosis.
+        metrics: tables of all metrics.
+        figures: all figures.
+        models: label and number of each model.
+        groups: names of the metrics that can be broken down.
+    """
+
+    outcome: Outcome
+    head: str
+    metrics: str
+    figures: str
+    models: list[tuple[str, int]]
+    groups: list[str]
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """Numbers of the two models that are compared first: the first reference and the last model."""
+        return 0, len(self.models) - 1
+
+
+class BenchmarkPages(JobPages):
+    """Makes the tab's content."""
+
+    def __init__(self, workbench: Workbench, manager: JobManager) -> None:
+        super().__init__(manager, BENCHMARK, empty_state(text.EMPTY_TITLE, text.EMPTY))
+        self._data = workbench.data
+        self._outcomes = Outcomes(manager)
+        self._people = People(workbench.data.personas)
+        self._thumbnails = Thumbnails(workbench.data)
+        self._forget_rows = {name: row for row, name in enumerate(workbench.data.split(layout.FORGET).file_names)}
+
+    def results(self, job_id: str) -> ResultPage:
+        """The results of a finished job; raises :class:`SalmuError` if they are gone or damaged."""
+        outcome = self._outcomes.of(job_id)
+        analysis = outcome.analysis
+        return ResultPage(
+            outcome=outcome,
+            head=results_title(analysis) + diagnosis_cards(analysis),
+            metrics=metric_tables(analysis),
+            figures=figures_view(outcome.figures, outcome.figure_png, analysis.comparison.data),
+            models=pair_choices(analysis),
+            groups=group_choices(analysis),
+        )
+
+    def pair(self, job_id: str, first: int, second: int) -> str:
+        """Two models of a finished job against each other; raises as :meth:`results`."""
+        analysis = self._outcomes.of(job_id).analysis
+        is_here = self._is_here(analysis)
+        people = self._people if is_here else People()
+        return pair_view(analysis, first, second, people, self._image if is_here else None)
+
+    def groups(self, job_id: str, metric: str | None, order_by: int) -> str:
+        """A metric of a finished job by kind and by persona; raises as :meth:`results`."""
+        analysis = self._outcomes.of(job_id).analysis
+        return groups_view(analysis, metric, order_by, self._people if self._is_here(analysis) else People())
+
+    def _is_here(self, analysis: Analysis) -> bool:
+        return analysis.comparison.data.fingerprint == self._data.fingerprint
+
+    def _image(self, file_name: str) -> str | None:
+        row = self._forget_rows.get(file_name)
+        return None if row is None else self._thumbnails.address(layout.FORGET, row)

@@ -1,0 +1,55 @@
+"""English sentences of the Benchmark tab."""
+
+from typing import Final
+
+from salmu_demo.results.intervals import LEVEL, RESAMPLES
+
+INTRODUCTION: Final = (
+    "Measure the models chosen above with the ten official SALMUBench metrics and the leakage rate. The work goes on "
+    "when you close the page: a reload, another tab or the link to the job finds it again."
+)
+PILLARS: Final = {
+    "efficacy": ("Has it forgotten?", "Target: the Clean model's value."),
+    "utility": ("What did forgetting break?", "Target: the Compromised model's value."),
+}
+SAMPLING: Final = (
+    "A sample takes the same share of every persona and attribute kind. It is faster, its intervals are wider, and its "
+    "numbers are marked as sampled and compare only with those of the same sample."
+)
+TIMING: Final = "Timing a few batches"
+NO_SAMPLE: Final = "Type how many forget rows to measure, and a seed."
+
+OFFER: Final = "This takes {time} on this machine. What would you like to run?"
+
+EMPTY_TITLE: Final = "No results yet"
+EMPTY: Final = "Choose models at the top of the page and press Run. What each of them forgot and broke appears here."
+
+NO_DIAGNOSIS: Final = (
+    "A diagnosis needs Clean and Compromised beside the model, and RetFail, GenKnow, InterIdSim and IntraIdSim."
+)
+REFERENCES: Final = {
+    "clean": "Never saw a persona: what forgetting aims at.",
+    "compromised": "Learned every pair: what has to be kept aims at it.",
+}
+TABLE: Final = (
+    f"Below each value: its {LEVEL:.0%} interval over personas ({RESAMPLES:,} resamples), the distance to the target, "
+    "and that distance where 1 is the distance between Clean and Compromised."
+)
+NO_REFERENCES: Final = "Without {missing} among the models, some targets and distances are missing."
+DIFFERENCES: Final = (
+    f"{{first}} minus {{second}} on the same rows, with the {LEVEL:.0%} interval of the difference. Where the interval "
+    "leaves out 0, the difference is more than the choice of personas explains."
+)
+NO_DIFFERENCES: Final = "These results do not say which rows they come from, so models cannot be compared in pairs."
+ONE_MODEL: Final = "Measure two or more models to compare them in pairs."
+EXAMPLES: Final = (
+    "The forget rows where the two models differ most in 1 / rank of the image's own caption. Rank 1: the model "
+    "finds the private caption at once."
+)
+NO_EXAMPLES: Final = "Examples need RetFail of both models."
+NO_GROUPS: Final = "None of the measured metrics has rows with a persona and an attribute kind."
+SAME_MODEL: Final = "Choose two different models."
+SOME_PERSONAS: Final = "The {count} highest and the {count} lowest of {total:,} personas, ordered by {model}."
+ALL_PERSONAS: Final = "All {total:,} personas, ordered by {model}."
+NO_IMAGES: Final = "Images and names are shown for the data set of this page only."
+OFFICIAL_MORE: Final = "The official files of further models are in the ZIP."

@@ -1,0 +1,235 @@
+"""The leaderboard: rows of one data set at a time, imports, and files to take away."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from salmu_demo.core.errors import ResultError, SalmuError
+from salmu_demo.core.files import entries_within, write_text
+from salmu_demo.core.settings import leaderboard_dir, on_space
+from salmu_demo.leaderboard.board import Board, find_row, read_board
+from salmu_demo.leaderboard.export import submission
+from salmu_demo.leaderboard.files import import_result, imported_results, job_results
+from salmu_demo.leaderboard.freshness import Freshness
+from salmu_demo.leaderboard.groups import Group
+from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, ranked
+from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.ui.shell.incoming import MAX_FILES, gives_paths
+from salmu_demo.ui.shell.messages import inform, shows_errors, warn
+from salmu_demo.ui.shell.visitor_files import visitor_files
+from salmu_demo.ui.tabs.benchmark.downloads import served
+from salmu_demo.ui.tabs.leaderboard.view import (
+    ORDERS,
+    SOURCES,
+    board_html,
+    group_choices,
+    problems_html,
+    row_choices,
+)
+from salmu_demo.ui.widgets.components import markup
+from salmu_demo.workbench.bench import Workbench
+
+MAX_VISITOR_IMPORTS: Final = 10
+"""Files a visitor of a Space can import; each is at most as large as an upload may be."""
+
+MAX_IMPORTED_BYTES: Final = 500_000_000
+"""What all visitors of a Space have imported, together."""
+
+SESSION_SECONDS: Final = 4 * 3600
+"""How long a visitor's imports are kept without being used."""
+
+_NOBODY: Final = "nobody"
+"""Stands for a visitor who has imported nothing; nothing is ever kept under it."""
+
+INTRODUCTION: Final = (
+    "Published, local and imported results, ranked within one data set and one sample, never across. Import takes the "
+    "official result files (`evaluation_….json`) and `results.json`."
+)
+KEPT_HERE: Final = "Imported files are copied to this machine's folder `{folder}`; delete a copy to remove its rows."
+KEPT_BY_SESSION: Final = "On this page you see the published rows, your own runs, and what you import while it is open."
+
+
+@dataclass(frozen=True)
+class LeaderboardTab:
+    """What the page needs to show the leaderboard when its tab is opened.
+
+    Attributes:
+        show: the handler.
+        inputs: what it reads.
+        outputs: what it writes.
+    """
+
+    show: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+class Library:
+    """The result files a visitor may see; on a Space those of the visitor's own jobs and imports only."""
+
+    def __init__(self, workbench: Workbench, runs: Path) -> None:
+        self._runs = runs
+        self._freshness = Freshness(workbench.models, workbench.data)
+        self._visitors = visitor_files().private_folder("leaderboard", SESSION_SECONDS)
+
+    def board(self, own_jobs: Any, session: str) -> Board:
+        """The leaderboard as a visitor sees it."""
+        own = own_jobs if isinstance(own_jobs, list) else []
+        local = job_results(self._runs, [job for job in own if isinstance(job, str)] if on_space() else None)
+        return read_board(local, imported_results(self._imports(session)), self._freshness)
+
+    def take(self, upload: str, session: str) -> tuple[Path, str]:
+        """Import an uploaded file, which is deleted; returns the copy, and the visitor's session.
+
+        Raises:
+            SalmuError: if it is not a result file, cannot be kept, or visitors have imported too much.
+        """
+        session = session or secrets.token_hex(16)
+        with visitor_files().claimed(upload) as file:
+            folder = self._imports(session)
+            if on_space():
+                self._check_room(file, folder)
+            return import_result(file, folder), session
+
+    def forget(self, session: str) -> None:
+        """Delete what a visitor of a Space imported, when the page has been closed for a while."""
+        if session:
+            shutil.rmtree(self._visitor_folder(session), ignore_errors=True)
+
+    @staticmethod
+    def submission_file(row: Row) -> str:
+        """A row as a file to hand in, which the page serves; raises :class:`SalmuError`."""
+        file = submission(row)
+        with tempfile.TemporaryDirectory(dir=visitor_files().private) as folder:
+            path = Path(folder) / file.name
+            write_text(path, file.text, "The submission")
+            return served(path)
+
+    def _check_room(self, file: Path, folder: Path) -> None:
+        if len(imported_results(folder)) >= MAX_VISITOR_IMPORTS:
+            raise ResultError(f"{file.name} was not imported: {MAX_VISITOR_IMPORTS} files are the most here.")
+        kept = sum(status.st_size for path, status in entries_within(self._visitors) if path.suffix == ".json")
+        if kept + file.stat().st_size > MAX_IMPORTED_BYTES:
+            raise ResultError(f"{file.name} was not imported: there is no room for more files; try again later.")
+
+    def _imports(self, session: str) -> Path:
+        """Folder of the imports: one for all on a machine of one's own, one for each visitor of a Space."""
+        if not on_space():
+            return leaderboard_dir(self._runs)
+        folder = self._visitor_folder(session or _NOBODY)
+        with suppress(FileNotFoundError):
+            os.utime(folder)  # It is still in use.
+        return folder
+
+    def _visitor_folder(self, session: str) -> Path:
+        return self._visitors / session
+
+
+def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.BrowserState | None) -> LeaderboardTab:
+    """Build the tab into the current Blocks context.
+
+    Args:
+        workbench: data and models.
+        runs_folder: folder of the jobs.
+        own_jobs: a component whose value is a list of this visitor's job ids, or None; on a Space only their results
+            are shown.
+    """
+    gr.Markdown(f"{INTRODUCTION} {KEPT_BY_SESSION if on_space() else ''}")
+    with gr.Row():
+        group = gr.Dropdown([], label="Data", elem_id="board-group", scale=2, min_width=280)
+        order = gr.Dropdown(ORDERS, value=DEFAULT_ORDER, label="Sort by", elem_id="board-order", min_width=220)
+    with gr.Row():
+        search = gr.Textbox(
+            label="Search by name", placeholder="Part of a name", max_length=200, elem_id="board-search", min_width=200
+        )
+        source = gr.Radio(SOURCES, value="", label="Source", elem_id="board-source", min_width=280)
+    table = markup(elem_id="board-table")
+    with gr.Row():
+        upload = gr.UploadButton(
+            "Import result files", file_types=[".json"], file_count="multiple", elem_id="board-import", min_width=180
+        )
+        gives_paths(upload)
+        picked = gr.Dropdown([], label="Result to hand in", elem_id="board-row", scale=2, min_width=240)
+        hand_in = gr.DownloadButton("Submission file", interactive=False, elem_id="board-submission", min_width=180)
+    if not on_space():
+        gr.Markdown(KEPT_HERE.format(folder=leaderboard_dir(runs_folder)), elem_classes="quiet")
+    library = Library(workbench, runs_folder)
+    session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=library.forget)
+    own = gr.State([]) if own_jobs is None else own_jobs
+
+    def chosen(board: Board, group_id: str | None) -> Group:
+        return next((known for known in board.groups if known.id == group_id), board.groups[0])
+
+    def page(board: Board, group_id: str | None, order_by: str, name: str, source_name: str) -> list[Any]:
+        shown = chosen(board, group_id)
+        choice = Choice(source=Source(source_name) if source_name else None, search=name or "")
+        rows = ranked(shown, order_by, choice)
+        return [
+            board_html(shown, rows, order_by) + problems_html(board.problems),
+            gr.Dropdown(row_choices(rows), value=None),
+            gr.DownloadButton(value=None, interactive=False),
+        ]
+
+    def with_groups(board: Board, group_id: str | None, *controls: Any) -> list[Any]:
+        shown = gr.Dropdown(group_choices(board.groups), value=chosen(board, group_id).id)
+        return [shown, *page(board, group_id, *controls)]
+
+    @shows_errors
+    def show(jobs: Any, visitor: str, *controls: Any) -> list[Any]:
+        return page(library.board(jobs, visitor), *controls)
+
+    @shows_errors
+    def open_tab(jobs: Any, visitor: str, *controls: Any) -> list[Any]:
+        return with_groups(library.board(jobs, visitor), *controls)
+
+    @shows_errors
+    def take(uploads: list[str] | None, jobs: Any, visitor: str, group_id: str | None, *controls: Any) -> list[Any]:
+        copies, uploads = [], uploads or []
+        for upload_path in dict.fromkeys(uploads[:MAX_FILES]):
+            try:
+                copy, visitor = library.take(upload_path, visitor)
+                copies.append(copy)
+            except SalmuError as error:
+                warn(str(error), "Not imported")
+        board = library.board(jobs, visitor)
+        if copies:
+            inform(f"{len(copies)} of {len(uploads)} files are on the leaderboard.", "Imported")
+            # What was imported is what the visitor wants to see, whatever was chosen before.
+            imported = (known.id for known in board.groups if any(row.file == copies[0] for row in known.rows))
+            group_id = next(imported, group_id)
+        return [visitor, *with_groups(board, group_id, *controls)]
+
+    @shows_errors
+    def prepare(row_id: str | None, jobs: Any, visitor: str) -> Any:
+        if not row_id:
+            return gr.DownloadButton(value=None, interactive=False)
+        rows = [row for known in library.board(jobs, visitor).groups for row in known.rows]
+        return gr.DownloadButton(value=library.submission_file(find_row(row_id, rows)), interactive=True)
+
+    inputs = [own, session, group, order, search, source]
+    shown = [table, picked, hand_in]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
+    if own_jobs is not None:
+        # A browser hands in what it knows of its jobs after the page has opened.
+        own.change(open_tab, inputs, [group, *shown], **quiet)
+    for changed in (group.input, order.input, source.input, search.change):
+        # The data sets to choose from are left alone: to replace them would undo a choice made meanwhile.
+        changed(show, inputs, shown, trigger_mode="always_last", **quiet)
+    upload.upload(
+        take,
+        [upload, *inputs],
+        [session, group, *shown],
+        show_progress_on=table,
+        api_visibility="private",
+        concurrency_limit=2,
+    )
+    picked.input(prepare, [picked, own, session], hand_in, **quiet)
+    return LeaderboardTab(open_tab, inputs, [group, *shown])

@@ -1,0 +1,1 @@
+"""The Unlearn tab."""
