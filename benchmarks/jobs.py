@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks import MODELS
 from benchmarks.probes import live_probes
+from salmu_demo.core.progress import Unit
 from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.data.dataset import Persona
 from salmu_demo.features.embedder import Embedder
@@ -27,7 +28,6 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import MEASURES
 from salmu_demo.workbench.bench import Workbench
 
-ENCODING = ": images of "
 TIMEOUT = 120.0
 
 
@@ -50,7 +50,7 @@ def main() -> None:
         manager = JobManager(Path(folder, "runs"), lambda data: fresh)
         job = manager.submit(JobSpec(MODELS, tuple(spec.name for spec in MEASURES))).id
         end = time.monotonic() + TIMEOUT
-        while (progress := manager.job(job).progress) is None or ENCODING not in progress.stage:
+        while (progress := manager.job(job).progress) is None or progress.unit is not Unit.IMAGES:
             if time.monotonic() > end:
                 raise TimeoutError(f"The job did not encode within {TIMEOUT:.0f} s.")
             time.sleep(0.01)

@@ -101,7 +101,7 @@ def _metrics_stage(folder: Path) -> tuple[dict[str, float], float, float]:
         ModelSource("synthetic-a", folder / "synthetic-a", {}),
         data,
         embedder,
-        progress=lambda report: marks.append((report.stage.partition(": ")[2], time.process_time())),
+        progress=lambda report: marks.append((report.stage, time.process_time())),
     )
     marks[-1] = ("rows and provenance", marks[-1][1])
     marks.append(("", time.process_time()))

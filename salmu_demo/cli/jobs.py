@@ -148,7 +148,7 @@ def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
         while not (job := manager.wait(job.id, _LOOK_SECONDS)).state.over:
             if job.progress is not None:
                 left = f", {duration_words(job.progress.remaining)} left" if job.progress.remaining else ""
-                terminal(replace(job.progress, stage=f"{job.progress.fraction:.0%}{left}: {job.progress.stage}"))
+                terminal(replace(job.progress, model="", stage=f"{job.progress.fraction:.0%}{left}: {job.progress.text}"))
     terminal.close()
     if job.state is not JobState.DONE:
         raise JobError(job.error or f"The job {job.id} was {job.state}.")
@@ -168,7 +168,7 @@ def _print(manager: JobManager, job: Job, as_json: bool) -> None:
         "compromised": job.spec.told.compromised,
         "data": job.spec.data,
         "sample": job.spec.sample and f"{job.spec.sample:,} forget rows, seed {job.spec.seed}",
-        "progress": job.progress and not job.state.over and f"{job.progress.fraction:.0%}, {job.progress.stage}",
+        "progress": job.progress and not job.state.over and f"{job.progress.fraction:.0%}, {job.progress.text}",
         "worked": f"{job.seconds:.0f} s",
         "folder": manager.folder(job.id),
         "model": next(iter(made_in(manager.folder(job.id))), None),

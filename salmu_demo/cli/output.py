@@ -183,7 +183,7 @@ class TerminalProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Show one report."""
-        text = f"{progress.stage}: {progress.done:,} of {progress.total:,}"
+        text = f"{progress.text}: {progress.done:,} of {progress.total:,}"
         if self._terminal:
             if progress.done == progress.total or time.monotonic() - self._last > 0.1:
                 self._last = time.monotonic()

@@ -1,16 +1,48 @@
 """How long work tells whoever waits how far it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Unit(StrEnum):
+    """What the pieces of work are that progress counts."""
+
+    IMAGES = "images"
+    TEXTS = "texts"
+    METRICS = "metrics"
+    MODELS = "models"
+    STEPS = "steps"
+    MEGABYTES = "megabytes"
+    PARTS = "parts"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One report: what is being done, and how many of how many pieces are finished."""
+    """One report: what is being done, and how many of how many pieces are finished.
+
+    Attributes:
+        stage: what is being done, in words for people; reports that follow each other with one stage belong together.
+        done: pieces that are finished.
+        total: how many there are.
+        unit: what a piece is.
+        model: name of the model it is done with, or an empty text.
+    """
 
     stage: str
     done: int
     total: int
+    unit: Unit = field(default=Unit.PARTS, kw_only=True)
+    model: str = field(default="", kw_only=True)
+
+    @property
+    def text(self) -> str:
+        """Model and stage as one phrase.
+
+        >>> Progress("images of forget", 64, 128, unit=Unit.IMAGES, model="mini-clean").text
+        'mini-clean: images of forget'
+        """
+        return f"{self.model}: {self.stage}" if self.model else self.stage
 
 
 ProgressCallback = Callable[[Progress], None]

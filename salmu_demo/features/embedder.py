@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from salmu_demo.core.errors import QueryError, SalmuError, StorageError
 from salmu_demo.core.files import read_checked, write_checked
-from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.core.progress import Progress, ProgressCallback, Unit, ignore_progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.features.pixels import BATCH, ImageSet, PixelReader, VisitorImage
@@ -105,17 +106,17 @@ class Embedder:
         found = table.read(texts)
         if found is not None:
             return found
-        stage, total = f"{model.name}: texts", len(set(texts))
+        step, total = partial(Progress, "texts", unit=Unit.TEXTS, model=model.name), len(set(texts))
         with self.encoders.lend(model) as encoder:
 
             def write_batch() -> None:
                 missing = table.missing(texts)
-                progress(Progress(stage, total - len(missing), total))
+                progress(step(total - len(missing), total))
                 if missing:
                     table.append(missing[:TEXTS], encoder.encode_texts(missing[:TEXTS]))
 
             features = self._fill(table.path, total, lambda: table.read(texts), write_batch)
-        progress(Progress(stage, total, total))
+        progress(step(total, total))
         return features
 
     def missing_images(self, model: ModelSource, data: BenchmarkData, split: Split) -> int:
@@ -219,7 +220,7 @@ class Embedder:
         found = _read(path, images.count, rows)
         if found is not None:
             return found
-        stage = f"{model.name}: images of {images.name}"
+        step = partial(Progress, f"images of {images.name}", unit=Unit.IMAGES, model=model.name)
         with self.encoders.lend(model) as encoder, PixelReader(self.store, images, encoder) as reader:
 
             def write_batches() -> None:
@@ -232,7 +233,7 @@ class Embedder:
                     for start in range(0, min(len(missing), MOST_BATCHES * BATCH), BATCH):
                         if start and time.monotonic() > end:
                             break
-                        progress(Progress(stage, done + start, len(rows)))
+                        progress(step(done + start, len(rows)))
                         batch, following = missing[start : start + BATCH], missing[start + BATCH : start + 3 * BATCH]
                         encoded.append(encoder.encode_pixels(reader.read(batch, following)))
                 except SalmuError:
@@ -246,14 +247,14 @@ class Embedder:
                         array.write(missing[: len(features)], features)
 
             features = self._fill(path, len(rows), lambda: _read(path, images.count, rows), write_batches)
-        progress(Progress(stage, len(rows), len(rows)))
+        progress(step(len(rows), len(rows)))
         return features
 
     def _fill_captions(
         self, model: ModelSource, data: BenchmarkData, split: Split, progress: ProgressCallback
     ) -> Features:
         path, count = self._column(model, data, split, layout.TEXT)
-        stage = f"{model.name}: captions of {split.stored}"
+        step = partial(Progress, f"captions of {split.stored}", unit=Unit.TEXTS, model=model.name)
         stored = data.split(split.stored).texts
         total = len(set(split.texts))
         with self.encoders.lend(model) as encoder:
@@ -263,7 +264,7 @@ class Embedder:
                 missing = array.to_write(split.rows)
                 # Captions repeat; each distinct one is encoded once.
                 texts = list(dict.fromkeys(stored[row] for row in missing))
-                progress(Progress(stage, total - len(texts), total))
+                progress(step(total - len(texts), total))
                 number = {text: position for position, text in enumerate(texts[:TEXTS])}
                 if number:
                     batch = missing[[stored[row] in number for row in missing]]
@@ -271,7 +272,7 @@ class Embedder:
                     array.write(batch, features[[number[stored[row]] for row in batch]])
 
             features = self._fill(path, len(split), lambda: _read(path, count, split.rows), write_batch)
-        progress(Progress(stage, total, total))
+        progress(step(total, total))
         return features
 
     def _fill(

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from salmu_demo.core.errors import SalmuError, StorageError
 from salmu_demo.core.files import file_digest
-from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.core.progress import Progress, ProgressCallback, Unit, ignore_progress
 from salmu_demo.hub.client import (
     TIMEOUT,
     TRANSFER_ERRORS,
@@ -278,10 +278,10 @@ class _Meter:
 
     def add(self, count: int) -> None:
         self._done += count
-        self._progress(Progress(self._stage, min(self._done // _MB, self._total), self._total))
+        self._progress(Progress(self._stage, min(self._done // _MB, self._total), self._total, unit=Unit.MEGABYTES))
 
     def finish(self) -> None:
-        self._progress(Progress(self._stage, self._total, self._total))
+        self._progress(Progress(self._stage, self._total, self._total, unit=Unit.MEGABYTES))
 
 
 def _download(plan: FetchPlan, file: RemoteFile, meter: _Meter) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from salmu_demo.core.errors import JobError, SalmuError, StorageError
-from salmu_demo.core.progress import Progress
+from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.jobs.estimate import (
     ModelPlan,
     encoding_seconds,
@@ -25,8 +25,6 @@ from salmu_demo.workbench.bench import Workbench
 
 METRICS_FOLDER: Final = "metrics"
 REPORT_FOLDER: Final = "report"
-_IMAGES: Final = ": images of "
-"""In the stage of an embedder that encodes images."""
 
 
 def check_benchmark(spec: JobSpec) -> None:
@@ -62,7 +60,7 @@ def run_benchmark(spec: JobSpec, workbench: Workbench, folder: Path, report: Rep
     failures: list[str] = []
     references = list(dict.fromkeys(spec.models))
     for number, reference in enumerate(references):
-        report(JobProgress(f"{reference}: what there is to do", number, len(references), 0.0))
+        report(JobProgress("what there is to do", number, len(references), 0.0, unit=Unit.MODELS, model=reference))
         with _noted(failures, reference):
             plans.append(plan_model(spec, workbench, inputs, reference))
     if not plans:
@@ -70,7 +68,7 @@ def run_benchmark(spec: JobSpec, workbench: Workbench, folder: Path, report: Rep
     kept = KeptMetrics(folder / METRICS_FOLDER)
     total, before = total_seconds(plans), 0.0
     for plan in plans:
-        told = _Told(report, plan, spec, before / total, total)
+        told = _BenchmarkProgress(report, plan, before / total, total)
         with _noted(failures, plan.model.reference):
             evaluations.append(workbench.evaluate(plan.model, spec.metrics, inputs.imagenet, told, inputs.sample, kept))
         before += plan.encoding + plan.measuring
@@ -95,14 +93,12 @@ def _noted(failures: list[str], reference: str) -> Iterator[None]:
         failures.append(f"{reference}: {error}")
 
 
-class _Told:
+class _BenchmarkProgress:
     """Turns the reports about one model into progress of the whole benchmark, by the seconds each part takes."""
 
-    def __init__(self, report: Report, plan: ModelPlan, spec: JobSpec, before: float, total: float) -> None:
+    def __init__(self, report: Report, plan: ModelPlan, before: float, total: float) -> None:
         self._report = report
         self._plan = plan
-        name = plan.model.name
-        self._metrics = {f"{name}: {metric.name}" for metric in choose_metrics(spec.metrics)} | {f"{name}: all metrics"}
         self._before = before
         self._total = total
         self._measured = 0.0
@@ -110,15 +106,16 @@ class _Told:
         self._last: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
-        if progress.stage in self._metrics:
+        if progress.unit is Unit.METRICS:
             self._measured = progress.done / progress.total
-        elif self._last is not None and self._last.stage == progress.stage:
+        elif self._last is not None and self._last.text == progress.text:
             # What was on disk before is in the first report of a stage, so only the growth is work that was done.
             new = max(0, progress.done - self._last.done)
-            images, texts = (new, 0) if _IMAGES in progress.stage else (0, new)
+            images = new if progress.unit is Unit.IMAGES else 0
+            texts = new if progress.unit is Unit.TEXTS else 0
             self._encoded += encoding_seconds(images, texts, self._plan.rates)
         self._last = progress
         seconds = min(self._encoded, self._plan.encoding) + self._measured * self._plan.measuring
         fraction = self._before + seconds / self._total
         remaining = (1 - fraction) * self._total
-        self._report(JobProgress(progress.stage, progress.done, progress.total, fraction, remaining))
+        self._report(JobProgress.of(progress, fraction, remaining))

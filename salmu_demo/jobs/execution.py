@@ -101,8 +101,8 @@ class Execution:
     def _report(self, progress: JobProgress) -> None:
         self._stop_if_asked()
         last = self.job.progress
-        if last is None or last.stage != progress.stage:
-            self._store.log(self.job.id, progress.stage)
+        if last is None or last.text != progress.text:
+            self._store.log(self.job.id, progress.text)
         # A resumed job has only the rest of its work to do, so it goes on from where it was.
         fraction = self._done_before + (1 - self._done_before) * progress.fraction
         seconds = self._seconds()

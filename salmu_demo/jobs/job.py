@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from salmu_demo.core.errors import JobError
-from salmu_demo.core.progress import Progress
+from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data.source import MINI
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
@@ -97,6 +97,11 @@ class JobProgress(Progress):
 
     fraction: float
     remaining: float | None = None
+
+    @classmethod
+    def of(cls, progress: Progress, fraction: float, remaining: float | None = None) -> "JobProgress":
+        """How far a job is while one of its parts is so far."""
+        return cls(**vars(progress), fraction=fraction, remaining=remaining)
 
 
 Report = Callable[[JobProgress], None]
@@ -203,9 +208,17 @@ def _read_progress(entry: dict[str, Any]) -> JobProgress:
         stage=_checked(entry.get("stage"), str, "progress.stage"),
         done=_checked(entry.get("done"), int, "progress.done"),
         total=_checked(entry.get("total"), int, "progress.total"),
+        unit=_unit(entry.get("unit", Unit.PARTS)),  # Jobs of earlier versions have none.
+        model=_checked(entry.get("model", ""), str, "progress.model"),
         fraction=_number(entry.get("fraction"), "progress.fraction"),
         remaining=None if remaining is None else _number(remaining, "progress.remaining"),
     )
+
+
+def _unit(value: Any) -> Unit:
+    if value not in list(Unit):
+        raise JobError(f"progress.unit is {value!r:.40}")
+    return Unit(value)
 
 
 def _number(value: Any, where: str) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from salmu_demo.core.errors import JobError, TrainingError
-from salmu_demo.core.progress import Progress
+from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.features.rates import rates_of
 from salmu_demo.jobs.estimate import Estimate, encoding_seconds
 from salmu_demo.jobs.execution import Stopped
@@ -69,7 +69,7 @@ def run_unlearning(spec: JobSpec, workbench: Workbench, folder: Path, report: Re
         return ()
 
     def work() -> None:
-        told = _Told(report)
+        told = _UnlearningProgress(report)
         unlearn(base, data, plan, output, workbench.embedder, told, lambda reading: keep_reading(folder, reading))
 
     try:
@@ -110,26 +110,22 @@ def estimate_unlearning(spec: JobSpec, workbench: Workbench) -> Estimate:
     return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
 
 
-class _Told:
+class _UnlearningProgress:
     """Turns the trainer's reports into progress of the job; the steps are all of it, because they take the time."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._stage = ""
-        self._first = 0
+        self._first: int | None = None
 
     def __call__(self, progress: Progress) -> None:
-        from salmu_demo.unlearning.trainer import STEPS  # noqa: PLC0415
-
         fraction = 0.0
-        if progress.stage.endswith(STEPS):
+        if progress.unit is Unit.STEPS:
             # A run that is taken up begins in the middle, and only the rest is this run's work.
-            if self._stage != progress.stage:
+            if self._first is None:
                 self._first = progress.done
             left = progress.total - self._first
             fraction = (progress.done - self._first) / left if left else 1.0
-        self._stage = progress.stage
-        self._report(JobProgress(progress.stage, progress.done, progress.total, fraction))
+        self._report(JobProgress.of(progress, fraction))
 
 
 def _asked(spec: JobSpec) -> UnlearningSpec:

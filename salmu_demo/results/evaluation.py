@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from salmu_demo import metrics
 from salmu_demo.core.errors import MetricError
 from salmu_demo.core.notices import MINI_NOTICE
-from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.core.progress import Progress, ProgressCallback, Unit, ignore_progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
@@ -67,7 +67,7 @@ def evaluate(
     results = {}
     chosen = list(specs)
     for number, spec in enumerate(chosen):
-        progress(Progress(f"{model.name}: {spec.name}", number, len(chosen)))
+        progress(Progress(spec.name, number, len(chosen), unit=Unit.METRICS, model=model.name))
         images = inputs.other_images(spec) if kept else ""
         result = kept.load(model, about, spec, images) if kept else None
         if result is None:
@@ -77,7 +77,7 @@ def evaluate(
             if kept:
                 kept.save(model, about, result, images)
         results[spec.name] = result
-    progress(Progress(f"{model.name}: all metrics", len(chosen), len(chosen)))
+    progress(Progress("all metrics", len(chosen), len(chosen), unit=Unit.METRICS, model=model.name))
     facts = embedder.facts(model)
     rows = {spec.split: inputs.rows(spec.split) for spec in chosen if not results[spec.name].skipped}
     read = measured_texts(inputs, [spec for spec in chosen if not results[spec.name].skipped])

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import torch
 
 from salmu_demo.core.errors import TrainingError
 from salmu_demo.core.files import check_writable
-from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.core.progress import Progress, ProgressCallback, Unit, ignore_progress
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource
@@ -28,9 +28,6 @@ from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel
 
 ReadingCallback = Callable[[Reading], None]
-
-STEPS: Final = "steps"
-"""How the stage ends that is reported while the method works."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ class _Worker:
 
     def report(self, step: int) -> None:
         """Tell how far the run is; may raise to stop it."""
-        self.run.progress(Progress(f"{self.run.plan.method.spec.name}: {STEPS}", step, len(self.steps)))
+        self.run.progress(Progress(f"{self.run.plan.method.spec.name}: steps", step, len(self.steps), unit=Unit.STEPS))
 
     def finish(self, ended: str) -> Record:
         """Write the model as it is now, as the result."""

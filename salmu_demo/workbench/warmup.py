@@ -156,4 +156,4 @@ class WarmUp:
         with self._lock:
             if self._closed:
                 raise _Closed
-            self._progress = f"Preparing {progress.stage}, {progress.done:,} of {progress.total:,}"
+            self._progress = f"Preparing {progress.text}, {progress.done:,} of {progress.total:,}"

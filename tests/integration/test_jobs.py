@@ -172,7 +172,7 @@ def test_models_that_cannot_be_measured_are_named_beside_the_others(tiny_assets:
 
     def delete_on_the_way(spec: JobSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
         def deleting(progress: JobProgress) -> None:
-            if progress.stage == f"{CLEAN}: ACS":
+            if progress.text == f"{CLEAN}: ACS":
                 shutil.rmtree(doomed, ignore_errors=True)
             report(progress)
 

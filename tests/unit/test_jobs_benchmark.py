@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from salmu_demo.core.errors import JobError, MetricError, StorageError
-from salmu_demo.core.progress import Progress, ProgressCallback
+from salmu_demo.core.progress import Progress, ProgressCallback, Unit
 from salmu_demo.features.rates import Rates
 from salmu_demo.jobs import benchmark
 from salmu_demo.jobs.benchmark import run_benchmark
@@ -95,15 +95,15 @@ def test_progress_is_counted_in_seconds_of_work_and_old_features_do_not_count(mo
     metrics = ("RetFail", "ACS")
     models.evaluations = {
         "a": [
-            Progress("a: RetFail", 0, 2),
-            Progress("a: images of forget", 60, 160),  # 60 were on disk.
-            Progress("a: images of forget", 160, 160),
-            Progress("a: texts", 0, 50),
-            Progress("a: texts", 50, 50),
-            Progress("a: ACS", 1, 2),
-            Progress("a: all metrics", 2, 2),
+            Progress("RetFail", 0, 2, unit=Unit.METRICS, model="a"),
+            Progress("images of forget", 60, 160, unit=Unit.IMAGES, model="a"),  # 60 were on disk.
+            Progress("images of forget", 160, 160, unit=Unit.IMAGES, model="a"),
+            Progress("texts", 0, 50, unit=Unit.TEXTS, model="a"),
+            Progress("texts", 50, 50, unit=Unit.TEXTS, model="a"),
+            Progress("ACS", 1, 2, unit=Unit.METRICS, model="a"),
+            Progress("all metrics", 2, 2, unit=Unit.METRICS, model="a"),
         ],
-        "b": [Progress("b: RetFail", 0, 2), Progress("b: ACS", 1, 2), Progress("b: all metrics", 2, 2)],
+        "b": [Progress("RetFail", 0, 2, unit=Unit.METRICS, model="b"), Progress("ACS", 1, 2, unit=Unit.METRICS, model="b"), Progress("all metrics", 2, 2, unit=Unit.METRICS, model="b")],
     }
     assert models.run(*metrics) == ()
     measuring = METRICS_SECONDS + 1000 * METRICS_SECONDS_PER_ROW
@@ -114,7 +114,7 @@ def test_progress_is_counted_in_seconds_of_work_and_old_features_do_not_count(mo
     ]  # fmt: skip
     assert [step.fraction for step in models.shown] == pytest.approx([second / total for second in seconds])
     encoded = models.shown[4]
-    assert (encoded.stage, encoded.done, encoded.total) == ("a: images of forget", 160, 160)
+    assert (encoded.text, encoded.done, encoded.total) == ("a: images of forget", 160, 160)
     assert encoded.remaining == pytest.approx(total - 50)
     assert models.reported == ["a", "b"]
 
@@ -142,4 +142,4 @@ def test_a_full_disk_stops_the_benchmark_at_once(models: Models):
     models.evaluations = {"a": StorageError("The disk is full."), "b": []}
     with pytest.raises(StorageError, match="The disk is full"):
         models.run("RetFail")
-    assert not any(step.stage.startswith("b: RetFail") for step in models.shown)
+    assert not any(step.text.startswith("b: RetFail") for step in models.shown)

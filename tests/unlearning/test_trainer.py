@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from salmu_demo.core import files as files_module
 from salmu_demo.core.errors import DataError, QueryError, StorageError, TrainingError
-from salmu_demo.core.progress import Progress
+from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
@@ -112,7 +112,7 @@ def test_a_killed_run_ends_as_if_undisturbed(data: BenchmarkData, base: ModelSou
     unlearn(base, data, plan, tmp_path / "whole" / "model")
 
     def kill(progress: Progress) -> None:
-        if progress.stage.endswith("steps") and progress.done == 5:
+        if progress.unit is Unit.STEPS and progress.done == 5:
             raise _Killed
 
     with pytest.raises(_Killed):
@@ -120,7 +120,7 @@ def test_a_killed_run_ends_as_if_undisturbed(data: BenchmarkData, base: ModelSou
     started: list[int] = []
     unlearn(
         base, data, plan, tmp_path / "killed" / "model",
-        progress=lambda p: started.append(p.done) if p.stage.endswith("steps") else None,
+        progress=lambda p: started.append(p.done) if p.unit is Unit.STEPS else None,
     )  # fmt: skip
     assert started == [4, 5, 6]
     for file in (tmp_path / "whole" / "model").iterdir():
@@ -129,7 +129,7 @@ def test_a_killed_run_ends_as_if_undisturbed(data: BenchmarkData, base: ModelSou
 
 def test_a_stopped_run_can_keep_its_model_so_far(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
     def stop(progress: Progress) -> None:
-        if progress.stage.endswith("steps") and progress.done == limit:
+        if progress.unit is Unit.STEPS and progress.done == limit:
             raise _Killed
 
     for limit in (1, 5):
@@ -152,7 +152,7 @@ def test_a_run_is_not_mixed_with_another_ones_rest(
     data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kill(progress: Progress) -> None:
-        if progress.stage.endswith("steps") and progress.done == 5:
+        if progress.unit is Unit.STEPS and progress.done == 5:
             raise _Killed
 
     with pytest.raises(_Killed):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from salmu_demo.core.errors import JobError, ModelError, SalmuError
-from salmu_demo.core.progress import ignore_progress
+from salmu_demo.core.progress import Unit, ignore_progress
 from salmu_demo.jobs.estimate import Estimate
 from salmu_demo.jobs.job import (
     UNLEARN,
@@ -82,7 +82,7 @@ def cancel_at(step: int, manager: JobManager, kinds: dict[str, JobKind], keep: b
     def run(spec: JobSpec, bench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
         def told(progress: JobProgress) -> None:
             nonlocal wanted
-            if wanted and progress.stage.endswith("steps") and progress.done == step:
+            if wanted and progress.unit is Unit.STEPS and progress.done == step:
                 wanted = False
                 manager.cancel(folder.name, keep)
             report(progress)

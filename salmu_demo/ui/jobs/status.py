@@ -134,7 +134,7 @@ def _progress(job: Job) -> str:
         return f'{_bar(kind, 0, f"Starting, {elapsed}")}<p class="words">Starting · {elapsed}</p>'
     percent = int(100 * progress.fraction)
     left = "" if progress.remaining is None else f"{duration_words(progress.remaining)} left"
-    words = " · ".join(filter(None, [f"{progress.stage}, {progress.done:,} of {progress.total:,}", elapsed, left]))
+    words = " · ".join(filter(None, [f"{progress.text}, {progress.done:,} of {progress.total:,}", elapsed, left]))
     return f'{_bar(kind, percent, words)}<p class="words"><b>{percent} %</b> {escape(words)}</p>'
 
 

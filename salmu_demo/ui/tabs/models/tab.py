@@ -71,7 +71,7 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
         found, base = workbench.models([model])[0], workbench.models([against])[0]
 
         def told(step: Progress) -> None:
-            progress((step.done, step.total), desc=step.stage)
+            progress((step.done, step.total), desc=step.text)
 
         return change_html(workbench.model_change(found, base, split, told))
 

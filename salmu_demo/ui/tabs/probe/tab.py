@@ -223,7 +223,7 @@ def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any
 
 def _told(progress: gr.Progress) -> ProgressCallback:
     def tell(report: Progress) -> None:
-        progress((report.done, report.total), desc=f"First search in this gallery: {report.stage}", unit="items")
+        progress((report.done, report.total), desc=f"First search in this gallery: {report.text}", unit="items")
 
     return tell
 

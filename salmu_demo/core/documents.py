@@ -1,0 +1,126 @@
+"""JSON documents whose types pydantic checks; what is wrong with one is said in one clause of ours."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from salmu_demo.core.errors import SalmuError, quoted
+
+T = TypeVar("T")
+
+_KINDS: Final = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "dataclass_type": "an object",
+}
+"""What a value must be, by pydantic's name of the error."""
+
+_PREFIX: Final = "Input should be "
+"""How most of pydantic's own messages begin."""
+
+
+class MismatchError(ValueError):
+    """What is wrong with a document, as a clause: the field, and what is wrong with it."""
+
+
+def read_model(path: Path, kind: type[T], error: type[SalmuError], what: str) -> T:
+    """Read a JSON file and check it.
+
+    Args:
+        path: the file.
+        kind: what it holds: a pydantic model or a dataclass.
+        error: class of the error to raise.
+        what: what the file is, for the message, such as "The result file".
+
+    Raises:
+        SalmuError: of the class `error`, if the file cannot be read or does not hold that.
+    """
+    try:
+        return parse_model(path.read_bytes(), kind)
+    except OSError as problem:
+        raise error(f"{what} {path} cannot be read: {problem.strerror or problem}.") from problem
+    except MismatchError as problem:
+        raise error(f"{what} {path} cannot be used: {problem}.") from problem
+
+
+def parse_model(text: bytes | str, kind: type[T]) -> T:
+    """Check JSON text: a value of another type is an error, and is never converted.
+
+    Raises:
+        MismatchError: if it is not JSON, or a value does not fit; it names the first.
+
+    >>> parse_model("[1, 2]", list[int])
+    [1, 2]
+    >>> parse_model('{"seeds": [0, "1"]}', dict[str, list[int]])
+    Traceback (most recent call last):
+    salmu_demo.core.documents.MismatchError: seeds[1] is "1"; it must be a whole number
+    """
+    adapter = _adapter(kind)
+    try:
+        found: T = adapter.validate_json(text, strict=True)
+    except ValidationError as error:
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            raise MismatchError("it is not JSON") from error
+        if error.errors(include_input=False)[0]["type"] != "json_invalid":
+            raise MismatchError(_clause(error, content)) from error
+        # Only Python's own reader accepts half a surrogate pair, as a path that is not valid UTF-8 has.
+        try:
+            found = adapter.validate_python(content)
+        except ValidationError as second:
+            raise MismatchError(_clause(second, content)) from second
+    return found
+
+
+def document_of(value: Any, kind: Any = None) -> Any:
+    """A value as what :mod:`json` writes: :func:`parse_model` gives an equal one back."""
+    return _adapter(type(value) if kind is None else kind).dump_python(value, mode="json")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _clause(error: ValidationError, content: Any) -> str:
+    """What is wrong first, about the field by its path in the content."""
+    errors = error.errors(include_url=False, include_input=False)
+    first = errors[0]
+    where, value = _found(first, content)
+    match first["type"]:
+        case "missing":
+            return f"{where} is missing"
+        case "extra_forbidden":
+            return f"{where} is not a known key"
+        case "value_error":
+            return f"{where} is {quoted(value)}; {first['ctx']['error']}"
+    # One error for each type that the value may have.
+    same = [other for other in errors if _found(other, content)[0] == where]
+    kinds = [_KINDS.get(other["type"]) or other["msg"].removeprefix(_PREFIX) for other in same]
+    return f"{where} is {quoted(value)}; it must be {' or '.join(dict.fromkeys(kinds))}"
+
+
+def _found(error: ErrorDetails, content: Any) -> tuple[str, Any]:
+    """Where in the content an error is, and the value there."""
+    where, value = "", content
+    for part in error["loc"]:
+        # A path goes on into the alternatives of a union, which the content does not have.
+        inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+        if not inside and error["type"] != "missing":
+            break
+        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else part
+        value = value[part] if inside else None
+    return where or "it", value
