@@ -23,7 +23,7 @@ from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.data.dataset import Persona
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.jobs.job import JobSpec
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import MEASURES
 from salmu_demo.workbench.bench import Workbench
@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh = Workbench(embedder=Embedder(ArrayStore(Path(folder, "cache")), bench.embedder.encoders))
         manager = JobManager(Path(folder, "runs"), lambda data: fresh)
-        job = manager.submit(JobSpec(MODELS, tuple(spec.name for spec in MEASURES))).id
+        job = manager.submit(BenchmarkSpec(MODELS, tuple(spec.name for spec in MEASURES))).id
         end = time.monotonic() + TIMEOUT
         while (progress := manager.job(job).progress) is None or progress.unit is not Unit.IMAGES:
             if time.monotonic() > end:

@@ -20,10 +20,10 @@ from salmu_demo.cli.parsing import (
 from salmu_demo.core.ending import also_at_end
 from salmu_demo.core.errors import JobError
 from salmu_demo.core.progress import duration_words
-from salmu_demo.jobs.benchmark import REPORT_FOLDER
-from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document
+from salmu_demo.jobs.job import Job, JobState, job_document
+from salmu_demo.jobs.kinds import facts_of
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.models.made import made_in
 from salmu_demo.models.source import name_of
 from salmu_demo.results.records import MeasuredModel
 
@@ -68,7 +68,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     # Of several models only those without a configuration have use for it.
     named = models_without_data(options, options.models) if options.arch else []
-    spec = JobSpec(
+    spec = BenchmarkSpec(
         models=tuple(options.models),
         metrics=tuple(spec.name for spec in chosen_metrics(options)),
         data=options.data,
@@ -148,7 +148,9 @@ def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
         while not (job := manager.wait(job.id, _LOOK_SECONDS)).state.over:
             if job.progress is not None:
                 left = f", {duration_words(job.progress.remaining)} left" if job.progress.remaining else ""
-                terminal(replace(job.progress, model="", stage=f"{job.progress.fraction:.0%}{left}: {job.progress.text}"))
+                terminal(
+                    replace(job.progress, model="", stage=f"{job.progress.fraction:.0%}{left}: {job.progress.text}")
+                )
     terminal.close()
     if job.state is not JobState.DONE:
         raise JobError(job.error or f"The job {job.id} was {job.state}.")
@@ -156,22 +158,18 @@ def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
 
 
 def _print(manager: JobManager, job: Job, as_json: bool) -> None:
-    files = sorted(str(path) for path in (manager.folder(job.id) / REPORT_FOLDER).rglob("*") if path.is_file())
+    files, model = manager.results(job)
     if as_json:
-        print_json({**_document(job), "files": files})
+        print_json({**_document(job), "files": [str(file) for file in files]})
         return
     lines = {
         "job": job.id,
         "state": job.state,
-        "models": ", ".join(job.spec.models),
-        "clean": job.spec.told.clean,
-        "compromised": job.spec.told.compromised,
-        "data": job.spec.data,
-        "sample": job.spec.sample and f"{job.spec.sample:,} forget rows, seed {job.spec.seed}",
+        **facts_of(job.spec),
         "progress": job.progress and not job.state.over and f"{job.progress.fraction:.0%}, {job.progress.text}",
         "worked": f"{job.seconds:.0f} s",
         "folder": manager.folder(job.id),
-        "model": next(iter(made_in(manager.folder(job.id))), None),
+        "model": model,
         "error": job.error,
     }
     for name, value in lines.items():

@@ -1,20 +1,22 @@
-"""What a job is: what was asked for, how far it is, and how it ended. Plain values, to JSON and back."""
+"""What a job is: what was asked for, how far it is and how it ended, and what a kind of job says and does."""
 
-import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
+from pydantic import AfterValidator, FiniteFloat, SerializeAsAny
+
+from salmu_demo.core.documents import MismatchError, document_of, parse_model
 from salmu_demo.core.errors import JobError
-from salmu_demo.core.progress import Progress, Unit
+from salmu_demo.core.progress import Progress, duration_words
 from salmu_demo.data.source import MINI
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
-
-BENCHMARK: Final = "benchmark"
-UNLEARN: Final = "unlearn"
+from salmu_demo.workbench.bench import Workbench
 
 
 class JobState(StrEnum):
@@ -35,55 +37,25 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True)
-class UnlearningSpec:
-    """What a job of the kind `unlearn` is to do, beside its base model, data and seed.
-
-    Attributes:
-        method: name of the method.
-        towers: which towers may change.
-        budget: forget pairs that go through the model.
-        settings: hyperparameters that are not at their defaults, by name.
-        forget_level: when to stop earlier, see :class:`salmu_demo.unlearning.plan.StopRules`.
-        retain_drop: the same.
-    """
-
-    method: str
-    towers: str
-    budget: int
-    settings: dict[str, float | str] = field(default_factory=dict)
-    forget_level: str | float | None = None
-    retain_drop: float | None = None
-
-
-@dataclass(frozen=True)
 class JobSpec:
-    """What a job is to do.
+    """What a job is to do, as far as all kinds have it in common; each kind adds its own fields.
 
     Attributes:
-        models: references of models: those to measure, or the one to start from.
-        metrics: names of metrics.
+        models: references of the models it works with; none only where the job is damaged.
+        kind: name of its kind.
         data: reference of the data set.
-        sample: number of `forget` rows to measure, or None for all rows.
-        seed: seed of the sample, or of an unlearning run.
-        imagenet: ImageNet-1k validation folder for GenKnow, or None.
+        seed: seed of everything random.
         architectures: open_clip architecture by model reference, for bare weight files.
-        kind: which work it is, a key of :data:`salmu_demo.jobs.kinds.KINDS`.
         trust_pickle: whether the user has said that pickles of this machine may be read; only the command line asks.
-        unlearning: of a job of the kind `unlearn`, otherwise None.
-        told: which of the models are the references, as far as the user has said so.
     """
 
     models: tuple[str, ...]
-    metrics: tuple[str, ...]
+    _: KW_ONLY
+    kind: str = ""
     data: str = MINI
-    sample: int | None = None
     seed: int = SEED
-    imagenet: str | None = None
     architectures: dict[str, str] = field(default_factory=dict)
-    kind: str = BENCHMARK
     trust_pickle: bool = False
-    unlearning: UnlearningSpec | None = None
-    told: Told = NOTHING_TOLD
 
 
 @dataclass(frozen=True)
@@ -95,8 +67,8 @@ class JobProgress(Progress):
         remaining: seconds it will still take: at its recent pace, before that as it was estimated; None if unknown.
     """
 
-    fraction: float
-    remaining: float | None = None
+    fraction: FiniteFloat
+    remaining: FiniteFloat | None = None
 
     @classmethod
     def of(cls, progress: Progress, fraction: float, remaining: float | None = None) -> "JobProgress":
@@ -106,6 +78,17 @@ class JobProgress(Progress):
 
 Report = Callable[[JobProgress], None]
 """Given to the work of a job; called at least once a batch. It raises to stop the work."""
+
+
+def _check_time(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("it must be a time in ISO 8601") from error
+    return value
+
+
+_Time = Annotated[str, AfterValidator(_check_time)]
 
 
 @dataclass(frozen=True)
@@ -127,121 +110,154 @@ class Job:
     """
 
     id: str
-    spec: JobSpec
+    spec: SerializeAsAny[JobSpec]
     state: JobState
-    submitted: str
-    started: str | None = None
-    ended: str | None = None
-    seconds: float = 0.0
+    submitted: _Time
+    started: _Time | None = None
+    ended: _Time | None = None
+    seconds: FiniteFloat = 0.0
     progress: JobProgress | None = None
     error: str | None = None
     failures: tuple[str, ...] = ()
     owner: str = ""
 
 
+@dataclass(frozen=True)
+class SampledEstimate:
+    """A sampled run in place of a full one: number of `forget` rows, and how long it takes."""
+
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a job takes.
+
+    Attributes:
+        seconds: in all.
+        images: how many have to be encoded.
+        texts: how many have to be encoded.
+        sampled: a shorter run, or None if the job is sampled itself or has nothing to encode.
+    """
+
+    seconds: float
+    images: int
+    texts: int
+    sampled: SampledEstimate | None = None
+
+    @property
+    def cached(self) -> bool:
+        """Whether everything is encoded already."""
+        return not self.images and not self.texts
+
+    @property
+    def words(self) -> str:
+        """The estimate as sentences.
+
+        >>> Estimate(9000, 40_000, 12, SampledEstimate(3000, 900)).words
+        'It takes about 2 h 30 min here: 40,000 images and 12 texts have to be encoded. A sample of 3,000 forget \
+rows takes about 15 min.'
+        >>> Estimate(8, 0, 0).words
+        'It takes a few seconds here: everything is encoded already.'
+        """
+        why = (
+            "everything is encoded already"
+            if self.cached
+            else f"{self.images:,} images and {self.texts:,} texts have to be encoded"
+        )
+        words = f"It takes {duration_words(self.seconds)} here: {why}."
+        if self.sampled:
+            words += f" A sample of {self.sampled.rows:,} forget rows takes {duration_words(self.sampled.seconds)}."
+        return words
+
+
+S = TypeVar("S", bound=JobSpec)
+K = TypeVar("K", bound="type[JobKind[Any]]")
+
+
+class JobKind(ABC, Generic[S]):
+    """A kind of job: what can be asked for, how it is done, and the words for it.
+
+    A new kind is a module in `salmu_demo/jobs/kinds/` with a subclass that is registered.
+
+    Attributes:
+        name: its name in specifications, and that of the tab which shows its jobs.
+        title: the same for people.
+        spec: its specification, whose `kind` is by default the name.
+        failed: what is said before a job's failures.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    failed: ClassVar[str] = "Not everything could be done"
+    spec: type[S]
+
+    @abstractmethod
+    def check(self, spec: S) -> None:
+        """Refuse a specification that makes no sense with a :class:`SalmuError`; quick, loads nothing."""
+
+    @abstractmethod
+    def run(self, spec: S, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+        """Do the work.
+
+        It leaves its files in the folder, finds there what an earlier run of the same job has finished, reports at
+        least once a batch, and returns one sentence for each part that could not be done.
+        """
+
+    @abstractmethod
+    def estimate(self, spec: S, workbench: Workbench) -> Estimate:
+        """How long the work would take; may load models to time them."""
+
+    @abstractmethod
+    def words(self, spec: S) -> str:
+        """What a job does, in a few words."""
+
+    def facts(self, spec: S) -> dict[str, str | None]:
+        """What a job is asked for, as the lines that the command line shows; empty ones are left out."""
+        return {"models": ", ".join(spec.models), "data": spec.data}
+
+    def model(self, folder: Path) -> str | None:
+        """Reference of the model that a job has left in its folder, if its kind makes one."""
+        return None
+
+    def files(self, folder: Path) -> list[Path]:
+        """The files of a job's folder that are its results, sorted."""
+        return []
+
+
+KINDS: Final[dict[str, JobKind[Any]]] = {}
+"""Every kind by its name; complete once :mod:`salmu_demo.jobs.kinds` is imported."""
+
+
+def register(kind: K) -> K:
+    """Class decorator that adds a kind of job."""
+    KINDS[kind.name] = kind()
+    return kind
+
+
 def job_document(job: Job) -> dict[str, Any]:
     """A job as JSON; :func:`read_job` gives an equal one back."""
-    document = asdict(job)
-    if job.spec.unlearning is None:
-        del document["spec"]["unlearning"]
+    document: dict[str, Any] = document_of(job)
     return document
 
 
-def read_job(document: Any) -> Job:
-    """Read what :func:`job_document` wrote; raises :class:`JobError` naming the first value that does not fit."""
-    entry = _checked(document, dict, "the job")
-    state = _checked(entry.get("state"), str, "state")
-    if state not in list(JobState):
-        raise JobError(f"state is {state!r}")
-    progress = entry.get("progress")
-    return Job(
-        id=_checked(entry.get("id"), str, "id"),
-        spec=_read_spec(_checked(entry.get("spec"), dict, "spec")),
-        state=JobState(state),
-        submitted=_time(entry.get("submitted"), "submitted"),
-        started=None if entry.get("started") is None else _time(entry["started"], "started"),
-        ended=None if entry.get("ended") is None else _time(entry["ended"], "ended"),
-        seconds=_number(entry.get("seconds"), "seconds"),
-        progress=None if progress is None else _read_progress(_checked(progress, dict, "progress")),
-        error=_checked(entry.get("error"), str | None, "error"),
-        failures=_texts(entry.get("failures"), "failures"),
-        owner=_checked(entry.get("owner"), str, "owner"),
-    )
+def read_job(text: bytes | str, kinds: Mapping[str, JobKind[Any]] = KINDS) -> Job:
+    """Read a job's document; of an unknown kind the specification is what all kinds have in common.
 
-
-def _read_spec(entry: dict[str, Any]) -> JobSpec:
-    architectures = _checked(entry.get("architectures"), dict, "spec.architectures")
-    unlearning = entry.get("unlearning")
-    # Jobs of earlier versions were told nothing.
-    told = _checked(entry.get("told", {}), dict, "spec.told")
-    return JobSpec(
-        models=_texts(entry.get("models"), "spec.models"),
-        metrics=_texts(entry.get("metrics"), "spec.metrics"),
-        data=_checked(entry.get("data"), str, "spec.data"),
-        sample=_checked(entry.get("sample"), int | None, "spec.sample"),
-        seed=_checked(entry.get("seed"), int, "spec.seed"),
-        imagenet=_checked(entry.get("imagenet"), str | None, "spec.imagenet"),
-        architectures={model: _checked(name, str, "spec.architectures") for model, name in architectures.items()},
-        kind=_checked(entry.get("kind"), str, "spec.kind"),
-        trust_pickle=_checked(entry.get("trust_pickle"), bool, "spec.trust_pickle"),
-        unlearning=None if unlearning is None else _read_unlearning(_checked(unlearning, dict, "spec.unlearning")),
-        told=Told(*(_checked(told.get(role), str | None, f"spec.told.{role}") for role in REFERENCES)),
-    )
-
-
-def _read_unlearning(entry: dict[str, Any]) -> UnlearningSpec:
-    settings = _checked(entry.get("settings"), dict, "spec.unlearning.settings")
-    return UnlearningSpec(
-        method=_checked(entry.get("method"), str, "spec.unlearning.method"),
-        towers=_checked(entry.get("towers"), str, "spec.unlearning.towers"),
-        budget=_checked(entry.get("budget"), int, "spec.unlearning.budget"),
-        settings={key: _checked(value, int | float | str, f"settings.{key:.40}") for key, value in settings.items()},
-        # Jobs of earlier versions have no stop rules.
-        forget_level=_checked(entry.get("forget_level"), int | float | str | None, "spec.unlearning.forget_level"),
-        retain_drop=_checked(entry.get("retain_drop"), int | float | None, "spec.unlearning.retain_drop"),
-    )
-
-
-def _read_progress(entry: dict[str, Any]) -> JobProgress:
-    remaining = entry.get("remaining")
-    return JobProgress(
-        stage=_checked(entry.get("stage"), str, "progress.stage"),
-        done=_checked(entry.get("done"), int, "progress.done"),
-        total=_checked(entry.get("total"), int, "progress.total"),
-        unit=_unit(entry.get("unit", Unit.PARTS)),  # Jobs of earlier versions have none.
-        model=_checked(entry.get("model", ""), str, "progress.model"),
-        fraction=_number(entry.get("fraction"), "progress.fraction"),
-        remaining=None if remaining is None else _number(remaining, "progress.remaining"),
-    )
-
-
-def _unit(value: Any) -> Unit:
-    if value not in list(Unit):
-        raise JobError(f"progress.unit is {value!r:.40}")
-    return Unit(value)
-
-
-def _number(value: Any, where: str) -> float:
-    number = float(_checked(value, int | float, where))
-    if not math.isfinite(number):
-        raise JobError(f"{where} is {number}")
-    return number
-
-
-def _time(value: Any, where: str) -> str:
+    Raises:
+        JobError: if it is none; it names the first value that does not fit.
+    """
     try:
-        datetime.fromisoformat(_checked(value, str, where))
-    except ValueError as error:
-        raise JobError(f"{where} is {value!r:.40}") from error
-    return str(value)
+        job = parse_model(text, Job)
+        kind = kinds.get(job.spec.kind)
+        return job if kind is None else replace(job, spec=_read_spec(text, kind))
+    except MismatchError as error:
+        raise JobError(str(error)) from error
 
 
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    return tuple(_checked(entry, str, where) for entry in _checked(value, list, where))
-
-
-def _checked(value: Any, kind: Any, where: str) -> Any:
-    # Python counts a bool as a whole number.
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise JobError(f"{where} is {value!r:.40}")
-    return value
+def _read_spec(text: bytes | str, kind: JobKind[S]) -> S:
+    try:
+        return parse_model(json.dumps(json.loads(text)["spec"]), kind.spec)
+    except MismatchError as error:
+        raise MismatchError(f"spec.{error}") from error

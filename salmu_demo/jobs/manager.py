@@ -9,16 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from filelock import FileLock
 
 from salmu_demo.core.errors import JobError
 from salmu_demo.core.settings import runs_dir
-from salmu_demo.jobs.estimate import Estimate
 from salmu_demo.jobs.execution import Execution
-from salmu_demo.jobs.job import Job, JobSpec, JobState
-from salmu_demo.jobs.kinds import KINDS, JobKind
+from salmu_demo.jobs.job import Estimate, Job, JobKind, JobSpec, JobState
+from salmu_demo.jobs.kinds import KINDS
 from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.workbench.bench import Workbench
 
@@ -31,7 +30,7 @@ _LOOK_SECONDS: Final = 0.2
 
 
 @dataclass
-class _Run:
+class _QueuedJob:
     """A job this process has queued or runs.
 
     Attributes:
@@ -58,7 +57,7 @@ class JobManager:
         workers: int = 1,
         max_queued: int = 16,
         one_per_owner: bool = False,
-        kinds: Mapping[str, JobKind] = KINDS,
+        kinds: Mapping[str, JobKind[Any]] = KINDS,
     ) -> None:
         """Take over a folder of jobs: those whose process has died become interrupted.
 
@@ -71,15 +70,15 @@ class JobManager:
             one_per_owner: whether each owner may have one job only that is not over.
             kinds: what a job of each kind does.
         """
-        self._store = JobStore(folder or runs_dir())
+        self._store = JobStore(folder or runs_dir(), kinds)
         self._workbench_for = workbench_for
         self._workers = workers
         self._max_queued = max_queued
         self._one_per_owner = one_per_owner
         self._kinds = kinds
         self._changed = threading.Condition()
-        self._queue: deque[_Run] = deque()
-        self._runs: dict[str, _Run] = {}
+        self._queue: deque[_QueuedJob] = deque()
+        self._runs: dict[str, _QueuedJob] = {}
         self._unsaved: dict[str, Job] = {}
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -190,6 +189,11 @@ class JobManager:
         """Folder of a job: its status, log, finished metrics and reports; raises :class:`JobError` for a wrong id."""
         return self._store.folder(job_id)
 
+    def results(self, job: Job) -> tuple[list[Path], str | None]:
+        """The files that are a job's results, and the reference of the model it made, if any."""
+        kind, folder = self._kinds.get(job.spec.kind), self.folder(job.id)
+        return (kind.files(folder), kind.model(folder)) if kind else ([], None)
+
     def estimate(self, spec: JobSpec) -> Estimate:
         """How long a job would take here now; may load models to time them.
 
@@ -220,7 +224,7 @@ class JobManager:
             for run in self._runs.values():
                 run.execution.end(run.stop or JobState.INTERRUPTED)
 
-    def _kind(self, spec: JobSpec) -> JobKind:
+    def _kind(self, spec: JobSpec) -> JobKind[Any]:
         kind = self._kinds.get(spec.kind)
         if kind is None:
             raise JobError(f"There is no kind of job {spec.kind!r:.60}; known: {', '.join(self._kinds)}.")
@@ -237,7 +241,7 @@ class JobManager:
             except BaseException:
                 self._store.let_go(job.id, lock)
                 raise
-            run = _Run(Execution(job, self._store, lambda: self._asked_to_stop(run)), lock)
+            run = _QueuedJob(Execution(job, self._store, lambda: self._asked_to_stop(run)), lock)
             self._unsaved.pop(job.id, None)
             self._runs[job.id] = run
             self._queue.append(run)
@@ -258,7 +262,7 @@ class JobManager:
         if len(self._queue) >= self._max_queued:
             raise JobError(f"{len(self._queue)} jobs are waiting already; try again when one of them has begun.")
 
-    def _asked_to_stop(self, run: _Run) -> JobState | None:
+    def _asked_to_stop(self, run: _QueuedJob) -> JobState | None:
         if run.stop is None and self._store.cancel_asked(run.execution.job.id):
             run.stop = JobState.CANCELLED
         return run.stop
@@ -275,7 +279,7 @@ class JobManager:
         kind = self._kind(spec)
         return execution.run(lambda report: kind.run(spec, self._workbench_for(spec.data), folder, report))
 
-    def _next(self) -> _Run | None:
+    def _next(self) -> _QueuedJob | None:
         with self._changed:
             while not self._queue:
                 if self._closed:
@@ -283,7 +287,7 @@ class JobManager:
                 self._changed.wait()
             return self._queue.popleft()
 
-    def _let_go(self, run: _Run, job: Job) -> None:
+    def _let_go(self, run: _QueuedJob, job: Job) -> None:
         """Forget a job that is over, unless that could not be written."""
         if not run.execution.saved:
             self._unsaved[job.id] = job

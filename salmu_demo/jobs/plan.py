@@ -7,7 +7,7 @@ from typing import Final
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.progress import duration_words
 from salmu_demo.data.sample import Sample
-from salmu_demo.jobs.job import JobSpec
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.roles import NOTHING_TOLD, Told
 from salmu_demo.workbench.bench import Workbench
@@ -20,7 +20,7 @@ LONG_SECONDS: Final = 120
 class PlannedJob:
     """A job that could be started, and how long it takes here in seconds."""
 
-    spec: JobSpec
+    spec: BenchmarkSpec
     seconds: float
 
     @property
@@ -71,7 +71,7 @@ def make_plan(
     if sample is not None:
         sample.check(workbench.data)
     models = workbench.models(references)
-    all_rows = JobSpec(
+    all_rows = BenchmarkSpec(
         models=tuple(model.reference for model in models),
         metrics=tuple(metrics),
         data=workbench.data.name,

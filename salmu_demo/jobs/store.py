@@ -4,17 +4,18 @@ import json
 import re
 import secrets
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
 from salmu_demo.core.errors import JobError, StorageError
 from salmu_demo.core.files import write_text
-from salmu_demo.jobs.job import Job, JobSpec, JobState, job_document, read_job
+from salmu_demo.jobs.job import KINDS, Job, JobKind, JobSpec, JobState, job_document, read_job
 
 STATUS_FILE: Final = "status.json"
 LOG_FILE: Final = "log.txt"
@@ -54,8 +55,10 @@ class JobStore:
     however it dies, so a job that is not over and whose lock is free has lost its process.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kinds: Mapping[str, JobKind[Any]] = KINDS) -> None:
+        """Take the folder of all jobs, and the kinds whose specifications can be read."""
         self.root = root
+        self._kinds = kinds
 
     def folder(self, job_id: str) -> Path:
         """Folder of a job; raises :class:`JobError` for what is no id, before it can become a path."""
@@ -122,13 +125,11 @@ class JobStore:
         """
         path = self.folder(job_id) / STATUS_FILE
         try:
-            job = read_job(json.loads(path.read_text("utf-8")))
+            job = read_job(path.read_bytes(), self._kinds)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise JobError(f"There is no job {job_id}; it may have been removed.") from error
         except OSError as error:
             return self._damaged(job_id, error.strerror or str(error))
-        except (ValueError, RecursionError):
-            return self._damaged(job_id, "it is not JSON")
         except JobError as error:
             return self._damaged(job_id, str(error))
         return job if job.id == job_id else self._damaged(job_id, "it belongs to another job")
@@ -196,4 +197,4 @@ class JobStore:
         except OSError:
             written = ""
         error = f"The status file {path} is damaged ({reason}); start the job anew."
-        return Job(job_id, JobSpec((), ()), JobState.FAILED, written, error=error)
+        return Job(job_id, JobSpec(()), JobState.FAILED, written, error=error)

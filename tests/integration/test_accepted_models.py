@@ -9,8 +9,7 @@ import pytest
 
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import ArchitectureError, ModelError
-from salmu_demo.jobs.estimate import Estimate
-from salmu_demo.jobs.job import JobSpec
+from salmu_demo.jobs.job import Estimate, JobSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import find_model, find_models

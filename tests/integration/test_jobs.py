@@ -16,8 +16,8 @@ from salmu_demo.cli.main import run
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.rates import Rates, rates_of
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.jobs.job import BENCHMARK, Job, JobProgress, JobSpec, JobState, Report
-from salmu_demo.jobs.kinds import KINDS, JobKind
+from salmu_demo.jobs.job import Job, JobProgress, JobState, Report
+from salmu_demo.jobs.kinds.benchmark import BENCHMARK, Benchmark, BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import MEASURES
 from salmu_demo.models.registry import EncoderRegistry
@@ -27,7 +27,7 @@ from salmu_demo.workbench.bench import Workbench
 
 CLEAN, COMPROMISED = "mini-clean", "mini-compromised"
 METRICS = tuple(spec.name for spec in MEASURES)
-SPEC = JobSpec((CLEAN, COMPROMISED), METRICS)
+SPEC = BenchmarkSpec((CLEAN, COMPROMISED), METRICS)
 TIMEOUT = 60
 
 COMMAND = "import salmu_demo.jobs.manager as manager; manager.NICENESS = 0; from salmu_demo.cli.main import run; "
@@ -168,17 +168,17 @@ def test_an_interrupt_leaves_the_job_interrupted_and_says_how_to_go_on(
 
 def test_models_that_cannot_be_measured_are_named_beside_the_others(tiny_assets: Path, tmp_path: Path):
     doomed = shutil.copytree(tiny_assets / "models" / COMPROMISED, tmp_path / "doomed")
-    benchmark = KINDS[BENCHMARK]
 
-    def delete_on_the_way(spec: JobSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
-        def deleting(progress: JobProgress) -> None:
-            if progress.text == f"{CLEAN}: ACS":
-                shutil.rmtree(doomed, ignore_errors=True)
-            report(progress)
+    class Deleting(Benchmark):
+        def run(self, spec: BenchmarkSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+            def deleting(progress: JobProgress) -> None:
+                if progress.text == f"{CLEAN}: ACS":
+                    shutil.rmtree(doomed, ignore_errors=True)
+                report(progress)
 
-        return benchmark.run(spec, workbench, folder, deleting)
+            return super().run(spec, workbench, folder, deleting)
 
-    kinds = {BENCHMARK: JobKind(benchmark.check, delete_on_the_way, benchmark.estimate)}
+    kinds = {BENCHMARK: Deleting()}
     references = (CLEAN, "local-dir:nowhere", f"local-dir:{doomed}")
     timing = Workbench("mini", Embedder(ArrayStore(tmp_path / "cache")))
     for model in timing.models([f"local-dir:{doomed}"]):
@@ -187,7 +187,7 @@ def test_models_that_cannot_be_measured_are_named_beside_the_others(tiny_assets:
     manager = JobManager(
         workbench_for=lambda data: Workbench(data, Embedder(ArrayStore(tmp_path / "cache"))), kinds=kinds
     )
-    job = manager.wait(manager.submit(JobSpec(references, ("RetFail", "ACS", "AssocStr"))).id, TIMEOUT)
+    job = manager.wait(manager.submit(BenchmarkSpec(references, ("RetFail", "ACS", "AssocStr"))).id, TIMEOUT)
     assert job.state is JobState.DONE
     absent, deleted = job.failures
     assert absent == "local-dir:nowhere: The model folder nowhere does not exist."
@@ -223,14 +223,14 @@ def test_estimates_count_what_is_not_encoded_yet_and_the_sample_in_its_place(tmp
     embedder = Embedder(ArrayStore(tmp_path / "cache"), encoders)
     bench = Workbench("mini", embedder)
     manager = JobManager(workbench_for=lambda data: bench)
-    spec = JobSpec((CLEAN,), ("AssocStr",))
+    spec = BenchmarkSpec((CLEAN,), ("AssocStr",))
     forget = bench.data.split("forget")
     full = manager.estimate(spec)
     assert (full.images, full.texts) == (len(forget), len(set(forget.texts)))
     assert full.sampled is not None
     assert full.sampled.rows == round(0.1 * len(forget))
     assert full.sampled.seconds < full.seconds
-    sampled = manager.estimate(JobSpec((CLEAN,), ("AssocStr",), sample=20))
+    sampled = manager.estimate(BenchmarkSpec((CLEAN,), ("AssocStr",), sample=20))
     assert (sampled.images, sampled.sampled) == (20, None)
     assert manager.wait(manager.submit(spec).id, TIMEOUT).state is JobState.DONE
     cached = manager.estimate(spec)

@@ -11,6 +11,7 @@ import pytest
 
 from salmu_demo.cli.main import run
 from salmu_demo.jobs.job import JobSpec, JobState
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.plan import make_plan
 from salmu_demo.models.roles import ModelRole, Told
@@ -111,7 +112,7 @@ def test_a_probe_measures_changes_against_the_told_model(folders: list[str], cap
 
 
 def test_a_job_keeps_what_it_was_told_when_it_is_resumed(folders: list[str]):
-    spec = JobSpec(tuple(folders), ("RetFail", "GenKnow"), told=Told(folders[0], folders[1]))
+    spec = BenchmarkSpec(tuple(folders), ("RetFail", "GenKnow"), told=Told(folders[0], folders[1]))
     manager = JobManager()
     job = manager.submit(spec)
     manager.cancel(job.id)

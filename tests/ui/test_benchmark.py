@@ -15,7 +15,8 @@ from pypdf import PdfReader
 
 from salmu_demo.core.progress import Progress
 from salmu_demo.jobs import plan as benchmark_plan
-from salmu_demo.jobs.job import Job, JobSpec, JobState
+from salmu_demo.jobs.job import Job, JobState
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.metrics import MEASURES
@@ -27,7 +28,7 @@ from tests.ui.test_app import sideways_scroll
 
 expect.set_options(timeout=PATIENCE_MS)
 MODELS = tiny.MODELS
-SPEC = JobSpec(MODELS, tuple(spec.name for spec in MEASURES))
+SPEC = BenchmarkSpec(MODELS, tuple(spec.name for spec in MEASURES))
 TABS = ("Metrics", "Figures", "Two models", "Attributes and personas", "Downloads")
 
 
@@ -244,7 +245,7 @@ def test_a_long_job_asks_first_and_the_sample_is_marked(
 
 
 def test_an_interrupted_job_is_found_by_its_link_and_goes_on(open_page: OpenPage, runs: Path):
-    job = Job(new_id(), JobSpec(MODELS[:1], ("AssocStr",)), JobState.RUNNING, now(), seconds=75.0)
+    job = Job(new_id(), BenchmarkSpec(MODELS[:1], ("AssocStr",)), JobState.RUNNING, now(), seconds=75.0)
     JobStore(runs).write(job)
     page = open_page(f"job={job.id}")
     expect(page.locator("#job")).to_contain_text("The server stopped before this job was over, after 1:15 of work.")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.core.errors import ResultError
-from salmu_demo.jobs.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.job import JobSpec, JobState
+from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER, BenchmarkSpec
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE
@@ -41,7 +41,7 @@ def finished(workbench, tmp_path_factory):
         return ()
 
     with jobs_of(root / "runs", work) as manager:
-        ids = [manager.submit(JobSpec(("a",), ("RetFail",), data)).id for data in ("mini", "elsewhere")]
+        ids = [manager.submit(BenchmarkSpec(("a",), ("RetFail",), data=data)).id for data in ("mini", "elsewhere")]
         for job_id in ids:
             assert manager.wait(job_id, TIMEOUT).state is JobState.DONE
         yield manager, ids

@@ -6,7 +6,7 @@ import pytest
 
 from salmu_demo.core.errors import DataError, ModelError, QueryError
 from salmu_demo.data.sample import Sample
-from salmu_demo.jobs.estimate import Estimate, SampledEstimate
+from salmu_demo.jobs.job import Estimate, SampledEstimate
 from salmu_demo.jobs.plan import LONG_SECONDS, make_plan
 from salmu_demo.workbench.bench import Workbench
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from salmu_demo.jobs.job import Job, JobProgress, JobSpec, JobState
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.ui.jobs.status import can_cancel, can_resume, job_list, job_panel, queue_line, state_badge
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 JOB = Job(
-    "k3Jf0-_aZ9qLmN4tRv7wXy", JobSpec(("a", "b"), ("RetFail",)), JobState.RUNNING, "2026-01-02T03:04:05.678+00:00"
+    "k3Jf0-_aZ9qLmN4tRv7wXy", BenchmarkSpec(("a", "b"), ("RetFail",)), JobState.RUNNING, "2026-01-02T03:04:05.678+00:00"
 )
 PROGRESS = JobProgress("a: images of forget", 640, 1536, 0.254, 182.0)
 
@@ -61,7 +62,7 @@ def test_only_what_makes_sense_can_be_asked_of_a_job():
     assert {s for s, job in states.items() if can_cancel(job)} == {JobState.QUEUED, JobState.RUNNING}
     stopped = {JobState.CANCELLED, JobState.FAILED, JobState.INTERRUPTED}
     assert {s for s, job in states.items() if can_resume(job)} == stopped
-    assert not can_resume(replace(JOB, state=JobState.FAILED, spec=JobSpec((), ())))
+    assert not can_resume(replace(JOB, state=JobState.FAILED, spec=JobSpec(())))
 
 
 def test_the_error_and_the_models_that_failed_are_named():
@@ -82,7 +83,7 @@ def test_the_list_opens_each_job_and_marks_the_open_one():
 
 
 def test_a_damaged_job_is_shown_with_its_error():
-    damaged = Job(JOB.id, JobSpec((), ()), JobState.FAILED, "", error="The status file is damaged.")
+    damaged = Job(JOB.id, JobSpec(()), JobState.FAILED, "", error="The status file is damaged.")
     assert "The status file is damaged." in job_panel(damaged, None)
     assert "0 models" not in job_panel(damaged, None) + job_list([damaged], None)
 
@@ -95,7 +96,7 @@ def test_the_queue_is_mentioned_only_when_there_is_one():
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_nothing_of_a_job_becomes_markup(state):
-    spec = JobSpec((HOSTILE,), (HOSTILE,), data=HOSTILE)
+    spec = BenchmarkSpec((HOSTILE,), (HOSTILE,), data=HOSTILE)
     progress = replace(PROGRESS, stage=HOSTILE)
     job = Job(HOSTILE, spec, state, HOSTILE, progress=progress, error=HOSTILE, failures=(HOSTILE,))
     html = job_panel(job, 1) + job_list([job], None)

@@ -9,19 +9,18 @@ import pytest
 from salmu_demo.core.errors import JobError, MetricError, StorageError
 from salmu_demo.core.progress import Progress, ProgressCallback, Unit
 from salmu_demo.features.rates import Rates
-from salmu_demo.jobs import benchmark
-from salmu_demo.jobs.benchmark import run_benchmark
-from salmu_demo.jobs.estimate import (
+from salmu_demo.jobs.job import Estimate, JobProgress, SampledEstimate
+from salmu_demo.jobs.kinds import benchmark
+from salmu_demo.jobs.kinds.benchmark import (
     METRICS_SECONDS,
     METRICS_SECONDS_PER_ROW,
     REPORT_SECONDS,
     REPORT_SECONDS_PER_ROW,
-    Estimate,
+    Benchmark,
+    BenchmarkSpec,
     ModelPlan,
-    SampledEstimate,
     total_seconds,
 )
-from salmu_demo.jobs.job import JobProgress, JobSpec
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.records import Evaluation
 from salmu_demo.results.workload import Workload
@@ -71,7 +70,7 @@ class Models:
 
     def run(self, *metrics: str) -> tuple[str, ...]:
         workbench = cast(Workbench, SimpleNamespace(data=None, evaluate=self._evaluate))
-        return run_benchmark(JobSpec(tuple(self.plans), metrics), workbench, Path("job"), self.shown.append)
+        return Benchmark().run(BenchmarkSpec(tuple(self.plans), metrics), workbench, Path("job"), self.shown.append)
 
     def _evaluate(
         self, model: ModelSource, metrics: Any, imagenet: Any, progress: ProgressCallback, *_: Any
@@ -103,7 +102,11 @@ def test_progress_is_counted_in_seconds_of_work_and_old_features_do_not_count(mo
             Progress("ACS", 1, 2, unit=Unit.METRICS, model="a"),
             Progress("all metrics", 2, 2, unit=Unit.METRICS, model="a"),
         ],
-        "b": [Progress("RetFail", 0, 2, unit=Unit.METRICS, model="b"), Progress("ACS", 1, 2, unit=Unit.METRICS, model="b"), Progress("all metrics", 2, 2, unit=Unit.METRICS, model="b")],
+        "b": [
+            Progress("RetFail", 0, 2, unit=Unit.METRICS, model="b"),
+            Progress("ACS", 1, 2, unit=Unit.METRICS, model="b"),
+            Progress("all metrics", 2, 2, unit=Unit.METRICS, model="b"),
+        ],
     }
     assert models.run(*metrics) == ()
     measuring = METRICS_SECONDS + 1000 * METRICS_SECONDS_PER_ROW

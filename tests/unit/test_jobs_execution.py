@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.jobs.execution import Execution
+from salmu_demo.jobs.execution import Execution, RemainingTime
 from salmu_demo.jobs.job import Job, JobProgress, JobState, Report
-from salmu_demo.jobs.remaining import RemainingTime
 from salmu_demo.jobs.store import JobStore, new_id
 from tests.fixtures.jobs import SPEC
 

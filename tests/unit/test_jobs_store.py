@@ -8,23 +8,25 @@ from typing import Any
 import pytest
 
 from salmu_demo.core.errors import JobError
+from salmu_demo.core.progress import Unit
 from salmu_demo.jobs.job import Job, JobProgress, JobSpec, JobState, job_document, read_job
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
+from salmu_demo.jobs.kinds.unlearning import UnlearningOptions, UnlearningSpec
 from salmu_demo.jobs.store import JobStore, new_id
 from salmu_demo.models.roles import Told
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
 
 JOB = Job(
     id=new_id(),
-    spec=JobSpec(
+    spec=BenchmarkSpec(
         ("a", "local-dir:caf\udce9"),
         ("RetFail", "ACS"),
-        "folder",
-        40,
-        7,
-        "val",
-        {"a": "ViT-B-16"},
-        "benchmark",
-        True,
+        data="folder",
+        sample=40,
+        seed=7,
+        imagenet="val",
+        architectures={"a": "ViT-B-16"},
+        trust_pickle=True,
         told=Told("a"),
     ),
     state=JobState.INTERRUPTED,
@@ -32,7 +34,7 @@ JOB = Job(
     started="2026-01-02T03:04:06+00:00",
     ended="2026-01-02T03:04:09.123+00:00",
     seconds=3.5,
-    progress=JobProgress("a: images of forget", 64, 128, 0.25, 12.5),
+    progress=JobProgress("images of forget", 64, 128, 0.25, 12.5, unit=Unit.IMAGES, model="a"),
     error="An error.",
     failures=("b: no such model",),
     owner="hash",
@@ -60,16 +62,105 @@ def test_a_job_that_was_written_is_read_again(tmp_path: Path):
     ],
 )  # fmt: skip
 def test_every_value_is_checked_and_the_wrong_one_named(where: str, value: Any):
-    document = json.loads(json.dumps(job_document(JOB)))
-    assert read_job(document) == JOB
+    document = job_document(JOB)
+    assert read_job(json.dumps(document)) == JOB
     with pytest.raises(JobError, match=where):
-        read_job({**document, where: value})
+        read_job(json.dumps({**document, where: value}))
 
 
 def test_a_job_of_a_version_that_was_told_nothing_is_read():
-    document = json.loads(json.dumps(job_document(JOB)))
+    document = job_document(JOB)
     del document["spec"]["told"]
-    assert read_job(document) == replace(JOB, spec=replace(JOB.spec, told=Told()))
+    assert read_job(json.dumps(document)) == replace(JOB, spec=replace(JOB.spec, told=Told()))
+
+
+def test_a_job_of_an_unknown_kind_keeps_what_all_kinds_have_in_common():
+    document = job_document(JOB)
+    document["spec"]["kind"] = "dance"
+    found = read_job(json.dumps(document))
+    assert found.spec == JobSpec(
+        JOB.spec.models, kind="dance", data="folder", seed=7, architectures={"a": "ViT-B-16"}, trust_pickle=True
+    )
+
+
+OLD_BENCHMARK = """{
+ "id": "k3Jf0-_aZ9qLmN4tRv7wXy",
+ "spec": {
+  "models": ["mini-clean", "mini-compromised"],
+  "metrics": ["RetFail", "ACS"],
+  "data": "mini",
+  "sample": 40,
+  "seed": 7,
+  "imagenet": null,
+  "architectures": {},
+  "kind": "benchmark",
+  "trust_pickle": false,
+  "told": {"clean": "mini-clean", "compromised": null}
+ },
+ "state": "interrupted",
+ "submitted": "2026-01-02T03:04:05.000000+00:00",
+ "started": "2026-01-02T03:04:06.000000+00:00",
+ "ended": "2026-01-02T03:04:09.123000+00:00",
+ "seconds": 3.5,
+ "progress": {
+  "stage": "mini-clean: images of forget",
+  "done": 64,
+  "total": 128,
+  "fraction": 0.25,
+  "remaining": 12.5
+ },
+ "error": null,
+ "failures": [],
+ "owner": ""
+}
+"""
+OLD_UNLEARNING = """{
+ "id": "k3Jf0-_aZ9qLmN4tRv7wXy",
+ "spec": {
+  "models": ["mini-compromised"],
+  "metrics": [],
+  "data": "mini",
+  "sample": null,
+  "seed": 3,
+  "imagenet": null,
+  "architectures": {},
+  "kind": "unlearn",
+  "trust_pickle": false,
+  "unlearning": {
+   "method": "npo",
+   "towers": "both",
+   "budget": 640,
+   "settings": {"batch_size": 8, "beta": 0.1},
+   "forget_level": "unrelated",
+   "retain_drop": 0.1
+  },
+  "told": {"clean": null, "compromised": null}
+ },
+ "state": "cancelled",
+ "submitted": "2026-01-02T03:04:05.000000+00:00",
+ "started": "2026-01-02T03:04:06.000000+00:00",
+ "ended": "2026-01-02T03:04:09.123000+00:00",
+ "seconds": 3.5,
+ "progress": {"stage": "npo: steps", "done": 3, "total": 80, "fraction": 0.0375, "remaining": null},
+ "error": null,
+ "failures": [],
+ "owner": "hash"
+}
+"""
+
+
+def test_the_jobs_of_version_0_1_are_read():
+    found = read_job(OLD_BENCHMARK)
+    assert found.spec == BenchmarkSpec(
+        ("mini-clean", "mini-compromised"), ("RetFail", "ACS"), sample=40, seed=7, told=Told("mini-clean")
+    )
+    assert (found.state, found.seconds) == (JobState.INTERRUPTED, 3.5)
+    assert found.progress is not None
+    assert (found.progress.text, found.progress.fraction) == ("mini-clean: images of forget", 0.25)
+    found = read_job(OLD_UNLEARNING)
+    options = UnlearningOptions("npo", "both", 640, {"batch_size": 8, "beta": 0.1}, "unrelated", 0.1)
+    assert found.spec == UnlearningSpec(("mini-compromised",), options, seed=3)
+    assert (found.owner, found.state) == ("hash", JobState.CANCELLED)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff\xfe\x00", b"[" * 100_000])

@@ -7,21 +7,19 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.core.errors import ResultError
-from salmu_demo.jobs.estimate import Estimate
-from salmu_demo.jobs.job import BENCHMARK, UNLEARN, JobProgress, JobSpec, JobState, Report, UnlearningSpec
-from salmu_demo.jobs.kinds import JobKind
+from salmu_demo.jobs.job import JobProgress, JobState, Report
+from salmu_demo.jobs.kinds.benchmark import BENCHMARK, BenchmarkSpec
+from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec, keep_reading, model_folder
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.jobs.readings import keep_reading
-from salmu_demo.jobs.unlearning import model_folder
 from salmu_demo.ui.app import tab_of_job
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.tabs.unlearn.page import UnlearnPages
 from salmu_demo.unlearning.reading import Reading
 from salmu_demo.workbench.bench import Workbench
-from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once
+from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once, doing
 
-SPEC = JobSpec(("mini-compromised",), (), kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 64))
+SPEC = UnlearningSpec(("mini-compromised",), UnlearningOptions("npo", "both", 64))
 READING = Reading(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"00000001": 1.0}, 96)
 
 
@@ -39,7 +37,7 @@ def work() -> StepwiseWork:
 def manager(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch, work: StepwiseWork):
     monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path))
 
-    def run(spec: JobSpec, bench: object, folder: Path, report: Report) -> tuple[str, ...]:
+    def run(spec: UnlearningSpec, bench: object, folder: Path, report: Report) -> tuple[str, ...]:
         def told(progress: JobProgress) -> None:
             keep_reading(folder, replace(READING, step=progress.done, forget_pairs=8 * progress.done))
             report(progress)
@@ -48,10 +46,7 @@ def manager(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch, 
         shutil.copytree(tiny_assets / "models" / "mini-clean", model_folder(spec, folder))
         return ()
 
-    kinds = {
-        kind: JobKind(lambda spec: None, doing, lambda spec, bench: Estimate(1.0, 0, 0))
-        for kind, doing in ((UNLEARN, run), (BENCHMARK, at_once))
-    }
+    kinds = {name: doing(name, own) for name, own in ((UNLEARN, run), (BENCHMARK, at_once))}
     manager = JobManager(tmp_path, lambda data: None, kinds=kinds)  # type: ignore[arg-type, return-value]
     yield manager
     manager.close(0)
@@ -94,7 +89,7 @@ def test_a_run_can_be_kept_once_there_is_a_checkpoint(
 
 def test_each_tab_shows_the_jobs_of_its_kind(workbench: Workbench, manager: JobManager, work: StepwiseWork):
     work.permit(100)
-    measured, made = (manager.submit(spec).id for spec in (JobSpec(("a",), ("RetFail",)), SPEC))
+    measured, made = (manager.submit(spec).id for spec in (BenchmarkSpec(("a",), ("RetFail",)), SPEC))
     for job_id in (measured, made):
         assert manager.wait(job_id, TIMEOUT).state is JobState.DONE
     own = [measured, made]

@@ -8,7 +8,8 @@ import pytest
 
 from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import Persona
-from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState, UnlearningSpec
+from salmu_demo.jobs.job import Job, JobState
+from salmu_demo.jobs.kinds.unlearning import UnlearningOptions, UnlearningSpec
 from salmu_demo.ui.jobs.status import job_list, job_panel
 from salmu_demo.ui.tabs.unlearn.controls import (
     COMMON_NUMBERS,
@@ -33,7 +34,7 @@ from salmu_demo.workbench.bench import Workbench
 HOSTILE = '<img src=x onerror="alert(1)">'
 FIRST = Reading(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"7": 1.0, "9": 1.0}, 96)
 LAST = Reading(50, 3200, -4.0, 0.24, 0.1, 0.81, 0.1, {"7": 9.0, "9": 40.5}, 96)
-SPEC = JobSpec(("base",), (), kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 6400, {"beta": 0.1}))
+SPEC = UnlearningSpec(("base",), UnlearningOptions("npo", "both", 6400, {"beta": 0.1}))
 JOB = Job("k3Jf0-_aZ9qLmN4tRv7wXy", SPEC, JobState.RUNNING, "2026-01-02T03:04:05+00:00")
 
 
@@ -83,8 +84,8 @@ def test_only_what_was_changed_is_a_setting():
 def test_a_form_becomes_a_job(workbench: Workbench):
     stop = ["unrelated", None, 5]
     spec = asked_job(workbench, "npo", "mini-compromised", "text", 640, 3, stop, values_of("npo", beta=0.1))
-    asked = UnlearningSpec("npo", "text", 640, {"beta": 0.1}, UNRELATED, 0.05)
-    assert spec == JobSpec(("mini-compromised",), (), "mini", seed=3, kind=UNLEARN, unlearning=asked)
+    asked = UnlearningOptions("npo", "text", 640, {"beta": 0.1}, UNRELATED, 0.05)
+    assert spec == UnlearningSpec(("mini-compromised",), asked, seed=3)
     for wrong, error in (
         ((None, "mini-compromised", "text", 640, 3), QueryError),
         (("npo", "nothing", "text", 640, 3), ModelError),
@@ -175,12 +176,14 @@ def test_a_run_is_told_in_words():
         ({"forget_level": -0.05}, "pairs, stops at forget similarity -0.05 (oracle), seed"),
         ({"retain_drop": 0.125}, "pairs, stops at 12.5% less retain similarity, seed"),
     ):
-        spec = replace(SPEC, unlearning=UnlearningSpec("npo", "both", 6400, **stop))
+        spec = replace(SPEC, unlearning=UnlearningOptions("npo", "both", 6400, **stop))
         assert words in job_panel(replace(JOB, spec=spec), None)
 
 
 def test_nothing_of_a_run_becomes_markup():
-    spec = replace(SPEC, models=(HOSTILE,), unlearning=UnlearningSpec(HOSTILE, HOSTILE, 1, {HOSTILE: HOSTILE}, HOSTILE))
+    spec = replace(
+        SPEC, models=(HOSTILE,), unlearning=UnlearningOptions(HOSTILE, HOSTILE, 1, {HOSTILE: HOSTILE}, HOSTILE)
+    )
     job = replace(JOB, spec=spec)
     reading = replace(LAST, persona_ranks={HOSTILE: 1.0})
     html = (

@@ -77,14 +77,14 @@ class JobPages:
             latest: whether to open the visitor's latest job if there is none to open.
         """
         everything = self._known(own)
-        known = [job for job in everything if job.spec.kind == self.kind]
+        known = [job for job in everything if self._is_shown(job)]
         queue = queue_line(self._manager.active - sum(not job.state.over for job in everything))
         found = self._find(job_id) if job_id else None
         if isinstance(found, JobError):
             return JobPage("", empty_state(text.NO_JOB_TITLE, str(found)), job_list(known, job_id), queue)
-        if (found is None or found.spec.kind != self.kind) and latest and known:
+        if (found is None or not self._is_shown(found)) and latest and known:
             found = known[0]
-        if found is None or found.spec.kind != self.kind:
+        if found is None or not self._is_shown(found):
             return JobPage("", self._empty, job_list(known, None), queue)
         return JobPage(
             found.id,
@@ -117,6 +117,10 @@ class JobPages:
     def has_results(self, job: Job) -> bool:
         """Whether a job has results to show."""
         return job.state is JobState.DONE
+
+    def _is_shown(self, job: Job) -> bool:
+        # A damaged job has forgotten its kind, so that every tab shows it.
+        return job.spec.kind in (self.kind, "")
 
     def _find(self, job_id: str) -> Job | JobError:
         try:

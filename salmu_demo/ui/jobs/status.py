@@ -5,11 +5,11 @@ from html import escape
 from typing import Final
 
 from salmu_demo.core.progress import duration_words
-from salmu_demo.jobs.job import UNLEARN, Job, JobSpec, JobState, UnlearningSpec
+from salmu_demo.jobs.job import Job, JobState
+from salmu_demo.jobs.kinds import failed_of, title_of, words_of
 from salmu_demo.reports.text import counted
 from salmu_demo.ui.jobs import text
 from salmu_demo.ui.widgets.markup import CHOICE, notice
-from salmu_demo.unlearning import UNRELATED
 
 _STATES: Final = {
     JobState.QUEUED: ("◷", "Waiting", "partly"),
@@ -83,53 +83,14 @@ def job_panel(job: Job, position: int | None) -> str:
     else:
         rest = _progress(job)
     return (
-        f'<section class="card job" aria-label="{_kind(job.spec)} job"><p class="job-head">{state_badge(job.state)} '
-        f'<span class="quiet">{escape(job_words(job.spec))}</span></p>{rest}</section>'
+        f'<section class="card job" aria-label="{title_of(job.spec)} job"><p class="job-head">{state_badge(job.state)} '
+        f'<span class="quiet">{escape(words_of(job.spec))}</span></p>{rest}</section>'
     )
-
-
-def job_words(spec: JobSpec) -> str:
-    """What a job does, in a few words; nothing for a damaged job.
-
-    >>> job_words(JobSpec(("a", "b"), ("RetFail",))), job_words(JobSpec(("a",), ("RetFail",), sample=1200, seed=7))
-    ('2 models, 1 metric, mini, all rows', '1 model, 1 metric, mini, sampled: 1,200 forget rows, seed 7')
-    >>> job_words(JobSpec(("a",), (), seed=3, kind=UNLEARN, unlearning=UnlearningSpec("npo", "both", 6400)))
-    'npo, towers both, 6,400 forget pairs, seed 3, mini'
-    >>> stopping = UnlearningSpec("npo", "both", 6400, forget_level=0.2, retain_drop=0.1)
-    >>> job_words(JobSpec(("a",), (), seed=3, kind=UNLEARN, unlearning=stopping))
-    'npo, towers both, 6,400 forget pairs, stops at forget similarity 0.2 (oracle), stops at 10% less retain \
-similarity, seed 3, mini'
-    """
-    if not spec.models:
-        return ""
-    if spec.unlearning is not None:
-        asked = spec.unlearning
-        settings = [f"{key} {value}" for key, value in asked.settings.items()]
-        parts = [asked.method, *settings, f"towers {asked.towers}", f"{asked.budget:,} forget pairs"]
-        return ", ".join([*parts, *_stop_words(asked), f"seed {spec.seed}", spec.data])
-    rows = "all rows" if spec.sample is None else f"sampled: {spec.sample:,} forget rows, seed {spec.seed}"
-    return ", ".join([counted(len(spec.models), "model"), counted(len(spec.metrics), "metric"), spec.data, rows])
-
-
-def _stop_words(asked: UnlearningSpec) -> list[str]:
-    """What ends an unlearning run before its budget is spent."""
-    words = []
-    if asked.forget_level == UNRELATED:
-        words.append("stops once forget pairs look unrelated")
-    elif asked.forget_level is not None:
-        words.append(f"stops at forget similarity {asked.forget_level} (oracle)")
-    if asked.retain_drop is not None:
-        words.append(f"stops at {100 * asked.retain_drop:g}% less retain similarity")
-    return words
-
-
-def _kind(spec: JobSpec) -> str:
-    return "Unlearning" if spec.kind == UNLEARN else "Benchmark"
 
 
 def _progress(job: Job) -> str:
     elapsed = f"{clock(job.seconds)} elapsed"
-    kind, progress = _kind(job.spec), job.progress
+    kind, progress = title_of(job.spec), job.progress
     if progress is None:
         return f'{_bar(kind, 0, f"Starting, {elapsed}")}<p class="words">Starting · {elapsed}</p>'
     percent = int(100 * progress.fraction)
@@ -150,7 +111,7 @@ def _end(job: Job) -> str:
     error = f'<p class="job-error">{escape(job.error)}</p>' if job.error else ""
     failures = "".join(f"<li>{escape(failure)}</li>" for failure in job.failures)
     if failures:
-        failures = f'<p>Not every model could be measured:</p><ul class="job-error">{failures}</ul>'
+        failures = f'<p>{failed_of(job.spec)}:</p><ul class="job-error">{failures}</ul>'
     hint = notice(text.RESUME, "quiet") if can_resume(job) else ""
     return f'<p role="status">{escape(words)}</p>{error}{failures}{hint}'
 
@@ -172,7 +133,7 @@ def job_list(jobs: Sequence[Job], chosen: str | None) -> str:
 
 def _when(job: Job) -> str:
     """When a job was submitted, to the minute, and what it does."""
-    return " · ".join(filter(None, [job.submitted[:16].replace("T", " "), job_words(job.spec)]))
+    return " · ".join(filter(None, [job.submitted[:16].replace("T", " "), words_of(job.spec)]))
 
 
 def queue_line(others: int) -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.progress import duration_words
 from salmu_demo.data.sample import Sample
-from salmu_demo.jobs.estimate import suggested_rows
+from salmu_demo.jobs.kinds.benchmark import suggested_rows
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.plan import Plan, PlannedJob, make_plan
 from salmu_demo.metrics import MEASURES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from salmu_demo.core.errors import ResultError
-from salmu_demo.jobs.benchmark import REPORT_FOLDER
+from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.files import ReportFiles, find_reports

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from salmu_demo.data import layout
-from salmu_demo.jobs.job import BENCHMARK
+from salmu_demo.jobs.kinds.benchmark import BENCHMARK
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.ui.jobs.page import JobPages

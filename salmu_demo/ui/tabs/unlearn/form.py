@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gradio as gr
 
 from salmu_demo.core.errors import QueryError
-from salmu_demo.jobs.job import UNLEARN, JobSpec, UnlearningSpec
+from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.source import COMPROMISED
 from salmu_demo.ui.jobs.area import Launcher
@@ -164,7 +164,7 @@ def asked_job(
     seed: int | None,
     stop: Sequence[Any],
     values: Sequence[Any],
-) -> JobSpec:
+) -> UnlearningSpec:
     """The job that the values of a form ask for.
 
     Args:
@@ -185,12 +185,10 @@ def asked_job(
         raise QueryError(text.MISSING.format(name="the budget and the seed"))
     [model] = workbench.models([base])
     chosen = find_method(method)
-    return JobSpec(
-        models=(model.reference,),
-        metrics=(),
+    return UnlearningSpec(
+        (model.reference,),
+        UnlearningOptions(method, towers, budget, settings_of(chosen, values), *stop_of(chosen, stop)),
         data=workbench.data.name,
         seed=seed,
         architectures={model.reference: model.architecture} if model.architecture else {},
-        kind=UNLEARN,
-        unlearning=UnlearningSpec(method, towers, budget, settings_of(chosen, values), *stop_of(chosen, stop)),
     )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from salmu_demo.core.errors import ResultError
 from salmu_demo.core.settings import on_space
-from salmu_demo.jobs.job import UNLEARN, Job, JobState
+from salmu_demo.jobs.job import Job, JobState
+from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningSpec, read_readings
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.jobs.readings import read_readings
 from salmu_demo.models.made import made_folder, made_in
 from salmu_demo.ui.jobs.page import JobPages
 from salmu_demo.ui.tabs.models.tab import model_card
@@ -48,7 +48,7 @@ class UnlearnPages(JobPages):
 
     def live(self, job: Job) -> str:
         """The readings of a run as curves and persons."""
-        if job.spec.unlearning is None:
+        if not isinstance(job.spec, UnlearningSpec):
             return ""
         readings = read_readings(self._manager.folder(job.id))
         here = job.spec.data == self._workbench.data.name

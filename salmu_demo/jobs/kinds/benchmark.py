@@ -1,0 +1,282 @@
+"""A benchmark: measure every model, compare them, write the reports; and how long that takes on this machine."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from salmu_demo.core.errors import JobError, SalmuError, StorageError
+from salmu_demo.core.progress import Progress, Unit
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.sample import Sample
+from salmu_demo.features.rates import Rates, rates_of
+from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobSpec, Report, SampledEstimate, register
+from salmu_demo.models.roles import NOTHING_TOLD, Told, check_told
+from salmu_demo.models.source import ModelSource, name_of
+from salmu_demo.reports.text import counted
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.results.inputs import MetricInputs
+from salmu_demo.results.kept import KeptMetrics
+from salmu_demo.results.records import Evaluation, MeasuredModel
+from salmu_demo.results.workload import Workload, workload
+from salmu_demo.workbench.bench import Workbench
+
+BENCHMARK: Final = "benchmark"
+METRICS_FOLDER: Final = "metrics"
+REPORT_FOLDER: Final = "report"
+
+METRICS_SECONDS: Final = 0.1
+METRICS_SECONDS_PER_ROW: Final = 0.0002
+"""The metrics of one model from features on disk, and for each row of `forget`. Rough, as the next two are: what takes
+long is encoding, whose rates are measured."""
+
+REPORT_SECONDS: Final = 3.0
+REPORT_SECONDS_PER_ROW: Final = 0.0005
+"""Comparison with its intervals, figures and reports, and for each row of `forget` and model."""
+
+SUGGESTED_SHARE: Final = 0.1
+"""Share of the rows in the sample that is suggested in place of a full run."""
+
+
+@dataclass(frozen=True)
+class BenchmarkSpec(JobSpec):
+    """What a benchmark is to do.
+
+    Attributes:
+        metrics: names of metrics.
+        sample: number of `forget` rows to measure, or None for all rows; the seed is the sample's.
+        imagenet: ImageNet-1k validation folder for GenKnow, or None.
+        told: which of the models are the references, as far as the user has said so.
+    """
+
+    metrics: tuple[str, ...]
+    kind: str = field(default=BENCHMARK, kw_only=True)
+    sample: int | None = field(default=None, kw_only=True)
+    imagenet: str | None = field(default=None, kw_only=True)
+    told: Told = field(default=NOTHING_TOLD, kw_only=True)
+
+
+@register
+class Benchmark(JobKind[BenchmarkSpec]):
+    """Official metrics of several models."""
+
+    name = BENCHMARK
+    title = "Benchmark"
+    failed = "Not every model could be measured"
+    spec = BenchmarkSpec
+
+    def check(self, spec: BenchmarkSpec) -> None:
+        """Refuse a benchmark of nothing.
+
+        Raises:
+            JobError: if no model is named.
+            MetricError: if no metric is named, or one is unknown.
+            QueryError: if a model that is none of them is told to be a reference.
+        """
+        if not spec.models:
+            raise JobError("No model is chosen; choose at least one.")
+        models = [MeasuredModel(reference, name_of(reference)) for reference in dict.fromkeys(spec.models)]
+        check_told(models, spec.told)
+        choose_metrics(spec.metrics)
+
+    def run(self, spec: BenchmarkSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+        """Measure the models and leave finished metrics and reports in the folder.
+
+        A model that cannot be measured does not stop the others; a full disk does, because it stops them all.
+
+        Returns:
+            One sentence for each model that could not be measured.
+
+        Raises:
+            JobError: if none could.
+            DataError: if the sample cannot be taken.
+            StorageError: if a file cannot be written.
+        """
+        inputs = measured_rows(spec, workbench.data)
+        plans: list[ModelPlan] = []
+        evaluations: list[Evaluation] = []
+        failures: list[str] = []
+        references = list(dict.fromkeys(spec.models))
+        for number, reference in enumerate(references):
+            step = Progress("what there is to do", number, len(references), unit=Unit.MODELS, model=reference)
+            report(JobProgress.of(step, 0.0))
+            with _noted(failures, reference):
+                plans.append(plan_model(spec, workbench, inputs, reference))
+        if not plans:
+            raise JobError(" ".join(failures))
+        cached = KeptMetrics(folder / METRICS_FOLDER)
+        total, before = total_seconds(plans), 0.0
+        for plan in plans:
+            progress = _BenchmarkProgress(report, plan, before / total, total)
+            with _noted(failures, plan.model.reference):
+                evaluations.append(
+                    workbench.evaluate(plan.model, spec.metrics, inputs.imagenet, progress, inputs.sample, cached)
+                )
+            before += plan.encoding + plan.measuring
+        if not evaluations:
+            raise JobError(" ".join(failures))
+        report(JobProgress("comparison and reports", 0, 1, before / total))
+        # matplotlib and the PDF writer take a second to import, which whoever only lists jobs does not need.
+        from salmu_demo.reports.files import write_reports  # noqa: PLC0415
+
+        write_reports(analyse(evaluations, spec.told), folder / REPORT_FOLDER)
+        return tuple(failures)
+
+    def estimate(self, spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
+        """How long a benchmark takes, and a sampled one in its place; raises as :func:`plan_model` does."""
+        full = _estimate(spec, workbench)
+        rows = None if full.cached or spec.sample else suggested_rows(workbench.data)
+        if rows is None:
+            return full
+        return replace(full, sampled=SampledEstimate(rows, _estimate(replace(spec, sample=rows), workbench).seconds))
+
+    def words(self, spec: BenchmarkSpec) -> str:
+        """What is measured on which rows.
+
+        >>> Benchmark().words(BenchmarkSpec(("a", "b"), ("RetFail",)))
+        '2 models, 1 metric, mini, all rows'
+        >>> Benchmark().words(BenchmarkSpec(("a",), ("RetFail",), sample=1200, seed=7))
+        '1 model, 1 metric, mini, sampled: 1,200 forget rows, seed 7'
+        """
+        rows = "all rows" if spec.sample is None else f"sampled: {spec.sample:,} forget rows, seed {spec.seed}"
+        return ", ".join([counted(len(spec.models), "model"), counted(len(spec.metrics), "metric"), spec.data, rows])
+
+    def facts(self, spec: BenchmarkSpec) -> dict[str, str | None]:
+        """The models, their references, the data and the sample."""
+        return {
+            "models": ", ".join(spec.models),
+            "clean": spec.told.clean,
+            "compromised": spec.told.compromised,
+            "data": spec.data,
+            "sample": None if spec.sample is None else f"{spec.sample:,} forget rows, seed {spec.seed}",
+        }
+
+    def files(self, folder: Path) -> list[Path]:
+        """The reports."""
+        return sorted(path for path in (folder / REPORT_FOLDER).rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """What a benchmark of one model takes.
+
+    Attributes:
+        model: the model.
+        workload: what has to be encoded.
+        rates: how fast it encodes; None if there is nothing to encode, because finding out means loading the model.
+        rows: measured rows of `forget`.
+    """
+
+    model: ModelSource
+    workload: Workload
+    rates: Rates | None
+    rows: int
+
+    @property
+    def encoding(self) -> float:
+        """Seconds of encoding."""
+        return encoding_seconds(self.workload.images, self.workload.texts, self.rates)
+
+    @property
+    def measuring(self) -> float:
+        """Seconds of computing metrics from features."""
+        return METRICS_SECONDS + METRICS_SECONDS_PER_ROW * self.rows
+
+
+def encoding_seconds(images: int, texts: int, rates: Rates | None) -> float:
+    """How long encoding takes; without rates there is nothing to encode.
+
+    >>> encoding_seconds(100, 30, Rates(images=4.0, texts=10.0))
+    28.0
+    """
+    return images / rates.images + texts / rates.texts if rates else 0.0
+
+
+def reporting_seconds(models: int, rows: int) -> float:
+    """How long comparing and reporting so many models with so many rows of `forget` takes."""
+    return REPORT_SECONDS + REPORT_SECONDS_PER_ROW * rows * models
+
+
+def total_seconds(plans: Sequence[ModelPlan]) -> float:
+    """How long a whole benchmark takes."""
+    rows = max(plan.rows for plan in plans)
+    return sum(plan.encoding + plan.measuring for plan in plans) + reporting_seconds(len(plans), rows)
+
+
+def measured_rows(spec: BenchmarkSpec, data: BenchmarkData) -> MetricInputs:
+    """The rows a benchmark measures.
+
+    Raises:
+        DataError: if its sample cannot be taken, or its ImageNet folder is not one.
+    """
+    sample = None if spec.sample is None else Sample(spec.sample, spec.seed)
+    if sample:
+        sample.check(data)
+    return MetricInputs(data, Path(spec.imagenet) if spec.imagenet else None, sample)
+
+
+def plan_model(spec: BenchmarkSpec, workbench: Workbench, inputs: MetricInputs, reference: str) -> ModelPlan:
+    """Find out what a benchmark of one model takes; loads it if it has anything to encode and was never timed.
+
+    Raises:
+        SalmuError: of the kind that fits, if the model or data is unusable.
+    """
+    (model,) = workbench.models([reference], spec.architectures.get(reference), spec.trust_pickle)
+    load = workload(model, inputs, workbench.embedder, choose_metrics(spec.metrics))
+    rates = rates_of(workbench.embedder, model, inputs.data) if load.images or load.texts else None
+    return ModelPlan(model, load, rates, len(inputs.split(layout.FORGET)))
+
+
+def suggested_rows(data: BenchmarkData) -> int | None:
+    """Size of a sample that gives a first answer, or None if the data is too small for one."""
+    forget = data.split(layout.FORGET)
+    rows = max(len(set(forget.identities)), round(SUGGESTED_SHARE * len(forget)))
+    return rows if rows < len(forget) else None
+
+
+def _estimate(spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
+    inputs = measured_rows(spec, workbench.data)
+    plans = [plan_model(spec, workbench, inputs, reference) for reference in dict.fromkeys(spec.models)]
+    loads = [plan.workload for plan in plans]
+    return Estimate(total_seconds(plans), sum(load.images for load in loads), sum(load.texts for load in loads))
+
+
+@contextmanager
+def _noted(failures: list[str], reference: str) -> Iterator[None]:
+    """Note the failure of one model and go on."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except SalmuError as error:
+        failures.append(f"{reference}: {error}")
+
+
+class _BenchmarkProgress:
+    """Turns the reports about one model into progress of the whole benchmark, by the seconds each part takes."""
+
+    def __init__(self, report: Report, plan: ModelPlan, before: float, total: float) -> None:
+        self._report = report
+        self._plan = plan
+        self._before = before
+        self._total = total
+        self._measured = 0.0
+        self._encoded = 0.0
+        self._last: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.unit is Unit.METRICS:
+            self._measured = progress.done / progress.total
+        elif self._last is not None and self._last.text == progress.text:
+            # What was on disk before is in the first report of a stage, so only the growth is work that was done.
+            new = max(0, progress.done - self._last.done)
+            images = new if progress.unit is Unit.IMAGES else 0
+            texts = new if progress.unit is Unit.TEXTS else 0
+            self._encoded += encoding_seconds(images, texts, self._plan.rates)
+        self._last = progress
+        seconds = min(self._encoded, self._plan.encoding) + self._measured * self._plan.measuring
+        fraction = self._before + seconds / self._total
+        self._report(JobProgress.of(progress, fraction, (1 - fraction) * self._total))

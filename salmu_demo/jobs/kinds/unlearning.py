@@ -1,0 +1,223 @@
+"""An unlearning run: make a model, keep readings on the way, and keep what there is if that is wanted."""
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from salmu_demo.core.documents import MismatchError, document_of, parse_model
+from salmu_demo.core.errors import JobError, TrainingError
+from salmu_demo.core.files import write_text
+from salmu_demo.core.progress import Progress, Unit
+from salmu_demo.features.rates import rates_of
+from salmu_demo.jobs.execution import Stopped
+from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobSpec, JobState, Report, register
+from salmu_demo.jobs.kinds.benchmark import encoding_seconds
+from salmu_demo.jobs.store import keep_asked
+from salmu_demo.models.made import MODEL_FOLDER, made_in, made_name
+from salmu_demo.models.source import ModelSource
+from salmu_demo.unlearning import UNRELATED
+from salmu_demo.unlearning.reading import Reading
+from salmu_demo.workbench.bench import Workbench
+
+if TYPE_CHECKING:
+    from salmu_demo.unlearning.plan import Plan
+
+# torch takes seconds to import, which whoever only lists jobs does not need: it is imported by what needs it.
+
+UNLEARN: Final = "unlearn"
+READINGS_FILE: Final = "readings.json"
+
+OTHER_SECONDS: Final = 1.0
+"""What is neither timed nor encoded: tokens, checkpoints, the card."""
+
+
+@dataclass(frozen=True)
+class UnlearningOptions:
+    """How a model is to unlearn.
+
+    Attributes:
+        method: name of the method.
+        towers: which towers may change.
+        budget: forget pairs that go through the model.
+        settings: hyperparameters that are not at their defaults, by name.
+        forget_level: when to stop earlier, see :class:`salmu_demo.unlearning.plan.StopRules`.
+        retain_drop: the same.
+    """
+
+    method: str
+    towers: str
+    budget: int
+    settings: dict[str, int | float | str] = field(default_factory=dict)
+    forget_level: str | int | float | None = None
+    retain_drop: float | None = None
+
+
+@dataclass(frozen=True)
+class UnlearningSpec(JobSpec):
+    """What an unlearning run is to do with its one model, the base.
+
+    Attributes:
+        unlearning: how it is to unlearn.
+    """
+
+    unlearning: UnlearningOptions
+    kind: str = field(default=UNLEARN, kw_only=True)
+
+
+@register
+class Unlearning(JobKind[UnlearningSpec]):
+    """Make a model that has unlearned the forget split."""
+
+    name = UNLEARN
+    title = "Unlearning"
+    spec = UnlearningSpec
+
+    def check(self, spec: UnlearningSpec) -> None:
+        """Refuse a run that makes no sense; raises as :func:`unlearning_plan` does."""
+        unlearning_plan(spec)
+
+    def run(self, spec: UnlearningSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+        """Make the model, or go on where an earlier run of the job has stopped; the weights are the same either way.
+
+        Raises:
+            SalmuError: of the kind that fits, see :func:`salmu_demo.unlearning.trainer.unlearn`.
+        """
+        from salmu_demo.unlearning.checkpoint import AnotherRunError  # noqa: PLC0415
+        from salmu_demo.unlearning.output import is_finished  # noqa: PLC0415
+        from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn  # noqa: PLC0415
+
+        plan, output, base = unlearning_plan(spec), model_folder(spec, folder), _base(spec, workbench)
+        data = workbench.data
+        # The process may have been killed after the model was written and before its end was.
+        if is_finished(output):
+            return ()
+
+        def work() -> None:
+            progress = _UnlearningProgress(report)
+            unlearn(base, data, plan, output, workbench.embedder, progress, lambda found: keep_reading(folder, found))
+
+        try:
+            try:
+                work()
+            except AnotherRunError:
+                # The folder is the job's own: only model, data or code can have changed since, so the run begins anew.
+                shutil.rmtree(output, ignore_errors=True)
+                (folder / READINGS_FILE).unlink(missing_ok=True)
+                work()
+        except Stopped as stopped:
+            if stopped.state is JobState.CANCELLED and keep_asked(folder):
+                with suppress(TrainingError):  # Before the first checkpoint there is nothing to keep.
+                    keep_model_so_far(base, data, plan, output)
+            raise
+        return ()
+
+    def estimate(self, spec: UnlearningSpec, workbench: Workbench) -> Estimate:
+        """How long a run takes if nothing stops it early: what the original has not encoded yet, and the timed work.
+
+        Raises:
+            SalmuError: of the kind that fits, if the specification makes no sense or data or model is unusable.
+        """
+        from salmu_demo.unlearning.rows import unlearning_rows  # noqa: PLC0415
+        from salmu_demo.unlearning.timing import pace_of  # noqa: PLC0415
+
+        plan, base = unlearning_plan(spec), _base(spec, workbench)
+        rows = unlearning_rows(workbench.data)
+        plan.check(rows)
+        embedder, data = workbench.embedder, workbench.data
+        splits = [part.split for part in (rows.forget, *rows.retain)]
+        images = sum(embedder.missing_images(base, data, split) for split in splits)
+        texts = sum(embedder.missing_captions(base, data, split) for split in splits)
+        texts += embedder.missing_prompts(base, rows.generic or [])
+        rates = rates_of(embedder, base, data) if images or texts else None
+        work = pace_of(plan, base, data, embedder).seconds(plan, len(rows.forget.split))
+        return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
+
+    def words(self, spec: UnlearningSpec) -> str:
+        """The method and how it is run.
+
+        >>> Unlearning().words(UnlearningSpec(("a",), UnlearningOptions("npo", "both", 6400), seed=3))
+        'npo, towers both, 6,400 forget pairs, seed 3, mini'
+        >>> stopping = UnlearningOptions("npo", "both", 6400, forget_level=0.2, retain_drop=0.1)
+        >>> Unlearning().words(UnlearningSpec(("a",), stopping, seed=3))
+        'npo, towers both, 6,400 forget pairs, stops at forget similarity 0.2 (oracle), stops at 10% less retain \
+similarity, seed 3, mini'
+        """
+        options = spec.unlearning
+        settings = [f"{key} {value}" for key, value in options.settings.items()]
+        parts = [options.method, *settings, f"towers {options.towers}", f"{options.budget:,} forget pairs"]
+        if options.forget_level == UNRELATED:
+            parts.append("stops once forget pairs look unrelated")
+        elif options.forget_level is not None:
+            parts.append(f"stops at forget similarity {options.forget_level} (oracle)")
+        if options.retain_drop is not None:
+            parts.append(f"stops at {100 * options.retain_drop:g}% less retain similarity")
+        return ", ".join([*parts, f"seed {spec.seed}", spec.data])
+
+    def model(self, folder: Path) -> str | None:
+        """The model that a run has made, whole or kept when it was cancelled."""
+        return next(iter(made_in(folder)), None)
+
+
+def unlearning_plan(spec: UnlearningSpec) -> "Plan":
+    """What a job is to do, as the trainer takes it.
+
+    Raises:
+        JobError: unless it names one base model.
+        QueryError: if there is no such method, or a setting is unknown or out of range.
+    """
+    from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415
+
+    if len(spec.models) != 1:
+        raise JobError(f"Unlearning starts from one model, and {len(spec.models)} are named; choose one.")
+    options = spec.unlearning
+    stop = StopRules(options.forget_level, options.retain_drop)
+    return make_plan(options.method, options.settings, options.towers, options.budget, spec.seed, stop)
+
+
+def model_folder(spec: UnlearningSpec, folder: Path) -> Path:
+    """Where a job in a folder leaves its model."""
+    return folder / MODEL_FOLDER / made_name(spec.unlearning.method, folder.name)
+
+
+def keep_reading(folder: Path, reading: Reading) -> None:
+    """Add a reading to those of a job, or replace the one of the same step that an earlier run has left.
+
+    They are kept while the run goes on, so that whoever looks sees the curve grow; raises :class:`StorageError`.
+    """
+    readings = {known.step: known for known in read_readings(folder)} | {reading.step: reading}
+    document = document_of([readings[step] for step in sorted(readings)], list[Reading])
+    write_text(folder / READINGS_FILE, json.dumps(document, indent=1) + "\n", "The reading")
+
+
+def read_readings(folder: Path) -> list[Reading]:
+    """The readings in the order of their steps; none if the file is missing or damaged, because a run repeats them."""
+    try:
+        return parse_model((folder / READINGS_FILE).read_bytes(), list[Reading])
+    except (OSError, MismatchError):
+        return []
+
+
+def _base(spec: UnlearningSpec, workbench: Workbench) -> ModelSource:
+    [base] = workbench.models(spec.models, spec.architectures.get(spec.models[0]), spec.trust_pickle)
+    return base
+
+
+class _UnlearningProgress:
+    """Turns the trainer's reports into progress of the job; the steps are all of it, because they take the time."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._first: int | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        fraction = 0.0
+        if progress.unit is Unit.STEPS:
+            # A run that is taken up begins in the middle, and only the rest is this run's work.
+            if self._first is None:
+                self._first = progress.done
+            left = progress.total - self._first
+            fraction = (progress.done - self._first) / left if left else 1.0
+        self._report(JobProgress.of(progress, fraction))
