@@ -85,6 +85,14 @@ def parse_model(text: bytes | str, kind: type[T]) -> T:
     return found
 
 
+def read_cached(path: Path, kind: type[T]) -> T | None:
+    """What a JSON file holds, or None if it is absent or damaged: whoever wrote it can make it anew."""
+    try:
+        return parse_model(path.read_bytes(), kind)
+    except (OSError, MismatchError):
+        return None
+
+
 def document_of(value: Any, kind: Any = None) -> Any:
     """A value as what :mod:`json` writes: :func:`parse_model` gives an equal one back."""
     return _adapter(type(value) if kind is None else kind).dump_python(value, mode="json")
@@ -105,6 +113,8 @@ def _clause(error: ValidationError, content: Any) -> str:
             return f"{where} is missing"
         case "extra_forbidden":
             return f"{where} is not a known key"
+        case "too_short":
+            return f"{where} is {quoted(value)}; it must hold at least {first['ctx']['min_length']}"
         case "value_error":
             return f"{where} is {quoted(value)}; {first['ctx']['error']}"
     # One error for each type that the value may have.

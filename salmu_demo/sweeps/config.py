@@ -7,8 +7,11 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from salmu_demo.core.documents import MismatchError, parse_model
 from salmu_demo.core.errors import SweepError, quoted
 from salmu_demo.data.source import MINI
 from salmu_demo.unlearning import DEFAULT_BUDGET
@@ -16,9 +19,8 @@ from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import Plan
 from salmu_demo.unlearning.towers import Towers
 
-FORGETTING_METRICS: Final = ("AssocStr", "RetFail")
-_KEYS: Final = {"model", "data", "seeds", "budgets", "checkpoints", "equal_forgetting", "clean", "runs"}
-_RUN_KEYS: Final = {"method", "towers", "budgets", "set"}
+_Numbers = Annotated[list[int], Field(min_length=1)]
+_Setting = int | float | str
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class EqualForgetting:
         level: a run's first checkpoint whose value is at most this is measured.
     """
 
-    metric: str
-    level: float
+    metric: Literal["AssocStr", "RetFail"]
+    level: FiniteFloat
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class SweepJob:
     model: str
     data: str
     method: str
-    settings: dict[str, Any]
+    settings: dict[str, _Setting]
     towers: str
     budget: int
     seed: int
@@ -115,6 +117,32 @@ class Sweep:
     jobs: tuple[SweepJob, ...]
 
 
+class _RunTable(BaseModel):
+    """A table `[[runs]]` of the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: str
+    towers: Towers | None = None
+    budgets: _Numbers | None = None
+    set: dict[str, _Setting | list[_Setting]] = {}
+
+
+class _SweepFile(BaseModel):
+    """The file of a sweep."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = "mini-compromised"
+    data: str = MINI
+    clean: str = "mini-clean"
+    seeds: _Numbers = [0]
+    budgets: _Numbers = [DEFAULT_BUDGET]
+    checkpoints: int = 8
+    equal_forgetting: EqualForgetting | None = None
+    runs: Annotated[list[_RunTable], Field(min_length=1)]
+
+
 def read_sweep(path: Path) -> Sweep:
     """Read and check a sweep.
 
@@ -123,64 +151,39 @@ def read_sweep(path: Path) -> Sweep:
         SalmuError: if a run in it has an unknown method or hyperparameter, or a value out of range.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        # What TOML has beyond JSON, dates and times, no key takes.
+        file = parse_model(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str), _SweepFile)
     except OSError as error:
         raise SweepError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SweepError(f"{path} is not readable TOML: {error}.") from error
-    _check_keys(path, "the sweep", content, _KEYS)
-    runs = content.get("runs")
-    if not isinstance(runs, list) or not runs or not all(isinstance(run, dict) for run in runs):
-        raise SweepError(f"{path} has no runs; add a table [[runs]] with a method.")
-    equal = _equal_forgetting(path, content.get("equal_forgetting"))
-    model, data = str(content.get("model", "mini-compromised")), str(content.get("data", MINI))
-    clean = str(content.get("clean", "mini-clean"))
-    if clean == model:
-        raise SweepError(f"{path}: {quoted(model)} is both the base model and Clean; name two different models.")
-    seeds = _numbers(path, "seeds", content.get("seeds", [0]))
-    budgets = _numbers(path, "budgets", content.get("budgets", [DEFAULT_BUDGET]))
-    checkpoints = _numbers(path, "checkpoints", [content.get("checkpoints", 8)])[0]
+    except MismatchError as error:
+        raise SweepError(f"{path}: {error}.") from error
+    if file.clean == file.model:
+        raise SweepError(f"{path}: {quoted(file.model)} is both the base model and Clean; name two different models.")
     jobs = []
-    for run in runs:
-        _check_keys(path, "a run", run, _RUN_KEYS)
-        spec = find_method(str(run.get("method")))
-        towers = run.get("towers", str(spec.towers[0]))
-        own_budgets = _numbers(path, "budgets", run.get("budgets", budgets))
-        for settings in _crossed(run.get("set", {})):
-            for budget, seed in itertools.product(own_budgets, seeds):
-                job = SweepJob(model, data, spec.name, settings, str(towers), budget, seed, checkpoints, equal)
-                if towers not in list(Towers):
-                    raise SweepError(f"{path}: towers is {towers!r}; choose one of {', '.join(Towers)}.")
+    for run in file.runs:
+        spec = find_method(run.method)
+        towers = str(run.towers or spec.towers[0])
+        for settings in _crossed(run.set):
+            for budget, seed in itertools.product(run.budgets or file.budgets, file.seeds):
+                job = SweepJob(
+                    file.model,
+                    file.data,
+                    spec.name,
+                    settings,
+                    towers,
+                    budget,
+                    seed,
+                    file.checkpoints,
+                    file.equal_forgetting,
+                )
                 job.plan()
                 jobs.append(job)
-    return Sweep(model, clean, data, equal, tuple(jobs))
+    return Sweep(file.model, file.clean, file.data, file.equal_forgetting, tuple(jobs))
 
 
-def _check_keys(path: Path, what: str, content: dict[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(content) - known)
-    if unknown:
-        raise SweepError(f"{path}: {what} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}.")
-
-
-def _numbers(path: Path, key: str, value: Any) -> list[int]:
-    if not isinstance(value, list) or not value or not all(type(number) is int for number in value):
-        raise SweepError(f"{path}: {key} must be a list of whole numbers, such as [0, 1, 2].")
-    return value
-
-
-def _equal_forgetting(path: Path, value: Any) -> EqualForgetting | None:
-    if value is None:
-        return None
-    try:
-        equal = EqualForgetting(str(value["metric"]), float(value["level"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SweepError(f"{path}: equal_forgetting needs a metric and a level.") from error
-    if equal.metric not in FORGETTING_METRICS:
-        raise SweepError(f"{path}: equal_forgetting is by {equal.metric!r}; choose {' or '.join(FORGETTING_METRICS)}.")
-    return equal
-
-
-def _crossed(settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _crossed(settings: dict[str, _Setting | list[_Setting]]) -> Iterator[dict[str, _Setting]]:
     """Every combination of the values of hyperparameters that are given as lists."""
     values = [value if isinstance(value, list) else [value] for value in settings.values()]
     for combination in itertools.product(*values):

@@ -4,12 +4,12 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from salmu_demo.core.documents import document_of, read_cached, read_model
 from salmu_demo.core.errors import TrainingError
 from salmu_demo.core.files import write_text
 from salmu_demo.data.dataset import BenchmarkData
@@ -23,8 +23,9 @@ from salmu_demo.results.kept import measuring_key
 from salmu_demo.results.records import Evaluation
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
-from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE
+from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE, Record
 from salmu_demo.unlearning.plan import code_of
+from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.trainer import unlearn
 
 RUNS_FOLDER: Final = "runs"
@@ -62,13 +63,15 @@ class References:
     """What runs are held against.
 
     Attributes:
-        values: metric values by role, "clean" and "compromised".
-        models: reference of the model that has each role.
+        measured: what the values depend on: fingerprints of data and models, and the key of the code that measured.
+        models: reference of the model that has each role, "clean" and "compromised".
+        values: metric values by role.
         remarks: sentences on what was assumed of these models and of the data, and on texts that they read in part.
     """
 
-    values: dict[str, dict[str, float | None]]
+    measured: dict[str, str]
     models: dict[str, str]
+    values: dict[str, dict[str, float | None]]
     remarks: tuple[str, ...]
 
 
@@ -103,16 +106,15 @@ def measure_references(sweep: Sweep, output: Path) -> References:
     measured = {"data": data.fingerprint, "by": measuring_key()}
     measured |= {role: model.fingerprint for role, model in models.items()}
     path = output / REFERENCES_FILE
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(path.read_text("utf-8"))
-        if kept["measured"] == measured and kept["models"] == names:
-            return References(kept["values"], names, tuple(kept["remarks"]))
+    cached = read_cached(path, References)
+    if cached and (cached.measured, cached.models) == (measured, names):
+        return cached
     evaluations = {role: evaluate(model, data, embedder) for role, model in models.items()}
     values = {role: _values(evaluation) for role, evaluation in evaluations.items()}
     remarks = tuple(dict.fromkeys(remark for found in evaluations.values() for remark in found.model.remarks))
-    document = {"measured": measured, "models": names, "values": values, "remarks": remarks}
-    write_text(path, json.dumps(document, indent=1) + "\n", "The references")
-    return References(values, names, remarks)
+    references = References(measured, names, values, remarks)
+    _write(references, path, "The references")
+    return references
 
 
 def do_run(job: SweepJob, output: Path) -> RunResult:
@@ -122,22 +124,22 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
     embedder, made_from = Embedder(), _made_from(job, data, base)
     start = time.monotonic()
     # What an interrupted run has left is taken up if it was made from the same.
-    if _read_json(folder / MADE_FROM_FILE) != made_from:
+    if read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
         shutil.rmtree(folder / "model", ignore_errors=True)
-        write_text(folder / MADE_FROM_FILE, json.dumps(made_from, indent=1) + "\n", "The result of the run")
+        _write(made_from, folder / MADE_FROM_FILE, "The result of the run")
     if not (folder / "model" / RECORD_FILE).exists():
         try:
             unlearn(base, data, job.plan(), folder / "model", embedder)
         except TrainingError as error:
             return _keep(RunResult(job, 0, round(time.monotonic() - start, 1), {}, None, None, str(error)), folder)
     seconds = round(time.monotonic() - start, 1)
-    curve = json.loads((folder / "model" / RECORD_FILE).read_text("utf-8"))["curve"]
+    curve = read_model(folder / "model" / RECORD_FILE, Record, TrainingError, "The record of the run").curve
     final = _measured_once(folder / "model", data, embedder)
     pairs, at_level = None, None
     if job.equal_forgetting is not None:
         pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, data, embedder, final, curve)
     shutil.rmtree(folder / "model" / CHECKPOINTS_FOLDER, ignore_errors=True)
-    return _keep(RunResult(job, curve[-1]["step"], seconds, final, at_level, pairs), folder)
+    return _keep(RunResult(job, curve[-1].step, seconds, final, at_level, pairs), folder)
 
 
 def _first_at_level(
@@ -146,7 +148,7 @@ def _first_at_level(
     data: BenchmarkData,
     embedder: Embedder,
     final: dict[str, float | None],
-    curve: list[dict[str, Any]],
+    curve: list[Reading],
 ) -> tuple[int | None, dict[str, float | None] | None]:
     """Forget pairs spent by, and values of, the first checkpoint that forgets enough; the last one is the result.
 
@@ -167,9 +169,9 @@ def _first_at_level(
             first = middle + 1
             embedder.store.clear(model.fingerprint[:32])
     if last + 1 >= len(checkpoints):
-        return curve[-1]["forget_pairs"], final
-    pairs = {reading["step"]: reading["forget_pairs"] for reading in curve}
-    spent: int = pairs[int(checkpoints[last].name.removeprefix("step-"))]
+        return curve[-1].forget_pairs, final
+    pairs = {reading.step: reading.forget_pairs for reading in curve}
+    spent = pairs[int(checkpoints[last].name.removeprefix("step-"))]
     return spent, _measured_once(checkpoints[last], data, embedder)
 
 
@@ -192,29 +194,21 @@ def _values(evaluation: Evaluation) -> dict[str, float | None]:
 
 
 def _keep(result: RunResult, folder: Path) -> RunResult:
-    write_text(folder / RESULT_FILE, json.dumps(asdict(result), indent=1) + "\n", "The result of the run")
+    _write(result, folder / RESULT_FILE, "The result of the run")
     return result
+
+
+def _write(content: object, path: Path, what: str) -> None:
+    write_text(path, json.dumps(document_of(content), indent=1) + "\n", what)
 
 
 def _read(job: SweepJob, output: Path, made_from: dict[str, str]) -> RunResult | None:
     """The kept result of a run, or None if it has to be done; a damaged file counts as absent."""
     folder = output / RUNS_FOLDER / job.key
-    if (folder / MADE_FROM_FILE).exists() and _read_json(folder / MADE_FROM_FILE) != made_from:
+    if (folder / MADE_FROM_FILE).exists() and read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
         return None
-    content = _read_json(folder / RESULT_FILE)
-    try:
-        content["job"] = job
-        return RunResult(**content)
-    except (TypeError, KeyError):
-        return None
-
-
-def _read_json(path: Path) -> Any:
-    """The content of a file, or None if it is absent or damaged."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
+    found = read_cached(folder / RESULT_FILE, RunResult)
+    return found and replace(found, job=job)
 
 
 def _made_from(job: SweepJob, data: BenchmarkData, base: ModelSource) -> dict[str, str]:

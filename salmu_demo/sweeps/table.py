@@ -12,10 +12,8 @@ from typing import Any, Final
 from salmu_demo.metrics import METRICS
 from salmu_demo.reports.markdown import markdown_text
 from salmu_demo.reports.tables import csv_text
-from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.results.diagnosis import Values, diagnose
 from salmu_demo.sweeps.run import RunResult
-
-Values = dict[str, float | None]
 
 CRITERIA: Final = ("gone", "lost", "kept")
 """Names of the diagnosis' quantities in tables."""

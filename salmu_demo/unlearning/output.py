@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from salmu_demo.core.documents import document_of
 from salmu_demo.core.errors import StorageError
 from salmu_demo.core.files import write_text
 from salmu_demo.models.export import save_local_dir
@@ -87,7 +88,7 @@ def write_model(
 
     What the run left alone keeps the type of the base; what it changed is in single precision if the base's loses bits.
     """
-    write_text(folder / RECORD_FILE, json.dumps(asdict(record), indent=1) + "\n", "The record")
+    write_text(folder / RECORD_FILE, json.dumps(document_of(record), indent=1) + "\n", "The record")
     entries = [asdict(reading) for reading in record.curve]
     lines = ("forget_similarity", "retain_similarity", "unrelated_similarity", "forget_mrr")
     draw_curve(entries, "step", lines, folder / CURVE_FILE)

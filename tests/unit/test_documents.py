@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, FiniteFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
-from salmu_demo.core.documents import MismatchError, document_of, parse_model, read_model
+from salmu_demo.core.documents import MismatchError, document_of, parse_model, read_cached, read_model
 from salmu_demo.core.errors import SweepError
 
 
@@ -29,6 +29,7 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     even: int = 0
+    some: list[int] = Field(default=[1], min_length=1)
 
     @field_validator("even")
     @classmethod
@@ -76,6 +77,8 @@ def test_unknown_keys_and_own_rules_are_told_in_the_same_way():
         parse_model('{"odd": 1}', Closed)
     with pytest.raises(MismatchError, match=r"^even is 3; it must be even$"):
         parse_model('{"even": 3}', Closed)
+    with pytest.raises(MismatchError, match=r"^some is \[\]; it must hold at least 1$"):
+        parse_model('{"some": []}', Closed)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000])
@@ -93,3 +96,12 @@ def test_a_file_is_named_with_what_is_wrong(tmp_path: Path):
         read_model(path, Document, SweepError, "The file")
     path.write_text('{"parts": []}')
     assert read_model(path, Document, SweepError, "The file") == Document(())
+
+
+def test_what_can_be_made_anew_is_read_only_if_it_is_whole(tmp_path: Path):
+    path = tmp_path / "file.json"
+    assert read_cached(path, Document) is None
+    path.write_text('{"parts": 3}')
+    assert read_cached(path, Document) is None
+    path.write_text('{"parts": []}')
+    assert read_cached(path, Document) == Document(())

@@ -26,6 +26,7 @@ from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_swe
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import all_methods, find_method
+from salmu_demo.unlearning.reading import Reading
 
 SWEEP = """
 seeds = [0, 1]
@@ -88,12 +89,12 @@ def test_a_sweep_crosses_hyperparameters_budgets_and_seeds(config: Path) -> None
         (("method = \"null-space\"", "method = \"magic\""), "no unlearning method 'magic'"),
         (("set.learning_rate", "set.learning_rat"), "no hyperparameter 'learning_rat'"),
         (("learning_rate = [1e-3", "learning_rate = [9"), "learning_rate of direct-similarity-minimisation is 9"),
-        (("seeds = [0, 1]", "seeds = 3"), "seeds must be a list of whole numbers"),
-        (("seeds", "seed"), "unknown key 'seed'"),
+        (("seeds = [0, 1]", "seeds = 3"), "seeds is 3; it must be a list"),
+        (("seeds", "seed"), "seed is not a known key"),
         (("seeds = [0, 1]", "seeds = [0, 1]\nclean = \"mini-compromised\""), "is both the base model and Clean"),
-        (("AssocStr", "GenKnow"), "choose AssocStr or RetFail"),
-        (("level = 0.9", ""), "equal_forgetting needs a metric and a level"),
-        (("budgets = [24]", "towers = \"left\""), "towers is 'left'"),
+        (("AssocStr", "GenKnow"), "equal_forgetting.metric is .GenKnow.; it must be 'AssocStr' or 'RetFail'"),
+        (("level = 0.9", ""), "equal_forgetting.level is missing"),
+        (("budgets = [24]", "towers = \"left\""), "towers is .left.; it must be 'both', 'image' or 'text'"),
         (("budgets = [24]", "towers = \"text\""), "null-space cannot be told to change the towers text"),
         (("seeds = [0, 1]", "seeds = ["), "is not readable TOML"),
     ],
@@ -284,7 +285,7 @@ def test_the_first_checkpoint_that_forgets_enough_is_found_by_halving(
     monkeypatch.setattr(
         run_module, "_measure", lambda model, *rest: {"RetFail": values[int(model.reference[-5:]) - 1]}
     )  # fmt: skip
-    curve: list[dict[str, Any]] = [{"step": step, "forget_pairs": 10 * step} for step in range(6)]
+    curve = [Reading(step, 10 * step, None, 0.5, 0.5, 0.5, 0.5, {}, 1) for step in range(6)]
     found, measured = run_module._first_at_level(
         tmp_path,
         EqualForgetting("RetFail", 0.3),

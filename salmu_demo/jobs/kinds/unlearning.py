@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from salmu_demo.core.documents import MismatchError, document_of, parse_model
+from salmu_demo.core.documents import document_of, read_cached
 from salmu_demo.core.errors import JobError, TrainingError
 from salmu_demo.core.files import write_text
 from salmu_demo.core.progress import Progress, Unit
@@ -194,10 +194,7 @@ def keep_reading(folder: Path, reading: Reading) -> None:
 
 def read_readings(folder: Path) -> list[Reading]:
     """The readings in the order of their steps; none if the file is missing or damaged, because a run repeats them."""
-    try:
-        return parse_model((folder / READINGS_FILE).read_bytes(), list[Reading])
-    except (OSError, MismatchError):
-        return []
+    return read_cached(folder / READINGS_FILE, list[Reading]) or []
 
 
 def _base(spec: UnlearningSpec, workbench: Workbench) -> ModelSource:
