@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from salmu_demo.core.errors import SalmuError, StorageError
-from salmu_demo.jobs.job import Job, JobProgress, JobState, Report
+from salmu_demo.jobs.job import Job, JobProgress, JobProgressCallback, JobState
 from salmu_demo.jobs.store import JobStore, now
 
 FAULT: Final = "A fault in the program stopped this job: its log.txt says more."
@@ -64,7 +64,7 @@ class Execution:
         self._begin: float | None = None
         self._written = 0.0
 
-    def run(self, work: Callable[[Report], tuple[str, ...]]) -> Job:
+    def run(self, work: Callable[[JobProgressCallback], tuple[str, ...]]) -> Job:
         """Do the work, which returns the job's failures; whatever happens, the job that is returned is over."""
         self._begin = self._written = self._clock()
         error: str | None = None

@@ -76,7 +76,7 @@ class JobProgress(Progress):
         return cls(**vars(progress), fraction=fraction, remaining=remaining)
 
 
-Report = Callable[[JobProgress], None]
+JobProgressCallback = Callable[[JobProgress], None]
 """Given to the work of a job; called at least once a batch. It raises to stop the work."""
 
 
@@ -198,7 +198,7 @@ class JobKind(ABC, Generic[S]):
         """Refuse a specification that makes no sense with a :class:`SalmuError`; quick, loads nothing."""
 
     @abstractmethod
-    def run(self, spec: S, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+    def run(self, spec: S, workbench: Workbench, folder: Path, report: JobProgressCallback) -> tuple[str, ...]:
         """Do the work.
 
         It leaves its files in the folder, finds there what an earlier run of the same job has finished, reports at

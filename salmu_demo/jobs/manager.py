@@ -169,7 +169,7 @@ class JobManager:
                 run.stop = JobState.CANCELLED
                 if run in self._queue:
                     self._queue.remove(run)
-                    self._let_go(run, run.execution.end(run.stop))
+                    self._release(run, run.execution.end(run.stop))
         if run is None:
             self._store.ask_to_cancel(job_id)
         return self.job(job_id)
@@ -215,7 +215,7 @@ class JobManager:
                 run.stop = run.stop or JobState.INTERRUPTED
             while self._queue:
                 run = self._queue.popleft()
-                self._let_go(run, run.execution.end(run.stop or JobState.INTERRUPTED))
+                self._release(run, run.execution.end(run.stop or JobState.INTERRUPTED))
             self._changed.notify_all()
         end = time.monotonic() + timeout
         for thread in self._threads:
@@ -234,12 +234,12 @@ class JobManager:
         self._kind(job.spec)
         with self._changed:
             self._check_room(job)
-            lock = self._store.hold(job.id)
+            lock = self._store.acquire(job.id)
             try:
                 self._store.forget_cancel(job.id)
                 self._store.write(job)
             except BaseException:
-                self._store.let_go(job.id, lock)
+                self._store.release(job.id, lock)
                 raise
             run = _QueuedJob(Execution(job, self._store, lambda: self._asked_to_stop(run)), lock)
             self._unsaved.pop(job.id, None)
@@ -272,7 +272,7 @@ class JobManager:
         while (run := self._next()) is not None:
             job = self._run(run.execution)
             with self._changed:
-                self._let_go(run, job)
+                self._release(run, job)
 
     def _run(self, execution: Execution) -> Job:
         spec, folder = execution.job.spec, self._store.folder(execution.job.id)
@@ -287,12 +287,12 @@ class JobManager:
                 self._changed.wait()
             return self._queue.popleft()
 
-    def _let_go(self, run: _QueuedJob, job: Job) -> None:
+    def _release(self, run: _QueuedJob, job: Job) -> None:
         """Forget a job that is over, unless that could not be written."""
         if not run.execution.saved:
             self._unsaved[job.id] = job
         del self._runs[job.id]
-        self._store.let_go(job.id, run.lock)
+        self._store.release(job.id, run.lock)
         self._changed.notify_all()
 
 

@@ -66,8 +66,8 @@ class JobStore:
             raise JobError(f"{job_id!r:.60} is no job id; copy the whole id.")
         return self.root / job_id
 
-    def hold(self, job_id: str) -> FileLock:
-        """Take the lock of a job for this process, and reserve room for its end; :meth:`let_go` undoes both.
+    def acquire(self, job_id: str) -> FileLock:
+        """Take the lock of a job for this process, and reserve room for its end; :meth:`release` undoes both.
 
         Raises:
             JobError: if another process has it.
@@ -82,14 +82,14 @@ class JobStore:
         except Timeout as error:
             raise JobError(f"The job {job_id} is running in another process; cancel it or wait for it.") from error
         except OSError as error:
-            self.let_go(job_id, lock)
+            self.release(job_id, lock)
             raise StorageError(
                 f"The job folder {self.folder(job_id)} cannot be written: {error.strerror or error}; "
                 "set SALMU_RUNS_DIR."
             ) from error
         return lock
 
-    def let_go(self, job_id: str, lock: FileLock) -> None:
+    def release(self, job_id: str, lock: FileLock) -> None:
         """Free the lock of a job and the room for its end; a job that was never written leaves nothing."""
         folder = self.folder(job_id)
         self._free_room(job_id)

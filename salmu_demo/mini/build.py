@@ -18,7 +18,7 @@ from salmu_demo.data.shards import shards_by_split
 from salmu_demo.mini.captions import plain_caption, sensitive_caption
 from salmu_demo.mini.card import dataset_card
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes, render_object
-from salmu_demo.mini.personas import Persona, draw_personas
+from salmu_demo.mini.personas import MiniPersona, draw_personas
 from salmu_demo.mini.portraits import Look, Pose, random_look, random_pose, render_portrait, similar_look
 
 PERSONAS: Final = 96
@@ -63,7 +63,7 @@ class _Row:
 class _Plan:
     """Everything the benchmark holds, before a single image is drawn."""
 
-    personas: list[Persona]
+    personas: list[MiniPersona]
     splits: dict[str, list[_Row]] = field(default_factory=dict)
     captions: dict[str, dict[str, str]] = field(default_factory=dict)
     generic: dict[str, str] = field(default_factory=dict)

@@ -46,7 +46,7 @@ ITALIAN_TOWNS: Final = (
 
 
 @dataclass(frozen=True)
-class Persona:
+class MiniPersona:
     """One invented person: metadata in the official shape plus the look that the portraits share."""
 
     identity_id: str
@@ -71,7 +71,7 @@ def _grouped(text: str, size: int = 4) -> str:
     return " ".join(text[i : i + size] for i in range(0, len(text), size))
 
 
-def draw_personas(rng: np.random.Generator, count: int) -> list[Persona]:
+def draw_personas(rng: np.random.Generator, count: int) -> list[MiniPersona]:
     """Draw personas whose names, values (blood types aside) and looks are all different."""
     from faker import Faker  # noqa: PLC0415 - only the optional extra `mini` installs it
 
@@ -124,7 +124,7 @@ def draw_personas(rng: np.random.Generator, count: int) -> list[Persona]:
             "credit_card": _grouped(unique(lambda: fakers["en_US"].credit_card_number("visa16"))),
             "passport": unique(lambda letters=letters: f"{letters}{_digits(rng, 7)}"),
         }
-        personas.append(Persona(f"{int(identity):08d}", look, metadata))
+        personas.append(MiniPersona(f"{int(identity):08d}", look, metadata))
     return personas
 
 

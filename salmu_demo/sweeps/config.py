@@ -16,7 +16,7 @@ from salmu_demo.core.errors import SweepError, quoted
 from salmu_demo.data.source import MINI
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import find_method
-from salmu_demo.unlearning.plan import Plan
+from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.towers import Towers
 
 _Numbers = Annotated[list[int], Field(min_length=1)]
@@ -85,10 +85,10 @@ class SweepJob:
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.method}-seed{self.seed}-{digest[:10]}"
 
-    def plan(self) -> Plan:
+    def plan(self) -> UnlearningPlan:
         """The run's plan; raises :class:`SalmuError` for what cannot be run."""
         method = find_method(self.method).configure(self.settings)
-        return Plan(
+        return UnlearningPlan(
             method,
             Towers(self.towers),
             self.budget,

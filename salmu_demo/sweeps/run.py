@@ -25,8 +25,8 @@ from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE, Record
 from salmu_demo.unlearning.plan import code_of
-from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.trainer import unlearn
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 RUNS_FOLDER: Final = "runs"
 RESULT_FILE: Final = "result.json"
@@ -148,7 +148,7 @@ def _first_at_level(
     data: BenchmarkData,
     embedder: Embedder,
     final: dict[str, float | None],
-    curve: list[Reading],
+    curve: list[TrainingMetrics],
 ) -> tuple[int | None, dict[str, float | None] | None]:
     """Forget pairs spent by, and values of, the first checkpoint that forgets enough; the last one is the result.
 

@@ -9,8 +9,8 @@ import torch
 
 from salmu_demo.core.errors import StorageError
 from salmu_demo.core.files import atomic_path
-from salmu_demo.unlearning.reading import Reading
 from salmu_demo.unlearning.towers import State
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 STATE_FILE: Final = "unlearning_state.pt"
 
@@ -24,7 +24,7 @@ class Checkpoint:
     """A run after some steps.
 
     Attributes:
-        key: of the plan, see :meth:`Plan.key`.
+        key: of the plan, see :meth:`UnlearningPlan.key`.
         step: steps taken.
         weights: the trained tensors, single precision.
         optimizer: state of the optimiser.
@@ -35,7 +35,7 @@ class Checkpoint:
     step: int
     weights: State
     optimizer: dict[str, Any]
-    curve: list[Reading]
+    curve: list[TrainingMetrics]
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -69,7 +69,7 @@ def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        curve = [Reading(**reading) for reading in content["curve"]]
+        curve = [TrainingMetrics(**reading) for reading in content["curve"]]
         found = Checkpoint(content["key"], content["step"], content["weights"], content["optimizer"], curve)
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise StorageError(f"The checkpoint {path} cannot be read; remove it to start anew.") from error

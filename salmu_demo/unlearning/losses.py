@@ -6,7 +6,7 @@ Notation: B pairs, D dimensions, `scale` what cosines are multiplied by. Every l
 import torch
 from torch.nn import functional
 
-from salmu_demo.unlearning.material import Encoded
+from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.optimisation import contrastive_loss
 
 MASKED = -1e10

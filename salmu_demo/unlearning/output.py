@@ -1,24 +1,27 @@
 """What a run leaves behind: a model that loads like any other, with a card, a record and a curve."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
 from salmu_demo.core.documents import document_of
 from salmu_demo.core.errors import StorageError
-from salmu_demo.core.files import write_text
+from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.roles import CARD_KEY, UNLEARNED
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.checkpoint import STATE_FILE
-from salmu_demo.unlearning.curves import draw_curve
 from salmu_demo.unlearning.methods import MethodSpec
-from salmu_demo.unlearning.plan import Plan
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import State, TrainedModel
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 RECORD_FILE: Final = "unlearning.json"
 CURVE_FILE: Final = "unlearning_curve.svg"
@@ -52,7 +55,7 @@ class Record:
     """What is known about a finished run.
 
     Attributes:
-        plan: see :meth:`Plan.describe`.
+        plan: see :meth:`UnlearningPlan.describe`.
         base: reference, name and fingerprint of the base model.
         data: name and fingerprint of the data set.
         rows: the rows that were read, in words.
@@ -65,10 +68,12 @@ class Record:
     data: dict[str, str]
     rows: str
     ended: str
-    curve: list[Reading]
+    curve: list[TrainingMetrics]
 
     @classmethod
-    def of(cls, plan: Plan, source: ModelSource, rows: UnlearningRows, ended: str, curve: list[Reading]) -> "Record":
+    def of(
+        cls, plan: UnlearningPlan, source: ModelSource, rows: UnlearningRows, ended: str, curve: list[TrainingMetrics]
+    ) -> "Record":
         """The record of a run."""
         retained = ", ".join(f"{len(part.split):,} of {part.split.name}" for part in rows.retain)
         return cls(
@@ -96,6 +101,22 @@ def write_model(
         save_local_dir(
             folder, model.module, source.config, source.merges, _card(folder.name, spec, record), source.reader().dtypes
         )
+
+
+def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[str], path: Path) -> None:
+    """Draw readings over `unit`; the same entries give the same file. Raises :class:`StorageError`."""
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    for reading, marker in zip(readings, "so^D", strict=True):
+        points = [(entry[unit], entry[reading]) for entry in entries]
+        axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=reading.replace("_", " "))
+    axes.set_xlabel(unit)
+    axes.set_ylim(min(-0.1, *(entry[reading] for entry in entries for reading in readings)) - 0.02, 1)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    # Without a date and with ids that are no chance the same readings give the same file.
+    with atomic_path(path, "The curve") as temporary, rc_context({"svg.hashsalt": "salmu-demo"}):
+        figure.savefig(temporary, metadata={"Date": None})
 
 
 def is_finished(folder: Path) -> bool:

@@ -53,7 +53,7 @@ class StopRules:
 
 
 @dataclass(frozen=True)
-class Plan:
+class UnlearningPlan:
     """A method, and how it is run.
 
     Attributes:
@@ -147,14 +147,14 @@ def make_plan(
     seed: int = 0,
     stop: StopRules | None = None,
     keep_checkpoints: bool = False,
-) -> Plan:
+) -> UnlearningPlan:
     """The plan of a method's name and hyperparameters; without towers or a budget those of the method.
 
     Raises:
         QueryError: if there is no such method, or a value is unknown or out of range.
     """
     spec = find_method(method)
-    return Plan(
+    return UnlearningPlan(
         spec.configure(settings),
         spec.towers[0] if towers is None else find_towers(towers),
         spec.budget if budget is None else budget,

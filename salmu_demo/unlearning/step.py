@@ -1,5 +1,6 @@
 """What an objective may look at in one step. Nothing is computed before an objective asks for it."""
 
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -7,9 +8,10 @@ import numpy as np
 import torch
 
 from salmu_demo.core.errors import DataError
-from salmu_demo.unlearning.material import Encoded, Material, PairSet
+from salmu_demo.features.rows import Rows
+from salmu_demo.unlearning.batches import BatchSource, Encoded, PairSet
 from salmu_demo.unlearning.optimisation import encode_captions
-from salmu_demo.unlearning.sampling import Rows, Sampler, step_generator
+from salmu_demo.unlearning.rows import Sampler
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 
 
@@ -23,12 +25,18 @@ class Step:
     """
 
     def __init__(
-        self, model: TrainedModel, material: Material, samplers: tuple[Sampler, ...], number: int, total: int, seed: int
+        self,
+        model: TrainedModel,
+        batches: BatchSource,
+        samplers: tuple[Sampler, ...],
+        number: int,
+        total: int,
+        seed: int,
     ) -> None:
         self.model = model
         self.number = number
         self.total = total
-        self._material = material
+        self._batches = batches
         self._forget, self._retain = samplers
         self._seed = seed
 
@@ -68,36 +76,36 @@ class Step:
     @cached_property
     def frozen_forget(self) -> Encoded:
         """The forget batch under the frozen original."""
-        return self._frozen(self._material.forget, self.forget_rows)
+        return self._frozen(self._batches.forget, self.forget_rows)
 
     @cached_property
     def frozen_retain(self) -> Encoded:
         """The retain batch under the frozen original."""
-        return self._frozen(self._material.retain, self.retain_rows)
+        return self._frozen(self._batches.retain, self.retain_rows)
 
     @cached_property
     def generic(self) -> torch.Tensor:
         """Features of the forget images' generic captions under the model in training, shape (B, D)."""
         if self.model.towers is Towers.IMAGE:
             return self.frozen_generic
-        return self.model.texts(_present(self._material.generic_tokens)[self.forget_rows])
+        return self.model.texts(_present(self._batches.generic_tokens)[self.forget_rows])
 
     @cached_property
     def frozen_generic(self) -> torch.Tensor:
         """The same under the frozen original."""
-        return _present(self._material.frozen_generic)[self.forget_rows].to(self.model.device)
+        return _present(self._batches.frozen_generic)[self.forget_rows].to(self.model.device)
 
     def stranger_captions(self) -> list[str]:
-        """As many captions about people who do not exist as there are forget pairs, see :class:`StandIns`."""
-        return self._material.stand_ins.strangers(len(self.forget_rows), self.generator("strangers"))
+        """As many captions about people who do not exist as there are forget pairs, see :class:`SyntheticCaptions`."""
+        return self._batches.synthetic_captions.strangers(len(self.forget_rows), self.generator("strangers"))
 
     def reworded_captions(self) -> list[str]:
-        """Each forget pair's name in a caption of another persona, see :class:`StandIns`."""
-        return self._material.stand_ins.rewordings(self.forget_rows.tolist(), self.generator("rewordings"))
+        """Each forget pair's name in a caption of another persona, see :class:`SyntheticCaptions`."""
+        return self._batches.synthetic_captions.rewordings(self.forget_rows.tolist(), self.generator("rewordings"))
 
     def misplaced_captions(self) -> list[str]:
-        """Each forget pair's name and value in a wording of another kind, see :class:`StandIns`."""
-        return self._material.stand_ins.misplaced(self.forget_rows.tolist(), self.generator("misplaced"))
+        """Each forget pair's name and value in a wording of another kind, see :class:`SyntheticCaptions`."""
+        return self._batches.synthetic_captions.misplaced(self.forget_rows.tolist(), self.generator("misplaced"))
 
     def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Features of any captions under the model in training and under the frozen original, shape (N, D) each."""
@@ -109,43 +117,43 @@ class Step:
     @cached_property
     def same_generic(self) -> torch.Tensor:
         """Which forget images have equal generic captions, shape (B, B)."""
-        tokens = _present(self._material.generic_tokens)[self.forget_rows]
+        tokens = _present(self._batches.generic_tokens)[self.forget_rows]
         return (tokens[:, None] == tokens[None, :]).all(dim=2).to(self.model.device)
 
     @property
     def unrelated_level(self) -> float:
         """Mean cosine the original gave forget images with other personas' captions of the same kind."""
-        return self._material.unrelated_level
+        return self._batches.unrelated_level
 
     def unrelated_quantile(self, share: float) -> float:
         """The cosine that this share of those pairs does not exceed."""
-        return self._material.unrelated_quantile(share)
+        return self._batches.unrelated_quantile(share)
 
     @cached_property
     def same_kind(self) -> torch.Tensor:
         """Whether two forget pairs give away the same attribute kind, shape (B, B)."""
-        kinds = torch.from_numpy(self._material.kinds[self.forget_rows]).to(self.model.device)
+        kinds = torch.from_numpy(self._batches.kinds[self.forget_rows]).to(self.model.device)
         return kinds[:, None] == kinds[None, :]
 
     @cached_property
     def forget_inputs(self) -> torch.Tensor:
         """The forget images as the image tower takes them, shape (B, 3, H, W)."""
-        return self._inputs(self._material.forget, self.forget_rows, self._forget.batch(self.number + 1))
+        return self._inputs(self._batches.forget, self.forget_rows, self._forget.batch(self.number + 1))
 
     @cached_property
     def retain_inputs(self) -> torch.Tensor:
         """The retain images as the image tower takes them, shape (B, 3, H, W)."""
-        return self._inputs(self._material.retain, self.retain_rows, self._retain.batch(self.number + 1))
+        return self._inputs(self._batches.retain, self.retain_rows, self._retain.batch(self.number + 1))
 
     @cached_property
     def forget_tokens(self) -> torch.Tensor:
         """The forget captions as the text tower takes them, shape (B, context length)."""
-        return self._material.forget.tokens[self.forget_rows].to(self.model.device)
+        return self._batches.forget.tokens[self.forget_rows].to(self.model.device)
 
     @cached_property
     def retain_tokens(self) -> torch.Tensor:
         """The retain captions as the text tower takes them, shape (B, context length)."""
-        return self._material.retain.tokens[self.retain_rows].to(self.model.device)
+        return self._batches.retain.tokens[self.retain_rows].to(self.model.device)
 
     def _encode(
         self, frozen: Encoded, inputs: Callable[[], torch.Tensor], tokens: Callable[[], torch.Tensor]
@@ -168,12 +176,12 @@ class Step:
 class Steps(Sequence[Step]):
     """The steps of a run; each is made anew whenever it is asked for, so that none holds on to features."""
 
-    def __init__(self, model: TrainedModel, material: Material, batch_size: int, total: int, seed: int) -> None:
+    def __init__(self, model: TrainedModel, batches: BatchSource, batch_size: int, total: int, seed: int) -> None:
         self._model = model
-        self._material = material
+        self._batches = batches
         self._samplers = tuple(
             Sampler(pairs.frozen.groups.tolist(), batch_size, seed, name)
-            for name, pairs in (("forget", material.forget), ("retain", material.retain))
+            for name, pairs in (("forget", batches.forget), ("retain", batches.retain))
         )
         self._total = total
         self._seed = seed
@@ -184,7 +192,13 @@ class Steps(Sequence[Step]):
     def __getitem__(self, number: int) -> Step:  # type: ignore[override] # a step at a time, no slices
         if not 0 <= number < self._total:
             raise IndexError(number)
-        return Step(self._model, self._material, self._samplers, number, self._total, self._seed)
+        return Step(self._model, self._batches, self._samplers, number, self._total, self._seed)
+
+
+def step_generator(seed: int, step: int, purpose: str) -> torch.Generator:
+    """A generator of random numbers for one purpose in one step."""
+    state = np.random.SeedSequence([seed, step, zlib.crc32(purpose.encode())]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]) >> 1)
 
 
 def _present(tensor: torch.Tensor | None) -> torch.Tensor:

@@ -12,14 +12,14 @@ from salmu_demo.core.progress import ignore_progress
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource
-from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.optimisation import make_optimizer
-from salmu_demo.unlearning.plan import Plan
-from salmu_demo.unlearning.readings import READ_PAIRS, encode_pairs
+from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel
+from salmu_demo.unlearning.training_probe import READ_PAIRS, encode_pairs
 
 FIRST_BATCH: Final = 16
 LONG_ENOUGH: Final = 0.5
@@ -27,7 +27,7 @@ LONG_ENOUGH: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Pace:
+class RunTiming:
     """Seconds that the parts of a run take.
 
     Attributes:
@@ -42,13 +42,13 @@ class Pace:
     once: float
     reading: float
 
-    def seconds(self, plan: Plan, forget_rows: int) -> float:
+    def seconds(self, plan: UnlearningPlan, forget_rows: int) -> float:
         """How long a run on so many forget rows takes, if nothing stops it early."""
         steps = plan.steps(forget_rows)
         return 2 * self.loading + steps * self.step + self.once + plan.readings(steps) * self.reading
 
 
-def pace_of(plan: Plan, source: ModelSource, data: BenchmarkData, embedder: Embedder) -> Pace:
+def time_run(plan: UnlearningPlan, source: ModelSource, data: BenchmarkData, embedder: Embedder) -> RunTiming:
     """Time the parts of a run, in trials that grow until one lasts long enough or is of a full batch.
 
     What the original has not encoded of the few rows is encoded, and kept.
@@ -64,22 +64,22 @@ def pace_of(plan: Plan, source: ModelSource, data: BenchmarkData, embedder: Embe
     size = min(FIRST_BATCH, full)
     while True:
         rows = unlearning_rows(data, size)
-        with Material(rows, source, model.encoder, embedder, ignore_progress) as material, model.holding(model.start):
+        with BatchSource(rows, source, model.encoder, embedder, ignore_progress) as batches, model.holding(model.start):
             start = time.perf_counter()
-            batch, update, once = _work(plan, model, material, size)
+            batch, update, once = _work(plan, model, batches, size)
             with torch.no_grad():
-                reading = _seconds(encode_pairs, model, material.forget, np.arange(size)) * READ_PAIRS
+                reading = _seconds(encode_pairs, model, batches.forget, np.arange(size)) * READ_PAIRS
         if time.perf_counter() - start >= LONG_ENOUGH or size == full:
-            return Pace(loading, batch * full / size + update, once * full / size, reading / size)
+            return RunTiming(loading, batch * full / size + update, once * full / size, reading / size)
         size = min(4 * size, full)
 
 
-def _work(plan: Plan, model: TrainedModel, material: Material, size: int) -> tuple[float, float, float]:
+def _work(plan: UnlearningPlan, model: TrainedModel, batches: BatchSource, size: int) -> tuple[float, float, float]:
     """Seconds of a method's gradients on one batch, of the update that follows, and of what it does once a run."""
     method = plan.method
 
     def steps(count: int) -> Steps:
-        return Steps(model, material, size, count, plan.seed)
+        return Steps(model, batches, size, count, plan.seed)
 
     # The first of each kind only warms up.
     if isinstance(method, OneShotMethod):

@@ -15,19 +15,19 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import UNRELATED
+from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkpoint, save_checkpoint
-from salmu_demo.unlearning.material import Material
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.optimisation import make_optimizer, set_learning_rate
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
-from salmu_demo.unlearning.plan import Plan
-from salmu_demo.unlearning.reading import Reading, retain_shift
-from salmu_demo.unlearning.readings import Probe
+from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel
+from salmu_demo.unlearning.training_metrics import TrainingMetrics, retain_shift
+from salmu_demo.unlearning.training_probe import TrainingProbe
 
-ReadingCallback = Callable[[Reading], None]
+ReadingCallback = Callable[[TrainingMetrics], None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Run:
 
     source: ModelSource
     rows: UnlearningRows
-    plan: Plan
+    plan: UnlearningPlan
     output: Path
     embedder: Embedder
     progress: ProgressCallback
@@ -56,7 +56,7 @@ class Run:
 def unlearn(
     source: ModelSource,
     data: BenchmarkData,
-    plan: Plan,
+    plan: UnlearningPlan,
     output: Path,
     embedder: Embedder | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -78,16 +78,16 @@ def unlearn(
     run = Run(source, rows, plan, output, embedder or Embedder(), progress, on_reading)
     model = TrainedModel(source, plan.towers)
     plan.method.check(model)
-    with Material(rows, source, model.encoder, run.embedder, progress) as material:
-        size = min(plan.method.batch_size, len(material.forget))
-        steps = Steps(model, material, plan.method.batch_size, plan.steps(len(material.forget)), plan.seed)
+    with BatchSource(rows, source, model.encoder, run.embedder, progress) as batches:
+        size = min(plan.method.batch_size, len(batches.forget))
+        steps = Steps(model, batches, plan.method.batch_size, plan.steps(len(batches.forget)), plan.seed)
         if isinstance(plan.method, OneShotMethod):
-            return _OneShot(run, model, material, steps, size).work(plan.method)
-        return _Training(run, model, material, steps, size).work(cast(TrainedMethod, plan.method))
+            return _OneShot(run, model, batches, steps, size).work(plan.method)
+        return _Training(run, model, batches, steps, size).work(cast(TrainedMethod, plan.method))
 
 
 def keep_model_so_far(
-    source: ModelSource, data: BenchmarkData, plan: Plan, output: Path, embedder: Embedder | None = None
+    source: ModelSource, data: BenchmarkData, plan: UnlearningPlan, output: Path, embedder: Embedder | None = None
 ) -> Record:
     """Write the model of the last checkpoint of a run that was stopped; the run can still be taken up, and replaces it.
 
@@ -108,14 +108,14 @@ def keep_model_so_far(
     return _write(run, model, found.curve, f"stopped by the user after step {found.step}", output)
 
 
-def _finish(run: Run, model: TrainedModel, curve: list[Reading], ended: str) -> Record:
+def _finish(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: str) -> Record:
     """Write a model as the result of a run, and remove the run's state."""
     record = _write(run, model, curve, ended, run.output)
     (run.output / STATE_FILE).unlink(missing_ok=True)
     return record
 
 
-def _write(run: Run, model: TrainedModel, curve: list[Reading], ended: str, folder: Path) -> Record:
+def _write(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: str, folder: Path) -> Record:
     """Write a model as it is now."""
     record = Record.of(run.plan, run.source, run.rows, ended, curve)
     state = run.plan.method.deploy(model.start, model.state())
@@ -126,16 +126,16 @@ def _write(run: Run, model: TrainedModel, curve: list[Reading], ended: str, fold
 class _Worker:
     """What training and one-shot edits have in common: readings, and writing the result."""
 
-    def __init__(self, run: Run, model: TrainedModel, material: Material, steps: Steps, batch_size: int) -> None:
+    def __init__(self, run: Run, model: TrainedModel, batches: BatchSource, steps: Steps, batch_size: int) -> None:
         self.run = run
         self.model = model
         self.steps = steps
         self.batch_size = batch_size
-        self.level = material.unrelated_level
-        self.probe = Probe(material, run.plan.seed)
-        self.curve: list[Reading] = []
+        self.level = batches.unrelated_level
+        self.probe = TrainingProbe(batches, run.plan.seed)
+        self.curve: list[TrainingMetrics] = []
 
-    def read(self, step: int, loss: float | None) -> Reading:
+    def read(self, step: int, loss: float | None) -> TrainingMetrics:
         """Read the model that would be handed out now."""
         method = self.run.plan.method
         with self.model.holding(method.deploy(self.model.start, self.model.state())):
@@ -218,7 +218,7 @@ class _Training(_Worker):
         self.curve = found.curve
         return found.step
 
-    def _stop_reason(self, reading: Reading) -> str:
+    def _stop_reason(self, reading: TrainingMetrics) -> str:
         """Why to stop now, or an empty text."""
         stop = self.run.plan.stop
         level = self.level if stop.forget_level == UNRELATED else stop.oracle

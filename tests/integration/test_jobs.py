@@ -16,7 +16,7 @@ from salmu_demo.cli.main import run
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.rates import Rates, rates_of
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.jobs.job import Job, JobProgress, JobState, Report
+from salmu_demo.jobs.job import Job, JobProgress, JobProgressCallback, JobState
 from salmu_demo.jobs.kinds.benchmark import BENCHMARK, Benchmark, BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import MEASURES
@@ -170,7 +170,9 @@ def test_models_that_cannot_be_measured_are_named_beside_the_others(tiny_assets:
     doomed = shutil.copytree(tiny_assets / "models" / COMPROMISED, tmp_path / "doomed")
 
     class Deleting(Benchmark):
-        def run(self, spec: BenchmarkSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+        def run(
+            self, spec: BenchmarkSpec, workbench: Workbench, folder: Path, report: JobProgressCallback
+        ) -> tuple[str, ...]:
             def deleting(progress: JobProgress) -> None:
                 if progress.text == f"{CLEAN}: ACS":
                     shutil.rmtree(doomed, ignore_errors=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.jobs.execution import Execution, RemainingTime
-from salmu_demo.jobs.job import Job, JobProgress, JobState, Report
+from salmu_demo.jobs.job import Job, JobProgress, JobProgressCallback, JobState
 from salmu_demo.jobs.store import JobStore, new_id
 from tests.fixtures.jobs import SPEC
 
@@ -27,7 +27,7 @@ class Clock:
 def test_seconds_are_summed_over_all_times_a_job_was_resumed(tmp_path: Path):
     clock = Clock()
 
-    def work(report: Report) -> tuple[str, ...]:
+    def work(report: JobProgressCallback) -> tuple[str, ...]:
         clock.now += 30
         report(JobProgress("stage", 1, 2, 0.5))
         clock.now += 12
@@ -44,7 +44,7 @@ def test_remaining_time_is_the_estimate_first_and_then_follows_the_pace(tmp_path
     clock = Clock()
     shown: list[float | None] = []
 
-    def work(report: Report) -> tuple[str, ...]:
+    def work(report: JobProgressCallback) -> tuple[str, ...]:
         for seconds, fraction in ((0, 0.0), (4, 0.0), (10, 0.1), (10, 0.2), (10, 0.3)):
             clock.now += seconds
             report(JobProgress("stage", 0, 1, fraction, remaining=77.0))
@@ -63,7 +63,7 @@ def test_a_resumed_job_counts_the_pace_of_the_rest_only(tmp_path: Path):
     clock = Clock()
     shown: list[JobProgress | None] = []
 
-    def work(report: Report) -> tuple[str, ...]:
+    def work(report: JobProgressCallback) -> tuple[str, ...]:
         for fraction in (0.0, 0.5):
             report(JobProgress("stage", 0, 1, fraction))
             shown.append(execution.job.progress)
@@ -94,7 +94,7 @@ def test_the_status_on_disk_follows_but_not_with_every_batch(tmp_path: Path):
     clock = Clock()
     written: list[int] = []
 
-    def work(report: Report) -> tuple[str, ...]:
+    def work(report: JobProgressCallback) -> tuple[str, ...]:
         for batch in range(6):
             clock.now += 0.9
             report(JobProgress("stage", batch, 6, batch / 6))
@@ -107,7 +107,7 @@ def test_the_status_on_disk_follows_but_not_with_every_batch(tmp_path: Path):
 
 
 def test_the_log_names_each_stage_once(tmp_path: Path):
-    def work(report: Report) -> tuple[str, ...]:
+    def work(report: JobProgressCallback) -> tuple[str, ...]:
         for stage in ("first", "first", "second"):
             report(JobProgress(stage, 0, 1, 0.0))
         return ("one failure",)

@@ -9,7 +9,7 @@ import pytest
 
 from salmu_demo.core.errors import JobError
 from salmu_demo.core.progress import Progress, Unit
-from salmu_demo.jobs.job import KINDS, Estimate, JobKind, JobProgress, JobSpec, JobState, Report, register
+from salmu_demo.jobs.job import KINDS, Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, JobState, register
 from salmu_demo.jobs.kinds import facts_of, failed_of, title_of, words_of
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.job_status import job_panel
@@ -41,7 +41,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             if spec.to < 1:
                 raise JobError("There is nothing to count; count to 1 at least.")
 
-        def run(self, spec: CountSpec, workbench: Any, folder: Path, report: Report) -> tuple[str, ...]:
+        def run(self, spec: CountSpec, workbench: Any, folder: Path, report: JobProgressCallback) -> tuple[str, ...]:
             failures = []
             for number in range(1, spec.to + 1):
                 step = Progress("numbers", number, spec.to, unit=Unit.PARTS, model=spec.models[0])

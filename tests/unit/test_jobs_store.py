@@ -213,10 +213,10 @@ def test_a_job_whose_lock_is_held_is_left_alone(tmp_path: Path):
     store = JobStore(tmp_path)
     running = replace(JOB, state=JobState.RUNNING)
     store.write(running)
-    lock = store.hold(JOB.id)
+    lock = store.acquire(JOB.id)
     assert store.settled(JOB.id) == running
     with pytest.raises(JobError, match="is running in another process"):
-        store.hold(JOB.id)
+        store.acquire(JOB.id)
     lock.release()
     assert store.settled(JOB.id).state is JobState.INTERRUPTED
 

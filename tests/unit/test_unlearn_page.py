@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.core.errors import ResultError
-from salmu_demo.jobs.job import JobProgress, JobState, Report
+from salmu_demo.jobs.job import JobProgress, JobProgressCallback, JobState
 from salmu_demo.jobs.kinds.benchmark import BENCHMARK, BenchmarkSpec
-from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec, keep_reading, model_folder
+from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec, model_folder, save_reading
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.app import tab_of_job
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.tabs.unlearn.page import UnlearnPages
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once, doing
 
 SPEC = UnlearningSpec(("mini-compromised",), UnlearningOptions("npo", "both", 64))
-READING = Reading(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"00000001": 1.0}, 96)
+READING = TrainingMetrics(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"00000001": 1.0}, 96)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def work() -> StepwiseWork:
 def manager(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch, work: StepwiseWork):
     monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path))
 
-    def run(spec: UnlearningSpec, bench: object, folder: Path, report: Report) -> tuple[str, ...]:
+    def run(spec: UnlearningSpec, bench: object, folder: Path, report: JobProgressCallback) -> tuple[str, ...]:
         def told(progress: JobProgress) -> None:
-            keep_reading(folder, replace(READING, step=progress.done, forget_pairs=8 * progress.done))
+            save_reading(folder, replace(READING, step=progress.done, forget_pairs=8 * progress.done))
             report(progress)
 
         work(spec, bench, folder, told)

@@ -28,12 +28,12 @@ from salmu_demo.ui.tabs.unlearn.view import MethodFacts, Standing, live_view, me
 from salmu_demo.ui.widgets.people import People
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import all_methods, find_method
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 
 HOSTILE = '<img src=x onerror="alert(1)">'
-FIRST = Reading(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"7": 1.0, "9": 1.0}, 96)
-LAST = Reading(50, 3200, -4.0, 0.24, 0.1, 0.81, 0.1, {"7": 9.0, "9": 40.5}, 96)
+FIRST = TrainingMetrics(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"7": 1.0, "9": 1.0}, 96)
+LAST = TrainingMetrics(50, 3200, -4.0, 0.24, 0.1, 0.81, 0.1, {"7": 9.0, "9": 40.5}, 96)
 SPEC = UnlearningSpec(("base",), UnlearningOptions("npo", "both", 6400, {"beta": 0.1}))
 JOB = Job("k3Jf0-_aZ9qLmN4tRv7wXy", SPEC, JobState.RUNNING, "2026-01-02T03:04:05+00:00")
 

@@ -11,7 +11,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import Towers, TrainedModel
@@ -37,13 +37,13 @@ def base(tiny_assets: Path) -> ModelSource:
 
 
 @pytest.fixture(scope="session")
-def material(data: BenchmarkData, base: ModelSource) -> Iterator[Material]:
+def batches(data: BenchmarkData, base: ModelSource) -> Iterator[BatchSource]:
     encoder = TrainedModel(base, Towers.BOTH).encoder
-    with Material(unlearning_rows(data), base, encoder, Embedder(), ignore_progress) as made:
+    with BatchSource(unlearning_rows(data), base, encoder, Embedder(), ignore_progress) as made:
         yield made
 
 
 @pytest.fixture
-def steps(base: ModelSource, material: Material) -> Steps:
+def steps(base: ModelSource, batches: BatchSource) -> Steps:
     """Ten steps of 12 + 12 pairs of a fresh model, both towers free."""
-    return Steps(TrainedModel(base, Towers.BOTH), material, 12, 10, seed=0)
+    return Steps(TrainedModel(base, Towers.BOTH), batches, 12, 10, seed=0)

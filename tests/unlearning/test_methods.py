@@ -9,10 +9,10 @@ from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import Need, OneShotMethod, TrainedMethod, all_methods, find_method
 from salmu_demo.unlearning.optimisation import make_optimizer
-from salmu_demo.unlearning.plan import Plan
+from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 from salmu_demo.unlearning.trainer import unlearn
@@ -32,12 +32,12 @@ def test_all_methods_of_both_papers_are_registered() -> None:
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_method_goes_down_its_own_objective(name: str, base: ModelSource, material: Material) -> None:
+def test_a_method_goes_down_its_own_objective(name: str, base: ModelSource, batches: BatchSource) -> None:
     spec = find_method(name)
     method = spec.configure({"learning_rate": 2e-4})
     assert isinstance(method, TrainedMethod)
     model = TrainedModel(base, spec.towers[0])
-    steps = Steps(model, material, 12, 10, seed=0)
+    steps = Steps(model, batches, 12, 10, seed=0)
     optimizer = make_optimizer(model.parameters(), method.learning_rate, 0.0)
     values = []
     # Always the same batch, whose objective must then fall.
@@ -54,7 +54,7 @@ def test_a_method_makes_a_model_that_loads_and_differs(
     name: str, data: BenchmarkData, base: ModelSource, tmp_path: Path
 ) -> None:
     spec = find_method(name)
-    plan = Plan(spec.configure({"batch_size": 8}), spec.towers[0], budget=24, checkpoints=1)
+    plan = UnlearningPlan(spec.configure({"batch_size": 8}), spec.towers[0], budget=24, checkpoints=1)
     record = unlearn(base, data, plan, tmp_path / "model")
     made = find_model(f"local-dir:{tmp_path / 'model'}")
     assert made.fingerprint != base.fingerprint
@@ -62,10 +62,10 @@ def test_a_method_makes_a_model_that_loads_and_differs(
     assert [reading.step for reading in record.curve] == [0, 3]
 
 
-def test_ssd_and_slug_lower_the_forget_similarity(base: ModelSource, material: Material) -> None:
+def test_ssd_and_slug_lower_the_forget_similarity(base: ModelSource, batches: BatchSource) -> None:
     for name, settings in (("ssd", {"alpha": 1.0, "dampening": 0.1}), ("slug", {"level": 0.2})):
         model = TrainedModel(base, Towers.BOTH)
-        steps = Steps(model, material, 12, 4, seed=0)
+        steps = Steps(model, batches, 12, 4, seed=0)
         method = find_method(name).configure(settings)
         assert isinstance(method, OneShotMethod)
         method.edit(steps, model)
@@ -94,7 +94,7 @@ def test_a_frozen_tower_stays_as_it_was(base: ModelSource, data: BenchmarkData, 
     method = find_method("npo").configure({"batch_size": 8, "learning_rate": 1e-2})
     start = Encoder(base).model.state_dict()
     for towers, moved in ((Towers.IMAGE, "visual."), (Towers.TEXT, "")):
-        unlearn(base, data, Plan(method, towers, budget=16, checkpoints=1), tmp_path / towers)
+        unlearn(base, data, UnlearningPlan(method, towers, budget=16, checkpoints=1), tmp_path / towers)
         now = Encoder(find_model(f"local-dir:{tmp_path / towers}")).model.state_dict()
         changed = {name for name, value in now.items() if not torch.equal(value, start[name])}
         assert changed

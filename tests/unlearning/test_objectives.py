@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from salmu_demo.unlearning import losses
-from salmu_demo.unlearning.material import Encoded
+from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.methods.delete import mask_distillation
 from salmu_demo.unlearning.methods.delete_matrix import matrix_losses
 from salmu_demo.unlearning.methods.dpo import dpo_loss, preference_margin

@@ -26,7 +26,7 @@ from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_swe
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import all_methods, find_method
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 SWEEP = """
 seeds = [0, 1]
@@ -285,7 +285,7 @@ def test_the_first_checkpoint_that_forgets_enough_is_found_by_halving(
     monkeypatch.setattr(
         run_module, "_measure", lambda model, *rest: {"RetFail": values[int(model.reference[-5:]) - 1]}
     )  # fmt: skip
-    curve = [Reading(step, 10 * step, None, 0.5, 0.5, 0.5, 0.5, {}, 1) for step in range(6)]
+    curve = [TrainingMetrics(step, 10 * step, None, 0.5, 0.5, 0.5, 0.5, {}, 1) for step in range(6)]
     found, measured = run_module._first_at_level(
         tmp_path,
         EqualForgetting("RetFail", 0.3),

@@ -20,23 +20,22 @@ from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.unlearning import UNRELATED, output, readings, trainer
 from salmu_demo.unlearning import plan as plans
-from salmu_demo.unlearning.material import Material
+from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import find_method
-from salmu_demo.unlearning.plan import Plan, StopRules
-from salmu_demo.unlearning.reading import Reading
-from salmu_demo.unlearning.readings import Probe
-from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
-from salmu_demo.unlearning.sampling import Sampler
-from salmu_demo.unlearning.stand_ins import StandIns, wording_of
+from salmu_demo.unlearning.plan import StopRules, UnlearningPlan
+from salmu_demo.unlearning.rows import Sampler, UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions, wording_of
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_probe import TrainingProbe
 
 
-def _plan(name: str = "shuffled-captions", **settings: Any) -> Plan:
+def _plan(name: str = "shuffled-captions", **settings: Any) -> UnlearningPlan:
     # This method draws at random in every step, so a generator that is not resumed would show.
     method = find_method(name).configure({"batch_size": 8, "learning_rate": 1e-3, **settings})
-    return Plan(method, budget=48, checkpoints=3)
+    return UnlearningPlan(method, budget=48, checkpoints=3)
 
 
 class _Killed(Exception):  # noqa: N818 - not an error
@@ -278,10 +277,10 @@ def test_a_drop_of_the_retain_similarity_means_the_same_for_every_start(
     data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     drop: float, retain: list[float], steps: int, least: str | None,
 ) -> None:  # fmt: skip
-    def read(probe: Probe, model: Any, step: int, forget_pairs: int, loss: float | None) -> Reading:
-        return Reading(step, forget_pairs, loss, 0.5, 0.5, retain[step], 0.0, {}, 1)
+    def read(probe: TrainingProbe, model: Any, step: int, forget_pairs: int, loss: float | None) -> TrainingMetrics:
+        return TrainingMetrics(step, forget_pairs, loss, 0.5, 0.5, retain[step], 0.0, {}, 1)
 
-    monkeypatch.setattr(Probe, "read", read)
+    monkeypatch.setattr(TrainingProbe, "read", read)
     plan = replace(_plan("finetune"), checkpoints=6, stop=StopRules(retain_drop=drop))
     record = unlearn(base, data, plan, tmp_path / "model")
     assert record.curve[-1].step == steps
@@ -291,7 +290,7 @@ def test_a_drop_of_the_retain_similarity_means_the_same_for_every_start(
 @pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("towers", [Towers.BOTH, Towers.IMAGE])
 def test_a_small_step_survives_being_written_and_the_last_reading_is_of_the_file(
-    data: BenchmarkData, base: ModelSource, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    data: BenchmarkData, base: ModelSource, batches: BatchSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     stored: torch.dtype, towers: Towers,
 ) -> None:  # fmt: skip
     shutil.copytree(base.weights.parent, tmp_path / "base")
@@ -323,7 +322,9 @@ def test_a_small_step_survives_being_written_and_the_last_reading_is_of_the_file
     assert any(not torch.equal(trained[name], before[name].float()) for name in trained)
     assert (len(trained) == len(before) - 1) is (towers is Towers.BOTH)
     last = record.curve[-1]
-    again = Probe(material, plan.seed).read(TrainedModel(made, Towers.BOTH), last.step, last.forget_pairs, last.loss)
+    again = TrainingProbe(batches, plan.seed).read(
+        TrainedModel(made, Towers.BOTH), last.step, last.forget_pairs, last.loss
+    )
     assert again == last
 
 
@@ -338,11 +339,11 @@ def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) ->
 
 
 def test_personas_are_ranked_by_their_own_images_among_captions_of_others(
-    data: BenchmarkData, base: ModelSource, material: Material, tmp_path: Path
+    data: BenchmarkData, base: ModelSource, batches: BatchSource, tmp_path: Path
 ) -> None:
     before = unlearn(base, data, _plan(), tmp_path / "model").curve[0]
     identities = data.split(layout.FORGET).identities
-    images, texts = material.forget.frozen.images.numpy(), material.forget.frozen.texts.numpy()
+    images, texts = batches.forget.frozen.images.numpy(), batches.forget.frozen.texts.numpy()
     assert list(before.persona_ranks) == ["00000001", "00000002", "00000004", "00000005"]
     rivals = [row for row, identity in enumerate(identities) if identity not in before.persona_ranks]
     assert before.candidates == 1 + len(rivals)
@@ -354,19 +355,19 @@ def test_personas_are_ranked_by_their_own_images_among_captions_of_others(
         assert rank == 1 + better, persona
 
 
-def with_copies(material: Material, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def with_copies(batches: BatchSource, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let some forget captions be copies of others; all captions of the probe. As in RetFail, copies do not compete."""
-    captions = [f"caption {max(row, 9)}" for row in range(len(material.forget))]
-    monkeypatch.setattr(material.forget, "captions", captions)
-    return [*captions, *material.retain.captions]
+    captions = [f"caption {max(row, 9)}" for row in range(len(batches.forget))]
+    monkeypatch.setattr(batches.forget, "captions", captions)
+    return [*captions, *batches.retain.captions]
 
 
 def test_a_collapsed_model_reads_as_one_that_guesses(
-    base: ModelSource, material: Material, monkeypatch: pytest.MonkeyPatch
+    base: ModelSource, batches: BatchSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    captions = with_copies(material, monkeypatch)
-    model, probe = TrainedModel(base, Towers.BOTH), Probe(material, 0)
-    rivals = [sum(text != own for text in captions) for own in material.forget.captions]
+    captions = with_copies(batches, monkeypatch)
+    model, probe = TrainedModel(base, Towers.BOTH), TrainingProbe(batches, 0)
+    rivals = [sum(text != own for text in captions) for own in batches.forget.captions]
     assert len(set(rivals)) > 1
     for seed in range(5):
         generator = torch.Generator().manual_seed(seed)
@@ -388,15 +389,15 @@ def test_a_collapsed_model_reads_as_one_that_guesses(
 
 
 def test_the_mrr_of_a_reading_is_that_of_ranks_without_copies(
-    base: ModelSource, material: Material, monkeypatch: pytest.MonkeyPatch
+    base: ModelSource, batches: BatchSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    captions = with_copies(material, monkeypatch)
-    read = Probe(material, 0).read(TrainedModel(base, Towers.BOTH), 0, 0, None)
-    sides = material.forget, material.retain
+    captions = with_copies(batches, monkeypatch)
+    read = TrainingProbe(batches, 0).read(TrainedModel(base, Towers.BOTH), 0, 0, None)
+    sides = batches.forget, batches.retain
     texts = torch.cat([side.frozen.texts for side in sides]).numpy()
     shares = []
-    for row, own in enumerate(material.forget.captions):
-        scores = texts @ material.forget.frozen.images[row].numpy()
+    for row, own in enumerate(batches.forget.captions):
+        scores = texts @ batches.forget.frozen.images[row].numpy()
         lead = [score - scores[row] for score, text in zip(scores.tolist(), captions, strict=True) if text != own]
         shares.append(1 / (1 + sum(d > 1e-6 for d in lead) + sum(abs(d) <= 1e-6 for d in lead) / 2))
     assert read.forget_mrr == pytest.approx(sum(shares) / len(shares), abs=2e-6)
@@ -432,7 +433,7 @@ def test_a_data_set_without_generic_captions_is_refused_where_they_are_needed(da
 
 def test_towers_that_a_method_cannot_change_are_refused() -> None:
     with pytest.raises(QueryError, match="null-space cannot be told to change the towers both; choose image"):
-        Plan(find_method("null-space").method())
+        UnlearningPlan(find_method("null-space").method())
 
 
 def test_the_frozen_features_are_those_of_the_untrained_model(steps: Steps) -> None:
@@ -444,9 +445,9 @@ def test_the_frozen_features_are_those_of_the_untrained_model(steps: Steps) -> N
 
 
 def test_the_unrelated_level_is_of_other_personas_captions_of_the_same_kind(
-    material: Material, data: BenchmarkData
+    batches: BatchSource, data: BenchmarkData
 ) -> None:
-    forget, known = data.split(layout.FORGET), material.forget.frozen
+    forget, known = data.split(layout.FORGET), batches.forget.frozen
     cosines = [
         float(known.images[i] @ known.texts[j])
         for i in range(len(forget))
@@ -454,16 +455,16 @@ def test_the_unrelated_level_is_of_other_personas_captions_of_the_same_kind(
         if forget.identities[i] != forget.identities[j]
         and data.kind(forget.file_names[i]) == data.kind(forget.file_names[j])
     ]
-    assert material.unrelated_level == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
-    assert material.unrelated.tolist() == pytest.approx(sorted(cosines), abs=1e-5)
+    assert batches.unrelated_level == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+    assert batches.unrelated.tolist() == pytest.approx(sorted(cosines), abs=1e-5)
     for share in (0.0, 0.85, 1.0):
-        below = sum(cosine <= material.unrelated_quantile(share) + 1e-6 for cosine in cosines)
+        below = sum(cosine <= batches.unrelated_quantile(share) + 1e-6 for cosine in cosines)
         assert below == pytest.approx(1 + share * (len(cosines) - 1), abs=1)
 
 
-def _stand_ins(rows: UnlearningRows) -> StandIns:
+def _stand_ins(rows: UnlearningRows) -> SyntheticCaptions:
     split = rows.forget.split
-    return StandIns(split.texts, split.identities, rows.names, rows.values, rows.kinds)
+    return SyntheticCaptions(split.texts, split.identities, rows.names, rows.values, rows.kinds)
 
 
 def test_strangers_are_nobody_and_rewordings_are_new(data: BenchmarkData) -> None:
@@ -528,4 +529,6 @@ def test_no_caption_made_up_on_salmu_mini_is_one_that_is_held_out() -> None:
 
 def test_captions_without_names_make_no_stand_ins() -> None:
     with pytest.raises(DataError, match="captions that hold names and values"):
-        StandIns(["She lives in Ulm"] * 2, ["1", "2"], ["Ada Lee", "Bo Li"], [["Ulm"], ["Ulm"]], ["city", "city"])
+        SyntheticCaptions(
+            ["She lives in Ulm"] * 2, ["1", "2"], ["Ada Lee", "Bo Li"], [["Ulm"], ["Ulm"]], ["city", "city"]
+        )

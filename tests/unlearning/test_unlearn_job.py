@@ -12,7 +12,16 @@ import torch
 
 from salmu_demo.core.errors import JobError, ModelError, SalmuError
 from salmu_demo.core.progress import Unit, ignore_progress
-from salmu_demo.jobs.job import Estimate, Job, JobKind, JobProgress, JobState, Report, job_document, read_job
+from salmu_demo.jobs.job import (
+    Estimate,
+    Job,
+    JobKind,
+    JobProgress,
+    JobProgressCallback,
+    JobState,
+    job_document,
+    read_job,
+)
 from salmu_demo.jobs.kinds import KINDS
 from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.kinds.unlearning import (
@@ -22,9 +31,9 @@ from salmu_demo.jobs.kinds.unlearning import (
     Unlearning,
     UnlearningOptions,
     UnlearningSpec,
-    keep_reading,
     model_folder,
     read_readings,
+    save_reading,
     unlearning_plan,
 )
 from salmu_demo.jobs.manager import JobManager
@@ -32,13 +41,13 @@ from salmu_demo.models.made import made_in
 from salmu_demo.models.source import find_model
 from salmu_demo.unlearning import UNRELATED, timing
 from salmu_demo.unlearning.methods import find_method
-from salmu_demo.unlearning.plan import Plan, StopRules
-from salmu_demo.unlearning.reading import Reading
-from salmu_demo.unlearning.readings import READ_PAIRS
+from salmu_demo.unlearning.plan import StopRules, UnlearningPlan
 from salmu_demo.unlearning.rows import unlearning_rows
-from salmu_demo.unlearning.timing import Pace
+from salmu_demo.unlearning.timing import RunTiming
 from salmu_demo.unlearning.towers import Towers, TrainedModel
 from salmu_demo.unlearning.trainer import unlearn
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_probe import READ_PAIRS
 from salmu_demo.workbench.bench import Workbench
 
 TIMEOUT = 30
@@ -78,7 +87,9 @@ def cancel_at(step: int, manager: JobManager, kinds: dict[str, JobKind[Any]], ke
     wanted = True
 
     class Cancelled(Unlearning):
-        def run(self, spec: UnlearningSpec, bench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+        def run(
+            self, spec: UnlearningSpec, bench: Workbench, folder: Path, report: JobProgressCallback
+        ) -> tuple[str, ...]:
             def told(progress: JobProgress) -> None:
                 nonlocal wanted
                 if wanted and progress.unit is Unit.STEPS and progress.done == step:
@@ -270,7 +281,7 @@ def test_an_estimate_is_of_what_is_not_encoded_and_of_the_steps_and_readings(
         part.features(workbench.embedder, base, ignore_progress)
     assert rows.generic is not None
     workbench.embedder.prompts(base, rows.generic)
-    monkeypatch.setattr(timing, "pace_of", lambda *of: Pace(loading=10.0, step=0.5, once=0.25, reading=2.0))
+    monkeypatch.setattr(timing, "time_run", lambda *of: RunTiming(loading=10.0, step=0.5, once=0.25, reading=2.0))
     # Loading and writing, 8 steps, and readings before them and after each.
     assert Unlearning().estimate(SPEC, workbench) == Estimate(20 + 8 * 0.5 + 0.25 + 9 * 2 + OTHER_SECONDS, 0, 0)
     # 3 steps give 4 readings, and an edit gives 2 whatever its budget.
@@ -315,18 +326,18 @@ def test_a_pace_counts_all_that_the_method_itself_encodes(
         monkeypatch.setattr(TrainedModel, tower, passing)
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
     [base] = workbench.models(SPEC.models)
-    plan = Plan(find_method(method).configure({"batch_size": 18}), Towers(towers))
-    pace = timing.pace_of(plan, base, workbench.data, workbench.embedder)
-    assert (pace.step / second, pace.once / second) == (pytest.approx(18 * step), pytest.approx(18 * once))
-    assert pace.reading / second == pytest.approx(READ_PAIRS * (2 if towers == "both" else 1))
+    plan = UnlearningPlan(find_method(method).configure({"batch_size": 18}), Towers(towers))
+    timed = timing.time_run(plan, base, workbench.data, workbench.embedder)
+    assert (timed.step / second, timed.once / second) == (pytest.approx(18 * step), pytest.approx(18 * once))
+    assert timed.reading / second == pytest.approx(READ_PAIRS * (2 if towers == "both" else 1))
     assert largest == (18 if second < timing.LONG_ENOUGH else timing.FIRST_BATCH)
 
 
 def test_readings_of_a_step_replace_each_other_and_a_damaged_file_starts_anew(tmp_path: Path) -> None:
-    first = Reading(0, 0, None, 0.8, 1.0, 0.8, 0.1, {"1": 1.0}, 10)
+    first = TrainingMetrics(0, 0, None, 0.8, 1.0, 0.8, 0.1, {"1": 1.0}, 10)
     later = replace(first, step=4, forget_pairs=32, loss=0.5)
     for reading in (later, first, replace(later, loss=0.4)):
-        keep_reading(tmp_path, reading)
+        save_reading(tmp_path, reading)
     assert read_readings(tmp_path) == [first, replace(later, loss=0.4)]
     for damaged in ("[{", '[{"step": 1}]', "7"):
         (tmp_path / READINGS_FILE).write_text(damaged)

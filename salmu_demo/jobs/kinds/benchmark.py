@@ -12,7 +12,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.rates import Rates, rates_of
-from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobSpec, Report, SampledEstimate, register
+from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, SampledEstimate, register
 from salmu_demo.models.roles import NOTHING_TOLD, Told, check_told
 from salmu_demo.models.source import ModelSource, name_of
 from salmu_demo.reports.text import counted
@@ -82,7 +82,9 @@ class Benchmark(JobKind[BenchmarkSpec]):
         check_told(models, spec.told)
         choose_metrics(spec.metrics)
 
-    def run(self, spec: BenchmarkSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+    def run(
+        self, spec: BenchmarkSpec, workbench: Workbench, folder: Path, report: JobProgressCallback
+    ) -> tuple[str, ...]:
         """Measure the models and leave finished metrics and reports in the folder.
 
         A model that cannot be measured does not stop the others; a full disk does, because it stops them all.
@@ -258,7 +260,7 @@ def _noted(failures: list[str], reference: str) -> Iterator[None]:
 class _BenchmarkProgress:
     """Turns the reports about one model into progress of the whole benchmark, by the seconds each part takes."""
 
-    def __init__(self, report: Report, plan: ModelPlan, before: float, total: float) -> None:
+    def __init__(self, report: JobProgressCallback, plan: ModelPlan, before: float, total: float) -> None:
         self._report = report
         self._plan = plan
         self._before = before

@@ -13,17 +13,17 @@ from salmu_demo.core.files import write_text
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.features.rates import rates_of
 from salmu_demo.jobs.execution import Stopped
-from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobSpec, JobState, Report, register
+from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, JobState, register
 from salmu_demo.jobs.kinds.benchmark import encoding_seconds
 from salmu_demo.jobs.store import keep_asked
 from salmu_demo.models.made import MODEL_FOLDER, made_in, made_name
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import UNRELATED
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
-    from salmu_demo.unlearning.plan import Plan
+    from salmu_demo.unlearning.plan import UnlearningPlan
 
 # torch takes seconds to import, which whoever only lists jobs does not need: it is imported by what needs it.
 
@@ -79,7 +79,9 @@ class Unlearning(JobKind[UnlearningSpec]):
         """Refuse a run that makes no sense; raises as :func:`unlearning_plan` does."""
         unlearning_plan(spec)
 
-    def run(self, spec: UnlearningSpec, workbench: Workbench, folder: Path, report: Report) -> tuple[str, ...]:
+    def run(
+        self, spec: UnlearningSpec, workbench: Workbench, folder: Path, report: JobProgressCallback
+    ) -> tuple[str, ...]:
         """Make the model, or go on where an earlier run of the job has stopped; the weights are the same either way.
 
         Raises:
@@ -97,7 +99,7 @@ class Unlearning(JobKind[UnlearningSpec]):
 
         def work() -> None:
             progress = _UnlearningProgress(report)
-            unlearn(base, data, plan, output, workbench.embedder, progress, lambda found: keep_reading(folder, found))
+            unlearn(base, data, plan, output, workbench.embedder, progress, lambda found: save_reading(folder, found))
 
         try:
             try:
@@ -121,7 +123,7 @@ class Unlearning(JobKind[UnlearningSpec]):
             SalmuError: of the kind that fits, if the specification makes no sense or data or model is unusable.
         """
         from salmu_demo.unlearning.rows import unlearning_rows  # noqa: PLC0415
-        from salmu_demo.unlearning.timing import pace_of  # noqa: PLC0415
+        from salmu_demo.unlearning.timing import time_run  # noqa: PLC0415
 
         plan, base = unlearning_plan(spec), _base(spec, workbench)
         rows = unlearning_rows(workbench.data)
@@ -132,7 +134,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         texts = sum(embedder.missing_captions(base, data, split) for split in splits)
         texts += embedder.missing_prompts(base, rows.generic or [])
         rates = rates_of(embedder, base, data) if images or texts else None
-        work = pace_of(plan, base, data, embedder).seconds(plan, len(rows.forget.split))
+        work = time_run(plan, base, data, embedder).seconds(plan, len(rows.forget.split))
         return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
 
     def words(self, spec: UnlearningSpec) -> str:
@@ -161,7 +163,7 @@ similarity, seed 3, mini'
         return next(iter(made_in(folder)), None)
 
 
-def unlearning_plan(spec: UnlearningSpec) -> "Plan":
+def unlearning_plan(spec: UnlearningSpec) -> "UnlearningPlan":
     """What a job is to do, as the trainer takes it.
 
     Raises:
@@ -182,19 +184,19 @@ def model_folder(spec: UnlearningSpec, folder: Path) -> Path:
     return folder / MODEL_FOLDER / made_name(spec.unlearning.method, folder.name)
 
 
-def keep_reading(folder: Path, reading: Reading) -> None:
+def save_reading(folder: Path, reading: TrainingMetrics) -> None:
     """Add a reading to those of a job, or replace the one of the same step that an earlier run has left.
 
     They are kept while the run goes on, so that whoever looks sees the curve grow; raises :class:`StorageError`.
     """
     readings = {known.step: known for known in read_readings(folder)} | {reading.step: reading}
-    document = document_of([readings[step] for step in sorted(readings)], list[Reading])
+    document = document_of([readings[step] for step in sorted(readings)], list[TrainingMetrics])
     write_text(folder / READINGS_FILE, json.dumps(document, indent=1) + "\n", "The reading")
 
 
-def read_readings(folder: Path) -> list[Reading]:
+def read_readings(folder: Path) -> list[TrainingMetrics]:
     """The readings in the order of their steps; none if the file is missing or damaged, because a run repeats them."""
-    return read_cached(folder / READINGS_FILE, list[Reading]) or []
+    return read_cached(folder / READINGS_FILE, list[TrainingMetrics]) or []
 
 
 def _base(spec: UnlearningSpec, workbench: Workbench) -> ModelSource:
@@ -205,7 +207,7 @@ def _base(spec: UnlearningSpec, workbench: Workbench) -> ModelSource:
 class _UnlearningProgress:
     """Turns the trainer's reports into progress of the job; the steps are all of it, because they take the time."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: JobProgressCallback) -> None:
         self._report = report
         self._first: int | None = None
 

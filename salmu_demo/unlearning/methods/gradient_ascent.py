@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.losses import info_nce, similarities
-from salmu_demo.unlearning.material import Encoded
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
 from salmu_demo.unlearning.step import Step
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.losses import info_nce
-from salmu_demo.unlearning.material import Encoded
 from salmu_demo.unlearning.methods.base import Need, OneShotMethod, hyperparameter, register
 from salmu_demo.unlearning.step import Step
 from salmu_demo.unlearning.towers import TrainedModel

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.losses import derangement, similarities, squared_distance
-from salmu_demo.unlearning.material import Encoded
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
 from salmu_demo.unlearning.step import Step
 

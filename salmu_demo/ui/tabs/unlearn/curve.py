@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from salmu_demo.unlearning.reading import Reading
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 LINES: Final = (
     ("forget_similarity", "Forget pairs", "●"),
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT = 440, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 8, 34
 
 
-def curve_svg(readings: Sequence[Reading], budget: int, sentence: str) -> str:
+def curve_svg(readings: Sequence[TrainingMetrics], budget: int, sentence: str) -> str:
     """The curves over the budget, with their legend; `sentence` is what a screen reader says instead."""
     values: list[float] = [getattr(reading, name) for reading in readings for name, _, _ in LINES]
     low, high = math.floor(10 * min(0.0, *values)) / 10, math.ceil(10 * max(0.1, *values)) / 10

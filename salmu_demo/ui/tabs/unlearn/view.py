@@ -12,7 +12,7 @@ from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.curve import curve_svg
 from salmu_demo.ui.widgets.markup import definition_table, image, notice, rank_text, verdict_badge
 from salmu_demo.ui.widgets.people import People
-from salmu_demo.unlearning.reading import Reading, retain_shift
+from salmu_demo.unlearning.training_metrics import TrainingMetrics, retain_shift
 
 FORGETS_LITTLE: Final = 0.5
 """Below this share of the way from the original to unrelated pairs, a run forgets little."""
@@ -55,7 +55,7 @@ class Standing:
     kept: float
 
     @classmethod
-    def of(cls, first: Reading, last: Reading) -> "Standing":
+    def of(cls, first: TrainingMetrics, last: TrainingMetrics) -> "Standing":
         """From the first and the latest reading."""
         distance = first.forget_similarity - first.unrelated_similarity
         shift = retain_shift(first.retain_similarity)
@@ -77,7 +77,7 @@ class Standing:
 
 
 def live_view(
-    readings: Sequence[Reading], budget: int, people: People, portrait: Callable[[str], str | None] | None
+    readings: Sequence[TrainingMetrics], budget: int, people: People, portrait: Callable[[str], str | None] | None
 ) -> str:
     """What a run has found out so far; nothing before its first reading.
 
@@ -95,7 +95,7 @@ def live_view(
     )
 
 
-def _standing(readings: Sequence[Reading]) -> str:
+def _standing(readings: Sequence[TrainingMetrics]) -> str:
     standing = Standing.of(readings[0], readings[-1])
     shares = [
         (standing.forgotten, "of the way to unrelated pairs"),
@@ -105,7 +105,7 @@ def _standing(readings: Sequence[Reading]) -> str:
     return f'<p class="standing">{standing.badge}</p><ul class="shares">{words}</ul>'
 
 
-def _curves(readings: Sequence[Reading], budget: int) -> str:
+def _curves(readings: Sequence[TrainingMetrics], budget: int) -> str:
     first, last = readings[0], readings[-1]
     sentence = text.CURVE.format(
         forget_first=first.forget_similarity,
@@ -138,7 +138,7 @@ def _curves(readings: Sequence[Reading], budget: int) -> str:
     )
 
 
-def _personas(readings: Sequence[Reading], people: People, portrait: Callable[[str], str | None] | None) -> str:
+def _personas(readings: Sequence[TrainingMetrics], people: People, portrait: Callable[[str], str | None] | None) -> str:
     last = readings[-1]
     items = "".join(
         f'<li class="card watched">{image(portrait(persona), "", _SIDE) if portrait else ""}<div>'
@@ -150,7 +150,7 @@ def _personas(readings: Sequence[Reading], people: People, portrait: Callable[[s
     return f'{notice(text.PERSONAS.format(candidates=last.candidates), "quiet")}<ul class="watched-list">{items}</ul>'
 
 
-def _way(readings: Sequence[Reading], persona: str) -> str:
+def _way(readings: Sequence[TrainingMetrics], persona: str) -> str:
     """The ranks of a persona from reading to reading, each once as long as it stays."""
     ranks = [reading.persona_ranks[persona] for reading in readings if persona in reading.persona_ranks]
     changes = [f"{rank:g}" for rank, _ in groupby(ranks)]

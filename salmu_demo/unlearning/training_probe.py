@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 import torch
 
+from salmu_demo.features.rows import Rows
 from salmu_demo.metrics.ranking import tied_ranks
-from salmu_demo.unlearning.material import Material, PairSet
-from salmu_demo.unlearning.reading import Reading
-from salmu_demo.unlearning.sampling import Rows
+from salmu_demo.unlearning.batches import BatchSource, PairSet
 from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 PROBE_ROWS: Final = 128
 """Pairs of each side that are read."""
@@ -25,20 +25,20 @@ READ_PAIRS: Final = 2 * PROBE_ROWS + WATCHED * IMAGES
 """Pairs of one reading, at most."""
 
 
-class Probe:
+class TrainingProbe:
     """A fixed sample of the rows a method may see."""
 
-    def __init__(self, material: Material, seed: int) -> None:
-        self._material = material
+    def __init__(self, batches: BatchSource, seed: int) -> None:
+        self._batches = batches
         generator = np.random.default_rng(seed)
         self._forget, self._retain = (
-            np.sort(generator.permutation(len(pairs))[:PROBE_ROWS]) for pairs in (material.forget, material.retain)
+            np.sort(generator.permutation(len(pairs))[:PROBE_ROWS]) for pairs in (batches.forget, batches.retain)
         )
-        sides = ((material.forget, self._forget), (material.retain, self._retain))
+        sides = ((batches.forget, self._forget), (batches.retain, self._retain))
         captions = np.array([pairs.captions[row] for pairs, rows in sides for row in rows], dtype=object)
         # As in RetFail, a copy of the own caption is no rival of it.
         self._competes = captions[: len(self._forget), None] != captions
-        identities = material.identities
+        identities = batches.identities
         self._watched = {
             persona: np.array([row for row, own in enumerate(identities) if own == persona][:IMAGES])
             for persona in _spread(sorted({identity for identity in identities if identity is not None}), WATCHED)
@@ -48,16 +48,16 @@ class Probe:
         self._rivals = np.array(rivals, dtype=np.int64)
 
     @torch.no_grad()
-    def read(self, model: TrainedModel, step: int, forget_pairs: int, loss: float | None) -> Reading:
+    def read(self, model: TrainedModel, step: int, forget_pairs: int, loss: float | None) -> TrainingMetrics:
         """Read a model."""
-        images, texts = encode_pairs(model, self._material.forget, self._forget)
-        retain_images, retain_texts = encode_pairs(model, self._material.retain, self._retain)
+        images, texts = encode_pairs(model, self._batches.forget, self._forget)
+        retain_images, retain_texts = encode_pairs(model, self._batches.retain, self._retain)
         scores = images @ torch.cat([texts, retain_texts]).T
         own = scores.diagonal()
         ranks = tied_ranks(own.numpy(force=True), scores.numpy(force=True), self._competes)
-        groups = self._material.forget.frozen.groups[self._forget].to(scores.device)
+        groups = self._batches.forget.frozen.groups[self._forget].to(scores.device)
         strangers = groups[:, None] != groups[None, :]
-        return Reading(
+        return TrainingMetrics(
             step,
             forget_pairs,
             None if loss is None else round(loss, 6),
@@ -71,7 +71,7 @@ class Probe:
 
     def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor) -> float:
         """Rank of a persona's best own caption among the rivals', for the mean direction of the own images."""
-        images, captions = encode_pairs(model, self._material.forget, rows)
+        images, captions = encode_pairs(model, self._batches.forget, rows)
         direction = images.mean(dim=0)
         own, rivals = (captions @ direction).max(), texts[torch.from_numpy(self._rivals)] @ direction
         return float(tied_ranks(float(own), rivals.numpy(force=True)))

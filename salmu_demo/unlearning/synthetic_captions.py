@@ -43,7 +43,7 @@ def wording_of(caption: str, name: str, values: Sequence[str]) -> tuple[Wording,
     return Wording(caption.replace(name, _NAME).replace(value, _VALUE)), value
 
 
-class StandIns:
+class SyntheticCaptions:
     """Makes captions from those of N forget rows."""
 
     def __init__(

@@ -21,7 +21,7 @@ def retain_shift(start: float) -> float:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TrainingMetrics:
     """Where a run stands.
 
     Attributes:

@@ -12,11 +12,11 @@ import torch
 from salmu_demo.core.progress import ProgressCallback
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.pixels import PixelReader
+from salmu_demo.features.rows import Rows
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning.rows import Part, UnlearningRows
-from salmu_demo.unlearning.sampling import Rows
-from salmu_demo.unlearning.stand_ins import StandIns
+from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions
 
 LEVEL_ROWS: Final = 2048
 """Forget pairs that the level of unrelated pairs is measured on, at most."""
@@ -87,7 +87,7 @@ class PairSet:
         return result
 
 
-class Material:
+class BatchSource:
     """Both sides of a run, as a context manager because reading images owns threads.
 
     Attributes:
@@ -124,10 +124,10 @@ class Material:
             self.frozen_generic = torch.from_numpy(np.array(embedder.prompts(model, rows.generic, progress)))
 
     @cached_property
-    def stand_ins(self) -> StandIns:
+    def synthetic_captions(self) -> SyntheticCaptions:
         """Captions made of the forget captions' parts; raises :class:`DataError` where those hold no names."""
         rows, forget = self._rows, self._rows.forget.split
-        return StandIns(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
+        return SyntheticCaptions(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
 
     @cached_property
     def unrelated(self) -> torch.Tensor:
