@@ -1,9 +1,11 @@
 """JSON documents whose types pydantic checks; what is wrong with one is said in one clause of ours."""
 
 import json
+from collections.abc import Hashable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -67,22 +69,20 @@ def parse_model(text: bytes | str, kind: type[T]) -> T:
     Traceback (most recent call last):
     salmu_demo.core.documents.MismatchError: seeds[1] is "1"; it must be a whole number
     """
-    adapter = _adapter(kind)
+    adapter: TypeAdapter[T] = _adapter(cast(Hashable, kind))
+    with suppress(ValidationError):
+        return adapter.validate_json(text, strict=True)
     try:
-        found: T = adapter.validate_json(text, strict=True)
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MismatchError("it is not JSON") from error
+    # Half a surrogate pair, as a path that is not valid UTF-8 has, only Python's own reader accepts.
+    plain = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        adapter.validate_json(plain, strict=True)
     except ValidationError as error:
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            raise MismatchError("it is not JSON") from error
-        if error.errors(include_input=False)[0]["type"] != "json_invalid":
-            raise MismatchError(_clause(error, content)) from error
-        # Only Python's own reader accepts half a surrogate pair, as a path that is not valid UTF-8 has.
-        try:
-            found = adapter.validate_python(content)
-        except ValidationError as second:
-            raise MismatchError(_clause(second, content)) from second
-    return found
+        raise MismatchError(_clause(error, content)) from error
+    return adapter.validate_python(content)
 
 
 def read_cached(path: Path, kind: type[T]) -> T | None:
@@ -95,12 +95,12 @@ def read_cached(path: Path, kind: type[T]) -> T | None:
 
 def document_of(value: Any, kind: Any = None) -> Any:
     """A value as what :mod:`json` writes: :func:`parse_model` gives an equal one back."""
-    return _adapter(type(value) if kind is None else kind).dump_python(value, mode="json")
+    return _adapter(cast(Hashable, type(value) if kind is None else kind)).dump_python(value, mode="json")
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(Any, kind))
 
 
 def _clause(error: ValidationError, content: Any) -> str:
@@ -109,6 +109,8 @@ def _clause(error: ValidationError, content: Any) -> str:
     first = errors[0]
     where, value = _found(first, content)
     match first["type"]:
+        case "json_invalid":
+            return "it is not JSON"
         case "missing":
             return f"{where} is missing"
         case "extra_forbidden":

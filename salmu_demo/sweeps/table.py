@@ -5,7 +5,7 @@ import io
 import json
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -72,7 +72,7 @@ class TableRow:
         return ", ".join(f"{label} ({count})" for label, count in self.diagnoses.items())
 
 
-def sweep_table(results: Sequence[RunResult], references: dict[str, Values]) -> list[TableRow]:
+def sweep_table(results: Sequence[RunResult], references: Mapping[str, Values]) -> list[TableRow]:
     """The references, then every variant at its budget, then every variant at equal forgetting if any run was.
 
     Args:
@@ -104,7 +104,7 @@ def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     return variants
 
 
-def _row(compared_at: str, variant: str, runs: list[RunResult], references: dict[str, Values]) -> TableRow:
+def _row(compared_at: str, variant: str, runs: list[RunResult], references: Mapping[str, Values]) -> TableRow:
     found: list[tuple[Values, float]] = []
     for run in runs:
         if compared_at == "budget" and run.final:
