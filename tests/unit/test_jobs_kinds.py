@@ -12,7 +12,7 @@ from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.jobs.job import KINDS, Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, JobState, register
 from salmu_demo.jobs.kinds import facts_of, failed_of, title_of, words_of
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.ui.job_status import job_panel
+from salmu_demo.ui.jobs.status import job_panel
 from tests.fixtures.jobs import TIMEOUT
 
 
