@@ -1,27 +1,25 @@
 """`salmu-demo app`: start the app."""
 
-import argparse
 import os
-from typing import Any
+from typing import Annotated
 
-from salmu_demo.cli.parsing import add_command
+from salmu_demo.cli.parsing import Commands, option
 
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    examples = "  salmu-demo app --port 8000\n  salmu-demo app --data official"
-    parser = add_command(commands, "app", "Start the app in a local browser.", examples)
-    parser.add_argument("--port", type=int, help="port to listen on (default: PORT, or the first free one from 7860)")
-    parser.add_argument(
-        "--data", metavar="DATA", help="mini, official, a folder, or a Hub data set id (default: SALMU_DATA, or mini)"
-    )
-    parser.set_defaults(run=_run)
+commands = Commands()
 
 
-def _run(options: argparse.Namespace) -> None:
-    if options.port is not None:
-        os.environ["PORT"] = str(options.port)
-    # gradio takes seconds to import, and no other command needs it.
+@commands.add("  salmu-demo app --port 8000\n  salmu-demo app --data official")
+def _run(
+    port: Annotated[
+        int | None, option("--port", "port to listen on (default: PORT, or the first free one from 7860)", kind=int)
+    ] = None,
+    data: Annotated[
+        str | None, option("--data", "mini, official, a folder, or a Hub data set id (default: SALMU_DATA, or mini)")
+    ] = None,
+) -> None:
+    if port is not None:
+        os.environ["PORT"] = str(port)
+    # gradio takes seconds to import, and the help of this command does not need it.
     from salmu_demo.ui.app import main  # noqa: PLC0415
 
-    main(options.data)
+    main(data)

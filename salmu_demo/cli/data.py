@@ -1,15 +1,15 @@
 """`salmu-demo data describe`: what a data set holds."""
 
-import argparse
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated
 
-from salmu_demo.cli.output import plain, print_json, print_table, size_text
-from salmu_demo.cli.parsing import add_command, add_json
+from salmu_demo.cli.output import print_json, print_table
+from salmu_demo.cli.parsing import Commands, Json, argument, data_names, flag, model_names, option
 from salmu_demo.core.errors import DataError, MetricError
 from salmu_demo.core.notices import MINI_NOTICE
+from salmu_demo.core.text import plain, size_text
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.describe import describe
@@ -21,38 +21,31 @@ from salmu_demo.probes.lineup import lineup_texts
 from salmu_demo.results.cuts import Cut, count_cuts, measured_texts
 from salmu_demo.results.inputs import MetricInputs
 
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = add_command(commands, "data", "Look at a data set.", "  salmu-demo data describe mini --json")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    action = add_command(
-        actions,
-        "describe",
-        "Splits, derived splits, personas, kinds, sizes and problems.",
-        "  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-images",
-    )
-    action.add_argument("data", metavar="DATA", help="mini, official, a folder, or a Hub data set id")
-    action.add_argument("--check-images", action="store_true", help="decode every image (takes long)")
-    action.add_argument(
-        "--model",
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="count the texts that this model cuts off; may be given several times (default: the first built-in one)",
-    )
-    add_json(action)
-    action.set_defaults(run=_run)
+commands = Commands("  salmu-demo data describe mini --json")
 
 
-def _run(options: argparse.Namespace) -> None:
-    data = load_data(options.data)
-    description = describe(data, options.check_images)
-    cuts = _cuts(data, options.model or builtin_models()[:1])
-    if options.json:
+@commands.add("  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-images", "describe")
+def _describe(
+    data: Annotated[str, argument("DATA", "mini, official, a folder, or a Hub data set id", completion=data_names)],
+    check_images: Annotated[bool, flag("--check-images", "decode every image (takes long)")] = False,
+    model: Annotated[
+        list[str] | None,
+        option(
+            "--model",
+            "count the texts that this model cuts off; may be given several times (default: the first built-in one)",
+            completion=model_names,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Splits, derived splits, personas, kinds, sizes and problems."""
+    loaded = load_data(data)
+    description = describe(loaded, check_images)
+    cuts = _cuts(loaded, model or builtin_models()[:1])
+    if json:
         print_json({**description.as_dict(), "cut": [asdict(cut) for cut in cuts]})
         return
-    if data.is_mini:
+    if loaded.is_mini:
         print(f"{MINI_NOTICE}\n")
     print(f"{description.name}: {description.personas} personas, {size_text(description.bytes)}")
     print(f"fingerprint {description.fingerprint}, revision {description.revision or 'none'}")

@@ -1,25 +1,34 @@
 """`salmu-demo jobs`: benchmarks that survive their terminal, in the same queue folder as the app's."""
 
-import argparse
 import sys
 from dataclasses import replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
 from salmu_demo.cli.parsing import (
-    add_command,
-    add_data,
-    add_json,
-    add_measuring,
-    add_models,
-    add_references,
+    SAMPLE_SEED,
+    Arch,
+    Clean,
+    Commands,
+    Compromised,
+    Data,
+    ImageNet,
+    Json,
+    Metrics,
+    Models,
+    SampleRows,
+    SampleSeed,
+    TrustPickle,
+    argument,
     chosen_metrics,
+    flag,
     models_without_data,
     told_references,
 )
 from salmu_demo.core.ending import also_at_end
 from salmu_demo.core.errors import JobError
 from salmu_demo.core.progress import duration_words
+from salmu_demo.data.source import MINI
 from salmu_demo.jobs.job import Job, JobState, job_document
 from salmu_demo.jobs.kinds import facts_of
 from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
@@ -29,78 +38,64 @@ from salmu_demo.results.records import MeasuredModel
 
 _LOOK_SECONDS: Final = 0.2
 
-_EXAMPLES = """\
+commands = Commands("""\
   salmu-demo jobs run mini-clean mini-compromised mini-unlearned-finetune
   salmu-demo jobs run hf-hub:org/model --data org/data --estimate
   salmu-demo jobs list
   salmu-demo jobs resume Xk3
-The folder is SALMU_RUNS_DIR, or salmu-demo/runs in the user's data folder. The start of an id is enough."""
+The folder is SALMU_RUNS_DIR, or salmu-demo/runs in the user's data folder. The start of an id is enough.""")
+
+Id = Annotated[str, argument("ID", "id of the job, or its start if no other begins so")]
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = add_command(commands, "jobs", "Run benchmarks as jobs that can be stopped and resumed.", _EXAMPLES)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    run = add_command(
-        actions, "run", "Run a benchmark and wait for it.", "  salmu-demo jobs run mini-clean --sample 400"
-    )
-    add_models(run)
-    add_references(run)
-    add_data(run)
-    add_measuring(run)
-    run.add_argument("--estimate", action="store_true", help="only say how long it would take")
-    add_json(run)
-    run.set_defaults(run=_run)
-    listing = add_command(actions, "list", "All jobs, the newest first.", "  salmu-demo jobs list --json")
-    add_json(listing)
-    listing.set_defaults(run=_list)
-    for name, summary, action in (
-        ("show", "How a job is, and where its files are.", _show),
-        ("resume", "Run a job again from where it stopped.", _resume),
-        ("cancel", "Stop a job, in whichever process it runs.", _cancel),
-    ):
-        one = add_command(actions, name, summary, f"  salmu-demo jobs {name} Xk3")
-        one.add_argument("id", metavar="ID", help="id of the job, or its start if no other begins so")
-        add_json(one)
-        one.set_defaults(run=action)
-
-
-def _run(options: argparse.Namespace) -> None:
+@commands.add("  salmu-demo jobs run mini-clean --sample 400", "run")
+def _run(
+    models: Models,
+    arch: Arch = None,
+    trust_pickle: TrustPickle = False,
+    clean: Clean = None,
+    compromised: Compromised = None,
+    data: Data = MINI,
+    metrics: Metrics = None,
+    imagenet: ImageNet = None,
+    sample: SampleRows = None,
+    seed: SampleSeed = SAMPLE_SEED,
+    estimate: Annotated[bool, flag("--estimate", "only say how long it would take")] = False,
+    json: Json = False,
+) -> None:
+    """Run a benchmark and wait for it."""
     # Of several models only those without a configuration have use for it.
-    named = models_without_data(options, options.models) if options.arch else []
+    named = models_without_data(models, arch, trust_pickle) if arch else []
     spec = BenchmarkSpec(
-        models=tuple(options.models),
-        metrics=tuple(spec.name for spec in chosen_metrics(options)),
-        data=options.data,
-        sample=options.sample,
-        seed=options.seed,
+        models=tuple(models),
+        metrics=tuple(spec.name for spec in chosen_metrics(metrics)),
+        data=data,
+        sample=sample,
+        seed=seed,
         # Resumed from another folder it must still be found.
-        imagenet=str(options.imagenet.absolute()) if options.imagenet else None,
+        imagenet=str(imagenet.absolute()) if imagenet else None,
         architectures={model.reference: model.architecture for model in named if model.architecture},
-        trust_pickle=options.trust_pickle,
+        trust_pickle=trust_pickle,
         told=told_references(
-            options, [MeasuredModel(model, name_of(model)) for model in dict.fromkeys(options.models)]
+            clean, compromised, [MeasuredModel(model, name_of(model)) for model in dict.fromkeys(models)]
         ),
     )
     manager = JobManager()
-    if options.estimate:
-        estimate = manager.estimate(spec)
-        if options.json:
-            print_json({**vars(estimate), "sampled": estimate.sampled and vars(estimate.sampled)})
-        else:
-            print(estimate.words)
+    if not estimate:
+        _follow(manager, manager.submit(spec), json)
         return
-    _follow(manager, manager.submit(spec), options.json)
+    found = manager.estimate(spec)
+    if json:
+        print_json({**vars(found), "sampled": found.sampled and vars(found.sampled)})
+    else:
+        print(found.words)
 
 
-def _resume(options: argparse.Namespace) -> None:
-    manager = JobManager()
-    _follow(manager, manager.resume(_find(manager, options.id)), options.json)
-
-
-def _list(options: argparse.Namespace) -> None:
+@commands.add("  salmu-demo jobs list --json", "list")
+def _list(json: Json = False) -> None:
+    """All jobs, the newest first."""
     jobs = JobManager().jobs()
-    if options.json:
+    if json:
         print_json([_document(job) for job in jobs])
         return
     print_table(
@@ -113,14 +108,25 @@ def _list(options: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
-def _show(options: argparse.Namespace) -> None:
+@commands.add("  salmu-demo jobs show Xk3", "show")
+def _show(id: Id, json: Json = False) -> None:
+    """How a job is, and where its files are."""
     manager = JobManager()
-    _print(manager, manager.job(_find(manager, options.id)), options.json)
+    _print(manager, manager.job(_find(manager, id)), json)
 
 
-def _cancel(options: argparse.Namespace) -> None:
+@commands.add("  salmu-demo jobs resume Xk3", "resume")
+def _resume(id: Id, json: Json = False) -> None:
+    """Run a job again from where it stopped."""
     manager = JobManager()
-    _print(manager, manager.cancel(_find(manager, options.id)), options.json)
+    _follow(manager, manager.resume(_find(manager, id)), json)
+
+
+@commands.add("  salmu-demo jobs cancel Xk3", "cancel")
+def _cancel(id: Id, json: Json = False) -> None:
+    """Stop a job, in whichever process it runs."""
+    manager = JobManager()
+    _print(manager, manager.cancel(_find(manager, id)), json)
 
 
 def _find(manager: JobManager, start: str) -> str:
@@ -135,23 +141,18 @@ def _find(manager: JobManager, start: str) -> str:
 def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
     """Show the progress of a job until it is over, then how it ended; raises :class:`JobError` unless it is done."""
     print(f"Job {job.id}", file=sys.stderr, flush=True)
-    terminal = TerminalProgress()
 
     def stop() -> None:
         manager.close()
         state = manager.job(job.id).state
         if not state.over or state is JobState.INTERRUPTED:
-            terminal.close()
             print(f"Interrupted; go on with `salmu-demo jobs resume {job.id}`.", file=sys.stderr, flush=True)
 
-    with also_at_end(stop):
+    with also_at_end(stop), TerminalProgress() as show:
         while not (job := manager.wait(job.id, _LOOK_SECONDS)).state.over:
             if job.progress is not None:
                 left = f", {duration_words(job.progress.remaining)} left" if job.progress.remaining else ""
-                terminal(
-                    replace(job.progress, model="", stage=f"{job.progress.fraction:.0%}{left}: {job.progress.text}")
-                )
-    terminal.close()
+                show(replace(job.progress, model="", stage=f"{job.progress.fraction:.0%}{left}: {job.progress.text}"))
     if job.state is not JobState.DONE:
         raise JobError(job.error or f"The job {job.id} was {job.state}.")
     _print(manager, job, as_json)

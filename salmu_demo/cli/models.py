@@ -1,13 +1,26 @@
 """`salmu-demo models`: the built-in models, what a checkpoint is and changed, that change as a file, pushing."""
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_pushed, print_table, size_text
-from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, models_without_data
+from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table
+from salmu_demo.cli.parsing import (
+    Arch,
+    Commands,
+    Data,
+    Json,
+    Model,
+    TrustPickle,
+    argument,
+    flag,
+    model_names,
+    models_without_data,
+    option,
+)
+from salmu_demo.core.text import size_text
 from salmu_demo.data import layout
+from salmu_demo.data.source import MINI
 from salmu_demo.models.delta_export import write_delta
 from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.source import DELTA, builtin_models, find_models
@@ -19,93 +32,82 @@ _EXAMPLES = """\
   salmu-demo models show checkpoint.safetensors --json
   salmu-demo models show delta:mini-compromised+my-adapter --against mini-compromised --split holdout_identity"""
 
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = add_command(commands, "models", "Look at models.", "  salmu-demo models list --json\n" + _EXAMPLES)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = add_command(actions, "list", "The built-in models.", "  salmu-demo models list")
-    add_json(listing)
-    listing.set_defaults(run=_list)
-    show = add_command(actions, "show", "What a checkpoint is, and what changed against another one.", _EXAMPLES)
-    show.add_argument("model", metavar="MODEL", help="a model, as for `salmu-demo evaluate`")
-    show.add_argument("--against", metavar="MODEL", help="compare weights and features with this model")
-    add_reading(show)
-    add_data(show)
-    show.add_argument(
-        "--split", default=layout.FORGET, help=f"split whose features are compared (default {layout.FORGET})"
-    )
-    add_json(show)
-    show.set_defaults(run=_show)
-    delta = add_command(
-        actions,
-        "delta",
-        "Write the tensors in which a model differs from its base, to be loaded as delta:BASE+FILE.",
-        "  salmu-demo models delta mini-compromised local-dir:my-model --output my-change.safetensors",
-    )
-    delta.add_argument("base", metavar="BASE", help="the model the other one was made from")
-    delta.add_argument("model", metavar="MODEL", help="a model of the same architecture")
-    add_reading(delta)
-    delta.add_argument("--output", metavar="FILE", type=Path, required=True, help="the .safetensors file to write")
-    delta.set_defaults(run=_delta)
-    push = add_command(
-        actions,
-        "push",
-        "Put a model's folder on the Hub with this machine's token (HF_TOKEN, or a login); private unless --public.",
-        "  salmu-demo models push my-model ORG/NAME\n  salmu-demo models push my-model ORG/NAME --public",
-    )
-    push.add_argument("model", metavar="DIR", help="an open_clip folder, or made:NAME for a model of the Unlearn tab")
-    push.add_argument("repository", metavar="ORG/NAME", help="the repository; it is made if there is none")
-    push.add_argument("--public", action="store_true", help="let everybody see it")
-    push.set_defaults(run=_push)
+commands = Commands(f"  salmu-demo models list --json\n{_EXAMPLES}")
 
 
-def _list(options: argparse.Namespace) -> None:
+@commands.add("  salmu-demo models list", "list")
+def _list(json: Json = False) -> None:
+    """The built-in models."""
     models: list[dict[str, Any]] = [
         {"name": m.name, "fingerprint": m.fingerprint, "file": str(m.files[-1]), "bytes": m.files[-1].stat().st_size}
         for m in find_models(builtin_models())
     ]
-    if options.json:
+    if json:
         print_json(models)
         return
     print_table(["name", "size", "fingerprint"], [[m["name"], size_text(m["bytes"]), m["fingerprint"]] for m in models])
 
 
-def _show(options: argparse.Namespace) -> None:
-    bench = Workbench(options.data)
-    references = [options.model, *([options.against] if options.against else [])]
-    model, *others = bench.models(references, options.arch, options.trust_pickle)
-    facts = bench.profile(model)
+@commands.add(_EXAMPLES, "show")
+def _show(
+    model: Model,
+    against: Annotated[
+        str | None,
+        option("--against", "compare weights and features with this model", "MODEL", completion=model_names),
+    ] = None,
+    arch: Arch = None,
+    trust_pickle: TrustPickle = False,
+    data: Data = MINI,
+    split: Annotated[str, option("--split", "split whose features are compared")] = layout.FORGET,
+    json: Json = False,
+) -> None:
+    """What a checkpoint is, and what changed against another one."""
+    bench = Workbench(data)
+    shown, *others = bench.models([model, *([against] if against else [])], arch, trust_pickle)
+    facts = bench.profile(shown)
     change = None
-    if options.against:
-        progress = TerminalProgress()
-        change = bench.model_change(model, others[0] if others else model, options.split, progress)
-        progress.close()
-    if options.json:
+    if against:
+        with TerminalProgress() as progress:
+            change = bench.model_change(shown, others[0] if others else shown, split, progress)
+    if json:
         print_json({**asdict(facts), "change": change and change_document(change)})
         return
-    print_notes([*facts.warnings, *bench.twin_remarks(model)])
+    print_notes([*facts.warnings, *bench.twin_remarks(shown)])
     print_table(["model", facts.name], _facts(facts))
     if change is not None:
         _print_change(change)
 
 
-def _delta(options: argparse.Namespace) -> None:
-    base, *others = models_without_data(options, [options.base, options.model])
-    model = others[0] if others else base
-    print_notes([*base.remarks, *model.remarks])
-    written = write_delta(base, model, options.output)
+@commands.add("  salmu-demo models delta mini-compromised local-dir:my-model --output my-change.safetensors", "delta")
+def _delta(
+    base: Annotated[str, argument("BASE", "the model the other one was made from", completion=model_names)],
+    model: Annotated[str, argument("MODEL", "a model of the same architecture", completion=model_names)],
+    output: Annotated[Path, option("--output", "the .safetensors file to write", "FILE", Path)],
+    arch: Arch = None,
+    trust_pickle: TrustPickle = False,
+) -> None:
+    """Write the tensors in which a model differs from its base, to be loaded as delta:BASE+FILE."""
+    start, *others = models_without_data([base, model], arch, trust_pickle)
+    changed = others[0] if others else start
+    print_notes([*start.remarks, *changed.remarks])
+    written = write_delta(start, changed, output)
     print(
-        f"Written: {options.output}: {written.tensors:,} of {written.of:,} tensors, {size_text(written.bytes)}. "
-        f"Load it: {DELTA}{options.base}+{options.output}"
+        f"Written: {output}: {written.tensors:,} of {written.of:,} tensors, {size_text(written.bytes)}. "
+        f"Load it: {DELTA}{base}+{output}"
     )
 
 
-def _push(options: argparse.Namespace) -> None:
+@commands.add("  salmu-demo models push my-model ORG/NAME\n  salmu-demo models push my-model ORG/NAME --public", "push")
+def _push(
+    model: Annotated[str, argument("DIR", "an open_clip folder, or made:NAME for a model of the Unlearn tab")],
+    repository: Annotated[str, argument("ORG/NAME", "the repository; it is made if there is none")],
+    public: Annotated[bool, flag("--public", "let everybody see it")] = False,
+) -> None:
+    """Put a model's folder on the Hub with this machine's token (HF_TOKEN, or a login); private unless --public."""
     # The Hub's client takes a quarter of a second to import, which other actions should not pay for.
     from salmu_demo.models.push import push_model  # noqa: PLC0415
 
-    print_pushed(push_model(options.model, options.repository, options.public), options.repository)
+    print(push_model(model, repository, public).sentence(repository))
 
 
 def change_document(change: ModelChange) -> dict[str, Any]:

@@ -1,25 +1,25 @@
-"""How commands print: results on standard output, progress and errors on standard error."""
+"""How commands print: results on standard output, progress and remarks on standard error; rich on a terminal alone."""
 
+import atexit
 import json
 import os
-import re
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+from typing import Any, Final, Self, TextIO, cast
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.highlighter import RegexHighlighter
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+from rich.theme import Theme
 
 from salmu_demo.core.errors import StorageError
 from salmu_demo.core.progress import Progress
-from salmu_demo.hub.reference import HF_HUB
-from salmu_demo.reports.tables import comparison_text
-from salmu_demo.results.analysis import Analysis
-
-if TYPE_CHECKING:
-    from salmu_demo.hub.push import Pushed
-
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+from salmu_demo.core.text import aligned, plain
 
 
 class _Stream:
@@ -102,20 +102,33 @@ def print_json(value: Any) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Columns aligned with spaces."""
+    """A table of rich on a terminal; otherwise columns aligned with spaces."""
     lines = [[plain(str(cell)) for cell in line] for line in (header, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if sys.stdout.isatty():
+        table = Table(*(Text(title) for title in lines[0]), box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for line in lines[1:]:
+            table.add_row(*(Text(cell, overflow="fold") for cell in line))
+        Console(file=sys.stdout).print(table)
+        return
+    print(aligned(lines))
 
 
-def plain(text: str) -> str:
-    r"""Text without the control characters that a terminal would obey; data and errors may hold them.
+def print_help(text: str) -> None:
+    """The help of a command, on a terminal with its headings and options marked."""
+    if sys.stdout.isatty():
+        Console(file=sys.stdout, theme=_HELP, highlighter=_Help(), markup=False, emoji=False).print(
+            text, soft_wrap=True
+        )
+    else:
+        print(text)
 
-    >>> plain("Ulm\x1b[2J")
-    'Ulm�[2J'
-    """
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+class _Help(RegexHighlighter):
+    base_style = "help."
+    highlights: Final = [r"(?m)^(?P<heading>\w+:)", r"(?<![\w-])(?P<option>--?[a-z][a-z-]*)"]
+
+
+_HELP: Final = Theme({"help.heading": "bold", "help.option": "cyan"})
 
 
 def print_notes(sentences: Iterable[str]) -> None:
@@ -124,74 +137,45 @@ def print_notes(sentences: Iterable[str]) -> None:
         print(f"Note: {plain(sentence)}", file=sys.stderr)
 
 
-def print_pushed(pushed: "Pushed", repository: str) -> None:
-    """Where a model went, and how it is loaded from there."""
-    print(f"Pushed ({'private' if pushed.private else 'public'}): {pushed.address}. Load it: {HF_HUB}{repository}")
-
-
-def print_analysis(analysis: Analysis) -> None:
-    """The table of all metrics, and what each model did."""
-    data = analysis.comparison.data
-    for line in filter(None, (data.notice, data.sample and f"{data.title}.")):
-        print(f"{line}\n")
-    print(comparison_text(analysis.comparison))
-    print("\nIn brackets: distance to the target.")
-    for remark in analysis.remarks:
-        print(plain(remark))
-    for name, model in zip(analysis.names, analysis.models, strict=True):
-        if model.diagnosis is not None:
-            print(f"{name}: {model.diagnosis.label}. {' '.join(c.sentence for c in model.diagnosis.criteria)}")
-
-
-def comparison_document(analysis: Analysis) -> dict[str, Any]:
-    """Data, values, targets and diagnoses as JSON."""
-    comparison = analysis.comparison
-    return {
-        "data": comparison.data.title,
-        "remarks": analysis.remarks,
-        "roles": {name: asdict(role) for name, role in zip(analysis.names, analysis.roles, strict=True)},
-        "rows": [
-            {
-                "metric": row.spec.name,
-                "target": row.target,
-                "values": {name: cell.value for name, cell in zip(analysis.names, row.cells, strict=True)},
-            }
-            for row in comparison.rows
-        ],
-        "diagnoses": {
-            name: model.diagnosis and model.diagnosis.label
-            for name, model in zip(analysis.names, analysis.models, strict=True)
-        },
-    }
-
-
-def size_text(count: int) -> str:
-    """Bytes in words.
-
-    >>> size_text(9_051_234)
-    '9.1 MB'
-    """
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
 class TerminalProgress:
-    """Progress on one line of standard error, if that is a terminal; otherwise a line for each finished stage."""
+    """Progress on standard error while a block runs: a bar on a terminal, otherwise a line for each finished stage."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._last = 0.0
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            columns = (
+                TextColumn("{task.description}", markup=False), BarColumn(),
+                TextColumn("{task.completed:,.0f} of {task.total:,.0f}", markup=False), TimeRemainingColumn(),
+            )  # fmt: skip
+            console = Console(file=sys.stderr)
+            self._bar = Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+            self._bar.start()
+            atexit.register(_show_cursor)
+        return self
 
     def __call__(self, progress: Progress) -> None:
         """Show one report."""
-        text = f"{progress.text}: {progress.done:,} of {progress.total:,}"
-        if self._terminal:
-            if progress.done == progress.total or time.monotonic() - self._last > 0.1:
-                self._last = time.monotonic()
-                print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-        elif progress.done == progress.total:
-            print(text, file=sys.stderr, flush=True)
+        stage = plain(progress.text)
+        if self._bar is None:
+            if progress.done == progress.total:
+                print(f"{stage}: {progress.done:,} of {progress.total:,}", file=sys.stderr, flush=True)
+        elif self._task is None or self._bar.tasks[0].description != stage:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(stage, total=progress.total, completed=progress.done)
+        else:
+            self._bar.update(self._task, total=progress.total, completed=progress.done)
 
-    def close(self) -> None:
-        """Clear the line."""
-        if self._terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            atexit.unregister(_show_cursor)
+            self._bar.stop()
+
+
+def _show_cursor() -> None:
+    """Clear the line of a bar that is cut short; by the system itself, because whoever was stopped may hold a lock."""
+    with suppress(OSError):
+        os.write(2, b"\r\x1b[K\x1b[?25h")

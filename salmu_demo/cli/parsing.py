@@ -1,135 +1,171 @@
-"""Pieces that several commands share: options, and help with examples."""
+"""What several commands share: how a command is made, options, and what they mean."""
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import typer
+
+from salmu_demo.cli.grammar import Command, Group
 from salmu_demo.cli.output import print_notes
 from salmu_demo.core.errors import QueryError
+from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI
+from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_MODELS
 from salmu_demo.metrics import MEASURES, MetricSpec
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.models.roles import CLEAN, COMPROMISED, REFERENCES, TITLES, Candidate, Told, check_told
-from salmu_demo.models.source import ModelSource, find_model, find_models
+from salmu_demo.models.roles import CLEAN, COMPROMISED, TITLES, Candidate, Told, check_told
+from salmu_demo.models.source import ModelSource, builtin_models, find_model, find_models
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.workbench.bench import Workbench
 
-
-def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
-    """Add a command whose `--help` ends with examples."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=summary,
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser
+F = TypeVar("F", bound=Callable[..., None])
 
 
-def add_models(parser: argparse.ArgumentParser, count: str = "+") -> None:
-    """Add the positional models and `--arch`."""
-    parser.add_argument(
-        "models",
-        metavar="MODEL",
-        nargs=count,
-        help="built-in name, official-clean, official-compromised, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], a "
-        ".safetensors file, or delta:BASE+PATH to merge a LoRA adapter or partial weights onto one of these",
-    )
-    add_reading(parser)
+class _Command(Command):
+    def invoke(self, ctx: Any) -> Any:
+        quiet_libraries()
+        use_one_blas_thread()
+        return super().invoke(ctx)
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add how models are read: `--arch` and `--trust-pickle`."""
-    parser.add_argument(
+class Commands(typer.Typer):
+    """The command, or the group of commands, of a module; the help of each ends with examples."""
+
+    def __init__(self, examples: str = "") -> None:
+        """With examples, a group."""
+        super().__init__(add_completion=False, rich_markup_mode=None)
+        if examples:
+            self.callback(cls=Group, epilog=examples, subcommand_metavar="ACTION ...")(_nothing)
+
+    def add(self, examples: str, name: str | None = None) -> Callable[[F], F]:
+        """Decorator that makes a function a command; its docstring is the first line of the help."""
+        return self.command(name, cls=_Command, epilog=examples)
+
+
+def _nothing() -> None:
+    pass
+
+
+def argument(metavar: str, words: str, kind: Callable[[str], Any] = str, completion: Any = None) -> Any:
+    """A positional argument; `kind` makes its value, and raises ValueError if it cannot."""
+    return typer.Argument(metavar=metavar, help=words, parser=kind, autocompletion=completion, show_default=False)
+
+
+def option(
+    name: str, words: str, metavar: str | None = None, kind: Callable[[str], Any] = str, completion: Any = None
+) -> Any:
+    """An option with a value; `kind` makes it, and raises ValueError if it cannot."""
+    shown = metavar or name.strip("-").upper()
+    return typer.Option(name, help=words, metavar=shown, parser=kind, autocompletion=completion)
+
+
+def flag(name: str, words: str) -> Any:
+    """An option without a value."""
+    return typer.Option(name, help=words)
+
+
+def model_names() -> list[str]:
+    """The models that a shell can complete."""
+    return [*builtin_models(), *OFFICIAL_MODELS]
+
+
+def data_names() -> list[str]:
+    """The data sets that a shell can complete."""
+    return [MINI, OFFICIAL]
+
+
+MODEL_WORDS = (
+    "built-in name, official-clean, official-compromised, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], a .safetensors "
+    "file, or delta:BASE+PATH to merge a LoRA adapter or partial weights onto one of these"
+)
+DATA_WORDS = "mini, official, a folder, a Hub data set id, or clear:FOLDER_OR_ID#CONFIGURATION"
+
+Models = Annotated[list[str], argument("MODEL...", MODEL_WORDS, completion=model_names)]
+SomeModels = Annotated[list[str] | None, argument("[MODEL...]", MODEL_WORDS, completion=model_names)]
+Model = Annotated[str, argument("MODEL", "a model, as for `salmu-demo evaluate`", completion=model_names)]
+Arch = Annotated[
+    str | None,
+    option(
         "--arch",
-        metavar="NAME",
-        help="open_clip architecture, or built-in model, of weights without a configuration (default: told from them); "
+        "open_clip architecture, or built-in model, of weights without a configuration (default: told from them); "
         "models with a configuration keep their own",
-    )
-    parser.add_argument(
+        "NAME",
+    ),
+]
+TrustPickle = Annotated[
+    bool,
+    flag(
         "--trust-pickle",
-        action="store_true",
-        help="also read .pt, .pth and .bin files of this machine; a pickle can hold a program, and although only "
-        "tensors are read (weights_only), a fault of torch could let it run: use it for files you made yourself",
-    )
+        "also read .pt, .pth and .bin files of this machine; a pickle can hold a program, and although only tensors "
+        "are read (weights_only), a fault of torch could let it run: use it for files you made yourself",
+    ),
+]
+Data = Annotated[str, option("--data", DATA_WORDS, completion=data_names)]
+Json = Annotated[bool, flag("--json", "print JSON instead of text")]
+Metrics = Annotated[
+    str | None,
+    option("--metrics", f"comma-separated; default all: {','.join(spec.name for spec in MEASURES)}", "NAMES"),
+]
+ImageNet = Annotated[Path | None, option("--imagenet", "ImageNet-1k validation folder for GenKnow", "DIR", Path)]
+SampleRows = Annotated[
+    int | None, option("--sample", "measure a sample with this many forget rows (default: all rows)", "ROWS", int)
+]
+SampleSeed = Annotated[int, option("--seed", "seed of the sample", kind=int)]
+SAMPLE_SEED = SEED
 
 
-def chosen_models(bench: Workbench, options: argparse.Namespace, references: Sequence[str]) -> list[ModelSource]:
+def reference(
+    role: str, what: str = "model", default: str = "the one whose card says so, or the built-in or official one"
+) -> Any:
+    """The option that says who is Clean or who is Compromised."""
+    return option(f"--{role}", f"which {what} is {TITLES[role]} (default: {default})", "MODEL")
+
+
+Clean = Annotated[list[str] | None, reference(CLEAN)]
+Compromised = Annotated[list[str] | None, reference(COMPROMISED)]
+
+
+def chosen_models(
+    bench: Workbench, references: Sequence[str], arch: str | None, trust_pickle: bool
+) -> list[ModelSource]:
     """Find models the way `--arch` and `--trust-pickle` say, and print what there is to remark on them."""
-    models = bench.models(references, options.arch, options.trust_pickle)
+    models = bench.models(references, arch, trust_pickle)
     print_notes(remark for model in models for remark in model.remarks)
     return models
 
 
-def models_without_data(options: argparse.Namespace, references: Sequence[str]) -> list[ModelSource]:
+def models_without_data(references: Sequence[str], arch: str | None, trust_pickle: bool) -> list[ModelSource]:
     """Find models as :func:`chosen_models` does, where no data set is needed, and print nothing."""
-    return find_models(
-        references, options.arch, lambda reference, arch: find_model(reference, arch, options.trust_pickle)
-    )
+    return find_models(references, arch, lambda model, architecture: find_model(model, architecture, trust_pickle))
 
 
-def add_references(
-    parser: argparse.ArgumentParser,
-    what: str = "model",
-    default: str = "the one whose card says so, or the built-in or official one",
-) -> None:
-    """Add who is Clean and who is Compromised: `--clean` and `--compromised`."""
-    for role in REFERENCES:
-        parser.add_argument(
-            f"--{role}", metavar="MODEL", action="append", help=f"which {what} is {TITLES[role]} (default: {default})"
-        )
-
-
-def told_once(options: argparse.Namespace) -> Told:
+def told_once(clean: Sequence[str] | None, compromised: Sequence[str] | None) -> Told:
     """What `--clean` and `--compromised` say; raises :class:`QueryError` if one of them names two."""
     told = {}
-    for role in REFERENCES:
-        named = list(dict.fromkeys(getattr(options, role) or []))
+    for role, given in ((CLEAN, clean), (COMPROMISED, compromised)):
+        named = list(dict.fromkeys(given or ()))
         if len(named) > 1:
             raise QueryError(f"--{role} names {named[0]} and {named[1]}; there is one {TITLES[role]} at most.")
         told[role] = named[0] if named else None
     return Told(told[CLEAN], told[COMPROMISED])
 
 
-def told_references(options: argparse.Namespace, models: Sequence[Candidate]) -> Told:
+def told_references(
+    clean: Sequence[str] | None, compromised: Sequence[str] | None, models: Sequence[Candidate]
+) -> Told:
     """What `--clean` and `--compromised` say about models; raises :class:`QueryError` if it makes no sense."""
-    told = told_once(options)
+    told = told_once(clean, compromised)
     check_told(models, told)
     return told
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add `--data`."""
-    parser.add_argument(
-        "--data", metavar="DATA", default=MINI,
-        help="mini (default), official, a folder, a Hub data set id, or clear:FOLDER_OR_ID#CONFIGURATION",
-    )  # fmt: skip
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add `--json`."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
-
-
-def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Add what is measured and on which rows: `--metrics`, `--imagenet`, `--sample` and `--seed`."""
-    names = ",".join(spec.name for spec in MEASURES)
-    parser.add_argument("--metrics", metavar="NAMES", help=f"comma-separated; default all: {names}")
-    parser.add_argument("--imagenet", metavar="DIR", type=Path, help="ImageNet-1k validation folder for GenKnow")
-    parser.add_argument(
-        "--sample", metavar="ROWS", type=int, help="measure a sample with this many forget rows (default: all rows)"
-    )
-    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the sample (default {SEED})")
-
-
-def chosen_metrics(options: argparse.Namespace) -> list[MetricSpec]:
+def chosen_metrics(names: str | None) -> list[MetricSpec]:
     """The metrics `--metrics` names; raises :class:`MetricError` for a misspelt one."""
-    return choose_metrics(options.metrics.split(",") if options.metrics is not None else None)
+    return choose_metrics(names.split(",") if names is not None else None)
 
 
-def chosen_sample(options: argparse.Namespace) -> Sample | None:
+def chosen_sample(rows: int | None, seed: int) -> Sample | None:
     """The sample `--sample` and `--seed` describe, or None for all rows."""
-    return None if options.sample is None else Sample(options.sample, options.seed)
+    return None if rows is None else Sample(rows, seed)

@@ -1,125 +1,131 @@
 """`salmu-demo unlearn`: make an unlearned model, or list the methods."""
 
-import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from salmu_demo.cli.output import TerminalProgress, print_json, print_pushed, print_table
-from salmu_demo.cli.parsing import add_command, add_data, add_json, add_reading, chosen_models
+from salmu_demo.cli.output import TerminalProgress, print_json, print_table
+from salmu_demo.cli.parsing import (
+    Arch,
+    Commands,
+    Data,
+    Json,
+    TrustPickle,
+    argument,
+    chosen_models,
+    flag,
+    model_names,
+    option,
+)
 from salmu_demo.core.errors import QueryError
+from salmu_demo.data.source import MINI
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
-    from salmu_demo.hub.push import Pushed
     from salmu_demo.unlearning.methods import MethodSpec
 
-_EXAMPLES = """\
+_READINGS = ("forget_similarity", "unrelated_similarity", "retain_similarity", "forget_mrr")
+
+commands = Commands()
+
+
+@commands.add("""\
   salmu-demo unlearn list
   salmu-demo unlearn finetune --model mini-compromised --output my-model
   salmu-demo unlearn npo --model mini-compromised --set beta=0.1 --budget 3200 --output my-model
   salmu-demo unlearn npo --model mini-compromised --output my-model --push ORG/NAME
-  salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model"""
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = add_command(commands, "unlearn", "Make a model forget the forget split by one of many methods.", _EXAMPLES)
-    parser.add_argument("method", metavar="METHOD", help="name of a method, or `list` for all of them")
-    parser.add_argument("--model", metavar="MODEL", help="the model to start from, such as mini-compromised")
-    add_reading(parser)
-    add_data(parser)
-    parser.add_argument("--towers", metavar="TOWERS", help="both, image or text (default: what suits the method)")
-    parser.add_argument(
-        "--budget", metavar="PAIRS", type=int, help="forget pairs that go through the model (default: the method's)"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="a hyperparameter; may be given several times"
-    )
-    level = parser.add_mutually_exclusive_group()
-    level.add_argument(
-        "--stop-at-unrelated",
-        action="store_true",
-        help="stop once forget pairs are as similar as unrelated pairs were in the original",
-    )
-    level.add_argument(
-        "--oracle-stop",
-        metavar="COSINE",
-        type=float,
-        help="stop at this forget similarity, known from a Clean model: reported as an oracle",
-    )
-    parser.add_argument(
-        "--stop-retain-drop",
-        metavar="SHARE",
-        type=float,
-        help="stop once retain pairs have lost this share of their similarity at the start (of 0.1 if that is lower)",
-    )
-    parser.add_argument("--keep-checkpoints", action="store_true", help="keep the models on the way too")
-    parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new model")
-    parser.add_argument(
-        "--push", metavar="ORG/NAME", help="then put it on the Hub with this machine's token; private unless --public"
-    )
-    parser.add_argument("--public", action="store_true", help="let everybody see what is pushed")
-    add_json(parser)
-    parser.set_defaults(run=_run)
-
-
-def _run(options: argparse.Namespace) -> None:
+  salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model""")
+def _run(
+    method: Annotated[str, argument("METHOD", "name of a method, or `list` for all of them")],
+    model: Annotated[
+        str | None, option("--model", "the model to start from, such as mini-compromised", completion=model_names)
+    ] = None,
+    arch: Arch = None,
+    trust_pickle: TrustPickle = False,
+    data: Data = MINI,
+    towers: Annotated[str | None, option("--towers", "both, image or text (default: what suits the method)")] = None,
+    budget: Annotated[
+        int | None,
+        option("--budget", "forget pairs that go through the model (default: the method's)", "PAIRS", int),
+    ] = None,
+    seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = 0,
+    settings: Annotated[
+        list[str] | None, option("--set", "a hyperparameter; may be given several times", "KEY=VALUE")
+    ] = None,
+    stop_at_unrelated: Annotated[
+        bool,
+        flag("--stop-at-unrelated", "stop once forget pairs are as similar as unrelated pairs were in the original"),
+    ] = False,
+    oracle_stop: Annotated[
+        float | None,
+        option(
+            "--oracle-stop",
+            "stop at this forget similarity, known from a Clean model: reported as an oracle",
+            "COSINE",
+            float,
+        ),
+    ] = None,
+    stop_retain_drop: Annotated[
+        float | None,
+        option(
+            "--stop-retain-drop",
+            "stop once retain pairs have lost this share of their similarity at the start (of 0.1 if that is lower)",
+            "SHARE",
+            float,
+        ),
+    ] = None,
+    keep_checkpoints: Annotated[bool, flag("--keep-checkpoints", "keep the models on the way too")] = False,
+    output: Annotated[Path | None, option("--output", "folder of the new model", "DIR", Path)] = None,
+    push: Annotated[
+        str | None,
+        option("--push", "then put it on the Hub with this machine's token; private unless --public", "ORG/NAME"),
+    ] = None,
+    public: Annotated[bool, flag("--public", "let everybody see what is pushed")] = False,
+    json: Json = False,
+) -> None:
     # torch takes seconds to import, which other commands do not need.
     from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
     from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415
     from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
 
-    if options.method == "list":
-        _list(all_methods(), options.json)
+    if stop_at_unrelated and oracle_stop is not None:
+        raise QueryError("--stop-at-unrelated and --oracle-stop exclude each other; leave one of them out.")
+    if method == "list":
+        _list(all_methods(), json)
         return
-    spec = find_method(options.method)
-    for name in ("model", "output"):
-        if getattr(options, name) is None:
-            raise QueryError(f"Unlearning needs --{name}; see `salmu-demo unlearn --help`.")
-    if options.public and options.push is None:
+    spec = find_method(method)
+    if model is None or output is None:
+        missing = "model" if model is None else "output"
+        raise QueryError(f"Unlearning needs --{missing}; see `salmu-demo unlearn --help`.")
+    if public and push is None:
         raise QueryError("--public is for --push ORG/NAME, which is missing.")
-    level = UNRELATED if options.stop_at_unrelated else options.oracle_stop
-    plan = make_plan(
-        spec.name,
-        _settings(options.set),
-        options.towers,
-        options.budget,
-        options.seed,
-        StopRules(level, options.stop_retain_drop),
-        options.keep_checkpoints,
-    )
-    progress = TerminalProgress()
-    bench = Workbench(options.data)
-    (model,) = chosen_models(bench, options, [options.model])
-    if options.push is not None:
+    stop = StopRules(UNRELATED if stop_at_unrelated else oracle_stop, stop_retain_drop)
+    plan = make_plan(spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints)
+    bench = Workbench(data)
+    (source,) = chosen_models(bench, [model], arch, trust_pickle)
+    if push is not None:
         # The Hub's client takes a quarter of a second to import, which other runs should not pay for.
         from salmu_demo.hub.push import check_push  # noqa: PLC0415
 
-        check_push(options.push)
-    record = unlearn(model, bench.data, plan, options.output, bench.embedder, progress)
-    progress.close()
+        check_push(push)
+    with TerminalProgress() as progress:
+        record = unlearn(source, bench.data, plan, output, bench.embedder, progress)
     first, last = record.curve[0], record.curve[-1]
-    if options.json:
-        pushed = {} if options.push is None else {"pushed": _push(options).address}
-        print_json({"model": str(options.output), "ended": record.ended, "last": vars(last), **pushed})
-        return
-    print(f"{spec.title}: {last.step} steps, {record.ended}.\n")
-    readings = ("forget_similarity", "unrelated_similarity", "retain_similarity", "forget_mrr")
-    print_table(
-        ["reading", "before", "after"],
-        [[name.replace("_", " "), f"{getattr(first, name):.3f}", f"{getattr(last, name):.3f}"] for name in readings],
-    )
-    print(f"\nWritten: {options.output}. Measure it: salmu-demo evaluate local-dir:{options.output} --output DIR")
-    if options.push is not None:
-        print_pushed(_push(options), options.push)
+    if not json:
+        print(f"{spec.title}: {last.step} steps, {record.ended}.\n")
+        rows = [[name.replace("_", " "), *(f"{getattr(at, name):.3f}" for at in (first, last))] for name in _READINGS]
+        print_table(["reading", "before", "after"], rows)
+        print(f"\nWritten: {output}. Measure it: salmu-demo evaluate local-dir:{output} --output DIR")
+    pushed = None
+    if push is not None:
+        from salmu_demo.models.push import push_model  # noqa: PLC0415 - as above
 
-
-def _push(options: argparse.Namespace) -> "Pushed":
-    from salmu_demo.models.push import push_model  # noqa: PLC0415 - as above
-
-    return push_model(str(options.output), options.push, options.public)
+        pushed = push_model(str(output), push, public)
+    if json:
+        document = {"model": str(output), "ended": record.ended, "last": vars(last)}
+        print_json({**document, **({"pushed": pushed.address} if pushed else {})})
+    elif pushed and push:
+        print(pushed.sentence(push))
 
 
 def _settings(given: list[str]) -> dict[str, str | float]:

@@ -12,6 +12,7 @@ from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # typ
 
 from salmu_demo.core.errors import PushError
 from salmu_demo.hub.client import HUB_ERRORS, TIMEOUT, TRANSPORT_ERROR
+from salmu_demo.hub.reference import HF_HUB
 
 _TOKENS: Final = "https://huggingface.co/settings/tokens"
 # hf_xet, which transfers large files, raises RuntimeError for whatever its storage answers; so does the client around
@@ -25,6 +26,11 @@ class Pushed:
 
     address: str
     private: bool
+
+    def sentence(self, repository: str) -> str:
+        """Where the model went, and how it is loaded from there."""
+        who = "private" if self.private else "public"
+        return f"Pushed ({who}): {self.address}. Load it: {HF_HUB}{repository}"
 
 
 def check_push(repository: str) -> None:

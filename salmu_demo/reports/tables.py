@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from salmu_demo.core.text import aligned
 from salmu_demo.reports.text import printable
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import GroupMean
@@ -149,8 +150,8 @@ def _ends(found: Interval | None) -> tuple[float | None, float | None]:
     return (None, None) if found is None else (found.low, found.high)
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """The table for a terminal: a line for each metric, a column for each model, the gap to the target in brackets."""
+def comparison_lines(comparison: Comparison) -> list[list[str]]:
+    """The table for a terminal, its header first: a line for each metric, a column for each model, gaps in brackets."""
     header = ["metric", "target", *(model.name for model in comparison.models)]
     titles = [model.own_role.title for model in comparison.models]
     lines = [header, ["", "", *titles]] if any(titles) else [header]
@@ -162,7 +163,9 @@ def comparison_text(comparison: Comparison) -> str:
             cells.append(value if gap is None else f"{value} ({gap:+.4f})")
         target = "-" if row.target is None else f"{row.target:.4f} {row.spec.reference}"
         lines.append([f"{row.spec.number} {row.spec.name}", target, *cells])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return lines
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """The same as text, its columns aligned with spaces."""
+    return aligned(comparison_lines(comparison))

@@ -6,10 +6,10 @@ import shlex
 
 import pytest
 
-from salmu_demo.cli.main import build_parser
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.source import load_data
 from salmu_demo.models.source import COMPROMISED, builtin_models, find_model
+from tests.fixtures.command_line import read
 
 pytestmark = pytest.mark.usefixtures("shipped_assets")
 UNLEARNED = ("delete-matrix", "finetune", "negative-gradient", "pinpoint")
@@ -31,7 +31,7 @@ def test_an_unlearned_model_was_made_from_the_shipped_base_and_data_as_its_card_
     card = (folder / "README.md").read_text("utf-8")
     assert f"\n# {name}\n" in card
     [command] = re.findall(r"Rebuild: `salmu-demo (.+)`", card)
-    options = build_parser().parse_args(shlex.split(command))
+    options = read(shlex.split(command))
     plan = record["plan"]
     assert (options.method, options.towers, options.budget, options.seed) == (
         plan["method"],
@@ -40,7 +40,7 @@ def test_an_unlearned_model_was_made_from_the_shipped_base_and_data_as_its_card_
         plan["seed"],
     )
     assert all(float(plan["hyperparameters"][key]) == float(value) for key, _, value in
-               (entry.partition("=") for entry in options.set))  # fmt: skip
+               (entry.partition("=") for entry in options.settings or []))  # fmt: skip
 
 
 def test_the_three_failures_and_the_best_method_are_built_in() -> None:

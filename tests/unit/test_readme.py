@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from salmu_demo import __version__
-from salmu_demo.cli.main import build_parser
 from salmu_demo.metrics import DECISIONS, METRICS
 from salmu_demo.models.source import builtin_models
+from tests.fixtures.command_line import read
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,8 +29,7 @@ def test_every_metric_is_in_the_table(metric) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_parses(command: str) -> None:
-    options = build_parser().parse_args(shlex.split(command)[1:])
-    assert callable(options.run)
+    assert vars(read(shlex.split(command)[1:]))
 
 
 @pytest.mark.usefixtures("shipped_assets")
