@@ -7,6 +7,7 @@ neither abbreviations nor options with several values. A line is therefore spelt
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
 import typer
@@ -18,6 +19,9 @@ from salmu_demo.core.text import plain
 
 SEVERAL: Final = "..."
 """What the placeholder of an option ends with that takes several values at once."""
+
+_CLOSE: Final = 0.7
+"""How much of a name must be right for it to be meant."""
 
 _NUMBER: Final = re.compile(r"-(\d+|\d*\.\d+)")
 _WORDS: Final[dict[Any, str]] = {int: "a whole number", float: "a number"}
@@ -118,8 +122,10 @@ class Group(_Spoken, TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command of a name, its name, and the rest of the line; raises :class:`QueryError` if there is none."""
         if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
-            commands = ", ".join(self.list_commands(ctx))
-            raise QueryError(f"There is no command {plain(args[0])[:80]!r}; choose one of {commands}.")
+            commands = self.list_commands(ctx)
+            near = get_close_matches(args[0], commands, 1, _CLOSE)
+            what = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(commands)}."
+            raise QueryError(f"There is no command {plain(args[0])[:80]!r}; {what}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -138,7 +144,9 @@ def _whole(ctx: Any, start: str, names: Sequence[str]) -> str:
     """The option that begins so; raises :class:`QueryError` unless there is exactly one."""
     found = [name for name in names if name.startswith(start)]
     if not found:
-        raise QueryError(f"There is no option {plain(start)[:80]}; {_see(ctx)}")
+        near = get_close_matches(start, names, 1, _CLOSE)
+        what = f"did you mean {near[0]}?" if near else _see(ctx)
+        raise QueryError(f"There is no option {plain(start)[:80]}; {what}")
     if len(found) > 1:
         raise QueryError(f"{start} may be {' or '.join(found)}; write it out.")
     return found[0]

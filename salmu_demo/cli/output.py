@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import Any, Final, Self, TextIO, cast
+from typing import Any, ClassVar, Final, Self, TextIO, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -105,7 +105,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table of rich on a terminal; otherwise columns aligned with spaces."""
     lines = [[plain(str(cell)) for cell in line] for line in (header, *rows)]
     if sys.stdout.isatty():
-        table = Table(*(Text(title) for title in lines[0]), box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for title in lines[0]:
+            table.add_column(Text(title))
         for line in lines[1:]:
             table.add_row(*(Text(cell, overflow="fold") for cell in line))
         Console(file=sys.stdout).print(table)
@@ -125,7 +127,7 @@ def print_help(text: str) -> None:
 
 class _Help(RegexHighlighter):
     base_style = "help."
-    highlights: Final = [r"(?m)^(?P<heading>\w+:)", r"(?<![\w-])(?P<option>--?[a-z][a-z-]*)"]
+    highlights: ClassVar[list[str]] = [r"(?m)^(?P<heading>\w+:)", r"(?<![\w-])(?P<option>--?[a-z][a-z-]*)"]
 
 
 _HELP: Final = Theme({"help.heading": "bold", "help.option": "cyan"})
