@@ -104,7 +104,7 @@ def print_json(value: Any) -> None:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table of rich on a terminal; otherwise columns aligned with spaces."""
     lines = [[plain(str(cell)) for cell in line] for line in (header, *rows)]
-    if sys.stdout.isatty():
+    if _is_terminal(sys.stdout):
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
         for title in lines[0]:
             table.add_column(Text(title))
@@ -115,9 +115,13 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     print(aligned(lines))
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
 def print_help(text: str) -> None:
     """The help of a command, on a terminal with its headings and options marked."""
-    if sys.stdout.isatty():
+    if _is_terminal(sys.stdout):
         Console(file=sys.stdout, theme=_HELP, highlighter=_Help(), markup=False, emoji=False).print(
             text, soft_wrap=True
         )
@@ -147,7 +151,7 @@ class TerminalProgress:
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if _is_terminal(sys.stderr):
             columns = (
                 TextColumn("{task.description}", markup=False), BarColumn(),
                 TextColumn("{task.completed:,.0f} of {task.total:,.0f}", markup=False), TimeRemainingColumn(),

@@ -424,6 +424,9 @@ def test_a_reader_who_has_seen_enough_is_no_error(monkeypatch: pytest.MonkeyPatc
 
         def flush(self) -> None: ...
 
+        def isatty(self) -> bool:
+            return False
+
         def fileno(self) -> int:
             raise OSError
 
