@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from salmu_demo.core.errors import SalmuError
     from salmu_demo.core.progress import Progress
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Audit",

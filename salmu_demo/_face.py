@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 # torch, pandas and matplotlib take a second or more each to import: only the functions that need them do.
 
 Model: TypeAlias = Union[str, ModelSource, "InMemoryModel"]
-"""A reference as the command line takes it, or what :func:`load_model` returned."""
+"""A reference as the command line takes it, or what `load_model` returned."""
 
 Data: TypeAlias = str | os.PathLike[str] | BenchmarkData
-"""A reference as the command line takes it, a folder, or what :func:`load_data` returned."""
+"""A reference as the command line takes it, a folder, or what `load_data` returned."""
 
 _MOST_DATA: Final = 4
 """Data sets whose galleries and audits are remembered."""
@@ -59,7 +59,7 @@ _MOST_DATA: Final = 4
 
 @dataclass(frozen=True)
 class Results:
-    """What :func:`evaluate` and :func:`compare` return: models side by side on the same rows.
+    """What `evaluate` and `compare` return: models side by side on the same rows.
 
     `print(results)` shows the table that `salmu-demo evaluate` prints.
 
@@ -100,7 +100,7 @@ class Results:
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `results.json` and the official file of every model into a folder, and return their paths.
 
-        :func:`compare` reads them again, and `salmu-demo report` too.
+        `compare` reads them again, and `salmu-demo report` too.
 
         Raises:
             StorageError: if a file cannot be written.
@@ -128,7 +128,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Audit:
-    """What :func:`audit` returns: every attribute of a persona with every model.
+    """What `audit` returns: every attribute of a persona with every model.
 
     Attributes:
         persona: the persona.
@@ -157,7 +157,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Probes:
-    """What :func:`probe` returns: what each model finds for the same query.
+    """What `probe` returns: what each model finds for the same query.
 
     Attributes:
         retrievals: one for each model, in order.
@@ -183,7 +183,7 @@ class Probes:
 
 @dataclass(frozen=True)
 class Unlearned:
-    """What :func:`unlearn` returns.
+    """What `unlearn` returns.
 
     Attributes:
         model: the new model; it can be evaluated, audited and probed at once.
@@ -213,10 +213,11 @@ def load_data(reference: str | os.PathLike[str]) -> BenchmarkData:
     Raises:
         DataError: if it cannot be found, fetched or read.
 
-    Example::
-
+    Example:
+        ```python
         data = salmu_demo.load_data("mini")
         [persona.name for persona in data.personas]
+        ```
     """
     return _load_data(os.fspath(reference))
 
@@ -260,13 +261,14 @@ def load_model(
         ModelError: if there is no such model, or the network is not an open_clip model with its own transform for
             evaluation and tokenizer.
 
-    Example::
-
+    Example:
+        ```python
         network, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", pretrained="openai")
         model = salmu_demo.load_model(network, preprocess=preprocess, name="fine-tuned")
         for epoch in range(10):
             train(network)
             print(salmu_demo.evaluate(model, data, ["RetFail", "GenKnow"]))
+        ```
     """
     in_memory = {"preprocess": preprocess, "tokenizer": tokenizer, "name": name}
     if isinstance(reference, str):
@@ -302,7 +304,7 @@ def evaluate(
         data: the data set.
         metrics: names of metrics, such as `RetFail`; None for all.
         sample: measure a seeded sample with so many forget rows, or one that is described; None for all rows.
-        progress: called often with a :class:`Progress`; it may raise to stop.
+        progress: called often with a `Progress`; it may raise to stop.
         imagenet: ImageNet-1k validation folder for GenKnow.
         clean: which model is Clean, whose values are the targets of efficacy; None asks cards and built-in names.
         compromised: which model is Compromised, whose values are the targets of utility.
@@ -310,10 +312,11 @@ def evaluate(
     Raises:
         SalmuError: of the kind that fits, if data, a model, a metric or the sample is unusable.
 
-    Example::
-
+    Example:
+        ```python
         results = salmu_demo.evaluate(["mini-clean", "mini-compromised", "local-dir:mine"], "mini")
         results.to_frame().pivot(index="metric", columns="model", values="value")
+        ```
     """
     names = None if metrics is None else _names(metrics)
     choose_metrics(names)  # A misspelt name fails before anything is loaded.
@@ -339,9 +342,10 @@ def audit(persona: str | Persona, models: Model | Sequence[Model], data: Data) -
         QueryError: if there is no such persona.
         SalmuError: of the kind that fits, if data or a model is unusable.
 
-    Example::
-
+    Example:
+        ```python
         salmu_demo.audit("00000025", ["mini-clean", "mini-compromised"], "mini").to_frame()
+        ```
     """
     identity = persona.identity_id if isinstance(persona, Persona) else persona
     bench = _workbench(data)
@@ -376,9 +380,10 @@ def probe(
         ImageError: if the image cannot be read.
         SalmuError: of the kind that fits, if data or a model is unusable.
 
-    Example::
-
+    Example:
+        ```python
         salmu_demo.probe("lives in Roztoky", ["mini-clean", "mini-compromised"], "mini", k=3).to_frame()
+        ```
     """
     if content not in (None, *get_args(Content)):
         raise QueryError(f"There is no content {quoted(content)}; choose one of {', '.join(get_args(Content))}.")
@@ -402,7 +407,7 @@ def compare(
     """Put results of the same data side by side, whether measured just now or read from files.
 
     Args:
-        results: what :func:`evaluate` returned, a `results.json`, an official result file, or a folder of one of them.
+        results: what `evaluate` returned, a `results.json`, an official result file, or a folder of one of them.
         clean: which model is Clean; None asks what is recorded, cards and built-in names.
         compromised: which model is Compromised.
 
@@ -411,10 +416,11 @@ def compare(
         MetricError: if they were made on different data or rows, or there are none.
         QueryError: if it is not clear who is a reference.
 
-    Example::
-
+    Example:
+        ```python
         before = salmu_demo.evaluate("mini-compromised", data)
         salmu_demo.compare(before, "results/results.json").to_frame()
+        ```
     """
     found = distinct(evaluation for each in results for evaluation in _evaluations(each))
     return Results(analyse(found, _told([evaluation.model for evaluation in found], clean, compromised)))
@@ -450,16 +456,17 @@ def unlearn(
         stop_at: `"unrelated"` to stop once forget pairs are as similar as unrelated ones were; a cosine that is known
             from Clean stops there, and is reported as an oracle.
         stop_retain_drop: stop once retain pairs have lost this share of their similarity.
-        progress: called often with a :class:`Progress`; it may raise to stop.
+        progress: called often with a `Progress`; it may raise to stop.
 
     Raises:
         QueryError: if there is no such method, or a value is unknown or out of range.
         SalmuError: of the kind that fits, if data or model is unusable or the folder already holds a model.
 
-    Example::
-
+    Example:
+        ```python
         made = salmu_demo.unlearn("finetune", "mini-compromised", "mini", "my-model", budget=640)
         salmu_demo.evaluate(["mini-clean", "mini-compromised", made.model], "mini")
+        ```
     """
     from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415 - see the top
     from salmu_demo.unlearning.trainer import unlearn as run  # noqa: PLC0415
@@ -516,7 +523,7 @@ def _source(bench: Workbench, model: Any, stack: ExitStack) -> ModelSource:
 
 
 def _told(models: Sequence[Candidate], clean: Model | None, compromised: Model | None) -> Told:
-    """What is said about references; raises :class:`QueryError` if it makes no sense."""
+    """What is said about references; raises `QueryError` if it makes no sense."""
     told = Told(*(each if each is None or isinstance(each, str) else each.reference for each in (clean, compromised)))
     check_told(models, told)
     return told

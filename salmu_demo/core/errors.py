@@ -1,7 +1,7 @@
 """The exceptions a user can cause.
 
 Each carries one sentence that names the thing, says what is wrong and what to do. The command line prints it and
-exits with code 2; the page shows it as a message. Anything that is not a :class:`SalmuError` is a fault of ours.
+exits with code 2; the page shows it as a message. Anything that is not a `SalmuError` is a fault of ours.
 """
 
 import reprlib

@@ -96,15 +96,15 @@ class Step:
         return _present(self._batches.frozen_generic)[self.forget_rows].to(self.model.device)
 
     def stranger_captions(self) -> list[str]:
-        """As many captions about people who do not exist as there are forget pairs, see :class:`SyntheticCaptions`."""
+        """As many captions about people who do not exist as there are forget pairs, see `SyntheticCaptions`."""
         return self._batches.synthetic_captions.strangers(len(self.forget_rows), self.generator("strangers"))
 
     def reworded_captions(self) -> list[str]:
-        """Each forget pair's name in a caption of another persona, see :class:`SyntheticCaptions`."""
+        """Each forget pair's name in a caption of another persona, see `SyntheticCaptions`."""
         return self._batches.synthetic_captions.rewordings(self.forget_rows.tolist(), self.generator("rewordings"))
 
     def misplaced_captions(self) -> list[str]:
-        """Each forget pair's name and value in a wording of another kind, see :class:`SyntheticCaptions`."""
+        """Each forget pair's name and value in a wording of another kind, see `SyntheticCaptions`."""
         return self._batches.synthetic_captions.misplaced(self.forget_rows.tolist(), self.generator("misplaced"))
 
     def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

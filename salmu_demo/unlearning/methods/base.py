@@ -95,7 +95,7 @@ class Method(ABC):
     weight_decay: float = hyperparameter(0.0, "weight decay of AdamW", 0, 1)
 
     def __post_init__(self) -> None:
-        """Refuse a value out of its range; raises :class:`QueryError`."""
+        """Refuse a value out of its range; raises `QueryError`."""
         for entry in fields(self):
             allowed: Range = entry.metadata["range"]
             value = getattr(self, entry.name)
@@ -104,7 +104,7 @@ class Method(ABC):
                 raise QueryError(f"{entry.name} of {self.spec.name} is {value}; it must be {allowed}.")
 
     def check(self, model: TrainedModel) -> None:  # noqa: B027 - most methods suit every architecture
-        """Refuse a base model whose architecture does not suit the method; raises :class:`ModelError`."""
+        """Refuse a base model whose architecture does not suit the method; raises `ModelError`."""
 
     def deploy(self, start: State, trained: State) -> State:
         """The tensors to hand out, from those before and after training."""
@@ -225,7 +225,7 @@ def all_methods() -> list[MethodSpec]:
 
 
 def find_method(name: str) -> MethodSpec:
-    """The method of a name; raises :class:`QueryError` if there is none."""
+    """The method of a name; raises `QueryError` if there is none."""
     if name not in _REGISTRY:
         raise QueryError(f"There is no unlearning method {name!r:.80}; choose one of {', '.join(sorted(_REGISTRY))}.")
     return _REGISTRY[name]
