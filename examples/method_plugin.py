@@ -1,10 +1,8 @@
 """An unlearning method of your own: push forget pairs below a fixed similarity, and go on training on the rest.
 
 Registering a subclass of `TrainedMethod` is all it takes. Afterwards the method is listed, run, swept and offered in
-the app like the built-in ones. Load it with `--plugin`, or import it; this script is such a module itself, makes a model
-and measures it:
+the app like the built-in ones. This script makes a model and measures it:
 
-    salmu-demo unlearn capped --model mini-compromised --plugin examples/method_plugin.py --output my-model
     python examples/method_plugin.py my-model
 """
 

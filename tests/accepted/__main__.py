@@ -7,10 +7,11 @@ from pathlib import Path
 from tests.accepted import Case, data, images, models
 
 PAGE = Path(__file__).parents[2] / "docs" / "accepted.md"
-INTRODUCTION = """# What is accepted, assumed, refused
+INTRODUCTION = """# What is accepted, assumed and refused
 
-Every line is a case of the tests (`tests/accepted/`); `python -m tests.accepted` writes this page from them. *Assumed*
-means that it is used, and that every result says what was assumed. *Refused* means one sentence, and no number."""
+Every row is a test case (`tests/accepted/`), and `python -m tests.accepted` generates this page from them. *Accepted*
+input is used. *Assumed* input is used too, and every result says what was assumed. *Refused* input gives one sentence
+and no number."""
 
 
 def page() -> str:

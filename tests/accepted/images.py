@@ -134,7 +134,7 @@ def palette(encoding: str, **options: Any) -> Callable[[], bytes]:
 
 
 def turned(encoding: str) -> Callable[[], bytes]:
-    """An image whose upper left corner is blue as it lies and red when it is turned upright."""
+    """An image whose upper left corner is blue as it lies and red when it is rotated upright."""
 
     def make() -> bytes:
         image = Image.new("RGB", (16, 16), (0, 0, 255))
@@ -175,11 +175,11 @@ CASES: list[Case] = [
          np.uint16, "PNG"),
          GREY),
     Case(_MODES, "grey of 16 bits (`I;16`), TIFF", "accepted", "the same", array(128 * 257, np.uint16, "TIFF"), GREY),
-    Case(_MODES, "the same, white is 0", "accepted", "the same, turned over",
+    Case(_MODES, "the same with white as 0", "accepted", "the same, inverted",
          lambda: array(127 * 257, np.uint16, "TIFF")().replace(struct.pack("<HHIH", 262, 3, 1, 1),
                                                                struct.pack("<HHIH", 262, 3, 1, 0)), GREY),
     Case(_MODES, "grey of 12 bits, TIFF", "accepted", "times 255 / 4095, to the nearest", twelve_bits, GREY),
-    Case(_MODES, "grey of 32 bits or with a sign (`I`)", "refused", "`does not say how bright white is`",
+    Case(_MODES, "32-bit or signed grey (`I`)", "refused", "`does not say how bright white is`",
          array(70_000, np.int32, "TIFF"), "does not say how bright white is"),
     Case(_MODES, "floating point from 0 to 1 (`F`)", "accepted", "times 255, to the nearest", array(0.5, np.float32,
          "TIFF"),
@@ -192,10 +192,10 @@ CASES: list[Case] = [
          WHITE),
     Case(_MODES, "palette with a transparent colour, GIF", "accepted", "white there", palette("GIF", transparency=0),
          WHITE),
-    Case(_MODES, "palette with half transparent colours", "accepted", "laid on white",
+    Case(_MODES, "palette with semi-transparent colours", "accepted", "placed on white",
          palette("PNG", transparency=b"\x80\xff"), (255, 127, 127)),
-    Case(_MODES, "palette and alpha (`PA`)", "accepted", "laid on white", of_mode("PA", (0, 0), "TIFF"), WHITE),
-    Case(_MODES, "RGB and alpha (`RGBA`), PNG", "accepted", "laid on white", of_mode("RGBA", (255, 0, 0, 128), "PNG"),
+    Case(_MODES, "palette and alpha (`PA`)", "accepted", "placed on white", of_mode("PA", (0, 0), "TIFF"), WHITE),
+    Case(_MODES, "RGB and alpha (`RGBA`), PNG", "accepted", "placed on white", of_mode("RGBA", (255, 0, 0, 128), "PNG"),
          (255, 127, 127)),
     Case(_MODES, "the same, WebP", "accepted", "the same", of_mode("RGBA", (255, 0, 0, 128), "WEBP", lossless=True),
          (255, 127, 127)),
@@ -204,7 +204,7 @@ CASES: list[Case] = [
          transparency=(1, 2, 3)),
          WHITE),
     Case(_MODES, "the same of 16 bits", "accepted", "white where the upper 8 bits are equal", deep_key, WHITE),
-    Case(_MODES, "grey and alpha (`LA`)", "accepted", "laid on white", of_mode("LA", (0, 0), "PNG"), WHITE),
+    Case(_MODES, "grey and alpha (`LA`)", "accepted", "placed on white", of_mode("LA", (0, 0), "PNG"), WHITE),
     Case(_MODES, "grey with a transparent value", "accepted", "white there", of_mode("L", 7, "PNG", transparency=7),
          WHITE),
     Case(_MODES, "the same of 16 bits", "accepted", "the same", array(700, np.uint16, "PNG", transparency=700), WHITE),
@@ -213,12 +213,12 @@ CASES: list[Case] = [
     Case(_MODES, "CMYK, TIFF", "accepted", "the same", of_mode("CMYK", (0, 255, 255, 0), "TIFF"), RED),
     Case(_MODES, "LAB, TIFF", "accepted", "Pillow's plain formula", of_mode("LAB", (128, 128, 128), "TIFF"), (119,
          119, 119)),
-    Case(_MODES, "a colour profile (ICC)", "accepted", "not applied, as where CLIP models are trained",
+    Case(_MODES, "a colour profile (ICC)", "accepted", "not applied, as in the training of CLIP models",
          plain("PNG", icc_profile=b"a profile"), RED),
-    Case(_MODES, "turned by Exif, JPEG", "accepted", "turned upright", turned("JPEG"), RED),
-    Case(_MODES, "turned by Exif, PNG", "accepted", "turned upright", turned("PNG"), RED),
+    Case(_MODES, "rotated by Exif, JPEG", "accepted", "rotated upright", turned("JPEG"), RED),
+    Case(_MODES, "rotated by Exif, PNG", "accepted", "rotated upright", turned("PNG"), RED),
     Case(_COST, "progressive JPEG", "accepted", "up to 100 scans", plain("JPEG", progressive=True), RED),
-    Case(_COST, "JPEG with a film or a second image behind it", "accepted", "what is behind it is not read", film,
+    Case(_COST, "JPEG followed by a film or a second image", "accepted", "what follows is not read", film,
          RED),
     Case(_COST, "animated GIF, WebP, PNG, AVIF; TIFF of many pages", "accepted", "the first frame; no other is decoded",
          sequence("WEBP", lossless=True), RED),

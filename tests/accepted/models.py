@@ -212,25 +212,25 @@ def _images(what: str, outcome: Outcome, says: str, make: Make, expected: Any = 
 
 
 def _arch(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
-    return Case("Architectures that are named (`--arch`)", what, outcome, says, make, expected)
+    return Case("Named architectures (`--arch`)", what, outcome, says, make, expected)
 
 
 SIGLIP: Final = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
 OWN: Final = "has a configuration of its own, which is not that of"
 
 CASES: list[Case] = [
-    _weights("safetensors without a configuration", "accepted", "the architecture is told from the tensors", bare()),
+    _weights("safetensors without a configuration", "accepted", "the architecture is detected", bare()),
     _weights(
-        "the same, with names that all begin with `module.` or `model.`", "accepted", "the wrappers are dropped",
+        "the same, with names that all begin with `module.` or `model.`", "accepted", "the prefixes are dropped",
         bare(lambda weights: {f"module.model.{name}": value for name, value in weights.items()}),
     ),
     _weights(
-        "raw and averaged weights in one safetensors file", "refused", "a tensor that does not belong is named",
+        "raw and averaged weights in one safetensors file", "refused", "an unexpected tensor is named",
         bare(lambda weights: {**weights, **{f"ema.{name}": value for name, value in weights.items()}}),
         "has the unknown tensor ema.",
     ),
     _weights(
-        "the same under names of their own (`model.`, `model_ema.`)", "refused", "the tensors fit no architecture",
+        "the same under separate prefixes (`model.`, `model_ema.`)", "refused", "they fit no known architecture",
         bare(lambda w: {f"{kind}.{name}": value for kind in ("model", "model_ema") for name, value in w.items()}),
         "fit no architecture of open_clip",
     ),
@@ -239,7 +239,7 @@ CASES: list[Case] = [
         "is one of 2 files that hold a checkpoint together; join them",
     ),
     _weights(
-        "the only file of one (`-00001-of-00001`)", "accepted", "it is whole", bare(name="a-00001-of-00001.safetensors")
+        "a single file (`-00001-of-00001`)", "accepted", "it is complete", bare(name="a-00001-of-00001.safetensors")
     ),
     _weights(
         "a folder that holds its weights in several files", "refused", "join them",
@@ -248,7 +248,7 @@ CASES: list[Case] = [
     ),
     _weights("a delta that is one file of several", "refused", "join them", shard, "is one of 2 files"),
     _weights(
-        "a folder with `open_clip_model.safetensors` and `model.safetensors`", "assumed", "the first is taken",
+        "a folder with `open_clip_model.safetensors` and `model.safetensors`", "assumed", "the first is used",
         folder_of("model.safetensors"), f"takes its weights from {WEIGHTS}; not read: model.safetensors beside it",
     ),
     _weights(
@@ -259,16 +259,16 @@ CASES: list[Case] = [
         lambda folder: replace(pickled()(folder), trust_pickle=False), "is a pickle, which can hold a program"),
     _weights("a pickled state dict", "accepted", "read as tensors only", pickled()),
     _weights(
-        "a pickle with `state_dict`, optimizer and epoch", "accepted", "`state_dict` is taken",
+        "a pickle with `state_dict`, optimizer and epoch", "accepted", "`state_dict` is used",
         pickled(state_dict="weights", optimizer="optimizer", epoch="epoch"),
     ),
     _weights(
-        "a pickle with `state_dict` and averaged weights (`state_dict_ema`)", "assumed", "`state_dict` is taken",
+        "a pickle with `state_dict` and averaged weights (`state_dict_ema`)", "assumed", "`state_dict` is used",
         pickled(state_dict="weights", state_dict_ema="weights"),
         "takes its weights from `state_dict`; not read: state_dict_ema in the same file",
     ),
     _weights(
-        "the same with `--arch`", "assumed", "`state_dict` is taken",
+        "the same with `--arch`", "assumed", "`state_dict` is used",
         pickled(BASE, state_dict="weights", ema="weights"), "not read: ema in the same file",
     ),
     _weights(
@@ -280,24 +280,24 @@ CASES: list[Case] = [
         "the defaults", of_architecture("ViT-B-32"), {},
     ),
     _images(
-        "bare weights of SigLIP", "accepted", "what all tags of open_clip agree in", of_architecture("ViT-B-16-SigLIP"),
+        "bare weights of SigLIP", "accepted", "what all open_clip tags agree on", of_architecture("ViT-B-16-SigLIP"),
         SIGLIP,
     ),
     _images(
-        "the same, told from its tensors", "accepted", "what all tags of open_clip agree in",
+        "the same, detected from its tensors", "accepted", "what all open_clip tags agree on",
         head_of("ViT-B-16-SigLIP"), SIGLIP,
     ),
     _images(
-        "bare weights of CLIPA", "accepted", "what all tags of open_clip agree in", of_architecture("ViT-L-14-CLIPA"),
+        "bare weights of CLIPA", "accepted", "what all open_clip tags agree on", of_architecture("ViT-L-14-CLIPA"),
         {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "interpolation": "bilinear",
          "resize_mode": "squash"},
     ),
     _images(
-        "bare weights of PE-Core", "accepted", "what all tags of open_clip agree in",
+        "bare weights of PE-Core", "accepted", "what all open_clip tags agree on",
         of_architecture("PE-Core-B-16"), {**SIGLIP, "interpolation": "bilinear"},
     ),
     _images(
-        "bare weights of MobileCLIP", "accepted", "what all tags of open_clip agree in",
+        "bare weights of MobileCLIP", "accepted", "what all open_clip tags agree on",
         of_architecture("MobileCLIP-S1"), {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"},
     ),
     _images(
@@ -314,30 +314,30 @@ CASES: list[Case] = [
         {"mean": [0.5] * 3, "std": [0.25] * 3},
     ),
     _images(
-        "a configuration of SigLIP without `preprocess_cfg`", "accepted", "what all tags of open_clip agree in",
+        "a configuration of SigLIP without `preprocess_cfg`", "accepted", "what all open_clip tags agree on",
         like("ViT-B-16-SigLIP"), SIGLIP,
     ),
     _images(
-        "the same with a part of it", "accepted", "what it says, and the tags for the rest",
+        "the same with part of it", "accepted", "its values, and the tags for the rest",
         like("ViT-B-16-SigLIP", mean=[0.1] * 3, std=[0.2] * 3),
         {"mean": [0.1] * 3, "std": [0.2] * 3, "resize_mode": "squash"},
     ),
     _images(
-        "a configuration of ViT-L-14 with mean and deviation", "accepted", "what it says, and the tags for the rest",
+        "a configuration of ViT-L-14 with mean and deviation", "accepted", "its values, and the tags for the rest",
         like("ViT-L-14", mean=[0.1] * 3, std=[0.2] * 3), {"mean": [0.1] * 3, "std": [0.2] * 3},
     ),
     _images(
-        "a configuration of an architecture of its own without all of `preprocess_cfg`", "assumed",
+        "a configuration of a custom architecture with an incomplete `preprocess_cfg`", "assumed",
         "open_clip's defaults",
         configured(lambda config: config["model_cfg"]["text_cfg"].update(vocab_size=1115), None, False),
         r"\(interpolation, resize_mode\), and nothing published says it: OpenAI's way is assumed \(interpolation bic",
     ),
     _images(
-        "a `preprocess_cfg` that is no object", "refused", "the file is named",
+        "a `preprocess_cfg` that is not an object", "refused", "the file is named",
         configured(lambda config: config.update(preprocess_cfg=[1])), "The `preprocess_cfg` of .* is not an object",
     ),
     _arch("bare weights", "accepted", "it is used", bare(architecture=BASE)),
-    _arch("bare weights of another one", "refused", "the first tensor that does not fit is named",
+    _arch("bare weights of another architecture", "refused", "the first tensor that does not fit is named",
         bare(architecture="ViT-B-32"), "does not fit its architecture"),
     _arch("a folder with that configuration", "accepted", "it says the same", folder_of(architecture=BASE)),
     _arch("a folder with another configuration", "refused", "leave it out",
@@ -348,18 +348,18 @@ CASES: list[Case] = [
         lambda folder: Named("mini-clean", "ViT-B-32"), f"mini-clean {OWN} ViT-B-32"),
     _arch("an adapter on such a model", "refused", "leave it out",
         lambda folder: replace(adapter()(folder), architecture="ViT-B-32"), f"{OWN} ViT-B-32"),
-    _arch("a name that open_clip does not know", "refused", "names like it are told", bare(architecture="ViT-B-33"),
+    _arch("a name that open_clip does not know", "refused", "similar names are listed", bare(architecture="ViT-B-33"),
         "open_clip has no architecture 'ViT-B-33'; did you mean"),
-    _arch("the same for a folder or a built-in model", "refused", "names like it are told",
+    _arch("the same for a folder or a built-in model", "refused", "similar names are listed",
         lambda folder: Named("mini-clean", "nonsense"), "open_clip has no architecture 'nonsense'"),
-    _arch("one with a text tower of transformers", "refused", "not supported",
+    _arch("an architecture with a transformers text tower", "refused", "not supported",
         lambda folder: Named("mini-clean", "roberta-ViT-B-32"), "transformers text tower"),
     _adapters("LoRA as PEFT 0.21 saves it", "accepted", "merged", adapter(**SAVED_BY_PEFT)),
     _adapters("LoRA of an older PEFT, with few fields", "accepted", "merged", adapter(merge_weights=False)),
     _adapters("LoRA with `use_rslora`", "accepted", "merged with its factor", adapter(use_rslora=True)),
     *(
         _adapters(
-            f"LoRA, `init_lora_weights` {json.dumps(value)}", "accepted", "it leaves the base as it is: merged",
+            f"LoRA, `init_lora_weights` {json.dumps(value)}", "accepted", "merged; it leaves the base unchanged",
             adapter(init_lora_weights=value),
         )
         for value in (True, False, "gaussian", "eva", "orthogonal", "mica")
@@ -416,7 +416,7 @@ CASES: list[Case] = [
         rf"cannot be merged: {MODULE}.lora_A.weight is the second that changes {MODULE}.weight",
     ),
     _adapters(
-        "`use_rslora` that is no truth value", "refused", "the field is named", adapter(use_rslora="false"),
+        "`use_rslora` that is not a Boolean", "refused", "the field is named", adapter(use_rslora="false"),
         "has a `use_rslora` that is neither true nor false",
     ),
     _adapters("IA3 and other methods of PEFT", "refused", "only LoRA is merged", adapter(peft_type="IA3"), "LoRA"),

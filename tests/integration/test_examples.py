@@ -1,36 +1,52 @@
-"""The examples and the README's Python run as they stand, on tiny data and models."""
+"""The examples and the Python in the documentation run as they stand, on tiny data and models."""
 
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from tests.fixtures.tiny import TWO_EMAILS
 
 pytestmark = pytest.mark.usefixtures("tiny_assets")
-ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
-TESTED = {"evaluate_in_training_loop", "audit_persona"}
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLES: Final = ROOT / "examples"
+TESTED: Final = {"evaluate_in_training_loop.py", "audit_persona.py", "method_plugin.py", "compare_models.ipynb"}
+TINY: Final = {"00000025": TWO_EMAILS, "mini-unlearned-pinpoint": "mini-unlearned-finetune", "sample=400": "sample=20"}
+"""What pages say of SALMU-Mini, and its counterpart in the tiny data."""
+
+
+def python_of(page: Path) -> str:
+    """The Python on a page, without the examples that it shows whole."""
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return "\n".join(block for block in blocks if not block.startswith("--8<--"))
+
+
+GUIDE: Final = {page.stem: code for page in sorted((ROOT / "docs/guide").glob("*.md")) if (code := python_of(page))}
 
 
 def example(name: str) -> Any:
     """The `main` of an example."""
-    return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"]
+    return runpy.run_path(str(EXAMPLES / name))["main"]
 
 
 def test_every_example_is_tested_and_named_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == TESTED
-    assert all(f"(examples/{name}.py)" in readme for name in TESTED)
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == TESTED
+    assert all(f"(examples/{name})" in readme for name in TESTED)
 
 
 def test_a_training_loop_measures_its_network_after_every_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    results = example("evaluate_in_training_loop")(["--epochs", "2", "--pairs", "16", "--sample", "20"])
+    results = example("evaluate_in_training_loop.py")(["--epochs", "2", "--pairs", "16", "--sample", "20"])
     frame = results.to_frame()
     similarity = frame[frame["metric"] == "AssocStr"].set_index("model")["value"]
     assert list(similarity.index[:2]) == ["mini-clean", "mini-compromised"]
@@ -42,20 +58,53 @@ def test_a_training_loop_measures_its_network_after_every_epoch(
 
 
 def test_a_persona_is_audited(capsys: pytest.CaptureFixture[str]) -> None:
-    audit = example("audit_persona")(["mini-clean", "mini-compromised", "--persona", TWO_EMAILS])
+    audit = example("audit_persona.py")(["mini-clean", "mini-compromised", "--persona", TWO_EMAILS])
     frame = audit.to_frame()
     leaks = int((frame["verdict"] == "leaks").sum())
     assert f"{leaks} of {len(frame)} attributes leak." in capsys.readouterr().out
+
+
+def test_a_method_from_outside_makes_a_model(tmp_path: Path) -> None:
+    # In a process of its own: what it registers stays registered.
+    command = [sys.executable, str(EXAMPLES / "method_plugin.py"), "made", "--budget", "64", "--cap", "0.1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mini-compromised" in done.stdout
+    card = (tmp_path / "made" / "README.md").read_text("utf-8")
+    assert "**Capped similarity**" in card
+    assert "cap=0.1" in card
+
+
+def test_the_notebook_runs_and_is_kept_without_outputs(tmp_path: Path) -> None:
+    notebook = nbformat.read(EXAMPLES / "compare_models.ipynb", nbformat.NO_CONVERT)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = {cell.id: cell.outputs for cell in code}
+    assert "RetFail" in outputs["evaluate"][-1].text
+    assert "mini-unlearned-finetune" in outputs["diagnose"][0].data["text/plain"]
+    assert all("image/png" in outputs[figure][-1].data for figure in ("intervals", "exposure"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("page", GUIDE)
+def test_the_python_of_the_guide_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = GUIDE[page]
+    for ours, tiny in TINY.items():
+        code = code.replace(ours, tiny)
+    exec(compile(code, f"{page}.md", "exec"), {})
 
 
 def test_the_python_of_the_readme_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(BLOCKS) == 1
+    code = python_of(ROOT / "README.md")
     names: dict[str, Any] = {}
-    exec(compile(BLOCKS[0], "README.md", "exec"), names)
-    assert list(names["frame"].columns) == re.findall(r"# (.*)", BLOCKS[0])[0].split(", ")
+    exec(compile(code, "README.md", "exec"), names)
+    assert list(names["frame"].columns) == re.findall(r"# (.*)", code)[0].split(", ")
     assert {path.suffix for path in (tmp_path / "report").iterdir()} == {".html", ".pdf"}
     assert len(names["audit"])
     assert len(names["found"])

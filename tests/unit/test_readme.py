@@ -1,5 +1,6 @@
-"""The README says what the program does: its tables come from the constants, its commands parse."""
+"""The README says what the program does: its tables come from the constants, its commands and those of docs/ parse."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from tests.fixtures.command_line import read
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-COMMANDS = [line for line in README.splitlines() if line.startswith("salmu-demo ") and "puts CLIP" not in line]
+PAGES = [README, *(path.read_text("utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE)]
+COMMANDS = sorted({line for block in BLOCKS for line in block.splitlines() if line.startswith("salmu-demo ")})
 
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda d: d.constant.split(" = ")[0])

@@ -1,0 +1,96 @@
+"""The documentation builds without a warning, needs nothing from outside, and names only what exists."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import salmu_demo
+
+ROOT: Final = Path(__file__).parents[2]
+LOADS: Final = {
+    "script": ("src",),
+    "link": ("href",),
+    "img": ("src", "srcset"),
+    "source": ("src", "srcset"),
+    "iframe": ("src",),
+    "object": ("data",),
+    "video": ("src", "poster"),
+    "audio": ("src",),
+    "use": ("href",),
+}
+"""Attributes by tag that make a browser load something."""
+
+NAMES_NO_FILE: Final = {"canonical", "prev", "next"}
+"""Kinds of `link` that a browser does not load."""
+
+
+class _Page(HTMLParser):
+    """What a page loads, and the ids it has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.ids: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.ids.add(values.get("id", ""))
+        if values.get("rel") not in NAMES_NO_FILE:
+            self.loaded += [values[name] for name in LOADS.get(tag, ()) if name in values]
+        self.loaded += re.findall(r"url\(['\"]?([^)'\"]+)", values.get("style", ""))
+
+
+def from_outside(address: str) -> bool:
+    """Whether an address leads to another host."""
+    return re.match(r"(?i)\s*([a-z][a-z0-9+.-]*:)?//", address) is not None
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built strictly: a warning is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return folder
+
+
+def test_pages_load_nothing_from_outside(site: Path) -> None:
+    pages = {path: _Page(path.read_text("utf-8")) for path in site.rglob("*.html")}
+    assert len(pages) > 20
+    assert [address for page in pages.values() for address in page.loaded if from_outside(address)] == []
+    assert all(any(address.endswith(".css") for address in page.loaded) for page in pages.values())
+    styles = [path.read_text("utf-8") for path in site.rglob("*.css")]
+    loaded = [address for style in styles for address in re.findall(r"(?:url\(|@import )['\"]?([^)'\"]+)", style)]
+    assert [address for address in loaded if from_outside(address)] == []
+
+
+def test_what_leads_outside_is_seen() -> None:
+    page = _Page('<script src="//cdn.example/a.js"></script><link rel="stylesheet" href="https://fonts.example/b">')
+    assert [from_outside(address) for address in page.loaded] == [True, True]
+    assert not from_outside("../assets/main.css")
+
+
+def test_the_reference_describes_every_name_of_the_library(site: Path) -> None:
+    page = _Page((site / "api" / "library" / "index.html").read_text("utf-8"))
+    described = {name.removeprefix("salmu_demo.") for name in page.ids if name.startswith("salmu_demo.")}
+    assert set(salmu_demo.__all__) - described == {"__version__"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
+def test_what_a_page_names_exists(path: Path) -> None:
+    text = path.read_text("utf-8")
+    modules = re.findall(r"`(salmu_demo/[\w/]+(?:\.py|/))`", text)
+    tests = set(re.findall(r"\btest_\w+(?:\.py)?", text))
+    code = "\n".join(f"{file.name}\n{file.read_text('utf-8')}" for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in modules if not (ROOT / name).exists()] == []
+    assert [name for name in tests if not re.search(rf"\b{re.escape(name)}\b", code)] == []
