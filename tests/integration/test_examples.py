@@ -23,9 +23,8 @@ TINY: Final = {"00000025": TWO_EMAILS, "mini-unlearned-pinpoint": "mini-unlearne
 
 
 def python_of(page: Path) -> str:
-    """The Python on a page, without the examples that it shows whole."""
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    return "\n".join(block for block in blocks if not block.startswith("--8<--"))
+    """The Python on a page; examples that it includes are marked up in another way."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
 
 
 GUIDE: Final = {page.stem: code for page in sorted((ROOT / "docs/guide").glob("*.md")) if (code := python_of(page))}
