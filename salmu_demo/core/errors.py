@@ -62,6 +62,10 @@ class SweepError(SalmuError):
     """A sweep that cannot be read or run."""
 
 
+class PluginError(SalmuError):
+    """A plug-in that cannot be loaded or registered."""
+
+
 class JobError(SalmuError):
     """A job that cannot be started, found, resumed or finished."""
 

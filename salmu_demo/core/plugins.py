@@ -1,0 +1,119 @@
+"""Metrics and unlearning methods from outside: entry points of installed packages, and files of one's own.
+
+A plug-in is a module that registers what it defines when it is imported, as the modules of this package do.
+"""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+from salmu_demo.core.errors import PluginError, SalmuError
+
+METRICS: Final = "salmu_demo.metrics"
+METHODS: Final = "salmu_demo.methods"
+"""The entry-point groups."""
+
+VARIABLE: Final = "SALMU_PLUGINS"
+"""Environment variable of files to load, separated as those of `PATH`; it hands files on to subprocesses."""
+
+_lock: Final = threading.RLock()
+_loaded: Final[set[str]] = set()
+_searched: Final[set[str]] = set()
+
+
+def load_plugins(files: Sequence[Path] = ()) -> None:
+    """Import plug-in files, each once, and those that :data:`VARIABLE` names; subprocesses will import them too.
+
+    Entry points are imported by the registries when they are first asked, see :func:`load_entry_points`, so that a
+    command which lists metrics does not wait for the libraries of a method.
+
+    Raises:
+        PluginError: if a file is missing or fails.
+    """
+    given = [str(Path(file).expanduser().resolve()) for file in files]
+    with _lock:
+        known = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
+        for path in dict.fromkeys([*known, *given]):
+            _load_file(Path(path))
+        if given:
+            os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*known, *given]))
+        _searched.clear()
+
+
+def load_entry_points(group: str) -> None:
+    """Import the plug-ins of an entry-point group, and the files that :data:`VARIABLE` names, once.
+
+    Raises:
+        PluginError: if one fails.
+    """
+    if group in _searched:
+        return
+    with _lock:
+        load_plugins()
+        # First: a plug-in may ask the registry that is being filled.
+        _searched.add(group)
+        for point in entry_points(group=group):
+            if point.value not in _loaded:
+                _loaded.add(point.value)
+                try:
+                    point.load()
+                except Exception as error:
+                    _loaded.discard(point.value)
+                    _searched.discard(group)
+                    owner = point.dist.name if point.dist else point.value
+                    raise PluginError(
+                        f"The plug-in {point.name} of the package {owner} cannot be loaded: {_words(error)}. "
+                        "Update or uninstall the package."
+                    ) from error
+
+
+def outside_code(kind: type) -> str:
+    """Digest of the code of a plug-in's class, by which its results are kept; an empty text for our own classes.
+
+    Of a package all its modules count, of a single file that file.
+    """
+    return "" if kind.__module__.startswith("salmu_demo.") else _digest(kind.__module__)
+
+
+@cache
+def _digest(module: str) -> str:
+    package = sys.modules.get(module.partition(".")[0])
+    folders = [Path(folder) for folder in getattr(package, "__path__", [])]
+    file = getattr(sys.modules.get(module), "__file__", None)
+    sources = sorted({path for folder in folders for path in folder.rglob("*.py")} | ({Path(file)} if file else set()))
+    digest = hashlib.sha256(module.encode())
+    for source in sources:
+        digest.update(f"\0{source.name}\0".encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+def _load_file(path: Path) -> None:
+    if str(path) in _loaded:
+        return
+    if not path.is_file():
+        raise PluginError(f"The plug-in {path} is not a file; give a Python file.")
+    # Two files of one name are two modules, and a file is the same module in every process.
+    name = f"salmu_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"The plug-in {path} is not a Python file; its name must end in .py.")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    _loaded.add(str(path))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        _loaded.discard(str(path))
+        del sys.modules[name]
+        raise PluginError(f"The plug-in {path} cannot be loaded: {_words(error)}.") from error
+
+
+def _words(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0].rstrip(".")
+    return text if isinstance(error, SalmuError) else f"{type(error).__name__}{f': {text}' if text else ''}"
