@@ -37,14 +37,13 @@ def load_plugins(files: Sequence[Path] = ()) -> None:
     Raises:
         PluginError: if a file is missing or fails.
     """
-    given = [str(Path(file).expanduser().resolve()) for file in files]
     with _lock:
         known = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
-        for path in dict.fromkeys([*known, *given]):
+        wanted = list(dict.fromkeys([*known, *(str(Path(file).expanduser().resolve()) for file in files)]))
+        for path in wanted:
             _load_file(Path(path))
-        if given:
-            os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*known, *given]))
-        _searched.clear()
+        if files:
+            os.environ[VARIABLE] = os.pathsep.join(wanted)
 
 
 def load_entry_points(group: str) -> None:
