@@ -1,6 +1,6 @@
 """Audit what CLIP models know about fictitious personas, before and after unlearning.
 
-The names below are the library's face; whatever else the package holds may change without notice::
+The names below are the public library; everything else in the package may change without notice::
 
     import salmu_demo
 
@@ -8,7 +8,7 @@ The names below are the library's face; whatever else the package holds may chan
     results = salmu_demo.evaluate(["mini-clean", "mini-compromised"], data)
     print(results.to_frame())
 
-To import the package costs nothing: what a name needs is imported when it is first used.
+Importing the package costs nothing: what a name needs is imported when it is first used.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""The functions and results that `salmu_demo` offers; see there.
+"""The functions and results that `salmu_demo` offers.
 
-They put together what the command line uses too, and decide nothing of their own.
+They combine what the command line uses too, and decide nothing themselves.
 """
 
 import os
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 # torch, pandas and matplotlib take a second or more each to import: only the functions that need them do.
 
 Model: TypeAlias = Union[str, ModelSource, "InMemoryModel"]
-"""A reference as the command line takes it, or what `load_model` returned."""
+"""A reference as on the command line, or what `load_model` returned."""
 
 Data: TypeAlias = str | os.PathLike[str] | BenchmarkData
-"""A reference as the command line takes it, a folder, or what `load_data` returned."""
+"""A reference as on the command line, a folder, or what `load_data` returned."""
 
 _MOST_DATA: Final = 4
 """Data sets whose galleries and audits are remembered."""
@@ -74,19 +74,19 @@ class Results:
 
     @property
     def remarks(self) -> list[str]:
-        """What was assumed of models and data, in sentences that every view of the numbers must show."""
+        """What was assumed about models and data, in sentences that every view of the numbers must show."""
         return self.analysis.remarks
 
     @property
     def diagnoses(self) -> dict[str, str | None]:
-        """What each model did, in words; None for the references and where one is missing."""
+        """The diagnosis of each model by name; None for the references, and if a reference is missing."""
         analyses = zip(self.analysis.names, self.analysis.models, strict=True)
         return {name: None if model.diagnosis is None else model.diagnosis.label for name, model in analyses}
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row for each model and metric: `model`, `metric`, `value`, `low`, `high`, `target`.
+        """One row per model and metric: `model`, `metric`, `value`, `low`, `high`, `target`.
 
-        `low` and `high` are the ends of the 95 % interval over personas; what is unknown or was skipped is NaN.
+        `low` and `high` are the ends of the 95 % interval over personas; unknown and skipped values are NaN.
         """
         rows = []
         for number, (name, model) in enumerate(zip(self.analysis.names, self.analysis.models, strict=True)):
@@ -100,7 +100,7 @@ class Results:
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `results.json` and the official file of every model into a folder, and return their paths.
 
-        `compare` reads them again, and `salmu-demo report` too.
+        `compare` and `salmu-demo report` read them again.
 
         Raises:
             StorageError: if a file cannot be written.
@@ -111,12 +111,12 @@ class Results:
         """Write a report into a folder, and return its files.
 
         Args:
-            folder: where to.
-            formats: some of `html`, `pdf`, `markdown`, `csv` and `figures`; None writes all, the result files and a ZIP
-                of everything, as `salmu-demo report` does.
+            folder: where the files go.
+            formats: some of `html`, `pdf`, `markdown`, `csv` and `figures`; None writes all of them, the result files
+                and a ZIP of everything, as `salmu-demo report` does.
 
         Raises:
-            ResultError: if there is no such format.
+            ResultError: if a format does not exist.
             StorageError: if a file cannot be written.
         """
         from salmu_demo.reports.files import all_paths, write_formats, write_reports  # noqa: PLC0415 - see the top
@@ -128,7 +128,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Audit:
-    """What `audit` returns: every attribute of a persona with every model.
+    """What `audit` returns: every attribute of a persona under every model.
 
     Attributes:
         persona: the persona.
@@ -141,7 +141,7 @@ class Audit:
     names: tuple[str, ...]
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row for each attribute and model: the verdict, and rank and exposure (bits) of both attacks.
+        """One row per attribute and model: the verdict, and the rank and exposure (bits) of both attacks.
 
         The columns are `kind`, `model`, `verdict`, `true_value`, then `rank`, `candidates` and `exposure` of the bare
         value in its line-up, then `caption_rank`, `caption_candidates` and `caption_exposure` of the persona's caption.
@@ -160,7 +160,7 @@ class Probes:
     """What `probe` returns: what each model finds for the same query.
 
     Attributes:
-        retrievals: one for each model, in order.
+        retrievals: one per model, in order.
         names: short names of the models, in order.
     """
 
@@ -168,9 +168,9 @@ class Probes:
     names: tuple[str, ...]
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row for each model and result: `model`, `rank`, `score`, `change`, `text`, `persona`, `split`, `file`.
+        """One row per model and result: `model`, `rank`, `score`, `change`, `text`, `persona`, `split`, `file`.
 
-        `change` is the score minus Clean's for the same item, NaN without Clean.
+        `change` is the score minus Clean's score for the same item; NaN without Clean.
         """
         columns = ("model", "rank", "score", "change", "text", "persona", "split", "file")
         rows = [
@@ -186,7 +186,7 @@ class Unlearned:
     """What `unlearn` returns.
 
     Attributes:
-        model: the new model; it can be evaluated, audited and probed at once.
+        model: the new model, ready to be evaluated, audited and probed.
         record: the plan, the rows that were read, the readings, and why the run ended.
     """
 
@@ -194,7 +194,7 @@ class Unlearned:
     record: "Record"
 
     def to_frame(self) -> "pd.DataFrame":
-        """The readings on the way, one row each: `step`, `forget_pairs`, `loss` and the similarities."""
+        """The readings taken during the run, one row each: `step`, `forget_pairs`, `loss` and the similarities."""
         columns = (
             "step", "forget_pairs", "loss", "forget_similarity", "forget_mrr", "retain_similarity",
             "unrelated_similarity",
@@ -204,7 +204,7 @@ class Unlearned:
 
 
 def load_data(reference: str | os.PathLike[str]) -> BenchmarkData:
-    """Load a data set once, for as many calls as you like.
+    """Load a data set once, to use it in any number of calls.
 
     Args:
         reference: `mini` (the embedded miniature), `official`, a folder in the official layout, a Hub data set id, or
@@ -238,28 +238,28 @@ def load_model(
     tokenizer: Any = None,
     name: str = "model",
 ) -> "ModelSource | InMemoryModel":
-    """Find a model by its reference, or take an open_clip network that is in memory, such as the one you train.
+    """Find a model by its reference, or wrap an open_clip network in memory, such as the one you are training.
 
-    A network is copied each time it is evaluated, audited or probed, with the weights it has then, and is itself left
-    alone: its mode, gradients and device stay as they are. Nothing is written but features, which lie in a temporary
-    folder until the weights change or the model goes.
+    Each time a network is evaluated, audited or probed, it is copied with the weights it has at that moment. The
+    network itself is left alone: its mode, gradients and device stay as they are. Only features are written, to a
+    temporary folder, and kept until the weights change or the model is deleted.
 
     Args:
-        reference: a reference as the command line takes it (built-in name, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a
+        reference: a reference as on the command line (built-in name, `local-dir:FOLDER`, `hf-hub:ORG/NAME`, a
             weight file, `delta:BASE+PATH`), or an open_clip network.
         architecture: open_clip architecture of weights without a configuration.
-        trust_pickle: whether pickles of this machine may be read; give it for files you made yourself.
-        preprocess: the network's transform for evaluation; None for what its `preprocess_cfg` says.
+        trust_pickle: whether pickles on this machine may be read; set it only for files you made yourself.
+        preprocess: the network's evaluation transform; None for the one its `preprocess_cfg` describes.
         tokenizer: the network's tokenizer; None for open_clip's own.
         name: what the network is called in tables and files.
 
     Returns:
-        What the other functions take as a model. Its `fingerprint` is a SHA-256 over weights and configuration; that of
+        What the other functions take as a model. Its `fingerprint` is the SHA-256 of weights and configuration; that of
         a network changes with its weights.
 
     Raises:
-        ModelError: if there is no such model, or the network is not an open_clip model with its own transform for
-            evaluation and tokenizer.
+        ModelError: if there is no such model, or the network is not an open_clip model with its own evaluation
+            transform and tokenizer.
 
     Example:
         ```python
@@ -303,14 +303,14 @@ def evaluate(
         models: one or more models.
         data: the data set.
         metrics: names of metrics, such as `RetFail`; None for all.
-        sample: measure a seeded sample with so many forget rows, or one that is described; None for all rows.
-        progress: called often with a `Progress`; it may raise to stop.
+        sample: number of forget rows of a seeded sample, or a `Sample`; None for all rows.
+        progress: called often with a `Progress`; it may raise an exception to stop the work.
         imagenet: ImageNet-1k validation folder for GenKnow.
-        clean: which model is Clean, whose values are the targets of efficacy; None asks cards and built-in names.
-        compromised: which model is Compromised, whose values are the targets of utility.
+        clean: the Clean model, whose values are the targets of efficacy; None goes by cards and built-in names.
+        compromised: the Compromised model, whose values are the targets of utility; None as for `clean`.
 
     Raises:
-        SalmuError: of the kind that fits, if data, a model, a metric or the sample is unusable.
+        SalmuError: if the data, a model, a metric or the sample is unusable.
 
     Example:
         ```python
@@ -331,7 +331,7 @@ def evaluate(
 
 
 def audit(persona: str | Persona, models: Model | Sequence[Model], data: Data) -> Audit:
-    """Ask models about every attribute of a persona, in two attacks: a line-up of values, and of captions.
+    """Ask models about every attribute of a persona in two attacks: a line-up of values and one of captions.
 
     Args:
         persona: its id, or one of `data.personas`.
@@ -340,7 +340,7 @@ def audit(persona: str | Persona, models: Model | Sequence[Model], data: Data) -
 
     Raises:
         QueryError: if there is no such persona.
-        SalmuError: of the kind that fits, if data or a model is unusable.
+        SalmuError: if the data or a model is unusable.
 
     Example:
         ```python
@@ -364,21 +364,21 @@ def probe(
     content: Content | None = None,
     clean: Model | None = None,
 ) -> Probes:
-    """Search a data set with models, for a text, an image of your own or a persona; nothing of a query is stored.
+    """Search a data set for a text, an image of your own or a persona, with each model; queries are not stored.
 
     Args:
-        query: a text; an image, or the path of its file; or one of `data.personas`, which stands for all its images.
+        query: a text; an image or the path of its file; or one of `data.personas`, which stands for all its images.
         models: one or more models.
         data: the data set.
         gallery: what is searched: `forget`, `holdouts`, `retain` or `all`.
         k: number of results.
-        content: `captions` or `faces`; None for faces if the query is a text, and for captions otherwise.
-        clean: the model that changes are measured against; None asks cards and built-in names.
+        content: `captions` or `faces`; None searches faces for a text, and captions otherwise.
+        clean: the model that changes are measured against; None goes by cards and built-in names.
 
     Raises:
         QueryError: if there is no such gallery, `k` is out of range, or the text is empty.
         ImageError: if the image cannot be read.
-        SalmuError: of the kind that fits, if data or a model is unusable.
+        SalmuError: if the data or a model is unusable.
 
     Example:
         ```python
@@ -404,16 +404,16 @@ def probe(
 def compare(
     *results: "Results | str | os.PathLike[str]", clean: Model | None = None, compromised: Model | None = None
 ) -> Results:
-    """Put results of the same data side by side, whether measured just now or read from files.
+    """Put results on the same data side by side, whether just measured or read from files.
 
     Args:
         results: what `evaluate` returned, a `results.json`, an official result file, or a folder of one of them.
-        clean: which model is Clean; None asks what is recorded, cards and built-in names.
-        compromised: which model is Compromised.
+        clean: the Clean model; None goes by what is recorded, cards and built-in names.
+        compromised: the Compromised model; None as for `clean`.
 
     Raises:
         ResultError: if a file cannot be read.
-        MetricError: if they were made on different data or rows, or there are none.
+        MetricError: if they were measured on different data or rows, or if there are none.
         QueryError: if it is not clear who is a reference.
 
     Example:
@@ -442,25 +442,25 @@ def unlearn(
 ) -> Unlearned:
     """Make a model forget the forget split of a data set, and write it as an open_clip folder.
 
-    A run that was stopped goes on when called again with the same arguments, and ends with the same weights.
+    A run that was stopped continues when called again with the same arguments, and ends with the same weights.
 
     Args:
         method: its name, as `salmu-demo unlearn list` prints it.
         model: the model to start from; a network in memory has to be saved first.
         data: the data set.
         output: folder of the new model.
-        settings: hyperparameters that are not to be the method's own.
-        towers: `both`, `image` or `text`; None for what suits the method.
-        budget: forget pairs that go through the model; None for the method's own.
+        settings: hyperparameters that differ from the method's defaults.
+        towers: `both`, `image` or `text`; None for the method's default.
+        budget: forget pairs that go through the model; None for the method's default.
         seed: seed of everything random.
-        stop_at: `"unrelated"` to stop once forget pairs are as similar as unrelated ones were; a cosine that is known
-            from Clean stops there, and is reported as an oracle.
+        stop_at: `"unrelated"` stops once forget pairs are as similar as unrelated pairs were; a cosine, known from
+            Clean, stops there and is reported as an oracle.
         stop_retain_drop: stop once retain pairs have lost this share of their similarity.
-        progress: called often with a `Progress`; it may raise to stop.
+        progress: called often with a `Progress`; it may raise an exception to stop the work.
 
     Raises:
         QueryError: if there is no such method, or a value is unknown or out of range.
-        SalmuError: of the kind that fits, if data or model is unusable or the folder already holds a model.
+        SalmuError: if the data or the model is unusable, or the folder already holds a model.
 
     Example:
         ```python
