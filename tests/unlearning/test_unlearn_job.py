@@ -150,7 +150,7 @@ def test_settings_that_make_no_sense_are_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(SalmuError, match=sentence):
         manager.submit(replace(SPEC, unlearning=replace(SPEC.unlearning, **changes)))
-    for wrong in (replace(SPEC, models=("a", "b")), replace(SPEC, unlearning=None)):
+    for wrong in (replace(SPEC, models=("a", "b")), replace(SPEC, models=())):
         with pytest.raises(JobError):
             manager.submit(wrong)
     assert manager.jobs() == []
