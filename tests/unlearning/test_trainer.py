@@ -18,7 +18,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.unlearning import UNRELATED, output, readings, trainer
+from salmu_demo.unlearning import UNRELATED, output, trainer, training_probe
 from salmu_demo.unlearning import plan as plans
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import find_method
@@ -175,7 +175,7 @@ def test_a_run_is_not_mixed_with_another_ones_rest(
 
 
 def test_a_run_depends_on_the_code_of_its_own_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = Path(files_module.__file__).parent
+    package = Path(files_module.__file__).parents[1]
     copy = tmp_path / "package"
     shutil.copytree(
         package,
@@ -349,9 +349,9 @@ def test_personas_are_ranked_by_their_own_images_among_captions_of_others(
     assert before.candidates == 1 + len(rivals)
     for persona, rank in before.persona_ranks.items():
         rows = [row for row, identity in enumerate(identities) if identity == persona][:8]
-        images = images[rows].mean(axis=0)
-        best = max(float(images @ texts[row]) for row in rows)
-        better = sum(float(images @ texts[row]) > best for row in rivals)
+        direction = images[rows].mean(axis=0)
+        best = max(float(direction @ texts[row]) for row in rows)
+        better = sum(float(direction @ texts[row]) > best for row in rivals)
         assert rank == 1 + better, persona
 
 
@@ -382,7 +382,7 @@ def test_a_collapsed_model_reads_as_one_that_guesses(
             noise = 1 + 2e-7 * torch.randn(len(images), 1, generator=generator)
             return torch.nn.functional.normalize(images, dim=1), caption * noise
 
-        monkeypatch.setattr(readings, "encode_pairs", encode)
+        monkeypatch.setattr(training_probe, "encode_pairs", encode)
         read = probe.read(model, 0, 0, None)
         assert read.forget_mrr == pytest.approx(sum(1 / (1 + count / 2) for count in rivals) / len(rivals), abs=1e-6)
         assert set(read.persona_ranks.values()) == {(read.candidates + 1) / 2}
