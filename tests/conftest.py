@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.ui.shell.visitor_files import open_visitor_files
 from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 
 
@@ -35,6 +34,9 @@ def shipped_assets(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def give(tmp_path: Path) -> Iterator[Callable[[str, bytes], Path]]:
     """A function that lays a file where the page puts what a visitor uploads, in a folder of the test's own."""
+    # Gradio takes seconds to import, and few tests need it.
+    from salmu_demo.ui.shell.visitor_files import open_visitor_files  # noqa: PLC0415
+
     files = open_visitor_files(tmp_path / "process")
 
     def lay(name: str, content: bytes) -> Path:

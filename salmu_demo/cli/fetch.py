@@ -10,7 +10,7 @@ from salmu_demo.core.errors import DataError, ModelError, SalmuError
 from salmu_demo.core.text import size_text
 from salmu_demo.data.clear import plan_clear
 from salmu_demo.data.hub_data import plan_data
-from salmu_demo.data.source import CLEAR
+from salmu_demo.data.layout import CLEAR
 from salmu_demo.hub.fetch import FetchPlan, check_space, fetch
 from salmu_demo.hub.reference import HF_HUB, OFFICIAL, OFFICIAL_MODELS, data_on_hub, model_on_hub
 from salmu_demo.models.fetch import plan_model

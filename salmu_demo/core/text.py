@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain(text: str) -> str:
@@ -31,3 +32,12 @@ def size_text(count: int) -> str:
     '9.1 MB'
     """
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def csv_text(value: str) -> str:
+    """Text that a spreadsheet shows instead of running it as a formula.
+
+    >>> csv_text("=1+1"), csv_text("+49 1234"), csv_text("Ulm")
+    ("'=1+1", "'+49 1234", 'Ulm')
+    """
+    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value

@@ -32,7 +32,6 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, check_inside, load_folder
 from salmu_demo.data.limits import Limits
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
-from salmu_demo.data.source import CLEAR
 from salmu_demo.data.values import distinct, is_missing, value_key
 from salmu_demo.hub.client import local_snapshot
 from salmu_demo.hub.fetch import FetchPlan, fetch_unasked, plan_fetch
@@ -89,7 +88,7 @@ def load_clear(reference: str) -> BenchmarkData:
     has_faces = (converted / layout.DATA_FOLDER / layout.shard_name(layout.RETAIN_SYNTH)).is_file()
     empty = {layout.HOLDOUT_ASSOCIATION} if has_faces else {layout.HOLDOUT_ASSOCIATION, layout.RETAIN_SYNTH}
     limits = Limits(empty=frozenset(empty), unmeasurable=UNMEASURABLE)
-    data = load_folder(converted, CLEAR + reference, commit, limits)
+    data = load_folder(converted, layout.CLEAR + reference, commit, limits)
     joined = [(twin, entry["name"]) for entry in data.identities.values() for twin in entry.get(_ALSO, ())]
     if joined:
         data.remarks += (
@@ -121,8 +120,10 @@ def _parse(reference: str) -> tuple[str, str]:
 def _target(reference: str, source: str) -> HubReference:
     target = data_on_hub(source)
     if target is None:
-        raise DataError(f"{source!r} is no folder and no Hub data set; write {CLEAR}FOLDER or {CLEAR}therem/CLEAR.")
-    return replace(target, label=CLEAR + reference)
+        raise DataError(
+            f"{source!r} is no folder and no Hub data set; write {layout.CLEAR}FOLDER or {layout.CLEAR}therem/CLEAR."
+        )
+    return replace(target, label=layout.CLEAR + reference)
 
 
 def _configurations(forget: str) -> tuple[str, ...]:

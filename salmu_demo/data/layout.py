@@ -6,6 +6,9 @@ Source: the released data sets `cvc-mmu/salmubench-512-redistributed` and `cvc-m
 
 from typing import Final
 
+CLEAR: Final = "clear:"
+"""How a reference to a CLEAR data set begins, which is converted to this layout."""
+
 DATA_FOLDER: Final = "data"
 """Folder of the parquet shards, named `<split>-<shard>-of-<shards>.parquet`."""
 

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from salmu_demo.core.errors import DataError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.metrics.protocol import SEED
+
+SAMPLE_SEED: Final = 42
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Sample:
     """
 
     size: int
-    seed: int = SEED
+    seed: int = SAMPLE_SEED
 
     def check(self, data: BenchmarkData) -> None:
         """Refuse a sample that is none.

@@ -5,11 +5,11 @@ from typing import Final
 
 from salmu_demo.core.errors import DataError
 from salmu_demo.core.settings import assets_dir
+from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.hub.reference import data_on_hub
 
 MINI: Final = "mini"
-CLEAR: Final = "clear:"
 _FORMS: Final = "give `mini`, `official`, a folder in the SALMUBench layout or a Hub data set id"
 
 
@@ -27,10 +27,10 @@ def load_data(reference: str) -> BenchmarkData:
     if reference == MINI:
         return load_folder(assets_dir() / "salmu-mini", MINI)
     # The Hub's client takes a quarter of a second to import, which local data does not need.
-    if reference.startswith(CLEAR):
+    if reference.startswith(layout.CLEAR):
         from salmu_demo.data.clear import load_clear  # noqa: PLC0415
 
-        return load_clear(reference.removeprefix(CLEAR))
+        return load_clear(reference.removeprefix(layout.CLEAR))
     folder = existing_path(reference)
     if folder is not None:
         return load_folder(folder, reference)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.core.errors import ResultError
+from salmu_demo.core.text import csv_text
 from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.files import safe_name
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import MEASURES
 from salmu_demo.models.source import slug_of
-from salmu_demo.reports.tables import csv_text
 from salmu_demo.results.document import read_results
 from salmu_demo.results.official import official_result
 from salmu_demo.results.records import Evaluation

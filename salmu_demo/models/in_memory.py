@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from salmu_demo.core.errors import ModelError, StorageError, quoted
-from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.encoder import Encoder, Loaded, evaluation_transform
 from salmu_demo.models.header import Shape
 from salmu_demo.models.network import in_words
@@ -40,6 +39,13 @@ _PROBE: Final = ("".join(map(chr, range(32, 127))), "A portrait of Zoë Åström
 """Texts whose tokens tell one tokenizer from another."""
 
 _LONGEST_NAME: Final = 100
+
+
+class FeatureStore(Protocol):
+    """What keeps features, and is told where those of a model in memory lie."""
+
+    def keep_apart(self, model: str, root: Path | None) -> None:
+        """Keep what is computed for a model under a folder of its own, or again under the cache for None."""
 
 
 class InMemoryModel:
@@ -89,7 +95,7 @@ class InMemoryModel:
             return moment.fingerprint
 
     @contextmanager
-    def moment(self, store: ArrayStore) -> Iterator[ModelSource]:
+    def moment(self, store: FeatureStore) -> Iterator[ModelSource]:
         """A source of the weights as they are now, for the length of a block; its features are kept apart in `store`.
 
         Raises:

@@ -6,26 +6,16 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from salmu_demo.core.text import aligned
+from salmu_demo.core.text import aligned, csv_text
 from salmu_demo.reports.text import printable
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import Comparison
 from salmu_demo.results.intervals import Interval
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ABOUT: Final = ("data", "notice")
 
 Cell = str | int | float | None
-
-
-def csv_text(value: str) -> str:
-    """Text that a spreadsheet shows instead of running it as a formula.
-
-    >>> csv_text("=1+1"), csv_text("+49 1234"), csv_text("Ulm")
-    ("'=1+1", "'+49 1234", 'Ulm')
-    """
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
 
 
 def csv_tables(analysis: Analysis) -> dict[str, str]:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from salmu_demo.core.text import csv_text
 from salmu_demo.metrics import METRICS
 from salmu_demo.reports.markdown import markdown_text
-from salmu_demo.reports.tables import csv_text
 from salmu_demo.results.diagnosis import Values, diagnose
 from salmu_demo.sweeps.run import RunResult
 

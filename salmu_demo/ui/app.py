@@ -23,7 +23,8 @@ from salmu_demo.core.files import check_writable
 from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
-from salmu_demo.data.source import CLEAR, MINI, existing_path
+from salmu_demo.data.layout import CLEAR
+from salmu_demo.data.source import MINI, existing_path
 from salmu_demo.hub.reference import data_on_hub
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.uploads import upload_limit

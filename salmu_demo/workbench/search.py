@@ -14,6 +14,7 @@ from typing import Any, Final
 from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
+from salmu_demo.core.text import csv_text
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import KINDS
 from salmu_demo.features.pixels import VisitorImage
@@ -22,7 +23,6 @@ from salmu_demo.models.roles import NOTHING_TOLD, OTHER, ModelRole, Told, assign
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.gallery import GALLERIES, Content
 from salmu_demo.probes.open_retrieval import Retrieval
-from salmu_demo.reports.tables import csv_text
 from salmu_demo.workbench.bench import Workbench
 
 MAX_K: Final = 50

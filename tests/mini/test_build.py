@@ -16,6 +16,7 @@ from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.mini import build as build_module
 from salmu_demo.mini.captions import CAPTION_STYLES
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES
+from salmu_demo.mini.personas import Persona, draw_personas
 from salmu_demo.probes.sentences import LINEUP_SENTENCES
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "salmu-mini"
@@ -24,10 +25,11 @@ SMALL_BUILD = """
 import sys
 from pathlib import Path
 from salmu_demo.mini import build
-build.PERSONAS, build.DISJOINT_ROWS, build.LOOKALIKE_ROWS = 8, 20, 6
+build.PERSONAS, build.PAIRS_PER_FACT, build.DISJOINT_ROWS, build.LOOKALIKE_ROWS = 8, 2, 20, 6
 build.GENKNOW_PER_CLASS, build.RETAIN_GENERAL_PER_CLASS = 1, 1
 build.object_classes = lambda: ["apple", "cat"]
-print(build.build(Path(sys.argv[1]), int(sys.argv[2])))
+for seed in sys.argv[2:]:
+    print(build.build(Path(sys.argv[1]) / seed, int(seed)))
 """
 
 
@@ -36,22 +38,29 @@ def shipped() -> BenchmarkData:
     return load_folder(SHIPPED, "mini")
 
 
-def _small_build(folder: Path, seed: int, hash_seed: str) -> str:
+@pytest.fixture(scope="module")
+def personas() -> list[Persona]:
+    """Those of seed 0."""
+    return draw_personas(np.random.default_rng([0, 1]), build_module.PERSONAS)
+
+
+def _small_builds(folder: Path, hash_seed: str, *seeds: str) -> list[str]:
+    """The content hashes that one process prints for some seeds."""
     result = subprocess.run(
-        [sys.executable, "-c", SMALL_BUILD, str(folder), str(seed)],
+        [sys.executable, "-c", SMALL_BUILD, str(folder), *seeds],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
         check=True,
     )
-    return result.stdout.strip()
+    return result.stdout.split()
 
 
 def test_same_seed_gives_the_same_content_hash_in_every_process(tmp_path: Path) -> None:
     # Sets are ordered by the hash seed: a draw from one would differ between these two processes.
-    first, second = (_small_build(tmp_path / name, 0, name) for name in ("1", "2"))
-    assert first == second
-    assert _small_build(tmp_path / "3", 1, "1") != first
+    first, other = _small_builds(tmp_path / "a", "1", "0", "1")
+    assert _small_builds(tmp_path / "b", "2", "0") == [first]
+    assert other != first
 
 
 def test_content_hash_is_the_one_on_the_card() -> None:
@@ -61,8 +70,8 @@ def test_content_hash_is_the_one_on_the_card() -> None:
     assert build_module.content_hash(SHIPPED) == printed.group(1)
 
 
-def test_shipped_metadata_is_what_seed_0_plans() -> None:
-    plan = build_module._Plan(build_module.draw_personas(np.random.default_rng([0, 1]), build_module.PERSONAS))
+def test_shipped_metadata_is_what_seed_0_plans(personas: list[Persona]) -> None:
+    plan = build_module._Plan(personas)
     build_module._plan_sensitive(plan, np.random.default_rng([0, 2]))
     build_module._plan_retain(plan, np.random.default_rng([0, 3]))
 
@@ -129,8 +138,7 @@ def test_no_private_value_or_name_in_retained_captions(shipped: BenchmarkData) -
         assert not any(secret in caption for secret in secrets), caption
 
 
-def test_looks_of_personas_are_apart() -> None:
-    personas = build_module.draw_personas(np.random.default_rng([0, 1]), build_module.PERSONAS)
+def test_looks_of_personas_are_apart(personas: list[Persona]) -> None:
     looks = [persona.look for persona in personas]
     assert max(a.shared_traits(b) for i, a in enumerate(looks) for b in looks[:i]) < 4
 

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from importlinter.cli import lint_imports
 
+ROOT = Path(__file__).parents[2]
 LARGE = ("torch", "gradio", "sklearn", "scipy", "pandas", "matplotlib", "huggingface_hub")
 
 
@@ -15,6 +18,16 @@ def test_the_command_line_and_the_face_import_no_large_library_before_they_need_
 
 def test_the_package_itself_imports_next_to_nothing():
     assert imported("import salmu_demo; dir(salmu_demo)", (*LARGE, "numpy", "PIL", "pyarrow", "faiss")) == "[]"
+
+
+@pytest.mark.parametrize("module", ["conftest", "fixtures.tiny", "fixtures.results"])
+def test_pure_tests_import_neither_torch_nor_gradio(module: str):
+    assert imported(f"import tests.{module}", ("torch", "gradio")) == "[]"
+
+
+def test_the_rooms_import_as_the_architecture_draws_them(capsys: pytest.CaptureFixture[str]):
+    broken = lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None, no_logo=True)
+    assert not broken, capsys.readouterr().out
 
 
 def imported(what: str, names: tuple[str, ...]) -> str:

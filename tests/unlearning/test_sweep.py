@@ -27,6 +27,7 @@ from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_ma
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import all_methods, find_method
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from tests.fixtures.work import double, sweep_of_sleepers
 
 SWEEP = """
 seeds = [0, 1]
@@ -225,19 +226,13 @@ def test_the_table_by_hand() -> None:
     assert json.loads(table_json(rows))[2]["metrics"]["RetFail"]["mean"] == pytest.approx(0.3)
 
 
-def _double(number: int) -> int:
-    if number == 3:
-        raise SweepError("three")
-    return 2 * number
-
-
 def test_two_workers_of_a_ray_cluster_give_every_result_and_raise_what_was_raised() -> None:
     ray = pytest.importorskip("ray")
     executor = RayCluster(2, 1)
     try:
-        assert sorted(executor.run(_double, [1, 2, 5])) == [2, 4, 10]
+        assert sorted(executor.run(double, [1, 2, 5])) == [2, 4, 10]
         with pytest.raises(SalmuError, match="three"):
-            list(executor.run(_double, [3]))
+            list(executor.run(double, [3]))
     finally:
         ray.shutdown()
 
@@ -249,9 +244,9 @@ def test_a_sweep_on_ray_without_ray_says_what_to_install(monkeypatch: pytest.Mon
 
 
 def test_local_processes_give_every_result_and_raise_what_was_raised() -> None:
-    assert sorted(LocalProcesses(2, 1).run(_double, [1, 2])) == [2, 4]
+    assert sorted(LocalProcesses(2, 1).run(double, [1, 2])) == [2, 4]
     with pytest.raises(SalmuError, match="three"):
-        list(LocalProcesses(1, 1).run(_double, [3]))
+        list(LocalProcesses(1, 1).run(double, [3]))
 
 
 def test_a_run_made_with_other_defaults_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,17 +293,8 @@ def test_the_first_checkpoint_that_forgets_enough_is_found_by_halving(
     assert measured == (None if pairs is None else {"RetFail": values[pairs // 10 - 1]})
 
 
-def _sleep(folder: Path) -> None:
-    (folder / str(os.getpid())).touch()
-    time.sleep(60)
-
-
-def _sweep_of_sleepers(folder: Path) -> None:
-    list(LocalProcesses(2, 1).run(_sleep, [folder, folder]))
-
-
 def test_workers_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
-    parent = multiprocessing.get_context("spawn").Process(target=_sweep_of_sleepers, args=(tmp_path,))
+    parent = multiprocessing.get_context("spawn").Process(target=sweep_of_sleepers, args=(tmp_path,))
     parent.start()
     workers: list[int] = []
     while len(workers) < 2:
