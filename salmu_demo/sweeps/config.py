@@ -14,10 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from salmu_demo.core.documents import MismatchError, parse_model
 from salmu_demo.core.errors import SweepError, quoted
 from salmu_demo.data.source import MINI
-from salmu_demo.unlearning import DEFAULT_BUDGET
+from salmu_demo.unlearning import DEFAULT_BUDGET, Towers
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import UnlearningPlan
-from salmu_demo.unlearning.towers import Towers
 
 _Numbers = Annotated[list[int], Field(min_length=1)]
 _Setting = int | float | str

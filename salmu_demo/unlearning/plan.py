@@ -12,10 +12,9 @@ from typing import Any, Final
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import code_digest
 from salmu_demo.features.store import encoding_key
-from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
+from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, Towers, find_towers
 from salmu_demo.unlearning.methods import Method, Need, find_method
 from salmu_demo.unlearning.rows import UnlearningRows
-from salmu_demo.unlearning.towers import Towers, find_towers
 
 _METHODS: Final = "salmu_demo.unlearning.methods."
 

@@ -9,10 +9,11 @@ import torch
 
 from salmu_demo.core.errors import DataError
 from salmu_demo.features.rows import Rows
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource, Encoded, PairSet
 from salmu_demo.unlearning.optimisation import encode_captions
 from salmu_demo.unlearning.rows import Sampler
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.towers import TrainedModel
 
 
 class Step:

@@ -2,32 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Any
 
 import torch
 
-from salmu_demo.core.errors import ModelError, QueryError
+from salmu_demo.core.errors import ModelError
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.optimisation import encode_captions
 
 State = dict[str, torch.Tensor]
-
-
-class Towers(StrEnum):
-    """Which half of the model a method may change."""
-
-    BOTH = "both"
-    IMAGE = "image"
-    TEXT = "text"
-
-
-def find_towers(name: str) -> Towers:
-    """The towers of a name; raises :class:`QueryError` if there are none."""
-    if name not in list(Towers):
-        raise QueryError(f"There are no towers {name!r}; choose one of {', '.join(Towers)}.")
-    return Towers(name)
 
 
 class TrainedModel:

@@ -8,8 +8,9 @@ import torch
 
 from salmu_demo.features.rows import Rows
 from salmu_demo.metrics.ranking import tied_ranks
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource, PairSet
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 PROBE_ROWS: Final = 128

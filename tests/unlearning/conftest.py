@@ -11,10 +11,11 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.step import Steps
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.towers import TrainedModel
 
 
 @pytest.fixture(scope="session", autouse=True)

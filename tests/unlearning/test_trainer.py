@@ -18,7 +18,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.unlearning import UNRELATED, output, trainer, training_probe
+from salmu_demo.unlearning import UNRELATED, Towers, output, trainer, training_probe
 from salmu_demo.unlearning import plan as plans
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import find_method
@@ -26,7 +26,7 @@ from salmu_demo.unlearning.plan import StopRules, UnlearningPlan
 from salmu_demo.unlearning.rows import Sampler, UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions, wording_of
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.unlearning.training_probe import TrainingProbe

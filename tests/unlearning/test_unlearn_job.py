@@ -39,12 +39,12 @@ from salmu_demo.jobs.kinds.unlearning import (
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.made import made_in
 from salmu_demo.models.source import find_model
-from salmu_demo.unlearning import UNRELATED, timing
+from salmu_demo.unlearning import UNRELATED, Towers, timing
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import StopRules, UnlearningPlan
 from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.timing import RunTiming
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.trainer import unlearn
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.unlearning.training_probe import READ_PAIRS

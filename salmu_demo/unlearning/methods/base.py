@@ -1,17 +1,16 @@
 """What a method is: hyperparameters, an objective, and the facts the registry lists about it."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Final, TypeVar
 
-import torch
-
 from salmu_demo.core.errors import QueryError
-from salmu_demo.unlearning import DEFAULT_BUDGET
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import State, Towers, TrainedModel
+from salmu_demo.unlearning import DEFAULT_BUDGET, Towers
+from salmu_demo.unlearning.tensors import State, Step, TrainedModel, torch
 
 
 class Need(StrEnum):
@@ -86,7 +85,7 @@ class Method(ABC):
         weight_decay: of AdamW; anything but 0 pulls on all weights.
     """
 
-    spec: ClassVar["MethodSpec"]
+    spec: ClassVar[MethodSpec]
 
     learning_rate: float = learning_rate(1e-4)
     batch_size: int = hyperparameter(64, "pairs to forget, and to retain, in a step", 2, 4096)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import info_nce, symmetric_kl
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -25,6 +24,6 @@ class ClipErase(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        retain = self.retain_weight * info_nce(step.retain, step.scale)
-        kept = self.consistency_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale)
+        retain = self.retain_weight * losses.info_nce(step.retain, step.scale)
+        kept = self.consistency_weight * losses.symmetric_kl(step.frozen_retain, step.retain, step.scale)
         return Losses(self.forget_weight * step.forget.similarity.mean(), retain + kept)

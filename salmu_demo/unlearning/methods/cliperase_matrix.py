@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import squared_distance
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
 from salmu_demo.unlearning.methods.delete_matrix import matrix_losses
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -25,7 +24,7 @@ class ClipEraseMatrix(TrainedMethod):
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
         forget, matrix = matrix_losses(step.forget, step.retain, step.frozen_retain)
-        embeddings = squared_distance(step.retain.images, step.frozen_retain.images) + squared_distance(
+        embeddings = losses.squared_distance(step.retain.images, step.frozen_retain.images) + losses.squared_distance(
             step.retain.texts, step.frozen_retain.texts
         )
         return Losses(forget, self.retain_weight * (matrix + embeddings))

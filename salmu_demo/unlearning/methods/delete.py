@@ -1,13 +1,11 @@
 """DELETE, as published: decoupled distillation with a mask."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import MASKED, kl, similarities, symmetric_kl
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, losses, torch
 
 
 def mask_distillation(frozen: Encoded, current: Encoded, scale: torch.Tensor) -> torch.Tensor:
@@ -17,9 +15,9 @@ def mask_distillation(frozen: Encoded, current: Encoded, scale: torch.Tensor) ->
     is not. Other pairs of the same persona count as right answers too.
     """
     right = current.groups[:, None] == current.groups[None, :]
-    target = (scale * similarities(frozen)).masked_fill(right, MASKED)
-    logits = scale * similarities(current)
-    return (kl(target, logits) + kl(target.T, logits.T)) / 2
+    target = (scale * losses.similarities(frozen)).masked_fill(right, losses.MASKED)
+    logits = scale * losses.similarities(current)
+    return (losses.kl(target, logits) + losses.kl(target.T, logits.T)) / 2
 
 
 @register(
@@ -41,4 +39,4 @@ class Delete(TrainedMethod):
         forget = mask_distillation(step.frozen_forget, step.forget, step.scale)
         if not self.retain_weight:
             return Losses(forget)
-        return Losses(forget, self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale))
+        return Losses(forget, self.retain_weight * losses.symmetric_kl(step.frozen_retain, step.retain, step.scale))

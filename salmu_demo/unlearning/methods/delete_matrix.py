@@ -1,13 +1,11 @@
 """DELETE in the similarity-matrix form of the SALMUBench authors' public code."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import similarities, squared_distance
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, losses, torch
 
 
 def matrix_losses(forget: Encoded, retain: Encoded, frozen_retain: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,8 +13,8 @@ def matrix_losses(forget: Encoded, retain: Encoded, frozen_retain: Encoded) -> t
 
     All but B of the B^2 forget targets are off the diagonal, so the whole neighbourhood is flattened.
     """
-    to_zero = similarities(forget).square().mean()
-    kept = squared_distance(similarities(retain), similarities(frozen_retain))
+    to_zero = losses.similarities(forget).square().mean()
+    kept = losses.squared_distance(losses.similarities(retain), losses.similarities(frozen_retain))
     return 2 * to_zero, 2 * kept
 
 

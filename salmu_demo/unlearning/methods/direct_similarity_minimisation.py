@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step
 
 
 @register(

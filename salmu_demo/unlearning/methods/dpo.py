@@ -1,14 +1,11 @@
 """DPO: prefer the generic caption to the sensitive one, compared with the original."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-from torch.nn import functional
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import symmetric_kl
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, functional, losses, torch
 
 
 def preference_margin(pairs: Encoded, generic: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -45,5 +42,5 @@ class DPO(TrainedMethod):
         before = preference_margin(step.frozen_forget, step.frozen_generic, step.scale)
         return Losses(
             dpo_loss(margin, before, self.beta),
-            self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale),
+            self.retain_weight * losses.symmetric_kl(step.frozen_retain, step.retain, step.scale),
         )

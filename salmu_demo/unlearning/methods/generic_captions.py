@@ -1,11 +1,11 @@
 """Generic Captions: learn non-sensitive captions for the forget images."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, torch
 
 
 def multi_positive_nce(

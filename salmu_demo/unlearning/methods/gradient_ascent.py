@@ -1,18 +1,16 @@
 """GA of CLEAR: make the model unsure of the forget pairs."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import info_nce, similarities
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, losses, torch
 
 
 def negative_entropy(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
     """Minus the entropy of each image's and each text's predictions, averaged; at least -log B."""
-    logits = scale * similarities(pairs)
+    logits = scale * losses.similarities(pairs)
     halves = [(side.log_softmax(1) * side.softmax(1)).sum(dim=1).mean() for side in (logits, logits.T)]
     return torch.stack(halves).mean()
 
@@ -36,4 +34,4 @@ class GradientAscent(TrainedMethod):
         """The objective on one batch."""
         if self.objective == "entropy":
             return Losses(forget=negative_entropy(step.forget, step.scale))
-        return Losses(forget=-info_nce(step.forget, step.scale))
+        return Losses(forget=-losses.info_nce(step.forget, step.scale))

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import info_nce
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -25,6 +24,6 @@ class GradientDifference(TrainedMethod):
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
         return Losses(
-            -self.forget_weight * info_nce(step.forget, step.scale),
-            self.retain_weight * info_nce(step.retain, step.scale),
+            -self.forget_weight * losses.info_nce(step.forget, step.scale),
+            self.retain_weight * losses.info_nce(step.retain, step.scale),
         )

@@ -1,9 +1,9 @@
 """Gradient surgery: combine any method's forget loss with any method's retain loss so that they do not fight."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import cast
-
-import torch
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.unlearning.methods.base import (
@@ -15,7 +15,7 @@ from salmu_demo.unlearning.methods.base import (
     learning_rate,
     register,
 )
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, torch
 
 _FORGET_LOSSES = (
     "cliperase", "delete", "delete-matrix", "direct-similarity-minimisation", "dpo", "ga", "idk", "negative-gradient",

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import bank_logits, info_nce, log_likelihood
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -23,5 +22,7 @@ class IDK(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        logits = bank_logits(step.forget, step.generic, step.retain, step.scale)
-        return Losses(-log_likelihood(logits, 1).mean(), self.retain_weight * info_nce(step.retain, step.scale))
+        logits = losses.bank_logits(step.forget, step.generic, step.retain, step.scale)
+        return Losses(
+            -losses.log_likelihood(logits, 1).mean(), self.retain_weight * losses.info_nce(step.retain, step.scale)
+        )

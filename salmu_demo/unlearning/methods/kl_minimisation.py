@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import info_nce, symmetric_kl
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -24,6 +23,6 @@ class KLMinimisation(TrainedMethod):
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
         return Losses(
-            -info_nce(step.forget, step.scale),
-            self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale),
+            -losses.info_nce(step.forget, step.scale),
+            self.retain_weight * losses.symmetric_kl(step.frozen_retain, step.retain, step.scale),
         )

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import bank_logits, info_nce, log_likelihood, symmetric_kl
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -25,9 +24,9 @@ class LLMU(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        logits = bank_logits(step.forget, step.generic, step.retain, step.scale)
-        forget = self.answer_weight * -log_likelihood(logits, 1).mean()
+        logits = losses.bank_logits(step.forget, step.generic, step.retain, step.scale)
+        forget = self.answer_weight * -losses.log_likelihood(logits, 1).mean()
         return Losses(
-            forget - self.ascent_weight * info_nce(step.forget, step.scale),
-            self.retain_weight * symmetric_kl(step.frozen_retain, step.retain, step.scale),
+            forget - self.ascent_weight * losses.info_nce(step.forget, step.scale),
+            self.retain_weight * losses.symmetric_kl(step.frozen_retain, step.retain, step.scale),
         )

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import info_nce
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -22,4 +21,4 @@ class NegativeGradient(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        return Losses(forget=-info_nce(step.forget, step.scale))
+        return Losses(forget=-losses.info_nce(step.forget, step.scale))

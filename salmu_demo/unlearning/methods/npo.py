@@ -1,13 +1,11 @@
 """NPO: ascent that fades once a pair is less likely than it was."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-from torch.nn import functional
-
-from salmu_demo.unlearning.losses import bank_logits, info_nce, log_likelihood
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, functional, losses, torch
 
 
 def npo_loss(log_ratio: torch.Tensor, beta: float) -> torch.Tensor:
@@ -35,6 +33,6 @@ class NPO(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        now = log_likelihood(bank_logits(step.forget, None, step.retain, step.scale), 0)
-        before = log_likelihood(bank_logits(step.frozen_forget, None, step.frozen_retain, step.scale), 0)
-        return Losses(npo_loss(now - before, self.beta), self.retain_weight * info_nce(step.retain, step.scale))
+        now = losses.log_likelihood(losses.bank_logits(step.forget, None, step.retain, step.scale), 0)
+        before = losses.log_likelihood(losses.bank_logits(step.frozen_forget, None, step.frozen_retain, step.scale), 0)
+        return Losses(npo_loss(now - before, self.beta), self.retain_weight * losses.info_nce(step.retain, step.scale))

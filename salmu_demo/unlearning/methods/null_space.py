@@ -1,13 +1,13 @@
 """Null-space projection: take the directions of the sensitive captions out of the image projection."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.methods.base import Need, OneShotMethod, hyperparameter, register
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.tensors import Step, TrainedModel, torch
 
 
 def principal_directions(rows: torch.Tensor, count: int) -> torch.Tensor:
@@ -40,11 +40,10 @@ class NullSpace(OneShotMethod):
         """Refuse an image tower without a projection."""
         model.projection()
 
-    @torch.no_grad()
     def edit(self, steps: Sequence[Step], model: TrainedModel) -> None:
         """Edit the model in place."""
-        residuals = torch.cat([step.frozen_forget.texts - step.frozen_generic for step in steps])
-        projection = model.projection()
-        projection.copy_(
-            without_directions(projection, principal_directions(residuals, self.directions), self.strength)
-        )
+        with torch.no_grad():
+            residuals = torch.cat([step.frozen_forget.texts - step.frozen_generic for step in steps])
+            projection = model.projection()
+            directions = principal_directions(residuals, self.directions)
+            projection.copy_(without_directions(projection, directions, self.strength))

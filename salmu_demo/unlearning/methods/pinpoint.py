@@ -1,13 +1,12 @@
 """Pinpoint, this project's own method: forget exactly the sentences asked for, and hold what stands around them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.losses import drift
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import Towers
+from salmu_demo.unlearning.tensors import Step, losses, torch
 
 
 def excess(similarity: torch.Tensor, level: float) -> torch.Tensor:
@@ -56,7 +55,7 @@ class Pinpoint(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        kept = self.retain_weight * drift(step.retain.texts, step.frozen_retain.texts)
+        kept = self.retain_weight * losses.drift(step.retain.texts, step.frozen_retain.texts)
         for weight, captions in (
             (self.stranger_weight, step.stranger_captions),
             (self.rewording_weight, step.reworded_captions),
@@ -64,5 +63,5 @@ class Pinpoint(TrainedMethod):
         ):
             if weight:
                 now, before = step.encode_captions(captions())
-                kept = kept + weight * drift(now, before)
+                kept = kept + weight * losses.drift(now, before)
         return Losses(excess(step.forget.similarity, step.unrelated_quantile(self.likeness)), kept)

@@ -1,16 +1,14 @@
 """RMU: steer a middle layer to a fixed random direction on forget pairs, hold it on retain pairs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from salmu_demo.unlearning.losses import squared_distance
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.optimisation import encode_captions
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.tensors import Step, TrainedModel, losses, optimisation, torch
 
 
 def block_output(block: torch.nn.Module, run: Callable[[], Any]) -> torch.Tensor:
@@ -66,7 +64,7 @@ class RMU(TrainedMethod):
         # The same direction in every step of a run, because it is drawn from the step-independent generator.
         draw = torch.rand(forget.shape[1], generator=step.run_generator(f"direction of {tower}"))
         target = steering_target(before, (draw / draw.norm()).to(forget.device), self.strength)
-        return squared_distance(forget, target.expand_as(forget)), squared_distance(retain, kept)
+        return losses.squared_distance(forget, target.expand_as(forget)), losses.squared_distance(retain, kept)
 
     @staticmethod
     def _activations(step: Step, tower: Towers, number: int, side: str, frozen: bool) -> torch.Tensor:
@@ -76,7 +74,7 @@ class RMU(TrainedMethod):
             inputs = step.forget_inputs if side == "forget" else step.retain_inputs
             return block_output(block, lambda: module.encode_image(inputs))
         tokens = step.forget_tokens if side == "forget" else step.retain_tokens
-        return block_output(block, lambda: encode_captions(module, tokens))
+        return block_output(block, lambda: optimisation.encode_captions(module, tokens))
 
 
 def _trained_towers(model: TrainedModel) -> list[Towers]:

@@ -1,12 +1,11 @@
 """SCRUB: move away from the original on forget pairs, stay with it on retain pairs, in turns."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.losses import info_nce, symmetric_kl
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses, torch
 
 
 def bounded_departure(divergence: torch.Tensor, bound: float) -> torch.Tensor:
@@ -37,7 +36,7 @@ class Scrub(TrainedMethod):
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
         if step.number % 2 and step.number < self.forget_share * step.total:
-            divergence = symmetric_kl(step.frozen_forget, step.forget, step.scale)
+            divergence = losses.symmetric_kl(step.frozen_forget, step.forget, step.scale)
             return Losses(forget=bounded_departure(divergence, self.bound))
-        kept = self.alpha * symmetric_kl(step.frozen_retain, step.retain, step.scale)
-        return Losses(retain=kept + self.gamma * info_nce(step.retain, step.scale))
+        kept = self.alpha * losses.symmetric_kl(step.frozen_retain, step.retain, step.scale)
+        return Losses(retain=kept + self.gamma * losses.info_nce(step.retain, step.scale))

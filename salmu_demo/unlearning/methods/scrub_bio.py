@@ -1,13 +1,11 @@
 """SCRUB_bio of CLEAR: turn embeddings away from what they were."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import drift
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, losses, torch
 
 
 def departure(current: Encoded, frozen: Encoded, form: str) -> torch.Tensor:
@@ -45,5 +43,7 @@ class ScrubBio(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        kept = drift(step.retain.images, step.frozen_retain.images) + drift(step.retain.texts, step.frozen_retain.texts)
+        kept = losses.drift(step.retain.images, step.frozen_retain.images) + losses.drift(
+            step.retain.texts, step.frozen_retain.texts
+        )
         return Losses(departure(step.forget, step.frozen_forget, self.form), self.retain_weight * kept)

@@ -1,19 +1,16 @@
 """Shuffled Captions: learn wrong captions for the forget images."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import derangement, info_nce
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.optimisation import contrastive_loss
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, losses, optimisation, torch
 
 
 def shuffled_nce(pairs: Encoded, permutation: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """NCE of the images with the captions of other pairs."""
-    return contrastive_loss(pairs.images, pairs.texts[permutation], pairs.groups[permutation], scale)
+    return optimisation.contrastive_loss(pairs.images, pairs.texts[permutation], pairs.groups[permutation], scale)
 
 
 @register(
@@ -32,6 +29,6 @@ class ShuffledCaptions(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        permutation = derangement(step.forget.groups, step.generator("captions"))
-        retain = self.retain_weight * info_nce(step.retain, step.scale) if self.retain_weight else None
+        permutation = losses.derangement(step.forget.groups, step.generator("captions"))
+        retain = self.retain_weight * losses.info_nce(step.retain, step.scale) if self.retain_weight else None
         return Losses(shuffled_nce(step.forget, permutation, step.scale), retain)

@@ -1,16 +1,13 @@
 """SKU: learn the bad, then subtract it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import MASKED, false_negatives, info_nce, similarities, symmetric_kl
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
 from salmu_demo.unlearning.methods.scrub import bounded_departure
 from salmu_demo.unlearning.methods.task_vector import negated
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import State
+from salmu_demo.unlearning.tensors import Encoded, State, Step, losses, torch
 
 
 def other_answers(pairs: Encoded, same_kind: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -20,7 +17,7 @@ def other_answers(pairs: Encoded, same_kind: torch.Tensor, scale: torch.Tensor) 
     """
     strangers = pairs.groups[:, None] != pairs.groups[None, :]
     wanted = (same_kind & strangers).to(pairs.images.dtype)
-    logits = (scale * similarities(pairs)).masked_fill(false_negatives(pairs.groups), MASKED)
+    logits = (scale * losses.similarities(pairs)).masked_fill(losses.false_negatives(pairs.groups), losses.MASKED)
     share = wanted / wanted.sum(dim=1, keepdim=True).clamp(min=1)
     return -(share * logits.log_softmax(1)).sum(dim=1).mean()
 
@@ -46,8 +43,8 @@ class SKU(TrainedMethod):
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
         wrong = other_answers(step.forget, step.same_kind, step.scale)
-        forget = self.guided_weight * info_nce(step.forget, step.scale) + self.random_weight * wrong
-        divergence = symmetric_kl(step.frozen_retain, step.retain, step.scale)
+        forget = self.guided_weight * losses.info_nce(step.forget, step.scale) + self.random_weight * wrong
+        divergence = losses.symmetric_kl(step.frozen_retain, step.retain, step.scale)
         return Losses(forget, self.departure_weight * bounded_departure(divergence, self.bound))
 
     def deploy(self, start: State, trained: State) -> State:

@@ -1,15 +1,14 @@
 """SLUG: one step along the forget gradient, in the one layer where it disturbs least."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import torch
-
-from salmu_demo.unlearning.losses import info_nce
+from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.methods.base import Need, OneShotMethod, hyperparameter, register
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import Towers, TrainedModel
+from salmu_demo.unlearning.tensors import Step, TrainedModel, losses, torch
 
 _SKIPPED: Final = ("embedding", "bias", "logit")
 
@@ -83,7 +82,7 @@ class SLUG(OneShotMethod):
         """Edit the model in place."""
         names = [name for name, _ in model.trained()]
         forget = self._gradients(steps, model, lambda step: step.forget.similarity.mean())
-        retain = self._gradients(steps, model, lambda step: info_nce(step.retain, step.scale))
+        retain = self._gradients(steps, model, lambda step: losses.info_nce(step.retain, step.scale))
         weights = dict(model.trained())
         chosen: list[Layer] = []
         for tower in (Towers.IMAGE, Towers.TEXT):

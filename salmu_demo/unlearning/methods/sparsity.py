@@ -1,13 +1,11 @@
 """Sparsity: train on retain pairs while pulling weights to zero."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.losses import info_nce
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import TrainedModel
+from salmu_demo.unlearning.tensors import Step, TrainedModel, losses, torch
 
 
 def absolute_weights(model: TrainedModel) -> torch.Tensor:
@@ -32,4 +30,4 @@ class Sparsity(TrainedMethod):
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
         gamma = self.gamma * (1 - step.number / step.total)
-        return Losses(gamma * absolute_weights(step.model), info_nce(step.retain, step.scale))
+        return Losses(gamma * absolute_weights(step.model), losses.info_nce(step.retain, step.scale))

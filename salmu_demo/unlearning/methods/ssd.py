@@ -1,15 +1,12 @@
 """SSD: dampen the weights that matter more to forget pairs than to retain pairs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import info_nce
 from salmu_demo.unlearning.methods.base import Need, OneShotMethod, hyperparameter, register
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import TrainedModel
+from salmu_demo.unlearning.tensors import Encoded, Step, TrainedModel, losses, torch
 
 
 def dampened(
@@ -25,7 +22,7 @@ def importances(steps: Sequence[Step], model: TrainedModel, pairs: Callable[[Ste
     """Mean squared batch gradient of the contrastive loss, for each trained tensor (a diagonal Fisher information)."""
     sums = [torch.zeros_like(p) for p in model.parameters()]
     for step in steps:
-        gradients = torch.autograd.grad(info_nce(pairs(step), step.scale), model.parameters(), allow_unused=True)
+        gradients = torch.autograd.grad(losses.info_nce(pairs(step), step.scale), model.parameters(), allow_unused=True)
         for total, gradient in zip(sums, gradients, strict=True):
             if gradient is not None:
                 total += gradient.square() / len(steps)

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.losses import info_nce
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
-from salmu_demo.unlearning.towers import State
+from salmu_demo.unlearning.tensors import State, Step, losses
 
 
 def negated(start: State, trained: State, strength: float) -> State:
@@ -29,7 +27,7 @@ class TaskVector(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        return Losses(forget=info_nce(step.forget, step.scale))
+        return Losses(forget=losses.info_nce(step.forget, step.scale))
 
     def deploy(self, start: State, trained: State) -> State:
         """The tensors to hand out."""

@@ -1,14 +1,11 @@
 """Twins of CLEAR: embed forget pairs as the original embeds altered twins of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-from torch.nn import functional
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import squared_distance
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, functional, losses, torch
 
 
 def altered(inputs: torch.Tensor, change: str) -> torch.Tensor:
@@ -22,7 +19,7 @@ def altered(inputs: torch.Tensor, change: str) -> torch.Tensor:
 
 def twins_loss(current: Encoded, target: Encoded) -> torch.Tensor:
     """MSE of both embeddings to those of the twins."""
-    return squared_distance(current.images, target.images) + squared_distance(current.texts, target.texts)
+    return losses.squared_distance(current.images, target.images) + losses.squared_distance(current.texts, target.texts)
 
 
 @register(

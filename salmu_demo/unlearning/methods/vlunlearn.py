@@ -1,28 +1,29 @@
 """VLUnlearn, the name MultiDelete has in its authors' code."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
-from torch.nn import functional
-
-from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.losses import derangement, similarities, squared_distance
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Encoded, Step, functional, losses, torch
 
 
 def decoupling(current: Encoded, frozen: Encoded, permutation: torch.Tensor) -> torch.Tensor:
     """2 mean (S - S^0[permuted captions])^2: pairs get the similarity unrelated ones had in the original."""
-    return 2 * squared_distance(similarities(current), frozen.images @ frozen.texts[permutation].T)
+    return 2 * losses.squared_distance(losses.similarities(current), frozen.images @ frozen.texts[permutation].T)
 
 
 def knowledge_retention(current: Encoded, frozen: Encoded) -> torch.Tensor:
     """MSE of the pairs' mean directions, which stand in for a fusion encoder, and of both modalities."""
-    together = squared_distance(
+    together = losses.squared_distance(
         functional.normalize(current.images + current.texts, dim=1),
         functional.normalize(frozen.images + frozen.texts, dim=1),
     )
-    return together + squared_distance(current.images, frozen.images) + squared_distance(current.texts, frozen.texts)
+    return (
+        together
+        + losses.squared_distance(current.images, frozen.images)
+        + losses.squared_distance(current.texts, frozen.texts)
+    )
 
 
 @register(
@@ -41,6 +42,6 @@ class VLUnlearn(TrainedMethod):
 
     def losses(self, step: Step) -> Losses:
         """The objective on one batch."""
-        permutation = derangement(step.frozen_forget.groups, step.generator("captions"))
+        permutation = losses.derangement(step.frozen_forget.groups, step.generator("captions"))
         forget = decoupling(step.forget, step.frozen_forget, permutation)
         return Losses(forget, self.retain_weight * knowledge_retention(step.retain, step.frozen_retain))

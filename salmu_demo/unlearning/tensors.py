@@ -1,0 +1,34 @@
+"""What objectives compute with, imported when the first of them computes.
+
+A method's module holds its facts and its objective. Commands and forms ask for the facts of all methods and never
+train, while torch takes seconds to import: here a stand-in for each module waits until something of it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Encoded", "State", "Step", "TrainedModel", "functional", "losses", "optimisation", "torch"]
+
+if TYPE_CHECKING:
+    import torch
+    from torch.nn import functional
+
+    from salmu_demo.unlearning import losses, optimisation
+    from salmu_demo.unlearning.batches import Encoded
+    from salmu_demo.unlearning.step import Step
+    from salmu_demo.unlearning.towers import State, TrainedModel
+else:
+
+    class _StandIn:
+        """A module that is imported when an attribute of it is first asked for."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(import_module(self._name), name)
+
+    torch, functional = _StandIn("torch"), _StandIn("torch.nn.functional")
+    losses, optimisation = (_StandIn(f"salmu_demo.unlearning.{name}") for name in ("losses", "optimisation"))
+    # Types, which stand in annotations only.
+    Encoded, Step, State, TrainedModel = "Encoded", "Step", "State", "TrainedModel"
