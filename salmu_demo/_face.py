@@ -36,6 +36,7 @@ from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.document import distinct, read_results, result_files, write_results
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.results.records import Evaluation
+from salmu_demo.unlearning.plan import StopRules, make_plan
 from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
@@ -468,8 +469,7 @@ def unlearn(
         salmu_demo.evaluate(["mini-clean", "mini-compromised", made.model], "mini")
         ```
     """
-    from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415 - see the top
-    from salmu_demo.unlearning.trainer import unlearn as run  # noqa: PLC0415
+    from salmu_demo.unlearning.trainer import unlearn as run  # noqa: PLC0415 - see the top
 
     plan = make_plan(method, settings or {}, towers, budget, seed, StopRules(stop_at, stop_retain_drop))
     folder = Path(output)

@@ -15,6 +15,7 @@ from salmu_demo import __version__
 from salmu_demo.cli.grammar import Command, Group
 from salmu_demo.cli.output import terminal
 from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.plugins import load_plugins
 from salmu_demo.core.text import plain
 
 PROGRAM: Final = "salmu-demo"
@@ -118,6 +119,12 @@ def _show_version(given: bool) -> None:
         raise typer.Exit
 
 
+def _load(files: list[Path] | None) -> None:
+    """Load plug-ins, before the command is imported whose help may name what they register."""
+    if files:
+        load_plugins(files)
+
+
 def _options(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
@@ -128,10 +135,9 @@ def _options(
             _PLUGIN,
             metavar="FILE.py",
             parser=Path,
+            callback=_load,
             help="Python file that registers metrics or methods; may be given several times.",
         ),
     ] = None,
 ) -> None:
     """Audit what CLIP models know about fictitious personas, before and after unlearning."""
-    if plugin:
-        import_module("salmu_demo.core.plugins").load_plugins(plugin)

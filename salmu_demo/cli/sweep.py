@@ -10,9 +10,10 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import check_writable, write_text
 from salmu_demo.core.text import plain
 from salmu_demo.models.roles import REFERENCES, TITLES
+from salmu_demo.sweeps.config import read_sweep
+from salmu_demo.sweeps.executor import Executor, LocalProcesses, RayCluster
 
 if TYPE_CHECKING:
-    from salmu_demo.sweeps.executor import Executor
     from salmu_demo.sweeps.run import RunResult
 
 commands = Commands()
@@ -32,8 +33,6 @@ def _run(
     json: Json = False,
 ) -> None:
     # torch takes seconds to import, which the help of this command does not need.
-    from salmu_demo.sweeps.config import read_sweep  # noqa: PLC0415
-    from salmu_demo.sweeps.executor import LocalProcesses, RayCluster  # noqa: PLC0415
     from salmu_demo.sweeps.run import measure_references, run_sweep  # noqa: PLC0415
     from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """`salmu-demo unlearn`: make an unlearned model, or list the methods."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
 from salmu_demo.cli.parsing import (
@@ -19,10 +19,9 @@ from salmu_demo.cli.parsing import (
 from salmu_demo.core.errors import QueryError
 from salmu_demo.data.source import MINI
 from salmu_demo.unlearning import UNRELATED
+from salmu_demo.unlearning.methods import MethodSpec, all_methods, find_method
+from salmu_demo.unlearning.plan import StopRules, make_plan
 from salmu_demo.workbench.bench import Workbench
-
-if TYPE_CHECKING:
-    from salmu_demo.unlearning.methods import MethodSpec
 
 _READINGS = ("forget_similarity", "unrelated_similarity", "retain_similarity", "forget_mrr")
 
@@ -83,11 +82,6 @@ def _run(
     public: Annotated[bool, flag("--public", "let everybody see what is pushed")] = False,
     json: Json = False,
 ) -> None:
-    # torch takes seconds to import, which other commands do not need.
-    from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
-    from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415
-    from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
-
     if stop_at_unrelated and oracle_stop is not None:
         raise QueryError("--stop-at-unrelated and --oracle-stop exclude each other; leave one of them out.")
     if method == "list":
@@ -108,6 +102,9 @@ def _run(
         from salmu_demo.hub.push import check_push  # noqa: PLC0415
 
         check_push(push)
+    # torch takes seconds to import, which a list of methods and a wrong line do not need.
+    from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
+
     with TerminalProgress() as progress:
         record = unlearn(source, bench.data, plan, output, bench.embedder, progress)
     first, last = record.curve[0], record.curve[-1]
@@ -138,7 +135,7 @@ def _settings(given: list[str]) -> dict[str, str | float]:
     return settings
 
 
-def _list(methods: "list[MethodSpec]", as_json: bool) -> None:
+def _list(methods: list[MethodSpec], as_json: bool) -> None:
     if as_json:
         print_json([_document(spec) for spec in methods])
         return
@@ -149,7 +146,7 @@ def _list(methods: "list[MethodSpec]", as_json: bool) -> None:
             print(f"    {key} = {default} ({allowed}): {allowed.words}")
 
 
-def _document(spec: "MethodSpec") -> dict[str, Any]:
+def _document(spec: MethodSpec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "title": spec.title,

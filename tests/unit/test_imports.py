@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+from tests.fixtures.command_line import all_commands
+
 ROOT = Path(__file__).parents[2]
 LARGE = ("torch", "gradio", "sklearn", "scipy", "pandas", "matplotlib", "huggingface_hub")
 
@@ -14,6 +16,15 @@ LARGE = ("torch", "gradio", "sklearn", "scipy", "pandas", "matplotlib", "hugging
 @pytest.mark.parametrize("what", ["import salmu_demo.cli.main", "from salmu_demo import *", "import salmu_demo._face"])
 def test_the_command_line_and_the_face_import_no_large_library_before_they_need_one(what: str):
     assert imported(what, LARGE) == "[]"
+
+
+def test_help_and_lists_need_no_library_that_takes_seconds():
+    """But the help of `report`, which is drawn by matplotlib, and that of `fetch`, which has the Hub's client."""
+    commands = [name.split() for name, _ in all_commands() if name not in ("report", "fetch")]
+    lines = [[*command, "--help"] for command in commands]
+    lines += [["unlearn", "list"], ["jobs", "list"], ["models", "list"], ["cache", "list"]]
+    what = f"from salmu_demo.cli.main import run; codes = [run(line) for line in {lines!r}]; print(set(codes))"
+    assert imported(what, LARGE).splitlines()[-2:] == ["{0}", "[]"]
 
 
 def test_the_package_itself_imports_next_to_nothing():

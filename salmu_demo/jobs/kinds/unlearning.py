@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from salmu_demo.core.documents import document_of, read_cached
 from salmu_demo.core.errors import JobError, TrainingError
@@ -19,13 +19,10 @@ from salmu_demo.jobs.store import keep_asked
 from salmu_demo.models.made import MODEL_FOLDER, made_in, made_name
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import UNRELATED
+from salmu_demo.unlearning.plan import StopRules, UnlearningPlan, make_plan
+from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
-
-if TYPE_CHECKING:
-    from salmu_demo.unlearning.plan import UnlearningPlan
-
-# torch takes seconds to import, which whoever only lists jobs does not need: it is imported by what needs it.
 
 UNLEARN: Final = "unlearn"
 READINGS_FILE: Final = "readings.json"
@@ -87,6 +84,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         Raises:
             SalmuError: of the kind that fits, see :func:`salmu_demo.unlearning.trainer.unlearn`.
         """
+        # torch takes seconds to import, which whoever only lists jobs does not need.
         from salmu_demo.unlearning.checkpoint import AnotherRunError  # noqa: PLC0415
         from salmu_demo.unlearning.output import is_finished  # noqa: PLC0415
         from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn  # noqa: PLC0415
@@ -122,8 +120,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         Raises:
             SalmuError: of the kind that fits, if the specification makes no sense or data or model is unusable.
         """
-        from salmu_demo.unlearning.rows import unlearning_rows  # noqa: PLC0415
-        from salmu_demo.unlearning.timing import time_run  # noqa: PLC0415
+        from salmu_demo.unlearning.timing import time_run  # noqa: PLC0415 - as above
 
         plan, base = unlearning_plan(spec), _base(spec, workbench)
         rows = unlearning_rows(workbench.data)
@@ -163,15 +160,13 @@ similarity, seed 3, mini'
         return next(iter(made_in(folder)), None)
 
 
-def unlearning_plan(spec: UnlearningSpec) -> "UnlearningPlan":
+def unlearning_plan(spec: UnlearningSpec) -> UnlearningPlan:
     """What a job is to do, as the trainer takes it.
 
     Raises:
         JobError: unless it names one base model.
         QueryError: if there is no such method, or a setting is unknown or out of range.
     """
-    from salmu_demo.unlearning.plan import StopRules, make_plan  # noqa: PLC0415
-
     if len(spec.models) != 1:
         raise JobError(f"Unlearning starts from one model, and {len(spec.models)} are named; choose one.")
     options = spec.unlearning
