@@ -7,13 +7,13 @@ train, while torch takes seconds to import: here a stand-in for each module wait
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Encoded", "State", "Step", "TrainedModel", "functional", "losses", "optimisation", "torch"]
+__all__ = ["Encoded", "State", "Step", "TrainedModel", "batches", "functional", "losses", "optimisation", "torch"]
 
 if TYPE_CHECKING:
     import torch
     from torch.nn import functional
 
-    from salmu_demo.unlearning import losses, optimisation
+    from salmu_demo.unlearning import batches, losses, optimisation
     from salmu_demo.unlearning.batches import Encoded
     from salmu_demo.unlearning.step import Step
     from salmu_demo.unlearning.towers import State, TrainedModel
@@ -29,6 +29,8 @@ else:
             return getattr(import_module(self._name), name)
 
     torch, functional = _StandIn("torch"), _StandIn("torch.nn.functional")
-    losses, optimisation = (_StandIn(f"salmu_demo.unlearning.{name}") for name in ("losses", "optimisation"))
+    batches, losses, optimisation = (
+        _StandIn(f"salmu_demo.unlearning.{name}") for name in ("batches", "losses", "optimisation")
+    )
     # Types, which stand in annotations only.
     Encoded, Step, State, TrainedModel = "Encoded", "Step", "State", "TrainedModel"

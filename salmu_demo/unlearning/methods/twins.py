@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.tensors import Encoded, Step, functional, losses, torch
+from salmu_demo.unlearning.tensors import Encoded, Step, batches, functional, losses, torch
 
 
 def altered(inputs: torch.Tensor, change: str) -> torch.Tensor:
@@ -41,6 +41,6 @@ class Twins(TrainedMethod):
         """The objective on one batch."""
         with torch.no_grad():
             images = step.model.frozen.encode_image(altered(step.forget_inputs, self.change), normalize=True)
-        twins = Encoded(images, step.frozen_generic, step.forget.groups)
+        twins = batches.Encoded(images, step.frozen_generic, step.forget.groups)
         kept = twins_loss(step.retain, step.frozen_retain)
         return Losses(twins_loss(step.forget, twins), self.retain_weight * kept)
