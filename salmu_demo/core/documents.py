@@ -1,4 +1,4 @@
-"""JSON documents whose types pydantic checks; what is wrong with one is said in one clause of ours."""
+"""Reading and writing JSON documents that pydantic validates; a mismatch becomes one clause for the user."""
 
 import json
 from collections.abc import Hashable
@@ -27,27 +27,27 @@ _KINDS: Final = {
     "model_type": "an object",
     "dataclass_type": "an object",
 }
-"""What a value must be, by pydantic's name of the error."""
+"""What the value must be, by pydantic's error type."""
 
 _PREFIX: Final = "Input should be "
-"""How most of pydantic's own messages begin."""
+"""Start of most of pydantic's messages."""
 
 
 class MismatchError(ValueError):
-    """What is wrong with a document, as a clause: the field, and what is wrong with it."""
+    """A document does not match its type; the message is a clause that names the field and the problem."""
 
 
 def read_model(path: Path, kind: type[T], error: type[SalmuError], what: str) -> T:
-    """Read a JSON file and check it.
+    """Read and validate a JSON file.
 
     Args:
         path: the file.
-        kind: what it holds: a pydantic model or a dataclass.
+        kind: its type: a pydantic model, a dataclass or a container of them.
         error: class of the error to raise.
-        what: what the file is, for the message, such as "The result file".
+        what: names the file in the message, for example "The result file".
 
     Raises:
-        SalmuError: of the class `error`, if the file cannot be read or does not hold that.
+        SalmuError: of class `error`, if the file cannot be read or does not match the type.
     """
     try:
         return parse_model(path.read_bytes(), kind)
@@ -58,10 +58,10 @@ def read_model(path: Path, kind: type[T], error: type[SalmuError], what: str) ->
 
 
 def parse_model(text: bytes | str, kind: type[T]) -> T:
-    """Check JSON text: a value of another type is an error, and is never converted.
+    """Validate JSON text strictly: a value of another type is an error and is never converted.
 
     Raises:
-        MismatchError: if it is not JSON, or a value does not fit; it names the first.
+        MismatchError: if it is not JSON or does not match; it names the first field that does not.
 
     >>> parse_model("[1, 2]", list[int])
     [1, 2]
@@ -76,7 +76,7 @@ def parse_model(text: bytes | str, kind: type[T]) -> T:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise MismatchError("it is not JSON") from error
-    # Half a surrogate pair, as a path that is not valid UTF-8 has, only Python's own reader accepts.
+    # Only Python's own parser accepts lone surrogates, which stand for the bytes of a path that is not valid UTF-8.
     plain = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
     try:
         adapter.validate_json(plain, strict=True)
@@ -86,7 +86,7 @@ def parse_model(text: bytes | str, kind: type[T]) -> T:
 
 
 def read_cached(path: Path, kind: type[T]) -> T | None:
-    """What a JSON file holds, or None if it is absent or damaged: whoever wrote it can make it anew."""
+    """The content of a JSON file that can be made again, or None if it is missing or damaged."""
     try:
         return parse_model(path.read_bytes(), kind)
     except (OSError, MismatchError):
@@ -94,7 +94,7 @@ def read_cached(path: Path, kind: type[T]) -> T | None:
 
 
 def document_of(value: Any, kind: Any = None) -> Any:
-    """A value as what :mod:`json` writes: :func:`parse_model` gives an equal one back."""
+    """A value as plain JSON data, from which :func:`parse_model` restores an equal one."""
     return _adapter(cast(Hashable, type(value) if kind is None else kind)).dump_python(value, mode="json")
 
 
@@ -104,7 +104,7 @@ def _adapter(kind: Hashable) -> TypeAdapter[Any]:
 
 
 def _clause(error: ValidationError, content: Any) -> str:
-    """What is wrong first, about the field by its path in the content."""
+    """The first problem, with the path of its field."""
     errors = error.errors(include_url=False, include_input=False)
     first = errors[0]
     where, value = _found(first, content)
@@ -119,17 +119,17 @@ def _clause(error: ValidationError, content: Any) -> str:
             return f"{where} is {quoted(value)}; it must hold at least {first['ctx']['min_length']}"
         case "value_error":
             return f"{where} is {quoted(value)}; {first['ctx']['error']}"
-    # One error for each type that the value may have.
+    # A union reports one error for each of its types.
     same = [other for other in errors if _found(other, content)[0] == where]
     kinds = [_KINDS.get(other["type"]) or other["msg"].removeprefix(_PREFIX) for other in same]
     return f"{where} is {quoted(value)}; it must be {' or '.join(dict.fromkeys(kinds))}"
 
 
 def _found(error: ErrorDetails, content: Any) -> tuple[str, Any]:
-    """Where in the content an error is, and the value there."""
+    """Path of an error in the content, and the value there."""
     where, value = "", content
     for part in error["loc"]:
-        # A path goes on into the alternatives of a union, which the content does not have.
+        # Below a union the location names its types, which are not in the content.
         inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
         if not inside and error["type"] != "missing":
             break

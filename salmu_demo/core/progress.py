@@ -1,4 +1,4 @@
-"""How long work tells whoever waits how far it is."""
+"""How long-running work reports its progress."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Unit(StrEnum):
-    """What the pieces of work are that progress counts."""
+    """What progress counts."""
 
     IMAGES = "images"
     TEXTS = "texts"
@@ -19,14 +19,14 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """One report: what is being done, and how many of how many pieces are finished.
+    """One report: what is being done, and how much of it is finished.
 
     Attributes:
-        stage: what is being done, in words for people; reports that follow each other with one stage belong together.
-        done: pieces that are finished.
-        total: how many there are.
-        unit: what a piece is.
-        model: name of the model it is done with, or an empty text.
+        stage: what is being done, in words for people.
+        done: number of finished units.
+        total: number of all units.
+        unit: what is counted.
+        model: name of the model in question, or an empty string.
     """
 
     stage: str
@@ -50,7 +50,7 @@ ProgressCallback = Callable[[Progress], None]
 
 
 def ignore_progress(progress: Progress) -> None:
-    """The callback of callers that do not want to know."""
+    """The callback of callers that do not need progress."""
 
 
 def duration_words(seconds: float) -> str:

@@ -1,8 +1,8 @@
-"""Long work that outlives the page and the process that started it.
+"""Long-running work that outlives the page and the process that started it.
 
-A job is one folder on disk. `manager.py` keeps a bounded queue of jobs and runs them in threads of its own,
-`execution.py` runs one of them, `store.py` keeps what is known about each, and `job.py` says what that is. None of
-these knows what a job does: that is a `JobKind`, one file each in `kinds/`.
+A job is one folder on disk. `manager.py` runs a bounded queue of jobs in its own threads, `execution.py` runs one job,
+`store.py` reads and writes its folder, and `job.py` defines what a job is. None of them knows what a job does: that is
+its `JobKind`, one file each in `kinds/`.
 
-`docs/jobs.md` describes the states, the files, and what survives what.
+`docs/jobs.md` describes the states, the files, and what survives which event.
 """

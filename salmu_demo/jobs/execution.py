@@ -1,4 +1,4 @@
-"""One job being run: its clock, progress, log and end."""
+"""Running one job: its clock, progress, log and end."""
 
 import math
 import time
@@ -13,17 +13,17 @@ from salmu_demo.jobs.store import JobStore, now
 
 FAULT: Final = "A fault in the program stopped this job: its log.txt says more."
 WRITE_SECONDS: Final = 2.0
-"""Between two statuses on disk: what a killed process forgets of the progress it has shown."""
+"""Between two writes of the status: the most progress that a killed process loses."""
 
 SHORTEST: Final = 0.5
-"""Seconds between two looks at the pace; shorter ones would only measure noise."""
+"""Seconds between two measurements of the pace; shorter intervals measure noise."""
 
 MEMORY: Final = 30.0
-"""Seconds after which a look at the pace weighs 1/e: long enough to be calm, short enough to follow a busy machine."""
+"""Seconds after which a measurement weighs 1/e: long enough to be smooth, short enough to follow a busy machine."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
-    """Raised out of the work by its own report when someone asked to stop it."""
+    """Raised by the progress callback to stop the work of a job that someone asked to stop."""
 
     def __init__(self, state: JobState) -> None:
         super().__init__(state)
@@ -34,8 +34,8 @@ class Execution:
     """Runs a job in the calling thread.
 
     Attributes:
-        job: the job as it is now, never over; read by other threads, replaced as a whole.
-        saved: whether its end is on disk, once it is over.
+        job: the job as it is now, not ended; other threads read it, so it is replaced as a whole.
+        saved: whether its end has been written to disk.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Execution:
         """Prepare.
 
         Args:
-            job: the job, queued.
-            store: keeps its status and log.
-            asked_to_stop: the state the job is to end in if someone asked to stop it.
-            clock: seconds since any moment.
+            job: the queued job.
+            store: writes its status and log.
+            asked_to_stop: returns the state to end in if someone asked to stop the job.
+            clock: seconds since an arbitrary moment.
         """
         self.job = job
         self.saved = False
@@ -65,7 +65,7 @@ class Execution:
         self._written = 0.0
 
     def run(self, work: Callable[[JobProgressCallback], tuple[str, ...]]) -> Job:
-        """Do the work, which returns the job's failures; whatever happens, the job that is returned is over."""
+        """Do the work, which returns the job's failures; whatever happens, the returned job has ended."""
         self._begin = self._written = self._clock()
         error: str | None = None
         failures: tuple[str, ...] = ()
@@ -81,13 +81,13 @@ class Execution:
         except SalmuError as problem:
             state, error = JobState.FAILED, str(problem)
         except Exception:
-            # The one boundary where a fault of ours ends: the user sees one sentence, the log all of it.
+            # The one place that catches faults of the program: the user sees one sentence, the log has the traceback.
             state, error = JobState.FAILED, FAULT
             self._store.log(self.job.id, traceback.format_exc())
         return self.end(state, error, failures)
 
     def end(self, state: JobState, error: str | None = None, failures: tuple[str, ...] = ()) -> Job:
-        """The job at its end, written to disk; a done one whose end cannot be written has failed."""
+        """End the job and write it to disk; a finished job that cannot be written has failed."""
         progress = self.job.progress
         if progress is not None:
             fraction = 1.0 if state is JobState.DONE else progress.fraction
@@ -109,7 +109,7 @@ class Execution:
         last = self.job.progress
         if last is None or last.text != progress.text:
             self._store.log(self.job.id, progress.text)
-        # A resumed job has only the rest of its work to do, so it goes on from where it was.
+        # A resumed job only has the rest of its work to do.
         fraction = self._done_before + (1 - self._done_before) * progress.fraction
         seconds = self._seconds()
         remaining = self._remaining.update(seconds - self._seconds_before, progress.fraction)
@@ -133,7 +133,7 @@ class Execution:
 
 
 class RemainingTime:
-    """Seconds left of work whose done fraction is reported now and then; the pace is an exponential moving average."""
+    """Estimates the seconds left from the reported fractions; the pace is an exponential moving average."""
 
     def __init__(self) -> None:
         self._looked = 0.0
@@ -141,11 +141,11 @@ class RemainingTime:
         self._pace: float | None = None
 
     def update(self, seconds: float, fraction: float) -> float | None:
-        """Seconds left, or None as long as nothing is known.
+        """Seconds left, or None while the pace is unknown.
 
         Args:
-            seconds: since the work began, never less than before.
-            fraction: how much of it is done, 0 to 1, never less than before.
+            seconds: since the work began, never decreasing.
+            fraction: share of the work that is done, 0 to 1, never decreasing.
 
         >>> time = RemainingTime()
         >>> time.update(5.0, 0.0), time.update(10.0, 0.25), time.update(15.0, 0.5)
@@ -158,7 +158,7 @@ class RemainingTime:
                 keep = math.exp(-passed / MEMORY)
                 self._pace = keep * self._pace + (1 - keep) * pace
             elif pace > 0:
-                # What comes before the first progress, such as loading a model, says nothing about the pace.
+                # The time before the first progress, such as loading a model, says nothing about the pace.
                 self._pace = pace
             self._looked, self._fraction = seconds, fraction
         return (1 - fraction) / self._pace if self._pace else None

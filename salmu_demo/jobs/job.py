@@ -1,4 +1,4 @@
-"""What a job is: what was asked for, how far it is and how it ended, and what a kind of job says and does."""
+"""What a job is: its specification, progress and end; and what a kind of job has to provide."""
 
 import json
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from salmu_demo.workbench.bench import Workbench
 
 
 class JobState(StrEnum):
-    """Where a job is in its life; see :attr:`over`."""
+    """State of a job; see :attr:`over`."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -32,21 +32,21 @@ class JobState(StrEnum):
 
     @property
     def over(self) -> bool:
-        """Whether nothing happens to the job any more, unless someone resumes it."""
+        """Whether the job has ended and stays as it is unless someone resumes it."""
         return self not in (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
 
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What a job is to do, as far as all kinds have it in common; each kind adds its own fields.
+    """What a job is to do: the fields that all kinds share; each kind adds its own.
 
     Attributes:
-        models: references of the models it works with; none only where the job is damaged.
+        models: references of the models it works with; empty only for a damaged job.
         kind: name of its kind.
         data: reference of the data set.
-        seed: seed of everything random.
+        seed: random seed.
         architectures: open_clip architecture by model reference, for bare weight files.
-        trust_pickle: whether the user has said that pickles of this machine may be read; only the command line asks.
+        trust_pickle: whether the user allowed reading pickle files of this machine; only the command line asks.
     """
 
     models: tuple[str, ...]
@@ -60,11 +60,11 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class JobProgress(Progress):
-    """How far a job is.
+    """Progress of a whole job.
 
     Attributes:
-        fraction: how much of all its work is done, 0 to 1; it never goes back, not even when the job is resumed.
-        remaining: seconds it will still take: at its recent pace, before that as it was estimated; None if unknown.
+        fraction: share of the work that is done, 0 to 1; it never decreases, not even when the job is resumed.
+        remaining: estimated seconds left, by the recent pace once there is one; None if unknown.
     """
 
     fraction: FiniteFloat
@@ -72,12 +72,12 @@ class JobProgress(Progress):
 
     @classmethod
     def of(cls, progress: Progress, fraction: float, remaining: float | None = None) -> "JobProgress":
-        """How far a job is while one of its parts is so far."""
+        """Progress of the job from that of the part it is at."""
         return cls(**vars(progress), fraction=fraction, remaining=remaining)
 
 
 JobProgressCallback = Callable[[JobProgress], None]
-"""Given to the work of a job; called at least once a batch. It raises to stop the work."""
+"""Called by the work of a job at least once a batch; it raises to stop the work."""
 
 
 def _check_time(value: str) -> str:
@@ -96,17 +96,17 @@ class Job:
     """A job at one moment.
 
     Attributes:
-        id: unguessable; whoever holds it may see the job and cancel it.
+        id: unguessable; whoever has it may see, cancel and resume the job.
         spec: what it is to do.
-        state: where it is in its life.
+        state: its state.
         submitted: when it was submitted, UTC, ISO 8601.
         started: when it first ran, or None.
-        ended: when it was over, or None.
-        seconds: how long it has worked, summed over all times it was resumed.
-        progress: its latest report, or None before the first.
-        error: one sentence, if it failed.
-        failures: one sentence for each part that could not be done while the rest was.
-        owner: hash of who submitted it, or an empty text; never shown.
+        ended: when it ended, or None.
+        seconds: working time, summed over all resumptions.
+        progress: latest progress, or None before the first report.
+        error: one sentence if it failed.
+        failures: one sentence for each part that failed while the rest succeeded.
+        owner: hash of who submitted it, or an empty string; never shown.
     """
 
     id: str
@@ -124,7 +124,7 @@ class Job:
 
 @dataclass(frozen=True)
 class SampledEstimate:
-    """A sampled run in place of a full one: number of `forget` rows, and how long it takes."""
+    """A shorter run on a sample: number of `forget` rows, and seconds."""
 
     rows: int
     seconds: float
@@ -135,10 +135,10 @@ class Estimate:
     """How long a job takes.
 
     Attributes:
-        seconds: in all.
-        images: how many have to be encoded.
-        texts: how many have to be encoded.
-        sampled: a shorter run, or None if the job is sampled itself or has nothing to encode.
+        seconds: total time.
+        images: number of images to encode.
+        texts: number of texts to encode.
+        sampled: a shorter run, or None if the job is sampled already or has nothing to encode.
     """
 
     seconds: float
@@ -177,15 +177,15 @@ K = TypeVar("K", bound="type[JobKind[Any]]")
 
 
 class JobKind(ABC, Generic[S]):
-    """A kind of job: what can be asked for, how it is done, and the words for it.
+    """A kind of job: its specification, its work, and the words that describe it.
 
-    A new kind is a module in `salmu_demo/jobs/kinds/` with a subclass that is registered.
+    To add one, put a module with a registered subclass into `salmu_demo/jobs/kinds/`.
 
     Attributes:
-        name: its name in specifications, and that of the tab which shows its jobs.
-        title: the same for people.
-        spec: its specification, whose `kind` is by default the name.
-        failed: what is said before a job's failures.
+        name: its name in specifications, and the tab that shows its jobs.
+        title: its name for people.
+        failed: introduces a job's failures.
+        spec: class of its specifications, whose `kind` defaults to the name.
     """
 
     name: ClassVar[str]
@@ -195,58 +195,58 @@ class JobKind(ABC, Generic[S]):
 
     @abstractmethod
     def check(self, spec: S) -> None:
-        """Refuse a specification that makes no sense with a :class:`SalmuError`; quick, loads nothing."""
+        """Reject an invalid specification with a :class:`SalmuError`; fast, loads nothing."""
 
     @abstractmethod
     def run(self, spec: S, workbench: Workbench, folder: Path, report: JobProgressCallback) -> tuple[str, ...]:
-        """Do the work.
+        """Do the work in the job's folder and return one sentence for each part that failed.
 
-        It leaves its files in the folder, finds there what an earlier run of the same job has finished, reports at
-        least once a batch, and returns one sentence for each part that could not be done.
+        An earlier run of the same job may have left finished parts there; they are not done again. Progress is reported
+        at least once a batch.
         """
 
     @abstractmethod
     def estimate(self, spec: S, workbench: Workbench) -> Estimate:
-        """How long the work would take; may load models to time them."""
+        """Estimate how long the work takes; may load models to time them."""
 
     @abstractmethod
     def words(self, spec: S) -> str:
-        """What a job does, in a few words."""
+        """Describe a job in a few words."""
 
     def facts(self, spec: S) -> dict[str, str | None]:
-        """What a job is asked for, as the lines that the command line shows; empty ones are left out."""
+        """What the command line says about a job, by label; empty values are left out."""
         return {"models": ", ".join(spec.models), "data": spec.data}
 
     def model(self, folder: Path) -> str | None:
-        """Reference of the model that a job has left in its folder, if its kind makes one."""
+        """Reference of the model that a job made in its folder, or None."""
         return None
 
     def files(self, folder: Path) -> list[Path]:
-        """The files of a job's folder that are its results, sorted."""
+        """Result files in a job's folder, sorted."""
         return []
 
 
 KINDS: Final[dict[str, JobKind[Any]]] = {}
-"""Every kind by its name; complete once :mod:`salmu_demo.jobs.kinds` is imported."""
+"""All kinds by name; complete once :mod:`salmu_demo.jobs.kinds` is imported."""
 
 
 def register(kind: K) -> K:
-    """Class decorator that adds a kind of job."""
+    """Class decorator that registers a kind of job."""
     KINDS[kind.name] = kind()
     return kind
 
 
 def job_document(job: Job) -> dict[str, Any]:
-    """A job as JSON; :func:`read_job` gives an equal one back."""
+    """A job as plain JSON data, from which :func:`read_job` restores an equal one."""
     document: dict[str, Any] = document_of(job)
     return document
 
 
 def read_job(text: bytes | str, kinds: Mapping[str, JobKind[Any]] = KINDS) -> Job:
-    """Read a job's document; of an unknown kind the specification is what all kinds have in common.
+    """Read the JSON of a job; the specification of an unknown kind has only the fields that all kinds share.
 
     Raises:
-        JobError: if it is none; it names the first value that does not fit.
+        JobError: if it does not hold a job; it names the first field that does not match.
     """
     try:
         job = parse_model(text, Job)

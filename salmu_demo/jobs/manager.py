@@ -22,21 +22,21 @@ from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.workbench.bench import Workbench
 
 NICENESS: Final = 15
-"""Of working threads: about 3 % of the processor time of a probe that wants it all, yet not starved by whatever else a
-machine does."""
+"""Of working threads: they take about 3 % of the processor time that a probe asks for, yet other load does not starve
+them."""
 
 _LOOK_SECONDS: Final = 0.2
-"""Between two looks at a job of another process that someone waits for."""
+"""Between two looks at another process's job that someone waits for."""
 
 
 @dataclass
 class _QueuedJob:
-    """A job this process has queued or runs.
+    """A job that this process has queued or runs.
 
     Attributes:
         execution: holds the job.
         lock: the job's lock.
-        stop: the state it is to end in, once someone asked to stop it.
+        stop: the state to end in, once someone asked to stop the job.
     """
 
     execution: Execution
@@ -45,9 +45,9 @@ class _QueuedJob:
 
 
 class JobManager:
-    """Runs jobs one after another; all methods may be called from several threads.
+    """Runs jobs one after another; all methods are thread-safe.
 
-    Several processes may share a folder: each runs what was submitted to it and sees the jobs of all.
+    Several processes may share a folder: each runs the jobs that were submitted to it and sees those of all.
     """
 
     def __init__(
@@ -59,16 +59,15 @@ class JobManager:
         one_per_owner: bool = False,
         kinds: Mapping[str, JobKind[Any]] = KINDS,
     ) -> None:
-        """Take over a folder of jobs: those whose process has died become interrupted.
+        """Open a folder of jobs; those whose process has died become interrupted.
 
         Args:
-            folder: where jobs are kept, by default :func:`salmu_demo.core.settings.runs_dir`.
-            workbench_for: gives the data and models of a data reference; only called from working threads and for
-                estimates.
-            workers: jobs that run at a time.
-            max_queued: jobs that may wait.
-            one_per_owner: whether each owner may have one job only that is not over.
-            kinds: what a job of each kind does.
+            folder: folder of all jobs, by default :func:`salmu_demo.core.settings.runs_dir`.
+            workbench_for: returns the workbench of a data reference; only called by working threads and for estimates.
+            workers: number of jobs that run at once.
+            max_queued: number of jobs that may wait.
+            one_per_owner: whether an owner may have only one job that has not ended.
+            kinds: the kinds of jobs by name.
         """
         self._store = JobStore(folder or runs_dir(), kinds)
         self._workbench_for = workbench_for
@@ -92,18 +91,18 @@ class JobManager:
             owner: hash of who submits it.
 
         Raises:
-            JobError: if the queue is full, or the owner has a job that is not over.
-            SalmuError: of the kind that fits, if the specification makes no sense.
+            JobError: if the queue is full, or the owner has a job that has not ended.
+            SalmuError: of the kind that fits, if the specification is invalid.
             StorageError: if the job cannot be written.
         """
         self._kind(spec).check(spec)
         return self._enqueue(Job(new_id(), spec, JobState.QUEUED, now(), owner=owner))
 
     def resume(self, job_id: str) -> Job:
-        """Queue a job that is over but not done once more; what it has finished is not done again.
+        """Queue a stopped job again; what it has finished is not done again.
 
         Raises:
-            JobError: if there is no such job, it is damaged, done or not over, or the queue is full.
+            JobError: if there is no such job, it is damaged, done or has not ended, or the queue is full.
             StorageError: if the job cannot be written.
         """
         job = self.job(job_id)
@@ -114,7 +113,7 @@ class JobManager:
         return self._enqueue(replace(job, state=JobState.QUEUED, ended=None, error=None, failures=()))
 
     def job(self, job_id: str) -> Job:
-        """A job as it is now; raises :class:`JobError` if there is none of that id."""
+        """A job as it is now; raises :class:`JobError` if there is no such job."""
         with self._changed:
             run = self._runs.get(job_id)
             if run is not None:
@@ -143,21 +142,20 @@ class JobManager:
         return len(self._runs)
 
     def position(self, job_id: str) -> int | None:
-        """Number of jobs before a job in this process's queue, or None if it does not wait there."""
+        """Number of jobs ahead of a job in this process's queue, or None if it does not wait there."""
         with self._changed:
             return next((n for n, run in enumerate(self._queue) if run.execution.job.id == job_id), None)
 
     def cancel(self, job_id: str, keep: bool = False) -> Job:
-        """Take a job out of the queue, or ask it to stop at its next batch; without effect once it is over.
+        """Remove a job from the queue, or ask it to stop at its next batch; does nothing once it has ended.
 
         Args:
             job_id: the job.
-            keep: whether a job of a kind that can do so is to leave what there is of its result.
+            keep: whether the job should leave its result so far, if its kind can.
 
         Raises:
             JobError: if there is no such job.
-            StorageError: if the wish has to be written, because it is about keeping or the job is another process's,
-                and cannot be.
+            StorageError: if the request has to be written, for another process or with `keep`, and cannot be.
         """
         if self.job(job_id).state.over:
             return self.job(job_id)
@@ -175,7 +173,7 @@ class JobManager:
         return self.job(job_id)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
-        """Wait until a job is over, or for `timeout` seconds; raises :class:`JobError` if there is none of that id."""
+        """Wait until a job has ended, at most `timeout` seconds; raises :class:`JobError` if there is no such job."""
         end = None if timeout is None else time.monotonic() + timeout
         while not (job := self.job(job_id)).state.over:
             left = _LOOK_SECONDS if end is None else min(_LOOK_SECONDS, end - time.monotonic())
@@ -190,24 +188,24 @@ class JobManager:
         return self._store.folder(job_id)
 
     def results(self, job: Job) -> tuple[list[Path], str | None]:
-        """The files that are a job's results, and the reference of the model it made, if any."""
+        """A job's result files, and the reference of the model it made or None."""
         kind, folder = self._kinds.get(job.spec.kind), self.folder(job.id)
         return (kind.files(folder), kind.model(folder)) if kind else ([], None)
 
     def estimate(self, spec: JobSpec) -> Estimate:
-        """How long a job would take here now; may load models to time them.
+        """Estimate how long a job takes on this machine; may load models to time them.
 
         Raises:
-            SalmuError: of the kind that fits, if the specification makes no sense or its data or models are unusable.
+            SalmuError: of the kind that fits, if the specification is invalid or its data or models cannot be used.
         """
         kind = self._kind(spec)
         kind.check(spec)
         return kind.estimate(spec, self._workbench_for(spec.data))
 
     def close(self, timeout: float = 2.0) -> None:
-        """Stop working, because the process is about to end; jobs that wait or run become interrupted.
+        """Stop because the process is about to end; queued and running jobs become interrupted.
 
-        One that does not reach its next batch within `timeout` seconds becomes so all the same, in the midst of it.
+        So does a job that does not reach its next batch within `timeout` seconds.
         """
         with self._changed:
             self._closed = True
@@ -246,7 +244,7 @@ class JobManager:
             self._runs[job.id] = run
             self._queue.append(run)
             if len(self._threads) < self._workers:
-                # Daemons: closing the process must not wait for hours of work, which leaves whole files or none.
+                # Daemon threads: the process must not wait for hours of work, whose files are atomic anyway.
                 self._threads.append(threading.Thread(target=self._work, name="jobs", daemon=True))
                 self._threads[-1].start()
             self._changed.notify_all()
@@ -288,7 +286,7 @@ class JobManager:
             return self._queue.popleft()
 
     def _release(self, run: _QueuedJob, job: Job) -> None:
-        """Forget a job that is over, unless that could not be written."""
+        """Forget a job that has ended, unless its end could not be written."""
         if not run.execution.saved:
             self._unsaved[job.id] = job
         del self._runs[job.id]
@@ -297,13 +295,12 @@ class JobManager:
 
 
 def _yield_to_others() -> None:
-    """Lower the priority of the calling thread, so that the machine stays responsive while it works.
+    """Lower the priority of the calling thread, so that live probes stay fast while it works.
 
-    On Linux priority belongs to a thread and is inherited by the threads it starts: those that decode images, and
-    torch's, because OpenMP keeps a team of its own for each thread that computes. Elsewhere it belongs to the whole
-    process, whose live probes must stay quick.
+    On Linux, priority belongs to a thread and is inherited by the threads it starts: those that decode images, and
+    torch's, because OpenMP keeps a team for each computing thread. Elsewhere it belongs to the whole process.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
-        # Nobody but root may make a thread more urgent than its process, which may be nicer still.
+        # Only root may raise a thread's priority, and the process may have a lower one already.
         os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -1,4 +1,4 @@
-"""Jobs on disk: one folder each, with a status that is written whole or not at all."""
+"""Jobs on disk: one folder each, with a status file that is replaced atomically."""
 
 import json
 import re
@@ -25,55 +25,55 @@ _KEEP_FILE: Final = "keep"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{21}")
 _RESERVE_FILE: Final = "reserve"
 _RESERVE: Final = b"\xff" * 32_768
-"""Room for the end of a job, which must be told even when the disk is full; more than a long status takes."""
+"""Disk space for the last status of a job, which must be written even if the disk is full; larger than any status."""
 
 _LOCK_SECONDS: Final = 1.0
-"""Another process holds a free lock for a moment while it looks whether a job's process still lives."""
+"""Another process takes a free lock for a moment to see whether a job's process is alive."""
 
 
 def now() -> str:
-    """This moment, UTC, ISO 8601."""
+    """The current time, UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def new_id() -> str:
-    """An unguessable id of 128 random bits that is no option on a command line."""
+    """An unguessable id of 128 random bits that does not look like a command-line option."""
     while not _ID.fullmatch(job_id := secrets.token_urlsafe(16)):
         pass
     return job_id
 
 
 def keep_asked(folder: Path) -> bool:
-    """Whether whoever cancelled the job of a folder wants what there is of its result."""
+    """Whether the job of a folder was cancelled with the request to keep its result so far."""
     return (folder / _KEEP_FILE).exists()
 
 
 class JobStore:
     """The folders of all jobs.
 
-    A process holds the lock of every job it has queued or runs. The operating system frees it when the process dies,
-    however it dies, so a job that is not over and whose lock is free has lost its process.
+    A process holds the lock of every job that it has queued or runs. The operating system releases it however the
+    process dies, so a job that has not ended and whose lock is free has lost its process.
     """
 
     def __init__(self, root: Path, kinds: Mapping[str, JobKind[Any]] = KINDS) -> None:
-        """Take the folder of all jobs, and the kinds whose specifications can be read."""
+        """Use a folder; `kinds` says whose specifications can be read."""
         self.root = root
         self._kinds = kinds
 
     def folder(self, job_id: str) -> Path:
-        """Folder of a job; raises :class:`JobError` for what is no id, before it can become a path."""
+        """Folder of a job; raises :class:`JobError` for anything but an id, before it can become a path."""
         if not _ID.fullmatch(job_id):
-            raise JobError(f"{job_id!r:.60} is no job id; copy the whole id.")
+            raise JobError(f"{job_id!r:.60} is not a job id; copy the whole id.")
         return self.root / job_id
 
     def acquire(self, job_id: str) -> FileLock:
-        """Take the lock of a job for this process, and reserve room for its end; :meth:`release` undoes both.
+        """Acquire the lock of a job for this process and reserve disk space for its end; :meth:`release` undoes both.
 
         Raises:
-            JobError: if another process has it.
+            JobError: if another process holds it.
             StorageError: if the folder cannot be written.
         """
-        # Taken by the thread that submits and freed by the one that works.
+        # The submitting thread acquires it, the working thread releases it.
         lock = FileLock(self.folder(job_id) / _LOCK_FILE, timeout=_LOCK_SECONDS, thread_local=False)
         try:
             self.folder(job_id).mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class JobStore:
         return lock
 
     def release(self, job_id: str, lock: FileLock) -> None:
-        """Free the lock of a job and the room for its end; a job that was never written leaves nothing."""
+        """Release the lock and the reserved space of a job; one that was never written leaves nothing behind."""
         folder = self.folder(job_id)
         self._free_room(job_id)
         if not (folder / STATUS_FILE).exists():
@@ -98,8 +98,8 @@ class JobStore:
         lock.release()
 
     def write(self, job: Job) -> None:
-        """Write the status of a job, and on a full disk that of one that is over; raises :class:`StorageError`."""
-        # In ASCII, because paths from a command line need not be valid UTF-8.
+        """Write the status of a job, even on a full disk if the job has ended; raises :class:`StorageError`."""
+        # ASCII, because paths on a command line need not be valid UTF-8.
         text = json.dumps(job_document(job), indent=1) + "\n"
         try:
             write_text(self.folder(job.id) / STATUS_FILE, text, "The job status")
@@ -116,9 +116,7 @@ class JobStore:
             (self.folder(job_id) / _RESERVE_FILE).unlink(missing_ok=True)
 
     def read(self, job_id: str) -> Job:
-        """The status of a job as it was written last.
-
-        A damaged one is a failed job whose error says so, and whose specification is empty.
+        """The last written status of a job; a damaged one is a failed job with an empty specification.
 
         Raises:
             JobError: if there is no such job.
@@ -135,7 +133,7 @@ class JobStore:
         return job if job.id == job_id else self._damaged(job_id, "it belongs to another job")
 
     def settled(self, job_id: str) -> Job:
-        """The status of a job, which becomes interrupted (or cancelled, if that was asked) if its process has died.
+        """The status of a job; one whose process died becomes interrupted, or cancelled if that was requested.
 
         Raises:
             JobError: if there is no such job.
@@ -147,37 +145,37 @@ class JobStore:
         try:
             lock.acquire()
         except (Timeout, OSError):
-            # Its process lives, or the folder is not ours to judge.
+            # Its process is alive, or the folder cannot be accessed.
             return replace(job, state=JobState.CANCELLING) if self.cancel_asked(job_id) else job
         try:
-            # Only now is it certain that no process is about to write.
+            # Only now can no other process write.
             job = self.read(job_id)
             if not job.state.over:
                 state = JobState.CANCELLED if self.cancel_asked(job_id) else JobState.INTERRUPTED
                 job = replace(job, state=state, ended=now())
-                with suppress(StorageError):  # It is interrupted whether or not that can be written.
+                with suppress(StorageError):  # The job is interrupted even if that cannot be written.
                     self.write(job)
         finally:
             lock.release()
         return job
 
     def ids(self) -> list[str]:
-        """Ids of all jobs."""
+        """The ids of all jobs."""
         with suppress(OSError):
             return [path.parent.name for path in self.root.glob(f"*/{STATUS_FILE}") if _ID.fullmatch(path.parent.name)]
         return []
 
     def ask_to_cancel(self, job_id: str) -> None:
-        """Leave a mark that the process of a job looks for; raises :class:`StorageError`."""
-        write_text(self.folder(job_id) / _CANCEL_FILE, "", "The wish to cancel")
+        """Leave a file that the process of a job looks for; raises :class:`StorageError`."""
+        write_text(self.folder(job_id) / _CANCEL_FILE, "", "The request to cancel")
 
     def cancel_asked(self, job_id: str) -> bool:
         """Whether :meth:`ask_to_cancel` was called."""
         return (self.folder(job_id) / _CANCEL_FILE).exists()
 
     def ask_to_keep(self, job_id: str) -> None:
-        """Leave a mark that a cancelled job looks for, see :func:`keep_asked`; raises :class:`StorageError`."""
-        write_text(self.folder(job_id) / _KEEP_FILE, "", "The wish to keep what there is")
+        """Leave a file that a cancelled job looks for, see :func:`keep_asked`; raises :class:`StorageError`."""
+        write_text(self.folder(job_id) / _KEEP_FILE, "", "The request to keep the result so far")
 
     def forget_cancel(self, job_id: str) -> None:
         """Undo :meth:`ask_to_cancel` and :meth:`ask_to_keep`."""
@@ -185,7 +183,7 @@ class JobStore:
             (self.folder(job_id) / name).unlink(missing_ok=True)
 
     def log(self, job_id: str, text: str) -> None:
-        """Add a line, or several, to the log of a job; a full disk does not stop the job for it."""
+        """Append to the log of a job; a full disk does not stop the job."""
         path = self.folder(job_id) / LOG_FILE
         with suppress(OSError), path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(f"{now()} {text}\n")

@@ -257,7 +257,7 @@ def test_another_manager_sees_a_job_run_and_can_cancel_but_not_resume_it(tmp_pat
 def test_what_is_no_id_is_refused_before_it_becomes_a_path(tmp_path: Path, job_id: str):
     with jobs_of(tmp_path / "runs", at_once) as manager:
         for method in (manager.job, manager.cancel, manager.resume, manager.folder, manager.wait):
-            with pytest.raises(JobError, match="is no job id"):
+            with pytest.raises(JobError, match="is not a job id"):
                 method(job_id)
 
 

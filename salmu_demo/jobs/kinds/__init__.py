@@ -1,6 +1,6 @@
-"""The kinds of jobs, one module each; a module put here is registered by itself.
+"""The kinds of jobs, one module each; a module in this folder is found and registered automatically.
 
-Whoever shows a job asks here for the words of its kind, which may be unknown: a damaged job has forgotten its own.
+The functions here describe any job, also one whose kind is unknown because it is damaged or not installed.
 """
 
 from importlib import import_module
@@ -15,20 +15,20 @@ __all__ = ["KINDS", "facts_of", "failed_of", "title_of", "words_of"]
 
 
 def title_of(spec: JobSpec) -> str:
-    """The kind of a job for people."""
+    """Title of a job's kind."""
     return KINDS[spec.kind].title if spec.kind in KINDS else "Unknown"
 
 
 def words_of(spec: JobSpec) -> str:
-    """What a job does, in a few words."""
+    """What a job does in a few words, or an empty string."""
     return KINDS[spec.kind].words(spec) if spec.kind in KINDS else ""
 
 
 def facts_of(spec: JobSpec) -> dict[str, str | None]:
-    """What a job is asked for, as lines; see :meth:`JobKind.facts`."""
+    """What the command line says about a job; see :meth:`JobKind.facts`."""
     return KINDS[spec.kind].facts(spec) if spec.kind in KINDS else {"models": ", ".join(spec.models), "data": spec.data}
 
 
 def failed_of(spec: JobSpec) -> str:
-    """What is said before the failures of a job."""
+    """What introduces the failures of a job."""
     return KINDS[spec.kind].failed if spec.kind in KINDS else JobKind.failed

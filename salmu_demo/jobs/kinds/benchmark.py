@@ -1,4 +1,4 @@
-"""A benchmark: measure every model, compare them, write the reports; and how long that takes on this machine."""
+"""Benchmark jobs: measure every model, compare them, write the reports, and estimate how long that takes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,26 +30,26 @@ REPORT_FOLDER: Final = "report"
 
 METRICS_SECONDS: Final = 0.1
 METRICS_SECONDS_PER_ROW: Final = 0.0002
-"""The metrics of one model from features on disk, and for each row of `forget`. Rough, as the next two are: what takes
-long is encoding, whose rates are measured."""
+"""Computing one model's metrics from cached features: fixed, and per `forget` row. Rough, like the next two: most time
+goes into encoding, which is measured."""
 
 REPORT_SECONDS: Final = 3.0
 REPORT_SECONDS_PER_ROW: Final = 0.0005
-"""Comparison with its intervals, figures and reports, and for each row of `forget` and model."""
+"""Comparison, intervals, figures and reports: fixed, and per `forget` row and model."""
 
 SUGGESTED_SHARE: Final = 0.1
-"""Share of the rows in the sample that is suggested in place of a full run."""
+"""Share of the rows in the sample that is suggested instead of a full run."""
 
 
 @dataclass(frozen=True)
 class BenchmarkSpec(JobSpec):
-    """What a benchmark is to do.
+    """Specification of a benchmark; the seed draws the sample.
 
     Attributes:
-        metrics: names of metrics.
-        sample: number of `forget` rows to measure, or None for all rows; the seed is the sample's.
+        metrics: names of the metrics.
+        sample: number of `forget` rows to measure, or None for all.
         imagenet: ImageNet-1k validation folder for GenKnow, or None.
-        told: which of the models are the references, as far as the user has said so.
+        told: the references, where the user named them.
     """
 
     metrics: tuple[str, ...]
@@ -69,12 +69,12 @@ class Benchmark(JobKind[BenchmarkSpec]):
     spec = BenchmarkSpec
 
     def check(self, spec: BenchmarkSpec) -> None:
-        """Refuse a benchmark of nothing.
+        """Reject a benchmark without models or metrics.
 
         Raises:
             JobError: if no model is named.
             MetricError: if no metric is named, or one is unknown.
-            QueryError: if a model that is none of them is told to be a reference.
+            QueryError: if a reference is not one of the models.
         """
         if not spec.models:
             raise JobError("No model is chosen; choose at least one.")
@@ -85,16 +85,13 @@ class Benchmark(JobKind[BenchmarkSpec]):
     def run(
         self, spec: BenchmarkSpec, workbench: Workbench, folder: Path, report: JobProgressCallback
     ) -> tuple[str, ...]:
-        """Measure the models and leave finished metrics and reports in the folder.
+        """Measure the models and write metrics and reports into the folder.
 
-        A model that cannot be measured does not stop the others; a full disk does, because it stops them all.
-
-        Returns:
-            One sentence for each model that could not be measured.
+        A model that cannot be measured does not stop the others; a full disk stops them all.
 
         Raises:
-            JobError: if none could.
-            DataError: if the sample cannot be taken.
+            JobError: if no model could be measured.
+            DataError: if the sample cannot be drawn.
             StorageError: if a file cannot be written.
         """
         inputs = measured_rows(spec, workbench.data)
@@ -121,14 +118,14 @@ class Benchmark(JobKind[BenchmarkSpec]):
         if not evaluations:
             raise JobError(" ".join(failures))
         report(JobProgress("comparison and reports", 0, 1, before / total))
-        # matplotlib and the PDF writer take a second to import, which whoever only lists jobs does not need.
+        # matplotlib and the PDF writer take a second to import; listing jobs needs neither.
         from salmu_demo.reports.files import write_reports  # noqa: PLC0415
 
         write_reports(analyse(evaluations, spec.told), folder / REPORT_FOLDER)
         return tuple(failures)
 
     def estimate(self, spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
-        """How long a benchmark takes, and a sampled one in its place; raises as :func:`plan_model` does."""
+        """Estimate the benchmark and a sampled alternative; raises as :func:`plan_model` does."""
         full = _estimate(spec, workbench)
         rows = None if full.cached or spec.sample else suggested_rows(workbench.data)
         if rows is None:
@@ -136,7 +133,7 @@ class Benchmark(JobKind[BenchmarkSpec]):
         return replace(full, sampled=SampledEstimate(rows, _estimate(replace(spec, sample=rows), workbench).seconds))
 
     def words(self, spec: BenchmarkSpec) -> str:
-        """What is measured on which rows.
+        """Describe a benchmark.
 
         >>> Benchmark().words(BenchmarkSpec(("a", "b"), ("RetFail",)))
         '2 models, 1 metric, mini, all rows'
@@ -163,13 +160,13 @@ class Benchmark(JobKind[BenchmarkSpec]):
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """What a benchmark of one model takes.
+    """Work that one model adds to a benchmark.
 
     Attributes:
         model: the model.
         workload: what has to be encoded.
-        rates: how fast it encodes; None if there is nothing to encode, because finding out means loading the model.
-        rows: measured rows of `forget`.
+        rates: its encoding speed; None if there is nothing to encode, because timing it means loading the model.
+        rows: number of measured `forget` rows.
     """
 
     model: ModelSource
@@ -189,7 +186,7 @@ class ModelPlan:
 
 
 def encoding_seconds(images: int, texts: int, rates: Rates | None) -> float:
-    """How long encoding takes; without rates there is nothing to encode.
+    """Seconds of encoding; 0 without rates, which are only unknown if there is nothing to encode.
 
     >>> encoding_seconds(100, 30, Rates(images=4.0, texts=10.0))
     28.0
@@ -198,21 +195,21 @@ def encoding_seconds(images: int, texts: int, rates: Rates | None) -> float:
 
 
 def reporting_seconds(models: int, rows: int) -> float:
-    """How long comparing and reporting so many models with so many rows of `forget` takes."""
+    """Seconds of comparing and reporting."""
     return REPORT_SECONDS + REPORT_SECONDS_PER_ROW * rows * models
 
 
 def total_seconds(plans: Sequence[ModelPlan]) -> float:
-    """How long a whole benchmark takes."""
+    """Seconds of a whole benchmark."""
     rows = max(plan.rows for plan in plans)
     return sum(plan.encoding + plan.measuring for plan in plans) + reporting_seconds(len(plans), rows)
 
 
 def measured_rows(spec: BenchmarkSpec, data: BenchmarkData) -> MetricInputs:
-    """The rows a benchmark measures.
+    """The rows that a benchmark measures.
 
     Raises:
-        DataError: if its sample cannot be taken, or its ImageNet folder is not one.
+        DataError: if the sample cannot be drawn or the ImageNet folder cannot be used.
     """
     sample = None if spec.sample is None else Sample(spec.sample, spec.seed)
     if sample:
@@ -221,7 +218,7 @@ def measured_rows(spec: BenchmarkSpec, data: BenchmarkData) -> MetricInputs:
 
 
 def plan_model(spec: BenchmarkSpec, workbench: Workbench, inputs: MetricInputs, reference: str) -> ModelPlan:
-    """Find out what a benchmark of one model takes; loads it if it has anything to encode and was never timed.
+    """Plan the work of one model; loads the model if it has something to encode and was never timed.
 
     Raises:
         SalmuError: of the kind that fits, if the model or data is unusable.
@@ -233,7 +230,7 @@ def plan_model(spec: BenchmarkSpec, workbench: Workbench, inputs: MetricInputs, 
 
 
 def suggested_rows(data: BenchmarkData) -> int | None:
-    """Size of a sample that gives a first answer, or None if the data is too small for one."""
+    """Sample size for a first answer, or None if the data is too small for a sample."""
     forget = data.split(layout.FORGET)
     rows = max(len(set(forget.identities)), round(SUGGESTED_SHARE * len(forget)))
     return rows if rows < len(forget) else None
@@ -248,7 +245,7 @@ def _estimate(spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
 
 @contextmanager
 def _noted(failures: list[str], reference: str) -> Iterator[None]:
-    """Note the failure of one model and go on."""
+    """Record the failure of one model and go on."""
     try:
         yield
     except StorageError:
@@ -258,7 +255,7 @@ def _noted(failures: list[str], reference: str) -> Iterator[None]:
 
 
 class _BenchmarkProgress:
-    """Turns the reports about one model into progress of the whole benchmark, by the seconds each part takes."""
+    """Converts the progress of one model into that of the benchmark, weighted by the seconds each part takes."""
 
     def __init__(self, report: JobProgressCallback, plan: ModelPlan, before: float, total: float) -> None:
         self._report = report
@@ -273,7 +270,7 @@ class _BenchmarkProgress:
         if progress.unit is Unit.METRICS:
             self._measured = progress.done / progress.total
         elif self._last is not None and self._last.text == progress.text:
-            # What was on disk before is in the first report of a stage, so only the growth is work that was done.
+            # The first report of a stage counts what was cached before; only the increase is work.
             new = max(0, progress.done - self._last.done)
             images = new if progress.unit is Unit.IMAGES else 0
             texts = new if progress.unit is Unit.TEXTS else 0

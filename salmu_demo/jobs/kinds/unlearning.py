@@ -1,4 +1,4 @@
-"""An unlearning run: make a model, keep readings on the way, and keep what there is if that is wanted."""
+"""Unlearning jobs: make a model, save readings on the way, and on request keep the model of a cancelled run."""
 
 import json
 import shutil
@@ -28,20 +28,20 @@ UNLEARN: Final = "unlearn"
 READINGS_FILE: Final = "readings.json"
 
 OTHER_SECONDS: Final = 1.0
-"""What is neither timed nor encoded: tokens, checkpoints, the card."""
+"""Tokenising, checkpoints and the card, which are not timed."""
 
 
 @dataclass(frozen=True)
 class UnlearningOptions:
-    """How a model is to unlearn.
+    """How the model unlearns.
 
     Attributes:
         method: name of the method.
         towers: which towers may change.
-        budget: forget pairs that go through the model.
-        settings: hyperparameters that are not at their defaults, by name.
-        forget_level: when to stop earlier, see :class:`salmu_demo.unlearning.plan.StopRules`.
-        retain_drop: the same.
+        budget: forget pairs that pass through the model.
+        settings: hyperparameters that differ from their defaults, by name.
+        forget_level: stop rule, see :class:`salmu_demo.unlearning.plan.StopRules`.
+        retain_drop: stop rule.
     """
 
     method: str
@@ -54,10 +54,10 @@ class UnlearningOptions:
 
 @dataclass(frozen=True)
 class UnlearningSpec(JobSpec):
-    """What an unlearning run is to do with its one model, the base.
+    """Specification of an unlearning run; its one model is the base model.
 
     Attributes:
-        unlearning: how it is to unlearn.
+        unlearning: how it unlearns.
     """
 
     unlearning: UnlearningOptions
@@ -73,13 +73,13 @@ class Unlearning(JobKind[UnlearningSpec]):
     spec = UnlearningSpec
 
     def check(self, spec: UnlearningSpec) -> None:
-        """Refuse a run that makes no sense; raises as :func:`unlearning_plan` does."""
+        """Reject an invalid run; raises as :func:`unlearning_plan` does."""
         unlearning_plan(spec)
 
     def run(
         self, spec: UnlearningSpec, workbench: Workbench, folder: Path, report: JobProgressCallback
     ) -> tuple[str, ...]:
-        """Make the model, or go on where an earlier run of the job has stopped; the weights are the same either way.
+        """Make the model, or continue an earlier run of the job; the weights are the same either way.
 
         Raises:
             SalmuError: of the kind that fits, see :func:`salmu_demo.unlearning.trainer.unlearn`.
@@ -103,22 +103,22 @@ class Unlearning(JobKind[UnlearningSpec]):
             try:
                 work()
             except AnotherRunError:
-                # The folder is the job's own: only model, data or code can have changed since, so the run begins anew.
+                # The folder belongs to this job, so only model, data or code can have changed: start again.
                 shutil.rmtree(output, ignore_errors=True)
                 (folder / READINGS_FILE).unlink(missing_ok=True)
                 work()
         except Stopped as stopped:
             if stopped.state is JobState.CANCELLED and keep_asked(folder):
-                with suppress(TrainingError):  # Before the first checkpoint there is nothing to keep.
+                with suppress(TrainingError):  # There is nothing to keep before the first checkpoint.
                     keep_model_so_far(base, data, plan, output)
             raise
         return ()
 
     def estimate(self, spec: UnlearningSpec, workbench: Workbench) -> Estimate:
-        """How long a run takes if nothing stops it early: what the original has not encoded yet, and the timed work.
+        """Estimate a run that no rule stops early: features of the original that are missing, and the timed steps.
 
         Raises:
-            SalmuError: of the kind that fits, if the specification makes no sense or data or model is unusable.
+            SalmuError: of the kind that fits, if the specification is invalid or model or data cannot be used.
         """
         from salmu_demo.unlearning.timing import time_run  # noqa: PLC0415 - as above
 
@@ -135,7 +135,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
 
     def words(self, spec: UnlearningSpec) -> str:
-        """The method and how it is run.
+        """Describe a run.
 
         >>> Unlearning().words(UnlearningSpec(("a",), UnlearningOptions("npo", "both", 6400), seed=3))
         'npo, towers both, 6,400 forget pairs, seed 3, mini'
@@ -156,12 +156,12 @@ similarity, seed 3, mini'
         return ", ".join([*parts, f"seed {spec.seed}", spec.data])
 
     def model(self, folder: Path) -> str | None:
-        """The model that a run has made, whole or kept when it was cancelled."""
+        """The model of a run, finished or kept when it was cancelled."""
         return next(iter(made_in(folder)), None)
 
 
 def unlearning_plan(spec: UnlearningSpec) -> UnlearningPlan:
-    """What a job is to do, as the trainer takes it.
+    """The trainer's plan for a job.
 
     Raises:
         JobError: unless it names one base model.
@@ -175,14 +175,14 @@ def unlearning_plan(spec: UnlearningSpec) -> UnlearningPlan:
 
 
 def model_folder(spec: UnlearningSpec, folder: Path) -> Path:
-    """Where a job in a folder leaves its model."""
+    """Folder of the model that a job makes in its folder."""
     return folder / MODEL_FOLDER / made_name(spec.unlearning.method, folder.name)
 
 
 def save_reading(folder: Path, reading: TrainingMetrics) -> None:
-    """Add a reading to those of a job, or replace the one of the same step that an earlier run has left.
+    """Add a reading to a job's, in place of that of the same step from an earlier run.
 
-    They are kept while the run goes on, so that whoever looks sees the curve grow; raises :class:`StorageError`.
+    It is written at once, so that the page can draw the curve while the run goes on; raises :class:`StorageError`.
     """
     readings = {known.step: known for known in read_readings(folder)} | {reading.step: reading}
     document = document_of([readings[step] for step in sorted(readings)], list[TrainingMetrics])
@@ -190,7 +190,7 @@ def save_reading(folder: Path, reading: TrainingMetrics) -> None:
 
 
 def read_readings(folder: Path) -> list[TrainingMetrics]:
-    """The readings in the order of their steps; none if the file is missing or damaged, because a run repeats them."""
+    """A job's readings by step; empty if the file is missing or damaged, because a resumed run reads them again."""
     return read_cached(folder / READINGS_FILE, list[TrainingMetrics]) or []
 
 
@@ -200,7 +200,7 @@ def _base(spec: UnlearningSpec, workbench: Workbench) -> ModelSource:
 
 
 class _UnlearningProgress:
-    """Turns the trainer's reports into progress of the job; the steps are all of it, because they take the time."""
+    """Converts the trainer's progress into that of the job: only steps count, because they take the time."""
 
     def __init__(self, report: JobProgressCallback) -> None:
         self._report = report
@@ -209,7 +209,7 @@ class _UnlearningProgress:
     def __call__(self, progress: Progress) -> None:
         fraction = 0.0
         if progress.unit is Unit.STEPS:
-            # A run that is taken up begins in the middle, and only the rest is this run's work.
+            # A resumed run starts in the middle; only the rest is its work.
             if self._first is None:
                 self._first = progress.done
             left = progress.total - self._first
