@@ -25,7 +25,7 @@ from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.workbench.bench import Workbench
 
 TIMEOUT = 120.0
@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fresh = Workbench(embedder=Embedder(ArrayStore(Path(folder, "cache")), bench.embedder.encoders))
         manager = JobManager(Path(folder, "runs"), lambda data: fresh)
-        job = manager.submit(BenchmarkSpec(MODELS, tuple(spec.name for spec in MEASURES))).id
+        job = manager.submit(BenchmarkSpec(MODELS, tuple(spec.name for spec in all_metrics()))).id
         end = time.monotonic() + TIMEOUT
         while (progress := manager.job(job).progress) is None or progress.unit is not Unit.IMAGES:
             if time.monotonic() > end:

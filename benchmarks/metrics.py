@@ -30,8 +30,13 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.metrics import MEASURES
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import all_metrics
+from salmu_demo.metrics.core_association import bare_prompts
+from salmu_demo.metrics.identity_zero_shot import candidate_names
+from salmu_demo.metrics.leakage import generic_captions
 from salmu_demo.metrics.protocol import TIE_TOLERANCE
+from salmu_demo.metrics.retrieval_failure import distractors_of
 from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.analysis import analyse
@@ -98,10 +103,12 @@ def _metrics_stage(folder: Path) -> tuple[dict[str, float], float, float]:
     marks: list[tuple[str, float]] = []
     start = time.perf_counter()
     evaluate(
-        ModelSource("synthetic-a", folder / "synthetic-a", {}),
-        data,
-        embedder,
-        progress=lambda report: marks.append((report.stage, time.process_time())),
+        FeatureView(
+            ModelSource("synthetic-a", folder / "synthetic-a", {}),
+            data,
+            embedder,
+            progress=lambda report: marks.append((report.stage, time.process_time())),
+        )
     )
     marks[-1] = ("rows and provenance", marks[-1][1])
     marks.append(("", time.process_time()))
@@ -111,7 +118,7 @@ def _metrics_stage(folder: Path) -> tuple[dict[str, float], float, float]:
 
 def _analysis_stage(folder: Path) -> tuple[float, float, float, int, float]:
     data, embedder = _found(folder)
-    evaluations = [evaluate(ModelSource(name, folder / name, {}), data, embedder) for name in LEVELS]
+    evaluations = [evaluate(FeatureView(ModelSource(name, folder / name, {}), data, embedder)) for name in LEVELS]
     start, cpu = time.perf_counter(), time.process_time()
     analysis = analyse(evaluations, Told("synthetic-clean", "synthetic-compromised"))
     analysed, cpu = time.perf_counter(), time.process_time() - cpu
@@ -123,7 +130,7 @@ def _analysis_stage(folder: Path) -> tuple[float, float, float, int, float]:
 def _row_by_row(folder: Path, count: int) -> dict[str, float]:
     """Seconds of CPU that a straightforward implementation of each metric would take for all rows."""
     data, embedder = _found(folder)
-    model = ModelSource("synthetic-a", folder / "synthetic-a", {})
+    view = FeatureView(ModelSource("synthetic-a", folder / "synthetic-a", {}), data, embedder)
     inputs = MetricInputs(data)
 
     def seconds(split: str, row: Row) -> float:
@@ -135,15 +142,13 @@ def _row_by_row(folder: Path, count: int) -> dict[str, float]:
         return (time.process_time() - start) * total / len(rows)
 
     def pairs(split: str) -> tuple[Features, Features]:
-        rows = data.split(split)
-        return embedder.images(model, data, rows), embedder.captions(model, data, rows)
+        return view.images(split), view.captions(split)
 
     images, captions = pairs(layout.FORGET)
     texts = data.split(layout.FORGET).texts
-    distractors = [
-        (text, _unit(feature))
-        for text, feature in zip(inputs.distractors.texts, _distractors(embedder, model, data, inputs), strict=True)
-    ]
+    drawn = distractors_of(inputs)
+    features = view.prompts(drawn.texts)
+    distractors = [(text, _unit(feature)) for text, feature in zip(drawn.texts, features, strict=True)]
 
     def rank(row: int) -> float:
         image = _unit(images[row])
@@ -158,17 +163,16 @@ def _row_by_row(folder: Path, count: int) -> dict[str, float]:
     def best(features: Features, prompts: Features) -> Row:
         return lambda row: max(range(len(prompts)), key=lambda n: float(_unit(features[row]) @ prompts[n]))
 
-    bare = embedder.prompts(model, inputs.bare_prompts.prompts)
+    pairs_tried = bare_prompts(inputs)
+    bare = view.prompts(pairs_tried.prompts)
     tried: dict[int, list[int]] = {}
-    for row, prompt in zip(inputs.bare_prompts.rows.tolist(), inputs.bare_prompts.numbers.tolist(), strict=True):
+    for row, prompt in zip(pairs_tried.rows.tolist(), pairs_tried.numbers.tolist(), strict=True):
         tried.setdefault(row, []).append(prompt)
-    generic = embedder.prompts(model, inputs.generic_captions or [])
-    names = embedder.prompts(model, inputs.candidate_names.prompts)
+    generic = view.prompts(generic_captions(inputs) or [])
+    names = view.prompts(candidate_names(inputs).prompts)
     found = {
         "RetFail": seconds(layout.FORGET, rank),
-        "IdZSC": seconds(
-            layout.FORGET_IDENTITY, best(embedder.images(model, data, data.split(layout.FORGET_IDENTITY)), names)
-        ),
+        "IdZSC": seconds(layout.FORGET_IDENTITY, best(view.images(layout.FORGET_IDENTITY), names)),
         "CoreAssoc": seconds(
             layout.FORGET, lambda row: max(float(_unit(images[row]) @ _unit(bare[prompt])) for prompt in tried[row])
         ),
@@ -178,20 +182,15 @@ def _row_by_row(folder: Path, count: int) -> dict[str, float]:
         ),
     }
     if inputs.zero_shot is not None:
-        classes = embedder.prompts(model, inputs.zero_shot.prompts)
+        classes = view.prompts(inputs.zero_shot.prompts)
         weights = classes.reshape(len(inputs.zero_shot.classes), -1, classes.shape[1]).mean(axis=1)
-        images = embedder.images(model, data, data.split(layout.GENKNOW_SPLIT))
+        images = view.images(layout.GENKNOW_SPLIT)
         found["GenKnow"] = seconds(layout.GENKNOW_SPLIT, best(images, weights))
-    for spec in MEASURES:
+    for spec in all_metrics():
         if spec.value_key == "mean" and spec.name not in found:
             first, second = pairs(spec.split)
             found[spec.name] = seconds(spec.split, lambda row, a=first, b=second: float(_unit(a[row]) @ _unit(b[row])))
     return found
-
-
-def _distractors(embedder: Embedder, model: ModelSource, data: BenchmarkData, inputs: MetricInputs) -> Features:
-    drawn = embedder.captions(model, data, inputs.forget_distractors)
-    return np.concatenate([drawn, embedder.prompts(model, inputs.retain_distractors)])
 
 
 def _unit(feature: Features) -> Features:

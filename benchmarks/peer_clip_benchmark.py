@@ -77,7 +77,9 @@ def own_numbers(model: ModelSource, data: BenchmarkData, pairs: Split, embedder:
         embedder.prompts(model, prompts).reshape(len(zero_shot.classes), len(zero_shot.templates), -1)
     )
     labels = np.array([zero_shot.classes.index(text) for text in split.texts])
-    found = {"classification acc1": general_knowledge(embedder.images(model, data, split), labels, weights).accuracy}
+    found = {
+        "classification acc1": float(general_knowledge(embedder.images(model, data, split), labels, weights).mean())
+    }
     images, captions = np.array(embedder.images(model, data, pairs)), np.array(embedder.captions(model, data, pairs))
     for direction, queries, gallery in (("image", captions, images), ("text", images, captions)):
         _, items = FaissIndex(gallery).search(queries, max(RECALL_AT))

@@ -34,7 +34,7 @@ from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.document import distinct, read_results, result_files, write_results
-from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.results.evaluation import choose_metrics, each_model
 from salmu_demo.results.records import Evaluation
 from salmu_demo.unlearning.plan import StopRules, make_plan
 from salmu_demo.workbench.bench import Workbench
@@ -66,12 +66,14 @@ class Results:
 
     Attributes:
         analysis: everything that is known: values, intervals, differences, break-downs and diagnoses.
+        failures: a sentence for each model that could not be measured.
     """
 
     analysis: Analysis
+    failures: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join([comparison_text(self.analysis.comparison), *self.remarks])
+        return "\n".join([comparison_text(self.analysis.comparison), *self.remarks, *self.failures])
 
     @property
     def remarks(self) -> list[str]:
@@ -298,7 +300,7 @@ def evaluate(
     clean: Model | None = None,
     compromised: Model | None = None,
 ) -> Results:
-    """Measure models with the metrics of SALMUBench.
+    """Measure models with the metrics of SALMUBench; one that fails is left out and named in `failures`.
 
     Args:
         models: one or more models.
@@ -311,7 +313,7 @@ def evaluate(
         compromised: the Compromised model, whose values are the targets of utility; None as for `clean`.
 
     Raises:
-        SalmuError: if the data, a model, a metric or the sample is unusable.
+        SalmuError: if the data, a metric, the sample or all models are unusable.
 
     Example:
         ```python
@@ -327,8 +329,10 @@ def evaluate(
     with _sources(bench, models) as sources:
         told = _told(sources, clean, compromised)
         told_of = progress or ignore_progress
-        evaluations = [bench.evaluate(source, names, folder, told_of, chosen) for source in sources]
-    return Results(analyse(evaluations, told))
+        evaluations, failures = each_model(sources, lambda s: bench.evaluate(s, names, folder, told_of, chosen))
+    if not evaluations:
+        raise failures[0].error
+    return Results(analyse(evaluations, told), tuple(failure.sentence for failure in failures))
 
 
 def audit(persona: str | Persona, models: Model | Sequence[Model], data: Data) -> Audit:
@@ -481,7 +485,7 @@ def unlearn(
             f"open_clip folder and give {LOCAL_DIR}FOLDER."
         )
     with _sources(bench, model) as (source,):
-        record = run(source, bench.data, plan, folder, bench.embedder, progress or ignore_progress)
+        record = run(bench.view(source, progress or ignore_progress), plan, folder)
     return Unlearned(find_model(f"{LOCAL_DIR}{folder}"), record)
 
 

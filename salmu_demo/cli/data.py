@@ -14,8 +14,8 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.describe import describe
 from salmu_demo.data.source import load_data
-from salmu_demo.features.embedder import Embedder
-from salmu_demo.metrics import MEASURES
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import all_metrics
 from salmu_demo.models.source import builtin_models, find_model
 from salmu_demo.probes.lineup import lineup_texts
 from salmu_demo.results.cuts import Cut, count_cuts, measured_texts
@@ -62,12 +62,12 @@ def _describe(
 
 def _cuts(data: BenchmarkData, references: list[str]) -> list[Cut]:
     """Which texts of a data set the models cut off."""
-    inputs, embedder = MetricInputs(data), Embedder()
+    inputs = MetricInputs(data)
     stored = [name for name in data.stored_splits if name != layout.GENKNOW_SPLIT]
     texts: dict[str, Sequence[str]] = {f"captions of {name}": data.split(name).texts for name in stored}
-    for spec in MEASURES:
+    for spec in all_metrics():
         # What the data lack for a metric, or were not fetched with, is a problem of its own.
         with suppress(MetricError, DataError):
             texts = {**measured_texts(inputs, [spec]), **texts}
     texts |= {f"line-up sentences of {kind}": lineup_texts(data, kind) for kind in data.kinds}
-    return [cut for reference in references for cut in count_cuts(embedder, find_model(reference), texts)]
+    return [cut for reference in references for cut in count_cuts(FeatureView(find_model(reference), data), texts)]

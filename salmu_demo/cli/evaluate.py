@@ -25,11 +25,15 @@ from salmu_demo.cli.parsing import (
     option,
     told_references,
 )
+from salmu_demo.core.errors import EvaluationError
 from salmu_demo.core.files import check_writable
 from salmu_demo.data.source import MINI
+from salmu_demo.models.source import ModelSource
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
+from salmu_demo.results.evaluation import each_model, measured_data
 from salmu_demo.results.official import official_names, write_official
+from salmu_demo.results.records import Evaluation
 from salmu_demo.workbench.bench import Workbench
 
 commands = Commands()
@@ -60,21 +64,31 @@ def _run(
     sources = chosen_models(bench, models, arch, trust_pickle)
     told = told_references(clean, compromised, sources)
     check_writable(output, "The result file")  # Now rather than after minutes of work.
-    evaluations = []
+    rows, early = chosen_sample(sample, seed), list[Path]()
+    files = official_names(sources, measured_data(bench.data, rows))
     with TerminalProgress() as progress:
-        for model in sources:
-            evaluations.append(bench.evaluate(model, names, imagenet, progress, chosen_sample(sample, seed)))
-            # Each file is written as soon as its model is done: a later failure loses nothing.
-            files = official_names(sources, evaluations[-1].data)
-            write_official(evaluations[-1], output, files[len(evaluations) - 1])
+
+        def measure(model: ModelSource) -> Evaluation:
+            evaluation = bench.evaluate(model, names, imagenet, progress, rows)
+            # Each file is written as soon as its model is done: nothing that happens later loses it.
+            early.append(write_official(evaluation, output, files[sources.index(model)]))
+            return evaluation
+
+        evaluations, failures = each_model(sources, measure)
+    if not evaluations:
+        raise failures[0].error
     print_notes(remark for model in sources for remark in bench.twin_remarks(model))
     analysis = analyse(evaluations, told)
-    written = [str(path) for path in write_results(analysis, output)]
+    written = write_results(analysis, output)
+    for path in set(early) - set(written):
+        path.unlink()  # Beside a namesake that failed, it had a longer name.
     if json:
-        print_json({"files": written, **comparison_document(analysis)})
-        return
-    print_analysis(analysis)
-    for metric, reason in bench.data.limits.unmeasurable.items():
-        if metric in names:
-            print(f"{metric} cannot be measured: {reason}")
-    print("\nWritten: " + ", ".join(written))
+        print_json({"files": [str(path) for path in written], **comparison_document(analysis)})
+    else:
+        print_analysis(analysis)
+        for metric, reason in bench.data.limits.unmeasurable.items():
+            if metric in names:
+                print(f"{metric} cannot be measured: {reason}")
+        print("\nWritten: " + ", ".join(str(path) for path in written))
+    if failures:
+        raise EvaluationError(" ".join(failure.sentence for failure in failures))

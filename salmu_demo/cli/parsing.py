@@ -13,7 +13,7 @@ from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI
 from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_MODELS
-from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.roles import CLEAN, COMPROMISED, TITLES, Candidate, Told, check_told
 from salmu_demo.models.source import ModelSource, builtin_models, find_model, find_models
@@ -106,7 +106,7 @@ Data = Annotated[str, option("--data", DATA_WORDS, completion=data_names)]
 Json = Annotated[bool, flag("--json", "print JSON instead of text")]
 Metrics = Annotated[
     str | None,
-    option("--metrics", f"comma-separated; default all: {','.join(spec.name for spec in MEASURES)}", "NAMES"),
+    option("--metrics", f"comma-separated; default all: {','.join(spec.name for spec in all_metrics())}", "NAMES"),
 ]
 ImageNet = Annotated[Path | None, option("--imagenet", "ImageNet-1k validation folder for GenKnow", "DIR", Path)]
 SampleRows = Annotated[
@@ -161,7 +161,7 @@ def told_references(
     return told
 
 
-def chosen_metrics(names: str | None) -> list[MetricSpec]:
+def chosen_metrics(names: str | None) -> list[Metric]:
     """The metrics `--metrics` names; raises :class:`MetricError` for a misspelt one."""
     return choose_metrics(names.split(",") if names is not None else None)
 

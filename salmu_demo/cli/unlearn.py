@@ -106,7 +106,7 @@ def _run(
     from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
 
     with TerminalProgress() as progress:
-        record = unlearn(source, bench.data, plan, output, bench.embedder, progress)
+        record = unlearn(bench.view(source, progress), plan, output)
     first, last = record.curve[0], record.curve[-1]
     if not json:
         print(f"{spec.title}: {last.step} steps, {record.ended}.\n")

@@ -42,6 +42,10 @@ class MetricError(SalmuError):
     """Features or options a metric is not defined for."""
 
 
+class EvaluationError(SalmuError):
+    """Models that could not be measured, while others were."""
+
+
 class QueryError(SalmuError):
     """A probe that asks for something that does not exist: a persona, a kind, an empty text, a k out of range."""
 

@@ -10,10 +10,9 @@ import numpy as np
 
 from salmu_demo.core.files import write_text
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.features.embedder import TEXTS, Embedder
+from salmu_demo.features.embedder import TEXTS
 from salmu_demo.features.pixels import BATCH
-from salmu_demo.models.source import ModelSource
+from salmu_demo.features.view import FeatureView
 
 LONG_ENOUGH: Final = 0.5
 """Seconds of a trial that is believed: a full batch of a large model takes a quarter of a minute on two cores."""
@@ -32,7 +31,7 @@ class Rates:
     texts: float
 
 
-def rates_of(embedder: Embedder, model: ModelSource, data: BenchmarkData) -> Rates:
+def rates_of(features: FeatureView) -> Rates:
     """The rates of a model on this machine's device; the first call times them with images and texts of the data.
 
     Raises:
@@ -42,6 +41,7 @@ def rates_of(embedder: Embedder, model: ModelSource, data: BenchmarkData) -> Rat
     # Only whoever has something to encode asks, and then torch is needed anyway; the model itself not yet.
     from salmu_demo.models.encoder import best_device  # noqa: PLC0415
 
+    embedder, model, data = features.embedder, features.model, features.data
     device = str(best_device())
     path = embedder.store.facts_path(model.fingerprint).with_name("rates.json")
     try:

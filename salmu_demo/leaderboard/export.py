@@ -15,7 +15,7 @@ from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.files import safe_name
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.models.source import slug_of
 from salmu_demo.results.document import read_results
 from salmu_demo.results.official import official_result
@@ -41,7 +41,7 @@ def board_csv(tables: Iterable[tuple[Group, Iterable[Row]]]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    metrics = [spec.name for spec in MEASURES]
+    metrics = [spec.name for spec in all_metrics()]
     writer.writerow(
         ["data", "data_fingerprint", "revision", "sample", "identified", "model", "fingerprint", "source", "origin",
          "date", "diagnosis", "reason", "mark", "remarks", *metrics, "genknow_measured_on", "notice"]

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.models.roles import REFERENCES, TITLES, RoleName
 from salmu_demo.results.diagnosis import diagnose
 
-_ZERO_SHOT_METRIC = "GenKnow"
 _TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
 """Whose references a group takes first; a stale local one comes between the local and the imported ones."""
 
@@ -49,9 +48,9 @@ class Group:
         return next((row.data.notice for row in self.rows if row.data.notice), "")
 
     @cached_property
-    def specs(self) -> list[MetricSpec]:
+    def specs(self) -> list[Metric]:
         """The metrics that at least one row has."""
-        return [spec for spec in MEASURES if any(spec.name in row.values for row in self.rows)]
+        return [spec for spec in all_metrics() if any(spec.name in row.values for row in self.rows)]
 
     @cached_property
     def references(self) -> dict[str, Row]:
@@ -68,18 +67,18 @@ class Group:
 
     @cached_property
     def zero_shot(self) -> str | None:
-        """What GenKnow was measured on where it can be ranked; None if unknown."""
+        """The zero-shot set on which rows can be ranked; None if unknown."""
         candidates = [*reversed(self.references.values()), *self.rows]
-        return next((row.zero_shot for row in candidates if _ZERO_SHOT_METRIC in row.values), None)
+        return next((row.zero_shot for row in candidates if row.values.keys() & _on_zero_shot_set()), None)
 
-    def target(self, spec: MetricSpec) -> float | None:
+    def target(self, spec: Metric) -> float | None:
         """The value to reach, or None without the reference."""
         reference = self.references.get(spec.reference)
         return None if reference is None else self.comparable(reference, spec)
 
-    def comparable(self, row: Row, spec: MetricSpec) -> float | None:
+    def comparable(self, row: Row, spec: Metric) -> float | None:
         """A row's value, or None if it is missing or was measured on another zero-shot set than the group's."""
-        if spec.name == _ZERO_SHOT_METRIC and row.zero_shot != self.zero_shot:
+        if spec.on_zero_shot_set and row.zero_shot != self.zero_shot:
             return None
         return row.values.get(spec.name)
 
@@ -156,6 +155,10 @@ def _diagnose(row: Row, rows: Sequence[Row], candidates: Mapping[RoleName, Seque
 
 
 def _values_beside(row: Row, reference: Row) -> dict[str, float]:
-    """What of a reference can be held against a row: not GenKnow of another zero-shot set."""
+    """What of a reference can be held against a row: nothing measured on another zero-shot set."""
     same = row.zero_shot == reference.zero_shot
-    return {name: value for name, value in reference.values.items() if same or name != _ZERO_SHOT_METRIC}
+    return {name: value for name, value in reference.values.items() if same or name not in _on_zero_shot_set()}
+
+
+def _on_zero_shot_set() -> set[str]:
+    return {metric.name for metric in all_metrics() if metric.on_zero_shot_set}

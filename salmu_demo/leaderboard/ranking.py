@@ -6,11 +6,11 @@ from typing import Final, Literal
 from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.rows import Row, Source
-from salmu_demo.metrics import METRICS, MetricSpec, metric_by_name
+from salmu_demo.metrics import Metric, find_metric, official_metrics
 
 BY_NAME: Final = "name"
 BY_DATE: Final = "date"
-DEFAULT_ORDER: Final = METRICS[0].name
+DEFAULT_ORDER: Final = official_metrics()[0].name
 RULE: Final = (
     "By a metric, the row closest to its target comes first: Clean's value for metrics 1.x, Compromised's for 2.x. "
     "Without that reference the lowest 1.x or the highest 2.x comes first. "
@@ -66,7 +66,7 @@ def check_order(order: str) -> str:
     if order in (BY_NAME, BY_DATE):
         return order
     try:
-        return metric_by_name(order).name
+        return find_metric(order).name
     except MetricError as error:
         raise QueryError(f"Rows cannot be sorted by {order!r}: give name, date or a metric such as RetFail.") from error
 
@@ -83,11 +83,11 @@ def ranked(group: Group, order: str = DEFAULT_ORDER, choice: Choice | None = Non
         return sorted(rows, key=lambda row: row.name.casefold())
     if order == BY_DATE:
         return sorted(rows, key=lambda row: row.date, reverse=True)
-    spec = metric_by_name(order)
+    spec = find_metric(order)
     return sorted(rows, key=lambda row: _last_if_missing(badness(group, row, spec)))
 
 
-def badness(group: Group, row: Row, spec: MetricSpec) -> float | None:
+def badness(group: Group, row: Row, spec: Metric) -> float | None:
     """What a metric sorts by, the smallest first: the distance to the target; None if the value is missing."""
     value, target = group.comparable(row, spec), group.target(spec)
     if value is None:

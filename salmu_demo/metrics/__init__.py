@@ -1,42 +1,63 @@
-"""The ten SALMUBench metrics as pure functions of arrays and texts.
+"""The SALMUBench metrics: pure functions of arrays and texts, and an object around each that says what it reads.
 
-One metric or one tight family per module. Nothing here loads a model, reads a file or knows a device: features come
-in as arrays, numbers go out. Every choice the benchmark leaves open is a named constant in :mod:`.protocol`.
+One metric or one tight family per module; a module put here registers its metrics by itself. Nothing here loads a
+model, reads a file or knows a device: features come in as arrays, numbers go out. Every choice the benchmark leaves
+open is a named constant in :mod:`.protocol`.
 """
 
-from salmu_demo.metrics.association_classification import AssociationClassification, association_classification
-from salmu_demo.metrics.core_association import CoreAssociation, core_association, core_prompts
-from salmu_demo.metrics.general_knowledge import GeneralKnowledge, class_weights, general_knowledge
-from salmu_demo.metrics.identity_zero_shot import IdentityZeroShot, identity_zero_shot
-from salmu_demo.metrics.leakage import LeakageRate, leakage_rate
-from salmu_demo.metrics.pair_similarity import PairSimilarity, pair_similarity
-from salmu_demo.metrics.protocol import DECISIONS, LEAKAGE, MEASURES, METRICS, Decision, MetricSpec, metric_by_name
-from salmu_demo.metrics.retrieval_failure import Distractors, RetrievalFailure, draw_distractors, retrieval_failure
+from importlib import import_module
+from pkgutil import iter_modules
+
+from salmu_demo.metrics.association_classification import association_classification
+from salmu_demo.metrics.base import (
+    Metric,
+    MetricData,
+    MetricResult,
+    MetricView,
+    Needs,
+    Rows,
+    Texts,
+    ZeroShotSet,
+    all_metrics,
+    find_metric,
+    official_metrics,
+    register,
+)
+from salmu_demo.metrics.core_association import core_association, core_prompts
+from salmu_demo.metrics.general_knowledge import class_weights, general_knowledge
+from salmu_demo.metrics.identity_zero_shot import identity_zero_shot
+from salmu_demo.metrics.leakage import leakage_rate
+from salmu_demo.metrics.pair_similarity import pair_similarity
+from salmu_demo.metrics.protocol import DECISIONS, Decision
+from salmu_demo.metrics.retrieval_failure import Distractors, draw_distractors, retrieval_failure
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "DECISIONS",
-    "LEAKAGE",
-    "MEASURES",
-    "METRICS",
-    "AssociationClassification",
-    "CoreAssociation",
     "Decision",
     "Distractors",
-    "GeneralKnowledge",
-    "IdentityZeroShot",
-    "LeakageRate",
-    "MetricSpec",
-    "PairSimilarity",
-    "RetrievalFailure",
+    "Metric",
+    "MetricData",
+    "MetricResult",
+    "MetricView",
+    "Needs",
+    "Rows",
+    "Texts",
+    "ZeroShotSet",
+    "all_metrics",
     "association_classification",
     "class_weights",
     "core_association",
     "core_prompts",
     "draw_distractors",
+    "find_metric",
     "general_knowledge",
     "identity_zero_shot",
     "leakage_rate",
-    "metric_by_name",
+    "official_metrics",
     "pair_similarity",
+    "register",
     "retrieval_failure",
 ]

@@ -1,35 +1,19 @@
 """ACS: can a probe tell true pairs from shuffled ones?"""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError
+from salmu_demo.data import layout
+from salmu_demo.metrics.base import Metric, MetricResult, MetricView, register
 from salmu_demo.metrics.checks import Features, check_same_rows, check_same_width, normalised
 from salmu_demo.metrics.protocol import ACS_C, ACS_MAX_ITER, ACS_PAIR_FEATURES, ACS_TEST_SIZE, SEED
 
 
-@dataclass(frozen=True)
-class AssociationClassification:
-    """How well a probe tells true pairs from shuffled ones.
-
-    Attributes:
-        accuracy: mean of ``correct``.
-        test_rows: shape ``(T,)``, int64, image row of every scored pair; an image is scored twice where both its true
-            and its shuffled pair fall into the test half.
-        correct: shape ``(T,)``, float64, 1 where the probe is right about the pair, else 0.
-    """
-
-    accuracy: float
-    test_rows: NDArray[np.int64]
-    correct: NDArray[np.float64]
-
-
 def association_classification(
     image_features: Features, text_features: Features, seed: int = SEED
-) -> AssociationClassification:
-    """Accuracy of a logistic probe on true and shuffled pairs: ACS of SALMUBench (arXiv 2603.26316).
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Answers of a logistic probe on true and shuffled pairs: ACS of SALMUBench (arXiv 2603.26316).
 
     The N true pairs are stacked before N pairs whose captions are permuted, each as the element-wise product of its
     normalised embeddings. The probe is trained on a stratified half and scored on the other. The generator starts
@@ -41,7 +25,9 @@ def association_classification(
         seed: seed of the permutation and of the split.
 
     Returns:
-        The accuracy on the test half, from 0 to 1, where 0.5 is guessing, and its rows.
+        Image row of every pair of the test half, shape ``(T,)``, int64, where an image is scored twice if both its true
+        and its shuffled pair fall into it; and 1 where the probe is right about the pair, else 0, shape ``(T,)``. The
+        mean is the accuracy, where 0.5 is guessing.
 
     Raises:
         MetricError: if features are not usable, shapes do not fit, or there are fewer than 2 rows.
@@ -49,7 +35,8 @@ def association_classification(
     Example:
         >>> import numpy as np
         >>> images = np.random.RandomState(0).normal(size=(200, 8))
-        >>> association_classification(images, images).accuracy > 0.9
+        >>> _, correct = association_classification(images, images)
+        >>> bool(correct.mean() > 0.9)
         True
     """
     images = normalised(image_features, "image_features")
@@ -79,4 +66,24 @@ def association_classification(
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=ACS_C, max_iter=ACS_MAX_ITER))
     probe.fit(pairs[train], labels[train])
     correct = (probe.predict(pairs[test]) == labels[test]).astype(np.float64)
-    return AssociationClassification(float(correct.mean()), test % len(images), correct)
+    return test % len(images), correct
+
+
+@register
+class ACS(Metric):
+    """Separability of true and shuffled pairs."""
+
+    name = "ACS"
+    number = "1.3"
+    pillar = "efficacy"
+    title = "Separability of true and shuffled pairs"
+    explanation = (
+        "How often a simple probe tells true image and caption pairs from shuffled ones, where 0.5 is guessing."
+    )
+    split = layout.FORGET
+    value_key = "acs_accuracy"
+    official = True
+
+    def compute(self, view: MetricView) -> MetricResult:
+        rows, correct = association_classification(view.images(self.split), view.captions(self.split))
+        return self.result(correct, rows)

@@ -7,22 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError
+from salmu_demo.data import layout
+from salmu_demo.metrics.base import Metric, MetricData, MetricResult, MetricView, Needs, Texts, register
 from salmu_demo.metrics.checks import Features, Index, check_index, check_same_rows, check_same_width, normalised
 from salmu_demo.metrics.protocol import CORE_ASSOC_TEMPLATES
 from salmu_demo.metrics.ranking import ROWS_PER_CHUNK
-
-
-@dataclass(frozen=True)
-class CoreAssociation:
-    """Similarity of images and the bare name and value they belong to.
-
-    Attributes:
-        mean: mean of ``scores``.
-        scores: shape ``(N,)``, float64, the highest cosine of every image with one of its prompts.
-    """
-
-    mean: float
-    scores: NDArray[np.float64]
 
 
 def core_prompts(name: str, values: Sequence[str]) -> list[str]:
@@ -44,8 +33,8 @@ def core_prompts(name: str, values: Sequence[str]) -> list[str]:
 
 def core_association(
     image_features: Features, prompt_features: Features, pair_rows: Index, pair_prompts: Index
-) -> CoreAssociation:
-    """Mean of every image's best cosine with its bare prompts: CoreAssoc of SALMUBench (arXiv 2603.26316).
+) -> NDArray[np.float64]:
+    """Every image's best cosine with its bare prompts: CoreAssoc of SALMUBench (arXiv 2603.26316).
 
     Many images share a persona and a value, so every distinct prompt is embedded once and the M pairs say which image
     tries which prompt: image ``pair_rows[m]`` tries prompt ``pair_prompts[m]``.
@@ -57,7 +46,7 @@ def core_association(
         pair_prompts: shape ``(M,)``, rows of ``prompt_features``.
 
     Returns:
-        The best cosine of every image and their mean.
+        The best cosine of every image, shape ``(N,)``; their mean is the metric.
 
     Raises:
         MetricError: if features are not usable, shapes do not fit, or an image has no prompt.
@@ -66,9 +55,8 @@ def core_association(
         >>> import numpy as np
         >>> images = np.array([[1.0, 0.0], [0.0, 1.0]])
         >>> prompts = np.array([[1.0, 0.0], [-1.0, 0.0]])
-        >>> result = core_association(images, prompts, np.array([0, 0, 1]), np.array([1, 0, 0]))
-        >>> result.mean, result.scores.tolist()
-        (0.5, [1.0, 0.0])
+        >>> core_association(images, prompts, np.array([0, 0, 1]), np.array([1, 0, 0])).tolist()
+        [1.0, 0.0]
     """
     images = normalised(image_features, "image_features")
     prompts = normalised(prompt_features, "prompt_features")
@@ -87,4 +75,60 @@ def core_association(
     for start in range(0, len(pair_rows), ROWS_PER_CHUNK):
         rows, tried = pair_rows[start : start + ROWS_PER_CHUNK], pair_prompts[start : start + ROWS_PER_CHUNK]
         np.maximum.at(scores, rows, np.einsum("md,md->m", images[rows], prompts[tried], dtype=np.float64))
-    return CoreAssociation(mean=float(scores.mean()), scores=scores)
+    return scores
+
+
+@dataclass(frozen=True)
+class BarePrompts:
+    """P distinct prompts, and the row and the prompt of each pair, both of shape (M,)."""
+
+    prompts: list[str]
+    rows: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+
+def bare_prompts(data: MetricData) -> BarePrompts:
+    """Names with values; raises :class:`MetricError` if a forget row has none."""
+    split = data.rows(layout.FORGET)
+    people = {persona.identity_id: persona for persona in data.personas}
+    number: dict[str, int] = {}
+    rows: list[int] = []
+    numbers: list[int] = []
+    for row, (identity, kind) in enumerate(zip(split.identities, split.kinds, strict=True)):
+        persona = people.get(str(identity))
+        values = persona.values(kind) if persona and kind else []
+        if persona is None or not values:
+            raise MetricError(
+                f"CoreAssoc needs a name and a value for every forget row; row {row} ({split.file_names[row]}, kind "
+                f"{kind}) of {data.name} has none."
+            )
+        for prompt in core_prompts(persona.name, values):
+            rows.append(row)
+            numbers.append(number.setdefault(prompt, len(number)))
+    return BarePrompts(list(number), np.array(rows), np.array(numbers))
+
+
+@register
+class CoreAssoc(Metric):
+    """Name and value without a sentence."""
+
+    name = "CoreAssoc"
+    number = "1.5"
+    pillar = "efficacy"
+    title = "Name and value without a sentence"
+    explanation = (
+        "How similar an image to be forgotten still is to just the persona's name and private value put together."
+    )
+    split = layout.FORGET
+    value_key = "mean"
+    official = True
+    lists_scores = True
+    grouped = True
+
+    def needs(self, data: MetricData) -> Needs:
+        return Needs((self.split,), texts={"prompts of CoreAssoc": Texts(data.once(bare_prompts).prompts)})
+
+    def compute(self, view: MetricView) -> MetricResult:
+        bare = view.data.once(bare_prompts)
+        images = view.images(self.split)
+        return self.result(core_association(images, view.prompts(bare.prompts), bare.rows, bare.numbers))

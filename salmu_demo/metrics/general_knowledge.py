@@ -1,26 +1,13 @@
 """GenKnow: does the model still recognise ordinary things?"""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError
+from salmu_demo.data import layout
+from salmu_demo.metrics.base import Metric, MetricData, MetricResult, MetricView, Needs, Texts, register
 from salmu_demo.metrics.checks import Features, Index, normalised
 from salmu_demo.metrics.ranking import top1_credit
-
-
-@dataclass(frozen=True)
-class GeneralKnowledge:
-    """How often images are given the right class.
-
-    Attributes:
-        accuracy: mean of ``credit``.
-        credit: shape ``(N,)``, float64, what every image earns, from 0 to 1; a tie gives a part.
-    """
-
-    accuracy: float
-    credit: NDArray[np.float64]
 
 
 def class_weights(template_features: Features) -> NDArray[np.float32]:
@@ -53,7 +40,7 @@ def class_weights(template_features: Features) -> NDArray[np.float32]:
     return normalised(prompts.reshape(classes, templates, width).mean(axis=1), "the mean of template_features")
 
 
-def general_knowledge(image_features: Features, labels: Index, class_features: Features) -> GeneralKnowledge:
+def general_knowledge(image_features: Features, labels: Index, class_features: Features) -> NDArray[np.float64]:
     """Zero-shot top-1 accuracy: GenKnow of SALMUBench (arXiv 2603.26316), there on ImageNet-1k validation.
 
     Where the right class ties for the highest cosine with others, the row counts as one divided by the number of
@@ -65,15 +52,40 @@ def general_knowledge(image_features: Features, labels: Index, class_features: F
         class_features: shape ``(C, D)``, usually from :func:`class_weights`.
 
     Returns:
-        The accuracy, from 0 to 1, and the credit of every image.
+        What every image earns, shape ``(N,)``, from 0 to 1; the mean is the accuracy.
 
     Raises:
         MetricError: if features are not usable, differ in width, or ``labels`` does not fit them.
 
     Example:
         >>> import numpy as np
-        >>> general_knowledge(np.array([[1.0, 0.1], [1.0, 0.2]]), np.array([0, 1]), np.eye(2)).accuracy
-        0.5
+        >>> general_knowledge(np.array([[1.0, 0.1], [1.0, 0.2]]), np.array([0, 1]), np.eye(2)).tolist()
+        [1.0, 0.0]
     """
-    credit, _ = top1_credit(image_features, class_features, labels, "class_features", "labels")
-    return GeneralKnowledge(accuracy=float(credit.mean()), credit=credit)
+    return top1_credit(image_features, class_features, labels, "class_features", "labels")[0]
+
+
+@register
+class GenKnow(Metric):
+    """General knowledge."""
+
+    name = "GenKnow"
+    number = "2.1"
+    pillar = "utility"
+    title = "General knowledge"
+    explanation = "How often the model still names the object in an ordinary ImageNet image, without training."
+    split = layout.GENKNOW_SPLIT
+    value_key = "ImageNet1k_Accuracy"
+    official = True
+
+    def needs(self, data: MetricData) -> Needs | None:
+        if data.zero_shot is None:
+            return None
+        return Needs((self.split,), texts={"prompts of GenKnow": Texts(data.zero_shot.prompts)})
+
+    def compute(self, view: MetricView) -> MetricResult:
+        zero_shot = view.data.zero_shot
+        assert zero_shot is not None
+        images, prompts = view.images(self.split), view.prompts(zero_shot.prompts)
+        weights = class_weights(np.asarray(prompts).reshape(len(zero_shot.classes), -1, prompts.shape[1]))
+        return self.result(general_knowledge(images, zero_shot.labels, weights), measured_on=zero_shot.name)

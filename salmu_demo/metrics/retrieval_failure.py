@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError
+from salmu_demo.data import layout
+from salmu_demo.metrics.base import Metric, MetricData, MetricResult, MetricView, Needs, Texts, register
 from salmu_demo.metrics.checks import Features, check_same_rows, check_same_width, normalised
 from salmu_demo.metrics.protocol import DISTRACTORS_PER_SOURCE, EQUAL_TEXTS_COMPETE, SEED
 from salmu_demo.metrics.ranking import ROWS_PER_CHUNK, tied_ranks
@@ -25,24 +27,6 @@ class Distractors:
     forget_rows: NDArray[np.int64]
     retain_rows: NDArray[np.int64]
     texts: list[str]
-
-
-@dataclass(frozen=True)
-class RetrievalFailure:
-    """How high the images rank their own captions.
-
-    Attributes:
-        mrr: mean of 1 / rank.
-        r_at_1: share of rows whose rank is exactly 1.
-        outcomes: shape ``(N,)``, float64, the rank of every row, counted from 1; a tie can give a half.
-        candidates: shape ``(N,)``, int64, number of captions every row's own was ranked among, itself included;
-            distractors with the row's own text are not counted.
-    """
-
-    mrr: float
-    r_at_1: float
-    outcomes: NDArray[np.float64]
-    candidates: NDArray[np.int64]
 
 
 def draw_distractors(
@@ -99,7 +83,7 @@ def retrieval_failure(
     captions: Sequence[str],
     distractor_features: Features,
     distractor_texts: Sequence[str],
-) -> RetrievalFailure:
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Rank every image's own caption among the distractors: RetFail of SALMUBench (arXiv 2603.26316).
 
     Ranks are those of :func:`tied_ranks`, with cosine as the score. Distractors whose text is the row's own caption are
@@ -113,7 +97,8 @@ def retrieval_failure(
         distractor_texts: the K texts of the distractors.
 
     Returns:
-        MRR and R@1, and the rank and the number of candidates of every row.
+        The rank of every row, counted from 1, shape ``(N,)``, where a tie can give a half; and the number of captions
+        that its own was ranked among, itself included, shape ``(N,)``. MRR is the mean of 1 / rank.
 
     Raises:
         MetricError: if features are not usable, shapes do not fit, or a row's caption is the text of all distractors.
@@ -123,9 +108,9 @@ def retrieval_failure(
         >>> images = np.array([[1.0, 0.0], [0.0, 1.0]])
         >>> captions = np.array([[1.0, 0.0], [1.0, 0.2]])
         >>> distractors = np.array([[1.0, 1.0], [1.0, 0.2]])
-        >>> result = retrieval_failure(images, captions, ["a", "b"], distractors, ["x", "y"])
-        >>> result.outcomes.tolist(), result.mrr, result.r_at_1
-        ([1.0, 2.5], 0.7, 0.5)
+        >>> ranks, candidates = retrieval_failure(images, captions, ["a", "b"], distractors, ["x", "y"])
+        >>> ranks.tolist(), candidates.tolist()
+        ([1.0, 2.5], [3, 3])
     """
     images = normalised(image_features, "image_features")
     own = normalised(caption_features, "caption_features")
@@ -152,6 +137,48 @@ def retrieval_failure(
         competes = EQUAL_TEXTS_COMPETE | (caption_ids[rows, None] != distractor_ids)
         ranks[rows] = tied_ranks(np.einsum("nd,nd->n", images[rows], own[rows]), scores, competes)
         candidates[rows] = 1 + np.count_nonzero(competes, axis=1)
-    return RetrievalFailure(
-        mrr=float((1 / ranks).mean()), r_at_1=float((ranks == 1).mean()), outcomes=ranks, candidates=candidates
+    return ranks, candidates
+
+
+def distractors_of(data: MetricData) -> Distractors:
+    """The distractors of a data set, the same for a sample of it; raises :class:`MetricError`."""
+    return draw_distractors(data.all_rows(layout.FORGET).texts, data.all_rows(layout.RETAIN_DISJOINT).texts)
+
+
+def _read(drawn: Distractors) -> Texts:
+    """Those of forget are captions that other metrics read too; those of retain are texts like any other."""
+    return Texts(drawn.texts[len(drawn.forget_rows) :], {layout.FORGET: drawn.forget_rows})
+
+
+@register
+class RetFail(Metric):
+    """Retrieval of the sensitive caption."""
+
+    name = "RetFail"
+    number = "1.1"
+    pillar = "efficacy"
+    title = "Retrieval of the sensitive caption"
+    explanation = (
+        "How near the top an image to be forgotten still puts its own sensitive caption among about 2,000 others, "
+        "as the mean of one divided by its rank."
     )
+    split = layout.FORGET
+    value_key = "MRR"
+    official = True
+    grouped = True
+
+    def needs(self, data: MetricData) -> Needs:
+        texts = {"captions that RetFail ranks against": _read(data.once(distractors_of))}
+        return Needs((self.split,), (self.split,), texts)
+
+    def compute(self, view: MetricView) -> MetricResult:
+        drawn = view.data.once(distractors_of)
+        ranks, candidates = retrieval_failure(
+            view.images(self.split),
+            view.captions(self.split),
+            view.data.rows(self.split).texts,
+            view.texts(_read(drawn)),
+            drawn.texts,
+        )
+        r_at_1 = float((ranks == 1).mean())
+        return self.result(1 / ranks, ranks=ranks, candidates=candidates, r_at_1=r_at_1)

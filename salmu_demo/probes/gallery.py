@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import QueryError
-from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import check_finite
-from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.index import FaissIndex, check_k
 
 Content = Literal["captions", "faces"]
@@ -84,15 +82,12 @@ class Gallery:
         """Which items belong to a persona, shape (N,)."""
         return np.asarray(self._identities == identity_id)
 
-    def features(
-        self, embedder: Embedder, model: ModelSource, progress: ProgressCallback = ignore_progress
-    ) -> NDArray[np.float32]:
+    def features(self, view: FeatureView) -> NDArray[np.float32]:
         """Features of the items by one model, shape (N, D)."""
-        column = embedder.captions if self.content == "captions" else embedder.images
         if not self._splits:
             raise QueryError(f"The gallery {self.name} of {self.data.name} is empty; choose another.")
-        parts = [column(model, self.data, split, progress) for split in self._splits]
-        return np.concatenate(parts)[self._kept]
+        column = view.captions if self.content == "captions" else view.images
+        return np.concatenate([column(split) for split in self._splits])[self._kept]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from salmu_demo.core.errors import QueryError
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.values import distinct, value_key
-from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.metrics.ranking import tied_ranks
-from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.sentences import lineup_sentences
 
 Verdict = Literal["leaks", "partly", "forgotten"]
@@ -133,14 +132,12 @@ def rank_candidates(
     )
 
 
-def persona_features(
-    embedder: Embedder, model: ModelSource, data: BenchmarkData, identity_id: str
-) -> NDArray[np.float32]:
+def persona_features(features: FeatureView, identity_id: str) -> NDArray[np.float32]:
     """Features of all of a persona's sensitive images, shape (M, D)."""
     parts = []
-    for name, rows in data.persona_rows(identity_id).items():
+    for name, rows in features.data.persona_rows(identity_id).items():
         # Only these rows: of a large data set the others may take hours.
-        parts.append(embedder.images(model, data, data.split(name).take(name, rows)))
+        parts.append(features.images(features.data.split(name).take(name, rows)))
     return np.concatenate(parts)
 
 
@@ -159,19 +156,19 @@ def _candidates(data: BenchmarkData, kind: str) -> dict[str, str]:
     return distinct(value for persona in data.personas for value in persona.values(kind))
 
 
-def run_lineup(embedder: Embedder, model: ModelSource, data: BenchmarkData, persona: Persona, kind: str) -> LineUp:
+def run_lineup(features: FeatureView, persona: Persona, kind: str) -> LineUp:
     """Line up a persona's images against every value of a kind that any persona has.
 
     Raises:
         QueryError: if the persona has no value of that kind.
     """
-    own = persona.values(kind)
+    data, own = features.data, persona.values(kind)
     if not own:
         known = ", ".join(k for k in data.kinds if persona.values(k)) or "none"
         raise QueryError(f"{persona.name} has no attribute {kind!r} in {data.name}; choose one of {known}.")
     candidates = _candidates(data, kind)
     values, true_values = list(candidates.values()), {candidates[value_key(value)] for value in own}
-    prompts = np.asarray(embedder.prompts(model, lineup_texts(data, kind)))
-    features = prompts.reshape(-1, len(values), prompts.shape[1])
-    faces = persona_features(embedder, model, data, persona.identity_id)
-    return rank_candidates(faces, features, values, true_values, embedder.facts(model).logit_scale)
+    prompts = np.asarray(features.prompts(lineup_texts(data, kind)))
+    sentences = prompts.reshape(-1, len(values), prompts.shape[1])
+    faces = persona_features(features, persona.identity_id)
+    return rank_candidates(faces, sentences, values, true_values, features.facts.logit_scale)

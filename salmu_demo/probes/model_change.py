@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from salmu_demo.core.progress import ProgressCallback, ignore_progress
-from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.representation import linear_cka
 from salmu_demo.models.difference import WeightDifference, weight_difference
 from salmu_demo.models.source import ModelSource
@@ -33,24 +31,18 @@ class ModelChange:
     cka_captions: float
 
 
-def measure_change(
-    embedder: Embedder,
-    data: BenchmarkData,
-    model: ModelSource,
-    against: ModelSource,
-    split_name: str,
-    progress: ProgressCallback = ignore_progress,
-) -> ModelChange:
-    """Compare two models; their features of the split are computed if they are not known yet.
+def measure_change(features: FeatureView, against: ModelSource, split_name: str) -> ModelChange:
+    """Compare a model with another one; their features of the split are computed if they are not known yet.
 
     Raises:
         DataError: if there is no such split.
         MetricError: if a model gives every item the same feature.
         ModelError: if a model cannot be loaded or the two have different architectures.
     """
-    split = data.split(split_name)
+    model, split = features.model, features.data.split(split_name)
     with model.unchanged(), against.unchanged():
         weights = weight_difference(model.reader(), against.reader())
-    images = [embedder.images(source, data, split, progress) for source in (model, against)]
-    captions = [embedder.captions(source, data, split, progress) for source in (model, against)]
+    views = (features, features.of(against))
+    images = [view.images(split) for view in views]
+    captions = [view.captions(split) for view in views]
     return ModelChange(model, against, weights, split_name, len(split), linear_cka(*images), linear_cka(*captions))

@@ -23,7 +23,7 @@ from salmu_demo.reports.text import (
     signed_cell,
     with_printable_names,
 )
-from salmu_demo.results.analysis import GROUPED, Analysis, ModelAnalysis, PairedDifference
+from salmu_demo.results.analysis import Analysis, ModelAnalysis, PairedDifference, grouped_metrics
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.diagnosis import RULE, Criterion, Diagnosis
 from salmu_demo.results.expectations import ACS_TOLERANCE, TOLERANCE, expectations, is_official_data
@@ -296,7 +296,7 @@ def _by_kind(analysis: Analysis) -> Iterator[Block]:
         lambda metric: f"{metric} by kind of attribute.",
         "Attribute",
         kind_title,
-        GROUPED,
+        grouped_metrics(),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.data import layout
+from salmu_demo.metrics import all_metrics
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, ModelRole, Told
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
 from salmu_demo.results.comparison import Comparison, compare
@@ -22,8 +23,10 @@ from salmu_demo.results.records import Evaluation
 DISAGREEMENTS: Final = 8
 """Examples shown for each pair of models."""
 
-GROUPED: Final = ("RetFail", "AssocStr", "CoreAssoc", "LeakRate", "InterIdSim", "IntraIdSim")
-"""Metrics that are broken down: their rows have a persona and an attribute kind."""
+
+def grouped_metrics() -> list[str]:
+    """Names of the metrics that are broken down by attribute kind and persona, those of efficacy first."""
+    return [metric.name for metric in sorted(all_metrics(), key=lambda metric: metric.pillar) if metric.grouped]
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _scores(evaluation: Evaluation, metric: str) -> NDArray[np.float64]:
 
 def _grouped(evaluation: Evaluation, column: str) -> dict[str, dict[str, GroupMean]]:
     grouped = {}
-    for metric in GROUPED:
+    for metric in grouped_metrics():
         groups = evaluation.kinds(metric) if column == "kinds" else evaluation.identities(metric)
         if groups is not None:
             grouped[metric] = group_means(_scores(evaluation, metric), groups)

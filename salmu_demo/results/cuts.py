@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from salmu_demo.features.embedder import Embedder
-from salmu_demo.metrics import MetricSpec
-from salmu_demo.models.source import ModelSource
-from salmu_demo.results.inputs import MetricInputs
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import Metric
+from salmu_demo.results.inputs import MetricInputs, chosen_rows
 
 
 @dataclass(frozen=True)
@@ -41,30 +40,24 @@ class Cut:
         )
 
 
-def measured_texts(inputs: MetricInputs, specs: Iterable[MetricSpec]) -> dict[str, Sequence[str]]:
+def measured_texts(inputs: MetricInputs, metrics: Iterable[Metric]) -> dict[str, Sequence[str]]:
     """The texts that metrics read, by what they are in words; raises :class:`MetricError` if the data lack some."""
     found: dict[str, Sequence[str]] = {}
-    for spec in specs:
-        if spec.name in inputs.data.limits.unmeasurable:
+    for metric in metrics:
+        needs = inputs.needs(metric)
+        if needs is None:
             continue
-        if spec.name not in ("IdZSC", "GenKnow"):
-            found[f"captions of {spec.split}"] = inputs.split(spec.split).texts
-        if spec.name == "RetFail":
-            found["captions that RetFail ranks against"] = inputs.distractors.texts
-        elif spec.name == "IdZSC":
-            found["prompts of IdZSC"] = inputs.candidate_names.prompts
-        elif spec.name == "CoreAssoc":
-            found["prompts of CoreAssoc"] = inputs.bare_prompts.prompts
-        elif spec.name == "LeakRate":
-            found["generic captions"] = inputs.generic_captions or []
-        elif spec.name == "GenKnow" and inputs.zero_shot is not None:
-            found["prompts of GenKnow"] = inputs.zero_shot.prompts
+        found |= {f"captions of {split}": inputs.split(split).texts for split in needs.captions}
+        for words, texts in needs.texts.items():
+            captions = [caption for rows in chosen_rows(inputs.data, texts) for caption in rows.texts]
+            found[words] = [*captions, *texts.prompts]
     return found
 
 
-def count_cuts(embedder: Embedder, model: ModelSource, texts: Mapping[str, Sequence[str]]) -> list[Cut]:
+def count_cuts(features: FeatureView, texts: Mapping[str, Sequence[str]]) -> list[Cut]:
     """Which of some texts, by what they are in words, a model reads in part only; raises :class:`SalmuError`."""
-    cut = embedder.cut_texts(model, (text for group in texts.values() for text in group))
+    model = features.model
+    cut = features.embedder.cut_texts(model, (text for group in texts.values() for text in group))
     found = []
     for words, group in texts.items():
         over = [text for text in group if text in cut]

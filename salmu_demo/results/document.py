@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from salmu_demo.core.errors import ResultError
 from salmu_demo.core.files import write_text
 from salmu_demo.core.notices import SCORES_NOTICE
-from salmu_demo.metrics import DECISIONS, MEASURES, METRICS, MetricSpec
+from salmu_demo.metrics import DECISIONS, Metric, MetricResult, Rows, all_metrics, official_metrics
 from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
 from salmu_demo.models.roles import ORIGINS, REFERENCES, ROLE_NAMES, ModelRole
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.analysis_document import analysis_document
 from salmu_demo.results.official import SCHEMA_VERSION, official_names, official_result
-from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, MetricResult, Provenance, Rows
+from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, Provenance
 
 SCHEMA: Final = "salmu-demo/results"
 VERSION: Final = 1
@@ -97,7 +97,7 @@ def metric_document(result: MetricResult) -> dict[str, Any]:
     return document
 
 
-def read_metric(document: Any, spec: MetricSpec) -> MetricResult:
+def read_metric(document: Any, spec: Metric) -> MetricResult:
     """Read what :func:`metric_document` wrote; raises :class:`ResultError`."""
     where = spec.name
     entry = _object(document, where)
@@ -112,7 +112,7 @@ def read_metric(document: Any, spec: MetricSpec) -> MetricResult:
         raise ResultError(f"{where}.ranks has a rank above the number of candidates; export the file again.")
     return MetricResult(
         spec,
-        _metric_value(entry.get("value"), where),
+        _metric_value(entry.get("value"), where, "scores" in arrays),
         **arrays,
         r_at_1=None if entry.get("R@1") is None else _number(entry["R@1"], f"{where}.R@1"),
         measured_on=_text(entry.get("measured_on"), f"{where}.measured_on"),
@@ -218,7 +218,7 @@ def _read_full(document: dict[str, Any]) -> list[Evaluation]:
     for number, entry in enumerate(_list(document.get("models"), "models")):
         content = _object(entry, f"models[{number}]")
         metrics = _object(content.get("metrics"), "metrics")
-        results = {s.name: read_metric(metrics[s.name], s) for s in MEASURES if s.name in metrics}
+        results = {s.name: read_metric(metrics[s.name], s) for s in all_metrics() if s.name in metrics}
         for name, result in results.items():
             _check_rows(name, result, rows)
         made = _read_made(content.get("made"))
@@ -241,14 +241,14 @@ def _read_official(document: dict[str, Any], slug: str) -> ResultFile:
     """An official file: values, and the outcomes it lists, but not which rows they belong to."""
     own = _object(document.get("salmu_demo", {}), "salmu_demo")
     results = {}
-    for spec in METRICS:
+    for spec in official_metrics():
         section = _object(document.get(spec.pillar, {}), spec.pillar)
         if spec.json_key not in section:
             continue
         entry = _object(section[spec.json_key], spec.json_key)
         names = {"value": spec.value_key, "R@1": "R@1", "ranks": "outcomes", "scores": "scores"}
         known = {ours: entry[official] for ours, official in names.items() if official in entry}
-        if spec.name == "GenKnow":
+        if spec.on_zero_shot_set:
             known["measured_on"] = own.get("genknow_measured_on")
         results[spec.name] = read_metric(known, spec)
     if not results:
@@ -313,12 +313,15 @@ def _read_made(document: Any) -> Provenance:
     return Provenance(_text(entry.get("date"), "date") or "", seed, versions, measured_by)
 
 
-def _metric_value(value: Any, where: str) -> float:
+def _metric_value(value: Any, where: str, scored: bool) -> float | None:
+    """The value, or None for a metric that was skipped."""
+    if value is None:
+        return None
     number = _number(value, where)
-    # Cosines reach -1, the value of a skipped metric; no mean of real similarities does.
     if not -1 <= number <= 1:
-        raise ResultError(f"{where} is {number:g}; it must lie between {GENKNOW_SKIPPED:g} and 1.")
-    return number
+        raise ResultError(f"{where} is {number:g}; it must lie between -1 and 1.")
+    # Official files, and ours of earlier versions, write a skipped metric so; no mean of real similarities is -1.
+    return None if number == GENKNOW_SKIPPED and not scored else number
 
 
 def _number(value: Any, where: str) -> float:

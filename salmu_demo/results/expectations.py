@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_MODELS
+from salmu_demo.metrics import find_metric
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED, PublishedModel
 from salmu_demo.results.records import Evaluation, MeasuredData
@@ -13,6 +14,8 @@ TOLERANCE: Final = 0.001
 
 ACS_TOLERANCE: Final = 0.005
 """ACS depends on a draw of negatives, which the official evaluator repeats for no model."""
+
+_TOLERANCES: Final = {"ACS": ACS_TOLERANCE}
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,12 @@ def expectations(analysis: Analysis) -> tuple[Expectation, ...]:
     if not is_official_data(data) or data.sample:
         return ()
     return tuple(
-        Expectation(name, metric, value, wanted, ACS_TOLERANCE if metric == "ACS" else TOLERANCE, published.source)
+        Expectation(name, metric, value, wanted, _TOLERANCES.get(metric, TOLERANCE), published.source)
         for name, model in zip(analysis.names, analysis.models, strict=True)
         if (published := _published(model.evaluation)) is not None
         for metric, wanted in published.values.items()
         if (value := model.evaluation.value(metric)) is not None
-        and (metric != "GenKnow" or model.evaluation.zero_shot == OFFICIAL_ZERO_SHOT)
+        and (not find_metric(metric).on_zero_shot_set or model.evaluation.zero_shot == OFFICIAL_ZERO_SHOT)
     )
 
 

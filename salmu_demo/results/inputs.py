@@ -1,75 +1,28 @@
-"""What each metric reads: rows of splits, and texts that are no column of the data. No model is needed to know it."""
+"""What the metrics see: the measured rows of a data set, and one model's features of them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo import metrics
 from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, Split
+from salmu_demo.data.dataset import BenchmarkData, Persona, Split
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.pixels import ImageSet
-from salmu_demo.metrics import MetricSpec
-from salmu_demo.metrics.protocol import IDZSC_CANDIDATE_SPLIT, IDZSC_PROMPT
-from salmu_demo.results.records import Rows
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import Metric, MetricData, Needs, Rows, Texts, ZeroShotSet
 
-
-@dataclass(frozen=True)
-class CandidateNames:
-    """What IdZSC classifies into.
-
-    Attributes:
-        prompts: one for each of the C candidates.
-        truth: shape (N,), number of the candidate that each measured row shows.
-    """
-
-    prompts: list[str]
-    truth: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class BarePrompts:
-    """What CoreAssoc compares images with, see :func:`salmu_demo.metrics.core_association`.
-
-    Attributes:
-        prompts: P distinct prompts.
-        rows: shape (M,), row of each pair.
-        numbers: shape (M,), prompt of each pair.
-    """
-
-    prompts: list[str]
-    rows: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ZeroShotSet:
-    """What GenKnow is measured on.
-
-    Attributes:
-        name: for reports.
-        classes: names of the C classes.
-        prompts: C x T texts, the T prompts of a class after one another.
-        labels: shape (N,), number of each image's class.
-        file_names: N file names of the images.
-        folder: the images, if they are not those of the data set's own split.
-    """
-
-    name: str
-    classes: list[str]
-    prompts: list[str]
-    labels: NDArray[np.int64]
-    file_names: list[str]
-    folder: ImageSet | None
+T = TypeVar("T")
 
 
 class MetricInputs:
-    """The rows and texts of one data set, or of a sample of it, as the metrics read them.
+    """The rows and texts of one data set, or of a sample of it, as the metrics read them; a :class:`MetricData`.
 
     Distractors and candidates are those of the whole data set also for a sample, so that ranks and accuracies stay
     comparable.
@@ -79,117 +32,128 @@ class MetricInputs:
         self.data = data
         self.imagenet = imagenet
         self.sample = sample
+        self._made: dict[Callable[[MetricData], Any], Any] = {}
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        return self.data.name
+
+    @property
+    def personas(self) -> list[Persona]:
+        """Every persona."""
+        return self.data.personas
 
     def split(self, name: str) -> Split:
         """The measured rows of a stored or derived split."""
         return self.sample.split(self.data, name) if self.sample else self.data.split(name)
 
-    def check(self, spec: MetricSpec) -> None:
-        """Refuse a metric on a split without rows; raises :class:`MetricError`."""
-        if spec.split != layout.GENKNOW_SPLIT and not len(self.data.split(spec.split)):
-            raise MetricError(f"{spec.name} cannot be measured: {self.data.name} has no rows in {spec.split}.")
-
-    def other_images(self, spec: MetricSpec) -> str:
-        """Fingerprint of the images that a metric reads and the data set does not hold, or an empty text."""
-        zero_shot = self.zero_shot if spec.split == layout.GENKNOW_SPLIT else None
-        return zero_shot.folder.data if zero_shot is not None and zero_shot.folder is not None else ""
-
-    def rows(self, name: str) -> Rows:
-        """What reports say about the measured rows of a split."""
-        if name == layout.GENKNOW_SPLIT and self.zero_shot is not None:
+    def rows(self, split: str) -> Rows:
+        """What the measured rows of a split say."""
+        if split == layout.GENKNOW_SPLIT and self.zero_shot is not None:
             classes = [self.zero_shot.classes[label] for label in self.zero_shot.labels]
-            return Rows(self.zero_shot.file_names, [None] * len(classes), [None] * len(classes), classes)
-        split = self.split(name)
+            names = self._imagenet[2] if self._imagenet else self.split(split).file_names
+            return Rows(names, [None] * len(classes), [None] * len(classes), classes)
+        return self._rows(self.split(split))
+
+    def all_rows(self, split: str) -> Rows:
+        """The same of all rows of a split."""
+        return self._rows(self.data.split(split))
+
+    def _rows(self, split: Split) -> Rows:
         kinds = [self.data.kind(file_name) for file_name in split.file_names]
         return Rows(split.file_names, split.identities, kinds, split.texts)
 
-    @cached_property
-    def distractors(self) -> metrics.Distractors:
-        """The captions that RetFail's compete with."""
-        return metrics.draw_distractors(
-            self.data.split(layout.FORGET).texts, self.data.split(layout.RETAIN_DISJOINT).texts
-        )
+    def generic_caption(self, file_name: str) -> str | None:
+        """The plain description of an image, or None."""
+        return self.data.generic_caption(file_name)
 
-    @property
-    def forget_distractors(self) -> Split:
-        """The forget rows whose captions are distractors."""
-        return self.data.split(layout.FORGET).take(layout.FORGET, self.distractors.forget_rows.tolist())
+    def once(self, make: Callable[[MetricData], T]) -> T:
+        """What a function makes of this data set, made once for all models."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
 
-    @property
-    def retain_distractors(self) -> list[str]:
-        """The captions of retain_disjoint that are distractors."""
-        return self.distractors.texts[len(self.distractors.forget_rows) :]
+    def needs(self, metric: Metric) -> Needs | None:
+        """What a metric reads, or None if it has no meaning on the data or nothing to be measured on.
 
-    @cached_property
-    def candidate_names(self) -> CandidateNames:
-        """The personas IdZSC chooses from; raises :class:`MetricError` if one has no name."""
-        present = set(self.data.split(IDZSC_CANDIDATE_SPLIT).identities)
-        candidates = [p for p in self.data.personas if p.identity_id in present]
-        position = {persona.identity_id: number for number, persona in enumerate(candidates)}
-        unknown = sorted(str(i) for i in present if i not in position)
-        if unknown or not candidates:
-            raise MetricError(
-                f"IdZSC needs the name of every persona in forget_identity; {self.data.name} has none for "
-                f"{unknown[0] if unknown else 'any'}."
-            )
-        truth = [position[str(identity)] for identity in self.split(layout.FORGET_IDENTITY).identities]
-        return CandidateNames([IDZSC_PROMPT.format(name=p.name) for p in candidates], np.array(truth))
+        Raises:
+            MetricError: if the split of the metric has no rows, or the data lack something else.
+        """
+        if metric.name in self.data.limits.unmeasurable:
+            return None
+        if not metric.on_zero_shot_set and not len(self.data.split(metric.split)):
+            raise MetricError(f"{metric.name} cannot be measured: {self.name} has no rows in {metric.split}.")
+        return metric.needs(self)
 
     @cached_property
-    def bare_prompts(self) -> BarePrompts:
-        """Names with values for CoreAssoc; raises :class:`MetricError` if a forget row has none."""
-        split = self.split(layout.FORGET)
-        people = {persona.identity_id: persona for persona in self.data.personas}
-        number: dict[str, int] = {}
-        rows: list[int] = []
-        prompts: list[int] = []
-        for row, (identity, file_name) in enumerate(zip(split.identities, split.file_names, strict=True)):
-            persona, kind = people.get(str(identity)), self.data.kind(file_name)
-            values = persona.values(kind) if persona and kind else []
-            if persona is None or not values:
-                raise MetricError(
-                    f"CoreAssoc needs a name and a value for every forget row; row {row} ({file_name}, kind {kind}) of "
-                    f"{self.data.name} has none."
-                )
-            for prompt in metrics.core_prompts(persona.name, values):
-                rows.append(row)
-                prompts.append(number.setdefault(prompt, len(number)))
-        return BarePrompts(list(number), np.array(rows), np.array(prompts))
+    def _imagenet(self) -> tuple[ImageSet, ZeroShotSet, list[str]] | None:
+        """Images, zero-shot set and file names of the ImageNet folder; raises :class:`DataError` if it is not one."""
+        if self.imagenet is None:
+            return None
+        # open_clip imports torch, which a run with cached features does not need.
+        from open_clip import IMAGENET_CLASSNAMES, OPENAI_IMAGENET_TEMPLATES  # noqa: PLC0415
 
-    @cached_property
-    def generic_captions(self) -> list[str] | None:
-        """The generic caption of every measured forget row, or None if the data lacks one of them."""
-        found = [self.data.generic_caption(name) for name in self.split(layout.FORGET).file_names]
-        captions = [text for text in found if text]
-        return captions if len(captions) == len(found) else None
+        found = load_imagenet(self.imagenet)
+        classes = list(IMAGENET_CLASSNAMES)
+        # The wording stays: files of earlier versions name the set so, and equal names mean an equal set.
+        name = f"ImageNet-1k ({len(classes)} classes, {len(found.names)} pictures)"
+        prompts = [template(name) for name in classes for template in OPENAI_IMAGENET_TEMPLATES]
+        images = ImageSet(found.fingerprint, "imagenet", len(found.names), found.image)
+        return images, ZeroShotSet(name, classes, prompts, np.array(found.labels)), found.names
+
+    def folder(self, split: str) -> ImageSet | None:
+        """The images of a split that the data set does not hold itself, or None."""
+        return self._imagenet[0] if split == layout.GENKNOW_SPLIT and self._imagenet else None
 
     @cached_property
     def zero_shot(self) -> ZeroShotSet | None:
-        """What GenKnow is measured on; raises :class:`DataError` if the ImageNet folder is not one."""
-        if self.imagenet is not None:
-            # open_clip imports torch, which a run with cached features does not need.
-            from open_clip import IMAGENET_CLASSNAMES, OPENAI_IMAGENET_TEMPLATES  # noqa: PLC0415
-
-            found = load_imagenet(self.imagenet)
-            classes = list(IMAGENET_CLASSNAMES)
-            return ZeroShotSet(
-                # The wording stays: files of earlier versions name the set so, and equal names mean an equal set.
-                f"ImageNet-1k ({len(classes)} classes, {len(found.names)} pictures)",
-                classes,
-                [template(name) for name in classes for template in OPENAI_IMAGENET_TEMPLATES],
-                np.array(found.labels),
-                found.names,
-                ImageSet(found.fingerprint, "imagenet", len(found.names), found.image),
-            )
+        """The ImageNet folder, or else the data set's own zero-shot set; raises :class:`DataError`."""
+        if self._imagenet:
+            return self._imagenet[1]
         if self.data.zero_shot is None:
             return None
-        zero_shot, split = self.data.zero_shot, self.split(layout.GENKNOW_SPLIT)
+        zero_shot = self.data.zero_shot
         position = {name: number for number, name in enumerate(zero_shot.classes)}
         return ZeroShotSet(
             zero_shot.name,
             zero_shot.classes,
             [template.format(name) for name in zero_shot.classes for template in zero_shot.templates],
-            np.array([position[name] for name in split.texts]),
-            split.file_names,
-            None,
+            np.array([position[name] for name in self.split(layout.GENKNOW_SPLIT).texts]),
         )
+
+
+@dataclass(frozen=True)
+class MeasuredView:
+    """One model's features of the measured rows; a :class:`salmu_demo.metrics.MetricView`.
+
+    Attributes:
+        features: the model and the data set.
+        data: which of its rows are measured.
+    """
+
+    features: FeatureView
+    data: MetricInputs
+
+    def images(self, split: str) -> NDArray[np.float32]:
+        """Features of the measured images of a split, shape (N, D)."""
+        return self.features.images(self.data.folder(split) or self.data.split(split))
+
+    def captions(self, split: str) -> NDArray[np.float32]:
+        """Features of their captions, shape (N, D)."""
+        return self.features.captions(self.data.split(split))
+
+    def prompts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Features of texts that are no column of the data, shape (K, D)."""
+        return self.features.prompts(texts)
+
+    def texts(self, texts: Texts) -> NDArray[np.float32]:
+        """Features of further texts, shape (K, D)."""
+        parts = [self.features.captions(split) for split in chosen_rows(self.data.data, texts)]
+        return np.concatenate([*parts, self.prompts(texts.prompts)]) if parts else self.prompts(texts.prompts)
+
+
+def chosen_rows(data: BenchmarkData, texts: Texts) -> list[Split]:
+    """The rows whose captions belong to some texts, split by split."""
+    return [data.split(name).take(name, rows.tolist()) for name, rows in texts.captions.items()]

@@ -1,21 +1,24 @@
 """Finished metrics on disk, so that a run that was killed does not compute them again."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.core.errors import ResultError
 from salmu_demo.core.files import code_digest, read_checked, write_checked
+from salmu_demo.core.plugins import outside_code
 from salmu_demo.features.store import encoding_key
-from salmu_demo.metrics import MetricSpec
+from salmu_demo.metrics import Metric, MetricResult
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.document import metric_document, read_metric
-from salmu_demo.results.records import MeasuredData, MetricResult
+from salmu_demo.results.records import MeasuredData
 
 MEASURING_CODE: Final = (
     "metrics/*.py",
     "data/*.py",
     "features/embedder.py",
+    "features/view.py",
     *(f"results/{name}.py" for name in ("document", "evaluation", "inputs", "kept", "records")),
 )
 """Our code that decides a metric of given features."""
@@ -30,6 +33,11 @@ def measuring_key() -> str:
     return encoding_key() + code_digest(MEASURING_CODE, MEASURING_PACKAGES)
 
 
+def key_of(metrics: Iterable[Metric]) -> str:
+    """The same of some metrics: of a plug-in its own code counts too."""
+    return measuring_key() + "".join(outside_code(type(metric)) for metric in metrics)
+
+
 class KeptMetrics:
     """One file for each finished metric of a model on data, in a folder of its own.
 
@@ -40,7 +48,7 @@ class KeptMetrics:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def load(self, model: ModelSource, data: MeasuredData, spec: MetricSpec, images: str = "") -> MetricResult | None:
+    def load(self, model: ModelSource, data: MeasuredData, spec: Metric, images: str = "") -> MetricResult | None:
         """The metric as it was measured, or None if it has to be measured.
 
         Args:
@@ -51,7 +59,7 @@ class KeptMetrics:
         """
         document = read_checked(self._path(model, spec))
         try:
-            if document is None or document["measured"] != _measured(data, images):
+            if document is None or document["measured"] != _measured(data, spec, images):
                 return None
             return read_metric(document["result"], spec)
         except (ValueError, TypeError, KeyError, ResultError):
@@ -59,12 +67,12 @@ class KeptMetrics:
 
     def save(self, model: ModelSource, data: MeasuredData, result: MetricResult, images: str = "") -> None:
         """Keep a metric, see :meth:`load`; raises :class:`StorageError`."""
-        document = {"measured": _measured(data, images), "result": metric_document(result)}
+        document = {"measured": _measured(data, result.spec, images), "result": metric_document(result)}
         write_checked(self._path(model, result.spec), document, "The finished metric")
 
-    def _path(self, model: ModelSource, spec: MetricSpec) -> Path:
+    def _path(self, model: ModelSource, spec: Metric) -> Path:
         return self._folder / model.fingerprint[:32] / f"{spec.name}.json"
 
 
-def _measured(data: MeasuredData, images: str) -> dict[str, Any]:
-    return {"data": list(data.key), "images": images, "by": measuring_key()}
+def _measured(data: MeasuredData, spec: Metric, images: str) -> dict[str, Any]:
+    return {"data": list(data.key), "images": images, "by": key_of([spec])}

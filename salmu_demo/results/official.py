@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from salmu_demo.core.files import write_text
 from salmu_demo.core.notices import SCORES_NOTICE
-from salmu_demo.metrics import DECISIONS
+from salmu_demo.metrics import DECISIONS, MetricResult
+from salmu_demo.metrics.protocol import GENKNOW_SKIPPED
 from salmu_demo.models.names import Referred, distinct_slugs
-from salmu_demo.results.records import Evaluation, MeasuredData, MetricResult
+from salmu_demo.results.records import Evaluation, MeasuredData
 
 SCHEMA_VERSION: Final = 2
-_WITH_SCORES: Final = ("AssocStr", "CoreAssoc")
 
 
 def official_result(evaluation: Evaluation) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def official_result(evaluation: Evaluation) -> dict[str, Any]:
 
 def _official_metric(result: MetricResult) -> dict[str, Any]:
     """A metric by its official keys; the official file lists the outcomes of three metrics only."""
-    document: dict[str, Any] = {result.spec.value_key: result.value}
+    document: dict[str, Any] = {result.spec.value_key: GENKNOW_SKIPPED if result.skipped else result.value}
     if result.r_at_1 is not None:
         document["R@1"] = result.r_at_1
     if result.ranks is not None:
         document["outcomes"] = result.ranks.tolist()
-    if result.spec.name in _WITH_SCORES and result.scores is not None:
+    if result.spec.lists_scores and result.scores is not None:
         document["scores"] = result.scores.tolist()
     return document
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from salmu_demo.metrics import METRICS
+from salmu_demo.metrics import official_metrics
 from salmu_demo.models.roles import RoleName
 from salmu_demo.results.diagnosis import Label
 
@@ -36,7 +36,7 @@ class PublishedModel:
 
 
 _MAIN_TABLE: Final = ("RetFail", "GenKnow", "InterIdSim", "IntraIdSim")
-_ALL: Final = tuple(spec.name for spec in METRICS)
+_ALL: Final = tuple(spec.name for spec in official_metrics())
 
 
 def _values(names: tuple[str, ...], *values: float) -> dict[str, float]:

@@ -10,12 +10,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from salmu_demo import __version__
-from salmu_demo.metrics import MetricSpec
-from salmu_demo.metrics.protocol import GENKNOW_SKIPPED, SEED
+from salmu_demo.metrics import MetricResult, Rows
+from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.roles import ModelRole, role_by_name
 from salmu_demo.models.source import ModelSource, slug_of
 
@@ -107,59 +104,6 @@ class MeasuredData:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of a split that were measured.
-
-    Attributes:
-        file_names: N file names.
-        identities: N persona ids, or None for a row of no persona.
-        kinds: N attribute kinds, or None for a row without one.
-        texts: N captions; of the zero-shot set the true class.
-    """
-
-    file_names: Sequence[str]
-    identities: Sequence[str | None]
-    kinds: Sequence[str | None]
-    texts: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.file_names)
-
-
-@dataclass(frozen=True)
-class MetricResult:
-    """One metric of one model.
-
-    Attributes:
-        spec: which metric.
-        value: its headline value, the mean of `scores`; -1 for one that was skipped.
-        scores: shape (n,), what each measured row contributes: 1 / rank, cosine or credit; None if only the value is
-            known.
-        rows: shape (n,), the row of the split `spec.split` that each score belongs to; None if that is unknown.
-        ranks: shape (n,), RetFail only: the rank of every row's own caption, counted from 1.
-        candidates: shape (n,), RetFail only: the number of captions it was ranked among.
-        r_at_1: RetFail only: share of ranks that are exactly 1.
-        measured_on: GenKnow only: the zero-shot set.
-        seconds: how long it took, features included.
-    """
-
-    spec: MetricSpec
-    value: float
-    scores: NDArray[np.float64] | None = None
-    rows: NDArray[np.int64] | None = None
-    ranks: NDArray[np.float64] | None = None
-    candidates: NDArray[np.int64] | None = None
-    r_at_1: float | None = None
-    measured_on: str | None = None
-    seconds: float = 0.0
-
-    @property
-    def skipped(self) -> bool:
-        """Whether the data held nothing to measure it on."""
-        return self.value == GENKNOW_SKIPPED
-
-
-@dataclass(frozen=True)
 class Provenance:
     """How and when numbers were made.
 
@@ -203,13 +147,12 @@ class Evaluation:
     def value(self, metric: str) -> float | None:
         """Headline value of a metric, or None if it was not run or skipped."""
         result = self.results.get(metric)
-        return None if result is None or result.skipped else result.value
+        return None if result is None else result.value
 
     @property
     def zero_shot(self) -> str | None:
-        """What GenKnow was measured on, or None."""
-        result = self.results.get("GenKnow")
-        return None if result is None else result.measured_on
+        """The zero-shot set that was measured on, or None."""
+        return next((result.measured_on for result in self.results.values() if result.measured_on is not None), None)
 
     def identities(self, metric: str) -> list[str | None] | None:
         """Persona of every score of a metric, or None if the scores or their rows are unknown."""

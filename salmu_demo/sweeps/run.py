@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Final
 
 from salmu_demo.core.documents import document_of, read_cached, read_model
-from salmu_demo.core.errors import TrainingError
+from salmu_demo.core.errors import SalmuError, StorageError, SweepError, TrainingError
 from salmu_demo.core.files import write_text
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
-from salmu_demo.metrics import MEASURES, metric_by_name
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import all_metrics
 from salmu_demo.models.roles import CLEAN, COMPROMISED
 from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
-from salmu_demo.results.evaluation import evaluate
-from salmu_demo.results.kept import measuring_key
+from salmu_demo.results.evaluation import choose_metrics, each_model, evaluate
+from salmu_demo.results.kept import key_of
 from salmu_demo.results.records import Evaluation
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
@@ -80,7 +81,8 @@ def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[
 
     A result made from another model, data or code is none; one of an older version, which does not say, is taken.
 
-    A run that fails for a reason of its own, such as a loss that is not finite, is a result with a problem.
+    A run that fails for a reason of its own, such as a loss that is not finite or a model that cannot be measured, is a
+    result with a problem.
 
     Raises:
         SalmuError: if the model or data cannot be used.
@@ -98,20 +100,23 @@ def measure_references(sweep: Sweep, output: Path) -> References:
     """Measure the base model, as Compromised, and Clean; what was measured once is kept beside the results.
 
     Raises:
+        SweepError: if one of them cannot be measured; the sentence names both if neither can.
         SalmuError: if a model or the data cannot be used.
     """
     data, embedder = load_data(sweep.data), Embedder()
     models = {role: find_model(model) for role, model in {CLEAN: sweep.clean, COMPROMISED: sweep.model}.items()}
     names = {role: model.reference for role, model in models.items()}
-    measured = {"data": data.fingerprint, "by": measuring_key()}
+    measured = {"data": data.fingerprint, "by": key_of(all_metrics())}
     measured |= {role: model.fingerprint for role, model in models.items()}
     path = output / REFERENCES_FILE
     cached = read_cached(path, References)
     if cached and (cached.measured, cached.models) == (measured, names):
         return cached
-    evaluations = {role: evaluate(model, data, embedder) for role, model in models.items()}
-    values = {role: _values(evaluation) for role, evaluation in evaluations.items()}
-    remarks = tuple(dict.fromkeys(remark for found in evaluations.values() for remark in found.model.remarks))
+    found, failures = each_model(models.values(), lambda model: evaluate(FeatureView(model, data, embedder)))
+    if failures:
+        raise SweepError(" ".join(failure.sentence for failure in failures))
+    values = {role: _values(evaluation) for role, evaluation in zip(models, found, strict=True)}
+    remarks = tuple(dict.fromkeys(remark for evaluation in found for remark in evaluation.model.remarks))
     references = References(measured, names, values, remarks)
     _write(references, path, "The references")
     return references
@@ -129,15 +134,20 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
         _write(made_from, folder / MADE_FROM_FILE, "The result of the run")
     if not (folder / "model" / RECORD_FILE).exists():
         try:
-            unlearn(base, data, job.plan(), folder / "model", embedder)
+            unlearn(FeatureView(base, data, embedder), job.plan(), folder / "model")
         except TrainingError as error:
             return _keep(RunResult(job, 0, round(time.monotonic() - start, 1), {}, None, None, str(error)), folder)
     seconds = round(time.monotonic() - start, 1)
     curve = read_model(folder / "model" / RECORD_FILE, Record, TrainingError, "The record of the run").curve
-    final = _measured_once(folder / "model", data, embedder)
     pairs, at_level = None, None
-    if job.equal_forgetting is not None:
-        pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, data, embedder, final, curve)
+    try:
+        final = _measured_once(folder / "model", data, embedder)
+        if job.equal_forgetting is not None:
+            pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, data, embedder, final, curve)
+    except StorageError:
+        raise
+    except SalmuError as error:
+        return _keep(RunResult(job, curve[-1].step, seconds, {}, None, None, str(error)), folder)
     shutil.rmtree(folder / "model" / CHECKPOINTS_FOLDER, ignore_errors=True)
     return _keep(RunResult(job, curve[-1].step, seconds, final, at_level, pairs), folder)
 
@@ -186,7 +196,7 @@ def _measured_once(folder: Path, data: BenchmarkData, embedder: Embedder) -> dic
 def _measure(
     model: ModelSource, data: BenchmarkData, embedder: Embedder, metric: str | None = None
 ) -> dict[str, float | None]:
-    return _values(evaluate(model, data, embedder, MEASURES if metric is None else (metric_by_name(metric),)))
+    return _values(evaluate(FeatureView(model, data, embedder), choose_metrics(None if metric is None else [metric])))
 
 
 def _values(evaluation: Evaluation) -> dict[str, float | None]:
@@ -214,4 +224,4 @@ def _read(job: SweepJob, output: Path, made_from: dict[str, str]) -> RunResult |
 def _made_from(job: SweepJob, data: BenchmarkData, base: ModelSource) -> dict[str, str]:
     """What a run's numbers depend on besides its settings."""
     code = code_of(type(job.plan().method))
-    return {"data": data.fingerprint, "model": base.fingerprint, "code": code, "by": measuring_key()}
+    return {"data": data.fingerprint, "model": base.fingerprint, "code": code, "by": key_of(all_metrics())}

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from salmu_demo.core.text import csv_text
-from salmu_demo.metrics import METRICS
+from salmu_demo.metrics import official_metrics
 from salmu_demo.reports.markdown import markdown_text
 from salmu_demo.results.diagnosis import Values, diagnose
 from salmu_demo.sweeps.run import RunResult
@@ -134,7 +134,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _spreads(several: Sequence[Values]) -> dict[str, Spread]:
     spreads = {}
-    for spec in METRICS:
+    for spec in official_metrics():
         known = [value for values in several if (value := values.get(spec.name)) is not None]
         spreads[spec.name] = Spread(_mean(known), statistics.stdev(known) if len(known) > 1 else None)
     return spreads
@@ -150,7 +150,7 @@ def table_csv(rows: Sequence[TableRow]) -> str:
     """One line for each row, with mean and standard deviation of every metric."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    measured = [f"{spec.name}{part}" for spec in METRICS for part in ("", "_sd")]
+    measured = [f"{spec.name}{part}" for spec in official_metrics() for part in ("", "_sd")]
     first = ["compared_at", "variant", "seeds", "of", "pairs", "seconds"]
     writer.writerow([*first, *measured, *CRITERIA, "diagnosis", "problems"])
     for row in rows:
@@ -178,7 +178,7 @@ def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
     """
     titles = {"budget": "At equal budget", "forgetting": "At equal forgetting"}
     references = [row for row in rows if row.compared_at == "reference"]
-    header = ["method", "seeds", "pairs", *(spec.name for spec in METRICS), *CRITERIA, "diagnosis"]
+    header = ["method", "seeds", "pairs", *(spec.name for spec in official_metrics()), *CRITERIA, "diagnosis"]
     parts = ["\n".join(f"* {markdown_text(sentence)}" for sentence in said)] if said else []
     for compared_at, title in titles.items():
         chosen = [row for row in rows if row.compared_at == compared_at]

@@ -9,12 +9,10 @@ from typing import Final, Self
 import numpy as np
 import torch
 
-from salmu_demo.core.progress import ProgressCallback
-from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.pixels import PixelReader
 from salmu_demo.features.rows import Rows
+from salmu_demo.features.view import FeatureView
 from salmu_demo.models.encoder import Encoder
-from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning.rows import Part, UnlearningRows
 from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions
 
@@ -99,14 +97,14 @@ class BatchSource:
         frozen_generic: features of those captions under the frozen original, or None.
     """
 
-    def __init__(
-        self,
-        rows: UnlearningRows,
-        model: ModelSource,
-        encoder: Encoder,
-        embedder: Embedder,
-        progress: ProgressCallback,
-    ) -> None:
+    def __init__(self, rows: UnlearningRows, encoder: Encoder, features: FeatureView) -> None:
+        """Prepare.
+
+        Args:
+            rows: what the method may read.
+            encoder: encodes as the trained model does.
+            features: those of the frozen original; not kept, because they lead to rows that no method may read.
+        """
         self._rows = rows
         self._readers = ExitStack()
         personas = [
@@ -114,14 +112,14 @@ class BatchSource:
         ]
         captions = [text for part in rows.retain for text in part.split.texts]
         self.identities = rows.forget.split.identities
-        self.forget = self._pair_set([rows.forget], personas, model, encoder, embedder, progress)
-        self.retain = self._pair_set(rows.retain, captions, model, encoder, embedder, progress)
+        self.forget = self._pair_set([rows.forget], personas, encoder, features)
+        self.retain = self._pair_set(rows.retain, captions, encoder, features)
         known = sorted({kind for kind in rows.kinds if kind is not None})
         self.kinds = np.array([-1 if kind is None else known.index(kind) for kind in rows.kinds])
         self.generic_tokens = self.frozen_generic = None
         if rows.generic is not None:
             self.generic_tokens = encoder.tokens(rows.generic)
-            self.frozen_generic = torch.from_numpy(np.array(embedder.prompts(model, rows.generic, progress)))
+            self.frozen_generic = torch.from_numpy(np.array(features.prompts(rows.generic)))
 
     @cached_property
     def synthetic_captions(self) -> SyntheticCaptions:
@@ -160,17 +158,12 @@ class BatchSource:
         self._readers.close()
 
     def _pair_set(
-        self,
-        parts: Sequence[Part],
-        groups: Sequence[Hashable],
-        model: ModelSource,
-        encoder: Encoder,
-        embedder: Embedder,
-        progress: ProgressCallback,
+        self, parts: Sequence[Part], groups: Sequence[Hashable], encoder: Encoder, features: FeatureView
     ) -> PairSet:
         number: dict[Hashable, int] = {}
         numbers = torch.tensor([number.setdefault(group, len(number)) for group in groups])
-        features = [part.features(embedder, model, progress) for part in parts]
-        images, texts = (torch.from_numpy(np.concatenate(side)) for side in zip(*features, strict=True))
-        readers = [self._readers.enter_context(PixelReader(embedder.store, part.images, encoder)) for part in parts]
+        pairs = [(features.images(part.split), features.captions(part.split)) for part in parts]
+        images, texts = (torch.from_numpy(np.concatenate(side)) for side in zip(*pairs, strict=True))
+        store = features.embedder.store
+        readers = [self._readers.enter_context(PixelReader(store, part.images, encoder)) for part in parts]
         return PairSet(parts, encoder, Encoded(images, texts, numbers), readers)

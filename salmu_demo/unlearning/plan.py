@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import code_digest
+from salmu_demo.core.plugins import outside_code
 from salmu_demo.features.store import encoding_key
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, Towers, find_towers
 from salmu_demo.unlearning.methods import Method, Need, find_method
@@ -135,7 +136,8 @@ def code_of(method: type[Method]) -> str:
     module = sys.modules[method.__module__]
     used = {getattr(value, "__module__", "") for value in vars(module).values()} | {module.__name__}
     own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
-    return code_digest(("data/*.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py", *own), ("numpy",))
+    shared = ("data/*.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py")
+    return code_digest((*shared, *own), ("numpy",)) + outside_code(method)
 
 
 def make_plan(

@@ -5,20 +5,17 @@ cannot hold one, and nothing behind it keeps the data set they come from within 
 """
 
 import zlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from salmu_demo.core.errors import DataError
-from salmu_demo.core.progress import ProgressCallback
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.features.embedder import Embedder, Features
 from salmu_demo.features.pixels import ImageSet
 from salmu_demo.features.rows import Rows
-from salmu_demo.models.source import ModelSource
 
 RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
 
@@ -30,12 +27,10 @@ class Part:
     Attributes:
         split: the rows.
         images: the images of the stored split, by row.
-        features: gives the features (N, D) of the rows' images and captions under a model.
     """
 
     split: Split
     images: ImageSet
-    features: Callable[[Embedder, ModelSource, ProgressCallback], tuple[Features, Features]]
 
 
 @dataclass(frozen=True)
@@ -119,13 +114,7 @@ def _some(split: Split, most: int | None) -> Split:
 
 def _part(data: BenchmarkData, split: Split) -> Part:
     stored = split.stored
-    images = ImageSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row))
-
-    def features(embedder: Embedder, model: ModelSource, progress: ProgressCallback) -> tuple[Features, Features]:
-        images = embedder.images(model, data, split, progress)
-        return np.asarray(images), np.asarray(embedder.captions(model, data, split, progress))
-
-    return Part(split, images, features)
+    return Part(split, ImageSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row)))
 
 
 class Sampler:

@@ -8,10 +8,7 @@ from typing import Final, cast
 import numpy as np
 import torch
 
-from salmu_demo.core.progress import ignore_progress
-from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.features.embedder import Embedder
-from salmu_demo.models.source import ModelSource
+from salmu_demo.features.view import FeatureView
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.optimisation import make_optimizer
@@ -48,7 +45,7 @@ class RunTiming:
         return 2 * self.loading + steps * self.step + self.once + plan.readings(steps) * self.reading
 
 
-def time_run(plan: UnlearningPlan, source: ModelSource, data: BenchmarkData, embedder: Embedder) -> RunTiming:
+def time_run(plan: UnlearningPlan, features: FeatureView) -> RunTiming:
     """Time the parts of a run, in trials that grow until one lasts long enough or is of a full batch.
 
     What the original has not encoded of the few rows is encoded, and kept.
@@ -57,14 +54,14 @@ def time_run(plan: UnlearningPlan, source: ModelSource, data: BenchmarkData, emb
         SalmuError: of the kind that fits, if the model does not load or suit the method, or an image is damaged.
     """
     start = time.perf_counter()
-    model = TrainedModel(source, plan.towers)
+    model = TrainedModel(features.model, plan.towers)
     loading = time.perf_counter() - start
     plan.method.check(model)
-    full = min(plan.method.batch_size, len(unlearning_rows(data).forget.split))
+    full = min(plan.method.batch_size, len(unlearning_rows(features.data).forget.split))
     size = min(FIRST_BATCH, full)
     while True:
-        rows = unlearning_rows(data, size)
-        with BatchSource(rows, source, model.encoder, embedder, ignore_progress) as batches, model.holding(model.start):
+        rows = unlearning_rows(features.data, size)
+        with BatchSource(rows, model.encoder, features) as batches, model.holding(model.start):
             start = time.perf_counter()
             batch, update, once = _work(plan, model, batches, size)
             with torch.no_grad():

@@ -10,10 +10,8 @@ import torch
 
 from salmu_demo.core.errors import TrainingError
 from salmu_demo.core.files import check_writable
-from salmu_demo.core.progress import Progress, ProgressCallback, Unit, ignore_progress
-from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.features.embedder import Embedder
-from salmu_demo.models.source import ModelSource
+from salmu_demo.core.progress import Progress, Unit
+from salmu_demo.features.view import FeatureView
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkpoint, save_checkpoint
@@ -35,37 +33,28 @@ class Run:
     """What :func:`unlearn` works with.
 
     Attributes:
-        source: the base model.
+        features: those of the base model; their `progress` is told about every step too, and may raise to stop the run,
+            which can be taken up again.
         rows: what the method may read.
         plan: what is to be done.
         output: folder of the result.
-        embedder: gives the frozen original's features.
-        progress: told about every batch; it may raise to stop the run, which can be taken up again.
         on_reading: told about every reading.
     """
 
-    source: ModelSource
+    features: FeatureView
     rows: UnlearningRows
     plan: UnlearningPlan
     output: Path
-    embedder: Embedder
-    progress: ProgressCallback
     on_reading: ReadingCallback
 
 
 def unlearn(
-    source: ModelSource,
-    data: BenchmarkData,
-    plan: UnlearningPlan,
-    output: Path,
-    embedder: Embedder | None = None,
-    progress: ProgressCallback = ignore_progress,
-    on_reading: ReadingCallback = lambda reading: None,
+    features: FeatureView, plan: UnlearningPlan, output: Path, on_reading: ReadingCallback = lambda reading: None
 ) -> Record:
-    """Make an unlearned model and write it as an open_clip `local-dir`.
+    """Make an unlearned model of the one that is viewed, and write it as an open_clip `local-dir`.
 
-    A run that was killed or stopped by `progress` is taken up where it was when called again with the same arguments,
-    and ends with the same weights as an undisturbed one.
+    A run that was killed, or stopped by the `progress` of the features, is taken up where it was when called again with
+    the same arguments, and ends with the same weights as an undisturbed one.
 
     Raises:
         SalmuError: of the kind that fits: the folder already holds a model or another run, the data or model lacks what
@@ -73,12 +62,12 @@ def unlearn(
     """
     check_output(output)
     check_writable(output, "The model")
-    rows = unlearning_rows(data)
+    rows = unlearning_rows(features.data)
     plan.check(rows)
-    run = Run(source, rows, plan, output, embedder or Embedder(), progress, on_reading)
-    model = TrainedModel(source, plan.towers)
+    run = Run(features, rows, plan, output, on_reading)
+    model = TrainedModel(features.model, plan.towers)
     plan.method.check(model)
-    with BatchSource(rows, source, model.encoder, run.embedder, progress) as batches:
+    with BatchSource(rows, model.encoder, features) as batches:
         size = min(plan.method.batch_size, len(batches.forget))
         steps = Steps(model, batches, plan.method.batch_size, plan.steps(len(batches.forget)), plan.seed)
         if isinstance(plan.method, OneShotMethod):
@@ -86,24 +75,22 @@ def unlearn(
         return _Training(run, model, batches, steps, size).work(cast(TrainedMethod, plan.method))
 
 
-def keep_model_so_far(
-    source: ModelSource, data: BenchmarkData, plan: UnlearningPlan, output: Path, embedder: Embedder | None = None
-) -> Record:
+def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path) -> Record:
     """Write the model of the last checkpoint of a run that was stopped; the run can still be taken up, and replaces it.
 
     Args:
-        source, data, plan, output, embedder: what the run was started with, see :func:`unlearn`.
+        features, plan, output: what the run was started with, see :func:`unlearn`.
 
     Raises:
         TrainingError: if the run has no checkpoint yet.
         StorageError: if the folder holds another run, or cannot be written.
     """
-    rows = unlearning_rows(data)
-    run = Run(source, rows, plan, output, embedder or Embedder(), ignore_progress, lambda reading: None)
-    found = load_checkpoint(output, plan.key(source.fingerprint, rows.fingerprint))
+    rows = unlearning_rows(features.data)
+    run = Run(features, rows, plan, output, lambda reading: None)
+    found = load_checkpoint(output, plan.key(features.model.fingerprint, rows.fingerprint))
     if found is None:
         raise TrainingError(f"The run in {output} has no checkpoint yet, so there is no model to keep.")
-    model = TrainedModel(source, plan.towers)
+    model = TrainedModel(features.model, plan.towers)
     model.load(found.weights)
     return _write(run, model, found.curve, f"stopped by the user after step {found.step}", output)
 
@@ -117,9 +104,9 @@ def _finish(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: 
 
 def _write(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: str, folder: Path) -> Record:
     """Write a model as it is now."""
-    record = Record.of(run.plan, run.source, run.rows, ended, curve)
+    record = Record.of(run.plan, run.features.model, run.rows, ended, curve)
     state = run.plan.method.deploy(model.start, model.state())
-    write_model(folder, model, state, run.source, run.plan.method.spec, record)
+    write_model(folder, model, state, run.features.model, run.plan.method.spec, record)
     return record
 
 
@@ -146,7 +133,8 @@ class _Worker:
 
     def report(self, step: int) -> None:
         """Tell how far the run is; may raise to stop it."""
-        self.run.progress(Progress(f"{self.run.plan.method.spec.name}: steps", step, len(self.steps), unit=Unit.STEPS))
+        stage = f"{self.run.plan.method.spec.name}: steps"
+        self.run.features.progress(Progress(stage, step, len(self.steps), unit=Unit.STEPS))
 
     def finish(self, ended: str) -> Record:
         """Write the model as it is now, as the result."""
@@ -175,7 +163,7 @@ class _Training(_Worker):
         """Take all steps that are left, and write the result."""
         run, total = self.run, len(self.steps)
         optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
-        key = run.plan.key(run.source.fingerprint, run.rows.fingerprint)
+        key = run.plan.key(run.features.model.fingerprint, run.rows.fingerprint)
         first = self._take_up(optimizer, key)
         every = run.plan.steps_between(total)
         # A run may have been killed between its last checkpoint and its result.

@@ -22,8 +22,8 @@ from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI, load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.pixels import VisitorImage
+from salmu_demo.features.view import FeatureView
 from salmu_demo.hub.reference import model_on_hub
-from salmu_demo.metrics import MetricSpec
 from salmu_demo.models.profile import ModelProfile, profile
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
 from salmu_demo.models.source import ModelSource, find_model, find_models
@@ -66,6 +66,10 @@ class Workbench:
         self._data_key = object()  # not the data's id, which another data set has after this one is gone
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
+
+    def view(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> FeatureView:
+        """The features of a model on the data set."""
+        return FeatureView(model, self.data, self.embedder, progress)
 
     def models(
         self, references: Sequence[str], architecture: str | None = None, trust_pickle: bool = False
@@ -116,9 +120,7 @@ class Workbench:
     ) -> ModelChange:
         """What changed between two models, see :func:`measure_change`; raises :class:`SalmuError`."""
         key = ("change", model.fingerprint, against.fingerprint, split)
-        known: ModelChange = self._once(
-            key, lambda: measure_change(self.embedder, self.data, model, against, split, progress)
-        )
+        known: ModelChange = self._once(key, lambda: measure_change(self.view(model, progress), against, split))
         return known
 
     def _model(self, reference: str, architecture: str | None, trust_pickle: bool) -> ModelSource:
@@ -168,7 +170,7 @@ class Workbench:
             if name in self.data.stored_splits:
                 self._warm_split(model, name, progress)
         for kind in self.data.kinds:
-            self.embedder.prompts(model, lineup_texts(self.data, kind), progress)
+            self.view(model, progress).prompts(lineup_texts(self.data, kind))
 
     def warm_galleries(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
         """Compute what searching any gallery with a model needs."""
@@ -177,9 +179,9 @@ class Workbench:
                 self._warm_split(model, name, progress)
 
     def _warm_split(self, model: ModelSource, name: str, progress: ProgressCallback) -> None:
-        split = self.data.split(name)
-        self.embedder.images(model, self.data, split, progress)
-        self.embedder.captions(model, self.data, split, progress)
+        view = self.view(model, progress)
+        view.images(name)
+        view.captions(name)
 
     def audit(self, identity_id: str, models: Sequence[ModelSource]) -> list[AuditCell]:
         """Audit every attribute of a persona with every model: kinds in the outer order, models in the inner.
@@ -196,9 +198,8 @@ class Workbench:
         key = ("audit", model.fingerprint, persona.identity_id, kind)
 
         def make() -> AuditCell:
-            line_up = run_lineup(self.embedder, model, self.data, persona, kind)
-            match = run_caption_match(self.embedder, model, self.data, persona, kind)
-            return AuditCell(kind, model, line_up, match)
+            view = self.view(model)
+            return AuditCell(kind, model, run_lineup(view, persona, kind), run_caption_match(view, persona, kind))
 
         result: AuditCell = self._once(key, make)
         return result
@@ -221,10 +222,7 @@ class Workbench:
         """
         self.data.persona(identity_id)
         own = self._check(gallery, content, k).of_persona(identity_id)
-        queries = {
-            model.fingerprint: mean_query(persona_features(self.embedder, model, self.data, identity_id))
-            for model in models
-        }
+        queries = {model.fingerprint: mean_query(persona_features(self.view(model), identity_id)) for model in models}
         return self._retrieve(models, queries, gallery, content, k, own, told)
 
     def retrieve_for_text(
@@ -265,8 +263,7 @@ class Workbench:
         kept: KeptMetrics | None = None,
     ) -> Evaluation:
         """Run the chosen metrics (all for None) on a model, see :func:`evaluate`; raises :class:`SalmuError`."""
-        specs: list[MetricSpec] = choose_metrics(metrics)
-        return evaluate(model, self.data, self.embedder, specs, imagenet, progress, sample, kept)
+        return evaluate(self.view(model, progress), choose_metrics(metrics), imagenet, sample, kept)
 
     def gallery(self, name: str, content: Content) -> Gallery:
         """The items of a gallery; raises :class:`QueryError`."""
@@ -285,7 +282,7 @@ class Workbench:
         gallery = self.gallery(name, content)
         result: SearchableGallery = self._once(
             ("index", name, content, model.fingerprint),
-            lambda: SearchableGallery(gallery, gallery.features(self.embedder, model)),
+            lambda: SearchableGallery(gallery, gallery.features(self.view(model))),
             lambda made: made.nbytes,
         )
         return result

@@ -30,7 +30,8 @@ from salmu_demo.data.images import decode_image, read_image
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.metrics import METRICS
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import official_metrics
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import find_model
@@ -402,7 +403,7 @@ def test_a_persona_without_a_name_is_no_candidate(data_folder: Path, tmp_path: P
     specs = choose_metrics(["IdZSC"])
     embedder = Embedder(ArrayStore(tmp_path / "cache"))
     refused(MetricError, "IdZSC needs the name of every persona .* none for 00000001",
-            lambda: evaluate(find_model("mini-clean"), data, embedder, specs))  # fmt: skip
+            lambda: evaluate(FeatureView(find_model("mini-clean"), data, embedder), specs))  # fmt: skip
 
 
 def test_a_row_whose_kind_or_value_is_not_known(data_folder: Path, tmp_path: Path):
@@ -420,7 +421,7 @@ def test_a_row_whose_kind_or_value_is_not_known(data_folder: Path, tmp_path: Pat
         refused(
             MetricError,
             rf"CoreAssoc needs a name and a value for every forget row; row 0 \({first}, kind {kind}\)",
-            lambda: evaluate(find_model("mini-clean"), data, embedder, choose_metrics(["CoreAssoc"])),  # noqa: B023
+            lambda: evaluate(FeatureView(find_model("mini-clean"), data, embedder), choose_metrics(["CoreAssoc"])),  # noqa: B023
         )
 
 
@@ -511,7 +512,11 @@ def test_a_row_without_a_usable_image_is_named(data_folder: Path, tmp_path: Path
     pq.write_table(pa.Table.from_pylist(rows, schema), data_folder / "data" / "forget-00000-of-00001.parquet")
     data, embedder = load_data(str(data_folder)), Embedder(ArrayStore(tmp_path / "cache"))
     kind = ImageError if content else DataError
-    refused(kind, pattern, lambda: evaluate(find_model("mini-clean"), data, embedder, choose_metrics(["AssocStr"])))
+    refused(
+        kind,
+        pattern,
+        lambda: evaluate(FeatureView(find_model("mini-clean"), data, embedder), choose_metrics(["AssocStr"])),
+    )
     assert not list((tmp_path / "cache").rglob("*.npy"))
     assert [p for p in describe(data, check_images=True).problems if re.search(pattern, p)]
 
@@ -559,7 +564,7 @@ def test_a_kind_gallery_or_split_that_does_not_exist(bench: Workbench):
 
 @pytest.mark.parametrize("names", [["MRR"], ["RetFail", ""], ["RetFail", "GenKnowledge"]])
 def test_a_metric_that_does_not_exist(names: list[str]):
-    pattern = f"There is no metric called '{names[-1]}': choose one of {', '.join(m.name for m in METRICS)}"
+    pattern = f"There is no metric called '{names[-1]}': choose one of {', '.join(m.name for m in official_metrics())}"
     refused(MetricError, pattern, lambda: choose_metrics(names))
     refused(MetricError, "No metric is chosen", lambda: choose_metrics([]))
 
@@ -572,13 +577,13 @@ def nan_model(model_folder: Path) -> str:
     return f"local-dir:{model_folder}"
 
 
-@pytest.mark.parametrize("metric", [m.name for m in METRICS])
+@pytest.mark.parametrize("metric", [m.name for m in official_metrics()])
 def test_features_that_are_not_finite_are_refused_by_every_metric(nan_model: str, tmp_path: Path, metric: str):
     embedder = Embedder(ArrayStore(tmp_path / "cache"))
     refused(
         MetricError,
         "has NaN or infinite numbers in .* check that the model's weights are finite",
-        lambda: evaluate(find_model(nan_model), load_data("mini"), embedder, choose_metrics([metric])),
+        lambda: evaluate(FeatureView(find_model(nan_model), load_data("mini"), embedder), choose_metrics([metric])),
     )
 
 

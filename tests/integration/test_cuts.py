@@ -14,6 +14,7 @@ from salmu_demo.cli.main import run
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.view import FeatureView
 from salmu_demo.models import tokenizer as tokenizer_module
 from salmu_demo.models.source import find_model
 from salmu_demo.models.tokenizer import cut_texts, make_tokenizer
@@ -47,7 +48,7 @@ def longer(texts: list[str], context: int = 48) -> list[str]:
 def test_captions_that_are_cut_are_said_in_results(case: Case, whole: Path):
     case.make(whole)
     said = evaluate(
-        find_model("mini-clean"), load_folder(whole), Embedder(), choose_metrics(["AssocStr"])
+        FeatureView(find_model("mini-clean"), load_folder(whole)), choose_metrics(["AssocStr"])
     ).model.remarks
     assert [case.expected in sentence for sentence in said] == ([] if case.outcome == "accepted" else [True])
 
@@ -55,7 +56,7 @@ def test_captions_that_are_cut_are_said_in_results(case: Case, whole: Path):
 def test_results_say_how_many_captions_are_cut_and_how_many_read_the_same(folder: Path, tmp_path: Path):
     data, model = load_folder(folder), find_model("mini-clean")
     texts = data.split(layout.FORGET).texts
-    said = evaluate(model, data, Embedder(), choose_metrics(["AssocStr", "InterIdSim"])).model.remarks
+    said = evaluate(FeatureView(model, data), choose_metrics(["AssocStr", "InterIdSim"])).model.remarks
     assert f"{SAYS.format(len(texts), len(texts), 'captions of forget')} ({len(set(texts))} different ones " \
            "read as 1), so what stands at their end is not measured." in said  # fmt: skip
     over = longer(data.split(layout.HOLDOUT_IDENTITY).texts)

@@ -32,14 +32,23 @@ from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.metrics import DECISIONS, METRICS, MetricSpec, metric_by_name
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import (
+    DECISIONS,
+    Metric,
+    MetricResult,
+    MetricView,
+    all_metrics,
+    find_metric,
+    official_metrics,
+)
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource, find_model
-from salmu_demo.results.evaluation import _Run, evaluate
+from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.kept import KeptMetrics, measuring_key
 from salmu_demo.results.official import official_result, write_official
-from salmu_demo.results.records import Evaluation, MetricResult
+from salmu_demo.results.records import Evaluation
 from tests.fixtures.random_data import KEYS, write_random_data
 
 NAMES = [
@@ -208,7 +217,7 @@ class PlainEvaluator:
         guessed = [content["classes"][guess] for guess in guesses]
         return [float(name == row["text"]) for name, row in zip(guessed, self.rows("genknow"), strict=True)]
 
-    def value(self, metric: str, taken: list[int] | None = None) -> float:
+    def value(self, metric: str, taken: list[int] | None = None) -> float | None:
         """A metric on all rows of its split, or on those taken; distractors and candidates stay the same."""
         if metric == "ACS":
             return self.separability(list(range(len(self.rows("forget")))) if taken is None else taken)
@@ -226,7 +235,7 @@ class PlainEvaluator:
         }
         scores = plain[metric]()
         chosen = scores if taken is None else [scores[position] for position in taken]
-        return sum(chosen) / len(chosen) if scores else -1.0
+        return sum(chosen) / len(chosen) if scores else None
 
 
 class CountingRegistry(EncoderRegistry):
@@ -249,7 +258,7 @@ class Case:
         self.model = model
         self.embedder = Embedder(ArrayStore(cache_folder), CountingRegistry())
         self.plain = PlainEvaluator(data, model.weights.parent)
-        self.evaluation: Evaluation = evaluate(model, self.data, self.embedder)
+        self.evaluation: Evaluation = evaluate(FeatureView(model, self.data, self.embedder))
         self.document = official_result(self.evaluation)
 
 
@@ -380,7 +389,7 @@ def test_result_says_how_it_was_made(case: Case):
     assert {"salmu-demo", "torch", "numpy", "open_clip_torch", "scikit-learn"} <= set(block["versions"])
     is_mini = (case.data.root / "README.md").is_file()
     assert bool(block["data"]["notice"]) == is_mini
-    assert (block["genknow_measured_on"] is None) == (case.evaluation.results["GenKnow"].value == -1)
+    assert (block["genknow_measured_on"] is None) == case.evaluation.results["GenKnow"].skipped
 
 
 def test_the_leakage_rate_is_no_official_metric_and_is_left_out_without_generic_captions(case: Case, tmp_path: Path):
@@ -392,7 +401,7 @@ def test_the_leakage_rate_is_no_official_metric_and_is_left_out_without_generic_
     generic = folder / "sensitive_set_generic_captions.json"
     captions = json.loads(generic.read_text("utf-8"))
     generic.write_text(json.dumps(dict(list(captions.items())[1:])))
-    evaluation = evaluate(case.model, load_folder(folder), case.embedder, [metric_by_name("LeakRate")])
+    evaluation = evaluate(FeatureView(case.model, load_folder(folder), case.embedder), [find_metric("LeakRate")])
     assert evaluation.value("LeakRate") is None
 
 
@@ -411,12 +420,12 @@ def test_scores_know_the_rows_they_belong_to(case: Case):
     assert len(result.rows) == len(result.scores) == len(case.plain.rows("forget"))
 
 
-def test_genknow_without_a_zero_shot_set_is_minus_one(tmp_path: Path, case: Case):
-    result = case.evaluation.results["GenKnow"].value
+def test_genknow_without_a_zero_shot_set_is_no_value_and_minus_one_in_the_official_file(case: Case):
+    value = case.evaluation.value("GenKnow")
     has_set = (case.data.root / "genknow_classes.json").is_file()
-    assert (result == -1) != has_set
     # Skipped is no value: comparisons must not show a gap to it.
-    assert case.evaluation.value("GenKnow") == (result if has_set else None)
+    assert (value is None) != has_set
+    assert case.document["utility"]["2.1_GenKnow"] == {"ImageNet1k_Accuracy": value if has_set else -1.0}
 
 
 @pytest.mark.parametrize(
@@ -442,7 +451,7 @@ def test_a_second_run_computes_nothing_anew(case: Case):
     assert isinstance(registry, CountingRegistry)
     assert registry.asked > 0
     registry.asked = 0
-    again = evaluate(case.model, case.data, case.embedder)
+    again = evaluate(FeatureView(case.model, case.data, case.embedder))
     assert registry.asked == 0
     assert {name: r.value for name, r in again.results.items()} == {
         n: r.value for n, r in case.evaluation.results.items()
@@ -450,7 +459,7 @@ def test_a_second_run_computes_nothing_anew(case: Case):
 
 
 def test_two_runs_are_identical_to_the_last_bit(case: Case, tmp_path: Path):
-    again = evaluate(case.model, load_folder(case.data.root), Embedder(ArrayStore(tmp_path)))
+    again = evaluate(FeatureView(case.model, load_folder(case.data.root), Embedder(ArrayStore(tmp_path))))
     document = official_result(again)
     assert document["efficacy"] == case.document["efficacy"]
     assert document["utility"] == case.document["utility"]
@@ -459,16 +468,18 @@ def test_two_runs_are_identical_to_the_last_bit(case: Case, tmp_path: Path):
 def test_equal_checkpoints_in_other_folders_give_equal_numbers(case: Case, tmp_path: Path):
     shutil.copytree(case.model.weights.parent, tmp_path / "another-name")
     copy = find_model(f"local-dir:{tmp_path / 'another-name'}")
-    document = official_result(evaluate(copy, case.data, Embedder(ArrayStore(tmp_path / "cache"))))
+    document = official_result(evaluate(FeatureView(copy, case.data, Embedder(ArrayStore(tmp_path / "cache")))))
     assert (document["efficacy"], document["utility"]) == (case.document["efficacy"], case.document["utility"])
     # And nothing is computed twice for it: the fingerprint is that of the content, not of the place.
     registry = CountingRegistry()
-    evaluate(copy, case.data, Embedder(case.embedder.store, registry))
+    evaluate(FeatureView(copy, case.data, Embedder(case.embedder.store, registry)))
     assert registry.asked == 0
 
 
 def test_other_weights_give_other_numbers(case: Case, tmp_path: Path):
-    other = evaluate(find_model("mini-clean"), case.data, Embedder(ArrayStore(tmp_path)), [metric_by_name("AssocStr")])
+    other = evaluate(
+        FeatureView(find_model("mini-clean"), case.data, Embedder(ArrayStore(tmp_path))), [find_metric("AssocStr")]
+    )
     assert abs(other.results["AssocStr"].value - case.evaluation.results["AssocStr"].value) > 1e-3
 
 
@@ -478,14 +489,14 @@ def test_what_was_computed_before_moves_no_metric(case: Case, tmp_path: Path):
     for name in ("retain_synth", "forget"):
         embedder.images(case.model, case.data, case.data.split(name))
         embedder.captions(case.model, case.data, case.data.split(name))
-    results = evaluate(case.model, case.data, embedder).results
+    results = evaluate(FeatureView(case.model, case.data, embedder)).results
     for name in ("VisIdInt", "FragSim", "IdZSC", "RetFail"):
         assert results[name].value == pytest.approx(case.evaluation.results[name].value, abs=1e-6), name
 
 
 def test_only_the_chosen_metrics_are_run_in_the_official_order(case: Case):
-    specs = [spec for spec in METRICS if spec.name in ("FragSim", "AssocStr")]
-    document = official_result(evaluate(case.model, case.data, case.embedder, specs))
+    specs = [spec for spec in official_metrics() if spec.name in ("FragSim", "AssocStr")]
+    document = official_result(evaluate(FeatureView(case.model, case.data, case.embedder), specs))
     assert list(document["efficacy"]) == ["1.2_AssocStr"]
     assert list(document["utility"]) == ["2.5_FragSim"]
 
@@ -493,7 +504,7 @@ def test_only_the_chosen_metrics_are_run_in_the_official_order(case: Case):
 @pytest.fixture(scope="module")
 def sampled(case: Case) -> tuple[Sample, Evaluation]:
     sample = Sample(len(case.data.split("forget")) * 3 // 5, seed=5)
-    return sample, evaluate(case.model, case.data, case.embedder, sample=sample)
+    return sample, evaluate(FeatureView(case.model, case.data, case.embedder), sample=sample)
 
 
 @pytest.mark.parametrize("metric", NAMES)
@@ -503,7 +514,7 @@ def test_a_sampled_evaluation_equals_a_plain_recomputation_on_the_sampled_rows(
     sample, evaluation = sampled
     split = evaluation.results[metric].spec.split
     if split == "genknow" and split not in case.data.stored_splits:
-        assert evaluation.results[metric].value == -1
+        assert evaluation.results[metric].skipped
         return
     taken = set(sample.split(case.data, split).rows.tolist())
     places = [place for place, row in enumerate(case.data.split(split).rows.tolist()) if row in taken]
@@ -521,7 +532,7 @@ def test_a_sample_says_so_and_embeds_nothing_that_the_whole_has(case: Case, samp
     assert evaluation.data.sample == sample.describe(case.data)
     assert evaluation.data.key != case.evaluation.data.key
     registry = CountingRegistry()
-    again = evaluate(case.model, case.data, Embedder(case.embedder.store, registry), sample=sample)
+    again = evaluate(FeatureView(case.model, case.data, Embedder(case.embedder.store, registry)), sample=sample)
     assert registry.asked == 0
     assert official_result(again)["efficacy"] == official_result(evaluation)["efficacy"]
 
@@ -530,21 +541,20 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_with_the_same_bits(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     measured: list[str] = []
-    measure = _Run.measure
+    for metric in all_metrics():
 
-    def counted(run: _Run, spec: MetricSpec) -> MetricResult:
-        if spec.name == "CoreAssoc" and "CoreAssoc" not in measured:
-            measured.append(spec.name)
-            raise KeyboardInterrupt
-        measured.append(spec.name)
-        return measure(run, spec)
+        def counted(view: MetricView, metric: Metric = metric, compute: Any = metric.compute) -> MetricResult:
+            measured.append(metric.name)
+            if measured == NAMES[:5]:
+                raise KeyboardInterrupt
+            return compute(view)
 
-    monkeypatch.setattr(_Run, "measure", counted)
+        monkeypatch.setattr(metric, "compute", counted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(case.model, case.data, case.embedder, kept=KeptMetrics(tmp_path))
+        evaluate(FeatureView(case.model, case.data, case.embedder), kept=KeptMetrics(tmp_path))
     assert measured == NAMES[:5]
-    resumed = evaluate(case.model, case.data, case.embedder, kept=KeptMetrics(tmp_path))
-    assert measured == [*NAMES[:5], *NAMES[4:]]
+    resumed = evaluate(FeatureView(case.model, case.data, case.embedder), kept=KeptMetrics(tmp_path))
+    assert measured[5:] == [name for name in NAMES[4:] if not case.evaluation.results[name].skipped]
     for name, result in case.evaluation.results.items():
         again = resumed.results[name]
         assert again.value == result.value, name
@@ -582,7 +592,7 @@ def imagenet_folder(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_genknow_on_an_imagenet_folder_equals_open_clips_classifier(case: Case, imagenet_folder: Path):
-    result = evaluate(case.model, case.data, case.embedder, [metric_by_name("GenKnow")], imagenet_folder)
+    result = evaluate(FeatureView(case.model, case.data, case.embedder), [find_metric("GenKnow")], imagenet_folder)
     images, labels = [], []
     for label, folder in enumerate(sorted(path for path in imagenet_folder.iterdir() if path.is_dir())):
         for path in folder.iterdir():
@@ -604,7 +614,7 @@ def test_the_names_and_templates_of_imagenet_are_those_of_open_clip():
 def test_an_imagenet_folder_with_missing_classes_is_refused(case: Case, imagenet_folder: Path):
     shutil.rmtree(imagenet_folder / "n05000000")
     with pytest.raises(DataError, match=r"val has 5 class folders; ImageNet-1k needs 6"):
-        evaluate(case.model, case.data, case.embedder, [metric_by_name("GenKnow")], imagenet_folder)
+        evaluate(FeatureView(case.model, case.data, case.embedder), [find_metric("GenKnow")], imagenet_folder)
 
 
 def test_an_empty_derived_split_is_named(case: Case, tmp_path: Path):
@@ -612,4 +622,4 @@ def test_an_empty_derived_split_is_named(case: Case, tmp_path: Path):
     (tmp_path / "data" / "fragile_set_ids.json").write_text("[]")
     data = load_folder(tmp_path / "data", "odd data")
     with pytest.raises(MetricError, match=r"FragSim cannot be measured: odd data has no rows in fragile_set"):
-        evaluate(case.model, data, case.embedder, [metric_by_name("FragSim")])
+        evaluate(FeatureView(case.model, data, case.embedder), [find_metric("FragSim")])

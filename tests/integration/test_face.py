@@ -17,7 +17,7 @@ import salmu_demo
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import cache_dir
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.models.in_memory import InMemoryModel
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.tiny import MODEL_CONFIG, MODELS, PERSONAS, TWO_EMAILS
@@ -64,7 +64,7 @@ def test_the_frame_has_a_row_for_each_model_and_metric():
     frame = results.to_frame()
     assert list(frame.columns) == ["model", "metric", "value", "low", "high", "target"]
     assert list(zip(frame["model"], frame["metric"], strict=True)) == [
-        (model, spec.name) for model in MODELS for spec in MEASURES
+        (model, spec.name) for model in MODELS for spec in all_metrics()
     ]
     with_interval = frame.dropna(subset=["low"])
     assert len(with_interval)

@@ -16,17 +16,18 @@ from salmu_demo.cli.main import run
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.rates import Rates, rates_of
 from salmu_demo.features.store import ArrayStore
+from salmu_demo.features.view import FeatureView
 from salmu_demo.jobs.job import Job, JobProgress, JobProgressCallback, JobState
 from salmu_demo.jobs.kinds.benchmark import BENCHMARK, Benchmark, BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.reports.files import find_reports
 from salmu_demo.results.document import read_results
 from salmu_demo.workbench.bench import Workbench
 
 CLEAN, COMPROMISED = "mini-clean", "mini-compromised"
-METRICS = tuple(spec.name for spec in MEASURES)
+METRICS = tuple(spec.name for spec in all_metrics())
 SPEC = BenchmarkSpec((CLEAN, COMPROMISED), METRICS)
 TIMEOUT = 60
 
@@ -184,7 +185,7 @@ def test_models_that_cannot_be_measured_are_named_beside_the_others(tiny_assets:
     references = (CLEAN, "local-dir:nowhere", f"local-dir:{doomed}")
     timing = Workbench("mini", Embedder(ArrayStore(tmp_path / "cache")))
     for model in timing.models([f"local-dir:{doomed}"]):
-        rates_of(timing.embedder, model, timing.data)
+        rates_of(FeatureView(model, timing.data, timing.embedder))
     # With its rates known, a model is not loaded before its turn.
     manager = JobManager(
         workbench_for=lambda data: Workbench(data, Embedder(ArrayStore(tmp_path / "cache"))), kinds=kinds
@@ -204,7 +205,7 @@ def test_rates_are_timed_once_and_timed_again_if_their_file_is_damaged(
     embedder = Embedder(ArrayStore(tmp_path), encoders)
     bench = Workbench("mini", embedder)
     (model,) = bench.models([CLEAN])
-    timed = rates_of(embedder, model, bench.data)
+    timed = rates_of(FeatureView(model, bench.data, embedder))
     assert timed.images > 0
     assert timed.texts > 0
     (path,) = (tmp_path / "features" / model.fingerprint[:32]).rglob("rates.json")
@@ -216,7 +217,7 @@ def test_rates_are_timed_once_and_timed_again_if_their_file_is_damaged(
         ([], None),
     ):
         path.write_text(json.dumps(content), "utf-8")
-        found = rates_of(embedder, model, bench.data)
+        found = rates_of(FeatureView(model, bench.data, embedder))
         assert found == expected or (expected is None and found.images > 4 and found.texts > 4)
         assert json.loads(path.read_text("utf-8"))[device]["images"] == found.images
 

@@ -24,6 +24,7 @@ from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder, ModelFacts
 from salmu_demo.features.store import ArrayStore
+from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.made import WEIGHTS_FILE
@@ -193,11 +194,11 @@ def test_a_gallery_holds_every_caption_once_and_every_face(
     assert [(i.split, i.row, i.text) for i in faces.items] == rows
     if "retain_synth" in splits:
         assert len(captions) < len(faces)
-    for item, feature in zip(faces.items, faces.features(embedder, models[0]), strict=True):
+    for item, feature in zip(faces.items, faces.features(FeatureView(models[0], data, embedder)), strict=True):
         split = data.split(item.split)
         assert (item.identity, item.file_name) == (split.identities[item.row], split.file_names[item.row])
         assert feature.tobytes() == np.asarray(embedder.images(models[0], data, split)[item.row]).tobytes()
-    for item, feature in zip(captions.items, captions.features(embedder, models[0]), strict=True):
+    for item, feature in zip(captions.items, captions.features(FeatureView(models[0], data, embedder)), strict=True):
         assert (
             feature.tobytes()
             == np.asarray(embedder.captions(models[0], data, data.split(item.split))[item.row]).tobytes()
@@ -240,7 +241,7 @@ def test_a_retrieval_equals_a_plain_search(bench: Workbench, models: list[ModelS
     retrievals = bench.retrieve_for_text("lives in Dakar", models, "all", 7, "captions")
     gallery = bench.gallery("all", "captions")
     for model, retrieval in zip(models, retrievals, strict=True):
-        features = gallery.features(embedder, model)
+        features = gallery.features(FeatureView(model, data, embedder))
         scores, items = plain_search(features, embedder.query_text(model, "lives in Dakar")[0], 7)
         assert retrieval.model is model
         assert [r.item for r in retrieval.results] == [gallery.items[i] for i in items]
@@ -258,10 +259,10 @@ def test_the_own_rank_of_a_persona_equals_a_loop(
         retrievals = bench.retrieve_for_persona(identity, models, "all", 5, content)
         gallery = bench.gallery("all", content)
         for model, retrieval in zip(models, retrievals, strict=True):
-            faces = persona_features(embedder, model, bench.data, identity).astype(np.float64)
+            faces = persona_features(FeatureView(model, bench.data, embedder), identity).astype(np.float64)
             direction = sum(faces) / len(faces)
             query = direction / math.sqrt(sum(x * x for x in direction))
-            _, order = plain_search(gallery.features(embedder, model), query, len(gallery))
+            _, order = plain_search(gallery.features(FeatureView(model, data, embedder)), query, len(gallery))
             places = [place for place, i in enumerate(order, 1) if gallery.items[i].identity == identity]
             assert retrieval.own_rank == places[0]
             assert [r.hit for r in retrieval.results] == [place in places for place in range(1, 6)]
@@ -276,7 +277,7 @@ def test_a_persona_without_items_in_the_gallery_has_no_own_rank(bench: Workbench
 def test_the_images_of_a_persona_are_all_its_sensitive_ones(
     data: BenchmarkData, embedder: Embedder, models: list[ModelSource]
 ):
-    features = persona_features(embedder, models[0], data, IN_BOTH[0])
+    features = persona_features(FeatureView(models[0], data, embedder), IN_BOTH[0])
     rows = [
         np.asarray(embedder.images(models[0], data, data.split(name))[row])
         for name in ("forget", "holdout_association", "holdout_identity")
@@ -512,7 +513,7 @@ def test_a_line_up_of_the_data_equals_plain_loops(
 ):
     key = "emails" if kind == "email" else kind
     for identity in (TWO_EMAILS, "00000001"):
-        line_up = run_lineup(embedder, models[0], data, data.persona(identity), kind)
+        line_up = run_lineup(FeatureView(models[0], data, embedder), data.persona(identity), kind)
         known = [p[key] if isinstance(p[key], list) else [p[key]] for p in PERSONAS.values()]
         values = sorted({v for several in known for v in several})
         true = PERSONAS[identity][key]
@@ -521,7 +522,7 @@ def test_a_line_up_of_the_data_equals_plain_loops(
             for s in LINEUP_SENTENCES[kind]
         ]
         rank, probability, count, _ = plain_line_up(
-            persona_features(embedder, models[0], data, identity).tolist(),
+            persona_features(FeatureView(models[0], data, embedder), identity).tolist(),
             sentences,
             values,
             set(true) if isinstance(true, list) else {true},
@@ -550,7 +551,7 @@ def plain_caption_match(
     data: BenchmarkData, embedder: Embedder, model: ModelSource, identity: str, kind: str
 ) -> tuple[float, list[str]]:
     """Rank of a persona's best caption among the best of all personas, and those captions, best first."""
-    faces = persona_features(embedder, model, data, identity).astype(np.float64)
+    faces = persona_features(FeatureView(model, data, embedder), identity).astype(np.float64)
     best: dict[str, tuple[float, str]] = {}
     for name in ("forget", "holdout_association", "holdout_identity"):
         split = data.split(name)
@@ -572,7 +573,7 @@ def test_a_caption_match_equals_plain_loops(
     ranks = set()
     for identity in PERSONAS:
         for model in models:
-            match = run_caption_match(embedder, model, data, data.persona(identity), kind)
+            match = run_caption_match(FeatureView(model, data, embedder), data.persona(identity), kind)
             rank, captions = plain_caption_match(data, embedder, model, identity, kind)
             assert match is not None
             assert (match.rank, match.candidates, list(match.values)) == (rank, len(PERSONAS), captions)
@@ -589,7 +590,7 @@ def test_a_persona_without_a_caption_of_the_kind_has_no_match(
     own = {name for name, kind in data._kinds.items() if name.startswith("00000001") and kind == "city"}
     data._kinds = {name: kind for name, kind in data._kinds.items() if name not in own}
     assert len(own) == 2
-    assert run_caption_match(embedder, models[0], data, persona, "city") is None
+    assert run_caption_match(FeatureView(models[0], data, embedder), persona, "city") is None
     assert AuditCell("city", models[0], with_rank(7, 96)).verdict == "partly"
 
 
@@ -615,9 +616,13 @@ def test_an_audit_covers_every_kind_with_every_model(bench: Workbench, models: l
     assert [(c.kind, c.model) for c in cells] == [(kind, model) for kind in bench.data.kinds for model in models]
     assert len(cells) == 16
     for cell in cells:
-        alone = run_lineup(bench.embedder, cell.model, bench.data, bench.data.persona(TWO_EMAILS), cell.kind)
+        alone = run_lineup(
+            FeatureView(cell.model, bench.data, bench.embedder), bench.data.persona(TWO_EMAILS), cell.kind
+        )
         assert (cell.line_up.rank, cell.line_up.probability) == (alone.rank, alone.probability)
-        match = run_caption_match(bench.embedder, cell.model, bench.data, bench.data.persona(TWO_EMAILS), cell.kind)
+        match = run_caption_match(
+            FeatureView(cell.model, bench.data, bench.embedder), bench.data.persona(TWO_EMAILS), cell.kind
+        )
         assert cell.caption_match is not None
         assert match is not None
         assert (cell.caption_match.rank, cell.caption_match.values) == (match.rank, match.values)
@@ -709,7 +714,7 @@ def test_forty_models_stay_within_the_budget_and_their_answers_right(many: list[
         for model in many:
             (found,) = bench.retrieve_for_text("a text", [model], "all", 5)
             cell = bench.audit_cell(bench.data.persona("00000001"), "city", model)
-            features = bench.gallery("all", "faces").features(embedder, model)
+            features = bench.gallery("all", "faces").features(FeatureView(model, data, embedder))
             scores, items = plain_search(features, embedder.query_text(model, "a text")[0], 5)
             assert [r.item for r in found.results] == [bench.gallery("all", "faces").items[i] for i in items]
             np.testing.assert_allclose([r.score for r in found.results], scores, atol=1e-6)

@@ -14,6 +14,7 @@ from salmu_demo.core.errors import ModelError
 from salmu_demo.core.settings import cache_dir
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
+from salmu_demo.features.view import FeatureView
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.profile import profile
@@ -127,7 +128,7 @@ def test_facts_and_changes_of_a_model_that_was_saved_again_are_refused(found: Mo
     with pytest.raises(ModelError, match=AGAIN):
         profile(found)
     with pytest.raises(ModelError, match=AGAIN):
-        measure_change(bench.embedder, bench.data, found, find_model("mini-clean"), "forget")
+        measure_change(FeatureView(found, bench.data, bench.embedder), find_model("mini-clean"), "forget")
 
 
 def test_the_tokenizer_files_that_transformers_reads_belong_to_the_fingerprint(folder: Path):

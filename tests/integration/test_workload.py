@@ -9,6 +9,7 @@ from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
+from salmu_demo.features.view import FeatureView
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import find_model
@@ -50,11 +51,11 @@ def test_the_workload_is_what_the_evaluation_encodes(
     with embedder.encoders.lend(model):
         pass
     counted = Counted(monkeypatch)
-    said = workload(model, inputs, embedder, specs)
+    said = workload(FeatureView(model, data, embedder), inputs, specs)
     assert said.texts > 0
-    evaluate(model, data, embedder, specs, sample=sample)
+    evaluate(FeatureView(model, data, embedder), specs, sample=sample)
     assert Workload(counted.images, counted.texts) == said
-    assert workload(model, inputs, embedder, specs) == Workload(0, 0)
+    assert workload(FeatureView(model, data, embedder), inputs, specs) == Workload(0, 0)
 
 
 def test_a_whole_run_after_a_sampled_one_encodes_the_rest_and_gives_the_same_numbers(
@@ -63,14 +64,16 @@ def test_a_whole_run_after_a_sampled_one_encodes_the_rest_and_gives_the_same_num
     data, model, specs = load_data("mini"), find_model("mini-clean"), choose_metrics(None)
     registry = EncoderRegistry()
     fresh = Embedder(ArrayStore(tmp_path / "fresh"), registry)
-    all_at_once = workload(model, MetricInputs(data), fresh, specs)
-    undisturbed = evaluate(model, data, fresh, specs)
+    all_at_once = workload(FeatureView(model, data, fresh), MetricInputs(data), specs)
+    undisturbed = evaluate(FeatureView(model, data, fresh), specs)
 
     embedder = Embedder(ArrayStore(tmp_path / "sampled"), registry)
     counted = Counted(monkeypatch)
-    evaluate(model, data, embedder, specs, sample=Sample(len(set(data.split("forget").identities)), seed=1))
+    evaluate(
+        FeatureView(model, data, embedder), specs, sample=Sample(len(set(data.split("forget").identities)), seed=1)
+    )
     assert 0 < counted.images < all_at_once.images
-    whole = evaluate(model, data, embedder, specs)
+    whole = evaluate(FeatureView(model, data, embedder), specs)
     assert counted.images == all_at_once.images
     for name, result in undisturbed.results.items():
         assert whole.results[name].value == result.value

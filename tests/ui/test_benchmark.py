@@ -19,7 +19,7 @@ from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.store import JobStore, new_id, now
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app
@@ -28,7 +28,7 @@ from tests.ui.test_app import sideways_scroll
 
 expect.set_options(timeout=PATIENCE_MS)
 MODELS = tiny.MODELS
-SPEC = BenchmarkSpec(MODELS, tuple(spec.name for spec in MEASURES))
+SPEC = BenchmarkSpec(MODELS, tuple(spec.name for spec in all_metrics()))
 TABS = ("Metrics", "Figures", "Two models", "Attributes and personas", "Downloads")
 
 
@@ -91,7 +91,7 @@ def start(page: Page) -> None:
 
 def choose_one_metric(page: Page, name: str) -> None:
     page.get_by_text("Metrics (all, unless you choose)").click()
-    for metric in MEASURES:
+    for metric in all_metrics():
         if metric.name != name:
             page.get_by_label(f"({metric.name})").uncheck()
 
@@ -164,7 +164,7 @@ def test_every_format_is_one_click_away_and_opens(open_page: OpenPage, browser: 
         official = json.loads(download(page, f"official-{number}"))
         assert {"1.1_RetFail", "1.5_CoreAssoc"} <= official["efficacy"].keys(), name
     table = list(csv.DictReader(io.StringIO(download(page, "table-0").decode("utf-8-sig"))))
-    assert len(table) == len(MEASURES) * len(MODELS)
+    assert len(table) == len(all_metrics()) * len(MODELS)
     assert float(table[0]["value"]) == pytest.approx(value, abs=1e-6)
     assert f"{value:.4f}" in download(page, "markdown").decode().replace("\\", "")
     pdf = "".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(download(page, "pdf"))).pages)
@@ -193,7 +193,7 @@ def test_every_format_is_one_click_away_and_opens(open_page: OpenPage, browser: 
 def test_results_explain_themselves(open_page: OpenPage, finished: str):
     page = open_page(f"job={finished}")
     expect(page.locator("#results-head article")).to_have_count(len(MODELS))
-    expect(page.locator("#results-metrics tbody tr")).to_have_count(len(MEASURES))
+    expect(page.locator("#results-metrics tbody tr")).to_have_count(len(all_metrics()))
     page.get_by_role("tab", name="Figures").click()
     figures = page.locator("#results-figures figure")
     expect(figures.first).to_be_visible()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from salmu_demo.data.dataset import Persona
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import interval_cell, signed, unsigned
 from salmu_demo.results.analysis import Analysis, analyse
@@ -66,7 +66,7 @@ def test_a_missing_reference_gives_no_guess_but_says_what_is_needed():
 
 def test_the_table_shows_value_interval_target_and_both_distances(analysis):
     html = metric_tables(analysis)
-    assert html.count('<tr role="row"><th scope="row"') == len(MEASURES)
+    assert html.count('<tr role="row"><th scope="row"') == len(all_metrics())
     model = analysis.models[2]
     row = analysis.comparison.rows[0]
     cell = html.split("1.1 RetFail")[1].split("</tr>")[0].split("<td")[-1]
@@ -89,7 +89,7 @@ def test_what_was_assumed_of_a_model_is_said_as_text():
 
 def test_missing_references_and_values_are_said():
     [evaluation] = results.evaluations(("mini-unlearned-finetune",))
-    skipped = replace(evaluation.results["GenKnow"], value=-1.0)
+    skipped = replace(evaluation.results["GenKnow"], value=None)
     html = metric_tables(analyse([replace(evaluation, results=evaluation.results | {"GenKnow": skipped})]))
     assert "Without Clean and Compromised among the models" in html
     assert "<b>not measured</b>" in html

@@ -6,7 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
-from salmu_demo.metrics import METRICS
+from salmu_demo.metrics import official_metrics
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.figures.canvas import DPI, WIDTH, Sheet, figure_png, figure_svg
 from salmu_demo.reports.figures.metrics import figure_sentence, metric_figure
@@ -19,6 +19,8 @@ from salmu_demo.results.records import MeasuredData, MeasuredModel
 from tests.fixtures.results import evaluations
 
 NAMES = ("mini-clean", "mini-compromised", "mini-unlearned")
+
+METRICS = official_metrics()
 
 
 def comparison(names=NAMES, values=None, specs=METRICS) -> Comparison:

@@ -12,7 +12,7 @@ from salmu_demo.leaderboard.board import find_row
 from salmu_demo.leaderboard.groups import Group, group_rows
 from salmu_demo.leaderboard.ranking import Choice, ranked
 from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text, published_rows
-from salmu_demo.metrics import METRICS
+from salmu_demo.metrics import official_metrics
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED
 from salmu_demo.results.records import MeasuredData
@@ -38,7 +38,7 @@ def of(group: Group, name: str) -> Row:
 
 def plainly_ranked(group: Group, metric: str) -> list[str]:
     """Insertion by the rule as it is written: closest to the target first, missing last, equal ones as they were."""
-    spec = next(spec for spec in METRICS if spec.name == metric)
+    spec = next(spec for spec in official_metrics() if spec.name == metric)
     reference = "a-clean" if spec.pillar == "efficacy" else "a-compromised"
     target = next((r.values.get(metric) for r in group.rows if r.name == reference), None)
     placed: list[tuple[float, str]] = []
@@ -61,12 +61,13 @@ def test_every_metric_ranks_like_a_plain_insertion(seed: int, with_references: b
     rng = np.random.default_rng(seed)
     # Few distinct values, so that rows tie; and every third value is missing.
     rows = [
-        row(f"m{n}", {s.name: float(rng.integers(5)) / 8 for s in METRICS if rng.random() > 0.3}) for n in range(20)
+        row(f"m{n}", {s.name: float(rng.integers(5)) / 8 for s in official_metrics() if rng.random() > 0.3})
+        for n in range(20)
     ]
     if with_references:
         rows[7:7] = references()
     group = only(group_rows(rows))
-    for spec in METRICS:
+    for spec in official_metrics():
         assert names(ranked(group, spec.name)) == plainly_ranked(group, spec.name), spec.name
 
 
@@ -192,7 +193,7 @@ def test_general_knowledge_of_another_zero_shot_set_is_neither_ranked_nor_diagno
     ]
     group = only(group_rows(rows))
     assert names(ranked(group, "GenKnow"))[-1] == "other"
-    assert group.target(METRICS[5]) == 0.7
+    assert group.target(official_metrics()[5]) == 0.7
     assert of(group, "other").diagnosis == Label.UNKNOWN
     assert of(group, "same").diagnosis == Label.PASS
 
@@ -232,7 +233,7 @@ def test_filters_and_search(choice: Choice, expected: str):
 def test_a_filter_hides_rows_but_moves_no_target():
     group = only(group_rows([row("m", {"RetFail": 0.1}), row("n", {"RetFail": -0.05}), *references()]))
     assert names(ranked(group, "RetFail", Choice(search="m"))) == ["m", "a-compromised"]
-    assert group.target(METRICS[0]) == 0.0
+    assert group.target(official_metrics()[0]) == 0.0
 
 
 def test_a_name_that_fits_several_rows_or_none_is_refused():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from salmu_demo.core.errors import MetricError
-from salmu_demo.metrics import DECISIONS, LEAKAGE, MEASURES, METRICS, metric_by_name, protocol
+from salmu_demo.metrics import DECISIONS, all_metrics, find_metric, official_metrics, protocol
 
 
 def test_the_ten_metrics_have_the_paths_of_the_official_result_file():
-    assert [f"{metric.pillar}.{metric.json_key}.{metric.value_key}" for metric in METRICS] == [
+    assert [f"{metric.pillar}.{metric.json_key}.{metric.value_key}" for metric in official_metrics()] == [
         "efficacy.1.1_RetFail.MRR",
         "efficacy.1.2_AssocStr.mean",
         "efficacy.1.3_ACS.acs_accuracy",
@@ -23,7 +23,7 @@ def test_the_ten_metrics_have_the_paths_of_the_official_result_file():
 
 
 def test_every_metric_reads_the_rows_of_the_contract():
-    assert {metric.name: metric.split for metric in METRICS} == {
+    assert {metric.name: metric.split for metric in official_metrics()} == {
         "RetFail": "forget",
         "AssocStr": "forget",
         "ACS": "forget",
@@ -38,33 +38,33 @@ def test_every_metric_reads_the_rows_of_the_contract():
 
 
 def test_efficacy_aims_at_clean_and_utility_at_compromised():
-    assert {(metric.pillar, metric.reference) for metric in METRICS} == {
+    assert {(metric.pillar, metric.reference) for metric in official_metrics()} == {
         ("efficacy", "clean"),
         ("utility", "compromised"),
     }
 
 
 def test_explanations_are_one_sentence():
-    for metric in METRICS:
+    for metric in official_metrics():
         assert metric.explanation.endswith(".")
         assert ". " not in metric.explanation
 
 
 def test_the_leakage_rate_is_measured_last_and_no_official_metric():
-    assert (*METRICS, LEAKAGE) == MEASURES
-    assert [metric.official for metric in MEASURES] == [True] * 10 + [False]
-    assert "Not one of the ten" in LEAKAGE.explanation
-    assert metric_by_name("leakrate") is LEAKAGE
+    leakage = find_metric("leakrate")
+    assert (*official_metrics(), leakage) == all_metrics()
+    assert [metric.official for metric in all_metrics()] == [True] * 10 + [False]
+    assert "Not one of the ten" in leakage.explanation
 
 
 @pytest.mark.parametrize("name", ["InterIdSim", "interidsim", "INTERIDSIM"])
 def test_a_metric_is_found_in_any_case(name):
-    assert metric_by_name(name).number == "2.2"
+    assert find_metric(name).number == "2.2"
 
 
 def test_an_unknown_metric_is_refused_with_the_valid_names():
     with pytest.raises(MetricError, match=r"'MRR'.*RetFail, AssocStr, ACS, .*FragSim"):
-        metric_by_name("MRR")
+        find_metric("MRR")
 
 
 def test_the_constants_of_the_contract():
@@ -81,6 +81,5 @@ def test_the_constants_of_the_contract():
 def test_every_constant_has_a_decision_that_states_its_value():
     stated = {decision.constant for decision in DECISIONS}
     constants = {name: value for name, value in vars(protocol).items() if name.isupper()}
-    for table in ("DECISIONS", "METRICS", "LEAKAGE", "MEASURES"):
-        del constants[table]
+    del constants["DECISIONS"]
     assert stated == {f"{name} = {value!r}" for name, value in constants.items()}

@@ -7,6 +7,7 @@ import pytest
 
 from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics import class_weights, general_knowledge, identity_zero_shot
+from salmu_demo.metrics.ranking import top1_credit
 
 
 def unit(row):
@@ -39,8 +40,8 @@ def test_identity_zero_shot_equals_a_slow_recomputation(case, monkeypatch, rows_
     images, truth, names = case
     credits, predictions = slow_credit(images, names, truth)
     result = identity_zero_shot(images, truth, names)
-    assert result.accuracy == pytest.approx(sum(credits) / len(credits), abs=1e-5)
-    assert result.predictions.tolist() == predictions
+    assert result.mean() == pytest.approx(sum(credits) / len(credits), abs=1e-5)
+    assert top1_credit(images, names, truth)[1].tolist() == predictions
     assert set(credits) == {0.0, 0.5, 1.0}
 
 
@@ -48,8 +49,8 @@ def test_general_knowledge_equals_a_slow_recomputation(case):
     images, labels, classes = case
     credits, _ = slow_credit(images, classes, labels)
     result = general_knowledge(images, labels, classes)
-    assert result.credit.tolist() == credits
-    assert result.accuracy == pytest.approx(sum(credits) / len(credits), abs=1e-5)
+    assert result.tolist() == credits
+    assert result.mean() == pytest.approx(sum(credits) / len(credits), abs=1e-5)
 
 
 def test_a_collapsed_model_scores_at_chance():
@@ -59,40 +60,39 @@ def test_a_collapsed_model_scores_at_chance():
     names = np.tile(feature, (193, 1))
     # All rows belong to the first persona, the one a plain argmax would name.
     truth = np.zeros(40, dtype=np.int64)
-    assert identity_zero_shot(images, truth, names).accuracy == pytest.approx(1 / 193)
-    assert general_knowledge(images, truth, names).accuracy == pytest.approx(1 / 193)
+    assert identity_zero_shot(images, truth, names).mean() == pytest.approx(1 / 193)
+    assert general_knowledge(images, truth, names).mean() == pytest.approx(1 / 193)
 
 
 @pytest.mark.parametrize(("difference", "accuracy", "named"), [(4e-7, 0.5, 0), (4e-5, 0.0, 1)])
 def test_cosines_that_differ_by_rounding_only_are_equal(difference, accuracy, named):
     # The second name is nearer to the image, by about a third of the difference.
     names = np.array([[1.0, 1.0], [1.0, 1.0 - difference]])
-    result = identity_zero_shot(np.array([[1.0, 0.0]]), np.array([0]), names)
-    assert result.accuracy == accuracy
-    assert result.predictions.tolist() == [named]
+    credit, predictions = top1_credit(np.array([[1.0, 0.0]]), names, np.array([0]))
+    assert credit.tolist() == [accuracy]
+    assert predictions.tolist() == [named]
 
 
 def test_one_persona_is_always_named():
     result = identity_zero_shot(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([0, 0]), np.array([[1.0, 1.0]]))
-    assert result.accuracy == 1.0
-    assert result.predictions.tolist() == [0, 0]
+    assert result.tolist() == [1.0, 1.0]
 
 
 def test_a_wrong_name_earns_nothing_even_next_to_a_tie():
     names = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    result = identity_zero_shot(np.array([[1.0, 0.1], [1.0, 0.1]]), np.array([2, 1]), names)
-    assert result.accuracy == 0.25
-    assert result.predictions.tolist() == [0, 0]
+    credit, predictions = top1_credit(np.array([[1.0, 0.1], [1.0, 0.1]]), names, np.array([2, 1]))
+    assert credit.tolist() == [0.0, 0.5]
+    assert predictions.tolist() == [0, 0]
 
 
 def test_accuracy_is_not_changed_by_the_length_of_features(case):
     images, truth, names = case
     lengths = np.arange(1, 8)[:, None]
-    assert identity_zero_shot(images * 55.0, truth, names * lengths).accuracy == pytest.approx(
-        identity_zero_shot(images, truth, names).accuracy
+    assert identity_zero_shot(images * 55.0, truth, names * lengths).mean() == pytest.approx(
+        identity_zero_shot(images, truth, names).mean()
     )
-    assert general_knowledge(images * 0.01, truth, names * lengths).accuracy == pytest.approx(
-        general_knowledge(images, truth, names).accuracy
+    assert general_knowledge(images * 0.01, truth, names * lengths).mean() == pytest.approx(
+        general_knowledge(images, truth, names).mean()
     )
 
 

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from pypdf import PdfReader
 
+from salmu_demo.metrics import Rows
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures.canvas import figure_png
 from salmu_demo.reports.html import report_html
@@ -15,7 +16,7 @@ from salmu_demo.reports.markdown import report_markdown
 from salmu_demo.reports.pdf import report_pdf
 from salmu_demo.reports.report import Report
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.records import Evaluation, MeasuredData, Rows
+from salmu_demo.results.records import Evaluation, MeasuredData
 from tests.fixtures.results import evaluations
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "=cmd()|a|b", "$x$ _y_ *z*", "n\x00\x07\n\u202e" + "Žü" * 3000)

@@ -10,16 +10,16 @@ import pytest
 
 from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
-from salmu_demo.metrics import MEASURES
-from salmu_demo.results.analysis import DISAGREEMENTS, GROUPED, Analysis, analyse
+from salmu_demo.metrics import MetricResult, Rows, all_metrics
+from salmu_demo.results.analysis import DISAGREEMENTS, Analysis, analyse, grouped_metrics
 from salmu_demo.results.analysis_document import analysis_document
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_results, write_results
-from salmu_demo.results.records import Evaluation, MetricResult, Rows
+from salmu_demo.results.records import Evaluation
 from tests.fixtures.results import DATA, NAMES, PERSONAS, evaluation, evaluations
 
 CLEAN, COMPROMISED, UNLEARNED = range(3)
-METRICS = [spec.name for spec in MEASURES]
+METRICS = [spec.name for spec in all_metrics()]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_intervals_and_paired_differences_equal_a_plain_bootstrap(
 
 
 def test_positions_and_distances_follow_from_the_three_values(analysis: Analysis, measured: list[Evaluation]):
-    for spec in MEASURES:
+    for spec in all_metrics():
         clean, compromised, own = (evaluation.results[spec.name].value for evaluation in measured)
         model = analysis.models[UNLEARNED]
         if abs(compromised - clean) < 0.02:
@@ -110,8 +110,8 @@ def test_only_models_that_are_no_reference_are_diagnosed(analysis: Analysis):
 def test_groups_equal_plain_means(analysis: Analysis, measured: list[Evaluation]):
     for number, one in enumerate(measured):
         model = analysis.models[number]
-        assert set(model.by_kind) == set(model.by_persona) == set(GROUPED)
-        for metric in GROUPED:
+        assert set(model.by_kind) == set(model.by_persona) == set(grouped_metrics())
+        for metric in grouped_metrics():
             rows = one.rows[one.results[metric].spec.split]
             for column, groups in ((rows.kinds, model.by_kind), (rows.identities, model.by_persona)):
                 wanted: dict[object, list[float]] = {}
@@ -204,7 +204,7 @@ def test_one_official_file_among_full_results_leaves_those_their_intervals(measu
 
 def test_a_skipped_metric_is_no_value(measured: list[Evaluation]):
     spec = measured[0].results["GenKnow"].spec
-    without = [replace(e, results={**e.results, "GenKnow": MetricResult(spec, -1.0)}) for e in measured]
+    without = [replace(e, results={**e.results, "GenKnow": MetricResult(spec, None)}) for e in measured]
     analysis = analyse(without)
     model = analysis.models[UNLEARNED]
     assert (model.intervals["GenKnow"], model.positions["GenKnow"]) == (None, None)

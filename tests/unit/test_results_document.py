@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from salmu_demo.core.errors import ResultError
+from salmu_demo.metrics import MetricResult
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE, read_results, write_results
-from salmu_demo.results.records import Evaluation, MetricResult
+from salmu_demo.results.records import Evaluation
 from tests.fixtures.results import NAMES, evaluation, evaluations
 
 REMARK = "weights.safetensors has the tensors of two architectures."

@@ -12,11 +12,10 @@ import pytest
 
 from salmu_demo.core import files as files_module
 from salmu_demo.features.store import ENCODING_CODE, encoding_key
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import MetricResult, all_metrics
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results import kept as kept_module
 from salmu_demo.results.kept import MEASURING_CODE, KeptMetrics, measuring_key
-from salmu_demo.results.records import MetricResult
 from tests.fixtures.results import DATA, evaluation
 
 RESULTS = evaluation("mini-unlearned").results
@@ -41,7 +40,7 @@ def bits(result: MetricResult) -> list[object]:
     return [(v.dtype.str, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values]
 
 
-@pytest.mark.parametrize("spec", MEASURES, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", all_metrics(), ids=lambda spec: spec.name)
 def test_a_kept_metric_is_read_back_to_the_last_bit(kept: KeptMetrics, model: ModelSource, spec):
     found = kept.load(model, DATA, spec)
     assert found is not None
@@ -50,7 +49,7 @@ def test_a_kept_metric_is_read_back_to_the_last_bit(kept: KeptMetrics, model: Mo
 
 def test_a_skipped_metric_is_kept_as_skipped(kept: KeptMetrics, model: ModelSource):
     spec = RESULTS["GenKnow"].spec
-    kept.save(model, DATA, MetricResult(spec, -1.0))
+    kept.save(model, DATA, MetricResult(spec, None))
     found = kept.load(model, DATA, spec)
     assert found is not None
     assert found.skipped
@@ -60,7 +59,7 @@ def test_a_skipped_metric_is_kept_as_skipped(kept: KeptMetrics, model: ModelSour
 def test_what_was_measured_on_other_data_rows_or_weights_is_not_found(
     kept: KeptMetrics, model: ModelSource, tmp_path: Path
 ):
-    spec = MEASURES[0]
+    spec = all_metrics()[0]
     assert kept.load(model, replace(DATA, name="another name"), spec) is not None  # the same content
     assert kept.load(model, replace(DATA, fingerprint="e" * 64), spec) is None
     assert kept.load(model, replace(DATA, sample="sampled: 4 of 9 forget rows, seed 1"), spec) is None
@@ -91,7 +90,7 @@ def test_what_other_code_or_libraries_measured_is_not_found(
 
     def found() -> bool:
         measuring_key.cache_clear()
-        return kept.load(model, DATA, MEASURES[0]) is not None
+        return kept.load(model, DATA, all_metrics()[0]) is not None
 
     assert found()
     formula = copy / "metrics" / "retrieval_failure.py"
@@ -125,7 +124,7 @@ def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
         # What finds, fetches, keeps and checks; the fingerprints of model and data cover what it finds.
         "__init__", "core/__init__", "core/settings", "core/errors", "core/files", "core/memory", "core/notices",
         "core/progress", "hub/__init__", "hub/client", "hub/access", "hub/fetch", "hub/reference",
-        "features/__init__", "features/rows", "features/store", "features/texts", "models/__init__",
+        "core/plugins", "features/__init__", "features/rows", "features/store", "features/texts", "models/__init__",
         "models/architecture", "models/configuration", "models/made", "models/preprocessing", "models/registry",
         "models/source", "models/uploads", "results/__init__",
         # What a model is called, and what it is to others.
@@ -160,7 +159,7 @@ def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
 def test_a_damaged_file_counts_as_absent_and_is_replaced(
     kept: KeptMetrics, model: ModelSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    spec = MEASURES[0]
+    spec = all_metrics()[0]
     (path,) = (tmp_path / "kept").rglob(f"{spec.name}.json")
     whole = path.read_text("utf-8")
     document = json.loads(whole)
@@ -184,4 +183,4 @@ def test_a_damaged_file_counts_as_absent_and_is_replaced(
 
 
 def test_nothing_is_found_before_it_is_kept(model: ModelSource, tmp_path: Path):
-    assert KeptMetrics(tmp_path / "empty").load(model, DATA, MEASURES[0]) is None
+    assert KeptMetrics(tmp_path / "empty").load(model, DATA, all_metrics()[0]) is None

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from salmu_demo.data import layout
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import VERSION, results_document
 from tests.fixtures.results import evaluations
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results-schema.md"
-_SPLITS = {spec.split for spec in MEASURES}
-_METRICS = {spec.name for spec in MEASURES}
+_SPLITS = {spec.split for spec in all_metrics()}
+_METRICS = {spec.name for spec in all_metrics()}
 
 
 def placeholder(key: str, path: str) -> str:

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from salmu_demo.core.progress import ignore_progress
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
-from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.view import FeatureView
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource
@@ -40,7 +39,7 @@ def base(tiny_assets: Path) -> ModelSource:
 @pytest.fixture(scope="session")
 def batches(data: BenchmarkData, base: ModelSource) -> Iterator[BatchSource]:
     encoder = TrainedModel(base, Towers.BOTH).encoder
-    with BatchSource(unlearning_rows(data), base, encoder, Embedder(), ignore_progress) as made:
+    with BatchSource(unlearning_rows(data), encoder, FeatureView(base, data)) as made:
         yield made
 
 

@@ -7,6 +7,7 @@ import torch
 
 from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.features.view import FeatureView
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.unlearning import Towers
@@ -56,7 +57,7 @@ def test_a_method_makes_a_model_that_loads_and_differs(
 ) -> None:
     spec = find_method(name)
     plan = UnlearningPlan(spec.configure({"batch_size": 8}), spec.towers[0], budget=24, checkpoints=1)
-    record = unlearn(base, data, plan, tmp_path / "model")
+    record = unlearn(FeatureView(base, data), plan, tmp_path / "model")
     made = find_model(f"local-dir:{tmp_path / 'model'}")
     assert made.fingerprint != base.fingerprint
     assert Encoder(made).encode_texts(["a cat"]).shape == (1, 16)
@@ -95,7 +96,8 @@ def test_a_frozen_tower_stays_as_it_was(base: ModelSource, data: BenchmarkData, 
     method = find_method("npo").configure({"batch_size": 8, "learning_rate": 1e-2})
     start = Encoder(base).model.state_dict()
     for towers, moved in ((Towers.IMAGE, "visual."), (Towers.TEXT, "")):
-        unlearn(base, data, UnlearningPlan(method, towers, budget=16, checkpoints=1), tmp_path / towers)
+        plan = UnlearningPlan(method, towers, budget=16, checkpoints=1)
+        unlearn(FeatureView(base, data), plan, tmp_path / towers)
         now = Encoder(find_model(f"local-dir:{tmp_path / towers}")).model.state_dict()
         changed = {name for name, value in now.items() if not torch.equal(value, start[name])}
         assert changed

@@ -15,7 +15,7 @@ import pytest
 
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import QueryError, SalmuError, SweepError, TrainingError
-from salmu_demo.metrics import METRICS
+from salmu_demo.metrics import official_metrics
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.records import Evaluation
@@ -137,7 +137,7 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(
     assert again.done == []
     # A level above every cosine is reached at the first checkpoint; an edit without any at its end.
     assert [result.level_pairs for result in results] == [8, 24]
-    assert all(set(result.final) >= {spec.name for spec in METRICS} for result in results)
+    assert all(set(result.final) >= {spec.name for spec in official_metrics()} for result in results)
     assert not list((tmp_path / "out").rglob("step-*"))
     real = run_module.evaluate
 

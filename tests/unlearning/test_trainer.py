@@ -17,6 +17,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.view import FeatureView
 from salmu_demo.models.source import ModelSource, find_model
 from salmu_demo.unlearning import UNRELATED, Towers, output, trainer, training_probe
 from salmu_demo.unlearning import plan as plans
@@ -76,7 +77,7 @@ def test_a_run_never_decodes_or_encodes_a_holdout_row(
 
     monkeypatch.setattr(BenchmarkData, "encoded_image", spy)
     monkeypatch.setattr(Embedder, "captions", caption_spy)
-    unlearn(base, fresh, _plan("cliperase"), tmp_path / "model", Embedder())
+    unlearn(FeatureView(base, fresh), _plan("cliperase"), tmp_path / "model")
     assert splits == {layout.FORGET, layout.RETAIN_SYNTH}
 
 
@@ -97,7 +98,7 @@ def test_the_same_seed_gives_the_same_files_and_another_does_not(
     data: BenchmarkData, base: ModelSource, tmp_path: Path
 ) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        unlearn(base, data, replace(_plan(), seed=seed), tmp_path / name / "model")
+        unlearn(FeatureView(base, data), replace(_plan(), seed=seed), tmp_path / name / "model")
     files = {name: sorted((tmp_path / name / "model").iterdir()) for name in "abc"}
     assert [file.name for file in files["a"]] == [file.name for file in files["b"]]
     for first, second in zip(files["a"], files["b"], strict=True):
@@ -108,19 +109,17 @@ def test_the_same_seed_gives_the_same_files_and_another_does_not(
 
 def test_a_killed_run_ends_as_if_undisturbed(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
     plan = _plan(retain_weight=1.0)
-    unlearn(base, data, plan, tmp_path / "whole" / "model")
+    unlearn(FeatureView(base, data), plan, tmp_path / "whole" / "model")
 
     def kill(progress: Progress) -> None:
         if progress.unit is Unit.STEPS and progress.done == 5:
             raise _Killed
 
     with pytest.raises(_Killed):
-        unlearn(base, data, plan, tmp_path / "killed" / "model", progress=kill)
+        unlearn(FeatureView(base, data, progress=kill), plan, tmp_path / "killed" / "model")
     started: list[int] = []
-    unlearn(
-        base, data, plan, tmp_path / "killed" / "model",
-        progress=lambda p: started.append(p.done) if p.unit is Unit.STEPS else None,
-    )  # fmt: skip
+    view = FeatureView(base, data, progress=lambda p: started.append(p.done) if p.unit is Unit.STEPS else None)
+    unlearn(view, plan, tmp_path / "killed" / "model")
     assert started == [4, 5, 6]
     for file in (tmp_path / "whole" / "model").iterdir():
         assert file.read_bytes() == (tmp_path / "killed" / "model" / file.name).read_bytes(), file.name
@@ -133,13 +132,13 @@ def test_a_stopped_run_can_keep_its_model_so_far(data: BenchmarkData, base: Mode
 
     for limit in (1, 5):
         with pytest.raises(_Killed):
-            unlearn(base, data, _plan(), tmp_path / "model", progress=stop)
+            unlearn(FeatureView(base, data, progress=stop), _plan(), tmp_path / "model")
         if limit == 1:
             with pytest.raises(TrainingError, match="has no checkpoint yet"):
-                keep_model_so_far(base, data, _plan(), tmp_path / "model")
-    record = keep_model_so_far(base, data, _plan(), tmp_path / "model")
+                keep_model_so_far(FeatureView(base, data), _plan(), tmp_path / "model")
+    record = keep_model_so_far(FeatureView(base, data), _plan(), tmp_path / "model")
     assert record.ended == "stopped by the user after step 4"
-    unlearn(base, data, replace(_plan(), keep_checkpoints=True), tmp_path / "whole")
+    unlearn(FeatureView(base, data), replace(_plan(), keep_checkpoints=True), tmp_path / "whole")
     kept, at_four = (
         find_model(f"local-dir:{folder}").fingerprint
         for folder in (tmp_path / "model", tmp_path / "whole" / "checkpoints" / "step-00004")
@@ -155,9 +154,9 @@ def test_a_run_is_not_mixed_with_another_ones_rest(
             raise _Killed
 
     with pytest.raises(_Killed):
-        unlearn(base, data, _plan(), tmp_path / "model", progress=kill)
+        unlearn(FeatureView(base, data, progress=kill), _plan(), tmp_path / "model")
     with pytest.raises(StorageError, match="interrupted run with other settings"):
-        unlearn(base, data, replace(_plan(), seed=5), tmp_path / "model")
+        unlearn(FeatureView(base, data), replace(_plan(), seed=5), tmp_path / "model")
     with monkeypatch.context() as changed:
         changed.setattr(plans, "code_of", lambda method: "another version")
         for go_on in (unlearn, keep_model_so_far):
@@ -166,12 +165,12 @@ def test_a_run_is_not_mixed_with_another_ones_rest(
     state = tmp_path / "model" / "unlearning_state.pt"
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(StorageError, match="cannot be read; remove it to start anew"):
-        unlearn(base, data, _plan(), tmp_path / "model")
+        unlearn(FeatureView(base, data), _plan(), tmp_path / "model")
     state.unlink()
-    unlearn(base, data, _plan(), tmp_path / "model")
+    unlearn(FeatureView(base, data), _plan(), tmp_path / "model")
     assert not state.exists()
     with pytest.raises(StorageError, match="already holds a model"):
-        unlearn(base, data, _plan(), tmp_path / "model")
+        unlearn(FeatureView(base, data), _plan(), tmp_path / "model")
 
 
 def test_a_run_depends_on_the_code_of_its_own_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -214,7 +213,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_model(
 
     monkeypatch.setattr(type(plan.method), "backward", wrong)
     with pytest.raises(TrainingError, match=r"finetune is not finite at step 4; .* The model of step 2 was kept"):
-        unlearn(base, data, plan, tmp_path / "model")
+        unlearn(FeatureView(base, data), plan, tmp_path / "model")
     record = json.loads((tmp_path / "model" / "unlearning.json").read_text())
     assert [reading["step"] for reading in record["curve"]] == [0, 2]
     assert find_model(f"local-dir:{tmp_path / 'model'}").fingerprint != base.fingerprint
@@ -234,7 +233,7 @@ def test_weights_that_are_not_finite_are_never_kept(
 
     monkeypatch.setattr(type(plan.method), "backward", wrong)
     with pytest.raises(TrainingError, match="The model of step 4 was kept"):
-        unlearn(base, data, plan, tmp_path / "model")
+        unlearn(FeatureView(base, data), plan, tmp_path / "model")
     record = json.loads((tmp_path / "model" / "unlearning.json").read_text())
     assert [reading["step"] for reading in record["curve"]] == [0, 2, 4]
 
@@ -243,18 +242,18 @@ def test_stop_rules_end_a_run_early_and_oracles_are_reported(
     data: BenchmarkData, base: ModelSource, tmp_path: Path
 ) -> None:
     plan = replace(_plan("direct-similarity-minimisation", learning_rate=1e-2), checkpoints=6)
-    honest = unlearn(base, data, replace(plan, stop=StopRules(UNRELATED)), tmp_path / "a")
+    honest = unlearn(FeatureView(base, data), replace(plan, stop=StopRules(UNRELATED)), tmp_path / "a")
     assert "forget similarity reached" in honest.ended
     assert honest.curve[-1].step < 6
     card = (tmp_path / "a" / "README.md").read_text()
     assert "Oracle information: none" in card
     assert "--stop-at-unrelated --output DIR" in card
-    oracle = unlearn(base, data, replace(plan, stop=StopRules(0.05)), tmp_path / "b")
+    oracle = unlearn(FeatureView(base, data), replace(plan, stop=StopRules(0.05)), tmp_path / "b")
     assert oracle.ended == "the forget similarity reached 0.050"
     assert (
         "Oracle information: told to stop at a forget similarity of 0.05" in (tmp_path / "b" / "README.md").read_text()
     )
-    retain = unlearn(base, data, replace(plan, stop=StopRules(retain_drop=1e-6)), tmp_path / "c")
+    retain = unlearn(FeatureView(base, data), replace(plan, stop=StopRules(retain_drop=1e-6)), tmp_path / "c")
     assert "retain similarity fell below" in retain.ended
     for wrong in ({"forget_level": "clean"}, {"forget_level": 2.0}, {"retain_drop": 0.0}):
         with pytest.raises(QueryError, match="to stop at"):
@@ -282,7 +281,7 @@ def test_a_drop_of_the_retain_similarity_means_the_same_for_every_start(
 
     monkeypatch.setattr(TrainingProbe, "read", read)
     plan = replace(_plan("finetune"), checkpoints=6, stop=StopRules(retain_drop=drop))
-    record = unlearn(base, data, plan, tmp_path / "model")
+    record = unlearn(FeatureView(base, data), plan, tmp_path / "model")
     assert record.curve[-1].step == steps
     assert record.ended == ("the budget is spent" if least is None else f"the retain similarity fell below {least}")
 
@@ -307,7 +306,7 @@ def test_a_small_step_survives_being_written_and_the_last_reading_is_of_the_file
     monkeypatch.setattr(trainer, "write_model", spy)
     # A step that half precision would lose most of.
     plan = replace(_plan("finetune", learning_rate=1e-6), towers=towers)
-    record = unlearn(source, data, plan, tmp_path / "model")
+    record = unlearn(FeatureView(source, data), plan, tmp_path / "model")
     made = find_model(f"local-dir:{tmp_path / 'model'}")
     after = load_file(made.weights)
     assert after.keys() == before.keys()
@@ -341,7 +340,7 @@ def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) ->
 def test_personas_are_ranked_by_their_own_images_among_captions_of_others(
     data: BenchmarkData, base: ModelSource, batches: BatchSource, tmp_path: Path
 ) -> None:
-    before = unlearn(base, data, _plan(), tmp_path / "model").curve[0]
+    before = unlearn(FeatureView(base, data), _plan(), tmp_path / "model").curve[0]
     identities = data.split(layout.FORGET).identities
     images, texts = batches.forget.frozen.images.numpy(), batches.forget.frozen.texts.numpy()
     assert list(before.persona_ranks) == ["00000001", "00000002", "00000004", "00000005"]
@@ -404,7 +403,7 @@ def test_the_mrr_of_a_reading_is_that_of_ranks_without_copies(
 
 
 def test_a_budget_counts_forget_pairs(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
-    record = unlearn(base, data, replace(_plan(), budget=50), tmp_path / "model")
+    record = unlearn(FeatureView(base, data), replace(_plan(), budget=50), tmp_path / "model")
     assert [(reading.step, reading.forget_pairs) for reading in record.curve] == [(0, 0), (2, 16), (4, 32), (6, 48)]
     for wrong, message in (
         ({"budget": 7}, "less than one batch"),
@@ -416,7 +415,7 @@ def test_a_budget_counts_forget_pairs(data: BenchmarkData, base: ModelSource, tm
 
 
 def test_checkpoints_on_the_way_are_models(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
-    unlearn(base, data, replace(_plan(), keep_checkpoints=True), tmp_path / "model")
+    unlearn(FeatureView(base, data), replace(_plan(), keep_checkpoints=True), tmp_path / "model")
     kept = sorted((tmp_path / "model" / "checkpoints").iterdir())
     assert [folder.name for folder in kept] == ["step-00002", "step-00004", "step-00006"]
     prints = [find_model(f"local-dir:{folder}").fingerprint for folder in [*kept, tmp_path / "model"]]

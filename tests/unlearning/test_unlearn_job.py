@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from salmu_demo.core.errors import JobError, ModelError, SalmuError
-from salmu_demo.core.progress import Unit, ignore_progress
+from salmu_demo.core.progress import Unit
+from salmu_demo.features.view import FeatureView
 from salmu_demo.jobs.job import (
     Estimate,
     Job,
@@ -168,7 +169,7 @@ def test_a_job_leaves_a_model_that_is_found_by_a_name_that_hides_the_job(
     assert find_model(reference).name == reference.removeprefix("made:")
     # The same weights as from the command line.
     [base] = workbench.models(["mini-compromised"])
-    unlearn(base, workbench.data, unlearning_plan(SPEC), tmp_path / "plain")
+    unlearn(FeatureView(base, workbench.data), unlearning_plan(SPEC), tmp_path / "plain")
     assert find_model(reference).fingerprint == find_model(f"local-dir:{tmp_path / 'plain'}").fingerprint
     readings = read_readings(folder)
     assert [reading.forget_pairs for reading in readings] == list(range(0, 65, 8))
@@ -278,7 +279,8 @@ def test_an_estimate_is_of_what_is_not_encoded_and_of_the_steps_and_readings(
 ) -> None:
     rows, [base] = unlearning_rows(workbench.data), workbench.models(SPEC.models)
     for part in (rows.forget, *rows.retain):
-        part.features(workbench.embedder, base, ignore_progress)
+        workbench.view(base).images(part.split)
+        workbench.view(base).captions(part.split)
     assert rows.generic is not None
     workbench.embedder.prompts(base, rows.generic)
     monkeypatch.setattr(timing, "time_run", lambda *of: RunTiming(loading=10.0, step=0.5, once=0.25, reading=2.0))
@@ -327,7 +329,7 @@ def test_a_pace_counts_all_that_the_method_itself_encodes(
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
     [base] = workbench.models(SPEC.models)
     plan = UnlearningPlan(find_method(method).configure({"batch_size": 18}), Towers(towers))
-    timed = timing.time_run(plan, base, workbench.data, workbench.embedder)
+    timed = timing.time_run(plan, FeatureView(base, workbench.data, workbench.embedder))
     assert (timed.step / second, timed.once / second) == (pytest.approx(18 * step), pytest.approx(18 * once))
     assert timed.reading / second == pytest.approx(READ_PAIRS * (2 if towers == "both" else 1))
     assert largest == (18 if second < timing.LONG_ENOUGH else timing.FIRST_BATCH)

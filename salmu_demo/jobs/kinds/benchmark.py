@@ -1,12 +1,11 @@
 """Benchmark jobs: measure every model, compare them, write the reports, and estimate how long that takes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.core.errors import JobError, SalmuError, StorageError
+from salmu_demo.core.errors import JobError
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
@@ -17,7 +16,7 @@ from salmu_demo.models.roles import NOTHING_TOLD, Told, check_told
 from salmu_demo.models.source import ModelSource, name_of
 from salmu_demo.reports.text import counted
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.evaluation import choose_metrics
+from salmu_demo.results.evaluation import choose_metrics, each_model
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation, MeasuredModel
@@ -95,26 +94,26 @@ class Benchmark(JobKind[BenchmarkSpec]):
             StorageError: if a file cannot be written.
         """
         inputs = measured_rows(spec, workbench.data)
-        plans: list[ModelPlan] = []
-        evaluations: list[Evaluation] = []
-        failures: list[str] = []
         references = list(dict.fromkeys(spec.models))
-        for number, reference in enumerate(references):
-            step = Progress("what there is to do", number, len(references), unit=Unit.MODELS, model=reference)
+
+        def plan(reference: str) -> ModelPlan:
+            done, total = references.index(reference), len(references)
+            step = Progress("what there is to do", done, total, unit=Unit.MODELS, model=reference)
             report(JobProgress.of(step, 0.0))
-            with _noted(failures, reference):
-                plans.append(plan_model(spec, workbench, inputs, reference))
-        if not plans:
-            raise JobError(" ".join(failures))
+            return plan_model(spec, workbench, inputs, reference)
+
+        plans, unplanned = each_model(references, plan, str)
         cached = KeptMetrics(folder / METRICS_FOLDER)
         total, before = total_seconds(plans), 0.0
-        for plan in plans:
+
+        def measure(plan: ModelPlan) -> Evaluation:
+            nonlocal before
             progress = _BenchmarkProgress(report, plan, before / total, total)
-            with _noted(failures, plan.model.reference):
-                evaluations.append(
-                    workbench.evaluate(plan.model, spec.metrics, inputs.imagenet, progress, inputs.sample, cached)
-                )
             before += plan.encoding + plan.measuring
+            return workbench.evaluate(plan.model, spec.metrics, inputs.imagenet, progress, inputs.sample, cached)
+
+        evaluations, unmeasured = each_model(plans, measure, lambda plan: plan.model.reference)
+        failures = tuple(failure.sentence for failure in (*unplanned, *unmeasured))
         if not evaluations:
             raise JobError(" ".join(failures))
         report(JobProgress("comparison and reports", 0, 1, before / total))
@@ -122,7 +121,7 @@ class Benchmark(JobKind[BenchmarkSpec]):
         from salmu_demo.reports.files import write_reports  # noqa: PLC0415
 
         write_reports(analyse(evaluations, spec.told), folder / REPORT_FOLDER)
-        return tuple(failures)
+        return failures
 
     def estimate(self, spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
         """Estimate the benchmark and a sampled alternative; raises as :func:`plan_model` does."""
@@ -201,7 +200,7 @@ def reporting_seconds(models: int, rows: int) -> float:
 
 def total_seconds(plans: Sequence[ModelPlan]) -> float:
     """Seconds of a whole benchmark."""
-    rows = max(plan.rows for plan in plans)
+    rows = max((plan.rows for plan in plans), default=0)
     return sum(plan.encoding + plan.measuring for plan in plans) + reporting_seconds(len(plans), rows)
 
 
@@ -224,8 +223,8 @@ def plan_model(spec: BenchmarkSpec, workbench: Workbench, inputs: MetricInputs, 
         SalmuError: of the kind that fits, if the model or data is unusable.
     """
     (model,) = workbench.models([reference], spec.architectures.get(reference), spec.trust_pickle)
-    load = workload(model, inputs, workbench.embedder, choose_metrics(spec.metrics))
-    rates = rates_of(workbench.embedder, model, inputs.data) if load.images or load.texts else None
+    load = workload(workbench.view(model), inputs, choose_metrics(spec.metrics))
+    rates = rates_of(workbench.view(model)) if load.images or load.texts else None
     return ModelPlan(model, load, rates, len(inputs.split(layout.FORGET)))
 
 
@@ -241,17 +240,6 @@ def _estimate(spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
     plans = [plan_model(spec, workbench, inputs, reference) for reference in dict.fromkeys(spec.models)]
     loads = [plan.workload for plan in plans]
     return Estimate(total_seconds(plans), sum(load.images for load in loads), sum(load.texts for load in loads))
-
-
-@contextmanager
-def _noted(failures: list[str], reference: str) -> Iterator[None]:
-    """Record the failure of one model and go on."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except SalmuError as error:
-        failures.append(f"{reference}: {error}")
 
 
 class _BenchmarkProgress:

@@ -90,14 +90,13 @@ class Unlearning(JobKind[UnlearningSpec]):
         from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn  # noqa: PLC0415
 
         plan, output, base = unlearning_plan(spec), model_folder(spec, folder), _base(spec, workbench)
-        data = workbench.data
         # The process may have been killed after the model was written and before its end was.
         if is_finished(output):
             return ()
 
         def work() -> None:
-            progress = _UnlearningProgress(report)
-            unlearn(base, data, plan, output, workbench.embedder, progress, lambda found: save_reading(folder, found))
+            features = workbench.view(base, _UnlearningProgress(report))
+            unlearn(features, plan, output, lambda found: save_reading(folder, found))
 
         try:
             try:
@@ -110,7 +109,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         except Stopped as stopped:
             if stopped.state is JobState.CANCELLED and keep_asked(folder):
                 with suppress(TrainingError):  # There is nothing to keep before the first checkpoint.
-                    keep_model_so_far(base, data, plan, output)
+                    keep_model_so_far(workbench.view(base), plan, output)
             raise
         return ()
 
@@ -125,13 +124,13 @@ class Unlearning(JobKind[UnlearningSpec]):
         plan, base = unlearning_plan(spec), _base(spec, workbench)
         rows = unlearning_rows(workbench.data)
         plan.check(rows)
-        embedder, data = workbench.embedder, workbench.data
+        features = workbench.view(base)
         splits = [part.split for part in (rows.forget, *rows.retain)]
-        images = sum(embedder.missing_images(base, data, split) for split in splits)
-        texts = sum(embedder.missing_captions(base, data, split) for split in splits)
-        texts += embedder.missing_prompts(base, rows.generic or [])
-        rates = rates_of(embedder, base, data) if images or texts else None
-        work = time_run(plan, base, data, embedder).seconds(plan, len(rows.forget.split))
+        images = sum(features.missing_images(split) for split in splits)
+        texts = sum(features.missing_captions(split) for split in splits)
+        texts += features.missing_prompts(rows.generic or [])
+        rates = rates_of(features) if images or texts else None
+        work = time_run(plan, features).seconds(plan, len(rows.forget.split))
         return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
 
     def words(self, spec: UnlearningSpec) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Final, TypeVar
 
-from salmu_demo.core.errors import QueryError
+from salmu_demo.core.errors import PluginError, QueryError
+from salmu_demo.core.plugins import METHODS, load_entry_points
 from salmu_demo.unlearning import DEFAULT_BUDGET, Towers
 from salmu_demo.unlearning.tensors import State, Step, TrainedModel, torch
 
@@ -207,9 +208,11 @@ def register(
     towers: tuple[Towers, ...] = ALL_TOWERS,
     budget: int = DEFAULT_BUDGET,
 ) -> Callable[[M], M]:
-    """Class decorator that adds a method to the registry."""
+    """Class decorator that adds a method to the registry; raises :class:`PluginError` if its name is taken."""
 
     def add(method: M) -> M:
+        if name in _REGISTRY:
+            raise PluginError(f"There is already an unlearning method called {name}; choose another name.")
         method.spec = _REGISTRY[name] = MethodSpec(
             name, title, citation, idea, frozenset(needs), towers, budget, method
         )
@@ -220,11 +223,13 @@ def register(
 
 def all_methods() -> list[MethodSpec]:
     """Every registered method, in alphabetical order."""
+    load_entry_points(METHODS)
     return [_REGISTRY[name] for name in sorted(_REGISTRY)]
 
 
 def find_method(name: str) -> MethodSpec:
     """The method of a name; raises `QueryError` if there is none."""
+    load_entry_points(METHODS)
     if name not in _REGISTRY:
         raise QueryError(f"There is no unlearning method {name!r:.80}; choose one of {', '.join(sorted(_REGISTRY))}.")
     return _REGISTRY[name]

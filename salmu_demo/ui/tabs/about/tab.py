@@ -3,7 +3,7 @@
 import gradio as gr
 
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.metrics import METRICS
+from salmu_demo.metrics import official_metrics
 from salmu_demo.metrics.protocol import DECISIONS
 from salmu_demo.ui.tabs.about import text as about_text
 from salmu_demo.ui.widgets.components import markup
@@ -38,7 +38,9 @@ def splits_table(data: BenchmarkData) -> str:
 
 def metrics_table() -> str:
     """The ten metrics: what each tells, and whose value is the target."""
-    rows = [(f"{m.number} {m.name}", m.title, m.explanation, m.reference.capitalize(), m.split) for m in METRICS]
+    rows = [
+        (f"{m.number} {m.name}", m.title, m.explanation, m.reference.capitalize(), m.split) for m in official_metrics()
+    ]
     return definition_table(rows, about_text.METRIC_COLUMNS, about_text.METRIC_CAPTION)
 
 

@@ -12,7 +12,7 @@ from salmu_demo.data.sample import Sample
 from salmu_demo.jobs.kinds.benchmark import suggested_rows
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.plan import Plan, PlannedJob, make_plan
-from salmu_demo.metrics import MEASURES
+from salmu_demo.metrics import all_metrics
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.ui.jobs.area import JobArea, Launcher
 from salmu_demo.ui.shell.messages import shows_errors
@@ -98,7 +98,7 @@ def benchmark_form(workbench: Workbench) -> Form:
 
 
 def _metric_group(pillar: str, title: str, target: str) -> gr.CheckboxGroup:
-    labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in MEASURES if spec.pillar == pillar]
+    labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in all_metrics() if spec.pillar == pillar]
     with gr.Column(min_width=320):
         return gr.CheckboxGroup(labels, value=[name for _, name in labels], label=title, info=target)
 

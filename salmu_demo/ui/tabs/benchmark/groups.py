@@ -5,10 +5,10 @@ from html import escape
 from typing import Final
 
 from salmu_demo.data.layout import kind_title
-from salmu_demo.metrics import metric_by_name
+from salmu_demo.metrics import find_metric
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.text import number_cell
-from salmu_demo.results.analysis import GROUPED, Analysis
+from salmu_demo.results.analysis import Analysis, grouped_metrics
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.results import cell_label, heading, model_heads
@@ -23,7 +23,7 @@ Groups = dict[str, GroupMean]
 
 def group_choices(analysis: Analysis) -> list[str]:
     """Names of the metrics that can be broken down."""
-    return [name for name in GROUPED if any(model.by_kind.get(name) for model in analysis.models)]
+    return [name for name in grouped_metrics() if any(model.by_kind.get(name) for model in analysis.models)]
 
 
 def groups_view(analysis: Analysis, metric: str | None, order_by: int, people: People) -> str:
@@ -48,7 +48,7 @@ def groups_view(analysis: Analysis, metric: str | None, order_by: int, people: P
     words = (text.ALL_PERSONAS if few else text.SOME_PERSONAS).format(
         total=len(personas), count=half, model=analysis.names[order_by]
     )
-    spec = metric_by_name(metric)
+    spec = find_metric(metric)
     return (
         f"{notice(f'{spec.title}. {spec.explanation}', 'quiet')}{heading('By attribute kind', data)}"
         f"{_table(analysis, by_kind, [list(_kinds(by_kind))], 'Attribute kind', lambda kind: escape(kind_title(kind)))}"

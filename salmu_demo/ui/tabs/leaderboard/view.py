@@ -8,14 +8,14 @@ from salmu_demo.leaderboard.export import board_csv
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.ranking import BY_DATE, BY_NAME, RULE
 from salmu_demo.leaderboard.rows import Row, Source
-from salmu_demo.metrics import MEASURES, MetricSpec
+from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, UNLEARNED, RoleStyle
 from salmu_demo.reports.text import signed, unsigned
 from salmu_demo.ui.widgets.markup import diagnosis_badge, empty_state, model_label, notice
 from salmu_demo.ui.widgets.thumbnails import data_address
 
 ORDERS: Final = [
-    *((f"{spec.number} {spec.name}", spec.name) for spec in MEASURES),
+    *((f"{spec.number} {spec.name}", spec.name) for spec in all_metrics()),
     ("Name", BY_NAME),
     ("Date, newest first", BY_DATE),
 ]
@@ -77,7 +77,7 @@ def _csv_address(group: Group, rows: Sequence[Row]) -> str:
     return data_address(("\ufeff" + board_csv([(group, rows)])).encode(), "text/csv")
 
 
-def _head(group: Group, spec: MetricSpec, order: str) -> str:
+def _head(group: Group, spec: Metric, order: str) -> str:
     target = group.target(spec)
     aim = f"target {unsigned(target)}" if target is not None else ("lower" if spec.pillar == "efficacy" else "higher")
     sort = ' aria-sort="other"' if spec.name == order else ""
@@ -105,7 +105,7 @@ def _diagnosis(row: Row) -> str:
     return f'{label}<span class="origin">{escape(row.reason)}</span>' if row.reason else label
 
 
-def _cell(group: Group, row: Row, spec: MetricSpec, order: str) -> str:
+def _cell(group: Group, row: Row, spec: Metric, order: str) -> str:
     value, target = row.values.get(spec.name), group.target(spec)
     if value is None:
         return f'<td role="cell" class="number missing" data-label="{spec.name}">–</td>'

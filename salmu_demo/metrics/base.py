@@ -1,0 +1,305 @@
+"""What a metric is: its facts, what it reads, and one `compute`; and the registry of all of them."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salmu_demo.core.errors import MetricError, PluginError
+from salmu_demo.core.plugins import METRICS, load_entry_points
+from salmu_demo.data.layout import GENKNOW_SPLIT
+from salmu_demo.metrics.checks import Index
+from salmu_demo.metrics.protocol import EFFICACY_REFERENCE, UTILITY_REFERENCE
+
+T = TypeVar("T")
+M = TypeVar("M", bound="type[Metric]")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a split that were measured.
+
+    Attributes:
+        file_names: N file names.
+        identities: N persona ids, or None for a row of no persona.
+        kinds: N attribute kinds, or None for a row without one.
+        texts: N captions; of the zero-shot set the true class.
+    """
+
+    file_names: Sequence[str]
+    identities: Sequence[str | None]
+    kinds: Sequence[str | None]
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+
+@dataclass(frozen=True)
+class ZeroShotSet:
+    """A zero-shot classification set; its N images are the rows of the split `genknow`.
+
+    Attributes:
+        name: for reports.
+        classes: names of the C classes.
+        prompts: C x T texts, the T prompts of a class after one another.
+        labels: shape (N,), number of each image's class.
+    """
+
+    name: str
+    classes: Sequence[str]
+    prompts: Sequence[str]
+    labels: NDArray[np.int64]
+
+
+class Person(Protocol):
+    """A persona as metrics see it."""
+
+    @property
+    def identity_id(self) -> str:
+        """Its id."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def values(self, kind: str) -> list[str]:
+        """Its values of an attribute kind."""
+
+
+class MetricData(Protocol):
+    """What a metric knows of a data set without any model."""
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+
+    @property
+    def personas(self) -> Sequence[Person]:
+        """Every persona."""
+
+    @property
+    def zero_shot(self) -> ZeroShotSet | None:
+        """The zero-shot set, or None."""
+
+    def rows(self, split: str) -> Rows:
+        """The measured rows of a stored or derived split: all, or those of the sample."""
+
+    def all_rows(self, split: str) -> Rows:
+        """All rows of a split, also where a sample is measured."""
+
+    def generic_caption(self, file_name: str) -> str | None:
+        """The plain description of an image, or None."""
+
+    def once(self, make: "Callable[[MetricData], T]") -> T:
+        """What a function makes of this data set, made once for all models."""
+
+
+class MetricView(Protocol):
+    """One model's features of one data set, each computed once and kept; float32 rows of length 1."""
+
+    @property
+    def data(self) -> MetricData:
+        """The data set."""
+
+    def images(self, split: str) -> NDArray[np.float32]:
+        """Features of the measured images of a split, shape (N, D)."""
+
+    def captions(self, split: str) -> NDArray[np.float32]:
+        """Features of their captions, shape (N, D)."""
+
+    def texts(self, texts: "Texts") -> NDArray[np.float32]:
+        """Features of further texts, shape (K, D): the captions in `texts.captions`, then the prompts."""
+
+    def prompts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Features of texts that are no column of the data, shape (K, D)."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts that a metric reads besides the captions of measured rows.
+
+    Attributes:
+        prompts: texts that are no column of the data.
+        captions: by split, rows of the whole split whose captions are read; they come before the prompts.
+    """
+
+    prompts: Sequence[str] = ()
+    captions: Mapping[str, Index] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a metric reads of a data set: this is what has to be encoded first.
+
+    Attributes:
+        images: splits whose measured images are read.
+        captions: splits whose measured captions are read.
+        texts: further texts by what they are in words, such as "prompts of IdZSC".
+    """
+
+    images: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    texts: Mapping[str, Texts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One metric of one model.
+
+    Attributes:
+        spec: which metric.
+        value: its headline value, the mean of `scores`, from -1 to 1; None for one that was skipped, because the data
+            hold nothing to measure it on.
+        scores: shape (n,), what each measured row contributes: 1 / rank, cosine or credit; None if only the value is
+            known.
+        rows: shape (n,), the row of the split `spec.split` that each score belongs to; None if that is unknown.
+        ranks: shape (n,), of a metric that ranks: the rank of every row's own caption, counted from 1.
+        candidates: shape (n,), the number of captions it was ranked among.
+        r_at_1: share of ranks that are exactly 1.
+        measured_on: the zero-shot set, of a metric that is measured on one.
+        seconds: how long it took, features included.
+    """
+
+    spec: "Metric"
+    value: float | None
+    scores: NDArray[np.float64] | None = None
+    rows: NDArray[np.int64] | None = None
+    ranks: NDArray[np.float64] | None = None
+    candidates: NDArray[np.int64] | None = None
+    r_at_1: float | None = None
+    measured_on: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the data held nothing to measure it on."""
+        return self.value is None
+
+
+class Metric(ABC):
+    """A metric: facts for tables and files, and how it is computed. A subclass with :func:`register` is all it takes.
+
+    Attributes:
+        name: how the user types it, such as ``RetFail``.
+        number: the official number, such as ``1.1``; ``+`` for further measures.
+        pillar: ``efficacy``, which aims at Clean's value, or ``utility``, which aims at Compromised's.
+        title: the metric in plain words.
+        explanation: one sentence for a reader who meets it for the first time.
+        split: the rows its scores belong to; ``genknow`` stands for the zero-shot set.
+        value_key: key of the headline value in the official result file.
+        official: whether it is one of the benchmark's ten and stands in the official result file.
+        lists_scores: whether the official result file lists its scores.
+        grouped: whether its scores are also averaged by attribute kind and by persona.
+    """
+
+    name: ClassVar[str]
+    pillar: ClassVar[Literal["efficacy", "utility"]]
+    title: ClassVar[str]
+    explanation: ClassVar[str]
+    split: ClassVar[str]
+    number: ClassVar[str] = "+"
+    value_key: ClassVar[str] = "value"
+    official: ClassVar[bool] = False
+    lists_scores: ClassVar[bool] = False
+    grouped: ClassVar[bool] = False
+
+    @property
+    def reference(self) -> str:
+        """The model whose value is the target."""
+        return EFFICACY_REFERENCE if self.pillar == "efficacy" else UTILITY_REFERENCE
+
+    @property
+    def json_key(self) -> str:
+        """Key of the metric in its section of the official result file."""
+        return f"{self.number}_{self.name}"
+
+    @property
+    def on_zero_shot_set(self) -> bool:
+        """Whether it is measured on a zero-shot set, which may differ between runs on the same data."""
+        return self.split == GENKNOW_SPLIT
+
+    def needs(self, data: MetricData) -> Needs | None:
+        """What the metric reads, or None if the data hold nothing to measure it on; unless said otherwise, its pairs.
+
+        Raises:
+            MetricError: if the data lack something that they should have.
+        """
+        return Needs((self.split,), (self.split,))
+
+    @abstractmethod
+    def compute(self, view: MetricView) -> MetricResult:
+        """Measure a model; asked only where :meth:`needs` gives something.
+
+        Raises:
+            MetricError: if features are not usable.
+        """
+
+    def result(self, scores: NDArray[np.float64], rows: NDArray[np.int64] | None = None, **facts: Any) -> MetricResult:
+        """The result with these scores, shape (n,), of the rows given, or else of every row of the split."""
+        rows = np.arange(len(scores)) if rows is None else rows
+        return MetricResult(self, float(scores.mean()), scores, rows, **facts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, in this process or another, is the registered metric itself."""
+        return find_metric, (self.name,)
+
+
+_REGISTRY: Final[dict[str, Metric]] = {}
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""It is typed in lists, and becomes a file name."""
+
+_FACTS: Final = ("name", "pillar", "title", "explanation", "split")
+
+
+def register(metric: M) -> M:
+    """Class decorator that adds a metric to the registry; raises :class:`PluginError`."""
+    missing = [fact for fact in _FACTS if not hasattr(metric, fact)]
+    if missing:
+        raise PluginError(f"The metric {metric.__name__} has no {missing[0]}; set it in the class.")
+    if metric.pillar not in ("efficacy", "utility"):
+        raise PluginError(f"The pillar of {metric.name} is {metric.pillar!r}; it must be 'efficacy' or 'utility'.")
+    if not _NAME.fullmatch(metric.name):
+        raise PluginError(f"A metric cannot be called {metric.name!r:.40}; use letters, digits, - and _.")
+    if metric.name.casefold() in _REGISTRY:
+        raise PluginError(f"There is already a metric called {metric.name}; choose another name.")
+    if metric.official and not metric.__module__.startswith("salmu_demo."):
+        raise PluginError(f"{metric.name} is not one of the benchmark's ten metrics; leave official out.")
+    _REGISTRY[metric.name.casefold()] = metric()
+    return metric
+
+
+def official_metrics() -> tuple[Metric, ...]:
+    """The ten official metrics in the order of the official result file."""
+    return tuple(sorted((metric for metric in _REGISTRY.values() if metric.official), key=lambda m: m.number))
+
+
+def all_metrics() -> tuple[Metric, ...]:
+    """Everything that is measured: the ten, the leakage rate, and those of plug-ins in the order they were loaded."""
+    load_entry_points(METRICS)
+    return (*official_metrics(), *(metric for metric in _REGISTRY.values() if not metric.official))
+
+
+def find_metric(name: str) -> Metric:
+    """Look a metric up by its name, in any case.
+
+    Args:
+        name: a name such as ``RetFail``.
+
+    Raises:
+        MetricError: if no metric has this name.
+
+    Example:
+        >>> find_metric("retfail").json_key
+        '1.1_RetFail'
+    """
+    load_entry_points(METRICS)
+    found = _REGISTRY.get(name.casefold())
+    if found is None:
+        valid = ", ".join(metric.name for metric in all_metrics())
+        raise MetricError(f"There is no metric called {name!r}: choose one of {valid}.")
+    return found
