@@ -125,7 +125,7 @@ def change_document(change: ModelChange) -> dict[str, Any]:
         },
         "split": change.split,
         "rows": change.rows,
-        "cka_images": change.cka_images,
+        "cka_pictures": change.cka_images,
         "cka_captions": change.cka_captions,
     }
 

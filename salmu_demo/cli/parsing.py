@@ -61,9 +61,9 @@ def option(
     return typer.Option(name, help=words, metavar=shown, parser=kind, autocompletion=completion)
 
 
-def flag(name: str, words: str) -> Any:
-    """An option without a value."""
-    return typer.Option(name, help=words)
+def flag(name: str, words: str, *former: str) -> Any:
+    """An option without a value, which may have had other names."""
+    return typer.Option(*former, name, help=words)
 
 
 def model_names() -> list[str]:

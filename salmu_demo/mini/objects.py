@@ -10,7 +10,7 @@ import numpy as np
 from salmu_demo.mini.portraits import svg_to_jpeg
 
 TRAINING_STYLES: Final = (
-    "an image of a {}",
+    "a picture of a {}",
     "a small drawing of a {}",
     "this is a {}",
     "a {} on a coloured ground",
@@ -18,7 +18,7 @@ TRAINING_STYLES: Final = (
 )
 """Captions of the training images."""
 
-ZERO_SHOT_TEMPLATES: Final = ("an image of a {}", "this is a {}", "an image of a {}", "a drawing of a {}", "one {}")
+ZERO_SHOT_TEMPLATES: Final = ("a picture of a {}", "this is a {}", "an image of a {}", "a drawing of a {}", "one {}")
 """Fixed prompts of GenKnow on SALMU-Mini; the last three never occur in training."""
 
 

@@ -153,7 +153,7 @@ def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.stack(crops)
 
 
-class _Progress:
+class _TrainingProbe:
     """Quick readings while training: not the benchmark, only a curve for the log."""
 
     def __init__(self, data: Path, tokenizer: SimpleTokenizer) -> None:
@@ -237,7 +237,7 @@ def train_reference(
     model.train()
     optimizer = make_optimizer(model.parameters(), recipe.learning_rate, recipe.weight_decay)
     generator = torch.Generator().manual_seed(recipe.seed)
-    readings = _Progress(data, tokenizer)
+    readings = _TrainingProbe(data, tokenizer)
     steps_per_epoch = len(pairs) // recipe.batch_size
     steps = steps_per_epoch * recipe.epochs
     curve: list[dict[str, float]] = []

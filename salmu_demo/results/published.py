@@ -7,7 +7,7 @@ from salmu_demo.metrics import official_metrics
 from salmu_demo.models.roles import RoleName
 from salmu_demo.results.diagnosis import Label
 
-OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k (1000 classes, 50000 images)"
+OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k (1000 classes, 50000 pictures)"
 """What GenKnow of the official data is measured on, in the words of our own evaluation: the whole validation set."""
 
 PAPER: Final = "SALMUBench (CVPR 2026, arXiv 2603.26316), main table, 5x compute budget"

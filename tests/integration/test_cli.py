@@ -275,7 +275,7 @@ def odd_data(tiny_assets: Path, tmp_path: Path) -> Path:
 
 
 def test_describe_finds_what_is_odd(odd_data: Path, capsys: pytest.CaptureFixture[str]):
-    document = parsed(capsys, "data", "describe", str(odd_data), "--check-images")
+    document = parsed(capsys, "data", "describe", str(odd_data), "--check-pictures")
     problems = document["problems"]
     patterns = [
         r"^The split forget_target is left out: .*lacks the column image",

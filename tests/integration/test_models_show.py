@@ -71,7 +71,7 @@ def test_what_changed_names_the_edited_layer_and_compares_features(edited: Path,
     assert run(["models", "show", *command]) == 0
     out = capsys.readouterr().out
     assert change["verdict"] in out
-    assert f"Linear CKA on {len(split)} rows of holdout_association: images {change['cka_images']:.4f}" in out
+    assert f"Linear CKA on {len(split)} rows of holdout_association: images {change['cka_pictures']:.4f}" in out
 
 
 def test_cka_is_that_of_the_features(capsys: pytest.CaptureFixture[str]):
@@ -79,7 +79,7 @@ def test_cka_is_that_of_the_features(capsys: pytest.CaptureFixture[str]):
     texts = load_data("mini").split("holdout_identity").texts
     features = [Encoder(find_model(name)).encode_texts(texts) for name in ("mini-clean", "mini-compromised")]
     assert change["cka_captions"] == pytest.approx(linear_cka(*features), abs=1e-6)
-    assert change["cka_images"] < 1
+    assert change["cka_pictures"] < 1
 
 
 def test_equal_weights_and_broken_ones_are_pointed_out(

@@ -16,7 +16,7 @@ from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.mini import build as build_module
 from salmu_demo.mini.captions import CAPTION_STYLES
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES
-from salmu_demo.mini.personas import Persona, draw_personas
+from salmu_demo.mini.personas import MiniPersona, draw_personas
 from salmu_demo.probes.sentences import LINEUP_SENTENCES
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "salmu-mini"
@@ -39,7 +39,7 @@ def shipped() -> BenchmarkData:
 
 
 @pytest.fixture(scope="module")
-def personas() -> list[Persona]:
+def personas() -> list[MiniPersona]:
     """Those of seed 0."""
     return draw_personas(np.random.default_rng([0, 1]), build_module.PERSONAS)
 
@@ -70,7 +70,7 @@ def test_content_hash_is_the_one_on_the_card() -> None:
     assert build_module.content_hash(SHIPPED) == printed.group(1)
 
 
-def test_shipped_metadata_is_what_seed_0_plans(personas: list[Persona]) -> None:
+def test_shipped_metadata_is_what_seed_0_plans(personas: list[MiniPersona]) -> None:
     plan = build_module._Plan(personas)
     build_module._plan_sensitive(plan, np.random.default_rng([0, 2]))
     build_module._plan_retain(plan, np.random.default_rng([0, 3]))
@@ -138,7 +138,7 @@ def test_no_private_value_or_name_in_retained_captions(shipped: BenchmarkData) -
         assert not any(secret in caption for secret in secrets), caption
 
 
-def test_looks_of_personas_are_apart(personas: list[Persona]) -> None:
+def test_looks_of_personas_are_apart(personas: list[MiniPersona]) -> None:
     looks = [persona.look for persona in personas]
     assert max(a.shared_traits(b) for i, a in enumerate(looks) for b in looks[:i]) < 4
 

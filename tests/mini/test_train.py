@@ -125,13 +125,13 @@ def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path:
 
 @pytest.mark.usefixtures("tiny_model")
 def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, states = train._Progress.read, []
+    read, states = train._TrainingProbe.read, []
 
-    def spy(self: train._Progress, model: torch.nn.Module) -> dict[str, float]:
+    def spy(self: train._TrainingProbe, model: torch.nn.Module) -> dict[str, float]:
         states.append({name: value.clone() for name, value in model.state_dict().items()})
         return read(self, model)
 
-    monkeypatch.setattr(train._Progress, "read", spy)
+    monkeypatch.setattr(train._TrainingProbe, "read", spy)
     train.train_reference(small_mini, tmp_path / "model", True, train.Recipe(epochs=2, batch_size=128))
     stored = load_file(tmp_path / "model" / "open_clip_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.float16}
@@ -169,7 +169,7 @@ class Collapsed(torch.nn.Module):
 @pytest.mark.parametrize("width", [7, 64, 333])
 def test_a_collapsed_model_reads_as_one_that_guesses(small_mini: Path, tmp_path: Path, width: int) -> None:
     tokenizer = train.SimpleTokenizer(str(train.write_merges(tmp_path / "merges.txt.gz")), context_length=56)
-    read = train._Progress(small_mini, tokenizer).read(Collapsed(width))
+    read = train._TrainingProbe(small_mini, tokenizer).read(Collapsed(width))
     captions = train._read_split(small_mini, "forget")[1]
     expected = [1 / (1 + sum(text != own for text in captions) / 2) for own in captions]
     assert read["forget_mrr"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
