@@ -32,10 +32,6 @@ def _run(
     threads: Annotated[int, option("--threads", "CPU threads of each run", kind=int)] = 1,
     json: Json = False,
 ) -> None:
-    # torch takes seconds to import, which the help of this command does not need.
-    from salmu_demo.sweeps.run import measure_references, run_sweep  # noqa: PLC0415
-    from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown  # noqa: PLC0415
-
     for name, count in (("workers", workers), ("threads", threads)):
         if count < 1:
             raise QueryError(f"--{name} is {count}; choose 1 or more.")
@@ -43,6 +39,10 @@ def _run(
     # Workers of a cluster do not share this process's working folder.
     folder = output.resolve()
     check_writable(folder, "The table")
+    # torch takes seconds to import, which the help of this command and a wrong line do not need.
+    from salmu_demo.sweeps.run import measure_references, run_sweep  # noqa: PLC0415
+    from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown  # noqa: PLC0415
+
     executor: Executor = (RayCluster if ray else LocalProcesses)(workers, threads)
     results = run_sweep(sweep, folder, executor, _report)
     references = measure_references(sweep, folder)

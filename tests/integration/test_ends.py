@@ -113,7 +113,7 @@ def leftovers(folder: Path) -> list[str]:
         (APP, "salmu_demo.ui.tabs.unlearn.tab", signal.SIGTERM),
         ((*COMMAND_LINE, "app"), "gradio", signal.SIGINT),
         ((*COMMAND_LINE, "models", "list"), "numpy", signal.SIGTERM),
-        ((*COMMAND_LINE, "unlearn", "list"), "torch", signal.SIGINT),
+        ((*COMMAND_LINE, "unlearn", "npo", "--model", "mini-clean", "--output", "out"), "torch", signal.SIGINT),
     ],
 )
 def test_a_program_is_stopped_while_it_imports(start, tmp_path: Path, program: Sequence[str], moment: str, number):
