@@ -24,6 +24,13 @@ F = TypeVar("F", bound=Callable[..., None])
 
 
 class _Command(Command):
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        # Of plug-ins too, which are imported for it.
+        for each in self.params:
+            if each.name == "metrics":
+                each.help = f"{each.help}: {','.join(metric.name for metric in all_metrics())}"
+        super().format_options(ctx, formatter)
+
     def invoke(self, ctx: Any) -> Any:
         quiet_libraries()
         use_one_blas_thread()
@@ -104,10 +111,7 @@ TrustPickle = Annotated[
 ]
 Data = Annotated[str, option("--data", DATA_WORDS, completion=data_names)]
 Json = Annotated[bool, flag("--json", "print JSON instead of text")]
-Metrics = Annotated[
-    str | None,
-    option("--metrics", f"comma-separated; default all: {','.join(spec.name for spec in all_metrics())}", "NAMES"),
-]
+Metrics = Annotated[str | None, option("--metrics", "comma-separated; default all", "NAMES")]
 ImageNet = Annotated[Path | None, option("--imagenet", "ImageNet-1k validation folder for GenKnow", "DIR", Path)]
 SampleRows = Annotated[
     int | None, option("--sample", "measure a sample with this many forget rows (default: all rows)", "ROWS", int)

@@ -14,7 +14,7 @@ from typer.main import get_command
 from salmu_demo import __version__
 from salmu_demo.cli.grammar import Command, Group
 from salmu_demo.cli.output import terminal
-from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.plugins import load_plugins
 from salmu_demo.core.text import plain
 
@@ -91,14 +91,17 @@ def load(name: str) -> Any:
     return command
 
 
-def _plugins_first(args: list[str]) -> list[str]:
-    """The same line with all plug-ins in front."""
+def _plugins_first(args: Sequence[str]) -> list[str]:
+    """The same line with all plug-ins in front; raises :class:`QueryError` for one without a file."""
     plugins, others, given = list[str](), list[str](), iter(args)
     for word in given:
         if word == "--":
             others += [word, *given]
         elif word == _PLUGIN:
-            plugins += [word, *([value] if (value := next(given, None)) is not None else [])]
+            file = next(given, None)
+            if file is None:
+                raise QueryError(f"{_PLUGIN} is given no value; see `{PROGRAM} --help`.")
+            plugins.append(f"{word}={file}")
         elif word.startswith(f"{_PLUGIN}="):
             plugins.append(word)
         else:

@@ -1,6 +1,7 @@
 """How lines are read: every command, option and default that there ever was, and the forms argparse once took."""
 
 import io
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,56 @@ def test_a_shell_completes(words: str, expected: str, monkeypatch: pytest.Monkey
         run([])
     assert end.value.code == 0
     assert expected in capsys.readouterr().out.split()
+
+
+# Plug-ins
+
+PLUGIN = '''
+from dataclasses import dataclass
+
+import numpy as np
+
+from salmu_demo.metrics import Metric, register
+from salmu_demo.unlearning.methods import base
+
+
+@register
+class Constant(Metric):
+    """One for every row."""
+
+    name, pillar, title, explanation, split = "Constant", "utility", "Constant", "One.", "forget"
+
+    def compute(self, view):
+        return self.result(np.ones(3))
+
+
+@base.register("mine", "Mine", "nowhere", "Nothing.", {base.Need.FORGET})
+@dataclass(frozen=True)
+class Mine(base.TrainedMethod):
+    """Nothing."""
+
+    def losses(self, step):
+        return base.Losses()
+'''
+
+
+def test_what_a_file_registers_is_named_wherever_the_file_is(tmp_path: Path):
+    """In a process of its own: what it registers stays registered."""
+    (tmp_path / "mine.py").write_text(PLUGIN, "utf-8")
+    lines = [
+        ["--plugin", "mine.py", "unlearn", "list"],
+        ["evaluate", "--plugin=mine.py", "--help"],
+        ["unlearn", "mine", "--plugin", "mine.py"],
+        ["models", "list", "--plugin", "none.py"],
+        ["models", "list", "--plugin"],
+    ]
+    code = f"from salmu_demo.cli.main import run; print([run(line) for line in {lines!r}])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[0, 0, 2, 2, 2]"
+    assert "\nmine: Mine\n" in done.stdout
+    assert ",Constant\n" in done.stdout
+    assert done.stderr.splitlines() == [
+        "salmu-demo: Unlearning needs --model; see `salmu-demo unlearn --help`.",
+        f"salmu-demo: The plug-in {tmp_path / 'none.py'} is not a file; give a Python file.",
+        "salmu-demo: --plugin is given no value; see `salmu-demo --help`.",
+    ]
