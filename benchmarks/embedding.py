@@ -20,8 +20,8 @@ from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.encoder import IMAGE_BATCH
+from salmu_demo.models.references import find_models
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import find_models
 
 
 def main() -> None:

@@ -118,7 +118,7 @@ def measure(folder: Path, architecture: str, limit_gb: float, scratch: Path, sen
     from salmu_demo.data.dataset import load_folder  # noqa: PLC0415
     from salmu_demo.features.embedder import Embedder  # noqa: PLC0415
     from salmu_demo.features.store import ArrayStore  # noqa: PLC0415
-    from salmu_demo.models.source import find_model  # noqa: PLC0415
+    from salmu_demo.models.references import find_model  # noqa: PLC0415
 
     limit = int(limit_gb * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

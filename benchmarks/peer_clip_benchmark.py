@@ -29,7 +29,8 @@ from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics import class_weights, general_knowledge
-from salmu_demo.models.source import MERGES_FILE, ModelSource, find_model
+from salmu_demo.models.references import find_model
+from salmu_demo.models.source import MERGES_FILE, ModelSource
 from salmu_demo.probes.index import FaissIndex
 
 TOLERANCE = 1e-4

@@ -25,8 +25,9 @@ from salmu_demo.data.source import load_data as _load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.models.names import distinct_names
+from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import Candidate, Told, check_told
-from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
+from salmu_demo.models.source import LOCAL_DIR, ModelSource
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.gallery import Content
 from salmu_demo.probes.lineup import LineUp

@@ -8,7 +8,8 @@ from salmu_demo.cli.parsing import Arch, Commands, Data, Json, SomeModels, Trust
 from salmu_demo.core.text import size_text
 from salmu_demo.data.source import MINI
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.models.source import builtin_models, find_models
+from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.models.references import find_models
 from salmu_demo.workbench.bench import Workbench
 
 commands = Commands("""\

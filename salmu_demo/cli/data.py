@@ -16,7 +16,8 @@ from salmu_demo.data.describe import describe
 from salmu_demo.data.source import load_data
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import all_metrics
-from salmu_demo.models.source import builtin_models, find_model
+from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.models.references import find_model
 from salmu_demo.probes.lineup import lineup_texts
 from salmu_demo.results.cuts import Cut, count_cuts, measured_texts
 from salmu_demo.results.inputs import MetricInputs

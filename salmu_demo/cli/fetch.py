@@ -1,18 +1,16 @@
 """`salmu-demo fetch`: download data and models from the Hub, for use without a network afterwards."""
 
 import sys
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
 from salmu_demo.cli.parsing import Commands, Json, argument, flag, option
 from salmu_demo.core.errors import DataError, ModelError, SalmuError
 from salmu_demo.core.text import size_text
-from salmu_demo.data.clear import plan_clear
-from salmu_demo.data.hub_data import plan_data
 from salmu_demo.data.layout import CLEAR
+from salmu_demo.data.source import plan_fetch_of
 from salmu_demo.hub.fetch import FetchPlan, check_space, fetch
-from salmu_demo.hub.reference import HF_HUB, OFFICIAL, OFFICIAL_MODELS, data_on_hub, model_on_hub
+from salmu_demo.hub.reference import HF_HUB, OFFICIAL, OFFICIAL_MODELS, model_on_hub
 from salmu_demo.models.fetch import plan_model
 
 _ASK_FROM_BYTES: Final = 1_000_000_000
@@ -74,7 +72,8 @@ def _run(
 def _plans(data: str | None, revision: str | None, splits: str | None, models: list[str]) -> list[FetchPlan]:
     plans = []
     if data is not None or not models:
-        plans.append(_data_plan(data or OFFICIAL, revision, splits))
+        names = [name.strip() for name in splits.split(",")] if splits else None
+        plans.append(plan_fetch_of(data or OFFICIAL, revision, names))
     elif revision or splits:
         raise DataError(f"--revision and --splits go with a data set; a model's revision is {HF_HUB}ORG/NAME@REVISION.")
     for reference in models:
@@ -83,19 +82,6 @@ def _plans(data: str | None, revision: str | None, splits: str | None, models: l
             raise ModelError(f"{reference} is not on the Hub; write {', '.join(OFFICIAL_MODELS)} or {HF_HUB}ORG/NAME.")
         plans.append(plan_model(target))
     return plans
-
-
-def _data_plan(reference: str, revision: str | None, splits: str | None) -> FetchPlan:
-    if reference.startswith(CLEAR):
-        if revision or splits:
-            raise DataError(f"{reference} names its revision (ID@REVISION) and configuration (#forget10) itself.")
-        return plan_clear(reference.removeprefix(CLEAR))
-    target = data_on_hub(reference)
-    if target is None:
-        raise DataError(f"{reference} is not on the Hub; write {OFFICIAL} or a Hub data set id like ORG/NAME.")
-    if revision:
-        target = replace(target, revision=revision, label=f"{target.repository}@{revision}")
-    return plan_data(target, [name.strip() for name in splits.split(",")] if splits else None)
 
 
 def _ask(missing: int, agreed: bool) -> None:

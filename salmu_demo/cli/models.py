@@ -21,9 +21,11 @@ from salmu_demo.cli.parsing import (
 from salmu_demo.core.text import size_text
 from salmu_demo.data import layout
 from salmu_demo.data.source import MINI
+from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.delta_export import write_delta
 from salmu_demo.models.profile import ModelProfile
-from salmu_demo.models.source import DELTA, builtin_models, find_models
+from salmu_demo.models.references import find_models
+from salmu_demo.models.source import DELTA
 from salmu_demo.probes.model_change import ModelChange
 from salmu_demo.workbench.bench import Workbench
 

@@ -15,8 +15,10 @@ from salmu_demo.data.source import MINI
 from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_MODELS
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.metrics.protocol import SEED
+from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.models.references import find_model, find_models
 from salmu_demo.models.roles import CLEAN, COMPROMISED, TITLES, Candidate, Told, check_told
-from salmu_demo.models.source import ModelSource, builtin_models, find_model, find_models
+from salmu_demo.models.source import ModelSource
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.workbench.bench import Workbench
 

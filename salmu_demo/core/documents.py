@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from salmu_demo.core.errors import SalmuError, quoted
 
@@ -29,12 +29,25 @@ _KINDS: Final = {
 }
 """What the value must be, by pydantic's error type."""
 
+_MISFIT: Final = "misfit"
 _PREFIX: Final = "Input should be "
 """Start of most of pydantic's messages."""
 
 
 class MismatchError(ValueError):
     """A document does not match its type; the message is a clause that names the field and the problem."""
+
+
+class NotJSONError(MismatchError):
+    """A document that is not JSON at all."""
+
+
+def misfit(words: str) -> PydanticCustomError:
+    """What a validator raises: words that follow the name of the field, such as "has a rank below 1".
+
+    About a whole document they are a clause of their own.
+    """
+    return PydanticCustomError(_MISFIT, "{words}", {"words": words})
 
 
 def read_model(path: Path, kind: type[T], error: type[SalmuError], what: str) -> T:
@@ -57,8 +70,13 @@ def read_model(path: Path, kind: type[T], error: type[SalmuError], what: str) ->
         raise error(f"{what} {path} cannot be used: {problem}.") from problem
 
 
-def parse_model(text: bytes | str, kind: type[T]) -> T:
+def parse_model(text: bytes | str, kind: type[T], lone_surrogates: bool = True) -> T:
     """Validate JSON text strictly: a value of another type is an error and is never converted.
+
+    Args:
+        text: JSON.
+        kind: what it holds: a pydantic model or a dataclass.
+        lone_surrogates: whether they are accepted, though no UTF-8 file can hold them.
 
     Raises:
         MismatchError: if it is not JSON or does not match; it names the first field that does not.
@@ -74,15 +92,24 @@ def parse_model(text: bytes | str, kind: type[T]) -> T:
         return adapter.validate_json(text, strict=True)
     try:
         content = json.loads(text)
+        # Only Python's own parser accepts lone surrogates, which stand for the bytes of a path that is not valid UTF-8.
+        plain = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace" if lone_surrogates else "strict")
     except (ValueError, RecursionError) as error:
-        raise MismatchError("it is not JSON") from error
-    # Only Python's own parser accepts lone surrogates, which stand for the bytes of a path that is not valid UTF-8.
-    plain = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+        raise NotJSONError("it is not JSON") from error
     try:
         adapter.validate_json(plain, strict=True)
     except ValidationError as error:
         raise MismatchError(_clause(error, content)) from error
     return adapter.validate_python(content)
+
+
+def check_model(content: Any, kind: type[T]) -> T:
+    """Check what was read from JSON already; raises :class:`MismatchError`."""
+    adapter: TypeAdapter[T] = _adapter(cast(Hashable, kind))
+    try:
+        return adapter.validate_python(content)
+    except ValidationError as error:
+        raise MismatchError(_clause(error, content)) from error
 
 
 def read_cached(path: Path, kind: type[T]) -> T | None:
@@ -113,6 +140,8 @@ def _clause(error: ValidationError, content: Any) -> str:
             return "it is not JSON"
         case "missing":
             return f"{where} is missing"
+        case "misfit":
+            return first["msg"] if where == "it" else f"{where} {first['msg']}"
         case "extra_forbidden":
             return f"{where} is not a known key"
         case "too_short":

@@ -121,7 +121,8 @@ def _target(reference: str, source: str) -> HubReference:
     target = data_on_hub(source)
     if target is None:
         raise DataError(
-            f"{source!r} is no folder and no Hub data set; write {layout.CLEAR}FOLDER or {layout.CLEAR}therem/CLEAR."
+            f"{source!r} is neither a folder nor a Hub data set; write "
+            f"{layout.CLEAR}FOLDER or {layout.CLEAR}therem/CLEAR."
         )
     return replace(target, label=layout.CLEAR + reference)
 

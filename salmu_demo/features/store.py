@@ -31,7 +31,8 @@ ENCODING_PACKAGES: Final = (
 """Libraries that decide one."""
 
 _POLL_SECONDS: Final = 0.005
-_CONTENT: Final = (".npy", ".texts")
+_CONTENT: Final = (".npy", ".sqlite", ".texts")
+"""The last is how earlier versions kept texts."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class ArrayStore:
     """Arrays under the cache folder, one `.npy` file each.
 
     Layout: `features/<model fingerprint>/<encoding key>/<data fingerprint>/<split>.<column>.npy`,
-    `features/<model fingerprint>/<encoding key>/prompts.texts`, and `pixels/<data fingerprint>/<encoding key>/….npy`;
+    `features/<model fingerprint>/<encoding key>/prompts.sqlite`, and `pixels/<data fingerprint>/<encoding key>/….npy`;
     see :class:`RowArray` and :class:`TextTable` for what lies in them. What another version of this program or of its
     libraries encoded is not found, and goes with its model's or data set's entry.
     """
@@ -77,7 +78,7 @@ class ArrayStore:
 
     def prompts_path(self, model: str) -> Path:
         """Path of the features of a model's prompts."""
-        return self._of_model(model) / "prompts.texts"
+        return self._of_model(model) / "prompts.sqlite"
 
     def facts_path(self, model: str) -> Path:
         """Path of the facts kept about a model."""

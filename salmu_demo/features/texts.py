@@ -2,10 +2,11 @@
 
 import hashlib
 import logging
-import os
+import sqlite3
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,51 +14,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import StorageError
-from salmu_demo.core.files import atomic_path
 
-_MAGIC: Final = b"salmutx2"
-_OLDER: Final = b"salmutx1"
-_HEADER: Final = len(_MAGIC) + 8
-_KEY: Final = 16
+_WAIT_SECONDS: Final = 60.0
+"""How long a write of another process may take."""
+_KEYS_AT_A_TIME: Final = 1000
+_NOT_OF_THE_FILE: Final = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM,
+)  # fmt: skip
+"""Errors that the disk or its rights cause; every other one means that the file is damaged."""
 
 _log = logging.getLogger(__name__)
 
 
 class TextTable:
-    """One model's texts and their features, in one file that only grows.
+    """One model's texts and their features in a SQLite file; a text is kept as a digest, so nobody can read it there.
 
-    After a header with the width D come records of a 16 byte digest, D floats and a checksum. A record that was cut off
-    by a kill is overwritten by the next writer; one that does not agree with its checksum counts as absent, and the
-    next writer leaves it out. Writers take turns, see :meth:`ArrayStore.turn`; readers need not.
+    Whoever opens the file first in a process compares it with its checksums, says what is damaged and removes that, so
+    that it is computed again. Writers take turns, see :meth:`ArrayStore.turn`, so that they share the work.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._file = 0
-        self._rows: dict[bytes, int] = {}
-        self._features: NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
-        self._damaged = False
+        self._checked = 0
 
     def missing(self, texts: Sequence[str]) -> list[str]:
         """The distinct texts that have no feature yet, in order; raises :class:`StorageError`."""
-        with self._lock:
-            self._refresh()
-            return [text for text in dict.fromkeys(texts) if _key(text) not in self._rows]
+        known: set[bytes] = set()
+        with self._open() as table:
+            if table is not None:
+                known = {key for (key,) in table.execute("SELECT key FROM texts")}
+        return [text for text in dict.fromkeys(texts) if _key(text) not in known]
 
     def read(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Features of shape ``(N, D)`` if every text has one, else None; raises :class:`StorageError`."""
-        with self._lock:
-            keys = [_key(text) for text in texts]
-            if any(key not in self._rows for key in keys):
-                self._refresh()
-            rows = [self._rows.get(key, -1) for key in keys]
-            features = self._features
-        if not rows or min(rows) < 0:
+        keys = [_key(text) for text in texts]
+        wanted = list(dict.fromkeys(keys))
+        found: dict[bytes, bytes] = {}
+        with self._open() as table:
+            for start in range(0, len(wanted), _KEYS_AT_A_TIME):
+                if table is None:
+                    return None
+                some = wanted[start : start + _KEYS_AT_A_TIME]
+                marks = ",".join("?" * len(some))
+                found.update(table.execute(f"SELECT key, feature FROM texts WHERE key IN ({marks})", some))
+        if not keys or len(found) < len(wanted):
             return None
-        found = np.array(features[rows])
-        found.flags.writeable = False
-        return found
+        # What lies in bytes is read-only.
+        return np.frombuffer(b"".join(map(found.__getitem__, keys)), "<f4").reshape(len(keys), -1)
 
     def append(self, texts: Sequence[str], features: NDArray[np.float32]) -> None:
         """Add texts with features of shape ``(N, D)``.
@@ -65,123 +70,87 @@ class TextTable:
         Raises:
             StorageError: if the disk is full or the folder cannot be written.
         """
-        records = np.empty(len(texts), dtype=_record(features.shape[1]))
-        records["key"] = [np.void(_key(text)) for text in texts]
-        records["feature"] = features
-        records["sum"] = _sums(records)
-        header = _header(features.shape[1])
+        rows = [
+            (key := _key(text), content := feature.astype("<f4").tobytes(), _checksum(key, content))
+            for text, feature in zip(texts, features, strict=True)
+        ]
+        with self._open(to_write=True) as table:
+            if table is not None:
+                table.execute("BEGIN IMMEDIATE")
+                table.execute("CREATE TABLE IF NOT EXISTS texts (key BLOB UNIQUE, feature BLOB, checksum INTEGER)")
+                table.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", rows)
+                table.execute("COMMIT")
+
+    @contextmanager
+    def _open(self, to_write: bool = False) -> Iterator[sqlite3.Connection | None]:
+        """The table, compared with its checksums; None without a file to read."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._leave_out_damaged(header)
-            with self.path.open("r+b" if self.path.exists() else "w+b") as stream:
-                size = stream.seek(0, os.SEEK_END)
-                if size < _HEADER:
-                    stream.seek(0)
-                    stream.write(header)
-                    size = _HEADER
-                whole = (size - _HEADER) // records.itemsize
-                stream.seek(_HEADER + whole * records.itemsize)
-                stream.write(records.tobytes())
-                stream.flush()
-                os.fsync(stream.fileno())
+            self._verify()
+            if to_write:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            if to_write or self._file():
+                with closing(self._connect("rwc" if to_write else "rw")) as table:
+                    yield table
+            else:
+                yield None
+        except sqlite3.Error as error:
+            self._remove_damaged(error)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise StorageError(
-                f"The cache cannot be written to {self.path}: {reason}. Free that disk or set SALMU_CACHE_DIR."
-            ) from error
+            raise self._unusable(error.strerror or str(error)) from error
 
-    def _leave_out_damaged(self, header: bytes) -> None:
-        """Write the file anew without the records that do not agree with their checksums, and say so.
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        address = f"{self.path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(address, _WAIT_SECONDS, isolation_level=None, uri=True)
 
-        Only a writer can tell: to a reader, a record that is being written looks the same.
-        """
+    def _verify(self) -> None:
+        """Compare the file with its checksums if it is another one than before, and remove what is damaged."""
         with self._lock:
-            suspected, self._damaged = self._damaged, False
-        if not suspected:
-            return
-        content = self.path.read_bytes()[_HEADER:]
-        record = _record(_width(header))
-        records = np.frombuffer(content, dtype=record, count=len(content) // record.itemsize)
-        intact = records["sum"] == _sums(records)
-        if intact.all():
-            return
-        lost = f"{len(records) - int(intact.sum()):,} of its {len(records):,} texts"
-        _log.warning("The cache file %s is damaged (%s); what is lost is computed again.", self.path, lost)
-        with atomic_path(self.path, "The cache") as temporary:
-            temporary.write_bytes(header + records[intact].tobytes())
+            file = self._file()
+            if file in (0, self._checked):
+                return
+            try:
+                with closing(self._connect("rw")) as table:
+                    if table.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                        raise sqlite3.DatabaseError("its pages contradict each other")
+                    rows = table.execute("SELECT rowid, key, feature, checksum FROM texts")
+                    states = [(row, _checksum(key, feature) == checksum) for row, key, feature, checksum in rows]
+                    damaged = [(row,) for row, intact in states if not intact]
+                    if damaged:
+                        lost = f"{len(damaged):,} of its {len(states):,} texts"
+                        _log.warning("The cache file %s is damaged (%s); they are computed again.", self.path, lost)
+                        table.executemany("DELETE FROM texts WHERE rowid = ?", damaged)
+                self._checked = file
+            except (sqlite3.Error, TypeError, ValueError) as error:  # a column may hold a value of any type
+                self._remove_damaged(error)
 
-    def _refresh(self) -> None:
-        """Take notice of records that were added since, perhaps by another process."""
+    def _file(self) -> int:
+        """What tells the file from another one of its name; 0 if there is none, or an empty one."""
         try:
-            state = self.path.stat()
-            with self.path.open("rb") as stream:
-                header = stream.read(_HEADER)
+            status = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            self._forget(0)
-            return
-        except OSError as error:
-            raise StorageError(
-                f"The cache file {self.path} cannot be read: {error.strerror or error}; set SALMU_CACHE_DIR."
-            ) from error
-        width = _width(header)
-        if header == _header(width):
-            count = (state.st_size - _HEADER) // _record(width).itemsize
-            if state.st_ino != self._file or count < len(self._features):
-                # Cleared and begun anew.
-                self._forget(state.st_ino)
-            if count > len(self._features):
-                records = np.memmap(self.path, dtype=_record(width), mode="r", offset=_HEADER, shape=(count,))
-                known = len(self._features)
-                new = records[known:]
-                intact = new["sum"] == _sums(new)
-                self._damaged = self._damaged or not intact.all()
-                rows = known + np.flatnonzero(intact)
-                self._rows.update(
-                    (key.tobytes(), row) for row, key in zip(rows.tolist(), new["key"][intact], strict=True)
-                )
-                self._features = records["feature"]
-        elif header:
-            if not header.startswith(_OLDER):
-                _log.warning("The cache file %s is damaged (it cannot be read); it is computed again.", self.path)
-            self._remove_damaged()
+            return 0
+        return status.st_ino if status.st_size else 0
 
-    def _forget(self, file: int) -> None:
-        self._file = file
-        self._rows = {}
-        self._features = np.empty((0, 0), dtype=np.float32)
-        self._damaged = False
-
-    def _remove_damaged(self) -> None:
-        self._forget(0)
+    def _remove_damaged(self, error: Exception) -> None:
+        """Remove the file, unless the disk or its rights are the reason."""
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OF_THE_FILE:
+            raise self._unusable(str(error)) from error
+        _log.warning("The cache file %s is damaged (it cannot be read); it is computed again.", self.path)
         try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"The cache file {self.path} is damaged and cannot be removed: {error.strerror or error}; "
-                "set SALMU_CACHE_DIR."
-            ) from error
+            for path in (self.path, self.path.with_name(f"{self.path.name}-journal")):
+                path.unlink(missing_ok=True)
+        except OSError as reason:
+            raise self._unusable(f"damaged and cannot be removed: {reason.strerror or reason}") from error
 
-
-def _header(width: int) -> bytes:
-    start = _MAGIC + width.to_bytes(4, "little")
-    return start + zlib.crc32(start).to_bytes(4, "little")
-
-
-def _width(header: bytes) -> int:
-    return int.from_bytes(header[len(_MAGIC) : len(_MAGIC) + 4], "little")
+    def _unusable(self, reason: str) -> StorageError:
+        return StorageError(
+            f"The cache file {self.path} cannot be used: {reason}; free that disk or set SALMU_CACHE_DIR."
+        )
 
 
 def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=_KEY).digest()
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _record(width: int) -> np.dtype[np.void]:
-    return np.dtype([("key", f"V{_KEY}"), ("feature", "<f4", (width,)), ("sum", "<u4")])
-
-
-def _sums(records: NDArray[np.void]) -> NDArray[np.uint32]:
-    """CRC-32 of each record but for its own."""
-    size = records.dtype.itemsize
-    data = np.ascontiguousarray(records).view(np.uint8).data
-    found = [zlib.crc32(data[end - size : end - 4]) for end in range(size, len(data) + 1, size)]
-    return np.array(found, dtype=np.uint32)
+def _checksum(key: bytes, feature: bytes) -> int:
+    return zlib.crc32(feature, zlib.crc32(key))

@@ -12,7 +12,8 @@ from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.source import MINI
 from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text
-from salmu_demo.models.source import ModelSource, find_models
+from salmu_demo.models.references import find_models
+from salmu_demo.models.source import ModelSource
 from salmu_demo.results.kept import measuring_key
 
 FindModels = Callable[[Sequence[str], str | None], list[ModelSource]]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import Metric, all_metrics
-from salmu_demo.models.roles import REFERENCES, TITLES, RoleName
+from salmu_demo.models.roles import REFERENCES, TITLES, ReferenceName, RoleName
 from salmu_demo.results.diagnosis import diagnose
 
 _TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
@@ -141,7 +141,7 @@ def _diagnosed(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(_diagnose(row, rows, candidates) for row in rows)
 
 
-def _diagnose(row: Row, rows: Sequence[Row], candidates: Mapping[RoleName, Sequence[Row]]) -> Row:
+def _diagnose(row: Row, rows: Sequence[Row], candidates: Mapping[ReferenceName, Sequence[Row]]) -> Row:
     """A row with its diagnosis against the references of its own file, or else of its group."""
     if row.role is not None or row.label is not None:
         return row

@@ -6,17 +6,18 @@ name. The sum is computed in single precision, tensor by tensor. An adapter whos
 is not known to be this sum on an unchanged base is refused; the fields are those of PEFT 0.21.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, FiniteFloat, model_validator
 
+from salmu_demo.core.documents import MismatchError, misfit, parse_model
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.configuration import MAX_CONFIG_BYTES
 from salmu_demo.models.header import FLOATS, Shape, shown
@@ -32,8 +33,6 @@ _WRAPPED: Final = re.compile(r"\.(?:base_layer|modules_to_save)(?:\.default)?(?=
 
 _PLAIN_FIELDS: Final = frozenset(
     {
-        # What the adapter is: read below.
-        "peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "modules_to_save", "bias", "init_lora_weights",
         # Which modules are adapted: the file's own matrices say so.
         "exclude_modules", "layers_to_transform", "layers_pattern",
         # Of the training, of its start, or of other methods' details, without which they are not used.
@@ -53,9 +52,30 @@ _STARTS: Final = ("gaussian", "eva", "orthogonal", "mica")
 _CONVERTIBLE: Final = ("pissa", "olora", "corda", "lora_ga")
 """Starts that PEFT can subtract again when it saves the adapter."""
 
-_MERGE: Final = "merge it with PEFT (merge_and_unload) and save the whole model."
+_MERGE: Final = "merge it with PEFT (merge_and_unload) and save the whole model"
 
 T = TypeVar("T")
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
+
+
+def _start(start: Any) -> Any:
+    """Refuse an adapter that was not trained on the base as it is."""
+    if isinstance(start, bool) or start in _STARTS:
+        return start
+    named = shown(str(start))
+    if isinstance(start, str) and start.lower().startswith(_CONVERTIBLE):
+        raise misfit(
+            f"is {named!r}, which changes the base itself; save the adapter again with PEFT's save_pretrained(..., "
+            "path_initial_model_for_weight_conversion=...), or merge it with PEFT (merge_and_unload) and save the "
+            "whole model"
+        )
+    raise misfit(f"is {named!r}, which is not known to leave the base as it is; {_MERGE}")
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
 @dataclass(frozen=True)
@@ -66,23 +86,40 @@ class Delta:
     config: Path | None
 
 
-@dataclass(frozen=True)
-class _Adapter:
-    """What an adapter's configuration says: the factor and rank of its matrices, and which modules the file changes.
+class _Adapter(BaseModel, extra="allow"):
+    """An adapter's configuration, as far as it decides what is merged.
 
     Attributes:
-        scale: factor of the product of a pair.
-        rank: rank of every pair.
-        targets: ends of the names of the modules that have pairs.
-        whole: ends of the names of the modules that are stored whole.
-        with_bias: whether biases were trained too.
+        peft_type: LORA; the other kinds of PEFT are no such sum.
+        r: rank of every pair of matrices.
+        lora_alpha: factor of their product, before the rank.
+        use_rslora: whether the factor is divided by the root of the rank.
+        init_lora_weights: how the matrices began, see :func:`_start`.
+        target_modules: ends of the names of the modules that have pairs; a pattern in their place is not followed.
+        modules_to_save: ends of the names of the modules that are stored whole.
+        bias: which biases were trained too.
     """
 
-    scale: float = 1.0
-    rank: int = 0
-    targets: tuple[str, ...] = ()
-    whole: tuple[str, ...] = ()
-    with_bias: bool = False
+    peft_type: Literal["LORA"]
+    r: Annotated[int, Field(ge=1)]
+    lora_alpha: FiniteFloat
+    use_rslora: bool | None = None
+    init_lora_weights: Annotated[Any, AfterValidator(_start)] = True
+    target_modules: Names = ()
+    modules_to_save: Names = ()
+    bias: str | None = "none"
+
+    @property
+    def scale(self) -> float:
+        """Factor of the product of a pair."""
+        return self.lora_alpha / (math.sqrt(self.r) if self.use_rslora else self.r)
+
+    @model_validator(mode="after")
+    def _sets_nothing_else(self) -> Self:
+        others = (key for key, value in (self.model_extra or {}).items() if value and key not in _PLAIN_FIELDS)
+        for other in others:
+            raise misfit(f"it sets {shown(other)}, which cannot be merged here; {_MERGE}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -107,12 +144,13 @@ class MergedReader:
         self._what = str(delta.weights)
         self.shapes: Mapping[str, Shape] = base.shapes
         pairs, self._replaced = self._sort()
-        adapter = _read_adapter(delta, bool(pairs))
-        self._scale = adapter.scale
         self._pairs: dict[str, _Pair] = {}
-        for module, pair in pairs.items():
-            self._once(self._pairs, self._target(module, pair, adapter.rank), pair, pair.down)
-        self._check_complete(adapter, [_plain(module) for module in pairs])
+        adapter = _read_adapter(delta, bool(pairs))
+        if adapter is not None:
+            self._scale = adapter.scale
+            for module, pair in pairs.items():
+                self._once(self._pairs, self._target(module, pair, adapter.r), pair, pair.down)
+            self._check_complete(adapter, [_plain(module) for module in pairs])
         self.dtypes: Mapping[str, str] = {
             **base.dtypes,
             **{target: self._delta.dtypes[name] for target, name in self._replaced.items()},
@@ -139,17 +177,17 @@ class MergedReader:
 
     def _check_complete(self, adapter: _Adapter, adapted: list[str]) -> None:
         """The file holds what its configuration says was trained; `adapted` are the modules with pairs."""
-        for module in adapter.targets:
+        for module in adapter.target_modules:
             if not any(name == module or name.endswith(f".{module}") for name in adapted):
                 raise ModelError(f"{self._what} has no matrices for {module}, a target of its {ADAPTER_CONFIG_FILE}.")
-        for module in adapter.whole:
+        for module in adapter.modules_to_save:
             if any(_is_of(name, module) for name in self.shapes) and not any(
                 _is_of(name, module) for name in self._replaced
             ):
                 raise ModelError(
                     f"{self._what} has no tensors of {module}, which its {ADAPTER_CONFIG_FILE} lists as saved."
                 )
-        if adapter.with_bias and not any(name.endswith("bias") for name in self._replaced):
+        if adapter.bias not in (None, "", "none") and not any(name.endswith("bias") for name in self._replaced):
             raise ModelError(f"{self._what} has no bias, but its {ADAPTER_CONFIG_FILE} says that they were trained.")
 
     def _once(self, found: dict[str, T], target: str, value: T, name: str) -> None:
@@ -243,55 +281,17 @@ def _is_of(tensor: str, module: str) -> bool:
     return f".{module}." in f".{tensor}"
 
 
-def _read_adapter(delta: Delta, has_pairs: bool) -> _Adapter:
-    """What the configuration says, if it says nothing that cannot be merged; raises :class:`ModelError`."""
+def _read_adapter(delta: Delta, has_pairs: bool) -> _Adapter | None:
+    """What the configuration says, None without one that is needed; raises :class:`ModelError`."""
     if not has_pairs and (delta.config is None or delta.weights.name != ADAPTER_FILE):
-        return _Adapter()
+        return None
     if delta.config is None:
         raise ModelError(f"{delta.weights} holds LoRA matrices; it needs {ADAPTER_CONFIG_FILE} beside it.")
     try:
         if delta.config.stat().st_size > MAX_CONFIG_BYTES:
             raise ModelError(f"{delta.config} is larger than any configuration; fetch it again.")
-        config = json.loads(delta.config.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{delta.config} is not readable JSON.") from error
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise ModelError(f"{delta.config} does not describe a LoRA adapter of PEFT; others cannot be merged.")
-    _check_start(delta.config, config.get("init_lora_weights", True))
-    other = next((key for key, value in config.items() if value and key not in _PLAIN_FIELDS), None)
-    if other is not None:
-        raise ModelError(f"{delta.config} sets {shown(other)}, which cannot be merged here; {_MERGE}")
-    rank: Any = config.get("r")
-    alpha: Any = config.get("lora_alpha")
-    if type(rank) is not int or rank < 1 or type(alpha) not in (int, float) or not math.isfinite(alpha):
-        raise ModelError(f"{delta.config} lacks a whole number `r` or a number `lora_alpha`.")
-    stabilised = config.get("use_rslora") or False
-    if not isinstance(stabilised, bool):
-        raise ModelError(f"{delta.config} has a `use_rslora` that is neither true nor false.")
-    return _Adapter(
-        alpha / (math.sqrt(rank) if stabilised else rank),
-        rank,
-        _names(config.get("target_modules")),
-        _names(config.get("modules_to_save")),
-        (config.get("bias") or "none") != "none",
-    )
-
-
-def _check_start(path: Path, start: Any) -> None:
-    """Refuse an adapter that was not trained on the base as it is."""
-    if isinstance(start, bool) or start in _STARTS:
-        return
-    named = shown(str(start))
-    if isinstance(start, str) and start.lower().startswith(_CONVERTIBLE):
-        raise ModelError(
-            f"{path} starts from init_lora_weights {named!r}, which changes the base itself; save the adapter again "
-            "with PEFT's save_pretrained(..., path_initial_model_for_weight_conversion=...), or merge it with PEFT "
-            "(merge_and_unload) and save the whole model."
-        )
-    raise ModelError(
-        f"{path} starts from init_lora_weights {named!r}, which is not known to leave the base as it is; {_MERGE}"
-    )
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
+        return parse_model(delta.config.read_bytes(), _Adapter)
+    except OSError as error:
+        raise ModelError(f"{delta.config} cannot be read: {error.strerror or error}.") from error
+    except MismatchError as error:
+        raise ModelError(f"{delta.config} cannot be used: {error}.") from error

@@ -6,8 +6,9 @@ from salmu_demo.core.errors import ModelError
 from salmu_demo.hub.fetch import FetchPlan, plan_fetch
 from salmu_demo.hub.reference import HubReference
 from salmu_demo.models.card import CARD_FILE
+from salmu_demo.models.checkpoint import PICKLE_PUBLISHERS
 from salmu_demo.models.configuration import CONFIG_FILE
-from salmu_demo.models.source import MERGES_FILE, PICKLE_FILE, PICKLE_PUBLISHERS, TOKENIZER_FILE, WEIGHTS_FILES
+from salmu_demo.models.source import MERGES_FILE, PICKLE_FILE, TOKENIZER_FILE, WEIGHTS_FILES
 
 
 def plan_model(target: HubReference) -> FetchPlan:

@@ -5,11 +5,12 @@ Format: eight bytes with the header's length, the header as JSON, then the tenso
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
+
+from safetensors import SafetensorError, safe_open
 
 from salmu_demo.core.errors import ModelError
 
@@ -48,7 +49,7 @@ def read_header(path: Path) -> dict[str, TensorPlace]:
 
     Raises:
         ModelError: if the file is not a whole safetensors file, is larger than the caps above, or its header
-            contradicts itself or the file; the sentence names the first tensor that does not fit.
+            contradicts itself or the file.
     """
     try:
         size = path.stat().st_size
@@ -58,26 +59,28 @@ def read_header(path: Path) -> dict[str, TensorPlace]:
                 _refuse(path, "it ends before its header does")
             if length > MAX_HEADER_BYTES:
                 _refuse(path, f"its header says it is {length:,} bytes long, more than {MAX_HEADER_BYTES:,}")
-            raw = stream.read(length)
+            tensors = _parse(path, stream.read(length))
+        first = _LENGTH_BYTES + length
+        if size - first > MAX_TENSOR_BYTES:
+            raise ModelError(
+                f"{path} holds {size - first:,} bytes of tensors, more than the {MAX_TENSOR_BYTES:,} allowed."
+            )
+        # Shapes and sizes, overlaps and gaps: the library checks that the header and the file agree.
+        with safe_open(path, "numpy"):
+            pass
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
-    tensors = _parse(path, raw)
-    first = _LENGTH_BYTES + length
-    if size - first > MAX_TENSOR_BYTES:
-        raise ModelError(f"{path} holds {size - first:,} bytes of tensors, more than the {MAX_TENSOR_BYTES:,} allowed.")
-    places = {name: _place(path, name, value, first) for name, value in tensors.items()}
-    end = first
-    for name, place in sorted(places.items(), key=lambda item: (item[1].start, item[1].end)):
-        if place.start < end:
-            _refuse(path, f"the tensor {shown(name)} overlaps another one")
-        if place.start > end:
-            _refuse(path, f"there is a gap before the tensor {shown(name)}")
-        if place.end > size:
-            _refuse(path, f"it ends before the tensor {shown(name)} does")
-        end = place.end
-    if end != size:
-        _refuse(path, f"{size - end:,} bytes follow its last tensor")
-    return places
+    except SafetensorError as error:
+        _refuse(path, shown(str(error).removeprefix("Error while deserializing header: ")))
+    for name, entry in tensors.items():
+        if entry["dtype"] not in ITEM_BYTES:
+            _refuse(path, f"the tensor {shown(name)} has the type {entry['dtype']}, which no CLIP model has")
+        if len(entry["shape"]) > MAX_DIMENSIONS:
+            _refuse(path, f"the tensor {shown(name)} has {len(entry['shape']):,} dimensions")
+    return {
+        name: TensorPlace(entry["dtype"], tuple(entry["shape"]), *(first + end for end in entry["data_offsets"]))
+        for name, entry in tensors.items()
+    }
 
 
 def shown(name: str) -> str:
@@ -109,28 +112,6 @@ def _parse(path: Path, raw: bytes) -> dict[str, Any]:
     if len(header) > MAX_TENSORS:
         _refuse(path, f"it holds {len(header):,} tensors, more than {MAX_TENSORS:,}")
     return header
-
-
-def _place(path: Path, name: str, value: Any, first: int) -> TensorPlace:
-    """One entry of the header; `first` is where the tensors begin in the file."""
-    fields: dict[str, Any] = value if isinstance(value, dict) else {}
-    dtype: Any = fields.get("dtype")
-    shape: Any = fields.get("shape")
-    offsets: Any = fields.get("data_offsets")
-    if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
-        _refuse(path, f"the tensor {shown(name)} has the type {shown(str(dtype))}, which no CLIP model has")
-    if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS:
-        _refuse(path, f"the tensor {shown(name)} has no readable shape")
-    if not _are_counts(offsets) or len(offsets) != 2:
-        _refuse(path, f"the tensor {shown(name)} has no readable place")
-    start, end = offsets
-    if end - start != math.prod(shape) * ITEM_BYTES[dtype]:
-        _refuse(path, f"the tensor {shown(name)} has another size than its shape and type say")
-    return TensorPlace(dtype, tuple(shape), first + start, first + end)
-
-
-def _are_counts(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**63 for item in value)
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:

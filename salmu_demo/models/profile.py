@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from salmu_demo.models.architecture import configuration_facts
+from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.configuration import open_clip_architectures
-from salmu_demo.models.made import MADE
-from salmu_demo.models.source import ModelSource, builtin_models
-from salmu_demo.models.uploads import UPLOAD
+from salmu_demo.models.references import origin_of
+from salmu_demo.models.source import ModelSource
 from salmu_demo.models.weights import parameter_count, summarise
 
 
@@ -53,7 +53,7 @@ def profile(source: ModelSource) -> ModelProfile:
     return ModelProfile(
         reference=source.reference,
         name=source.name,
-        origin=_origin(source),
+        origin=origin_of(source.reference),
         architecture=_architecture(source),
         parameters=parameter_count(reader),
         dtypes=tuple(sorted(set(types), key=lambda name: (-types.count(name), name))),
@@ -63,18 +63,6 @@ def profile(source: ModelSource) -> ModelProfile:
         revision=source.revision,
         warnings=tuple(warnings),
     )
-
-
-def _origin(source: ModelSource) -> str:
-    if source.reference in builtin_models():
-        return "built in"
-    if source.deltas:
-        return "a change merged onto another model"
-    if source.reference.startswith(UPLOAD):
-        return "uploaded"
-    if source.reference.startswith(MADE):
-        return "unlearned here"
-    return "Hugging Face Hub" if source.revision else "this machine"
 
 
 def _architecture(source: ModelSource) -> str:

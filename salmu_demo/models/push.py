@@ -6,17 +6,11 @@ from typing import Final
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.hub.push import Pushed, check_push, push
+from salmu_demo.models.checkpoint import check_inside
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import MADE, made_folder
-from salmu_demo.models.source import (
-    LOCAL_DIR,
-    MERGES_FILE,
-    PICKLE_FILE,
-    TOKENIZER_FILE,
-    WEIGHTS_FILES,
-    check_inside,
-    find_model,
-)
+from salmu_demo.models.references import find_model
+from salmu_demo.models.source import LOCAL_DIR, MERGES_FILE, PICKLE_FILE, TOKENIZER_FILE, WEIGHTS_FILES
 
 _COMPANIONS: Final = ("README.md", "unlearning.json", "unlearning_curve.svg", "training_log.json", "training_curve.svg")
 """The card, the record and the curve that training here writes beside a model."""

@@ -13,6 +13,7 @@ from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.hub.reference import HF_HUB, OFFICIAL_MODELS
 
 RoleName = Literal["clean", "compromised", "unlearned", "other"]
+ReferenceName = Literal["clean", "compromised"]
 Origin = Literal["told", "name", "card"]
 ROLE_NAMES: Final[tuple[RoleName, ...]] = get_args(RoleName)
 ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
@@ -20,7 +21,7 @@ ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
 CLEAN: Final = "clean"
 COMPROMISED: Final = "compromised"
 UNLEARNED: Final = "unlearned"
-REFERENCES: Final[tuple[RoleName, ...]] = (CLEAN, COMPROMISED)
+REFERENCES: Final[tuple[ReferenceName, ...]] = get_args(ReferenceName)
 """The roles that one model of a comparison has: targets are theirs."""
 
 TITLES: Final = {CLEAN: "Clean", COMPROMISED: "Compromised"}
@@ -54,7 +55,7 @@ class ModelRole:
 
     name: RoleName = "other"
     origin: Origin | None = None
-    refused: RoleName | None = None
+    refused: ReferenceName | None = None
 
     @property
     def title(self) -> str:
@@ -187,7 +188,7 @@ def assign_roles(models: Sequence[Candidate], told: Told = NOTHING_TOLD) -> Assi
     for number, model in enumerate(models):
         own = model.own_role
         held = next((role for role in REFERENCES if holders[role] == number), None)
-        claimed = own.refused or (own.name if own.name in REFERENCES else None)
+        claimed = own.refused or next((role for role in REFERENCES if role == own.name), None)
         if held is not None:
             roles.append(ModelRole(held, "told" if told.of(held) else own.origin))
         elif claimed is None:

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class GroupMean:
-    """Mean of the rows of one group."""
+    """Mean of the rows of one group.
+
+    Attributes:
+        count: number of rows.
+        mean: mean of their scores.
+    """
 
     count: int
     mean: float

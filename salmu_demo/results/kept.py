@@ -19,7 +19,7 @@ MEASURING_CODE: Final = (
     "data/*.py",
     "features/embedder.py",
     "features/view.py",
-    *(f"results/{name}.py" for name in ("document", "evaluation", "inputs", "kept", "records")),
+    *(f"results/{name}.py" for name in ("document", "evaluation", "inputs", "kept", "records", "schema")),
 )
 """Our code that decides a metric of given features."""
 

@@ -17,8 +17,9 @@ from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import all_metrics
+from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import CLEAN, COMPROMISED
-from salmu_demo.models.source import LOCAL_DIR, ModelSource, find_model
+from salmu_demo.models.source import LOCAL_DIR, ModelSource
 from salmu_demo.results.evaluation import choose_metrics, each_model, evaluate
 from salmu_demo.results.kept import key_of
 from salmu_demo.results.records import Evaluation

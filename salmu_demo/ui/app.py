@@ -23,9 +23,7 @@ from salmu_demo.core.files import check_writable
 from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
-from salmu_demo.data.layout import CLEAR
-from salmu_demo.data.source import MINI, existing_path
-from salmu_demo.hub.reference import data_on_hub
+from salmu_demo.data.source import MINI, may_be_fetched
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.uploads import upload_limit
 from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
@@ -191,7 +189,7 @@ def open_data(reference: str) -> tuple[Workbench, str]:
     try:
         return Workbench(reference), ""
     except DataError as error:
-        if existing_path(reference) is not None or (data_on_hub(reference) is None and not reference.startswith(CLEAR)):
+        if not may_be_fetched(reference):
             raise
         problem = DATA_FAILED.format(reference=reference, problem=error)
         print(f"salmu-demo: {problem}", file=sys.stderr)

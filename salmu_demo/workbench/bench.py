@@ -25,8 +25,9 @@ from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.features.view import FeatureView
 from salmu_demo.hub.reference import model_on_hub
 from salmu_demo.models.profile import ModelProfile, profile
+from salmu_demo.models.references import find_model, find_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
-from salmu_demo.models.source import ModelSource, find_model, find_models
+from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
 from salmu_demo.probes.gallery import GALLERIES, Content, Gallery, SearchableGallery

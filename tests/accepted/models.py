@@ -86,7 +86,7 @@ def _start(value: Any, expected: str) -> Case:
     advice = "convert it when saving, or merge it with PEFT" if expected is CONVERT else "merge it with PEFT"
     return _adapters(
         f"LoRA, `init_lora_weights` {json.dumps(value)}", "refused", f"it changes the base; {advice}",
-        adapter(init_lora_weights=value), f"starts from init_lora_weights '{value}', {expected}",
+        adapter(init_lora_weights=value), f"init_lora_weights is '{value}', {expected}",
     )  # fmt: skip
 
 
@@ -417,7 +417,7 @@ CASES: list[Case] = [
     ),
     _adapters(
         "`use_rslora` that is not a Boolean", "refused", "the field is named", adapter(use_rslora="false"),
-        "has a `use_rslora` that is neither true nor false",
+        r"use_rslora is \"false\"; it must be true or false",
     ),
-    _adapters("IA3 and other methods of PEFT", "refused", "only LoRA is merged", adapter(peft_type="IA3"), "LoRA"),
+    _adapters("IA3 and other methods of PEFT", "refused", "only LoRA is merged", adapter(peft_type="IA3"), "LORA"),
 ]  # fmt: skip

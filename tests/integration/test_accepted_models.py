@@ -12,7 +12,7 @@ from salmu_demo.core.errors import ArchitectureError, ModelError
 from salmu_demo.jobs.job import Estimate, JobSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.encoder import Encoder
-from salmu_demo.models.source import find_model, find_models
+from salmu_demo.models.references import find_model, find_models
 from salmu_demo.results.document import read_results
 from salmu_demo.workbench.bench import Workbench
 from tests.accepted import Case

@@ -33,8 +33,8 @@ from salmu_demo.features.store import ArrayStore
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import official_metrics
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import find_model
 from salmu_demo.models.weights import SafetensorsReader
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.workbench.bench import Workbench
@@ -270,9 +270,9 @@ def texts(*values: str | None) -> Callable[[int], pa.Array]:
     [
         (
             "no-such-folder",
-            "no-such-folder is no folder; give `mini`, `official`, a folder in the SALMUBench layout or a",
+            "no-such-folder is not a folder; give `mini`, `official`, a folder in the SALMUBench layout or a",
         ),
-        ("/no/such/folder", "/no/such/folder is no folder"),
+        ("/no/such/folder", "/no/such/folder is not a folder"),
         ("~no-such-user/data", "'~no-such-user/data' is not a usable path"),
         ("d" * 5000, "is not a usable path: .*File name too long"),
         ("", "lacks the split forget"),
@@ -623,7 +623,7 @@ def commands(tmp_path: Path, model: Path, data: Path) -> dict[str, tuple[Command
             "no metric called 'MRR'",
         ),
         "no metric": ([*evaluation, "mini-clean", "--metrics", ""], "no metric called ''"),
-        "missing data": ([*evaluation, "mini-clean", "--data", "/no/such/data"], "/no/such/data is no folder"),
+        "missing data": ([*evaluation, "mini-clean", "--data", "/no/such/data"], "/no/such/data is not a folder"),
         "missing split": ([*evaluation, "mini-clean", "--data", str(data)], "lacks the split forget"),
         "describe missing split": (["data", "describe", str(data)], "lacks the split forget"),
         "wrong imagenet": (

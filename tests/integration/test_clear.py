@@ -151,7 +151,7 @@ def test_without_real_faces_the_rest_is_used(clear: Path):
             "CLEAR has no configuration 'forget20' to forget; choose one of fo",
         ),
         (lambda c: f"clear:{c}#forget01", r"has no CLEAR configuration forget01: no file matches forget01/\*.parquet"),
-        (lambda c: f"clear:{c / 'nothing'}", "is no folder and no Hub data set; write clear:FOLDER"),
+        (lambda c: f"clear:{c / 'nothing'}", "is neither a folder nor a Hub data set; write clear:FOLDER"),
         (lambda c: replace(c, {"image": b"x", "caption": "a"}), "is not of CLEAR: it needs the columns image, caption"),
         (lambda c: replace(c, {"image": b"x", "caption": "a", "name": "b"}), "a row whose image is no struct"),
         (lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": "a", "name": None}), "whose name or caption is no"),

@@ -20,8 +20,8 @@ from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.data.source import load_data
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics import all_metrics, official_metrics
+from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import find_model
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.command_line import all_commands, read
 from tests.fixtures.tiny import CLASSES, MODELS, PERSONAS, TWO_EMAILS

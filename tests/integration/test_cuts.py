@@ -16,7 +16,7 @@ from salmu_demo.data.dataset import load_folder
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.view import FeatureView
 from salmu_demo.models import tokenizer as tokenizer_module
-from salmu_demo.models.source import find_model
+from salmu_demo.models.references import find_model
 from salmu_demo.models.tokenizer import cut_texts, make_tokenizer
 from salmu_demo.results.document import read_results
 from salmu_demo.results.evaluation import choose_metrics, evaluate

@@ -17,7 +17,7 @@ from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.models.source import find_model
+from salmu_demo.models.references import find_model
 from tests.accepted.data import first, tars
 
 AGAIN = "was saved again while the data set .* was in use"

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.encoder import Encoder
-from salmu_demo.models.source import find_model
+from salmu_demo.models.references import find_model
 from tests.fixtures.checkpoints import random_tensors
 
 PEFT = "base_model.model."
@@ -120,10 +120,15 @@ def test_a_merged_model_runs_and_its_fingerprint_depends_on_every_file(tiny_asse
         (PAIR, {**CONFIG, "target_modules": ["c_fc", "c_proj"]}, r"has no matrices for c_proj, a target of its"),
         (PAIR, {**CONFIG, "use_dora": True}, r"sets use_dora, which cannot be merged here"),
         (PAIR, {**CONFIG, "alpha_pattern": {"c_fc": 1}}, r"sets alpha_pattern"),
-        (PAIR, {**CONFIG, "peft_type": "IA3"}, r"does not describe a LoRA adapter"),
-        (PAIR, {**CONFIG, "r": 0}, r"lacks a whole number `r` or a number `lora_alpha`"),
-        (PAIR, {**CONFIG, "lora_alpha": "6"}, r"lacks a whole number `r` or a number `lora_alpha`"),
-        (PAIR, [], r"does not describe a LoRA adapter"),
+        (
+            PAIR,
+            {**CONFIG, "peft_type": "IA3"},
+            r"cannot be used: peft_type is \"IA3\"; it must be 'LORA'",
+        ),
+        (PAIR, {**CONFIG, "r": 0}, r"r is 0; it must be greater than or equal to 1"),
+        (PAIR, {**CONFIG, "r": True}, r"r is True; it must be a whole number"),
+        (PAIR, {**CONFIG, "lora_alpha": "6"}, r"lora_alpha is \"6\"; it must be a number"),
+        (PAIR, [], r"adapter_config.json cannot be used: it is \[\]; it must be an object"),
     ],
 )
 def test_what_cannot_be_merged_is_refused_by_name(

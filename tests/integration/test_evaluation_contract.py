@@ -43,8 +43,9 @@ from salmu_demo.metrics import (
     official_metrics,
 )
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.models.source import ModelSource
 from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.kept import KeptMetrics, measuring_key
 from salmu_demo.results.official import official_result, write_official

@@ -19,8 +19,8 @@ from salmu_demo.hub import fetch as hub_fetch
 from salmu_demo.hub.access import check_access
 from salmu_demo.hub.client import Visitor, acting_for
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_MODELS, OFFICIAL_REVISION, HubReference
+from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import find_reference
-from salmu_demo.models.source import find_model
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
 

@@ -17,8 +17,8 @@ from salmu_demo.core.errors import DataError, ModelError
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.source import load_data
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import find_reference
-from salmu_demo.models.source import find_model
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
 
@@ -129,7 +129,7 @@ def test_a_repository_is_a_reference_by_its_card_and_not_by_its_name(hub: StandI
 
 
 def test_a_card_of_any_size_is_not_fetched(hub: StandInHub, model_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("salmu_demo.models.source.LARGEST_CARD", 20)
+    monkeypatch.setattr("salmu_demo.models.checkpoint.LARGEST_CARD", 20)
     hub.add("models/org/tiny", model_folder).files["README.md"] = b"---\nsalmu_role: clean\n---\n"
     assert find_model("hf-hub:org/tiny").card_role is None
 

@@ -13,8 +13,8 @@ from salmu_demo.cli.main import run
 from salmu_demo.data.source import load_data
 from salmu_demo.metrics.representation import linear_cka
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import find_model
 from salmu_demo.ui.tabs.models.tab import model_card
 from salmu_demo.workbench.bench import Workbench
 

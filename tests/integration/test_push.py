@@ -11,7 +11,7 @@ from huggingface_hub import constants
 
 from salmu_demo.cli.main import run
 from salmu_demo.models.encoder import Encoder
-from salmu_demo.models.source import find_model
+from salmu_demo.models.references import find_model
 from tests.fixtures.hub import Repository, StandInHub, closed_port, run_hub, speak_to
 
 NAME = "org/mine"

@@ -28,8 +28,9 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.made import WEIGHTS_FILE
+from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.models.source import ModelSource
 from salmu_demo.probes import index as index_module
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match

@@ -18,8 +18,9 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.models import encoder as encoder_module
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.profile import profile
+from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.model_change import measure_change
 from salmu_demo.workbench.bench import Workbench
 from tests.accepted.models import PAIR

@@ -14,8 +14,8 @@ from salmu_demo.jobs.job import JobSpec, JobState
 from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.plan import make_plan
+from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import ModelRole, Told
-from salmu_demo.models.source import find_model
 from salmu_demo.results.document import RESULTS_FILE, read_results
 from salmu_demo.ui.shell.bar import keep_told, tell
 from salmu_demo.ui.shell.view import View

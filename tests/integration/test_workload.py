@@ -11,8 +11,8 @@ from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.features.view import FeatureView
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import find_model
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.workload import Workload, workload

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from salmu_demo.models.source import builtin_models
+from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.ui.app import build_app, listen, serving
 from salmu_demo.ui.shell.visitor_files import open_visitor_files
 from salmu_demo.workbench.bench import Workbench

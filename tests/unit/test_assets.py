@@ -8,7 +8,8 @@ import pytest
 
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.source import load_data
-from salmu_demo.models.source import COMPROMISED, builtin_models, find_model
+from salmu_demo.models.checkpoint import COMPROMISED, builtin_models
+from salmu_demo.models.references import find_model
 from tests.fixtures.command_line import read
 
 pytestmark = pytest.mark.usefixtures("shipped_assets")

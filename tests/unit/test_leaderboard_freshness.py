@@ -10,7 +10,8 @@ from salmu_demo.data.source import load_data
 from salmu_demo.leaderboard import freshness
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.rows import Row, Source
-from salmu_demo.models.source import LOCAL_DIR, find_model
+from salmu_demo.models.references import find_model
+from salmu_demo.models.source import LOCAL_DIR
 from salmu_demo.results.kept import measuring_key
 from salmu_demo.results.records import MeasuredData, MeasuredModel
 from tests.fixtures.leaderboard import row

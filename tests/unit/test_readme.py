@@ -8,7 +8,7 @@ import pytest
 
 from salmu_demo import __version__
 from salmu_demo.metrics import DECISIONS, official_metrics
-from salmu_demo.models.source import builtin_models
+from salmu_demo.models.checkpoint import builtin_models
 from tests.fixtures.command_line import read
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,6 @@ from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
 from salmu_demo.metrics import MetricResult, Rows, all_metrics
 from salmu_demo.results.analysis import DISAGREEMENTS, Analysis, analyse, grouped_metrics
-from salmu_demo.results.analysis_document import analysis_document
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_results, write_results
 from salmu_demo.results.records import Evaluation
@@ -242,4 +241,4 @@ def test_evaluations_of_different_data_or_samples_are_refused(measured: list[Eva
 
 
 def test_the_document_of_an_analysis_is_the_same_for_the_same_evaluations(analysis: Analysis):
-    assert analysis_document(analyse(evaluations())) == analysis_document(analysis)
+    assert results_document(analyse(evaluations()))["analysis"] == results_document(analysis)["analysis"]

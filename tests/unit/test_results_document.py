@@ -119,14 +119,17 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (_set("version", value=99), "schema version is 99"),
+        (_set("version", value=99), "version is 99; this program reads version 1"),
         (_set("models", value=[]), "holds no model"),
-        (_set("models", 0, "model", "name", value=5), "model.name must be a text, not 5"),
-        (_set("models", 0, "model", "remarks", value="one"), "model.remarks must be a list, not 'one'"),
-        (_set("models", 0, "model", "remarks", value=["", 1]), r"model.remarks\[1\] must be a text, not 1"),
-        (_set("models", 0, "metrics", "ACS", "value", value=float("nan")), "ACS must be a finite number, not nan"),
-        (_set("models", 0, "metrics", "ACS", "value", value=7), "ACS is 7; it must lie between -1 and 1"),
-        (_set("models", 0, "metrics", "ACS", "scores", value="many"), "ACS.scores must be a list, not 'many'"),
+        (_set("models", 0, "model", "name", value=5), "models\\[0\\].model.name is 5; it must be a string"),
+        (_set("models", 0, "model", "remarks", value="one"), 'model.remarks is "one"; it must be a list'),
+        (_set("models", 0, "model", "remarks", value=["", 1]), r"model.remarks\[1\] is 1; it must be a string"),
+        (
+            _set("models", 0, "metrics", "ACS", "value", value=float("nan")),
+            "ACS.value is nan; it must be a finite number",
+        ),
+        (_set("models", 0, "metrics", "ACS", "value", value=7), "ACS.value is 7; it must lie between -1 and 1"),
+        (_set("models", 0, "metrics", "ACS", "scores", value="many"), 'ACS.scores is "many"; it must be a list'),
         (_set("models", 0, "metrics", "ACS", "scores", value=[0.5]), "ACS has lists of different lengths"),
         (_set("models", 0, "metrics", "ACS", "scores", 0, value=1e300), "ACS.scores has a number that does not lie"),
         (_set("models", 0, "metrics", "ACS", "rows", 0, value=10**6), "ACS.rows names rows that forget does not have"),
@@ -134,8 +137,8 @@ def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("models", 0, "metrics", "RetFail", "ranks", 0, value=0), "RetFail.ranks has a rank below 1"),
         (_set("models", 0, "metrics", "RetFail", "candidates", 0, value=0), "rank above the number of candidates"),
         (_set("rows", "forget", "texts", value=["one"]), "rows.forget has columns of different lengths"),
-        (_set("rows", "forget", "kinds", 0, value={}), r"rows.forget.kinds\[0\] must be a text, not {}"),
-        (_set("data", value=None), "data must be an object, not None"),
+        (_set("rows", "forget", "kinds", 0, value={}), r"rows.forget.kinds\[0\] is {}; it must be a string"),
+        (_set("data", value=None), "data is None; it must be an object"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(

@@ -17,9 +17,10 @@ from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.rows import Source, file_rows
 from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.models.card import card_role
+from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.names import distinct_names, distinct_slugs
+from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import ModelRole, Told, assign_roles, check_told, role_by_name, role_in_card
-from salmu_demo.models.source import builtin_models, find_model
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.report import ReportFigure
@@ -242,10 +243,10 @@ def test_a_file_without_roles_falls_back_to_names(told: Analysis, tmp_path: Path
 @pytest.mark.parametrize(
     ("role", "sentence"),
     [
-        ("clean", "model.role must be an object, not 'clean'"),
-        ({"name": "boss"}, "model.role.name is 'boss'; it must be one of clean, compromised, unlearned, other"),
-        ({"name": "clean", "origin": 1}, "model.role.origin must be a text, not 1"),
-        ({"name": "other", "refused": "other"}, "model.role.refused is 'other'"),
+        ("clean", 'model.role is "clean"; it must be an object'),
+        ({"name": "boss"}, "model.role.name is \"boss\"; it must be 'clean', 'compromised', 'unlearned' or 'other'"),
+        ({"name": "clean", "origin": 1}, "model.role.origin is 1; it must be"),
+        ({"name": "other", "refused": "other"}, 'model.role.refused is "other"; it must be'),
     ],
 )
 def test_recorded_roles_are_checked(told: Analysis, tmp_path: Path, role: Any, sentence: str):

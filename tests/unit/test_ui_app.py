@@ -52,7 +52,7 @@ def test_a_missing_data_set_gives_one_sentence(capsys):
     with pytest.raises(SystemExit) as stopped:
         app.main("/no/such/folder")
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.startswith("salmu-demo: /no/such/folder is no folder")
+    assert capsys.readouterr().err.startswith("salmu-demo: /no/such/folder is not a folder")
 
 
 def test_without_a_port_the_first_free_one_is_taken():

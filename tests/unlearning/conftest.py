@@ -9,7 +9,8 @@ import torch
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.view import FeatureView
-from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.models.references import find_model
+from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.rows import unlearning_rows

@@ -18,7 +18,8 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.view import FeatureView
-from salmu_demo.models.source import ModelSource, find_model
+from salmu_demo.models.references import find_model
+from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import UNRELATED, Towers, output, trainer, training_probe
 from salmu_demo.unlearning import plan as plans
 from salmu_demo.unlearning.batches import BatchSource

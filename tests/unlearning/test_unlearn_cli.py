@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from salmu_demo.cli.main import run
-from salmu_demo.models.source import find_model
+from salmu_demo.models.references import find_model
 from salmu_demo.unlearning.methods import all_methods
 
 pytestmark = pytest.mark.usefixtures("tiny_assets")

@@ -39,7 +39,7 @@ from salmu_demo.jobs.kinds.unlearning import (
 )
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.made import made_in
-from salmu_demo.models.source import find_model
+from salmu_demo.models.references import find_model
 from salmu_demo.unlearning import UNRELATED, Towers, timing
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import StopRules, UnlearningPlan

@@ -17,9 +17,10 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.hub.access import check_access
 from salmu_demo.hub.client import Visitor, acting_for
 from salmu_demo.hub.reference import OFFICIAL_MODELS, model_on_hub
+from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.roles import REFERENCES, TITLES, Told, check_told
-from salmu_demo.models.source import ModelSource, builtin_models
+from salmu_demo.models.source import ModelSource
 from salmu_demo.models.uploads import UPLOAD, keep_upload, upload_limit, uploaded_file
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel

@@ -9,7 +9,7 @@ import gradio as gr
 from salmu_demo.core.errors import QueryError
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.models.source import COMPROMISED
+from salmu_demo.models.checkpoint import COMPROMISED
 from salmu_demo.ui.jobs.area import Launcher
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View

@@ -7,8 +7,8 @@ from typing import Any, Final
 import gradio as gr
 
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, role_by_name
-from salmu_demo.models.source import builtin_models
 from salmu_demo.ui.jobs.area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
 from salmu_demo.ui.jobs.page import own_ids
 from salmu_demo.ui.shell.bar import ModelShelf, TopBar, list_model

@@ -1,0 +1,185 @@
+"""Every way to name a model: one table, from what a user typed to the checkpoint it means."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from salmu_demo.core.errors import ArchitectureError, ModelError
+from salmu_demo.hub.reference import HF_HUB, OFFICIAL_MODELS, model_on_hub
+from salmu_demo.models.card import card_role
+from salmu_demo.models.checkpoint import (
+    bare,
+    builtin,
+    builtin_models,
+    check_inside,
+    configuration_of,
+    from_file,
+    from_folder,
+    from_hub,
+    keeping_its_own,
+)
+from salmu_demo.models.delta import find_delta
+from salmu_demo.models.made import MADE, made_folder
+from salmu_demo.models.source import DELTA, LOCAL_DIR, ModelSource, split_delta
+from salmu_demo.models.uploads import UPLOAD, uploaded_file
+
+FindModel = Callable[[str, str | None], ModelSource]
+
+
+class Wanted(NamedTuple):
+    """What was said beside a reference: the architecture, and whether pickles of this machine may be read."""
+
+    architecture: str | None
+    trust_pickle: bool
+
+
+@dataclass(frozen=True)
+class ReferenceKind:
+    """One way to name a model.
+
+    Attributes:
+        origin: where such a model comes from, in words.
+        is_one: whether a reference is of this kind.
+        find: finds the checkpoint.
+    """
+
+    origin: str
+    is_one: Callable[[str], bool]
+    find: Callable[[str, Wanted], ModelSource]
+
+
+def find_model(reference: str, architecture: str | None = None, trust_pickle: bool = False) -> ModelSource:
+    """Find the checkpoint a user named.
+
+    Args:
+        reference: a built-in name, `official-clean`, `official-compromised`, `local-dir:FOLDER`,
+            `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, a model that a job made, or `delta:BASE+PATH`, where
+            BASE is one of these and PATH a PEFT folder or a safetensors file to merge onto it.
+        architecture: open_clip architecture or built-in model, for weights without a configuration; None to tell it
+            from the tensors. A model with a configuration of its own must have the one that is named.
+        trust_pickle: whether the user has said that pickles of this machine may be read.
+
+    Raises:
+        ArchitectureError: if it has a configuration of its own, and another architecture is named.
+        ModelError: if there is none, it lacks its weights, or its architecture cannot be told.
+    """
+    if architecture is not None:
+        configuration_of(architecture)  # A misspelt name is refused whatever it is named for.
+    kind = _kind_of(reference)
+    if kind is not None:
+        return kind.find(reference, Wanted(architecture, trust_pickle))
+    path = _path(reference)
+    if path.is_dir() and reference:
+        raise ModelError(f"{reference} is a folder; write {LOCAL_DIR}{reference} to load it.")
+    if path.suffix or os.sep in reference:
+        raise ModelError(f"There is no weight file {reference:.200}; check the path.")
+    known = ", ".join(builtin_models()) or "none"
+    raise ModelError(
+        f"There is no model {reference!r:.200}. Built in: {known}. Others: {', '.join(OFFICIAL_MODELS)}, "
+        f"{LOCAL_DIR}FOLDER, {HF_HUB}ORG/NAME, {DELTA}BASE+PATH, or a safetensors file."
+    )
+
+
+def find_models(
+    references: Sequence[str], architecture: str | None = None, find: FindModel = find_model
+) -> list[ModelSource]:
+    """Find several checkpoints; a reference given twice is found once.
+
+    Of several models, those with a configuration of their own keep it, and the architecture is that of the others.
+
+    Args:
+        references: what the user typed.
+        architecture: as for :func:`find_model`.
+        find: finds one of them.
+
+    Raises:
+        ArchitectureError: if all have configurations of their own that say otherwise.
+        ModelError: as :func:`find_model` does.
+    """
+    found: list[ModelSource] = []
+    refusals: list[ArchitectureError] = []
+    for reference in dict.fromkeys(references):
+        try:
+            found.append(find(reference, architecture))
+        except ArchitectureError as error:
+            refusals.append(error)
+            found.append(find(reference, None))
+    if refusals and len(refusals) == len(found):
+        raise refusals[0]
+    return found
+
+
+def origin_of(reference: str) -> str:
+    """Where the model of a reference comes from, in words."""
+    kind = _kind_of(reference)
+    return "this machine" if kind is None else kind.origin
+
+
+def _kind_of(reference: str) -> ReferenceKind | None:
+    return next((kind for kind in REFERENCE_KINDS if kind.is_one(reference)), None)
+
+
+def _begins(prefix: str) -> Callable[[str], bool]:
+    return lambda reference: reference.startswith(prefix)
+
+
+def _path(reference: str) -> Path:
+    """A path of this machine that was typed; raises :class:`ModelError` if no path can be so."""
+    try:
+        path = Path(reference.removeprefix(LOCAL_DIR)).expanduser()
+        path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a home that does not exist, a zero byte
+        raise ModelError(f"{reference!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
+    return path
+
+
+def _find_builtin(reference: str, wanted: Wanted) -> ModelSource:
+    return keeping_its_own(builtin(reference), wanted.architecture)
+
+
+def _find_delta(reference: str, wanted: Wanted) -> ModelSource:
+    base_reference, typed = split_delta(reference)
+    if base_reference.startswith(DELTA):
+        raise ModelError(f"{reference} names a delta as its base; merge that one first.")
+    base = find_model(base_reference, *wanted)
+    path = _path(typed)
+    delta = find_delta(path)
+    for file in filter(None, (delta.weights, delta.config)):
+        check_inside(file.parent, file)
+    return replace(base, reference=reference, deltas=(*base.deltas, delta), card_role=card_role(path))
+
+
+def _find_made(reference: str, wanted: Wanted) -> ModelSource:
+    return from_folder(reference, made_folder(reference), wanted.architecture, False)
+
+
+def _find_on_hub(reference: str, wanted: Wanted) -> ModelSource:
+    target = model_on_hub(reference)
+    assert target is not None
+    return from_hub(target, wanted.architecture)
+
+
+def _find_upload(reference: str, wanted: Wanted) -> ModelSource:
+    return bare(reference, uploaded_file(reference), wanted.architecture)
+
+
+def _find_folder(reference: str, wanted: Wanted) -> ModelSource:
+    return from_folder(reference, _path(reference), *wanted)
+
+
+def _find_file(reference: str, wanted: Wanted) -> ModelSource:
+    return from_file(reference, _path(reference), *wanted)
+
+
+REFERENCE_KINDS: Final = (
+    ReferenceKind("built in", lambda reference: reference in builtin_models(), _find_builtin),
+    ReferenceKind("a change merged onto another model", _begins(DELTA), _find_delta),
+    ReferenceKind("unlearned here", _begins(MADE), _find_made),
+    ReferenceKind("Hugging Face Hub", lambda reference: model_on_hub(reference) is not None, _find_on_hub),
+    ReferenceKind("uploaded", _begins(UPLOAD), _find_upload),
+    ReferenceKind("this machine", _begins(LOCAL_DIR), _find_folder),
+    ReferenceKind("this machine", lambda reference: _path(reference).is_file(), _find_file),
+)
+"""Every way to name a model, in the order they are tried."""

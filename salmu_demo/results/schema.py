@@ -1,0 +1,357 @@
+"""The format of `results.json`: what is written, what is read, and what `docs/results-schema.md` lists.
+
+What is read may come from strangers, so every value is checked. The docstrings here and those of the records document
+the fields.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    SkipValidation,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
+
+from salmu_demo.core.documents import misfit
+from salmu_demo.core.errors import quoted
+from salmu_demo.metrics import Decision, Rows, all_metrics
+from salmu_demo.metrics.protocol import GENKNOW_SKIPPED
+from salmu_demo.results.analysis import Disagreement
+from salmu_demo.results.breakdown import GroupMean
+from salmu_demo.results.diagnosis import Label
+from salmu_demo.results.records import MeasuredData, MeasuredModel, Provenance
+
+SCHEMA: Final = "salmu-demo/results"
+VERSION: Final = 1
+
+_ROUNDING: Final = 1e-3
+"""How far beyond 1 a cosine may come out."""
+_LARGEST_WHOLE: Final = 2.0**53
+"""Beyond it a number of JSON is no exact integer."""
+
+
+def _number(value: Any) -> float:
+    """A finite number; neither a text nor a boolean is one."""
+    try:
+        if type(value) in (int, float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # an integer beyond every float
+        pass
+    raise misfit(f"is {quoted(value)}; it must be a finite number")
+
+
+def _headline(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = _number(value)
+    if not -1 <= number <= 1:
+        raise misfit(f"is {number:g}; it must lie between -1 and 1")
+    return number
+
+
+def _version(value: Any) -> Any:
+    if value != VERSION:
+        raise misfit(f"is {quoted(value)}; this program reads version {VERSION}")
+    return value
+
+
+def _floats(value: Any) -> NDArray[np.float64]:
+    """A list of finite numbers, checked as an array: entry by entry it takes thirty times as long."""
+    if not isinstance(value, list):
+        raise misfit(f"is {quoted(value)}; it must be a list")
+    if set(map(type, value)) <= {int, float}:
+        try:
+            numbers = np.array(value, dtype=np.float64)
+            if np.isfinite(numbers).all():
+                return numbers
+        except OverflowError:  # an integer beyond every float
+            pass
+    # Only the error is looked for entry by entry.
+    return np.array([_number(entry) for entry in value])
+
+
+def _scores(value: Any) -> NDArray[np.float64]:
+    numbers = _floats(value)
+    if (abs(numbers) > 1 + _ROUNDING).any():
+        raise misfit("has a number that does not lie between -1 and 1; export the file again")
+    return numbers
+
+
+def _ranks(value: Any) -> NDArray[np.float64]:
+    numbers = _floats(value)
+    if (numbers < 1).any():
+        raise misfit("has a rank below 1; export the file again")
+    return numbers
+
+
+def _whole(value: Any) -> NDArray[np.int64]:
+    numbers = _floats(value)
+    if ((numbers % 1 != 0) | (abs(numbers) > _LARGEST_WHOLE)).any():
+        raise misfit(f"must hold whole numbers below {_LARGEST_WHOLE:g}; export the file again")
+    return numbers.astype(np.int64)
+
+
+def _are_within(rows: NDArray[np.int64], count: int) -> bool:
+    return not len(rows) or bool(rows.min() >= 0 and rows.max() < count)
+
+
+_AS_LIST: Final = PlainSerializer(lambda array: None if array is None else array.tolist())
+_SHARES: Final = WithJsonSchema({"type": "array", "items": {"type": "number", "minimum": -1, "maximum": 1}})
+_NUMBERS: Final = WithJsonSchema({"type": "array", "items": {"type": "number"}})
+_INTEGERS: Final = WithJsonSchema({"type": "array", "items": {"type": "integer"}})
+
+Number = Annotated[float, BeforeValidator(_number)]
+Ends = tuple[float, float]
+MetricName = Annotated[str, Field(description="METRIC")]
+SplitName = Annotated[str, Field(description="SPLIT")]
+KindName = Annotated[str, Field(description="KIND")]
+PersonaId = Annotated[str, Field(description="PERSONA")]
+
+
+class MetricPart(BaseModel):
+    """One metric of one model; the lists have one entry for each scored row and belong together entry by entry.
+
+    Attributes:
+        value: headline value, the mean of `scores`; null if skipped, for which earlier versions wrote −1.
+        seconds: time it took, features included.
+        scores: what each row contributes: 1 / rank, a cosine, or 1 for right and 0 for wrong.
+        rows: row of each score in `rows.SPLIT`, counted from 0.
+        ranks: RetFail only: rank of the row's own caption, from 1; ties count half.
+        candidates: RetFail only: captions it was ranked among.
+        r_at_1: RetFail only: share of ranks that are exactly 1.
+        measured_on: GenKnow only: the zero-shot set.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    value: Annotated[float | None, BeforeValidator(_headline), Field(json_schema_extra={"minimum": -1, "maximum": 1})]
+    seconds: Annotated[Number, PlainSerializer(lambda seconds: round(seconds, 6))] = 0.0
+    scores: Annotated[NDArray[np.float64] | None, PlainValidator(_scores), _AS_LIST, _SHARES] = None
+    rows: Annotated[NDArray[np.int64] | None, PlainValidator(_whole), _AS_LIST, _INTEGERS] = None
+    ranks: Annotated[NDArray[np.float64] | None, PlainValidator(_ranks), _AS_LIST, _NUMBERS] = None
+    candidates: Annotated[NDArray[np.int64] | None, PlainValidator(_whole), _AS_LIST, _INTEGERS] = None
+    r_at_1: Annotated[Number | None, Field(alias="R@1")] = None
+    measured_on: str | None = None
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "MetricPart":
+        lists = (self.scores, self.rows, self.ranks, self.candidates)
+        if len({len(entries) for entries in lists if entries is not None}) > 1:
+            raise misfit("has lists of different lengths; export the file again")
+        if self.ranks is not None and self.candidates is not None and (self.ranks > self.candidates).any():
+            raise misfit("has a rank above the number of candidates; export the file again")
+        if self.value == GENKNOW_SKIPPED and self.scores is None:
+            # So official files write a skipped metric; no mean of real similarities is -1.
+            self.value = None
+        return self
+
+    @model_serializer(mode="wrap")
+    def _what_is_known(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if name == "value" or value is not None}
+
+
+def _known_metrics(value: Any) -> Any:
+    """A later version may measure more."""
+    known = {spec.name for spec in all_metrics()}
+    return {name: entry for name, entry in value.items() if name in known} if isinstance(value, Mapping) else value
+
+
+class ModelPart(BaseModel):
+    """A model and what was measured of it.
+
+    Attributes:
+        model: the model.
+        made: how and when its numbers were made.
+        metrics: its metrics.
+    """
+
+    model: MeasuredModel
+    made: Provenance
+    metrics: Annotated[dict[MetricName, MetricPart], BeforeValidator(_known_metrics)]
+
+
+class IntervalsPart(BaseModel):
+    """How intervals were made.
+
+    Attributes:
+        level: share of resamples an interval holds.
+        resamples: number of bootstrap resamples.
+        drawn: what is drawn with replacement.
+    """
+
+    level: float
+    resamples: int
+    drawn: str
+
+
+class CriterionPart(BaseModel, from_attributes=True):
+    """One question of the rule of diagnosis.
+
+    Attributes:
+        name: name of a criterion of the rule, in its order.
+        value: measured share.
+        threshold: what it is held against.
+        margin: distance to the threshold, positive on the good side.
+        passed: whether it is met.
+        sentence: the criterion in words.
+    """
+
+    name: str
+    value: float | None
+    threshold: float
+    margin: float | None
+    passed: bool | None
+    sentence: str
+
+
+class DiagnosisPart(BaseModel):
+    """What a model did.
+
+    Attributes:
+        label: what became of the model.
+        utility_efficient: whether the published criterion of utility-efficient deletion is met.
+        assocstr_below_clean: whether AssocStr is below Clean's.
+        criteria: the criteria of the rule.
+    """
+
+    label: Label
+    utility_efficient: bool | None
+    assocstr_below_clean: bool | None
+    criteria: list[CriterionPart]
+
+
+class ExposurePart(BaseModel, from_attributes=True):
+    """How exposed each kind of attribute of each persona is.
+
+    Attributes:
+        personas: rows of `bits`.
+        kinds: columns of `bits`.
+        bits: mean of log2(candidates) − log2(rank) of each persona and kind, in bits.
+    """
+
+    personas: list[str]
+    kinds: list[str]
+    bits: Annotated[
+        list[list[float | None]],
+        BeforeValidator(lambda bits: [[None if math.isnan(bit) else bit for bit in row] for row in bits.tolist()]),
+    ]
+
+
+class ModelAnalysisPart(BaseModel):
+    """One model among those it was measured with.
+
+    Attributes:
+        name: as in `models`.
+        fingerprint: as in `models`.
+        intervals: lower and upper end of the interval of the value.
+        positions: place between Clean and Compromised.
+        distances: distance to the target in positions, 0 on target.
+        diagnosis: null for the references.
+        by_kind: means by kind of attribute.
+        by_persona: means by persona.
+        exposure: null if ranks or their rows are unknown.
+    """
+
+    name: str
+    fingerprint: str | None
+    intervals: dict[MetricName, Ends | None]
+    positions: dict[MetricName, float | None]
+    distances: dict[MetricName, float | None]
+    diagnosis: DiagnosisPart | None
+    by_kind: dict[MetricName, dict[KindName, GroupMean]]
+    by_persona: dict[MetricName, dict[PersonaId, GroupMean]]
+    exposure: ExposurePart | None
+
+
+class DifferencePart(BaseModel):
+    """One metric of two models on the same rows.
+
+    Attributes:
+        metric: metric of a paired difference.
+        first: number of the first model.
+        second: number of the second model.
+        value: value of the first minus value of the second.
+        interval: its interval, both models resampled with the same personas.
+        significant: whether the interval leaves out 0.
+    """
+
+    metric: str
+    first: int
+    second: int
+    value: float
+    interval: Ends
+    significant: bool
+
+
+class AnalysisPart(BaseModel):
+    """What the numbers say together.
+
+    Attributes:
+        intervals: how intervals were made.
+        targets: value to reach: Clean's for efficacy, Compromised's for utility.
+        models: each model.
+        differences: paired differences of every two models.
+        disagreements: rows on which every two models differ most.
+    """
+
+    intervals: IntervalsPart
+    targets: dict[MetricName, float | None]
+    models: list[ModelAnalysisPart]
+    differences: list[DifferencePart]
+    disagreements: list[Disagreement]
+
+
+class ResultsDocument(BaseModel):
+    """A whole `results.json`.
+
+    Attributes:
+        schema_name: `salmu-demo/results`.
+        version: version of this schema; it is raised whenever a field changes its meaning or goes away.
+        notice: what every view of these numbers must say.
+        data: the data set.
+        rows: the measured rows of each split.
+        models: each model.
+        analysis: what follows from the rest; it is computed anew by whoever reads the file.
+        decisions: what the protocol's public description leaves open.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_name: Annotated[Literal["salmu-demo/results"], Field(alias="schema")] = SCHEMA
+    version: Annotated[Literal[1], BeforeValidator(_version)] = VERSION
+    notice: SkipValidation[str] = ""
+    data: MeasuredData
+    rows: dict[SplitName, Rows]
+    models: list[ModelPart]
+    analysis: SkipValidation[AnalysisPart | None] = None
+    decisions: SkipValidation[tuple[Decision, ...]] = ()
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "ResultsDocument":
+        for split, rows in self.rows.items():
+            if len({len(rows.file_names), len(rows.identities), len(rows.kinds), len(rows.texts)}) > 1:
+                raise misfit(f"rows.{split} has columns of different lengths; export the file again")
+        if not self.models:
+            raise misfit("it holds no model; export the file again")
+        splits = {spec.name: spec.split for spec in all_metrics()}
+        for number, part in enumerate(self.models):
+            for name, metric in part.metrics.items():
+                measured = self.rows.get(splits[name])
+                if metric.rows is not None and not _are_within(metric.rows, 0 if measured is None else len(measured)):
+                    raise misfit(
+                        f"models[{number}].metrics.{name}.rows names rows that {splits[name]} does not have; export "
+                        "the file again"
+                    )
+        return self
