@@ -13,7 +13,7 @@ from salmu_demo.data import layout
 from salmu_demo.metrics import MetricResult, Rows, all_metrics
 from salmu_demo.results.analysis import DISAGREEMENTS, Analysis, analyse, grouped_metrics
 from salmu_demo.results.diagnosis import Label
-from salmu_demo.results.document import read_results, write_results
+from salmu_demo.results.document import read_results, results_document, write_results
 from salmu_demo.results.records import Evaluation
 from tests.fixtures.results import DATA, NAMES, PERSONAS, evaluation, evaluations
 
