@@ -15,7 +15,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.mini import build as build_module
 from salmu_demo.mini.captions import CAPTION_STYLES
-from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES
+from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes
 from salmu_demo.mini.personas import MiniPersona, draw_personas
 from salmu_demo.probes.sentences import LINEUP_SENTENCES
 
@@ -82,6 +82,12 @@ def test_shipped_metadata_is_what_seed_0_plans(personas: list[MiniPersona]) -> N
     assert stored(layout.CAPTIONS_FILE) == plan.captions
     assert stored(layout.GENERIC_CAPTIONS_FILE) == plan.generic
     assert stored(layout.FRAGILE_SIMILARITIES_FILE) == plan.fragile_similarities
+    assert stored(layout.GENKNOW_FILE) == {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)}
+
+
+def test_shipped_captions_of_objects_are_what_seed_0_plans(shipped: BenchmarkData) -> None:
+    planned = build_module.object_rows(0, build_module.RETAIN_GENERAL_PER_CLASS, "retain", captioned=True)
+    assert shipped.split(layout.RETAIN_GENERAL).texts == [row.text for row in planned]
 
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
