@@ -28,7 +28,9 @@ commands = Commands("  salmu-demo data describe mini --json")
 @commands.add("  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-images", "describe")
 def _describe(
     data: Annotated[str, argument("DATA", "mini, official, a folder, or a Hub data set id", completion=data_names)],
-    check_images: Annotated[bool, flag("--check-images", "decode every image (takes long)", "--check-pictures")] = False,
+    check_images: Annotated[
+        bool, flag("--check-images", "decode every image (takes long)", "--check-pictures")
+    ] = False,
     model: Annotated[
         list[str] | None,
         option(

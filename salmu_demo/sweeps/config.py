@@ -1,4 +1,4 @@
-"""What a sweep runs, read from a TOML file."""
+"""The runs of a sweep, read from a TOML file."""
 
 import hashlib
 import itertools
@@ -24,7 +24,7 @@ _Setting = int | float | str
 
 @dataclass(frozen=True)
 class EqualForgetting:
-    """The level of forgetting at which methods are compared.
+    """Level of forgetting at which methods are compared.
 
     Attributes:
         metric: AssocStr or RetFail.
@@ -37,7 +37,7 @@ class EqualForgetting:
 
 @dataclass(frozen=True)
 class SweepJob:
-    """One run of a sweep, as plain values that can be handed to another process.
+    """One run of a sweep, as plain values that can be sent to another process.
 
     Attributes:
         model: reference of the base model.
@@ -63,7 +63,7 @@ class SweepJob:
 
     @property
     def variant(self) -> str:
-        """What runs that differ only in seed and budget have in common, for tables.
+        """Name in tables of all runs that differ only in seed and budget.
 
         >>> SweepJob("m", "d", "npo", {"beta": 0.1}, "image", 640, 0, 4, None).variant
         'npo (beta=0.1, towers=image)'
@@ -76,16 +76,16 @@ class SweepJob:
 
     @property
     def key(self) -> str:
-        """Name of the run's folder: its method and a hash of everything else, hyperparameters at their defaults too.
+        """Name of the run's folder: its method and a hash of everything else, including default hyperparameters.
 
-        So a run made with former defaults is not taken for one with today's.
+        So a run with other defaults of an earlier version is another run.
         """
         content = {**asdict(self), "plan": self.plan().describe()}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.method}-seed{self.seed}-{digest[:10]}"
 
     def plan(self) -> UnlearningPlan:
-        """The run's plan; raises :class:`SalmuError` for what cannot be run."""
+        """The run's plan; raises :class:`SalmuError` if it cannot be run."""
         method = find_method(self.method).configure(self.settings)
         return UnlearningPlan(
             method,
@@ -128,7 +128,7 @@ class _RunTable(BaseModel):
 
 
 class _SweepFile(BaseModel):
-    """The file of a sweep."""
+    """Content of a sweep's file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -146,11 +146,11 @@ def read_sweep(path: Path) -> Sweep:
     """Read and check a sweep.
 
     Raises:
-        SweepError: if the file cannot be read or lacks or has a key it should not.
+        SweepError: if the file cannot be read, or a key is missing, unknown or has a wrong value.
         SalmuError: if a run in it has an unknown method or hyperparameter, or a value out of range.
     """
     try:
-        # What TOML has beyond JSON, dates and times, no key takes.
+        # No key takes the types that TOML has and JSON lacks, which are dates and times.
         file = parse_model(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str), _SweepFile)
     except OSError as error:
         raise SweepError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -183,7 +183,7 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def _crossed(settings: dict[str, _Setting | list[_Setting]]) -> Iterator[dict[str, _Setting]]:
-    """Every combination of the values of hyperparameters that are given as lists."""
+    """All combinations of the hyperparameters that are given as lists."""
     values = [value if isinstance(value, list) else [value] for value in settings.values()]
     for combination in itertools.product(*values):
         yield dict(zip(settings, combination, strict=True))

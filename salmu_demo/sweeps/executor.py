@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are done: in processes of this machine, or on a Ray cluster."""
+"""Executors of a sweep's runs: processes on this machine, or a Ray cluster."""
 
 import importlib.util
 import multiprocessing
@@ -18,26 +18,26 @@ R = TypeVar("R")
 
 
 class Executor(Protocol):
-    """Does independent pieces of work somewhere; `work`, jobs and results can be pickled."""
+    """Runs independent jobs; `work`, jobs and results must be picklable."""
 
     def run(self, work: Callable[[J], R], jobs: Sequence[J]) -> Iterator[R]:
-        """Do all jobs and give their results in the order in which they end."""
+        """Run all jobs and yield their results as they finish."""
 
 
 class LocalProcesses:
-    """Processes of this machine that share its cores."""
+    """Processes on this machine."""
 
     def __init__(self, workers: int, threads: int) -> None:
-        """Set how many processes run at once, and how many threads each computes with."""
+        """Set the number of processes and the threads of each."""
         self._workers = workers
         self._threads = threads
 
     def run(self, work: Callable[[J], R], jobs: Sequence[J]) -> Iterator[R]:
-        """Do all jobs; see :class:`Executor`."""
-        # Spawned, not forked: torch does not survive a fork once it has started its threads.
+        """Run all jobs; see :class:`Executor`."""
+        # Spawned, not forked: torch does not survive a fork once its threads have started.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self._workers, context, _prepare_local, (self._threads,)) as pool:
-            # The workers start with the first; a Ctrl+C, which a terminal sends to all, is their parent's to act on.
+            # The first job starts the workers. Ctrl+C reaches all processes of a terminal; only the parent handles it.
             waiting = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             futures = [pool.submit(work, job) for job in jobs]
             signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
@@ -50,13 +50,13 @@ class LocalProcesses:
 
 
 class RayCluster:
-    """The workers of a Ray cluster: the one `RAY_ADDRESS` names, or one of this machine that starts when it is needed.
+    """The workers of a Ray cluster: that of `RAY_ADDRESS`, or a local one that is started when needed.
 
-    The folder of the results must be one that every worker can write to.
+    Every worker must be able to write to the results folder.
     """
 
     def __init__(self, workers: int, threads: int) -> None:
-        """Set how many workers a cluster of this machine has, and how many threads each run computes with.
+        """Set the number of workers of a local cluster and the threads of each run.
 
         Raises:
             SweepError: if Ray is not installed.
@@ -67,12 +67,12 @@ class RayCluster:
         self._threads = threads
 
     def run(self, work: Callable[[J], R], jobs: Sequence[J]) -> Iterator[R]:
-        """Do all jobs; see :class:`Executor`."""
+        """Run all jobs; see :class:`Executor`."""
         import ray  # noqa: PLC0415 - an optional extra
 
         if not ray.is_initialized():
             known = os.environ.get("RAY_ADDRESS")
-            # A cluster that is there already has its own idea of how many workers it has.
+            # An existing cluster has its own number of workers.
             ray.init(address=known, num_cpus=None if known else self._workers * self._threads)
 
         def with_threads(job: J) -> R:
@@ -105,9 +105,9 @@ def _prepare_local(threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process once the one that started it is gone, so that a killed sweep leaves no run behind.
+    """End this process once its parent is gone, so that a killed sweep leaves no run behind.
 
-    A worker waits for work on a pipe that it holds open itself, and would never hear of it.
+    A worker waits for work on a pipe that it holds open itself, so it would not notice.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -1,4 +1,4 @@
-"""Do one run of a sweep and measure it, and all runs that are not done yet."""
+"""Runs and measures the runs of a sweep that have no result yet."""
 
 import json
 import shutil
@@ -34,12 +34,12 @@ RUNS_FOLDER: Final = "runs"
 RESULT_FILE: Final = "result.json"
 REFERENCES_FILE: Final = "references.json"
 MADE_FROM_FILE: Final = "made_from.json"
-"""Beside a run's result: what it was made from, besides the settings that its folder's name holds."""
+"""Beside a run's result: the data, model and code it was made from; the folder's name holds the settings."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run and what became of it.
+    """Result of a run.
 
     Attributes:
         job: the run.
@@ -48,7 +48,7 @@ class RunResult:
         final: metric values by name at the end; None where one was not measured.
         at_level: the same at the first checkpoint that forgets enough, or None if none does or none was wanted.
         level_pairs: forget pairs spent until then, or None.
-        problem: why there is no result, or an empty text.
+        problem: why there is no result, or an empty string.
     """
 
     job: SweepJob
@@ -62,10 +62,10 @@ class RunResult:
 
 @dataclass(frozen=True)
 class References:
-    """What runs are held against.
+    """The models that runs are compared with.
 
     Attributes:
-        measured: what the values depend on: fingerprints of data and models, and the key of the code that measured.
+        measured: what the values depend on: fingerprints of data and models, and the key of the measuring code.
         models: reference of the model that has each role, "clean" and "compromised".
         values: metric values by role.
         remarks: sentences on what was assumed of these models and of the data, and on texts that they read in part.
@@ -78,9 +78,9 @@ class References:
 
 
 def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[RunResult], None]) -> list[RunResult]:
-    """Do every run that has no result in `output` yet, and return the results of all, in the sweep's order.
+    """Run everything that has no result in `output` yet, and return all results in the sweep's order.
 
-    A result made from another model, data or code is none; one of an older version, which does not say, is taken.
+    A result of another model, data or code does not count; one of an older version, which does not say, does.
 
     A run that fails for a reason of its own, such as a loss that is not finite or a model that cannot be measured, is a
     result with a problem.
@@ -98,7 +98,7 @@ def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[
 
 
 def measure_references(sweep: Sweep, output: Path) -> References:
-    """Measure the base model, as Compromised, and Clean; what was measured once is kept beside the results.
+    """Measure the base model, as Compromised, and Clean; the values are cached beside the results.
 
     Raises:
         SweepError: if one of them cannot be measured; the sentence names both if neither can.
@@ -124,12 +124,12 @@ def measure_references(sweep: Sweep, output: Path) -> References:
 
 
 def do_run(job: SweepJob, output: Path) -> RunResult:
-    """Do one run, measure it, and keep the result; raises :class:`SalmuError` if model or data cannot be used."""
+    """Run, measure and write the result; raises :class:`SalmuError` if model or data cannot be used."""
     data, base = load_data(job.data), find_model(job.model)
     folder = output / RUNS_FOLDER / job.key
     embedder, made_from = Embedder(), _made_from(job, data, base)
     start = time.monotonic()
-    # What an interrupted run has left is taken up if it was made from the same.
+    # An interrupted run is resumed if it was made from the same model, data and code.
     if read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
         shutil.rmtree(folder / "model", ignore_errors=True)
         _write(made_from, folder / MADE_FROM_FILE, "The result of the run")
@@ -187,7 +187,7 @@ def _first_at_level(
 
 
 def _measured_once(folder: Path, data: BenchmarkData, embedder: Embedder) -> dict[str, float | None]:
-    """Metric values of a model whose features nobody will need again."""
+    """Metric values of a model whose features are not needed again."""
     model = find_model(f"{LOCAL_DIR}{folder}")
     values = _measure(model, data, embedder)
     embedder.store.clear(model.fingerprint[:32])
@@ -214,7 +214,7 @@ def _write(content: object, path: Path, what: str) -> None:
 
 
 def _read(job: SweepJob, output: Path, made_from: dict[str, str]) -> RunResult | None:
-    """The kept result of a run, or None if it has to be done; a damaged file counts as absent."""
+    """The cached result of a run, or None if it is missing, damaged or made from something else."""
     folder = output / RUNS_FOLDER / job.key
     if (folder / MADE_FROM_FILE).exists() and read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
         return None

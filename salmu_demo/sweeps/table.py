@@ -1,4 +1,4 @@
-"""One table of a sweep's results: mean and spread over seeds, at equal budgets and at equal forgetting."""
+"""Table of a sweep's results: mean and spread over seeds, at equal budgets and at equal forgetting."""
 
 import csv
 import io
@@ -16,12 +16,12 @@ from salmu_demo.results.diagnosis import Values, diagnose
 from salmu_demo.sweeps.run import RunResult
 
 CRITERIA: Final = ("gone", "lost", "kept")
-"""Names of the diagnosis' quantities in tables."""
+"""Column names of the diagnosis' quantities."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A metric over seeds.
+    """Mean and spread of a metric over seeds.
 
     Attributes:
         mean: mean of the seeds that have a value; None without any.
@@ -39,7 +39,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line: a reference, or all seeds of one variant.
+    """One row: a reference, or all seeds of one variant.
 
     Attributes:
         compared_at: "reference", "budget" or "forgetting".
@@ -73,7 +73,7 @@ class TableRow:
 
 
 def sweep_table(results: Sequence[RunResult], references: Mapping[str, Values]) -> list[TableRow]:
-    """The references, then every variant at its budget, then every variant at equal forgetting if any run was.
+    """The references, then all variants at their budgets, then at equal forgetting if the sweep asks for it.
 
     Args:
         results: all runs.
@@ -91,7 +91,7 @@ def sweep_table(results: Sequence[RunResult], references: Mapping[str, Values]) 
 
 
 def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
-    """The runs that differ only in their seed; the name tells the budget where a method has several."""
+    """Runs that differ only in their seed; the name has the budget if a method has several."""
     budgets: dict[str, set[int]] = {}
     for result in results:
         budgets.setdefault(result.job.variant, set()).add(result.job.budget)

@@ -6,10 +6,10 @@ from typing import Final
 from salmu_demo.core.errors import QueryError
 
 DEFAULT_BUDGET: Final = 1920
-"""Forget pairs that go forward through the model."""
+"""Default number of forget pairs that pass through the model."""
 
 UNRELATED: Final = "unrelated"
-"""In the place of a level to stop at: the one that unrelated pairs have in the original."""
+"""Stop level that stands for the mean similarity of unrelated pairs in the original."""
 
 
 class Towers(StrEnum):
@@ -21,7 +21,7 @@ class Towers(StrEnum):
 
 
 def find_towers(name: str) -> Towers:
-    """The towers of a name; raises `QueryError` if there are none."""
+    """Towers by name; raises `QueryError` for an unknown name."""
     if name not in list(Towers):
         raise QueryError(f"There are no towers {name!r}; choose one of {', '.join(Towers)}.")
     return Towers(name)

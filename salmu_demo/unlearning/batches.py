@@ -1,4 +1,4 @@
-"""What steps are made of, prepared once: tokens, preprocessed images and the frozen original's features."""
+"""The source of all batches, prepared once: tokens, preprocessed images and the frozen original's features."""
 
 from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ from salmu_demo.unlearning.rows import Part, UnlearningRows
 from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions
 
 LEVEL_ROWS: Final = 2048
-"""Forget pairs that the level of unrelated pairs is measured on, at most."""
+"""Most forget pairs used to measure the level of unrelated pairs."""
 
 NO_ROWS: Final = np.empty(0, dtype=np.int64)
 
@@ -62,7 +62,7 @@ class PairSet:
         self.tokens = encoder.tokens(self.captions)
         self.frozen = frozen
         self._readers = readers
-        # Where each pair's image is: which reader, and which row of its split.
+        # Location of each pair's image: number of its reader, and row in its split.
         self._reader = np.concatenate([np.full(len(part.split), number) for number, part in enumerate(parts)])
         self._row = np.concatenate([part.split.rows for part in parts])
 
@@ -70,7 +70,7 @@ class PairSet:
         return len(self.captions)
 
     def pixels(self, rows: Rows, following: Rows = NO_ROWS) -> torch.Tensor:
-        """Preprocessed images of distinct rows, (n, H, W, 3) bytes; those of the `following` rows are begun."""
+        """Preprocessed images of distinct rows, (n, H, W, 3) bytes; reading of the `following` rows starts."""
         result: torch.Tensor | None = None
         for number, reader in enumerate(self._readers):
             here = self._reader[rows] == number
@@ -86,24 +86,24 @@ class PairSet:
 
 
 class BatchSource:
-    """Both sides of a run, as a context manager because reading images owns threads.
+    """Both sides of a run; a context manager, because reading images uses threads.
 
     Attributes:
         forget: the pairs to forget; their groups are personas.
         retain: the pairs to retain; their groups are captions.
         identities: persona id of each forget pair, or None.
-        kinds: number of each forget pair's attribute kind, shape (N,); -1 where it is unknown.
+        kinds: number of each forget pair's attribute kind, shape (N,); -1 if unknown.
         generic_tokens: tokens of each forget image's generic caption, or None.
         frozen_generic: features of those captions under the frozen original, or None.
     """
 
     def __init__(self, rows: UnlearningRows, encoder: Encoder, features: FeatureView) -> None:
-        """Prepare.
+        """Prepare tokens and features.
 
         Args:
             rows: what the method may read.
-            encoder: encodes as the trained model does.
-            features: those of the frozen original; not kept, because they lead to rows that no method may read.
+            encoder: encoder of the model in training.
+            features: the frozen original's; not stored, because they lead to rows that no method may read.
         """
         self._rows = rows
         self._readers = ExitStack()
@@ -123,7 +123,7 @@ class BatchSource:
 
     @cached_property
     def synthetic_captions(self) -> SyntheticCaptions:
-        """Captions made of the forget captions' parts; raises :class:`DataError` where those hold no names."""
+        """Captions made from parts of the forget captions; raises :class:`DataError` if those hold no names."""
         rows, forget = self._rows, self._rows.forget.split
         return SyntheticCaptions(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
 
@@ -148,7 +148,7 @@ class BatchSource:
         return float(self.unrelated.mean())
 
     def unrelated_quantile(self, share: float) -> float:
-        """The cosine that this share of :attr:`unrelated` does not exceed."""
+        """Quantile of :attr:`unrelated`."""
         return float(self.unrelated[round(share * (len(self.unrelated) - 1))])
 
     def __enter__(self) -> Self:

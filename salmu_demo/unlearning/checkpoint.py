@@ -1,4 +1,4 @@
-"""The state of an interrupted run on disk: everything that decides how it goes on."""
+"""The state of an interrupted run on disk: everything needed to resume it."""
 
 import pickle
 from dataclasses import asdict, dataclass
@@ -16,12 +16,12 @@ STATE_FILE: Final = "unlearning_state.pt"
 
 
 class AnotherRunError(StorageError):
-    """The interrupted run in a folder has other settings, model, data or code than the one that is to go on there."""
+    """A folder holds an interrupted run with other settings, model, data or code."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after some steps.
+    """State of a run after some steps.
 
     Attributes:
         key: of the plan, see :meth:`UnlearningPlan.key`.
@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in the place of the one before; raises :class:`StorageError`."""
+    """Write a checkpoint over the previous one; raises :class:`StorageError`."""
     content = {
         "key": checkpoint.key,
         "step": checkpoint.step,
@@ -51,14 +51,14 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         try:
             torch.save(content, stream)
         except RuntimeError as error:
-            # All that torch itself says of a full disk is that it is not where it should be.
+            # torch reports a full disk only as an unexpected file position.
             if isinstance(error.__context__, OSError):
                 raise OSError(*error.__context__.args) from error
             raise
 
 
 def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
-    """The checkpoint of an interrupted run with the given key, or None if the folder has none.
+    """The checkpoint of an interrupted run, or None if the folder has none.
 
     Raises:
         AnotherRunError: if it belongs to another run.
@@ -72,10 +72,10 @@ def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
         curve = [TrainingMetrics(**reading) for reading in content["curve"]]
         found = Checkpoint(content["key"], content["step"], content["weights"], content["optimizer"], curve)
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise StorageError(f"The checkpoint {path} cannot be read; remove it to start anew.") from error
+        raise StorageError(f"The checkpoint {path} cannot be read; remove it to start again.") from error
     if found.key != key:
         raise AnotherRunError(
             f"{folder} holds an interrupted run with other settings, model, data or version of this program or its "
-            f"libraries; choose another folder, or remove {STATE_FILE} to start anew."
+            f"libraries; choose another folder, or remove {STATE_FILE} to start again."
         )
     return found

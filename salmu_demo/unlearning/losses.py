@@ -1,4 +1,4 @@
-"""Pieces that objectives share: pure functions of features, logits and similarities.
+"""Building blocks of objectives: pure functions of features, logits and similarities.
 
 Notation: B pairs, D dimensions, `scale` what cosines are multiplied by. Every loss is a scalar.
 """
@@ -10,7 +10,7 @@ from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.optimisation import contrastive_loss
 
 MASKED = -1e10
-"""Logit of a candidate that is not one; finite, so that 0 times it stays 0."""
+"""Logit of a masked candidate; finite, so that 0 times it stays 0."""
 
 
 def info_nce(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
@@ -19,7 +19,7 @@ def info_nce(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
 
 
 def false_negatives(groups: torch.Tensor) -> torch.Tensor:
-    """Which pairs off the diagonal share a group, shape (B, B)."""
+    """Mask of off-diagonal pairs that share a group, shape (B, B)."""
     return (groups[:, None] == groups[None, :]) & ~torch.eye(len(groups), dtype=torch.bool, device=groups.device)
 
 
@@ -45,7 +45,7 @@ def squared_distance(current: torch.Tensor, frozen: torch.Tensor) -> torch.Tenso
 
 
 def drift(current: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
-    """Mean cosine distance of features to those they had; 0 where nothing moved."""
+    """Mean cosine distance between current and frozen features."""
     return (1 - (current * frozen).sum(dim=1)).mean()
 
 
@@ -57,14 +57,14 @@ def candidate_logits(
     excluded: torch.Tensor,
     scale: torch.Tensor,
 ) -> torch.Tensor:
-    """Logits of each image over a list of captions of its own: what plays an answer's likelihood for a dual encoder.
+    """Logits of each image over its own list of captions: a dual encoder's counterpart of an answer's likelihood.
 
     Args:
         images: shape (B, D).
         own: the images' sensitive captions, shape (B, D): candidate 0.
-        generic: the images' generic captions, shape (B, D): candidate 1; None for a list without them.
-        others: captions all images have in common, shape (K, D).
-        excluded: shape (B, K), which of those are none of an image's negatives: its own, or another of its persona.
+        generic: the images' generic captions, shape (B, D): candidate 1; None to leave it out.
+        others: captions that all images share, shape (K, D).
+        excluded: shape (B, K), captions that are not negatives of an image: its own, or another of its persona.
         scale: what cosines are multiplied by.
 
     Returns:
@@ -97,7 +97,7 @@ def bank_logits(forget: Encoded, generic: torch.Tensor | None, retain: Encoded, 
 
 
 def derangement(groups: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A permutation that gives no pair a caption of its own group, wherever the batch allows.
+    """A permutation in which no pair keeps a caption of its own group, as far as the batch allows.
 
     The pairs are put in random order with groups together, and each takes the caption half the batch further on: it
     misses its own group unless that holds more than half of the batch.

@@ -1,4 +1,4 @@
-"""What training from scratch and unlearning have in common: loss, quick captions, optimiser, learning rate."""
+"""Shared by training from scratch and unlearning: loss, fast caption encoding, optimiser, learning rate."""
 
 import math
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ def softmax_loss(
 
 
 def encode_captions(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """Normalised text features of a batch, as `model.encode_text` gives them but in half of the time.
+    """Normalised text features of a batch, equal to those of `model.encode_text` but in half the time.
 
     open_clip computes every position up to the context length. Where the feature is read off the end-of-text token of a
     causal tower, later positions never influence it, so captions are cut to their longest; the shorter and the longer
@@ -57,7 +57,7 @@ def _encode_cut(model: Any, tokens: torch.Tensor) -> torch.Tensor:
 def make_optimizer(
     parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
 ) -> torch.optim.AdamW:
-    """AdamW as CLIP is trained with; matrices decay, gains and biases do not."""
+    """AdamW with CLIP's settings: weight decay for matrices, none for gains and biases."""
     trained = list(parameters)
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
@@ -67,7 +67,7 @@ def make_optimizer(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, peak: float, warm_up: float) -> None:
-    """Set the rate of a step, counted from 0: a linear warm-up over a share of the steps, then a cosine to 0."""
+    """Set the learning rate of a step, counted from 0: linear warm-up over a share of the steps, then cosine to 0."""
     warm = max(1, int(warm_up * steps))
     if step < warm:
         rate = peak * (step + 1) / warm

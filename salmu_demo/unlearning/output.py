@@ -1,4 +1,4 @@
-"""What a run leaves behind: a model that loads like any other, with a card, a record and a curve."""
+"""The result of a run: a model that loads like any other, with a card, a record and a curve."""
 
 import json
 from collections.abc import Sequence
@@ -52,15 +52,15 @@ Load it with open_clip as `local-dir:` plus this folder. Rebuild: `{command}`.
 
 @dataclass(frozen=True)
 class Record:
-    """What is known about a finished run.
+    """Facts about a finished run.
 
     Attributes:
         plan: see :meth:`UnlearningPlan.describe`.
         base: reference, name and fingerprint of the base model.
         data: name and fingerprint of the data set.
-        rows: the rows that were read, in words.
+        rows: description of the rows that were read.
         ended: why it ended, in words.
-        curve: all readings; the last is of the model that was written.
+        curve: all readings; the last one is of the written model.
     """
 
     plan: dict[str, Any]
@@ -91,7 +91,7 @@ def write_model(
 ) -> None:
     """Write a model with the given trained tensors, its record, curve and card; raises :class:`StorageError`.
 
-    What the run left alone keeps the type of the base; what it changed is in single precision if the base's loses bits.
+    Unchanged tensors keep the base model's type; changed ones are single precision where that type would lose bits.
     """
     write_text(folder / RECORD_FILE, json.dumps(document_of(record), indent=1) + "\n", "The record")
     entries = [asdict(reading) for reading in record.curve]
@@ -104,7 +104,7 @@ def write_model(
 
 
 def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[str], path: Path) -> None:
-    """Draw readings over `unit`; the same entries give the same file. Raises :class:`StorageError`."""
+    """Plot readings over `unit` as SVG; the same entries give the same file. Raises :class:`StorageError`."""
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.add_subplot()
     for reading, marker in zip(readings, "so^D", strict=True):
@@ -114,18 +114,18 @@ def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[
     axes.set_ylim(min(-0.1, *(entry[reading] for entry in entries for reading in readings)) - 0.02, 1)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    # Without a date and with ids that are no chance the same readings give the same file.
+    # No date and no random ids, so that the same readings give the same file.
     with atomic_path(path, "The curve") as temporary, rc_context({"svg.hashsalt": "salmu-demo"}):
         figure.savefig(temporary, metadata={"Date": None})
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a folder holds a model whose run cannot be taken up any more."""
+    """Whether a folder holds the model of a finished run."""
     return any((folder / name).exists() for name in WEIGHTS_FILES) and not (folder / STATE_FILE).exists()
 
 
 def check_output(folder: Path) -> None:
-    """Refuse a folder that holds a finished model; raises :class:`StorageError`."""
+    """Reject a folder that holds a finished model; raises :class:`StorageError`."""
     if is_finished(folder):
         raise StorageError(f"{folder} already holds a model; choose another folder or remove it.")
 

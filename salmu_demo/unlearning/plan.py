@@ -1,4 +1,4 @@
-"""What a run is to do."""
+"""The plan of a run: method, budget, stop rules and seed."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _METHODS: Final = "salmu_demo.unlearning.methods."
 
 @dataclass(frozen=True)
 class StopRules:
-    """When to stop before the budget is spent; read at every checkpoint.
+    """Rules that end a run before its budget is spent; checked at every checkpoint.
 
     Attributes:
         forget_level: stop once the probe's forget similarity is at most this. "unrelated" means the level that
@@ -36,7 +36,7 @@ class StopRules:
     retain_drop: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a level or share that is none; raises :class:`QueryError`."""
+        """Reject an invalid level or share; raises :class:`QueryError`."""
         level = self.forget_level
         if isinstance(level, str):
             if level != UNRELATED:
@@ -48,23 +48,23 @@ class StopRules:
 
     @property
     def oracle(self) -> float | None:
-        """The level, if it is oracle information."""
+        """The level if it is oracle information, otherwise None."""
         return None if self.forget_level is None or isinstance(self.forget_level, str) else float(self.forget_level)
 
 
 @dataclass(frozen=True)
 class UnlearningPlan:
-    """A method, and how it is run.
+    """A method and how to run it.
 
     Attributes:
         method: the method with its hyperparameters.
         towers: which towers may change.
         budget: forget pairs that go forward through the model, the unit in which methods compare; a method without
             forget pairs takes as many retain pairs.
-        seed: seed of everything random.
-        stop: when to stop earlier.
-        checkpoints: readings, and states to resume from, on the way; the last is the result.
-        keep_checkpoints: whether each is also kept as a model of its own.
+        seed: random seed.
+        stop: when to stop early.
+        checkpoints: number of readings and resumable states on the way; the last one is the result.
+        keep_checkpoints: whether each checkpoint is also kept as a model.
     """
 
     method: Method
@@ -76,7 +76,7 @@ class UnlearningPlan:
     keep_checkpoints: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run; raises :class:`QueryError`."""
+        """Reject a plan that cannot be run; raises :class:`QueryError`."""
         spec = self.method.spec
         if self.towers not in spec.towers:
             allowed = ", ".join(spec.towers)
@@ -91,7 +91,7 @@ class UnlearningPlan:
             raise QueryError(f"{spec.name} edits the model once and cannot stop early; leave the stop rules out.")
 
     def check(self, rows: UnlearningRows) -> None:
-        """Refuse a data set without what the method needs; raises :class:`QueryError`."""
+        """Reject a data set that lacks what the method needs; raises :class:`QueryError`."""
         if Need.GENERIC in self.method.spec.needs and rows.generic is None:
             raise QueryError(
                 f"{self.method.spec.name} needs a generic caption of every forget image, and {rows.data} lacks some; "
@@ -99,19 +99,19 @@ class UnlearningPlan:
             )
 
     def steps(self, forget_rows: int) -> int:
-        """How many steps the budget is, on a data set of so many forget rows."""
+        """Number of steps that spend the budget."""
         return self.budget // min(self.method.batch_size, forget_rows)
 
     def steps_between(self, steps: int) -> int:
-        """How many of a run's steps lie between one checkpoint and the next."""
+        """Number of steps between checkpoints."""
         return math.ceil(steps / self.checkpoints)
 
     def readings(self, steps: int) -> int:
-        """How many readings a run of so many steps gives, the one before the first step included."""
+        """Number of readings, including the one before the first step."""
         return 2 if self.method.spec.is_one_shot else 1 + math.ceil(steps / self.steps_between(steps))
 
     def describe(self) -> dict[str, Any]:
-        """The plan as plain values, for cards and files."""
+        """The plan as plain data, for cards and files."""
         return {
             "method": self.method.spec.name,
             "hyperparameters": {entry.name: getattr(self.method, entry.name) for entry in fields(self.method)},
@@ -124,7 +124,7 @@ class UnlearningPlan:
         }
 
     def key(self, base: str, data: str) -> str:
-        """What an interrupted run must share with this one to be taken up: everything its weights depend on."""
+        """Digest of everything the weights depend on; an interrupted run is only resumed with the same one."""
         by = encoding_key() + code_of(type(self.method))
         content = {**self.describe(), "base": base, "data": data, "by": by}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -132,7 +132,7 @@ class UnlearningPlan:
 
 @cache
 def code_of(method: type[Method]) -> str:
-    """Digest of the code that decides the weights of a run and its readings; that of other methods is left out."""
+    """Digest of the code that decides weights and readings, leaving out other methods."""
     module = sys.modules[method.__module__]
     used = {getattr(value, "__module__", "") for value in vars(module).values()} | {module.__name__}
     own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
@@ -149,7 +149,7 @@ def make_plan(
     stop: StopRules | None = None,
     keep_checkpoints: bool = False,
 ) -> UnlearningPlan:
-    """The plan of a method's name and hyperparameters; without towers or a budget those of the method.
+    """Make a plan from a method's name and hyperparameters; towers and budget default to the method's.
 
     Raises:
         QueryError: if there is no such method, or a value is unknown or out of range.

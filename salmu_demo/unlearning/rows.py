@@ -1,4 +1,4 @@
-"""What an unlearning method may read: rows of `forget` and of the retain splits, and nothing else; and in which order.
+"""The rows an unlearning method may read, those of `forget` and the retain splits, and the order it reads them in.
 
 SALMUBench's rule (arXiv 2603.26316): a method starts from Compromised and never trains on a holdout row. The type here
 cannot hold one, and nothing behind it keeps the data set they come from within a method's reach.
@@ -35,17 +35,17 @@ class Part:
 
 @dataclass(frozen=True)
 class UnlearningRows:
-    """The rows an unlearning method works with; made by :func:`unlearning_rows`.
+    """The rows an unlearning method works on; made by :func:`unlearning_rows`.
 
     Attributes:
         data: name of the data set.
         fingerprint: its fingerprint.
         forget: the N rows to forget.
         retain: the rows to retain.
-        kinds: attribute kind of each forget row, or None where the metadata lacks it.
-        names: name of each forget row's persona; empty where the metadata lacks it.
-        values: what the metadata says the persona's values of that kind are, for each forget row.
-        generic: non-sensitive caption of each forget row's image; None if the data set lacks one of them.
+        kinds: attribute kind of each forget row, or None if unknown.
+        names: name of each forget row's persona, empty if unknown.
+        values: the persona's values of that kind according to the metadata, for each forget row.
+        generic: generic caption of each forget row's image; None if the data set lacks any.
     """
 
     data: str
@@ -58,7 +58,7 @@ class UnlearningRows:
     generic: list[str] | None
 
     def __post_init__(self) -> None:
-        """Refuse rows of any other split; raises :class:`DataError`."""
+        """Reject rows of any other split; raises :class:`DataError`."""
         allowed = [(self.forget, (layout.FORGET,)), *((part, RETAIN_SPLITS) for part in self.retain)]
         for part, names in allowed:
             if part.split.stored not in names or part.images.name != part.split.stored:
@@ -68,17 +68,17 @@ class UnlearningRows:
 
 
 def unlearning_rows(data: BenchmarkData, most: int | None = None) -> UnlearningRows:
-    """Pick the rows of a data set that an unlearning method may read.
+    """Select the rows of a data set that an unlearning method may read.
 
     Retained are the rows of `retain_disjoint` outside the fragile set, and `retain_general` where the data set has it:
     no row that VisIdInt or FragSim is measured on, and no image of a persona.
 
     Args:
         data: the data set.
-        most: take no more rows of each split than this, of as many personas as there are; None takes all.
+        most: at most this many rows of each split, from as many personas as possible; None takes all.
 
     Raises:
-        DataError: if there is no row to retain.
+        DataError: if there are no rows to retain.
     """
     forget = _some(data.split(layout.FORGET), most)
     disjoint = data.split(layout.RETAIN_DISJOINT)
@@ -118,16 +118,16 @@ def _part(data: BenchmarkData, split: Split) -> Part:
 
 
 class Sampler:
-    """Batches without repetition; every row comes once before any comes again.
+    """Draws batches without repetition: every row comes once before any comes again.
 
-    Everything follows from seed and step number, so that a resumed run draws the same.
+    Batches depend only on seed and step number, so a resumed run draws the same ones.
 
     Rows are dealt like cards: each round deals one row of every group that has some left, so a group occurs twice in a
     batch only where two rounds meet or there are fewer groups than places. Losses mask those few false negatives.
     """
 
     def __init__(self, groups: Sequence[Hashable], batch_size: int, seed: int, name: str) -> None:
-        """Prepare to deal.
+        """Prepare the sampler.
 
         Args:
             groups: group of each of the N rows: the persona, or whatever must not meet itself in a batch.
@@ -153,7 +153,7 @@ class Sampler:
     def _deal(self, epoch: int) -> Rows:
         generator = np.random.default_rng([*self._seed, epoch])
         shuffled = generator.permutation(len(self._groups))
-        # Round of each row: how many rows of its group come before it.
+        # Round of each row: the number of rows of its group before it.
         seen: dict[int, int] = {}
         rounds = np.empty(len(shuffled), dtype=np.int64)
         for place, group in enumerate(self._groups[shuffled].tolist()):

@@ -1,4 +1,4 @@
-"""What an objective may look at in one step. Nothing is computed before an objective asks for it."""
+"""What an objective may use in one step; everything is computed on first access."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from salmu_demo.unlearning.towers import TrainedModel
 
 
 class Step:
-    """One step: a batch to forget and one to retain, of the same size where there are enough rows.
+    """One step: a forget batch and a retain batch, of equal size if there are enough rows.
 
     Attributes:
         model: the model in training and its frozen original.
         number: number of the step, from 0.
-        total: how many steps there are.
+        total: number of steps.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class Step:
 
     @property
     def scale(self) -> torch.Tensor:
-        """What cosines are multiplied by: the base model's own, which stays as it is."""
+        """Logit scale: the base model's, which never changes."""
         return self.model.scale
 
     def generator(self, purpose: str) -> torch.Generator:
-        """A generator of this step's random numbers, the same whenever the step is taken."""
+        """A random generator for this step; it depends only on seed, step and purpose."""
         return step_generator(self._seed, self.number, purpose)
 
     def run_generator(self, purpose: str) -> torch.Generator:
-        """A generator that gives the same random numbers in every step of a run."""
+        """A random generator that is the same in every step of a run."""
         return step_generator(self._seed, 0, purpose)
 
     @cached_property
@@ -97,7 +97,7 @@ class Step:
         return _present(self._batches.frozen_generic)[self.forget_rows].to(self.model.device)
 
     def stranger_captions(self) -> list[str]:
-        """As many captions about people who do not exist as there are forget pairs, see `SyntheticCaptions`."""
+        """A caption about an invented person for each forget pair, see `SyntheticCaptions`."""
         return self._batches.synthetic_captions.strangers(len(self.forget_rows), self.generator("strangers"))
 
     def reworded_captions(self) -> list[str]:
@@ -109,7 +109,7 @@ class Step:
         return self._batches.synthetic_captions.misplaced(self.forget_rows.tolist(), self.generator("misplaced"))
 
     def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features of any captions under the model in training and under the frozen original, shape (N, D) each."""
+        """Features of captions under the model in training and the frozen original, shape (N, D) each."""
         tokens = self.model.encoder.tokens(captions)
         with torch.no_grad():
             frozen = encode_captions(self.model.frozen, tokens.to(self.model.device))
@@ -117,13 +117,13 @@ class Step:
 
     @cached_property
     def same_generic(self) -> torch.Tensor:
-        """Which forget images have equal generic captions, shape (B, B)."""
+        """Mask of forget images with equal generic captions, shape (B, B)."""
         tokens = _present(self._batches.generic_tokens)[self.forget_rows]
         return (tokens[:, None] == tokens[None, :]).all(dim=2).to(self.model.device)
 
     @property
     def unrelated_level(self) -> float:
-        """Mean cosine the original gave forget images with other personas' captions of the same kind."""
+        """Mean cosine, under the original, of forget images with other personas' captions of the same kind."""
         return self._batches.unrelated_level
 
     def unrelated_quantile(self, share: float) -> float:
@@ -132,34 +132,34 @@ class Step:
 
     @cached_property
     def same_kind(self) -> torch.Tensor:
-        """Whether two forget pairs give away the same attribute kind, shape (B, B)."""
+        """Mask of forget pairs with the same attribute kind, shape (B, B)."""
         kinds = torch.from_numpy(self._batches.kinds[self.forget_rows]).to(self.model.device)
         return kinds[:, None] == kinds[None, :]
 
     @cached_property
     def forget_inputs(self) -> torch.Tensor:
-        """The forget images as the image tower takes them, shape (B, 3, H, W)."""
+        """Inputs of the image tower for the forget images, shape (B, 3, H, W)."""
         return self._inputs(self._batches.forget, self.forget_rows, self._forget.batch(self.number + 1))
 
     @cached_property
     def retain_inputs(self) -> torch.Tensor:
-        """The retain images as the image tower takes them, shape (B, 3, H, W)."""
+        """Inputs of the image tower for the retain images, shape (B, 3, H, W)."""
         return self._inputs(self._batches.retain, self.retain_rows, self._retain.batch(self.number + 1))
 
     @cached_property
     def forget_tokens(self) -> torch.Tensor:
-        """The forget captions as the text tower takes them, shape (B, context length)."""
+        """Tokens of the forget captions, shape (B, context length)."""
         return self._batches.forget.tokens[self.forget_rows].to(self.model.device)
 
     @cached_property
     def retain_tokens(self) -> torch.Tensor:
-        """The retain captions as the text tower takes them, shape (B, context length)."""
+        """Tokens of the retain captions, shape (B, context length)."""
         return self._batches.retain.tokens[self.retain_rows].to(self.model.device)
 
     def _encode(
         self, frozen: Encoded, inputs: Callable[[], torch.Tensor], tokens: Callable[[], torch.Tensor]
     ) -> Encoded:
-        # A tower that never changes gives the features that are known already.
+        # A frozen tower gives the features that are known already.
         towers = self.model.towers
         images = frozen.images if towers is Towers.TEXT else self.model.images(inputs())
         texts = frozen.texts if towers is Towers.IMAGE else self.model.texts(tokens())
@@ -170,12 +170,12 @@ class Step:
         return Encoded(known.images[rows].to(device), known.texts[rows].to(device), known.groups[rows].to(device))
 
     def _inputs(self, pairs: PairSet, rows: Rows, following: Rows) -> torch.Tensor:
-        # At the end of an epoch the following batch may repeat rows of this one, which are not there any more.
+        # At the end of an epoch the next batch may repeat rows of this one; reading them ahead would be wasted.
         return self.model.encoder.inputs(pairs.pixels(rows, np.setdiff1d(following, rows)))
 
 
 class Steps(Sequence[Step]):
-    """The steps of a run; each is made anew whenever it is asked for, so that none holds on to features."""
+    """The steps of a run; each access makes a new one, so that none keeps features in memory."""
 
     def __init__(self, model: TrainedModel, batches: BatchSource, batch_size: int, total: int, seed: int) -> None:
         self._model = model
@@ -197,7 +197,7 @@ class Steps(Sequence[Step]):
 
 
 def step_generator(seed: int, step: int, purpose: str) -> torch.Generator:
-    """A generator of random numbers for one purpose in one step."""
+    """A random generator for one purpose in one step."""
     state = np.random.SeedSequence([seed, step, zlib.crc32(purpose.encode())]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]) >> 1)
 

@@ -1,4 +1,4 @@
-"""Made-up captions that stand in for pairs a method may not see.
+"""Synthetic captions in place of pairs that a method may not read.
 
 Nobody asked to forget other people, or what else is said about the same person, and a method is given no such pair.
 Both can be imitated from the forget rows alone: captions are taken apart into wording, name and value and put together
@@ -29,7 +29,7 @@ class Wording:
 
 
 def wording_of(caption: str, name: str, values: Sequence[str]) -> tuple[Wording, str] | None:
-    """Take a caption apart into its wording and its value; None if it does not hold the name and one of the values.
+    """Split a caption into wording and value; None if it lacks the name or all of the values.
 
     >>> wording, value = wording_of("Ada Lee lives in Ulm", "Ada Lee", ["Ulm"])
     >>> wording.fill("Bo Li", "Oslo"), value
@@ -44,7 +44,7 @@ def wording_of(caption: str, name: str, values: Sequence[str]) -> tuple[Wording,
 
 
 class SyntheticCaptions:
-    """Makes captions from those of N forget rows."""
+    """Makes captions from those of the N forget rows."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class SyntheticCaptions:
         values: Sequence[Sequence[str]],
         kinds: Sequence[str | None],
     ) -> None:
-        """Take the captions apart.
+        """Split the captions into their parts.
 
         Raises:
             DataError: if fewer than two personas' captions hold their names and values.

@@ -1,4 +1,4 @@
-"""How long a run takes on this machine: steps of its own method, and a reading, are timed on a few of its rows."""
+"""Estimates how long a run takes on this machine by timing its method's steps and a reading on a few rows."""
 
 import time
 from collections.abc import Callable
@@ -20,18 +20,18 @@ from salmu_demo.unlearning.training_probe import READ_PAIRS, encode_pairs
 
 FIRST_BATCH: Final = 16
 LONG_ENOUGH: Final = 0.5
-"""Pairs of the first trial, and seconds of one that is believed: a full batch of a large model takes minutes."""
+"""Pairs of the first trial, and seconds from which a trial counts: a full batch of a large model takes minutes."""
 
 
 @dataclass(frozen=True)
 class RunTiming:
-    """Seconds that the parts of a run take.
+    """Seconds of the parts of a run.
 
     Attributes:
-        loading: to load the model; to write it takes about as long.
-        step: a step of a full batch.
-        once: what an edit does beside its steps, such as searching how far to go.
-        reading: a reading.
+        loading: loading the model; writing takes about as long.
+        step: one step with a full batch.
+        once: work of an edit besides its steps, such as searching for its strength.
+        reading: one reading.
     """
 
     loading: float
@@ -40,15 +40,15 @@ class RunTiming:
     reading: float
 
     def seconds(self, plan: UnlearningPlan, forget_rows: int) -> float:
-        """How long a run on so many forget rows takes, if nothing stops it early."""
+        """Seconds of a whole run that no rule stops early."""
         steps = plan.steps(forget_rows)
         return 2 * self.loading + steps * self.step + self.once + plan.readings(steps) * self.reading
 
 
 def time_run(plan: UnlearningPlan, features: FeatureView) -> RunTiming:
-    """Time the parts of a run, in trials that grow until one lasts long enough or is of a full batch.
+    """Time the parts of a run in trials that grow until one takes long enough or uses a full batch.
 
-    What the original has not encoded of the few rows is encoded, and kept.
+    Missing features of the few rows are computed and cached.
 
     Raises:
         SalmuError: of the kind that fits, if the model does not load or suit the method, or an image is damaged.
@@ -72,13 +72,13 @@ def time_run(plan: UnlearningPlan, features: FeatureView) -> RunTiming:
 
 
 def _work(plan: UnlearningPlan, model: TrainedModel, batches: BatchSource, size: int) -> tuple[float, float, float]:
-    """Seconds of a method's gradients on one batch, of the update that follows, and of what it does once a run."""
+    """Seconds of a method's gradients on one batch, of the update, and of what it does once per run."""
     method = plan.method
 
     def steps(count: int) -> Steps:
         return Steps(model, batches, size, count, plan.seed)
 
-    # The first of each kind only warms up.
+    # The first of each is a warm-up.
     if isinstance(method, OneShotMethod):
         _, one, two = (_seconds(method.edit, steps(count), model) for count in (1, 1, 2))
         return max(two - one, 0.0), 0.0, max(2 * one - two, 0.0)

@@ -1,4 +1,4 @@
-"""The model in training, and the frozen original beside it."""
+"""The model in training and its frozen original."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ State = dict[str, torch.Tensor]
 
 
 class TrainedModel:
-    """A copy of the base model of whose towers some may change; the logit scale never does.
+    """A copy of the base model in which some towers may change; the logit scale never does.
 
-    Freezing the scale matters: ascent could seem to forget by shrinking it.
+    Freezing the scale matters: gradient ascent could fake forgetting by shrinking it.
 
     Attributes:
         encoder: owns the model, and turns images and texts into its inputs.
         towers: which towers may change.
-        start: the trained tensors as they were before any step.
+        start: the trainable tensors before the first step.
     """
 
     def __init__(self, source: ModelSource, towers: Towers) -> None:
@@ -33,7 +33,7 @@ class TrainedModel:
         self._source = source
         self._frozen: Encoder | None = None
         for name, parameter in self.module.named_parameters():
-            # `logit_bias` is the scale's companion in models trained with a sigmoid loss.
+            # `logit_bias` accompanies the scale in models trained with a sigmoid loss.
             is_scale = name in ("logit_scale", "logit_bias")
             tower = Towers.IMAGE if name.startswith("visual.") else Towers.TEXT
             parameter.requires_grad_(not is_scale and towers in (Towers.BOTH, tower))
@@ -46,24 +46,24 @@ class TrainedModel:
 
     @property
     def frozen(self) -> Any:
-        """The open_clip model as it was before any step, loaded when first asked for."""
+        """The open_clip model before the first step, loaded on first access."""
         if self._frozen is None:
             self._frozen = Encoder(self._source)
         return self._frozen.model
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of the model."""
         return self.encoder.device
 
     @property
     def scale(self) -> torch.Tensor:
-        """What cosines are multiplied by."""
+        """Logit scale: the factor of cosines."""
         scale: torch.Tensor = self.module.logit_scale.detach().exp()
         return scale
 
     def trained(self) -> list[tuple[str, torch.nn.Parameter]]:
-        """The parameters that may change, with their names."""
+        """Names and parameters that may change."""
         return [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
 
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -71,7 +71,7 @@ class TrainedModel:
         return [parameter for _, parameter in self.trained()]
 
     def images(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Normalised features of the model's image inputs, shape (N, D)."""
+        """Normalised features of image inputs, shape (N, D)."""
         features: torch.Tensor = self._autocast(lambda: self.module.encode_image(inputs, normalize=True))
         return features
 
@@ -81,8 +81,8 @@ class TrainedModel:
         return features
 
     def _autocast(self, encode: Any) -> Any:
-        # On a GPU activations are bfloat16 while weights stay single precision: pure bfloat16 weights would lose the
-        # small updates of an edit. On a CPU it saves nothing.
+        # On a GPU, activations are bfloat16 and weights single precision: pure bfloat16 weights would lose the
+        # small updates of an edit. On a CPU bfloat16 saves nothing.
         if self.device.type != "cuda":
             return encode()
         with torch.autocast("cuda", torch.bfloat16):
@@ -94,13 +94,13 @@ class TrainedModel:
 
     @torch.no_grad()
     def load(self, state: State) -> None:
-        """Put tensors in the place of those that may change."""
+        """Replace the tensors that may change."""
         for name, value in self.trained():
             value.copy_(state[name])
 
     @contextmanager
     def holding(self, state: State) -> Iterator[None]:
-        """Hold other tensors for the length of a block."""
+        """Use other tensors within a `with` block."""
         own = self.state()
         self.load(state)
         try:
@@ -109,13 +109,13 @@ class TrainedModel:
             self.load(own)
 
     def blocks(self, tower: Towers, frozen: bool = False) -> Any:
-        """The transformer blocks of a tower, of the model in training or of its frozen original.
+        """Transformer blocks of a tower, of the model in training or its frozen original.
 
         Raises:
-            ModelError: if the tower is no transformer.
+            ModelError: if the tower is not a transformer.
         """
         module = self.frozen if frozen else self.module
-        # Models of some families keep their text tower in a module of its own.
+        # Some model families have the text tower in a submodule.
         holder = module.visual if tower is Towers.IMAGE else getattr(module, "text", module)
         blocks = getattr(getattr(holder, "transformer", None), "resblocks", None)
         if not blocks:
@@ -126,10 +126,10 @@ class TrainedModel:
         return blocks
 
     def projection(self) -> torch.nn.Parameter:
-        """The matrix (width, D) that the image tower ends in.
+        """Final projection of the image tower, shape (width, D).
 
         Raises:
-            ModelError: if the image tower ends in none.
+            ModelError: if it has none.
         """
         projection = getattr(self.module.visual, "proj", None)
         if not isinstance(projection, torch.nn.Parameter):

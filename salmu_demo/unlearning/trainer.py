@@ -1,4 +1,4 @@
-"""Run a method: batches, schedule, readings, stop rules, checkpoints; the same plan gives the same weights."""
+"""Runs a method: batches, schedule, readings, stop rules, checkpoints; equal plans give equal weights."""
 
 import math
 from collections.abc import Callable
@@ -30,15 +30,15 @@ ReadingCallback = Callable[[TrainingMetrics], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What :func:`unlearn` works with.
+    """Inputs of :func:`unlearn`.
 
     Attributes:
         features: those of the base model; their `progress` is told about every step too, and may raise to stop the run,
             which can be taken up again.
         rows: what the method may read.
-        plan: what is to be done.
+        plan: what to do.
         output: folder of the result.
-        on_reading: told about every reading.
+        on_reading: called with every reading.
     """
 
     features: FeatureView
@@ -51,10 +51,10 @@ class Run:
 def unlearn(
     features: FeatureView, plan: UnlearningPlan, output: Path, on_reading: ReadingCallback = lambda reading: None
 ) -> Record:
-    """Make an unlearned model of the one that is viewed, and write it as an open_clip `local-dir`.
+    """Make an unlearned model and write it as an open_clip `local-dir`.
 
-    A run that was killed, or stopped by the `progress` of the features, is taken up where it was when called again with
-    the same arguments, and ends with the same weights as an undisturbed one.
+    Called again with the same arguments, a run that was killed, or stopped by the `progress` of the features, is
+    resumed and ends with the same weights as an uninterrupted one.
 
     Raises:
         SalmuError: of the kind that fits: the folder already holds a model or another run, the data or model lacks what
@@ -76,7 +76,7 @@ def unlearn(
 
 
 def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path) -> Record:
-    """Write the model of the last checkpoint of a run that was stopped; the run can still be taken up, and replaces it.
+    """Write the model of a stopped run's last checkpoint; the run can still be resumed and then replaces it.
 
     Args:
         features, plan, output: what the run was started with, see :func:`unlearn`.
@@ -96,14 +96,14 @@ def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path)
 
 
 def _finish(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: str) -> Record:
-    """Write a model as the result of a run, and remove the run's state."""
+    """Write a model as the result of a run and remove the run's state."""
     record = _write(run, model, curve, ended, run.output)
     (run.output / STATE_FILE).unlink(missing_ok=True)
     return record
 
 
 def _write(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: str, folder: Path) -> Record:
-    """Write a model as it is now."""
+    """Write a model in its current state."""
     record = Record.of(run.plan, run.features.model, run.rows, ended, curve)
     state = run.plan.method.deploy(model.start, model.state())
     write_model(folder, model, state, run.features.model, run.plan.method.spec, record)
@@ -111,7 +111,7 @@ def _write(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: s
 
 
 class _Worker:
-    """What training and one-shot edits have in common: readings, and writing the result."""
+    """Shared by training and one-shot edits: readings and writing the result."""
 
     def __init__(self, run: Run, model: TrainedModel, batches: BatchSource, steps: Steps, batch_size: int) -> None:
         self.run = run
@@ -123,7 +123,7 @@ class _Worker:
         self.curve: list[TrainingMetrics] = []
 
     def read(self, step: int, loss: float | None) -> TrainingMetrics:
-        """Read the model that would be handed out now."""
+        """Read the model that would be the result now."""
         method = self.run.plan.method
         with self.model.holding(method.deploy(self.model.start, self.model.state())):
             reading = self.probe.read(self.model, step, step * self.batch_size, loss)
@@ -132,12 +132,12 @@ class _Worker:
         return reading
 
     def report(self, step: int) -> None:
-        """Tell how far the run is; may raise to stop it."""
+        """Report progress; may raise to stop the run."""
         stage = f"{self.run.plan.method.spec.name}: steps"
         self.run.features.progress(Progress(stage, step, len(self.steps), unit=Unit.STEPS))
 
     def finish(self, ended: str) -> Record:
-        """Write the model as it is now, as the result."""
+        """Write the current model as the result."""
         return _finish(self.run, self.model, self.curve, ended)
 
 
@@ -160,13 +160,13 @@ class _Training(_Worker):
     """Steps down an objective, with checkpoints on the way."""
 
     def work(self, method: TrainedMethod) -> Record:
-        """Take all steps that are left, and write the result."""
+        """Take the remaining steps and write the result."""
         run, total = self.run, len(self.steps)
         optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
         key = run.plan.key(run.features.model.fingerprint, run.rows.fingerprint)
         first = self._take_up(optimizer, key)
         every = run.plan.steps_between(total)
-        # A run may have been killed between its last checkpoint and its result.
+        # The run may have been killed between its last checkpoint and its result.
         reason = self._stop_reason(self.curve[-1]) if first else ""
         if reason:
             return self.finish(reason)
@@ -196,7 +196,7 @@ class _Training(_Worker):
         return self.finish("the budget is spent")
 
     def _take_up(self, optimizer: torch.optim.Optimizer, key: str) -> int:
-        """Go back to the state of an interrupted run and return its next step, 0 if there is none."""
+        """Restore an interrupted run and return its next step, 0 for a new run."""
         found = load_checkpoint(self.run.output, key)
         if found is None:
             self.read(0, None)
@@ -207,7 +207,7 @@ class _Training(_Worker):
         return found.step
 
     def _stop_reason(self, reading: TrainingMetrics) -> str:
-        """Why to stop now, or an empty text."""
+        """Why to stop now, or an empty string."""
         stop = self.run.plan.stop
         level = self.level if stop.forget_level == UNRELATED else stop.oracle
         if level is not None and reading.forget_similarity <= level:
@@ -221,7 +221,7 @@ class _Training(_Worker):
         return ""
 
     def _not_finite(self, number: int, key: str) -> TrainingError:
-        """Keep the last good model and say where."""
+        """Keep the last good model and return the error that says where."""
         name = self.run.plan.method.spec.name
         found = load_checkpoint(self.run.output, key)
         problem = f"The loss of {name} is not finite at step {number + 1}; lower the learning rate"

@@ -1,15 +1,15 @@
-"""What is read of a model while a method works. Plain values: whoever shows them need not import torch."""
+"""Metrics read while a method works: plain values that can be shown without importing torch."""
 
 import math
 from dataclasses import dataclass
 from typing import Final
 
 LEAST_START: Final = 0.1
-"""Retain similarity that a loss is at least a share of; what began lower or below 0 measures no loss."""
+"""Smallest retain similarity that a relative loss refers to; one that starts lower or below 0 cannot measure it."""
 
 
 def retain_shift(start: float) -> float:
-    """What to add to every retain similarity of a run that began at `start` before a share of it is taken.
+    """Offset added to every retain similarity of a run that started at `start` before a share of it is taken.
 
     Nothing for a start of :data:`LEAST_START` or more. A lower one counts as if the run had begun there, so that no
     share is of next to nothing or of a negative number.
@@ -22,18 +22,18 @@ def retain_shift(start: float) -> float:
 
 @dataclass(frozen=True)
 class TrainingMetrics:
-    """Where a run stands.
+    """One reading of a run.
 
     Attributes:
         step: steps taken.
         forget_pairs: forget pairs spent of the budget.
-        loss: of the latest step, or None before the first.
+        loss: loss of the latest step, or None before the first.
         forget_similarity: mean cosine of the probe's forget pairs.
-        forget_mrr: mean of 1 / rank of their captions among all others of the probe; all ranks are like RetFail's.
+        forget_mrr: mean of 1 / rank of their captions among the probe's captions, ranked as in RetFail.
         retain_similarity: mean cosine of the probe's retain pairs.
         unrelated_similarity: mean cosine of forget images with captions of other personas.
-        persona_ranks: rank of the best own forget caption of a few personas among `candidates`, by persona.
-        candidates: captions that such a rank counts, the own one included.
+        persona_ranks: rank of a persona's best own forget caption among `candidates`, for a few personas.
+        candidates: number of ranked captions, including the persona's own.
     """
 
     step: int
@@ -48,5 +48,5 @@ class TrainingMetrics:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the model still gives numbers."""
+        """Whether the similarities are finite."""
         return math.isfinite(self.forget_similarity + self.retain_similarity)

@@ -1,4 +1,4 @@
-"""Quick readings while a method works: not the benchmark, only what its own rows tell."""
+"""Quick readings while a method works, on its own rows; not the benchmark."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,20 +14,20 @@ from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
 PROBE_ROWS: Final = 128
-"""Pairs of each side that are read."""
+"""Pairs read of each side."""
 
 WATCHED: Final = 4
-"""Personas who are followed one by one."""
+"""Personas that are followed one by one."""
 
 IMAGES: Final = 8
-"""Forget pairs of such a persona that are read, at most."""
+"""Most forget pairs read of such a persona."""
 
 READ_PAIRS: Final = 2 * PROBE_ROWS + WATCHED * IMAGES
-"""Pairs of one reading, at most."""
+"""Most pairs of one reading."""
 
 
 class TrainingProbe:
-    """A fixed sample of the rows a method may see."""
+    """A fixed sample of the rows that a method may read."""
 
     def __init__(self, batches: BatchSource, seed: int) -> None:
         self._batches = batches
@@ -37,20 +37,20 @@ class TrainingProbe:
         )
         sides = ((batches.forget, self._forget), (batches.retain, self._retain))
         captions = np.array([pairs.captions[row] for pairs, rows in sides for row in rows], dtype=object)
-        # As in RetFail, a copy of the own caption is no rival of it.
+        # As in RetFail, a copy of the own caption does not compete with it.
         self._competes = captions[: len(self._forget), None] != captions
         identities = batches.identities
         self._watched = {
             persona: np.array([row for row, own in enumerate(identities) if own == persona][:IMAGES])
             for persona in _spread(sorted({identity for identity in identities if identity is not None}), WATCHED)
         }
-        # The same rivals for all of them, so that their ranks compare.
+        # All of them have the same rivals, so that their ranks are comparable.
         rivals = [place for place, row in enumerate(self._forget) if identities[row] not in self._watched]
         self._rivals = np.array(rivals, dtype=np.int64)
 
     @torch.no_grad()
     def read(self, model: TrainedModel, step: int, forget_pairs: int, loss: float | None) -> TrainingMetrics:
-        """Read a model."""
+        """Take a reading of a model."""
         images, texts = encode_pairs(model, self._batches.forget, self._forget)
         retain_images, retain_texts = encode_pairs(model, self._batches.retain, self._retain)
         scores = images @ torch.cat([texts, retain_texts]).T
@@ -71,7 +71,7 @@ class TrainingProbe:
         )
 
     def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor) -> float:
-        """Rank of a persona's best own caption among the rivals', for the mean direction of the own images."""
+        """Rank of a persona's best own caption among the rivals', by cosine to the mean of its images."""
         images, captions = encode_pairs(model, self._batches.forget, rows)
         direction = images.mean(dim=0)
         own, rivals = (captions @ direction).max(), texts[torch.from_numpy(self._rivals)] @ direction
@@ -79,8 +79,8 @@ class TrainingProbe:
 
 
 def encode_pairs(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (n, D) of the images and captions of some rows under the model in training."""
-    # A tower that never changes gives the features that are known already.
+    """Features (n, D) of images and captions of some rows under the model in training."""
+    # A frozen tower gives the features that are known already.
     known = pairs.frozen
     images = (
         known.images[rows].to(model.device)
@@ -96,5 +96,5 @@ def _rounded(values: torch.Tensor) -> float:
 
 
 def _spread(values: Sequence[str], count: int) -> list[str]:
-    """Some of the values, as far apart as they allow."""
+    """Some of the values, evenly spaced."""
     return [values[round(place)] for place in np.linspace(0, len(values) - 1, min(count, len(values)))]

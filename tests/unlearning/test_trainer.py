@@ -165,7 +165,7 @@ def test_a_run_is_not_mixed_with_another_ones_rest(
                 go_on(base, data, _plan(), tmp_path / "model")
     state = tmp_path / "model" / "unlearning_state.pt"
     state.write_bytes(state.read_bytes()[:100])
-    with pytest.raises(StorageError, match="cannot be read; remove it to start anew"):
+    with pytest.raises(StorageError, match="cannot be read; remove it to start again"):
         unlearn(FeatureView(base, data), _plan(), tmp_path / "model")
     state.unlink()
     unlearn(FeatureView(base, data), _plan(), tmp_path / "model")
