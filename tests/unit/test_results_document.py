@@ -14,7 +14,7 @@ import pytest
 from salmu_demo.core.errors import ResultError
 from salmu_demo.metrics import MetricResult
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.document import RESULTS_FILE, read_results, write_results
+from salmu_demo.results.document import RESULTS_FILE, read_results, results_document, write_results
 from salmu_demo.results.records import Evaluation
 from tests.fixtures.results import NAMES, evaluation, evaluations
 
@@ -188,3 +188,35 @@ def test_half_of_a_surrogate_pair_is_refused_because_no_file_can_hold_it(tmp_pat
     path.write_text(json.dumps(document), "utf-8")
     with pytest.raises(ResultError, match="is not JSON"):
         read_results(path)
+
+
+OLD = Path(__file__).parents[1] / "fixtures" / "old_results"
+"""Files as earlier versions wrote them, from before results recorded remarks, roles and by what they were measured."""
+
+
+@pytest.mark.parametrize("path", sorted(OLD.glob("*.json")), ids=lambda path: path.stem)
+def test_a_file_of_an_earlier_version_is_read_to_the_last_bit(path: Path):
+    document = json.loads(path.read_text("utf-8"))
+    skipped = {"GenKnow"} if "skipped" in path.stem else set()
+    found = read_results(path)
+    if "models" not in document:
+        [read] = found
+        sections = {**document["efficacy"], **document["utility"]}
+        assert {r.spec.json_key for r in read.results.values()} == set(sections)
+        for name, result in read.results.items():
+            assert result.value == (None if name in skipped else sections[result.spec.json_key][result.spec.value_key])
+        return
+    assert [made.model.own_role.name for made in found] == ["clean", "compromised"]
+    for read, entry in zip(found, document["models"], strict=True):
+        assert list(read.model.remarks) == entry["model"].get("remarks", [])
+        assert (read.made.date, read.made.seed) == (entry["made"]["date"], entry["made"]["seed"])
+        assert set(read.results) == set(entry["metrics"])
+        assert {name for name, result in read.results.items() if result.skipped} == skipped
+        for name, result in read.results.items():
+            written = entry["metrics"][name]
+            assert result.value == (None if name in skipped else written["value"])
+            assert (None if result.scores is None else result.scores.tolist()) == written.get("scores")
+            assert (None if result.ranks is None else result.ranks.tolist()) == written.get("ranks")
+    # What follows from it is what that version wrote of it.
+    intervals = [model["intervals"] for model in results_document(analyse(found))["analysis"]["models"]]
+    assert json.loads(json.dumps(intervals)) == [model["intervals"] for model in document["analysis"]["models"]]
