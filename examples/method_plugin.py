@@ -1,8 +1,10 @@
 """An unlearning method of your own: push forget pairs below a fixed similarity, and go on training on the rest.
 
 Registering a subclass of `TrainedMethod` is all it takes. Afterwards the method is listed, run, swept and offered in
-the app like the built-in ones. This script makes a model and measures it:
+the app like the built-in ones. Load it with `--plugin`, or import it; this script is such a module itself, makes a
+model and measures it:
 
+    salmu-demo unlearn capped --model mini-compromised --plugin examples/method_plugin.py --output my-model
     python examples/method_plugin.py my-model
 """
 
@@ -10,9 +12,8 @@ import argparse
 from dataclasses import dataclass
 
 import salmu_demo
-from salmu_demo.unlearning.losses import info_nce
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.step import Step
+from salmu_demo.unlearning.tensors import Step, losses
 
 
 @register(
@@ -33,7 +34,7 @@ class Capped(TrainedMethod):
     def losses(self, step: Step) -> Losses:
         """The objective on one batch; features are computed when they are first asked for."""
         excess = (step.forget.similarity - self.cap).clamp(min=0).mean()
-        return Losses(forget=excess, retain=self.retain_weight * info_nce(step.retain, step.scale))
+        return Losses(forget=excess, retain=self.retain_weight * losses.info_nce(step.retain, step.scale))
 
 
 def main(arguments: list[str] | None = None) -> salmu_demo.Results:

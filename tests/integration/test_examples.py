@@ -17,7 +17,13 @@ from tests.fixtures.tiny import TWO_EMAILS
 pytestmark = pytest.mark.usefixtures("tiny_assets")
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
-TESTED: Final = {"evaluate_in_training_loop.py", "audit_persona.py", "method_plugin.py", "compare_models.ipynb"}
+TESTED: Final = {
+    "audit_persona.py",
+    "compare_models.ipynb",
+    "evaluate_in_training_loop.py",
+    "method_plugin.py",
+    "metric_plugin.py",
+}
 TINY: Final = {"00000025": TWO_EMAILS, "mini-unlearned-pinpoint": "mini-unlearned-finetune", "sample=400": "sample=20"}
 """What pages say of SALMU-Mini, and its counterpart in the tiny data."""
 
@@ -63,13 +69,23 @@ def test_a_persona_is_audited(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{leaks} of {len(frame)} attributes leak." in capsys.readouterr().out
 
 
-def test_a_method_from_outside_makes_a_model(tmp_path: Path) -> None:
-    # In a process of its own: what it registers stays registered.
-    command = [sys.executable, str(EXAMPLES / "method_plugin.py"), "made", "--budget", "64", "--cap", "0.1"]
+def script(name: str, folder: Path, *arguments: str) -> str:
+    """What an example prints in a process of its own: what a plug-in registers stays registered."""
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "mini-compromised" in done.stdout
+    return done.stdout
+
+
+def test_a_metric_from_outside_is_measured(tmp_path: Path) -> None:
+    printed = script("metric_plugin.py", tmp_path, "mini-clean", "mini-compromised")
+    assert re.search(r"^\+ NameSim +\d\.\d{4} clean", printed, re.MULTILINE)
+
+
+def test_a_method_from_outside_makes_a_model(tmp_path: Path) -> None:
+    printed = script("method_plugin.py", tmp_path, "made", "--budget", "64", "--cap", "0.1")
+    assert "mini-compromised" in printed
     card = (tmp_path / "made" / "README.md").read_text("utf-8")
     assert "**Capped similarity**" in card
     assert "cap=0.1" in card
