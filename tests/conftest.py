@@ -7,6 +7,9 @@ import pytest
 
 from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 
+collect_ignore = ["fixtures/plugin_package"]
+"""What it registers would be there for all tests: it is for processes of their own."""
+
 
 @pytest.fixture(scope="session")
 def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
