@@ -1,8 +1,7 @@
 """A SALMUBench data set on disk: its splits, derived splits, personas and images."""
 
+import codecs
 import hashlib
-import json
-import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
@@ -10,15 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from salmu_demo.core.errors import DataError, QueryError
+from salmu_demo.core.documents import MismatchError, NotJSONError, misfit, parse_model
+from salmu_demo.core.errors import DataError, QueryError, quoted
 from salmu_demo.core.files import leads_outside
 from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
@@ -31,9 +32,10 @@ _MAX_JSON_BYTES: Final = 200_000_000
 _MAX_TEXT_BYTES: Final = 2_000_000_000
 """Most text of a split that is read: a small parquet file can unpack to more than any memory holds."""
 _TEXT_ROWS: Final = 256
-_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _GROUP_BYTES: Final = 64_000_000
 """Parquet row groups of images kept in memory, per split: as many as fit, and always the last one."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,33 @@ class ZeroShotClasses:
     templates: list[str]
 
 
+def _plain_template(template: str) -> str:
+    """A template whose only fields are `{}`: others reach into objects, or fill memory with a width."""
+    try:
+        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        fields = [("", None, None)]
+    if any(field != ("", "", None) for field in fields):
+        raise misfit(f"is {quoted(template)}; write {{}} where the class goes")
+    return template
+
+
+def _distinct_classes(classes: list[str]) -> list[str]:
+    if len(distinct(classes)) < len(classes):
+        raise misfit("has a class twice, or two that differ in case, blanks or Unicode form only")
+    return classes
+
+
+_Caption = Annotated[str | None, BeforeValidator(lambda text: None if is_missing(text) else text)]
+
+
+class _ZeroShotFile(BaseModel):
+    """The file of the classes that GenKnow is measured on."""
+
+    classes: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct_classes)]
+    templates: Annotated[list[Annotated[str, AfterValidator(_plain_template)]], Field(min_length=1)]
+
+
 class _EncodedImages:
     """Encoded images of one stored split, read from parquet one row group at a time."""
 
@@ -180,7 +209,7 @@ class BenchmarkData:
         self._shards = _find_shards(root, self.limits)
         self._stored: dict[str, Split] = {}
         self.unread_splits: dict[str, str] = {}
-        self.identities: dict[str, dict[str, Any]] = self._read_json(layout.IDENTITIES_FILE, dict)
+        self.identities = self._read_json(layout.IDENTITIES_FILE, dict[str, dict[str, Any]])
         for split, shards in self._shards.items():
             try:
                 self._stored[split] = _read_rows(split, shards, self._watch)
@@ -191,17 +220,10 @@ class BenchmarkData:
                 self.unread_splits[split] = str(error)
         for split in (*self.limits.empty, *self.limits.absent):
             self._stored[split] = Split(split, split, np.arange(0), [], [], [])
-        for identity, entry in self.identities.items():
-            if not isinstance(entry, dict):
-                raise DataError(f"{root / layout.IDENTITIES_FILE} must hold a JSON object for {identity}.")
-        captions = self._read_json(layout.CAPTIONS_FILE, dict)
-        generic = self._read_json(layout.GENERIC_CAPTIONS_FILE, dict)
-        self._generic = {name: text for name, text in generic.items() if not is_missing(text)}
-        if not all(isinstance(text, str) for text in self._generic.values()):
-            raise DataError(f"{root / layout.GENERIC_CAPTIONS_FILE} must hold texts.")
-        self._fragile: list[str] = self._read_json(layout.FRAGILE_IDS_FILE, list)
-        if not all(isinstance(name, str) for name in self._fragile):
-            raise DataError(f"{root / layout.FRAGILE_IDS_FILE} must hold file names.")
+        captions = self._read_json(layout.CAPTIONS_FILE, dict[str, Any])
+        generic = self._read_json(layout.GENERIC_CAPTIONS_FILE, dict[str, _Caption])
+        self._generic = {name: text for name, text in generic.items() if text is not None}
+        self._fragile = self._read_json(layout.FRAGILE_IDS_FILE, list[str])
         self._kinds = {
             name: layout.canonical_kind(str(entry["data_field"]))
             for name, entry in captions.items()
@@ -250,45 +272,33 @@ class BenchmarkData:
                     f"form only and are one with them in line-ups, such as {joined[0]!r} with {twin!r}."
                 )
 
-    def _read_json(self, name: str, shape: type) -> Any:
+    def _read_json(self, name: str, kind: type[T]) -> T:
         path = self.root / name
         try:
             size = check_inside(path, self.root).stat().st_size
             if size > _MAX_JSON_BYTES:
                 raise DataError(f"{path} has {size:,} bytes; at most {_MAX_JSON_BYTES:,} are read.")
             with self._watch.reading(path):
-                # Some editors put a byte order mark before the text.
-                text = path.read_text("utf-8-sig")
-            content = json.loads(text)
-            if _SURROGATE.search(text):
-                # Half of a pair is a string to JSON, but no text that could be encoded.
-                json.dumps(content, ensure_ascii=False).encode()
+                content = path.read_bytes()
+            # Some editors put a byte order mark before the text.
+            return parse_model(content.removeprefix(codecs.BOM_UTF8), kind, lone_surrogates=False)
         except FileNotFoundError as error:
             raise DataError(f"The data set {self.root} lacks {name}.") from error
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, NotJSONError) as error:
             raise DataError(f"{path} is not readable JSON; fetch or write it again.") from error
-        if not isinstance(content, shape):
-            raise DataError(f"{path} must hold a JSON {'object' if shape is dict else 'list'}.")
-        return content
+        except MismatchError as error:
+            raise DataError(f"{path} cannot be used: {error}.") from error
 
     def _read_zero_shot(self) -> ZeroShotClasses | None:
         if layout.GENKNOW_SPLIT not in self._stored:
             return None
-        path = self.root / layout.GENKNOW_FILE
-        content = self._read_json(layout.GENKNOW_FILE, dict)
-        for key in ("classes", "templates"):
-            if not _is_list_of_texts(content.get(key)):
-                raise DataError(f"{path} needs the lists `classes` and `templates`.")
-        for template in content["templates"]:
-            if not _is_plain_template(template):
-                raise DataError(f"{path} has the template {template!r}; write {{}} where the class goes.")
-        if len(distinct(content["classes"])) < len(content["classes"]):
-            raise DataError(f"{path} has a class twice, or two that differ in case, blanks or Unicode form only.")
-        unknown = set(self._stored[layout.GENKNOW_SPLIT].texts) - set(content["classes"])
+        found = self._read_json(layout.GENKNOW_FILE, _ZeroShotFile)
+        unknown = set(self._stored[layout.GENKNOW_SPLIT].texts) - set(found.classes)
         if unknown:
+            path = self.root / layout.GENKNOW_FILE
             raise DataError(f"{path} lacks the class {min(unknown)!r} that the split {layout.GENKNOW_SPLIT} holds.")
-        label = f"{self.name} {layout.GENKNOW_SPLIT} ({len(content['classes'])} classes)"
-        return ZeroShotClasses(label, list(content["classes"]), list(content["templates"]))
+        label = f"{self.name} {layout.GENKNOW_SPLIT} ({len(found.classes)} classes)"
+        return ZeroShotClasses(label, found.classes, found.templates)
 
     def _derive(self) -> dict[str, Split]:
         """The derived splits, by the rules of the benchmark's card."""
@@ -481,27 +491,10 @@ def _identity(value: Any) -> str:
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _is_plain_template(template: str) -> bool:
-    """Whether `{}` are the only fields: others reach into objects, or fill memory with a width.
-
-    >>> [_is_plain_template(text) for text in ("a {}", "a", "{0.x}", "{:>9}", "{")]
-    [True, True, False, False, False]
-    """
-    try:
-        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
-    except ValueError:
-        return False
-    return all(field == ("", "", None) for field in fields)
-
-
 def _is_value(value: Any) -> bool:
     """Whether an entry of a persona's metadata is a value, a list of values, or missing."""
     parts = value if isinstance(value, list) else [value]
     return all(part is None or (isinstance(part, str | int | float) and not isinstance(part, bool)) for part in parts)
-
-
-def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
 
 
 def check_inside(path: Path, root: Path) -> Path:

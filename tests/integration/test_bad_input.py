@@ -364,7 +364,11 @@ def test_a_metadata_file_that_is_missing_or_broken(data_folder: Path, name: str)
     other = "[]" if path.read_text("utf-8").startswith("{") else "{}"
     for content in ("", "{", "\ufeff{", other, "[" * 100_000):
         path.write_text(content, "utf-8")
-        refused(DataError, f"{name} (is not readable JSON|must hold a JSON)", lambda: load_data(str(data_folder)))
+        refused(
+            DataError,
+            f"{name} (is not readable JSON|cannot be used)",
+            lambda: load_data(str(data_folder)),
+        )
     path.write_bytes(b"\xff\xfe\x00")
     refused(DataError, f"{name} is not readable JSON", lambda: load_data(str(data_folder)))
     path.unlink()
@@ -374,15 +378,23 @@ def test_a_metadata_file_that_is_missing_or_broken(data_folder: Path, name: str)
 @pytest.mark.parametrize(
     ("name", "content", "pattern"),
     [
-        ("identities_metadata.json", {"00000001": None}, "must hold a JSON object for 00000001"),
-        ("identities_metadata.json", {"00000001": ["name"]}, "must hold a JSON object for 00000001"),
-        ("fragile_set_ids.json", [{"a": 1}], "must hold file names"),
-        ("fragile_set_ids.json", [3], "must hold file names"),
-        ("genknow_classes.json", {"classes": [], "templates": []}, "needs the lists `classes` and `templates`"),
-        ("genknow_classes.json", {"classes": "abc", "templates": "a {}"}, "needs the lists `classes` and `templates`"),
-        ("genknow_classes.json", {"classes": ["a"], "templates": [3]}, "needs the lists `classes` and `templates`"),
-        ("genknow_classes.json", {"classes": ["a"], "templates": ["a {name}"]}, "has the template 'a {name}'"),
-        ("genknow_classes.json", {"classes": ["a"], "templates": ["a {"]}, "has the template 'a {'"),
+        ("identities_metadata.json", {"00000001": None}, "00000001 is None; it must be an object"),
+        ("identities_metadata.json", {"00000001": ["name"]}, "00000001 is ['name']; it must be an object"),
+        ("fragile_set_ids.json", [{"a": 1}], "[0] is {'a': 1}; it must be a string"),
+        ("fragile_set_ids.json", [3], "[0] is 3; it must be a string"),
+        ("genknow_classes.json", {"classes": [], "templates": []}, "classes is []; it must hold at least 1"),
+        ("genknow_classes.json", {"classes": "abc", "templates": "a {}"}, 'classes is "abc"; it must be a list'),
+        ("genknow_classes.json", {"classes": ["a"], "templates": [3]}, "templates[0] is 3; it must be a string"),
+        (
+            "genknow_classes.json",
+            {"classes": ["a"], "templates": ["a {name}"]},
+            'templates[0] is "a {name}"; write {} where the class goes',
+        ),
+        (
+            "genknow_classes.json",
+            {"classes": ["a"], "templates": ["a {"]},
+            'templates[0] is "a {"; write {} where the class goes',
+        ),
         ("genknow_classes.json", {"classes": ["a"], "templates": ["a {}"]}, "lacks the class 'blue line'"),
     ],
 )
