@@ -18,26 +18,26 @@ PAGE = DOCS / "results-schema.md"
 
 INTRODUCTION = """# The file results.json
 
-`salmu-demo evaluate` and every report write one `results.json`: all that was measured of one or more models on one
-data set, row by row, and what follows from it. `salmu-demo report` and the leaderboard read it. The same numbers per
-model in the official shape are in `evaluation_<slug>.json` beside it.
+`salmu-demo evaluate` and every report write one `results.json`: everything that was measured for one or more models on
+one data set, row by row, and what follows from it. `salmu-demo report` and the leaderboard read it. The same numbers,
+per model and in the official shape, are in `evaluation_<slug>.json` next to it.
 
-`python -m tests.results_schema` writes this page and the JSON schema, [results.schema.json](results.schema.json), from
-the models that read and write the file. `version` is raised whenever a field changes its meaning or goes away; a
-program that knows another version refuses the file. New fields may appear within a version. The part `analysis` is for
-other programs: this one computes it again from the rest.
+`python -m tests.results_schema` generates this page and the JSON schema, [results.schema.json](results.schema.json),
+from the models that read and write the file. `version` is raised whenever a field changes its meaning or goes away, and
+a program that knows another version refuses the file. New fields may appear within a version. The part `analysis` is
+for other programs; this one computes it from the rest.
 
-Numbers are finite; a value that does not exist is `null`. Texts are UTF-8. In the names below METRIC is the name of a
-metric, SPLIT of a split, KIND of a kind of attribute, PERSONA the id of a persona, PACKAGE a Python package; `[]` is
-each entry of a list."""
+Numbers are finite; a value that does not exist is `null`. Texts are UTF-8. In the names below, METRIC is the name of a
+metric, SPLIT of a split and KIND of a kind of attribute, PERSONA is the id of a persona, PACKAGE is a Python package,
+and `[]` stands for each entry of a list."""
 
 SECTIONS = {
     "": ("What was measured on what", ""),
     "models[].m": ("Models", ""),
     "models[].metrics": (
         "Metrics",
-        "The lists of one metric have one entry for each scored row and belong together entry by entry. A list may be\n"
-        "missing where it is not known, such as in results that came from an official file.",
+        "The lists of one metric have one entry per scored row, in the same order. A list may be missing where it is\n"
+        "not known, such as in results that came from an official file.",
     ),
     "analysis": (
         "Analysis",
