@@ -29,6 +29,21 @@ LOADS: Final = {
 NAMES_NO_FILE: Final = {"canonical", "prev", "next"}
 """Kinds of `link` that a browser does not load."""
 
+PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+OTHERS: Final = {"metrics/", "model/", "report/", "results/"}
+"""Folders that a page names and that are a user's own."""
+
+TREE: Final = {
+    str(path.relative_to(ROOT))
+    for top in ("assets", "benchmarks", "docs", "examples", "salmu_demo", "scripts", "tests")
+    for path in [ROOT / top, *(ROOT / top).rglob("*")]
+}
+NAMES_OF_TESTS: Final = {
+    name
+    for path in (ROOT / "tests").rglob("test_*.py")
+    for name in [path.stem, *re.findall(r"\btest_\w+", path.read_text("utf-8"))]
+}
+
 
 class _Page(HTMLParser):
     """What a page loads, and the ids it has."""
@@ -86,11 +101,15 @@ def test_the_reference_describes_every_name_of_the_library(site: Path) -> None:
     assert set(salmu_demo.__all__) - described == {"__version__"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
+def exists(name: str) -> bool:
+    """Whether a file or folder of the repository is called so, or ends so."""
+    return any(f"/{path}".endswith(f"/{name.rstrip('/')}") for path in TREE)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_what_a_page_names_exists(path: Path) -> None:
     text = path.read_text("utf-8")
-    modules = re.findall(r"`(salmu_demo/[\w/]+(?:\.py|/))`", text)
-    tests = set(re.findall(r"\btest_\w+(?:\.py)?", text))
-    code = "\n".join(f"{file.name}\n{file.read_text('utf-8')}" for file in (ROOT / "tests").rglob("test_*.py"))
-    assert [name for name in modules if not (ROOT / name).exists()] == []
-    assert [name for name in tests if not re.search(rf"\b{re.escape(name)}\b", code)] == []
+    files = re.findall(r"`([\w/]+\.py|[\w/]+/)`", text)
+    tests = set(re.findall(r"\btest_\w+", text))
+    assert [name for name in files if not exists(name) and name not in OTHERS] == []
+    assert sorted(tests - NAMES_OF_TESTS) == []
