@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +38,12 @@ def load_plugins(files: Sequence[Path] = ()) -> None:
         PluginError: if a file is missing or fails.
     """
     with _lock:
-        known = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
-        wanted = list(dict.fromkeys([*known, *(str(Path(file).expanduser().resolve()) for file in files)]))
-        for path in wanted:
-            _load_file(Path(path))
+        named = [*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *files]
+        paths = list(dict.fromkeys(Path(file).expanduser().resolve() for file in named))
+        for path in paths:
+            _load_file(path)
         if files:
-            os.environ[VARIABLE] = os.pathsep.join(wanted)
+            os.environ[VARIABLE] = os.pathsep.join(map(str, paths))
 
 
 def load_entry_points(group: str) -> None:
@@ -52,25 +52,18 @@ def load_entry_points(group: str) -> None:
     Raises:
         PluginError: if one fails.
     """
-    if group in _searched:
-        return
     with _lock:
-        load_plugins()
-        # First: a plug-in may ask the registry that is being filled.
+        if group in _searched:
+            return
+        # At once: a plug-in may ask the registry that is being filled.
         _searched.add(group)
-        for point in entry_points(group=group):
-            if point.value not in _loaded:
-                _loaded.add(point.value)
-                try:
-                    point.load()
-                except Exception as error:
-                    _loaded.discard(point.value)
-                    _searched.discard(group)
-                    owner = point.dist.name if point.dist else point.value
-                    raise PluginError(
-                        f"The plug-in {point.name} of the package {owner} cannot be loaded: {_words(error)}. "
-                        "Update or uninstall the package."
-                    ) from error
+        try:
+            load_plugins()
+            for point in entry_points(group=group):
+                _load_entry_point(point)
+        except PluginError:
+            _searched.discard(group)
+            raise
 
 
 def outside_code(kind: type) -> str:
@@ -78,7 +71,7 @@ def outside_code(kind: type) -> str:
 
     Of a package all its modules count, of a single file that file.
     """
-    return "" if kind.__module__.startswith("salmu_demo.") else _digest(kind.__module__)
+    return _digest(kind.__module__) if is_outside(kind.__module__) else ""
 
 
 @cache
@@ -91,6 +84,21 @@ def _digest(module: str) -> str:
     for source in sources:
         digest.update(f"\0{source.name}\0".encode() + source.read_bytes())
     return digest.hexdigest()
+
+
+def is_outside(module: str) -> bool:
+    """Whether a module is not one of this package."""
+    return not module.startswith("salmu_demo.")
+
+
+def _load_entry_point(point: EntryPoint) -> None:
+    try:
+        point.load()
+    except Exception as error:
+        owner = point.dist.name if point.dist else point.value
+        raise PluginError(
+            f"The plug-in {point.name} of the package {owner} cannot be loaded: {_words(error)}."
+        ) from error
 
 
 def _load_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from salmu_demo.cli.main import run
-from salmu_demo.core.errors import QueryError, SalmuError, SweepError, TrainingError
+from salmu_demo.core.errors import MetricError, QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.metrics import official_metrics
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.diagnosis import diagnose
@@ -189,6 +189,20 @@ def test_a_run_without_a_result_is_a_row_and_not_the_end(
     row = sweep_table([result], references)[2]
     assert row.seeds == (0, 1)
     assert row.problems == ("The loss is not finite.",)
+
+
+@pytest.mark.usefixtures("tiny_assets")
+def test_a_run_whose_model_cannot_be_measured_is_a_row_too(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise MetricError("All features are NaN.")
+
+    monkeypatch.setattr(run_module, "evaluate", fail)
+    result = do_run(read_sweep(config).jobs[0], tmp_path)
+    assert (result.problem, result.final, result.steps > 0) == ("All features are NaN.", {}, True)
+    with pytest.raises(SweepError, match=r"mini-clean: All features are NaN\. mini-compromised: All features are NaN"):
+        measure_references(read_sweep(config), tmp_path)
 
 
 def _result(seed: int, retfail: float, level: float | None, method: str = "npo") -> RunResult:

@@ -211,7 +211,8 @@ def register(
     """Class decorator that adds a method to the registry; raises :class:`PluginError` if its name is taken."""
 
     def add(method: M) -> M:
-        if name in _REGISTRY:
+        # A cell of a notebook may be run again.
+        if name in _REGISTRY and _REGISTRY[name].method.__module__ != method.__module__:
             raise PluginError(f"There is already an unlearning method called {name}; choose another name.")
         method.spec = _REGISTRY[name] = MethodSpec(
             name, title, citation, idea, frozenset(needs), towers, budget, method

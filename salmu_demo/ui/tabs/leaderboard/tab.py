@@ -27,10 +27,10 @@ from salmu_demo.ui.shell.messages import inform, shows_errors, warn
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.tabs.benchmark.downloads import served
 from salmu_demo.ui.tabs.leaderboard.view import (
-    ORDERS,
     SOURCES,
     board_html,
     group_choices,
+    orders,
     problems_html,
     row_choices,
 )
@@ -145,7 +145,7 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
     gr.Markdown(f"{INTRODUCTION} {KEPT_BY_SESSION if on_space() else ''}")
     with gr.Row():
         group = gr.Dropdown([], label="Data", elem_id="board-group", scale=2, min_width=280)
-        order = gr.Dropdown(ORDERS, value=DEFAULT_ORDER, label="Sort by", elem_id="board-order", min_width=220)
+        order = gr.Dropdown(orders(), value=DEFAULT_ORDER, label="Sort by", elem_id="board-order", min_width=220)
     with gr.Row():
         search = gr.Textbox(
             label="Search by name", placeholder="Part of a name", max_length=200, elem_id="board-search", min_width=200

@@ -14,17 +14,16 @@ from salmu_demo.reports.text import signed, unsigned
 from salmu_demo.ui.widgets.markup import diagnosis_badge, empty_state, model_label, notice
 from salmu_demo.ui.widgets.thumbnails import data_address
 
-ORDERS: Final = [
-    *((f"{spec.number} {spec.name}", spec.name) for spec in all_metrics()),
-    ("Name", BY_NAME),
-    ("Date, newest first", BY_DATE),
-]
-"""Label and value of each order."""
-
 SOURCES: Final = [("All", ""), *((source.capitalize(), source.value) for source in Source)]
 """Label and value of each choice of sources."""
 
 _REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {"clean": CLEAN, "compromised": COMPROMISED, None: UNLEARNED[0]}
+
+
+def orders() -> list[tuple[str, str]]:
+    """Label and value of each order."""
+    metrics = [(f"{spec.number} {spec.name}", spec.name) for spec in all_metrics()]
+    return [*metrics, ("Name", BY_NAME), ("Date, newest first", BY_DATE)]
 
 
 def group_choices(groups: Sequence[Group]) -> list[tuple[str, str]]:
