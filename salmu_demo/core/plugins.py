@@ -38,8 +38,8 @@ def load_plugins(files: Sequence[Path] = ()) -> None:
         PluginError: if a file is missing or fails.
     """
     with _lock:
-        named = [*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *files]
-        paths = list(dict.fromkeys(Path(file).expanduser().resolve() for file in named))
+        named = [*map(Path, filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))), *files]
+        paths = list(dict.fromkeys(file.expanduser().resolve() for file in named))
         for path in paths:
             _load_file(path)
         if files:

@@ -15,8 +15,8 @@ import pytest
 
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import MetricError, QueryError, SalmuError, SweepError, TrainingError
+from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import official_metrics
-from salmu_demo.models.source import ModelSource
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.records import Evaluation
 from salmu_demo.sweeps import run as run_module
@@ -141,9 +141,9 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(
     assert not list((tmp_path / "out").rglob("step-*"))
     real = run_module.evaluate
 
-    def evaluate(model: ModelSource, *further: Any) -> Evaluation:
-        found = real(model, *further)
-        return replace(found, model=replace(found.model, remarks=("Of both.", f"Of {model.name}.")))
+    def evaluate(features: FeatureView) -> Evaluation:
+        found = real(features)
+        return replace(found, model=replace(found.model, remarks=("Of both.", f"Of {features.model.name}.")))
 
     monkeypatch.setattr(run_module, "evaluate", evaluate)
     references = measure_references(sweep, tmp_path / "out")
