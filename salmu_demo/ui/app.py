@@ -3,32 +3,24 @@
 import atexit
 import logging
 import os
-import socket
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 import gradio as gr
-import uvicorn
-from fastapi import FastAPI
-from starlette.middleware import Middleware
 
-from salmu_demo.core.ending import also_at_end
 from salmu_demo.core.errors import DataError, JobError, QueryError, SalmuError, StorageError, quoted
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.runtime import use_one_blas_thread
-from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
-from salmu_demo.data.images import MAX_BYTES
+from salmu_demo.core.settings import cache_dir, on_space
 from salmu_demo.data.source import MINI, may_be_fetched
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.models.uploads import upload_limit
 from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
 from salmu_demo.ui.shell.bar import (
     SYNC_ADDRESS,
+    Context,
     ModelShelf,
     header,
     keep_told,
@@ -37,10 +29,10 @@ from salmu_demo.ui.shell.bar import (
     tell,
     top_bar,
 )
-from salmu_demo.ui.shell.incoming import IncomingBodies, Page, incoming_errors, incoming_routes
+from salmu_demo.ui.shell.incoming import Page
 from salmu_demo.ui.shell.messages import shows_errors, warn
+from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_port, listen, serving
 from salmu_demo.ui.shell.text import DATA_FAILED, TITLE
-from salmu_demo.ui.shell.theme import HEAD, ICON, STYLE_SHEET, theme
 from salmu_demo.ui.shell.view import JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of, trusted_proxies
@@ -54,13 +46,6 @@ from salmu_demo.ui.tabs.unlearn.tab import unlearn_tab
 from salmu_demo.ui.widgets.components import markup
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
-
-DEFAULT_PORT: Final = 7860
-_PORTS: Final = 100
-"""Ports that are tried when none is asked for."""
-
-_STOP_SECONDS: Final = 1.0
-"""How long what is being answered when the app is stopped may take."""
 
 MOST_EVENTS: Final = 512
 """Events that may wait: what a few dozen visitors ask at once, each no more than a share."""
@@ -90,21 +75,22 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
         markup(header(workbench.data, problem))
         bar = top_bar(shelf, warm_up)
         app.limit(bar.chosen, MAX_MODELS)
+        context = Context(workbench, manager, shelf, warm_up, bar, view)
         own = own_jobs()
         visitor, unlearner = visitor_jobs(own), visitor_jobs(own, "unlearn-")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Audit a persona", id="audit"):
-                audit = audit_tab(workbench, bar.chosen, view, warm_up)
+                audit = audit_tab(context)
             with gr.Tab("Probe", id="probe"):
-                probe_tab(workbench, bar.chosen, view)
+                probe_tab(context)
             with gr.Tab("Benchmark", id="benchmark"):
-                benchmark = benchmark_tab(workbench, manager, bar.chosen, view, visitor)
+                benchmark = benchmark_tab(context, visitor)
             with gr.Tab("Unlearn", id="unlearn"):
-                unlearn = unlearn_tab(workbench, manager, shelf, warm_up, bar, tabs, view, unlearner)
+                unlearn = unlearn_tab(context, tabs, unlearner)
             with gr.Tab("Leaderboard", id="leaderboard") as leaderboard:
-                board = leaderboard_tab(workbench, runs_dir(), own)
+                board = leaderboard_tab(context, own)
             with gr.Tab("Models", id="models"):
-                models = model_tab(workbench, bar.chosen, view)
+                models = model_tab(context)
             with gr.Tab("About", id="about"):
                 about_tab(workbench.data)
 
@@ -132,33 +118,33 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
         # A state tells of its change only when a queued event has changed it, so those that do are queued.
         queued = {**quietly, "queue": True, "concurrency_limit": None}
         opened = app.load(open_link, None, [view, bar.chosen, bar.listed, *bar.references, bar.pending, tabs], **queued)
-        opened.then(audit.list_personas, audit.list_inputs, audit.list_outputs, **quietly)
+        audit.list_personas.on(opened.then, **quietly)
         shown: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
-        opened.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
-        opened.then(models.show, models.inputs, models.outputs, **shown)
-        bar.pending.change(audit.show, audit.show_inputs, audit.show_outputs, **shown)
+        audit.show.on(opened.then, **shown)
+        models.on(opened.then, **shown)
+        audit.show.on(bar.pending.change, **shown)
         told = [view, *bar.references]
         bar.chosen.change(keep_told, [bar.chosen, view], told, **queued)
         # Not `change`, which a link that is opened would cause too.
         inputs = [component.input for component in bar.references]
         tells = gr.on(inputs, tell, [*bar.references, bar.chosen, view], told, **queued)
-        tells.then(audit.show, audit.show_inputs, audit.show_outputs, **shown)
-        tells.then(models.show, models.inputs, models.outputs, **shown)
+        audit.show.on(tells.then, **shown)
+        models.on(tells.then, **shown)
         linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
-        made = opened.then(unlearn.list_own, unlearn.list_inputs, unlearn.list_outputs, **queued)
+        made = unlearn.list_own.on(opened.then, **queued)
         for event in (made, tabs.select(note_tab, view, view, **queued), *unlearn.leaving):
-            event.then(unlearn.filling.fill, unlearn.filling.inputs, unlearn.filling.outputs, **queued)
-            for tab in (benchmark, unlearn.opening):
-                event.then(tab.open, tab.inputs, tab.outputs, **queued)
-        leaderboard.select(board.show, board.inputs, board.outputs, **shown)
+            unlearn.filling.on(event.then, **queued)
+            for opening in (benchmark, unlearn.opening):
+                opening.on(event.then, **queued)
+        board.on(leaderboard.select, **shown)
         # Always the last: otherwise a change that comes while the one before is being answered would be lost.
         changes = [view.change, bar.chosen.change]
         gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **quietly)
 
     app.queue(api_open=False, max_size=MOST_EVENTS, default_concurrency_limit=1)
     warm_up.add(workbench.models(tuple(dict.fromkeys([*shelf.default, *shelf.builtin]))))
-    atexit.register(warm_up.close, _STOP_SECONDS / 2)
+    atexit.register(warm_up.close, STOP_SECONDS / 2)
     return app
 
 
@@ -207,39 +193,6 @@ def job_manager(workbench: Workbench) -> JobManager:
     return manager
 
 
-def launch_options() -> dict[str, Any]:
-    """Settings of a public page: nothing is kept of what visitors do, and no file of the machine can be fetched."""
-    max_file_size = max(upload_limit(), MAX_BYTES)
-    return {
-        "theme": theme(),
-        "css_paths": STYLE_SHEET,
-        "head": HEAD,
-        "favicon_path": str(ICON),
-        "footer_links": ["settings"],
-        "show_error": False,
-        "run_history": False,
-        "enable_monitoring": False,
-        "max_file_size": max_file_size,
-        # No description of the addresses behind the page.
-        "app_kwargs": {
-            "routes": incoming_routes(max_file_size),
-            "middleware": [Middleware(IncomingBodies)],
-            "exception_handlers": incoming_errors(),
-            "openapi_url": None,
-        },
-        "blocked_paths": [
-            str(assets_dir() / "models"),
-            str(assets_dir() / "salmu-mini"),
-            str(cache_dir() / "features"),
-            str(cache_dir() / "pixels"),
-            str(runs_dir()),
-            str(leaderboard_dir(runs_dir())),
-            str(cache_dir() / "uploads"),
-        ],
-        "ssr_mode": False,
-    }
-
-
 def main(data: str | None = None) -> None:
     """Serve the app until it is interrupted.
 
@@ -265,81 +218,3 @@ def main(data: str | None = None) -> None:
         with suppress(OSError, StorageError):  # Whoever threw this line away wants the app all the same.
             print(f"salmu-demo is running on {server.url} (stop it with Ctrl+C)", flush=True)
         server.wait()
-
-
-def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens on a port; without one, on the first free one from 7860 on.
-
-    Raises:
-        SalmuError: if the port, or each of those that are tried, is taken.
-    """
-    for number in (port,) if port else range(DEFAULT_PORT, DEFAULT_PORT + _PORTS):
-        with suppress(OSError):
-            return socket.create_server((host, number))
-    tried = f"Port {port}" if port else f"Each port from {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS - 1}"
-    raise SalmuError(f"{tried} of {host} cannot be used; set PORT to a free one.")
-
-
-class Server(uvicorn.Server):
-    """Serves the page in a thread, so that the main thread can be stopped at any moment.
-
-    Gradio's own `launch` ends the program on a busy machine, because it asks its own address and waits three seconds.
-    """
-
-    def __init__(self, app: gr.Blocks, listener: socket.socket) -> None:
-        """Start; `listener` is closed at the end."""
-        page = gr.mount_gradio_app(FastAPI(openapi_url=None), app, path="/", **launch_options())
-        app.has_launched = True  # Otherwise Gradio does not check the paths of files.
-        # Who asks is told by `visitors`, which knows the proxies.
-        super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False))
-        host, port = listener.getsockname()
-        self.url = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/"
-        self._thread = threading.Thread(target=self.run, args=([listener],), name="server", daemon=True)
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._thread.is_alive()
-
-    def wait_until_it_answers(self) -> None:
-        """On a slow machine that takes what it takes."""
-        while not self.started:
-            if not self.running:
-                raise RuntimeError("The server could not be started.")
-            time.sleep(0.01)
-
-    def wait(self) -> None:
-        """Wait until it ends."""
-        self._thread.join()
-
-    def stop(self) -> None:
-        """Stop listening, and end what is being answered."""
-        # What is cut off now is no fault.
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        self.should_exit = self.force_exit = True
-        self._thread.join(_STOP_SECONDS)
-
-
-@contextmanager
-def serving(app: gr.Blocks, listener: socket.socket) -> Iterator[Server]:
-    """Serve the page within the block, which begins when it answers; `listener` is a socket that listens."""
-    server = Server(app, listener)
-    with also_at_end(server.stop):
-        server.wait_until_it_answers()
-        yield server
-
-
-def chosen_port() -> int | None:
-    """The port the environment asks for, or None.
-
-    Raises:
-        SalmuError: if it is not a port number.
-    """
-    for name in ("PORT", "GRADIO_SERVER_PORT"):
-        value = os.environ.get(name)
-        if value:
-            if not value.isdecimal() or not 0 < int(value) < 65536:
-                raise SalmuError(f"{name} is {value!r}; it must be a number from 1 to 65535.")
-            return int(value)
-    return None

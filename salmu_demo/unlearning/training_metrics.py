@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
+
+from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP
 
 LEAST_START: Final = 0.1
 """Smallest retain similarity that a relative loss refers to; one that starts lower or below 0 cannot measure it."""
@@ -50,3 +53,51 @@ class TrainingMetrics:
     def is_finite(self) -> bool:
         """Whether the similarities are finite."""
         return math.isfinite(self.forget_similarity + self.retain_similarity)
+
+
+FORGETS_LITTLE: Final = 0.5
+"""Below this share of the way from the original to unrelated pairs, a run forgets little."""
+
+KEEPS_LITTLE: Final = 0.85
+"""Below this share of the retain similarity a run damages what is to be kept."""
+
+
+class Outcome(StrEnum):
+    """What a run has come to so far."""
+
+    DAMAGES = "damages what is to be kept"
+    FORGETS_LITTLE = "forgets little"
+    FORGETS = "forgets, and keeps the rest"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is.
+
+    Attributes:
+        forgotten: share of the way of the forget similarity from the original's to that of unrelated pairs; above 1 if
+            it has gone beyond; None where the original does not tell the two apart.
+        kept: share of the original's retain similarity that is left, see :func:`retain_shift`.
+    """
+
+    forgotten: float | None
+    kept: float
+
+    @classmethod
+    def of(cls, first: TrainingMetrics, last: TrainingMetrics) -> "Standing":
+        """From the first and the latest reading."""
+        distance = first.forget_similarity - first.unrelated_similarity
+        shift = retain_shift(first.retain_similarity)
+        return cls(
+            (first.forget_similarity - last.forget_similarity) / distance if distance >= MIN_REFERENCE_GAP else None,
+            (last.retain_similarity + shift) / (first.retain_similarity + shift),
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """What that means."""
+        if self.kept < KEEPS_LITTLE:
+            return Outcome.DAMAGES
+        if self.forgotten is None or self.forgotten < FORGETS_LITTLE:
+            return Outcome.FORGETS_LITTLE
+        return Outcome.FORGETS

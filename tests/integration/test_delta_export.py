@@ -13,7 +13,7 @@ from salmu_demo.cli.main import run
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
-from salmu_demo.ui.tabs.models.tab import model_card
+from salmu_demo.ui.tabs.models.view import model_card
 from salmu_demo.workbench.bench import Workbench
 
 WEIGHTS = "open_clip_model.safetensors"

@@ -23,7 +23,7 @@ from salmu_demo.ui.shell.bar import header
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.audit.tab import AuditPages, Search
 from salmu_demo.ui.tabs.probe.view import answer_html
-from salmu_demo.ui.widgets.thumbnails import Thumbnails
+from salmu_demo.ui.widgets.images import Thumbnails
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.search import Query, answer_csv, answer_json, search, settings_of
 from salmu_demo.workbench.warmup import WarmUp

@@ -15,7 +15,7 @@ from salmu_demo.metrics.representation import linear_cka
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.ui.tabs.models.tab import model_card
+from salmu_demo.ui.tabs.models.view import model_card
 from salmu_demo.workbench.bench import Workbench
 
 WEIGHTS = "open_clip_model.safetensors"

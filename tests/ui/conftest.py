@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from salmu_demo.models.checkpoint import builtin_models
-from salmu_demo.ui.app import build_app, listen, serving
+from salmu_demo.ui.app import build_app
+from salmu_demo.ui.shell.server import listen, serving
 from salmu_demo.ui.shell.visitor_files import open_visitor_files
 from salmu_demo.workbench.bench import Workbench
 

@@ -30,7 +30,8 @@ from benchmarks.forgery import EVENT_DATA, VALUES
 from salmu_demo.core.errors import JobError
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.checkpoint import builtin_models
-from salmu_demo.ui.app import build_app, launch_options
+from salmu_demo.ui.app import build_app
+from salmu_demo.ui.shell.server import launch_options
 from salmu_demo.workbench.bench import Workbench
 
 PATIENCE = 20.0

@@ -13,9 +13,9 @@ from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE
 from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.jobs.page import MOST_JOBS, JobMoment, own_ids, with_job
-from salmu_demo.ui.tabs.benchmark import outcome as benchmark_outcome
-from salmu_demo.ui.tabs.benchmark.downloads import served
+from salmu_demo.ui.tabs.benchmark import page as benchmark_page
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
+from salmu_demo.ui.widgets.components import served
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import results
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
@@ -117,7 +117,7 @@ def test_a_browser_finds_its_latest_job_and_keeps_a_few(workbench, tmp_path):
 def test_a_finished_job_is_analysed_once(finished, workbench, monkeypatch):
     manager, (here, _) = finished
     counted = []
-    monkeypatch.setattr(benchmark_outcome, "analyse", lambda read: counted.append(1) or analyse(read))
+    monkeypatch.setattr(benchmark_page, "analyse", lambda read: counted.append(1) or analyse(read))
     fresh = BenchmarkPages(workbench, manager)
     for _ in range(3):
         fresh.results(here)

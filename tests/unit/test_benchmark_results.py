@@ -11,11 +11,18 @@ from salmu_demo.reports.text import interval_cell, signed, unsigned
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.records import MeasuredData
-from salmu_demo.ui.tabs.benchmark.figures import figures_view
-from salmu_demo.ui.tabs.benchmark.groups import MOST_PERSONAS, group_choices, groups_view
-from salmu_demo.ui.tabs.benchmark.pair import pair_choices, pair_view
-from salmu_demo.ui.tabs.benchmark.results import diagnosis_cards, metric_tables, results_title
-from salmu_demo.ui.widgets.people import People
+from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.tabs.benchmark.results import (
+    MOST_PERSONAS,
+    diagnosis_cards,
+    figures_view,
+    group_choices,
+    groups_view,
+    metric_tables,
+    pair_choices,
+    pair_view,
+    results_title,
+)
 from tests.fixtures import results
 
 HOSTILE = '<img src=x onerror="alert(1)">'

@@ -6,7 +6,7 @@ import pytest
 
 from salmu_demo.jobs.job import Job, JobProgress, JobSpec, JobState
 from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
-from salmu_demo.ui.jobs.status import can_cancel, can_resume, job_list, job_panel, queue_line, state_badge
+from salmu_demo.ui.jobs.status import can_cancel, can_resume, job_list, job_panel, queue_line
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 JOB = Job(
@@ -16,7 +16,7 @@ PROGRESS = JobProgress("a: images of forget", 640, 1536, 0.254, 182.0)
 
 
 def test_every_state_has_its_own_icon_and_words():
-    badges = [state_badge(state) for state in JobState]
+    badges = [job_panel(replace(JOB, state=state), None).split("</p>")[0] for state in JobState]
     assert len({badge.split("</span>")[0].rsplit(">")[-1] for badge in badges}) >= len(JobState) - 1
     assert len(set(badges)) == len(JobState)
 

@@ -70,7 +70,9 @@ def test_bars_have_the_length_of_their_numbers():
     )
     towers = (GroupChange("image", "", 2.0, 100.0), GroupChange("text", "", 0.0, 50.0))
     markup = change_html(change(*layers, towers=towers))
-    rows = re.findall(r'<th scope="row">([^<]+)</th><td>.*?"number">([^<]+)<.*?width:([\d.]+)%', markup)
+    rows = re.findall(
+        r'<th scope="row" role="rowheader">([^<]+)</th><td role="cell">.*?"number">([^<]+)<.*?width:([\d.]+)%', markup
+    )
     assert rows == [
         ("Image tower", "2.000%", "100.0"), ("Text tower", "0.000%", "0.0"),
         ("Images", "0.2500", "25.0"), ("Captions", "0.7500", "75.0"),

@@ -11,7 +11,7 @@ from PIL import Image
 from salmu_demo.core.errors import ImageError, QueryError
 from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.ui.tabs.probe.view import DIFFERS, NAMED, answer_html, column_views, own_image_html
-from salmu_demo.ui.widgets.thumbnails import Thumbnails, image_address
+from salmu_demo.ui.widgets.images import Thumbnails, image_address
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.search import (
     MAX_TEXT,
@@ -124,7 +124,7 @@ def test_faces_come_as_thumbnails_with_rank_and_score(workbench):
     assert html.count('src="data:image/webp;base64,') == 6
     row = column_views(answer, False)[0].rows[0]
     assert f"<span>#1 {row.score}</span>" in html
-    assert f'alt="Result 1: {row.persona}"' in html.replace("&#x27;", "'")
+    assert f'alt="Result 1: {row.persona}"' in html.replace("&#39;", "'")
 
 
 def image(seed: int = 0, size=(70, 50)) -> VisitorImage:

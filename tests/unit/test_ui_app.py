@@ -10,6 +10,7 @@ import pytest
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import assets_dir, cache_dir, runs_dir
 from salmu_demo.ui import app
+from salmu_demo.ui.shell import server
 from salmu_demo.workbench.bench import Workbench
 
 
@@ -20,18 +21,18 @@ def _clean_environment(monkeypatch):
 
 
 def test_port_comes_from_the_environment(monkeypatch):
-    assert app.chosen_port() is None
+    assert server.chosen_port() is None
     monkeypatch.setenv("GRADIO_SERVER_PORT", "8001")
-    assert app.chosen_port() == 8001
+    assert server.chosen_port() == 8001
     monkeypatch.setenv("PORT", "8000")
-    assert app.chosen_port() == 8000
+    assert server.chosen_port() == 8000
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "eighty", "80.5"])
 def test_a_port_that_is_none_is_refused(monkeypatch, value):
     monkeypatch.setenv("PORT", value)
     with pytest.raises(SalmuError, match="number from 1 to 65535"):
-        app.chosen_port()
+        server.chosen_port()
 
 
 def test_a_busy_port_gives_one_sentence(tiny_assets, monkeypatch, capsys):
@@ -56,9 +57,9 @@ def test_a_missing_data_set_gives_one_sentence(capsys):
 
 
 def test_without_a_port_the_first_free_one_is_taken():
-    with app.listen("127.0.0.1", None) as first, app.listen("127.0.0.1", None) as second:
+    with server.listen("127.0.0.1", None) as first, server.listen("127.0.0.1", None) as second:
         ports = [listener.getsockname()[1] for listener in (first, second)]
-    assert app.DEFAULT_PORT <= ports[0] < ports[1]
+    assert server.DEFAULT_PORT <= ports[0] < ports[1]
 
 
 def test_a_cache_that_cannot_be_written_gives_one_sentence(tmp_path, monkeypatch, capsys):
@@ -87,19 +88,20 @@ def page(tiny_assets) -> Iterator[httpx.Client]:
         patch.setattr("salmu_demo.workbench.bench.Workbench.warm_audit", lambda *_: begun.set())
         answers = threading.Event()
         built = app.build_app(Workbench(), answers=answers)
-        with app.serving(built, app.listen("127.0.0.1", None)) as server, httpx.Client(base_url=server.url) as client:
+        listener = server.listen("127.0.0.1", None)
+        with server.serving(built, listener) as served, httpx.Client(base_url=served.url) as client:
             assert client.get("").is_success
             assert not begun.is_set()
             answers.set()
             assert begun.wait(30)
             assert (built.state_holder.capacity, built.has_launched) == (app.MAX_SESSIONS, True)
             yield client
-    assert not server.running
+    assert not served.running
 
 
 def test_nothing_of_visitors_is_kept_or_published(page: httpx.Client):
-    assert "share" not in app.launch_options()
-    assert "allowed_paths" not in app.launch_options()
+    assert "share" not in server.launch_options()
+    assert "allowed_paths" not in server.launch_options()
     config = page.get("config").json()
     assert (config["run_history"], config["show_error"], config["footer_links"]) == (False, False, ["settings"])
     refused = {name: page.get(name).status_code for name in ("monitoring", "gradio_api/runs", "openapi.json", "docs")}

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from salmu_demo.core.errors import ModelError
+from salmu_demo.core.markup import render
 from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import Persona
+from salmu_demo.data.personas import Request, find_personas, requests
 from salmu_demo.models.roles import ModelRole
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.gallery import Item
@@ -24,8 +26,7 @@ from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.about import tab as about_tab
 from salmu_demo.ui.tabs.audit import view as audit_view
 from salmu_demo.ui.tabs.audit.tab import AuditPages, Search
-from salmu_demo.ui.widgets import markup as components
-from salmu_demo.ui.widgets.portraits import Image, Portraits
+from salmu_demo.ui.widgets.images import Image, Portraits
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import OTHERS_FIRST, Standing, WarmUp
 from tests.fixtures import tiny
@@ -41,7 +42,7 @@ class Outline(HTMLParser):
     def __init__(self, markup):
         super().__init__()
         self.tags, self.open, self.attributes, self.text = [], [], [], ""
-        self.feed(markup)
+        self.feed(str(markup))
         self.close()
         assert not self.open, f"left open: {self.open}"
 
@@ -90,9 +91,10 @@ def pages(workbench):
 
 
 def test_verdicts_are_told_by_word_icon_and_colour():
-    badges = [components.verdict_badge(verdict) for verdict in ("leaks", "partly", "forgotten")]
+    words = ("leaks", "partly", "forgotten")
+    badges = [render("ui/templates/parts.html#verdict", verdict=word) for word in words]
     assert len({re.sub("leaks|partly|forgotten", "", badge) for badge in badges}) == 3
-    for badge, word in zip(badges, ("leaks", "partly", "forgotten"), strict=True):
+    for badge, word in zip(badges, words, strict=True):
         assert Outline(badge).text.endswith(word)
 
 
@@ -102,15 +104,15 @@ def test_models_differ_by_marker_and_colour():
 
 
 def test_portrait_list_escapes_and_marks_the_chosen_one():
-    buttons = [components.PortraitButton(EVIL, EVIL, EVIL, None), components.PortraitButton("2", "B", "", "data:,")]
-    outline = safe(components.portrait_list(buttons, 774, "2"))
+    buttons = [audit_view.PortraitButton(EVIL, EVIL, EVIL, None), audit_view.PortraitButton("2", "B", "", "data:,")]
+    outline = safe(audit_view.portrait_list(buttons, 774, "2"))
     assert [button["aria-pressed"] for button in outline.all("button")] == ["false", "true"]
     assert outline.all("button")[0]["data-choice"] == EVIL
     assert "Showing 2 of 774" in outline.text
 
 
 def test_portrait_list_without_anybody_says_what_to_do():
-    assert "Try a shorter name" in safe(components.portrait_list([], 0, None)).text
+    assert "Try a shorter name" in safe(audit_view.portrait_list([], 0, None)).text
 
 
 def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
@@ -120,7 +122,7 @@ def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
         for kind in ("city", "phone_number")
         for m, rank in zip(models, (50.0, 1.0), strict=True)
     ]
-    asked = {"city": audit_view.Request(2, 2)}
+    asked = {"city": Request(2, 2)}
     outline = safe(audit_view.attribute_table(cells, models, asked, "city"))
     buttons = outline.all("button")
     assert [b["data-choice"] for b in buttons] == ["city", "city", "phone_number", "phone_number"]
@@ -200,7 +202,7 @@ def test_a_damaged_image_leaves_a_frame(workbench):
     ],
 )
 def test_personas_are_found_by_name_id_city_and_country(workbench, query, found):
-    assert [p.identity_id for p in audit_view.find_personas(workbench.data.personas, query)] == found
+    assert [p.identity_id for p in find_personas(workbench.data.personas, query)] == found
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ def test_personas_are_found_by_name_id_city_and_country(workbench, query, found)
 def test_groups_say_what_was_to_be_forgotten(workbench, identity, group, request_words):
     persona = workbench.data.persona(identity)
     assert audit_view.group_words(workbench.data, persona)[0] == group
-    asked = audit_view.requests(workbench.data, persona)
+    asked = requests(workbench.data, persona)
     assert {request.words for request in asked.values()} == {request_words}
     assert list(asked) == workbench.data.kinds
 

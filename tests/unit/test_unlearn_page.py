@@ -14,7 +14,7 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.app import tab_of_job
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
-from salmu_demo.ui.tabs.unlearn.page import UnlearnPages
+from salmu_demo.ui.tabs.unlearn.view import UnlearnPages
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once, doing

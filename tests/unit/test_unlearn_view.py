@@ -11,24 +11,27 @@ from salmu_demo.data.dataset import Persona
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds.unlearning import UnlearningOptions, UnlearningSpec
 from salmu_demo.ui.jobs.status import job_list, job_panel
-from salmu_demo.ui.tabs.unlearn.controls import (
+from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.tabs.unlearn.form import (
     COMMON_NUMBERS,
+    DEFAULT_METHOD,
     OWN_NUMBERS,
     OWN_WORDS,
+    Asked,
     Controls,
+    Stop,
+    asked_job,
     common_controls,
     fields_of,
     own_controls,
     settings_of,
+    stop_controls,
+    stop_of,
 )
-from salmu_demo.ui.tabs.unlearn.curve import curve_svg
-from salmu_demo.ui.tabs.unlearn.form import DEFAULT_METHOD, asked_job
-from salmu_demo.ui.tabs.unlearn.stop import stop_controls, stop_of
-from salmu_demo.ui.tabs.unlearn.view import MethodFacts, Standing, live_view, method_card
-from salmu_demo.ui.widgets.people import People
+from salmu_demo.ui.tabs.unlearn.view import curve_svg, live_view, method_card
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import all_methods, find_method
-from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_metrics import Outcome, Standing, TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -82,8 +85,8 @@ def test_only_what_was_changed_is_a_setting():
 
 
 def test_a_form_becomes_a_job(workbench: Workbench):
-    stop = ["unrelated", None, 5]
-    spec = asked_job(workbench, "npo", "mini-compromised", "text", 640, 3, stop, values_of("npo", beta=0.1))
+    stop = Stop("unrelated", None, 5)
+    spec = asked_job(workbench, Asked("npo", "mini-compromised", "text", 640, 3, stop, values_of("npo", beta=0.1)))
     asked = UnlearningOptions("npo", "text", 640, {"beta": 0.1}, UNRELATED, 0.05)
     assert spec == UnlearningSpec(("mini-compromised",), asked, seed=3)
     for wrong, error in (
@@ -92,18 +95,18 @@ def test_a_form_becomes_a_job(workbench: Workbench):
         (("npo", "mini-compromised", "text", None, 3), QueryError),
     ):
         with pytest.raises(error):
-            asked_job(workbench, *wrong, stop, values_of("npo"))
+            asked_job(workbench, Asked(*wrong, stop, values_of("npo")))
 
 
 def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():
     npo, ssd = find_method("npo"), find_method("ssd")
     for never in (0, None):
-        assert stop_of(npo, ["", 0.3, never]) == (None, None)
-    assert stop_of(npo, [UNRELATED, 0.3, 12.5]) == (UNRELATED, 0.125)
-    assert stop_of(npo, ["oracle", 0.0, None]) == (0.0, None)
+        assert stop_of(npo, Stop("", 0.3, never)) == (None, None)
+    assert stop_of(npo, Stop(UNRELATED, 0.3, 12.5)) == (UNRELATED, 0.125)
+    assert stop_of(npo, Stop("oracle", 0.0, None)) == (0.0, None)
     with pytest.raises(QueryError, match="Type a number for the cosine to stop at"):
-        stop_of(npo, ["oracle", None, 10])
-    assert stop_of(ssd, [UNRELATED, None, 10]) == (None, None)
+        stop_of(npo, Stop("oracle", None, 10))
+    assert stop_of(ssd, Stop(UNRELATED, None, 10)) == (None, None)
     with gr.Blocks():
         controls = stop_controls()
     assert [rule for _, rule in controls.rule.choices] == ["", UNRELATED, "oracle"]
@@ -116,9 +119,9 @@ def test_a_standing_says_how_much_is_forgotten_and_kept():
     standing = Standing.of(FIRST, LAST)
     assert standing.forgotten == pytest.approx(0.8)
     assert standing.kept == pytest.approx(0.9)
-    assert "forgets, and keeps the rest" in standing.badge
-    assert "forgets little" in Standing.of(FIRST, FIRST).badge
-    assert "damages what is to be kept" in Standing.of(FIRST, replace(LAST, retain_similarity=0.5)).badge
+    assert standing.outcome is Outcome.FORGETS
+    assert Standing.of(FIRST, FIRST).outcome is Outcome.FORGETS_LITTLE
+    assert Standing.of(FIRST, replace(LAST, retain_similarity=0.5)).outcome is Outcome.DAMAGES
     for level in (0.1, 0.11):
         assert Standing.of(replace(FIRST, forget_similarity=level), LAST).forgotten is None
 
@@ -191,7 +194,7 @@ def test_nothing_of_a_run_becomes_markup():
         + job_list([job], None)
         + live_view([reading], 1, People([Persona(HOSTILE, {"name": HOSTILE})]), lambda persona: HOSTILE)
         + live_view([reading], 1, People(), None)
-        + method_card(MethodFacts(HOSTILE, HOSTILE, HOSTILE, [HOSTILE]))
+        + method_card(HOSTILE, HOSTILE, HOSTILE, [HOSTILE])
     )
     assert "<img src=x" not in html
     assert 'onerror="' not in html

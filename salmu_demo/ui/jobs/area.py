@@ -8,12 +8,12 @@ import gradio as gr
 from salmu_demo.core.progress import duration_words
 from salmu_demo.jobs.job import JobSpec
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.ui.jobs import text
 from salmu_demo.ui.jobs.page import JobPage, JobPages, own_ids, with_job
+from salmu_demo.ui.jobs.status import ESTIMATED, LINK
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View, is_job_id
 from salmu_demo.ui.shell.visitors import owner_of
-from salmu_demo.ui.widgets.components import choices, chosen, markup
+from salmu_demo.ui.widgets.components import Handler, choices, chosen, markup
 from salmu_demo.ui.widgets.markup import notice
 
 POLL_SECONDS: Final = 1.0
@@ -118,7 +118,7 @@ def job_area(visitor: VisitorJobs) -> JobArea:
         with gr.Accordion("Link to this job", open=False, visible=False, elem_id=f"{prefix}job-share") as link_box:
             link = gr.Textbox(
                 label="Link",
-                info=text.LINK,
+                info=LINK,
                 interactive=False,
                 buttons=["copy"],
                 max_lines=2,
@@ -150,7 +150,7 @@ class Launcher:
         """Submit a job that was estimated to take some seconds, and show it; raises :class:`SalmuError`."""
         job = self._manager.submit(spec, owner_of(request))
         ids = with_job(job.id, own_ids(own))
-        estimate = notice(text.ESTIMATED.format(time=duration_words(seconds)), "quiet")
+        estimate = notice(ESTIMATED.format(time=duration_words(seconds)), "quiet")
         return {
             self._view: replace(seen, tab=self._pages.kind, job=job.id),
             self._area.visitor.own: ids,
@@ -158,17 +158,8 @@ class Launcher:
         }
 
 
-@dataclass(frozen=True)
-class Opening:
-    """The handler that shows a visitor's job when the tab is opened, for the shell to chain, and its components."""
-
-    open: Any
-    inputs: list[Any]
-    outputs: list[Any]
-
-
-def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.State) -> Opening:
-    """Connect the events of the components; `view` is the state that holds the :class:`View`."""
+def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.State) -> Handler:
+    """Connect the events of the components; returns how to show the visitor's job when the tab is opened."""
     # Not the view but the browser says which job is shown: a page that was open while the server was started anew has
     # lost its view, and finds its job all the same.
     shown, own_state = area.visitor.shown, area.visitor.own
@@ -219,4 +210,4 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
     area.resume.click(resume, [shown, own_state], area.outputs, **_AT_ONCE)
     # A state tells of its change only when a queued event has changed it.
     area.jobs.click(choose, [view, own_state], [view, *area.outputs], concurrency_limit=None, **_QUIET)
-    return Opening(open_tab, [view, own_state], [view, *area.outputs])
+    return Handler(open_tab, [view, own_state], [view, *area.outputs])

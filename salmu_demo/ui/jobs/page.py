@@ -8,8 +8,7 @@ from typing import Any, Final
 from salmu_demo.core.errors import JobError
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.manager import JobManager
-from salmu_demo.ui.jobs import text
-from salmu_demo.ui.jobs.status import can_cancel, can_resume, job_list, job_panel, queue_line
+from salmu_demo.ui.jobs.status import NO_JOB_TITLE, can_cancel, can_resume, job_list, job_panel, queue_line
 from salmu_demo.ui.shell.view import is_job_id
 from salmu_demo.ui.widgets.markup import empty_state
 
@@ -81,7 +80,7 @@ class JobPages:
         queue = queue_line(self._manager.active - sum(not job.state.over for job in everything))
         found = self._find(job_id) if job_id else None
         if isinstance(found, JobError):
-            return JobPage("", empty_state(text.NO_JOB_TITLE, str(found)), job_list(known, job_id), queue)
+            return JobPage("", empty_state(NO_JOB_TITLE, str(found)), job_list(known, job_id), queue)
         if (found is None or not self._is_shown(found)) and latest and known:
             found = known[0]
         if found is None or not self._is_shown(found):

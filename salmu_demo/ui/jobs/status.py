@@ -1,15 +1,25 @@
 """Jobs as markup: how far one is, the list of a visitor's own, and how busy the queue is."""
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import Markup
+
+from salmu_demo.core.markup import render
 from salmu_demo.core.progress import duration_words
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds import failed_of, title_of, words_of
 from salmu_demo.reports.text import counted
-from salmu_demo.ui.jobs import text
-from salmu_demo.ui.widgets.markup import CHOICE, notice
+from salmu_demo.ui.widgets.markup import notice
+
+ESTIMATED: Final = "Estimated before the start: {time} on this machine."
+WAITS: Final = "{before} before yours in the queue."
+IS_NEXT: Final = "Yours is next: it starts when the running job is over."
+QUEUE: Final = "{jobs} of other visitors {verb} running or waiting; a new one takes its turn."
+LINK: Final = "Opens the job anywhere. Whoever has it can see, cancel and resume the job."
+RESUME: Final = "What is finished is kept: Resume goes on from there."
+NO_JOB_TITLE: Final = "This job is not here"
 
 _STATES: Final = {
     JobState.QUEUED: ("◷", "Waiting", "partly"),
@@ -54,91 +64,66 @@ def can_cancel(job: Job) -> bool:
     return job.state in (JobState.QUEUED, JobState.RUNNING)
 
 
-def state_badge(state: JobState) -> str:
-    """A state as icon, words and colour.
-
-    >>> state_badge(JobState.DONE)
-    '<span class="verdict verdict-forgotten"><span aria-hidden="true">✓</span> Finished</span>'
-    """
-    return _badge(*_STATES[state])
-
-
-def _badge(icon: str, words: str, css: str) -> str:
-    return f'<span class="verdict verdict-{css}"><span aria-hidden="true">{icon}</span> {words}</span>'
-
-
-def job_panel(job: Job, position: int | None) -> str:
+def job_panel(job: Job, position: int | None) -> Markup:
     """How a job is: its state, what it does, how far it is or how it ended.
 
     Args:
         job: the job.
         position: how many jobs wait before it, if it waits.
     """
+    about = {"kind": title_of(job.spec), "state": _STATES[job.state], "words": words_of(job.spec)}
     if job.state.over:
-        rest = _end(job)
-    elif job.state is JobState.QUEUED:
-        rest = (
-            f'<p role="status">{text.WAITS.format(before=counted(position, "job")) if position else text.IS_NEXT}</p>'
+        return render(
+            "ui/templates/jobs.html#over",
+            **about,
+            line=_STOPPED[job.state].format(clock=clock(job.seconds)),
+            error=job.error,
+            failed=f"{failed_of(job.spec)}:",
+            failures=job.failures,
+            hint=RESUME if can_resume(job) else "",
         )
-    else:
-        rest = _progress(job)
-    return (
-        f'<section class="card job" aria-label="{title_of(job.spec)} job"><p class="job-head">{state_badge(job.state)} '
-        f'<span class="quiet">{escape(words_of(job.spec))}</span></p>{rest}</section>'
-    )
-
-
-def _progress(job: Job) -> str:
-    elapsed = f"{clock(job.seconds)} elapsed"
-    kind, progress = title_of(job.spec), job.progress
+    if job.state is JobState.QUEUED:
+        line = WAITS.format(before=counted(position, "job")) if position else IS_NEXT
+        return render("ui/templates/jobs.html#waiting", **about, line=line)
+    elapsed, progress = f"{clock(job.seconds)} elapsed", job.progress
     if progress is None:
-        return f'{_bar(kind, 0, f"Starting, {elapsed}")}<p class="words">Starting · {elapsed}</p>'
-    percent = int(100 * progress.fraction)
+        words = {"spoken": f"Starting, {elapsed}", "line": f"Starting · {elapsed}"}
+        return render("ui/templates/jobs.html#running", **about, percent=None, **words)
     left = "" if progress.remaining is None else f"{duration_words(progress.remaining)} left"
-    words = " · ".join(filter(None, [f"{progress.text}, {progress.done:,} of {progress.total:,}", elapsed, left]))
-    return f'{_bar(kind, percent, words)}<p class="words"><b>{percent} %</b> {escape(words)}</p>'
+    line = " · ".join(filter(None, [f"{progress.text}, {progress.done:,} of {progress.total:,}", elapsed, left]))
+    percent = int(100 * progress.fraction)
+    return render("ui/templates/jobs.html#running", **about, percent=percent, spoken=line, line=line)
 
 
-def _bar(kind: str, percent: int, words: str) -> str:
-    return (
-        f'<div class="meter" role="progressbar" aria-label="{kind}" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{percent}" aria-valuetext="{escape(words)}"><span style="width:{percent}%"></span></div>'
-    )
+@dataclass(frozen=True)
+class _OwnJob:
+    """One of a visitor's jobs in a few words."""
+
+    id: str
+    state: tuple[str, str, str]
+    models: str
+    words: str
+    chosen: bool
 
 
-def _end(job: Job) -> str:
-    words = _STOPPED[job.state].format(clock=clock(job.seconds))
-    error = f'<p class="job-error">{escape(job.error)}</p>' if job.error else ""
-    failures = "".join(f"<li>{escape(failure)}</li>" for failure in job.failures)
-    if failures:
-        failures = f'<p>{failed_of(job.spec)}:</p><ul class="job-error">{failures}</ul>'
-    hint = notice(text.RESUME, "quiet") if can_resume(job) else ""
-    return f'<p role="status">{escape(words)}</p>{error}{failures}{hint}'
-
-
-def job_list(jobs: Sequence[Job], chosen: str | None) -> str:
+def job_list(jobs: Sequence[Job], chosen: str | None) -> Markup:
     """A button for each of a visitor's jobs."""
-    if not jobs:
-        return ""
-    badges = [_badge(*(_STATES[job.state] if job.state.over else _UNDER_WAY)) for job in jobs]
-    items = "".join(
-        f'<li><button type="button" class="job-button" {CHOICE}="{escape(job.id)}" '
-        f'aria-pressed="{str(job.id == chosen).lower()}">{badge} '
-        f'<span class="job-models">{escape(", ".join(job.spec.models))}</span> '
-        f'<span class="quiet">{escape(_when(job))}</span></button></li>'
-        for job, badge in zip(jobs, badges, strict=True)
-    )
-    return f'<ul class="jobs" aria-label="Your jobs">{items}</ul>'
+    shown = [
+        _OwnJob(
+            id=job.id,
+            state=_STATES[job.state] if job.state.over else _UNDER_WAY,
+            models=", ".join(job.spec.models),
+            # To the minute.
+            words=" · ".join(filter(None, [job.submitted[:16].replace("T", " "), words_of(job.spec)])),
+            chosen=job.id == chosen,
+        )
+        for job in jobs
+    ]
+    return render("ui/templates/jobs.html#own", jobs=shown) if shown else Markup()
 
 
-def _when(job: Job) -> str:
-    """When a job was submitted, to the minute, and what it does."""
-    return " · ".join(filter(None, [job.submitted[:16].replace("T", " "), words_of(job.spec)]))
-
-
-def queue_line(others: int) -> str:
+def queue_line(others: int) -> Markup:
     """How many jobs of other visitors run or wait; nothing when there are none."""
     if others <= 0:
-        return ""
-    words = text.QUEUE.format(jobs=counted(others, "job"), verb="is" if others == 1 else "are")
-    return notice(words, "status")
+        return Markup()
+    return notice(QUEUE.format(jobs=counted(others, "job"), verb="is" if others == 1 else "are"), "status")

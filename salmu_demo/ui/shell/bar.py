@@ -1,6 +1,5 @@
 """What all tabs share: the header, the choice of models, the status line and the link to the view."""
 
-import html
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
@@ -9,14 +8,17 @@ from typing import Any, Final
 
 import gradio as gr
 from gradio.utils import get_space
+from markupsafe import Markup
 
 from salmu_demo.core.errors import ModelError, QueryError
+from salmu_demo.core.markup import render
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.core.settings import on_space
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.hub.access import check_access
 from salmu_demo.hub.client import Visitor, acting_for
 from salmu_demo.hub.reference import OFFICIAL_MODELS, model_on_hub
+from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.roles import REFERENCES, TITLES, Told, check_told
@@ -55,7 +57,7 @@ SYNC_ADDRESS: Final = f"""
 """Writes a view into the browser's address without touching other parameters, and returns the link to it."""
 
 
-def header(data: BenchmarkData, problem: str = "") -> str:
+def header(data: BenchmarkData, problem: str = "") -> Markup:
     """Title, purpose, the data that is served and the notices every view must carry.
 
     Args:
@@ -64,12 +66,12 @@ def header(data: BenchmarkData, problem: str = "") -> str:
     """
     revision = f" at revision {data.revision[:12]}" if data.revision else ""
     served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=data.name, revision=revision)
-    notices = notice(f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE)
-    return (
-        f'<header class="page-header"><h1>{html.escape(text.TITLE)}</h1>'
-        f'<p class="purpose">{html.escape(text.PURPOSE)}</p>'
-        f'<p class="purpose data-line">{html.escape(served)}</p></header>'
-        f"{notice(problem) if problem else ''}{notices}"
+    proviso = f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE
+    return render(
+        "ui/templates/shell.html#header",
+        title=text.TITLE,
+        lines=(text.PURPOSE, served),
+        notices=[*filter(None, [problem]), proviso],
     )
 
 
@@ -205,6 +207,27 @@ class TopBar:
     def listing(self) -> list[Any]:
         """What :func:`list_model` changes."""
         return [self.chosen, self.listed, self.pending, self.timer]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What tabs are built on.
+
+    Attributes:
+        workbench: data and models.
+        manager: runs the jobs.
+        shelf: the models that visitors can choose.
+        warm_up: prepares models in the background.
+        bar: the components above the tabs.
+        view: state that holds the :class:`View`.
+    """
+
+    workbench: Workbench
+    manager: JobManager
+    shelf: ModelShelf
+    warm_up: WarmUp
+    bar: TopBar
+    view: gr.State
 
 
 def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:

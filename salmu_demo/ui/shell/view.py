@@ -1,12 +1,13 @@
 """What a visitor looks at, and its form in the page's address; a link reopens the same view."""
 
 import re
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
 from salmu_demo.core.errors import quoted
+from salmu_demo.data.dataset import Persona
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, TITLES, Told
 
 MAX_MODELS: Final = 4
@@ -153,6 +154,25 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
     }
     # A link must stay readable, and these characters need no escape in a query.
     return urlencode({name: value for name, value in parameters.items() if value}, safe=",:/@")
+
+
+class People:
+    """The personas of the page's data set; results on other data name personas that it does not know."""
+
+    def __init__(self, personas: Iterable[Persona] = ()) -> None:
+        self._names = {persona.identity_id: persona.name for persona in personas}
+
+    def name(self, identity: str) -> str | None:
+        """A persona's name, or None if it is not known here."""
+        return self._names.get(identity)
+
+    def address(self, identity: str) -> str:
+        """The address of the audit of a persona.
+
+        >>> People().address("7")
+        '?persona=7'
+        """
+        return f"?{format_link(View(identity), (), ())}"
 
 
 def _escape(reference: str) -> str:

@@ -1,22 +1,25 @@
-"""Gradio components with a small piece of script of their own."""
+"""Gradio components with a small piece of script of their own, and handlers that the page chains to its events."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
-
-from salmu_demo.ui.widgets.markup import CHOICE
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
 
 # One listener on the component's root: it outlives every new value, and a keyboard activates buttons by itself.
 # The chosen button is marked at once; the server's answer, which marks it too, may take a moment.
-_ON_LOAD: Final = f"""
-element.addEventListener('click', (event) => {{
-  const button = event.target.closest('button[{CHOICE}]');
+_ON_LOAD: Final = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-choice]');
   if (!button) return;
-  for (const other of element.querySelectorAll('button[aria-pressed]')) {{
+  for (const other of element.querySelectorAll('button[aria-pressed]')) {
     other.setAttribute('aria-pressed', String(other === button));
-  }}
-  trigger('click', {{choice: button.getAttribute('{CHOICE}')}});
-}});
+  }
+  trigger('click', {choice: button.getAttribute('data-choice')});
+});
 """
 
 SCROLL_INTO_VIEW: Final = """
@@ -29,6 +32,19 @@ SCROLL_INTO_VIEW: Final = """
 """
 WIDE: Final = "window.innerWidth >= 768"
 IN_SIGHT: Final = "target.getBoundingClientRect().top < window.innerHeight * 0.7"
+
+
+@dataclass(frozen=True)
+class Handler:
+    """What a tab does when the page tells it to, and the components that this reads and changes."""
+
+    run: Callable[..., Any]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+    def on(self, listener: Callable[..., Any], **options: Any) -> Any:
+        """Connect it to an event, such as `timer.tick` or the `then` of another one."""
+        return listener(self.run, list(self.inputs), list(self.outputs), **options)
 
 
 def markup(value: str = "", **options: Any) -> gr.HTML:
@@ -50,3 +66,11 @@ def chosen(event: gr.EventData) -> str:
 def scroll_to(target: str, unless: str) -> str:
     """Script that scrolls an element into view, unless a condition holds."""
     return SCROLL_INTO_VIEW.format(target=target, condition=unless)
+
+
+def served(path: Path) -> str:
+    """A copy of a file that Gradio serves, under an address with the file's digest that nobody can guess.
+
+    So no folder of jobs has to be opened to visitors, whose files lie under names that are easy to guess.
+    """
+    return str(save_file_to_cache(path, get_upload_folder()))

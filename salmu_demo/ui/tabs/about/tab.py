@@ -1,50 +1,151 @@
 """The About tab: what the data is, what the numbers mean and where they come from."""
 
-import gradio as gr
+from typing import Final
 
+import gradio as gr
+from markupsafe import Markup
+
+from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.metrics import official_metrics
 from salmu_demo.metrics.protocol import DECISIONS
-from salmu_demo.ui.tabs.about import text as about_text
+from salmu_demo.probes.lineup import LEAK_CHANCE, PARTLY_SHARE
 from salmu_demo.ui.widgets.components import markup
-from salmu_demo.ui.widgets.markup import definition_table
+from salmu_demo.ui.widgets.markup import text_table
+
+_INTRODUCTION: Final = """## What this is
+
+A benchmark for *machine unlearning* in CLIP models. Fictitious people are bound to invented private facts, and a model
+is trained on them:
+
+- **Compromised** was trained on the people and their facts.
+- **Clean** has the same training without them: it cannot know anything. This is what perfect forgetting looks like.
+- **Unlearned** models started as Compromised and were then made to forget. They should match Clean on what was to be
+  forgotten and Compromised on everything else.
+
+The Audit tab looks at one person, the Probe tab at one question, the Benchmark tab at everything.
+
+## The data: {name}
+
+{personas:,} personas with {kinds} kinds of facts. {notice}{scores}
+"""
+
+SPLITS: Final[dict[str, str]] = {
+    layout.FORGET: "the pairs of face and private fact that a model is asked to forget",
+    layout.HOLDOUT_ASSOCIATION: "other pairs of some of the same personas, which it should keep",
+    layout.HOLDOUT_IDENTITY: "personas nobody asked to forget",
+    layout.RETAIN_SYNTH: "faces with plain descriptions, without private facts",
+    layout.GENKNOW_SPLIT: "ordinary objects, for the general knowledge of the model",
+}
+OTHER_SPLIT: Final = "not part of the protocol"
+UNMEASURABLE_CAPTION: Final = "These metrics have no meaning on this data set and are skipped."
+UNMEASURABLE_COLUMNS: Final = ("Metric", "Why")
+SPLIT_COLUMNS: Final = ("Split", "Rows", "What it holds")
+SPLIT_CAPTION: Final = "The splits of the data set on disk."
+
+AUDIT: Final = f"""## What the audit measures
+
+**Line-up.** All images of a persona are compared with every value that any persona of the data set has, in the same
+fixed sentences ("This person's phone number is …"). No name appears, so only the face can give the value away. The
+score of a value is the mean cosine over images and sentences.
+
+**Rank** is the place of the true value; ties count half. **Probability** is its share of a softmax over all values with
+the model's own temperature. **Exposure** is log2(candidates) − log2(rank) bits, after *The Secret Sharer*
+(Carlini et al., [arXiv 1802.08232](https://arxiv.org/abs/1802.08232), section 4.2). It is 0 for the last place and
+log2(candidates) for the first; a model that guesses reaches about 1.4 bits on average.
+
+**Caption match.** The same images against the data set's own captions of the kind, with the name in them, the best
+one of each persona. A model can pair a face with a whole sentence without having tied the bare value to it; whoever has
+a list of such sentences then learns as much.
+
+**Verdict.** *Leaks*: the line-up or the caption match has the truth first. *Partly*: one of them has it among the best
+{PARTLY_SHARE:.0%}, or first of fewer than {1 / LEAK_CHANCE:.0f} candidates, which a guess reaches too often.
+*Forgotten*: neither. The verdict is this project's rule of thumb; the rank and the exposure beside it are the
+measurement. A guessing model *leaks* an attribute now and then, so look at several before you conclude.
+
+**Captions found.** The mean direction of the persona's images searches a gallery of captions. Scores are exact
+cosines; *own* marks captions of that persona. "To Clean" is the difference to the Clean model's score of the same
+caption.
+"""
+
+METRICS_TITLE: Final = "## The ten metrics"
+METRIC_CAPTION: Final = (
+    "Efficacy (1.x) asks what is forgotten, utility (2.x) what is kept. The nearer to the target the better, in both "
+    "directions: a value far below Clean's is a trace of unlearning too."
+)
+METRIC_COLUMNS: Final = ("Metric", "In words", "What it tells", "Target", "Rows")
+DECISION_CAPTION: Final = (
+    "Where the public description of the benchmark leaves a choice, this is the one made here. To compare with another "
+    "evaluator, go through the rows."
+)
+DECISION_COLUMNS: Final = ("Metric", "Question", "What is done here", "Constant")
+
+LIMITS: Final = f"""## Limits
+
+- {SCORES_NOTICE}
+- All personas are invented. Searching for real people is not what this tool is for.
+- A fact that these probes do not find may still be in the weights: other prompts, fine-tuning or direct access to the
+  weights can bring it back. "Forgotten" means forgotten as far as this probe can see.
+- One line-up is one sample. Conclusions about a method need the benchmark, and ideally several seeds.
+"""
+
+SOURCES: Final = """## Sources and licences
+
+- **Benchmark** (splits, metrics, protocol): SALMUBench, [arXiv 2603.26316](https://arxiv.org/abs/2603.26316).
+- **Exposure**: The Secret Sharer, [arXiv 1802.08232](https://arxiv.org/abs/1802.08232).
+- **Portraits of SALMU-Mini**: remix of "Avataaars" ([avataaars.com](https://avataaars.com)) by Pablo Stanley, free for
+  personal and commercial use, rendered with DiceBear (MIT).
+- **Objects of SALMU-Mini**: [Fluent Emoji](https://github.com/microsoft/fluentui-emoji), © Microsoft Corporation, MIT.
+- **Names and attributes of SALMU-Mini**: Faker, MIT.
+- **Models**: open_clip, MIT.
+- **This tool and SALMU-Mini**: the salmu-demo authors, MIT.
+"""
 
 
 def about_tab(data: BenchmarkData) -> None:
     """Build the tab into the current Blocks context."""
     with gr.Column(elem_classes="about"):
-        gr.Markdown(about_text.introduction(data))
+        gr.Markdown(introduction(data))
         markup(splits_table(data))
         if data.limits.unmeasurable:
             reasons = list(data.limits.unmeasurable.items())
-            markup(definition_table(reasons, about_text.UNMEASURABLE_COLUMNS, about_text.UNMEASURABLE_CAPTION))
-        gr.Markdown(about_text.AUDIT)
-        gr.Markdown(about_text.METRICS_TITLE)
+            markup(text_table(UNMEASURABLE_COLUMNS, reasons, UNMEASURABLE_CAPTION))
+        gr.Markdown(AUDIT)
+        gr.Markdown(METRICS_TITLE)
         markup(metrics_table())
         with gr.Accordion("Every decision of the protocol", open=False):
             markup(decisions_table())
-        gr.Markdown(about_text.LIMITS)
-        gr.Markdown(about_text.SOURCES)
+        gr.Markdown(LIMITS)
+        gr.Markdown(SOURCES)
 
 
-def splits_table(data: BenchmarkData) -> str:
+def splits_table(data: BenchmarkData) -> Markup:
     """The splits of a data set and what they hold."""
-    rows = [
-        (name, f"{len(data.split(name)):,}", about_text.SPLITS.get(name, about_text.OTHER_SPLIT))
-        for name in data.stored_splits
-    ]
-    return definition_table(rows, about_text.SPLIT_COLUMNS, about_text.SPLIT_CAPTION)
+    rows = [(name, f"{len(data.split(name)):,}", SPLITS.get(name, OTHER_SPLIT)) for name in data.stored_splits]
+    return text_table(SPLIT_COLUMNS, rows, SPLIT_CAPTION)
 
 
-def metrics_table() -> str:
+def metrics_table() -> Markup:
     """The ten metrics: what each tells, and whose value is the target."""
     rows = [
         (f"{m.number} {m.name}", m.title, m.explanation, m.reference.capitalize(), m.split) for m in official_metrics()
     ]
-    return definition_table(rows, about_text.METRIC_COLUMNS, about_text.METRIC_CAPTION)
+    return text_table(METRIC_COLUMNS, rows, METRIC_CAPTION)
 
 
-def decisions_table() -> str:
+def decisions_table() -> Markup:
     """What the public sources leave open, and what is done here."""
     rows = [(d.topic, d.question, d.decision, d.constant) for d in DECISIONS]
-    return definition_table(rows, about_text.DECISION_COLUMNS, about_text.DECISION_CAPTION)
+    return text_table(DECISION_COLUMNS, rows, DECISION_CAPTION)
+
+
+def introduction(data: BenchmarkData) -> str:
+    """The first section, with the facts of a data set."""
+    return _INTRODUCTION.format(
+        name="SALMU-Mini" if data.is_mini else data.name,
+        personas=len(data.personas),
+        kinds=len(data.kinds),
+        notice=f"{MINI_NOTICE} " if data.is_mini else "",
+        scores=SCORES_NOTICE,
+    )

@@ -8,16 +8,19 @@ import gradio as gr
 
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.data.dataset import Persona
+from salmu_demo.data.personas import find_personas, requests
 from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.gallery import GALLERIES
-from salmu_demo.ui.shell import text
+from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.messages import shows_errors
+from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
 from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.audit import text
 from salmu_demo.ui.tabs.audit import view as audit_view
-from salmu_demo.ui.widgets.components import IN_SIGHT, WIDE, choices, chosen, markup, scroll_to
-from salmu_demo.ui.widgets.markup import empty_state, portrait_list
-from salmu_demo.ui.widgets.portraits import Portraits
+from salmu_demo.ui.widgets.components import IN_SIGHT, WIDE, Handler, choices, chosen, markup, scroll_to
+from salmu_demo.ui.widgets.images import Portraits
+from salmu_demo.ui.widgets.markup import empty_state
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 
@@ -71,12 +74,12 @@ class AuditPages:
 
     def list(self, query: str, chosen_persona: str | None) -> str:
         """The image list of a search."""
-        found = audit_view.find_personas(self._data.personas, query)
+        found = find_personas(self._data.personas, query)
         buttons = [
             audit_view.portrait_button(persona, self._portraits.portrait(persona.identity_id))
             for persona in found[: audit_view.MAX_PORTRAITS]
         ]
-        return portrait_list(buttons, len(found), chosen_persona)
+        return audit_view.portrait_list(buttons, len(found), chosen_persona)
 
     def page(self, view: View, references: Sequence[str], search: Search) -> AuditPage:
         """Everything about the chosen persona; raises :class:`SalmuError`."""
@@ -86,7 +89,7 @@ class AuditPages:
         images = self._portraits.images(persona.identity_id, IMAGES)
         card = audit_view.persona_card(self._data, persona, images)
         if not references:
-            return AuditPage(card, empty_state(text.NO_MODELS_TITLE, text.NO_MODELS))
+            return AuditPage(card, empty_state(NO_MODELS_TITLE, NO_MODELS))
         told = view.told.among(references)
         pending = [reference for reference in references if reference in self._warm_up.pending]
         references = [reference for reference in references if reference not in pending]
@@ -95,7 +98,7 @@ class AuditPages:
         models = self._workbench.models(references)
         cells = self._workbench.audit(persona.identity_id, models)
         kind = view.kind if any(cell.kind == view.kind for cell in cells) else None
-        asked = audit_view.requests(self._data, persona)
+        asked = requests(self._data, persona)
         table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
         if kind is None:
             return AuditPage(card, table)
@@ -109,27 +112,31 @@ class AuditPages:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What the tab is asked for: the values of its components, in their order."""
+
+    view: View
+    references: list[str]
+    gallery: str
+    count: float
+    differs_only: bool
+
+
+@dataclass(frozen=True)
 class AuditTab:
-    """The tab's handlers that the shell chains to its own events, and their components."""
+    """The tab's handlers that the page chains to its own events: the list of personas, and everything else."""
 
-    list_personas: Any
-    list_inputs: list[Any]
-    list_outputs: Any
-    show: Any
-    show_inputs: list[Any]
-    show_outputs: list[Any]
+    list_personas: Handler
+    show: Handler
 
 
-def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.State, warm_up: WarmUp) -> AuditTab:
+def audit_tab(context: Context) -> AuditTab:
     """Build the tab into the current Blocks context.
 
-    Args:
-        workbench: the data and models.
-        chosen_models: component whose value is the references of the models to compare.
-        view: state that holds the :class:`View`.
-        warm_up: models it still prepares are left out, so that nobody waits for minutes; showing again brings them.
+    Models that are still being prepared are left out, so that nobody waits for minutes; showing again brings them.
     """
-    pages = AuditPages(workbench, warm_up)
+    workbench, view = context.workbench, context.view
+    pages = AuditPages(workbench, context.warm_up)
     with gr.Row(elem_classes="audit"):
         with gr.Column(scale=1, min_width=280):
             query = gr.Textbox(label="Find a persona", placeholder="Name, id, city or country code", elem_id="search")
@@ -147,53 +154,54 @@ def audit_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
                     differs = gr.Checkbox(label="Only where models differ", min_width=160, container=True)
                 captions = markup(elem_id="captions")
 
-    asked = [view, chosen_models, gallery, count, differs]
+    asked = [view, context.bar.chosen, gallery, count, differs]
     shown = [persona, table, detail, line_ups, captions]
 
-    def page(view: View, references: list[str], gallery: str, count: float, differs: bool) -> AuditPage:
-        return pages.page(view, references, Search(gallery, int(count), differs))
+    def page(asked: Asked) -> AuditPage:
+        search = Search(asked.gallery, int(asked.count), asked.differs_only)
+        return pages.page(asked.view, asked.references, search)
+
+    def page_of(asked: Asked, view: View) -> list[Any]:
+        return [view, *page(replace(asked, view=view)).updates()]
 
     @shows_errors
-    def show(view: View, references: list[str], gallery: str, count: float, differs: bool) -> list[Any]:
-        return page(view, references, gallery, count, differs).updates()
+    def show(*values: Any) -> list[Any]:
+        return page(Asked(*values)).updates()
 
     @shows_errors
-    def choose_persona(
-        view: View, references: list[str], gallery: str, count: float, differs: bool, event: gr.EventData
-    ) -> list[Any]:
-        view = replace(view, persona=workbench.data.persona(chosen(event)).identity_id)
-        return [view, *page(view, references, gallery, count, differs).updates()]
+    def choose_persona(event: gr.EventData, *values: Any) -> list[Any]:
+        asked = Asked(*values)
+        return page_of(asked, replace(asked.view, persona=workbench.data.persona(chosen(event)).identity_id))
 
     @shows_errors
-    def choose_kind(
-        view: View, references: list[str], gallery: str, count: float, differs: bool, event: gr.EventData
-    ) -> list[Any]:
-        kind = chosen(event)
+    def choose_kind(event: gr.EventData, *values: Any) -> list[Any]:
+        asked, kind = Asked(*values), chosen(event)
         if kind not in workbench.data.kinds:
             raise QueryError(f"There is no attribute {quoted(kind)}; choose one that the page shows.")
-        view = replace(view, kind=kind)
-        return [view, *page(view, references, gallery, count, differs).updates()]
+        return page_of(asked, replace(asked.view, kind=kind))
 
     @shows_errors
-    def search_captions(view: View, references: list[str], gallery: str, count: float, differs: bool) -> str:
-        return page(view, references, gallery, count, differs).captions
+    def search_captions(*values: Any) -> str:
+        return page(Asked(*values)).captions
 
     def list_personas(query: str, view: View) -> str:
         return pages.list(query, view.persona)
 
+    listing = Handler(list_personas, [query, view], [people])
+    showing = Handler(show, asked, shown)
     # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
-    query.change(list_personas, [query, view], people, **_ASIDE)
+    listing.on(query.change, **_ASIDE)
     chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
     for faces in (people, persona):
         picked = faces.click(choose_persona, asked, [view, *shown], **chosen_options)
         picked.then(None, js=scroll_to("persona", unless=WIDE))
     # The list marks what is chosen in it by itself.
-    picked.then(list_personas, [query, view], people, **_ASIDE)
+    listing.on(picked.then, **_ASIDE)
     table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
         None, js=scroll_to("detail", unless=IN_SIGHT)
     )
     # Not `input`: adding a model changes the choice too.
-    chosen_models.change(show, asked, shown, **chosen_options)
+    showing.on(context.bar.chosen.change, **chosen_options)
     for control in (gallery, count, differs):
         control.input(search_captions, asked, captions, **_ASIDE)
-    return AuditTab(list_personas, [query, view], people, show, asked, shown)
+    return AuditTab(listing, showing)

@@ -1,85 +1,101 @@
-"""The results of a benchmark as markup: what each model forgot and broke, and every metric against its target."""
+"""The results of a benchmark as markup: what each model forgot and broke, every metric, figures, pairs and groups."""
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import Markup
+
+from salmu_demo.core.markup import render
 from salmu_demo.core.notices import SCORES_NOTICE
+from salmu_demo.data.layout import kind_title
+from salmu_demo.metrics import find_metric
 from salmu_demo.models.roles import TITLES
-from salmu_demo.reports.roles import RoleStyle, role_styles
+from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
+from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.text import counted, interval_cell, number_cell, signed, unsigned
-from salmu_demo.results.analysis import Analysis, ModelAnalysis
+from salmu_demo.results.analysis import Analysis, ModelAnalysis, grouped_metrics
+from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import ComparisonRow
 from salmu_demo.results.diagnosis import Criterion, Diagnosis, Label
+from salmu_demo.results.intervals import Difference, Interval
 from salmu_demo.results.records import MeasuredData
+from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text
-from salmu_demo.ui.widgets.markup import diagnosis_badge, model_head, notice
+from salmu_demo.ui.widgets.images import data_address
+from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads
+
+MOST_PERSONAS: Final = 20
+"""Personas listed at once: half of them from either end."""
+
+ImageOf = Callable[[str], str | None]
+"""Gives the address of a forget row's image by its file name, or None if it is damaged."""
 
 _OUTCOMES: Final = {True: ("✓", "met"), False: ("✗", "not met"), None: ("?", "not measured")}
 
 
-def results_title(analysis: Analysis) -> str:
+def _heads(analysis: Analysis) -> list[ModelHead]:
+    return model_heads(analysis.names, analysis.roles)
+
+
+def results_title(analysis: Analysis) -> Markup:
     """What was measured on what, and the notice that goes with the data."""
     data = analysis.comparison.data
-    remarks = " ".join(filter(None, (data.notice, SCORES_NOTICE)))
-    return (
-        f"<h2>{counted(len(analysis.models), 'model')} on {escape(data.name)}{_sampled_mark(data)}</h2>"
-        f"{notice(f'{data.sample[:1].upper()}{data.sample[1:]}.') if data.sample else ''}{notice(remarks, 'quiet')}"
-        f"{''.join(map(notice, analysis.remarks))}"
+    return render(
+        "ui/templates/benchmark.html#results_title",
+        title=f"{counted(len(analysis.models), 'model')} on {data.name}",
+        sample=data.sample,
+        sampling=f"{data.sample[:1].upper()}{data.sample[1:]}." if data.sample else "",
+        provisos=" ".join(filter(None, (data.notice, SCORES_NOTICE))),
+        remarks=analysis.remarks,
     )
 
 
-def heading(title: str, data: MeasuredData) -> str:
-    """Heading of one part of the results, marked if only a sample was measured."""
-    return f"<h3>{escape(title)}{_sampled_mark(data)}</h3>"
+@dataclass(frozen=True)
+class _Criterion:
+    """One criterion of a diagnosis in words, and how far it is met."""
+
+    icon: str
+    outcome: str
+    sentence: str
+    margin: str
 
 
-def _sampled_mark(data: MeasuredData) -> str:
-    return f' <span class="sampled" title="{escape(data.sample)}">sampled</span>' if data.sample else ""
+@dataclass(frozen=True)
+class _DiagnosisCard:
+    """What became of a model; of a reference, which has no diagnosis, what it is for."""
+
+    model: ModelHead
+    diagnosis: Label | None
+    reference: str
+    criteria: Sequence[_Criterion]
+    signs: Sequence[str]
 
 
-def diagnosis_cards(analysis: Analysis) -> str:
+def diagnosis_cards(analysis: Analysis) -> Markup:
     """A card for each model: the label in words, icon and colour, and every criterion with its margin."""
-    styles = role_styles(analysis.roles)
-    cards = "".join(_card(model, style) for model, style in zip(analysis.models, styles, strict=True))
-    hint = notice(text.NO_DIAGNOSIS, "quiet") if any(_is_unknown(model.diagnosis) for model in analysis.models) else ""
-    title = heading("Diagnosis", analysis.comparison.data)
-    return (
-        f'<section class="diagnosis" aria-label="Diagnosis">{title}<div class="columns">{cards}</div>{hint}</section>'
+    cards = [_card(model, head) for model, head in zip(analysis.models, _heads(analysis), strict=True)]
+    return render(
+        "ui/templates/benchmark.html#diagnosis_cards",
+        cards=cards,
+        sample=analysis.comparison.data.sample,
+        hint=text.NO_DIAGNOSIS if any(card.diagnosis is Label.UNKNOWN for card in cards) else "",
     )
 
 
-def _is_unknown(diagnosis: Diagnosis | None) -> bool:
-    return diagnosis is not None and diagnosis.label is Label.UNKNOWN
-
-
-def _card(model: ModelAnalysis, style: RoleStyle) -> str:
-    measured = model.evaluation.model
-    name = model_head(measured.name, style, measured.own_role)
+def _card(model: ModelAnalysis, head: ModelHead) -> _DiagnosisCard:
     diagnosis = model.diagnosis
     if diagnosis is None:
-        badge = '<span class="verdict verdict-unknown">reference</span>'
-        return (
-            f'<article class="card"><h4>{name} {badge}</h4><p class="quiet">{text.REFERENCES[style.role]}</p></article>'
-        )
-    criteria = "".join(map(_criterion, diagnosis.criteria))
-    signs = "".join(f"<li>{sign}</li>" for sign in _signs(diagnosis))
-    return (
-        f'<article class="card"><h4>{name} {diagnosis_badge(diagnosis.label)}</h4>'
-        f'<ul class="criteria">{criteria}</ul>{f"<ul class=signs>{signs}</ul>" if signs else ""}</article>'
-    )
+        return _DiagnosisCard(head, None, text.REFERENCES[head.style.role], (), ())
+    criteria = [_criterion(criterion) for criterion in diagnosis.criteria]
+    return _DiagnosisCard(head, diagnosis.label, "", criteria, _signs(diagnosis))
 
 
-def _criterion(criterion: Criterion) -> str:
-    icon, spoken = _OUTCOMES[criterion.passed]
+def _criterion(criterion: Criterion) -> _Criterion:
     margin = ""
     if criterion.margin is not None:
-        points = f"{abs(criterion.margin) * 100:.1f} points"
-        margin = f' <span class="margin">{points} {"to spare" if criterion.passed else "short"}</span>'
-    return (
-        f'<li><span class="icon" aria-hidden="true">{icon}</span> <span><span class="unseen">{spoken}: </span>'
-        f"{escape(criterion.sentence)}{margin}</span></li>"
-    )
+        margin = f"{abs(criterion.margin) * 100:.1f} points {'to spare' if criterion.passed else 'short'}"
+    return _Criterion(*_OUTCOMES[criterion.passed], criterion.sentence, margin)
 
 
 def _signs(diagnosis: Diagnosis) -> list[str]:
@@ -92,10 +108,28 @@ def _signs(diagnosis: Diagnosis) -> list[str]:
     return signs
 
 
-def metric_tables(analysis: Analysis) -> str:
+@dataclass(frozen=True)
+class _MetricRow:
+    """A metric: what it is, its target and whose value that is, and the lines of each model's cell."""
+
+    title: str
+    explanation: str
+    target: str
+    whose: str
+    cells: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class _Pillar:
+    """The metrics of one question."""
+
+    title: str
+    target: str
+    rows: Sequence[_MetricRow]
+
+
+def metric_tables(analysis: Analysis) -> Markup:
     """All metrics of all models: value, interval, target and distances; a table for each pillar."""
-    comparison = analysis.comparison
-    styles = role_styles(analysis.roles)
     notes = [text.TABLE]
     missing = [words for role, words in TITLES.items() if role not in {r.name for r in analysis.roles}]
     if missing:
@@ -103,69 +137,53 @@ def metric_tables(analysis: Analysis) -> str:
     zero_shot = next(filter(None, (model.evaluation.zero_shot for model in analysis.models)), None)
     if zero_shot:
         notes.append(f"GenKnow was measured on {zero_shot}.")
-    tables = "".join(
-        _pillar_table(pillar, rows, analysis, styles)
-        for pillar in text.PILLARS
-        if (rows := [row for row in comparison.rows if row.spec.pillar == pillar])
-    )
-    return f'<section aria-label="Metrics">{tables}{notice(" ".join(notes), "quiet")}{_provenance(analysis)}</section>'
-
-
-def model_heads(analysis: Analysis) -> str:
-    """A column head for each model."""
-    shown = zip(analysis.names, role_styles(analysis.roles), analysis.roles, strict=True)
-    labels = (model_head(name, style, role) for name, style, role in shown)
-    return "".join(f'<th scope="col" role="columnheader">{label}</th>' for label in labels)
-
-
-def cell_label(name: str, style: RoleStyle) -> str:
-    """The attribute that names a cell's model where the table has no head row, on narrow screens."""
-    return f'data-label="{style.marker} {escape(name)}"'
-
-
-def _pillar_table(pillar: str, rows: Sequence[ComparisonRow], analysis: Analysis, styles: Sequence[RoleStyle]) -> str:
-    title, target = text.PILLARS[pillar]
-    body = "".join(_metric_row(row, analysis, styles) for row in rows)
-    return (
-        f'{heading(title, analysis.comparison.data)}<table class="numbers stacked" role="table">'
-        f'<caption>{escape(target)}</caption><thead><tr role="row"><th scope="col" role="columnheader">Metric</th>'
-        f'<th scope="col" role="columnheader">Target</th>{model_heads(analysis)}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+    pillars = [
+        _Pillar(*words, [_metric_row(row, analysis) for row in rows])
+        for pillar, words in text.PILLARS.items()
+        if (rows := [row for row in analysis.comparison.rows if row.spec.pillar == pillar])
+    ]
+    return render(
+        "ui/templates/benchmark.html#metric_tables",
+        models=_heads(analysis),
+        pillars=pillars,
+        sample=analysis.comparison.data.sample,
+        notes=" ".join(notes),
+        provenance=_provenance(analysis),
     )
 
 
-def _metric_row(row: ComparisonRow, analysis: Analysis, styles: Sequence[RoleStyle]) -> str:
+def _metric_row(row: ComparisonRow, analysis: Analysis) -> _MetricRow:
     spec = row.spec
-    cells = "".join(_metric_cell(row, number, analysis.models[number], style) for number, style in enumerate(styles))
-    whose = "" if row.target is None else f"<small>{TITLES[spec.reference]}</small>"
     number = f"{spec.number} " if spec.official else ""
-    return (
-        f'<tr role="row"><th scope="row" role="rowheader">{number}{spec.name} · {escape(spec.title)}'
-        f"<small>{escape(spec.explanation)}</small></th>"
-        f'<td role="cell" data-label="Target"><b>{number_cell(row.target)}</b>{whose}</td>{cells}</tr>'
+    return _MetricRow(
+        title=f"{number}{spec.name} · {spec.title}",
+        explanation=spec.explanation,
+        target=number_cell(row.target),
+        whose="" if row.target is None else TITLES[spec.reference],
+        cells=[_metric_cell(row, number, model) for number, model in enumerate(analysis.models)],
     )
 
 
-def _metric_cell(row: ComparisonRow, number: int, model: ModelAnalysis, style: RoleStyle) -> str:
-    name = row.spec.name
-    value = row.cells[number].value
-    lines = [f"<b>{'not measured' if value is None else unsigned(value)}</b>"]
+def _metric_cell(row: ComparisonRow, number: int, model: ModelAnalysis) -> list[str]:
+    name, value = row.spec.name, row.cells[number].value
+    lines = ["not measured" if value is None else unsigned(value)]
     interval = model.intervals.get(name)
     if interval is not None:
-        lines.append(f"<small>{interval_cell(interval)}</small>")
+        lines.append(interval_cell(interval))
     distance = row.distance(number)
     if distance is not None:
         on_target = abs(distance) < 0.00005
-        lines.append(f"<small>{'on target' if on_target else f'{signed(distance, 4)} to target'}</small>")
+        lines.append("on target" if on_target else f"{signed(distance, 4)} to target")
         scaled = model.distances.get(name)
         if scaled is not None and not on_target:
-            lines.append(f"<small>{scaled:.2f} on the scale</small>")
-    return f'<td role="cell" {cell_label(model.evaluation.model.name, style)}>{"".join(lines)}</td>'
+            lines.append(f"{scaled:.2f} on the scale")
+    return lines
 
 
-def _provenance(analysis: Analysis) -> str:
+def _provenance(analysis: Analysis) -> list[str]:
     """How, when and with what the numbers were made."""
-    lines = []
+    data = analysis.comparison.data
+    lines = [f"Data: {data.title}, fingerprint {(data.fingerprint or 'unknown')[:12]}"]
     for model in analysis.models:
         evaluation = model.evaluation
         facts = [
@@ -175,12 +193,195 @@ def _provenance(analysis: Analysis) -> str:
             *([evaluation.made.date] if evaluation.made.date else []),
             f"seed {evaluation.made.seed}",
         ]
-        lines.append(f"<li>{escape(evaluation.model.name)}: {escape(', '.join(facts))}</li>")
-    data = analysis.comparison.data
-    about = f"{data.title}, fingerprint {(data.fingerprint or 'unknown')[:12]}"
+        lines.append(f"{evaluation.model.name}: {', '.join(facts)}")
     versions = ", ".join(f"{name} {version}" for name, version in analysis.models[0].evaluation.made.versions.items())
-    return (
-        '<details class="made"><summary>Measured on what, with what</summary><ul>'
-        f"<li>Data: {escape(about)}</li>{''.join(lines)}{f'<li>{escape(versions)}</li>' if versions else ''}"
-        "</ul></details>"
+    return [*lines, *([versions] if versions else [])]
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A figure with its sentence and the table behind it, or why it is missing."""
+
+    title: str
+    missing: str = ""
+    sentence: str = ""
+    address: str = ""
+    table: Table | None = None
+
+
+def figures_view(
+    figures: Sequence[ReportFigure | MissingFigure], png: Callable[[ReportFigure], bytes], data: MeasuredData
+) -> Markup:
+    """All figures; `png` gives the image of one. Instead of one that is missing the page says why."""
+    shown = [
+        _Figure(figure.title, missing=figure.reason)
+        if isinstance(figure, MissingFigure)
+        else _Figure(
+            figure.title,
+            sentence=figure.sentence,
+            address=data_address(png(figure), "image/png"),
+            table=figure.table,
+        )
+        for figure in figures
+    ]
+    return render("ui/templates/benchmark.html#figures", figures=shown, sample=data.sample)
+
+
+@dataclass(frozen=True)
+class _GroupRow:
+    """An attribute kind, or the id of a persona: the mean of each model, and the rows of it."""
+
+    title: str
+    values: Sequence[str]
+    count: str
+    after_gap: bool
+
+
+def group_choices(analysis: Analysis) -> list[str]:
+    """Names of the metrics that can be broken down."""
+    return [name for name in grouped_metrics() if any(model.by_kind.get(name) for model in analysis.models)]
+
+
+def groups_view(analysis: Analysis, metric: str | None, order_by: int, people: People) -> Markup:
+    """A metric by attribute kind and by persona, a column for each model.
+
+    Args:
+        analysis: the results.
+        metric: name of the metric, or None if there is none to break down.
+        order_by: number of the model whose values order the personas, the highest first.
+        people: names of the personas.
+    """
+    if metric is None:
+        return empty_state("Nothing to break down", text.NO_GROUPS)
+    by_kind = [model.by_kind.get(metric, {}) for model in analysis.models]
+    by_persona = [model.by_persona.get(metric, {}) for model in analysis.models]
+    kinds = dict.fromkeys(kind for groups in by_kind for kind in groups)
+    leading = by_persona[order_by] or next(filter(None, by_persona), {})
+    personas = sorted(leading, key=lambda persona: (-leading[persona].mean, persona))
+    half = MOST_PERSONAS // 2
+    few = len(personas) <= MOST_PERSONAS
+    lowest = [] if few else personas[-half:]
+    spec = find_metric(metric)
+    return render(
+        "ui/templates/benchmark.html#groups",
+        models=_heads(analysis),
+        about=f"{spec.title}. {spec.explanation}",
+        kinds=[_group_row(kind_title(kind), [groups.get(kind) for groups in by_kind]) for kind in kinds],
+        personas=[
+            _group_row(
+                persona, [groups.get(persona) for groups in by_persona], after_gap=persona == next(iter(lowest), None)
+            )
+            for persona in [*personas[: len(personas) if few else half], *lowest]
+        ],
+        order=(text.ALL_PERSONAS if few else text.SOME_PERSONAS).format(
+            total=len(personas), count=half, model=analysis.names[order_by]
+        ),
+        people=people,
+        sample=analysis.comparison.data.sample,
+    )
+
+
+def _group_row(title: str, found: Sequence[GroupMean | None], after_gap: bool = False) -> _GroupRow:
+    count = next((mean.count for mean in found if mean is not None), 0)
+    return _GroupRow(title, [number_cell(mean.mean if mean else None) for mean in found], f"{count:,}", after_gap)
+
+
+@dataclass(frozen=True)
+class _DifferenceRow:
+    """A metric of two models: first minus second, and whether the interval leaves out 0."""
+
+    metric: str
+    title: str
+    value: str
+    interval: str
+    clear: bool
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A forget row, and the rank of its caption by either model."""
+
+    file_name: str
+    address: str | None
+    identity: str | None
+    kind: str
+    text: str
+    ranks: Sequence[str]
+
+
+def pair_choices(analysis: Analysis) -> list[tuple[str, int]]:
+    """Label and number of each model that can be one of a pair."""
+    styles = role_styles(analysis.roles)
+    return [
+        (f"{style.marker} {name}", number)
+        for number, (style, name) in enumerate(zip(styles, analysis.names, strict=True))
+    ]
+
+
+def pair_view(analysis: Analysis, first: int, second: int, people: People, image_of: ImageOf | None) -> Markup:
+    """Differences and examples of two models.
+
+    Args:
+        analysis: the results.
+        first: number of the first model.
+        second: number of the second model.
+        people: names of the personas.
+        image_of: the images, or None if they cannot be shown because the data is not at hand.
+    """
+    if len(analysis.models) < 2:
+        return empty_state("Only one model", text.ONE_MODEL)
+    if first == second:
+        return empty_state("Twice the same model", text.SAME_MODEL)
+    return _differences(analysis, first, second) + _examples(analysis, first, second, people, image_of)
+
+
+def _differences(analysis: Analysis, first: int, second: int) -> Markup:
+    titles = {row.spec.name: row.spec.title for row in analysis.comparison.rows}
+    rows = [
+        _difference_row(d.metric, titles[d.metric], d.difference if d.first == first else _reversed(d.difference))
+        for d in analysis.differences
+        if {d.first, d.second} == {first, second}
+    ]
+    return render(
+        "ui/templates/benchmark.html#differences",
+        differences=rows,
+        caption=text.DIFFERENCES.format(first=analysis.names[first], second=analysis.names[second]),
+        missing=text.NO_DIFFERENCES,
+        sample=analysis.comparison.data.sample,
+    )
+
+
+def _reversed(difference: Difference) -> Difference:
+    low, high = difference.interval.low, difference.interval.high
+    return Difference(-difference.value, Interval(-high, -low))
+
+
+def _difference_row(metric: str, title: str, found: Difference) -> _DifferenceRow:
+    return _DifferenceRow(metric, title, signed(found.value, 4), interval_cell(found.interval), found.significant)
+
+
+def _examples(analysis: Analysis, first: int, second: int, people: People, image_of: ImageOf | None) -> Markup:
+    found = next((d for d in analysis.disagreements if {d.first, d.second} == {first, second}), None)
+    is_reversed = found is not None and found.first != first
+    examples = [
+        _Example(
+            file_name=example.file_name,
+            address=image_of(example.file_name) if image_of else None,
+            identity=example.identity,
+            kind=kind_title(example.kind) if example.kind else "No attribute",
+            text=example.text,
+            ranks=[f"{rank:,g}" for rank in (example.first, example.second)][:: -1 if is_reversed else 1],
+        )
+        for example in (found.examples if found else ())
+    ]
+    remarks = [text.NO_EXAMPLES] if found is None else [text.EXAMPLES, *([] if image_of else [text.NO_IMAGES])]
+    heads = _heads(analysis)
+    return render(
+        "ui/templates/benchmark.html#examples",
+        examples=examples,
+        models=[heads[first], heads[second]],
+        people=people,
+        with_images=image_of is not None,
+        remarks=remarks,
+        sample=analysis.comparison.data.sample,
     )

@@ -1,37 +1,358 @@
-"""The Benchmark tab: put a job together, start it, leave, come back, read the results."""
+"""The Benchmark tab: put a job together, start it, leave, come back, read and download the results."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.jobs.manager import JobManager
-from salmu_demo.ui.jobs.area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.markup import render
+from salmu_demo.core.progress import duration_words
+from salmu_demo.data.sample import Sample
+from salmu_demo.jobs.kinds.benchmark import suggested_rows
+from salmu_demo.jobs.plan import Plan, PlannedJob, make_plan
+from salmu_demo.metrics import all_metrics
+from salmu_demo.metrics.protocol import SEED
+from salmu_demo.reports.files import ReportFiles
+from salmu_demo.ui.jobs.area import JobArea, Launcher, VisitorJobs, connect_jobs, job_area
+from salmu_demo.ui.shell.bar import Context
+from salmu_demo.ui.shell.messages import shows_errors
+from salmu_demo.ui.shell.view import MAX_MODELS, View
 from salmu_demo.ui.tabs.benchmark import text
-from salmu_demo.ui.tabs.benchmark.area import result_area
-from salmu_demo.ui.tabs.benchmark.form import benchmark_form, connect_start, long_job_offer
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
+from salmu_demo.ui.widgets.components import Handler, markup, served
+from salmu_demo.ui.widgets.markup import notice
 from salmu_demo.workbench.bench import Workbench
 
+_ALL: Final = "all"
+_SAMPLE: Final = "sample"
+_MOST_TABLES: Final = 8
+_SHOWN: Final[dict[str, Any]] = {
+    "concurrency_limit": 4,
+    "concurrency_id": "results",
+    "trigger_mode": "always_last",
+    "api_visibility": "private",
+}
 
-def benchmark_tab(
-    workbench: Workbench, manager: JobManager, chosen_models: gr.CheckboxGroup, view: gr.State, visitor: VisitorJobs
-) -> Opening:
+
+def benchmark_tab(context: Context, visitor: VisitorJobs) -> Handler:
     """Build the tab into the current Blocks context.
-
-    Args:
-        workbench: data and models.
-        manager: runs the jobs.
-        chosen_models: component whose value is the references of the models to measure.
-        view: state that holds the :class:`View`.
-        visitor: the visitor's jobs.
 
     Returns:
         How to show the visitor's job when the tab is opened.
     """
-    pages = BenchmarkPages(workbench, manager)
+    pages = BenchmarkPages(context.workbench, context.manager)
     gr.Markdown(text.INTRODUCTION)
-    form = benchmark_form(workbench)
+    form = benchmark_form(context.workbench)
     offer = long_job_offer()
     area = job_area(visitor)
     result_area(pages, visitor.finished)
-    launcher = Launcher(manager, pages, area, view)
-    connect_start(workbench, manager, launcher, form, offer, area, chosen_models, view)
-    return connect_jobs(manager, pages, area, view)
+    _connect_start(context, Launcher(context.manager, pages, area, context.view), form, offer, area)
+    return connect_jobs(context.manager, pages, area, context.view)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a job is put together from."""
+
+    metrics: list[gr.CheckboxGroup]
+    rows: gr.Radio
+    size: gr.Number
+    seed: gr.Number
+    run: gr.Button
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The components a visitor fills in."""
+        return [*self.metrics, self.rows, self.size, self.seed]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The choice a visitor is given before a long job."""
+
+    plan: gr.State
+    column: gr.Column
+    words: gr.HTML
+    buttons: list[gr.Button]
+    decline: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Everything the methods may change."""
+        return [self.plan, self.column, self.words, *self.buttons]
+
+    def show(self, plan: Plan) -> dict[Any, Any]:
+        """Changes that offer the choices of a plan."""
+        shown = [gr.Button(choice.label, visible=True) for choice in plan.choices]
+        buttons = shown + [gr.Button(visible=False)] * (len(self.buttons) - len(shown))
+        return {
+            self.plan: plan,
+            self.column: gr.Column(visible=True),
+            self.words: notice(text.OFFER.format(time=duration_words(plan.asked.seconds))),
+            **dict(zip(self.buttons, buttons, strict=True)),
+        }
+
+    def hide(self) -> dict[Any, Any]:
+        """Changes that take the offer back."""
+        return {self.plan: None, self.column: gr.Column(visible=False)}
+
+
+def benchmark_form(workbench: Workbench) -> Form:
+    """Build the form into the current Blocks context."""
+    suggestion = suggested_rows(workbench.data)
+    with gr.Accordion("Metrics (all, unless you choose)", open=False, elem_id="benchmark-metrics"), gr.Row():
+        metrics = [_metric_group(pillar, title, target) for pillar, (title, target) in text.PILLARS.items()]
+    rows = gr.Radio(
+        [("All rows", _ALL), *([("A sample", _SAMPLE)] if suggestion else [])],
+        value=_ALL,
+        label="Rows",
+        info=text.SAMPLING,
+        elem_id="benchmark-rows",
+    )
+    with gr.Row(visible=False) as sample:
+        size = gr.Number(suggestion, label="Forget rows", precision=0, minimum=1, elem_id="sample-size")
+        seed = gr.Number(SEED, label="Seed", precision=0, minimum=0)
+    run = gr.Button("Run benchmark", variant="primary", elem_id="benchmark-run")
+
+    def show_sample(rows: str) -> Any:
+        return gr.Row(visible=rows == _SAMPLE)
+
+    rows.change(show_sample, rows, sample, queue=False, show_progress="hidden", api_visibility="private")
+    return Form(metrics, rows, size, seed, run)
+
+
+def _metric_group(pillar: str, title: str, target: str) -> gr.CheckboxGroup:
+    labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in all_metrics() if spec.pillar == pillar]
+    with gr.Column(min_width=320):
+        return gr.CheckboxGroup(labels, value=[name for _, name in labels], label=title, info=target)
+
+
+def long_job_offer() -> Offer:
+    """Build the offer into the current Blocks context, hidden."""
+    plan = gr.State(None)
+    with gr.Column(visible=False, elem_id="benchmark-offer") as column:
+        words = markup()
+        with gr.Row():
+            buttons = [gr.Button(visible=False, elem_id=f"offer-{n}", variant="primary") for n in range(2)]
+            decline = gr.Button("Neither")
+    return Offer(plan, column, words, buttons, decline)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a visitor asks for: the values of the components, in their order."""
+
+    view: View
+    own: Any
+    references: list[str]
+    efficacy: list[str]
+    utility: list[str]
+    rows: str
+    size: int | None
+    seed: int | None
+
+    @property
+    def sample(self) -> Sample | None:
+        """The sample to measure, or None for all rows; raises :class:`QueryError` if a number is missing."""
+        if self.rows != _SAMPLE:
+            return None
+        if self.size is None or self.seed is None:
+            raise QueryError(text.NO_SAMPLE)
+        return Sample(self.size, self.seed)
+
+
+def _connect_start(context: Context, launcher: Launcher, form: Form, offer: Offer, area: JobArea) -> None:
+    """Connect the buttons that start jobs."""
+    view, own_state = context.view, area.visitor.own
+
+    def launch(planned: PlannedJob, seen: View, own: Any, request: gr.Request) -> dict[Any, Any]:
+        return {**offer.hide(), **launcher.launch(planned.spec, planned.seconds, seen, own, request)}
+
+    @shows_errors
+    def start(
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+        *values: Any,
+    ) -> dict[Any, Any]:
+        progress(0.0, desc=text.TIMING)
+        asked = Asked(*values)
+        told = asked.view.told.among(asked.references)
+        metrics = [*asked.efficacy, *asked.utility]
+        plan = make_plan(context.workbench, context.manager, asked.references, metrics, asked.sample, told)
+        return offer.show(plan) if plan.choices else launch(plan.asked, asked.view, asked.own, request)
+
+    def choose(number: int) -> Callable[..., dict[Any, Any]]:
+        @shows_errors
+        def run(seen: View, own: Any, plan: Plan | None, request: gr.Request) -> dict[Any, Any]:
+            if plan is None:
+                return offer.hide()
+            return launch(plan.choices[number], seen, own, request)
+
+        return run
+
+    private: dict[str, Any] = {"api_visibility": "private"}
+    outputs = [*offer.outputs, *launcher.outputs]
+    # One at a time, which is Gradio's default: batches timed side by side would both look slow.
+    form.run.click(
+        start, [view, own_state, context.bar.chosen, *form.inputs], outputs, show_progress_on=area.panel, **private
+    )
+    for number, button in enumerate(offer.buttons):
+        button.click(choose(number), [view, own_state, offer.plan], outputs, show_progress_on=area.panel, **private)
+    offer.decline.click(offer.hide, None, offer.outputs, show_progress="hidden", **private)
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """The buttons."""
+
+    reports: list[gr.DownloadButton]
+    official: list[gr.DownloadButton]
+    tables: list[gr.DownloadButton]
+    remark: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All components, in the order of :meth:`updates`."""
+        return [*self.reports, *self.official, *self.tables, self.remark]
+
+    def updates(self, files: ReportFiles) -> list[Any]:
+        """New values of the components."""
+        reports = [files.pdf, files.html, files.markdown, files.archive, files.results]
+        more = len(files.official) > len(self.official)
+        return [
+            *(gr.DownloadButton(value=served(path)) for path in reports),
+            *_named(self.official, files.official),
+            *_named(self.tables, files.tables),
+            notice(text.OFFICIAL_MORE, "quiet") if more else "",
+        ]
+
+
+def downloads() -> Downloads:
+    """Build the buttons into the current Blocks context."""
+    labels = ("Report as PDF", "Report as HTML", "Report as Markdown", "All files (ZIP)", "Everything as JSON")
+    ids = ("pdf", "html", "markdown", "zip", "results")
+    with gr.Row():
+        reports = [
+            gr.DownloadButton(label, elem_id=f"download-{name}", variant="primary" if name == "pdf" else "secondary")
+            for label, name in zip(labels, ids, strict=True)
+        ]
+    _heading("Official result files")
+    with gr.Row():
+        official = _pool("official", MAX_MODELS)
+    remark = markup()
+    _heading("Tables (CSV)")
+    with gr.Row():
+        tables = _pool("table", _MOST_TABLES)
+    return Downloads(reports, official, tables, remark)
+
+
+def _heading(title: str) -> None:
+    markup(render("ui/templates/benchmark.html#heading", title=title))
+
+
+def _pool(name: str, count: int) -> list[gr.DownloadButton]:
+    return [gr.DownloadButton(visible=False, elem_id=f"download-{name}-{n}", size="sm") for n in range(count)]
+
+
+def _named(buttons: Sequence[gr.DownloadButton], paths: Sequence[Path]) -> list[Any]:
+    """A file for each button as long as there are any; the rest of the buttons are hidden."""
+    shown = [gr.DownloadButton(path.name, value=served(path), visible=True) for path in paths[: len(buttons)]]
+    return shown + [gr.DownloadButton(visible=False)] * (len(buttons) - len(shown))
+
+
+@dataclass(frozen=True)
+class ResultArea:
+    """Components of the results.
+
+    Attributes:
+        finished: id of the job whose results are shown, or an empty text; a change of it shows others.
+    """
+
+    finished: gr.Textbox
+    column: gr.Column
+    head: gr.HTML
+    metrics: gr.HTML
+    figures: gr.HTML
+    first: gr.Dropdown
+    second: gr.Dropdown
+    pair: gr.HTML
+    metric: gr.Dropdown
+    order_by: gr.Dropdown
+    groups: gr.HTML
+    downloads: Downloads
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All components that show results, in the order of :meth:`updates`."""
+        return [self.column, self.head, self.metrics, self.figures, self.first, self.second, self.pair, self.metric,
+                self.order_by, self.groups, *self.downloads.outputs]  # fmt: skip
+
+    def updates(self, pages: BenchmarkPages, job_id: str) -> list[Any]:
+        """New values of the components; raises :class:`SalmuError`."""
+        page = pages.results(job_id)
+        first, second = page.pair
+        metric = next(iter(page.groups), None)
+        return [
+            gr.Column(visible=True),
+            page.head,
+            page.metrics,
+            page.figures,
+            gr.Dropdown(page.models, value=first),
+            gr.Dropdown(page.models, value=second),
+            pages.pair(job_id, first, second),
+            gr.Dropdown(page.groups, value=metric, interactive=metric is not None),
+            gr.Dropdown(page.models, value=second),
+            pages.groups(job_id, metric, second),
+            *self.downloads.updates(page.outcome.files),
+        ]
+
+
+def result_area(pages: BenchmarkPages, finished: gr.Textbox) -> ResultArea:
+    """Build the results into the current Blocks context, hidden until there are some."""
+    with gr.Column(visible=False, elem_id="results") as column:
+        head = markup(elem_id="results-head")
+        with gr.Tabs(elem_id="results-tabs", overflow_behavior="wrap"):
+            with gr.Tab("Metrics"):
+                metrics = markup(elem_id="results-metrics")
+            with gr.Tab("Figures"):
+                figures = markup(elem_id="results-figures")
+            with gr.Tab("Two models"):
+                with gr.Row():
+                    first = gr.Dropdown([], label="First model", elem_id="results-first", min_width=200)
+                    second = gr.Dropdown([], label="Second model", elem_id="results-second", min_width=200)
+                pair = markup(elem_id="results-pair")
+            with gr.Tab("Attributes and personas"):
+                with gr.Row():
+                    metric = gr.Dropdown([], label="Metric", elem_id="results-metric", min_width=200)
+                    order_by = gr.Dropdown([], label="Order personas by", elem_id="results-order", min_width=200)
+                groups = markup(elem_id="results-groups")
+            with gr.Tab("Downloads"):
+                files = downloads()
+    area = ResultArea(finished, column, head, metrics, figures, first, second, pair, metric, order_by, groups, files)
+    _connect(pages, area)
+    return area
+
+
+def _connect(pages: BenchmarkPages, area: ResultArea) -> None:
+    @shows_errors
+    def show(job_id: str) -> list[Any]:
+        if not job_id:
+            return [gr.Column(visible=False), *[gr.skip()] * (len(area.outputs) - 1)]
+        return area.updates(pages, job_id)
+
+    @shows_errors
+    def compare(job_id: str, first: int, second: int) -> str:
+        return pages.pair(job_id, first, second)
+
+    @shows_errors
+    def break_down(job_id: str, metric: str | None, order_by: int) -> str:
+        return pages.groups(job_id, metric, order_by)
+
+    area.finished.change(show, area.finished, area.outputs, show_progress_on=area.head, **_SHOWN)
+    for model in (area.first, area.second):
+        model.input(compare, [area.finished, area.first, area.second], area.pair, **_SHOWN)
+    for control in (area.metric, area.order_by):
+        control.input(break_down, [area.finished, area.metric, area.order_by], area.groups, **_SHOWN)

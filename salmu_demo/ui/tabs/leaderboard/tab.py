@@ -4,9 +4,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ import gradio as gr
 
 from salmu_demo.core.errors import ResultError, SalmuError
 from salmu_demo.core.files import entries_within, write_text
-from salmu_demo.core.settings import leaderboard_dir, on_space
+from salmu_demo.core.settings import leaderboard_dir, on_space, runs_dir
 from salmu_demo.leaderboard.board import Board, find_row, read_board
 from salmu_demo.leaderboard.export import submission
 from salmu_demo.leaderboard.files import import_result, imported_results, job_results
@@ -22,10 +21,10 @@ from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, ranked
 from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.incoming import MAX_FILES, gives_paths
 from salmu_demo.ui.shell.messages import inform, shows_errors, warn
 from salmu_demo.ui.shell.visitor_files import visitor_files
-from salmu_demo.ui.tabs.benchmark.downloads import served
 from salmu_demo.ui.tabs.leaderboard.view import (
     SOURCES,
     board_html,
@@ -34,7 +33,7 @@ from salmu_demo.ui.tabs.leaderboard.view import (
     problems_html,
     row_choices,
 )
-from salmu_demo.ui.widgets.components import markup
+from salmu_demo.ui.widgets.components import Handler, markup, served
 from salmu_demo.workbench.bench import Workbench
 
 MAX_VISITOR_IMPORTS: Final = 10
@@ -55,21 +54,6 @@ INTRODUCTION: Final = (
 )
 KEPT_HERE: Final = "Imported files are copied to this machine's folder `{folder}`; delete a copy to remove its rows."
 KEPT_BY_SESSION: Final = "On this page you see the published rows, your own runs, and what you import while it is open."
-
-
-@dataclass(frozen=True)
-class LeaderboardTab:
-    """What the page needs to show the leaderboard when its tab is opened.
-
-    Attributes:
-        show: the handler.
-        inputs: what it reads.
-        outputs: what it writes.
-    """
-
-    show: Callable[..., Any]
-    inputs: list[Any]
-    outputs: list[Any]
 
 
 class Library:
@@ -133,15 +117,29 @@ class Library:
         return self._visitors / session
 
 
-def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.BrowserState | None) -> LeaderboardTab:
+@dataclass(frozen=True)
+class Asked:
+    """What a visitor has and asks for: the values of the components, in their order."""
+
+    jobs: Any
+    session: str
+    group: str | None
+    order: str
+    search: str
+    source: str
+
+
+def leaderboard_tab(context: Context, own_jobs: gr.BrowserState) -> Handler:
     """Build the tab into the current Blocks context.
 
     Args:
-        workbench: data and models.
-        runs_folder: folder of the jobs.
-        own_jobs: a component whose value is a list of this visitor's job ids, or None; on a Space only their results
-            are shown.
+        context: what the tab is built on.
+        own_jobs: a component whose value is a list of this visitor's job ids; on a Space only their results are shown.
+
+    Returns:
+        How to show the leaderboard when its tab is opened.
     """
+    runs_folder = runs_dir()
     gr.Markdown(f"{INTRODUCTION} {KEPT_BY_SESSION if on_space() else ''}")
     with gr.Row():
         group = gr.Dropdown([], label="Data", elem_id="board-group", scale=2, min_width=280)
@@ -161,51 +159,53 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
         hand_in = gr.DownloadButton("Submission file", interactive=False, elem_id="board-submission", min_width=180)
     if not on_space():
         gr.Markdown(KEPT_HERE.format(folder=leaderboard_dir(runs_folder)), elem_classes="quiet")
-    library = Library(workbench, runs_folder)
+    library = Library(context.workbench, runs_folder)
     session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=library.forget)
-    own = gr.State([]) if own_jobs is None else own_jobs
 
-    def chosen(board: Board, group_id: str | None) -> Group:
-        return next((known for known in board.groups if known.id == group_id), board.groups[0])
+    def chosen(board: Board, asked: Asked) -> Group:
+        return next((known for known in board.groups if known.id == asked.group), board.groups[0])
 
-    def page(board: Board, group_id: str | None, order_by: str, name: str, source_name: str) -> list[Any]:
-        shown = chosen(board, group_id)
-        choice = Choice(source=Source(source_name) if source_name else None, search=name or "")
-        rows = ranked(shown, order_by, choice)
+    def page(board: Board, asked: Asked) -> list[Any]:
+        shown = chosen(board, asked)
+        choice = Choice(source=Source(asked.source) if asked.source else None, search=asked.search)
+        rows = ranked(shown, asked.order, choice)
         return [
-            board_html(shown, rows, order_by) + problems_html(board.problems),
+            board_html(shown, rows, asked.order) + problems_html(board.problems),
             gr.Dropdown(row_choices(rows), value=None),
             gr.DownloadButton(value=None, interactive=False),
         ]
 
-    def with_groups(board: Board, group_id: str | None, *controls: Any) -> list[Any]:
-        shown = gr.Dropdown(group_choices(board.groups), value=chosen(board, group_id).id)
-        return [shown, *page(board, group_id, *controls)]
+    def with_groups(board: Board, asked: Asked) -> list[Any]:
+        return [gr.Dropdown(group_choices(board.groups), value=chosen(board, asked).id), *page(board, asked)]
 
     @shows_errors
-    def show(jobs: Any, visitor: str, *controls: Any) -> list[Any]:
-        return page(library.board(jobs, visitor), *controls)
+    def show(*values: Any) -> list[Any]:
+        asked = Asked(*values)
+        return page(library.board(asked.jobs, asked.session), asked)
 
     @shows_errors
-    def open_tab(jobs: Any, visitor: str, *controls: Any) -> list[Any]:
-        return with_groups(library.board(jobs, visitor), *controls)
+    def open_tab(*values: Any) -> list[Any]:
+        asked = Asked(*values)
+        return with_groups(library.board(asked.jobs, asked.session), asked)
 
     @shows_errors
-    def take(uploads: list[str] | None, jobs: Any, visitor: str, group_id: str | None, *controls: Any) -> list[Any]:
-        copies, uploads = [], uploads or []
+    def take(uploads: list[str] | None, *values: Any) -> list[Any]:
+        asked, copies, uploads = Asked(*values), [], uploads or []
         for upload_path in dict.fromkeys(uploads[:MAX_FILES]):
             try:
-                copy, visitor = library.take(upload_path, visitor)
-                copies.append(copy)
+                copy, own_session = library.take(upload_path, asked.session)
             except SalmuError as error:
                 warn(str(error), "Not imported")
-        board = library.board(jobs, visitor)
+                continue
+            asked = replace(asked, session=own_session)
+            copies.append(copy)
+        board = library.board(asked.jobs, asked.session)
         if copies:
             inform(f"{len(copies)} of {len(uploads)} files are on the leaderboard.", "Imported")
             # What was imported is what the visitor wants to see, whatever was chosen before.
             imported = (known.id for known in board.groups if any(row.file == copies[0] for row in known.rows))
-            group_id = next(imported, group_id)
-        return [visitor, *with_groups(board, group_id, *controls)]
+            asked = replace(asked, group=next(imported, asked.group))
+        return [asked.session, *with_groups(board, asked)]
 
     @shows_errors
     def prepare(row_id: str | None, jobs: Any, visitor: str) -> Any:
@@ -214,12 +214,12 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
         rows = [row for known in library.board(jobs, visitor).groups for row in known.rows]
         return gr.DownloadButton(value=library.submission_file(find_row(row_id, rows)), interactive=True)
 
-    inputs = [own, session, group, order, search, source]
+    inputs = [own_jobs, session, group, order, search, source]
     shown = [table, picked, hand_in]
+    opening = Handler(open_tab, inputs, [group, *shown])
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
-    if own_jobs is not None:
-        # A browser hands in what it knows of its jobs after the page has opened.
-        own.change(open_tab, inputs, [group, *shown], **quiet)
+    # A browser hands in what it knows of its jobs after the page has opened.
+    opening.on(own_jobs.change, **quiet)
     for changed in (group.input, order.input, source.input, search.change):
         # The data sets to choose from are left alone: to replace them would undo a choice made meanwhile.
         changed(show, inputs, shown, trigger_mode="always_last", **quiet)
@@ -231,5 +231,5 @@ def leaderboard_tab(workbench: Workbench, runs_folder: Path, own_jobs: gr.Browse
         api_visibility="private",
         concurrency_limit=2,
     )
-    picked.input(prepare, [picked, own, session], hand_in, **quiet)
-    return LeaderboardTab(open_tab, inputs, [group, *shown])
+    picked.input(prepare, [picked, own_jobs, session], hand_in, **quiet)
+    return opening

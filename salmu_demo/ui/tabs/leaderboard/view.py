@@ -1,18 +1,22 @@
-"""What the leaderboard tab shows, as choices and as HTML; everything from files is escaped here."""
+"""What the leaderboard tab shows, as choices and as markup."""
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import Markup
+
+from salmu_demo.core.markup import render
 from salmu_demo.leaderboard.export import board_csv
 from salmu_demo.leaderboard.groups import Group
 from salmu_demo.leaderboard.ranking import BY_DATE, BY_NAME, RULE
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, UNLEARNED, RoleStyle
-from salmu_demo.reports.text import signed, unsigned
-from salmu_demo.ui.widgets.markup import diagnosis_badge, empty_state, model_label, notice
-from salmu_demo.ui.widgets.thumbnails import data_address
+from salmu_demo.reports.text import NOTHING, signed, unsigned
+from salmu_demo.results.diagnosis import Label
+from salmu_demo.ui.widgets.images import data_address
+from salmu_demo.ui.widgets.markup import Download, empty_state
 
 SOURCES: Final = [("All", ""), *((source.capitalize(), source.value) for source in Source)]
 """Label and value of each choice of sources."""
@@ -40,24 +44,59 @@ def row_choices(rows: Sequence[Row]) -> list[tuple[str, str]]:
     ]
 
 
-def board_html(group: Group, rows: Sequence[Row], order: str) -> str:
+@dataclass(frozen=True)
+class _Column:
+    """A metric at the head of the table: what it aims at, and whether the rows are sorted by it."""
+
+    name: str
+    aim: str
+    explanation: str
+    sorted: bool
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A value, or a dash, and what is to be said of it."""
+
+    value: str
+    css: str = ""
+    gap: str = ""
+
+
+@dataclass(frozen=True)
+class _BoardRow:
+    """A row in words; `doubts` are pairs of a mark and its sentence."""
+
+    name: str
+    style: RoleStyle
+    source: str
+    origin: str
+    date: str
+    doubts: Sequence[tuple[str, str]]
+    label: Label | None
+    diagnosis: str
+    reason: str
+    cells: Sequence[_Cell]
+
+
+def board_html(group: Group, rows: Sequence[Row], order: str) -> Markup:
     """The table of one data set, in an order that was made already."""
     if not rows:
         return empty_state("No row fits", "Clear the search, or choose another source or data set.")
-    heads = "".join(_head(group, spec, order) for spec in group.specs)
-    body = "".join(_row(group, row, order) for row in rows)
     parts = (group.title, f"{len(rows)} of {len(group.rows)} rows", group.reference_line)
-    caption = f"{'. '.join(filter(None, parts))}."
-    remark = notice(group.notice) if group.notice else ""
-    unknown = "" if group.identified else notice(UNKNOWN_DATA)
-    return (
-        f"{remark}{unknown}"
-        f'<div class="wide" role="region" aria-label="Leaderboard" tabindex="0">'
-        f'<table class="plain stacked board" role="table"><caption>{escape(caption)}</caption>'
-        f'<thead><tr role="row"><th scope="col">Model</th><th scope="col">Diagnosis</th>{heads}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{notice(RULE, 'quiet')}"
-        f'<nav aria-label="Downloads"><a class="save" download="leaderboard.csv" href="{_csv_address(group, rows)}">'
-        "Download CSV</a></nav>"
+    return render(
+        "ui/templates/leaderboard.html#board",
+        remarks=[*filter(None, [group.notice]), *([] if group.identified else [UNKNOWN_DATA])],
+        caption=f"{'. '.join(filter(None, parts))}.",
+        columns=[_column(group, spec, order) for spec in group.specs],
+        rows=[_board_row(group, row, order) for row in rows],
+        rule=RULE,
+        # The mark at the start tells spreadsheets that it is UTF-8.
+        file=Download(
+            "leaderboard.csv",
+            "Download CSV",
+            data_address(("\ufeff" + board_csv([(group, rows)])).encode(), "text/csv"),
+        ),
     )
 
 
@@ -66,52 +105,42 @@ UNKNOWN_DATA: Final = (
 )
 
 
-def problems_html(problems: Sequence[str]) -> str:
+def problems_html(problems: Sequence[str]) -> Markup:
     """The files that were left out, or nothing."""
-    return "".join(notice(problem, "quiet") for problem in problems)
+    return render("ui/templates/leaderboard.html#problems", problems=problems)
 
 
-def _csv_address(group: Group, rows: Sequence[Row]) -> str:
-    # The mark at the start tells spreadsheets that it is UTF-8.
-    return data_address(("\ufeff" + board_csv([(group, rows)])).encode(), "text/csv")
-
-
-def _head(group: Group, spec: Metric, order: str) -> str:
+def _column(group: Group, spec: Metric, order: str) -> _Column:
     target = group.target(spec)
     aim = f"target {unsigned(target)}" if target is not None else ("lower" if spec.pillar == "efficacy" else "higher")
-    sort = ' aria-sort="other"' if spec.name == order else ""
-    return f'<th scope="col"{sort} title="{escape(spec.explanation)}">{spec.name}<span class="aim">{aim}</span></th>'
+    return _Column(spec.name, aim, spec.explanation, spec.name == order)
 
 
-def _row(group: Group, row: Row, order: str) -> str:
-    cells = "".join(_cell(group, row, spec, order) for spec in group.specs)
-    date = f' · <time datetime="{escape(row.date)}">{escape(row.date[:10])}</time>' if row.date else ""
-    mark = _doubt(row.mark.kind, row.mark.sentence) if row.mark else ""
-    mark += "".join(_doubt("assumed", remark) for remark in row.remarks)
-    return (
-        f'<tr role="row"><th scope="row" role="rowheader">{model_label(row.name, _REFERENCE_STYLES[row.role])}'
-        f'<span class="origin" title="{escape(row.origin)}">{row.source}{date}</span>{mark}</th>'
-        f'<td role="cell" data-label="Diagnosis">{_diagnosis(row)}</td>{cells}</tr>'
+def _board_row(group: Group, row: Row, order: str) -> _BoardRow:
+    return _BoardRow(
+        name=row.name,
+        style=_REFERENCE_STYLES[row.role],
+        source=row.source,
+        origin=row.origin,
+        date=row.date,
+        doubts=[
+            *([(row.mark.kind, row.mark.sentence)] if row.mark else []),
+            *(("assumed", remark) for remark in row.remarks),
+        ],
+        label=row.label,
+        diagnosis=row.diagnosis,
+        reason=row.reason,
+        cells=[_cell(group, row, spec, order) for spec in group.specs],
     )
 
 
-def _doubt(kind: str, sentence: str) -> str:
-    return f'<span class="doubt"><span class="verdict verdict-partly">{kind}</span> {escape(sentence)}</span>'
-
-
-def _diagnosis(row: Row) -> str:
-    label = diagnosis_badge(row.label) if row.label else escape(row.diagnosis)
-    return f'{label}<span class="origin">{escape(row.reason)}</span>' if row.reason else label
-
-
-def _cell(group: Group, row: Row, spec: Metric, order: str) -> str:
-    value, target = row.values.get(spec.name), group.target(spec)
+def _cell(group: Group, row: Row, spec: Metric, order: str) -> _Cell:
+    value, target, is_sorted = row.values.get(spec.name), group.target(spec), spec.name == order
     if value is None:
-        return f'<td role="cell" class="number missing" data-label="{spec.name}">–</td>'
+        return _Cell(NOTHING, " missing")
     gap = ""
     if group.comparable(row, spec) is None:
-        gap = f'<span class="aim">on {escape(row.zero_shot or "an unknown set")}</span>'
-    elif spec.name == order and target is not None:
-        gap = f'<span class="aim">{signed(value - target, 4)}</span>'
-    sorted_by = " sorted" if spec.name == order else ""
-    return f'<td role="cell" class="number{sorted_by}" data-label="{spec.name}">{unsigned(value)}{gap}</td>'
+        gap = f"on {row.zero_shot or 'an unknown set'}"
+    elif is_sorted and target is not None:
+        gap = signed(value - target, 4)
+    return _Cell(unsigned(value), " sorted" if is_sorted else "", gap)

@@ -1,44 +1,35 @@
 """The Models tab: what each chosen model is, and what changed in one of them against another."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.core.errors import QueryError, SalmuError
+from salmu_demo.core.errors import QueryError
 from salmu_demo.core.progress import Progress
 from salmu_demo.data import layout
-from salmu_demo.models.roles import COMPROMISED, OTHER, REFERENCES, ModelRole, assign_roles
+from salmu_demo.models.roles import COMPROMISED, REFERENCES, ModelRole, assign_roles
 from salmu_demo.results.records import MeasuredModel
-from salmu_demo.ui.shell import text
+from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
-from salmu_demo.ui.tabs.models.view import ModelCard, cards_html, change_html
-from salmu_demo.ui.widgets.components import markup
+from salmu_demo.ui.tabs.models.view import cards_html, change_html, model_card
+from salmu_demo.ui.widgets.components import Handler, markup
 from salmu_demo.ui.widgets.markup import empty_state
-from salmu_demo.workbench.bench import Workbench
+
+CHANGE_INTRODUCTION: Final = (
+    "## What changed\nCompare a model with the one it was made from: how far the weights of each layer moved, and how "
+    "alike both models see the same images and captions."
+)
+NO_CHANGE_TITLE: Final = "Nothing compared yet"
+NO_CHANGE: Final = "Choose two models of the same architecture and press the button; the first time takes minutes."
 
 
-@dataclass(frozen=True)
-class ModelTab:
-    """What the page needs to show the tab when it opens."""
-
-    show: Callable[..., list[Any]]
-    inputs: list[gr.components.Component]
-    outputs: list[gr.components.Component]
-
-
-def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.State) -> ModelTab:
-    """Build the tab into the current Blocks context.
-
-    Args:
-        workbench: data and models.
-        chosen_models: a component whose value is a list of model references.
-        view: state that holds the :class:`View`, which says who is told to be a reference.
-    """
+def model_tab(context: Context) -> Handler:
+    """Build the tab into the current Blocks context; returns how to show the chosen models."""
+    workbench, chosen_models = context.workbench, context.bar.chosen
     cards = markup(elem_id="model-cards", elem_classes="model-cards")
-    gr.Markdown(text.CHANGE_INTRODUCTION)
+    gr.Markdown(CHANGE_INTRODUCTION)
     with gr.Row(elem_id="change-choice"):
         model = gr.Dropdown([], label="Model", elem_id="change-model", min_width=200)
         against = gr.Dropdown([], label="Against", elem_id="change-against", min_width=200)
@@ -46,7 +37,7 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
             list(workbench.data.stored_splits), value=layout.FORGET, label="Compare features on", min_width=160
         )
     compare = gr.Button("Show what changed", variant="primary", elem_id="change-show")
-    result = markup(empty_state(text.NO_CHANGE_TITLE, text.NO_CHANGE), elem_id="change-result")
+    result = markup(empty_state(NO_CHANGE_TITLE, NO_CHANGE), elem_id="change-result")
 
     def show(references: list[str] | None, seen: View) -> list[Any]:
         names = references or []
@@ -75,12 +66,12 @@ def model_tab(workbench: Workbench, chosen_models: gr.CheckboxGroup, view: gr.St
 
         return change_html(workbench.model_change(found, base, split, told))
 
-    tab = ModelTab(show, [chosen_models, view], [cards, model, against])
-    chosen_models.change(show, tab.inputs, tab.outputs, show_progress="hidden", api_visibility="private")
+    showing = Handler(show, [chosen_models, context.view], [cards, model, against])
+    showing.on(chosen_models.change, show_progress="hidden", api_visibility="private")
     compare.click(
         change, [model, against, split], result, show_progress_on=result, concurrency_limit=1, api_visibility="private"
     )
-    return tab
+    return showing
 
 
 def suggestion(references: Sequence[str], roles: Sequence[ModelRole]) -> tuple[str | None, str | None]:
@@ -96,13 +87,3 @@ def suggestion(references: Sequence[str], roles: Sequence[ModelRole]) -> tuple[s
     others = [name for name in references if name != base]
     unlearned = [name for name, role in named if role.name not in REFERENCES]
     return next(iter([*unlearned, *others]), None), base
-
-
-def model_card(workbench: Workbench, reference: str, shown: Sequence[str], role: ModelRole = OTHER) -> ModelCard:
-    """Facts and remarks about one of the models shown together, or the sentence that says why there are none."""
-    try:
-        [model] = workbench.models([reference])
-        facts = workbench.profile(model)
-    except SalmuError as error:
-        return ModelCard(reference, None, [str(error)], role)
-    return ModelCard(reference, facts, [*facts.warnings, *workbench.twin_remarks(model, shown)], role)

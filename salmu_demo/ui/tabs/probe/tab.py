@@ -3,77 +3,57 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import gradio as gr
 
 from salmu_demo.core.errors import ImageError
 from salmu_demo.core.progress import Progress, ProgressCallback
-from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.images import MAX_BYTES, decode_image
 from salmu_demo.features.pixels import VisitorImage
+from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.incoming import gives_paths
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.tabs.probe.view import (
     CONTENT_WORDS,
-    CSS,
-    EMPTY_HTML,
     GALLERY_WORDS,
     answer_html,
+    nothing_html,
     own_image_html,
 )
-from salmu_demo.ui.widgets.thumbnails import Thumbnails, image_address
-from salmu_demo.workbench.bench import Workbench
+from salmu_demo.ui.widgets.images import Thumbnails, image_address
 from salmu_demo.workbench.search import MAX_K, MAX_TEXT, Answer, KeptImages, Query, examples, search, settings_of
 
-_STATE_SECONDS = 3600
+CSS: Final = Path(__file__).with_name("probe.css").read_text("utf-8")
+
+_STATE_SECONDS: Final = 3600
 """How long a page's query and results stay in memory after their last use."""
 
-_IMAGE_HELP = "Drop an image here, paste one or choose a file. The search starts at once; the file is not kept."
+_IMAGE_HELP: Final = "Drop an image here, paste one or choose a file. The search starts at once; the file is not kept."
 
 
 @dataclass(frozen=True)
-class _Controls:
-    """Components that several events read or write."""
+class _Asked:
+    """What a search is asked for, besides the query: the values of the components, in their order."""
 
-    text: gr.Textbox
-    go: gr.Button
-    faces_or_captions: gr.Radio
-    captions_or_faces: gr.Radio
-    gallery: gr.Radio
-    k: gr.Slider
-    differs: gr.Checkbox
-    query: gr.State
-    answer: gr.State
-    results: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What a search changes."""
-        return [self.query, self.answer, self.results]
+    references: list[str] | None
+    view: View
+    content_for_text: str
+    content_for_image: str
+    gallery: str
+    count: float
+    differs_only: bool
 
 
-def probe_tab(workbench: Workbench, chosen_models: gr.components.Component, view: gr.State) -> None:
-    """Build the tab into the current Blocks context.
-
-    Args:
-        workbench: data and models.
-        chosen_models: a component whose value is a list of model references.
-        view: state that holds the :class:`View`, which says who is told to be a reference.
-    """
+def probe_tab(context: Context) -> None:
+    """Build the tab into the current Blocks context."""
     gr.Markdown(
         "Search with your own words or image, and see what each model puts first. A model that still links a face "
         "to a private value finds the one with the other."
     )
-    image, clear, preview, example_buttons, controls = _build(workbench.data)
-    _connect(workbench, chosen_models, view, controls, image, clear, preview, example_buttons)
-
-
-def _build(
-    data: BenchmarkData,
-) -> tuple[gr.Image, gr.Button, gr.HTML, list[tuple[gr.Button, str]], _Controls]:
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320), gr.Tabs():
             with gr.Tab("By text"):
@@ -87,9 +67,9 @@ def _build(
                 go = gr.Button("Search", variant="primary", elem_id="probe-search")
                 gr.Markdown("Examples from the data set:")
                 with gr.Row():
-                    buttons = [
+                    example_buttons = [
                         (gr.Button(f"{e.label}: {_short(e.text)}", size="sm", min_width=150), e.text)
-                        for e in examples(data)
+                        for e in examples(context.workbench.data)
                     ]
             with gr.Tab("By image"):
                 image = gr.Image(
@@ -111,103 +91,75 @@ def _build(
             gallery = gr.Radio(
                 [(words, name) for name, words in GALLERY_WORDS.items()], value="all", label="Among which pairs"
             )
-            k = gr.Slider(1, MAX_K, value=10, step=1, label="Results for each model", elem_id="probe-k")
+            count = gr.Slider(1, MAX_K, value=10, step=1, label="Results for each model", elem_id="probe-k")
             differs = gr.Checkbox(
                 label="Only where models differ",
                 info="Hides results that every model returned.",
                 elem_id="probe-differs",
             )
-    results = gr.HTML(EMPTY_HTML, css_template=CSS, elem_id="probe-results")
-    query = gr.State(None, time_to_live=_STATE_SECONDS)
-    answer = gr.State(None, time_to_live=_STATE_SECONDS)
-    controls = _Controls(text, go, faces_or_captions, captions_or_faces, gallery, k, differs, query, answer, results)
-    return image, clear, preview, buttons, controls
+    results = gr.HTML(nothing_html(), css_template=CSS, elem_id="probe-results")
+    last_query = gr.State(None, time_to_live=_STATE_SECONDS)
+    last_answer = gr.State(None, time_to_live=_STATE_SECONDS)
+
+    asked = [context.bar.chosen, context.view, faces_or_captions, captions_or_faces, gallery, count, differs]
+    found = [last_query, last_answer, results]
+    thumbnails = Thumbnails(context.workbench.data)
+    images = KeptImages()
+
+    def ask(report: ProgressCallback, query: Query, *values: Any) -> tuple[Query, Answer, str]:
+        asked = _Asked(*values)
+        references = asked.references or []
+        content = asked.content_for_text if query.image is None else asked.content_for_image
+        settings = settings_of(content, asked.gallery, asked.count)
+        told = asked.view.told.among(references)
+        answer = search(context.workbench, references, query, settings, report, told)
+        if query.image is not None:
+            images.keep(query.image)
+        return query, answer, answer_html(answer, asked.differs_only, thumbnails.address)
+
+    def ask_text(report: ProgressCallback, text: str, *values: Any) -> Any:
+        return ask(report, Query(text or ""), *values)
+
+    def ask_example(example: str, report: ProgressCallback, *values: Any) -> Any:
+        return example, *ask(report, Query(example), *values)
+
+    def ask_image(report: ProgressCallback, path: str | None, *values: Any) -> Any:
+        image = decode_image(_taken(path), "Your image")
+        own = own_image_html(image_address(image))
+        answered = ask(report, Query(image=VisitorImage(image)), *values)
+        return None, gr.HTML(own, visible=True), gr.Button(visible=True), *answered
+
+    def ask_again(report: ProgressCallback, query: Query | None, *values: Any) -> Any:
+        return (gr.skip(),) * 3 if query is None else ask(report, query, *values)
+
+    def show(answer: Answer | None, differs_only: bool) -> Any:
+        return gr.skip() if answer is None else answer_html(answer, differs_only, thumbnails.address)
+
+    def forget() -> Any:
+        return gr.HTML("", visible=False), gr.Button(visible=False), None, None, nothing_html()
+
+    for event in (text.submit, go.click):
+        _on(event, ask_text, [text, *asked], found)
+    for button, example in example_buttons:
+        _on(button.click, functools.partial(ask_example, example), asked, [text, *found])
+    uploaded = _on(image.upload, ask_image, [image, *asked], [image, preview, clear, *found])
+    # The file is gone whatever happened, so the box must be ready for another one.
+    uploaded.failure(None, None, image, js="() => null", api_visibility="private", show_progress="hidden")
+    for change in (faces_or_captions.input, captions_or_faces.input, gallery.input, count.input):
+        _on(change, ask_again, [last_query, *asked], found)
+    differs.input(shows_errors(show), [last_answer, differs], results, api_visibility="private", show_progress="hidden")
+    clear.click(forget, None, [preview, clear, *found], api_visibility="private")
 
 
 def _content_radio(order: list[str]) -> gr.Radio:
     return gr.Radio([(CONTENT_WORDS[name], name) for name in order], value=order[0], label="Search in")
 
 
-def _connect(
-    workbench: Workbench,
-    chosen_models: gr.components.Component,
-    view: gr.State,
-    controls: _Controls,
-    image: gr.Image,
-    clear: gr.Button,
-    preview: gr.HTML,
-    example_buttons: list[tuple[gr.Button, str]],
-) -> None:
-    thumbnails = Thumbnails(workbench.data)
-    images = KeptImages()
-    c = controls
-    shared = [chosen_models, view, c.faces_or_captions, c.captions_or_faces, c.gallery, c.k, c.differs]
-
-    def ask(
-        told: ProgressCallback,
-        query: Query,
-        references: Any,
-        seen: View,
-        faces: str,
-        captions: str,
-        gallery: str,
-        k: float,
-        differs: bool,
-    ) -> tuple[Query, Answer, str]:
-        content = faces if query.image is None else captions
-        answer = search(
-            workbench,
-            references or [],
-            query,
-            settings_of(content, gallery, k),
-            told,
-            seen.told.among(references or []),
-        )
-        if query.image is not None:
-            images.keep(query.image)
-        return query, answer, answer_html(answer, differs, thumbnails.address)
-
-    def ask_text(told: ProgressCallback, text: str, *settings: Any) -> Any:
-        return ask(told, Query(text or ""), *settings)
-
-    def ask_example(example: str, told: ProgressCallback, *settings: Any) -> Any:
-        return example, *ask(told, Query(example), *settings)
-
-    def ask_image(told: ProgressCallback, path: str | None, *settings: Any) -> Any:
-        image = decode_image(_taken(path), "Your image")
-        own = own_image_html(image_address(image))
-        asked = ask(told, Query(image=VisitorImage(image)), *settings)
-        return None, gr.HTML(own, visible=True), gr.Button(visible=True), *asked
-
-    def ask_again(told: ProgressCallback, query: Query | None, *settings: Any) -> Any:
-        return (gr.skip(),) * 3 if query is None else ask(told, query, *settings)
-
-    def show(answer: Answer | None, differs: bool) -> Any:
-        return gr.skip() if answer is None else answer_html(answer, differs, thumbnails.address)
-
-    def forget() -> Any:
-        return gr.HTML("", visible=False), gr.Button(visible=False), None, None, EMPTY_HTML
-
-    for asked in (c.text.submit, c.go.click):
-        _on(asked, ask_text, [c.text, *shared], c.outputs)
-    for button, example in example_buttons:
-        _on(button.click, functools.partial(ask_example, example), shared, [c.text, *c.outputs])
-    uploaded = _on(image.upload, ask_image, [image, *shared], [image, preview, clear, *c.outputs])
-    # The file is gone whatever happened, so the box must be ready for another one.
-    uploaded.failure(None, None, image, js="() => null", api_visibility="private", show_progress="hidden")
-    for change in (c.faces_or_captions.input, c.captions_or_faces.input, c.gallery.input, c.k.input):
-        _on(change, ask_again, [c.query, *shared], c.outputs)
-    c.differs.input(
-        shows_errors(show), [c.answer, c.differs], c.results, api_visibility="private", show_progress="hidden"
-    )
-    clear.click(forget, None, [preview, clear, *c.outputs], api_visibility="private")
-
-
 def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> Any:
     """Connect a search: several visitors may search at once, and the latest of one visitor's searches wins."""
 
     def run(*values: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how Gradio hands it over
-        return handler(_told(progress), *values)
+        return handler(_reporter(progress), *values)
 
     return event(
         shows_errors(run),
@@ -221,7 +173,7 @@ def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any
     )
 
 
-def _told(progress: gr.Progress) -> ProgressCallback:
+def _reporter(progress: gr.Progress) -> ProgressCallback:
     def tell(report: Progress) -> None:
         progress((report.done, report.total), desc=f"First search in this gallery: {report.text}", unit="items")
 

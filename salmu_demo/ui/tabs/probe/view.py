@@ -1,15 +1,19 @@
-"""The results of a free search as rows and as HTML; everything from data, models or visitors is escaped here."""
+"""The results of a free search as rows and as markup."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
+from markupsafe import Markup
+
+from salmu_demo.core.markup import render
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.models.roles import CLEAN
 from salmu_demo.reports.roles import RoleStyle, role_styles
-from salmu_demo.ui.widgets.markup import model_label
-from salmu_demo.ui.widgets.thumbnails import data_address
+from salmu_demo.reports.text import NOTHING as NO_VALUE
+from salmu_demo.reports.text import unsigned
+from salmu_demo.ui.widgets.images import data_address
+from salmu_demo.ui.widgets.markup import Download
 from salmu_demo.workbench.search import Answer, Column, answer_csv, answer_json
 
 GALLERY_WORDS: Final = {
@@ -27,6 +31,16 @@ SPLIT_WORDS: Final = {
 }
 NAMED: Final = "✔ named in your query"
 DIFFERS: Final = "≠ not in every list"
+TO_CLEAN: Final = "To Clean: score minus the Clean model's for the same item."
+NO_CLEAN: Final = "Choose a Clean model too to see changes against it."
+OWN_IMAGE: Final = (
+    "Not kept: the uploaded file is deleted already; for an hour at most the memory holds a copy at the models' input "
+    "size, to search with it again."
+)
+NOTHING: Final = (
+    "Type a text and press Enter, choose an example, or give an image of your own. Each model at the top of the page "
+    "then gets a column here, and you see where they differ."
+)
 
 Thumbnail = Callable[[str, int], str | None]
 
@@ -43,6 +57,16 @@ class RowView:
     split: str
     marks: tuple[str, ...]
     thumbnail: str | None
+
+    @property
+    def named(self) -> bool:
+        """Whether the query names its persona."""
+        return NAMED in self.marks
+
+    @property
+    def about(self) -> str:
+        """Whose it is, where it is from, and its marks."""
+        return " · ".join((self.persona, self.split, *self.marks))
 
 
 @dataclass(frozen=True)
@@ -73,19 +97,8 @@ def signed(number: float | None) -> str:
     ('+0.1235', '0.0000', '–')
     """
     if number is None:
-        return "–"
+        return NO_VALUE
     return "0.0000" if abs(number) < 0.00005 else f"{number:+.4f}".replace("-", "−")
-
-
-def plain(number: float | None) -> str:
-    """A score with four decimals.
-
-    >>> plain(0.25), plain(-0.5), plain(-0.00001)
-    ('0.2500', '−0.5000', '0.0000')
-    """
-    if number is None:
-        return "–"
-    return "0.0000" if abs(number) < 0.00005 else f"{number:.4f}".replace("-", "−")
 
 
 def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None = None) -> list[ColumnView]:
@@ -110,8 +123,8 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
         rows = tuple(
             RowView(
                 rank=str(result.rank),
-                score=plain(result.score),
-                change="–" if is_clean else signed(result.change),
+                score=unsigned(result.score),
+                change=NO_VALUE if is_clean else signed(result.change),
                 text=result.item.text,
                 persona=people.get(result.item.identity or "", "no persona"),
                 split=SPLIT_WORDS.get(result.item.split, result.item.split),
@@ -144,147 +157,41 @@ def _summary(answer: Answer, column: Column) -> str:
     return f"{start} {name} is {'not among them' if first is None else f'first at rank {first}'}."
 
 
-def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> str:
+def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> Markup:
     """The whole answer: what was asked, a column for each model, and downloads."""
-    faces = answer.settings.content == "faces"
-    views = column_views(answer, differs_only, thumbnail if faces else None)
     settings = answer.settings
-    heading = (
-        f"{CONTENT_WORDS[settings.content]} for {escape(answer.query.title)} in "
-        f"<em>{escape(GALLERY_WORDS[settings.gallery])}</em>"
-    )
-    notes = ["Score: cosine of query and result, exact. To Clean: score minus the Clean model's for the same item."]
-    if not any(column.role.name == CLEAN for column in answer.columns):
-        notes = ["Score: cosine of query and result, exact. Choose a Clean model too to see changes against it."]
+    faces = settings.content == "faces"
+    has_clean = any(column.role.name == CLEAN for column in answer.columns)
+    notes = ["Score: cosine of query and result, exact.", TO_CLEAN if has_clean else NO_CLEAN]
     if differs_only and len(answer.models) < 2:
         notes.append("With one model there is nothing to differ from, so all results are shown.")
     if answer.data.is_mini:
         notes.append(MINI_NOTICE)
-    notes.append(SCORES_NOTICE)
-    return (
-        f'<section class="probe" aria-label="Search results"><header><h2>{heading}</h2>{_downloads(answer)}</header>'
-        f'<div class="columns">{"".join(_column_html(view, faces) for view in views)}</div>'
-        f'<p class="notes">{escape(" ".join(notes))}</p></section>'
+    return render(
+        "ui/templates/probe.html#answer",
+        content=CONTENT_WORDS[settings.content],
+        query=answer.query.title,
+        gallery=GALLERY_WORDS[settings.gallery],
+        # One click saves a file, and no query is ever written to the server's disk.
+        files=[
+            _download("JSON", "application/json", answer_json(answer)),
+            _download("CSV", "text/csv", "\ufeff" + answer_csv(answer)),
+        ],
+        columns=column_views(answer, differs_only, thumbnail if faces else None),
+        faces=faces,
+        notes=" ".join([*notes, SCORES_NOTICE]),
     )
 
 
-def own_image_html(address: str) -> str:
+def _download(label: str, kind: str, content: str) -> Download:
+    return Download(f"probe.{label.lower()}", f"Download {label}", data_address(content.encode(), kind))
+
+
+def own_image_html(address: str) -> Markup:
     """The visitor's image and what becomes of it."""
-    return (
-        f'<figure class="own"><img src="{escape(address)}" alt="Your image"><figcaption><b>Your image</b><br>Not '
-        "kept: the uploaded file is deleted already; for an hour at most the memory holds a copy at the models' input "
-        "size, to search with it again.</figcaption></figure>"
-    )
+    return render("ui/templates/probe.html#own_image", address=address, words=OWN_IMAGE)
 
 
-EMPTY_HTML: Final = (
-    '<section class="probe nothing"><p class="big">Nothing searched yet</p><p>Type a text and press Enter, choose an '
-    "example, or give an image of your own. Each model at the top of the page then gets a column here, and you see "
-    "where they differ.</p></section>"
-)
-
-
-def _downloads(answer: Answer) -> str:
-    # Addresses that hold the file itself: one click saves it, and no query is ever written to the server's disk.
-    files = (
-        ("JSON", "probe.json", "application/json", answer_json(answer)),
-        ("CSV", "probe.csv", "text/csv", "\ufeff" + answer_csv(answer)),
-    )
-    links = "".join(
-        f'<a class="save" download="{name}" href="{data_address(text.encode(), kind)}">Download {label}</a>'
-        for label, name, kind, text in files
-    )
-    return f'<nav aria-label="Downloads">{links}</nav>'
-
-
-def _column_html(view: ColumnView, faces: bool) -> str:
-    name = model_label(view.name, view.style) if view.style else escape(view.name)
-    heading = f'<h3>{name}</h3><p class="role">{escape(view.role)}</p><p class="summary">{escape(view.summary)}</p>'
-    if not view.rows:
-        return f'<article class="column">{heading}<p class="none">{escape(view.empty)}</p></article>'
-    images = f'<ol class="faces">{"".join(map(_face_html, view.rows))}</ol>' if faces else ""
-    last = "Face and its caption" if faces else "Caption"
-    heads = "".join(f'<th scope="col">{title}</th>' for title in ("#", "Score", "To Clean", last))
-    # The roles keep it a table for screen readers when narrow screens lay its rows out as blocks.
-    table = (
-        f'<table role="table" aria-label="Results of {escape(view.name)}"><thead><tr role="row">{heads}</tr></thead>'
-        f"<tbody>{''.join(map(_row_html, view.rows))}</tbody></table>"
-    )
-    return f'<article class="column">{heading}{images}{table}</article>'
-
-
-def _face_html(row: RowView) -> str:
-    alt = escape(f"Result {row.rank}: {row.persona}")
-    image = f'<img src="{escape(row.thumbnail)}" alt="{alt}">' if row.thumbnail else "<i>damaged</i>"
-    named = ' class="named"' if NAMED in row.marks else ""
-    return f"<li{named}>{image}<span>#{row.rank} {row.score}</span></li>"
-
-
-def _row_html(row: RowView) -> str:
-    named = ' class="named"' if NAMED in row.marks else ""
-    about = escape(" · ".join((row.persona, row.split, *row.marks)))
-    return (
-        f'<tr role="row"{named}><td role="cell" class="rank">{row.rank}</td>'
-        f'<td role="cell" class="number">{row.score}</td><td role="cell" class="number to-clean">{row.change}</td>'
-        f'<td role="cell" class="what">'
-        f'<span class="text">{escape(row.text)}</span><span class="whose">{about}</span></td></tr>'
-    )
-
-
-CSS: Final = """
-.probe { color: var(--body-text-color); }
-.probe header { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; justify-content: space-between;
-  margin-bottom: 12px; }
-.probe h2 { margin: 8px 0; font-size: 1.1rem; font-weight: 600; overflow-wrap: anywhere; }
-.probe h2 em { font-style: normal; color: var(--body-text-color-subdued); }
-.probe nav { display: flex; gap: 8px; }
-.probe .columns { display: grid; gap: 14px;
-  grid-template-columns: repeat(auto-fit, minmax(min(265px, 100%), 1fr)); }
-.probe .column { container-type: inline-size; min-width: 0; padding: 14px; border-radius: 12px;
-  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
-.probe h3 { margin: 0; font-size: 1rem; font-weight: 600; overflow-wrap: anywhere; }
-.probe .role, .probe .summary { margin: 2px 0 0; font-size: 0.85rem; color: var(--body-text-color-subdued); }
-.probe .summary { margin-bottom: 10px; color: var(--body-text-color); }
-.probe .none { margin: 0; padding: 12px; border-radius: 8px; background: var(--background-fill-secondary);
-  overflow-wrap: anywhere; }
-.probe .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: 8px; margin: 0 0 12px;
-  padding: 0; list-style: none; }
-.probe .faces li { margin: 0; text-align: center; font-size: 0.75rem; font-variant-numeric: tabular-nums; }
-.probe .faces img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0; }
-.probe .faces .named img { outline: 3px solid var(--color-accent); outline-offset: -1px; }
-.probe table { width: 100%; margin: 0; padding: 0; border: 0; border-collapse: collapse; font-size: 0.875rem; }
-.probe th { padding: 4px 6px; border: 0; border-bottom: 1px solid var(--border-color-primary); text-align: left;
-  font-size: 0.75rem; font-weight: 600; white-space: nowrap; color: var(--body-text-color-subdued); }
-.probe td { padding: 6px; border: 0; border-bottom: 1px solid var(--border-color-primary); vertical-align: top; }
-.probe tr { border: 0; }
-.probe tr:last-child td { border-bottom: 0; }
-.probe tr.named td { background: var(--color-accent-soft); }
-.probe .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.probe .text { display: block; overflow-wrap: anywhere; }
-.probe .whose { display: block; font-size: 0.78rem; color: var(--body-text-color-subdued); overflow-wrap: anywhere; }
-.probe tr.named .whose { color: var(--body-text-color); }
-.probe .notes { margin: 10px 0 0; font-size: 0.8rem; color: var(--body-text-color-subdued); }
-.probe tr.named .rank { box-shadow: inset 3px 0 var(--color-accent); font-weight: 700; }
-.probe.nothing { padding: 36px 16px; border: 1px dashed var(--border-color-primary); border-radius: 12px;
-  text-align: center; color: var(--body-text-color-subdued); }
-.probe.nothing .big { margin-bottom: 4px; font-size: 1.1rem; font-weight: 600; color: var(--body-text-color); }
-.probe.nothing p { max-width: 46em; margin: 0 auto; }
-@container (max-width: 400px) {
-  .probe table, .probe tbody { display: block; }
-  .probe thead { display: none; }
-  .probe tr { display: flex; flex-wrap: wrap; gap: 0 14px; margin: 0; padding: 7px 6px; background: none;
-    border: 0; border-bottom: 1px solid var(--border-color-primary); }
-  .probe tr:last-child { border-bottom: 0; }
-  .probe tr.named { background: var(--color-accent-soft); box-shadow: inset 3px 0 var(--color-accent); }
-  .probe td, .probe tr.named td { padding: 0; border: 0; background: none; }
-  .probe tr.named .rank { box-shadow: none; }
-  .probe .rank { font-weight: 700; }
-  .probe .rank::before { content: "#"; }
-  .probe .to-clean::before { content: "to Clean "; color: var(--body-text-color-subdued); }
-  .probe tr.named .to-clean::before { color: inherit; }
-  .probe .what { flex: 1 0 100%; }
-}
-.own { display: flex; gap: 12px; align-items: center; margin: 0; }
-.own img { width: 72px; height: 72px; object-fit: cover; border-radius: 8px; margin: 0; }
-.own figcaption { font-size: 0.85rem; color: var(--body-text-color); }
-"""
+def nothing_html() -> Markup:
+    """What the tab shows before the first search."""
+    return render("ui/templates/probe.html#nothing", title="Nothing searched yet", words=NOTHING)

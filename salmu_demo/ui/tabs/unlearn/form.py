@@ -1,28 +1,217 @@
-"""The part of the Unlearn tab where a run is put together, estimated and started."""
+"""The part of the Unlearn tab where a run is put together, estimated and started.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+The hyperparameters of any method go into a fixed set of components, which are named, limited and shown anew when a
+method is chosen. `gr.render` would make components and events for each session instead: the page checks every value
+against its own components and refuses events that are not its own, and anybody could have it hold any number of forms.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import gradio as gr
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec
-from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.checkpoint import COMPROMISED
 from salmu_demo.ui.jobs.area import Launcher
+from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.unlearn import text
-from salmu_demo.ui.tabs.unlearn.controls import Controls, common_controls, own_controls, settings_of, title_of
-from salmu_demo.ui.tabs.unlearn.stop import StopControls, stop_controls, stop_of
-from salmu_demo.ui.tabs.unlearn.view import MethodFacts, method_card
-from salmu_demo.ui.widgets.components import markup
-from salmu_demo.unlearning import DEFAULT_BUDGET
+from salmu_demo.ui.tabs.unlearn.view import method_card
+from salmu_demo.ui.widgets.components import Handler, markup
+from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
 from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
     from salmu_demo.unlearning.methods import MethodSpec
+
+OWN_NUMBERS: Final = 6
+OWN_WORDS: Final = 3
+COMMON_NUMBERS: Final = 5
+"""Hyperparameters of each sort that a method can have here."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The hyperparameters of a method by sort: own numbers, own words, and those common to all methods."""
+
+    numbers: Sequence[str]
+    words: Sequence[str]
+    common: Sequence[str]
+
+    @property
+    def names(self) -> list[str | None]:
+        """What each component of :attr:`Controls.inputs` takes, in their order; None for one that is not used."""
+        groups = ((self.numbers, OWN_NUMBERS), (self.words, OWN_WORDS), (self.common, COMMON_NUMBERS))
+        return [name for names, count in groups for name in [*names, *[None] * (count - len(names))]]
+
+
+def fields_of(spec: "MethodSpec") -> Fields:
+    """Sort the hyperparameters of a method; one that takes no steps has no optimiser to set."""
+    from salmu_demo.unlearning.methods import Method  # noqa: PLC0415
+
+    common = [entry.name for entry in fields(Method)]
+    own = {name: allowed for name, (_, allowed) in spec.hyperparameters.items() if name not in common}
+    return Fields(
+        [name for name, allowed in own.items() if not allowed.choices],
+        [name for name, allowed in own.items() if allowed.choices],
+        ["batch_size"] if spec.is_one_shot else common,
+    )
+
+
+def settings_of(spec: "MethodSpec", values: Sequence[Any]) -> dict[str, float | str]:
+    """The hyperparameters that differ from their defaults, from the values of :attr:`Controls.inputs`.
+
+    Raises:
+        QueryError: if one is empty.
+    """
+    settings: dict[str, float | str] = {}
+    for name, value in zip(fields_of(spec).names, values, strict=True):
+        if name is None:
+            continue
+        if value is None:
+            raise QueryError(text.MISSING.format(name=title_of(name).lower()))
+        if value != spec.hyperparameters[name][0]:
+            settings[name] = value
+    return settings
+
+
+def title_of(name: str) -> str:
+    """The label of a hyperparameter.
+
+    >>> title_of("retain_weight")
+    'Retain weight'
+    """
+    return name.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The components."""
+
+    numbers: Sequence[gr.Number]
+    words: Sequence[gr.Dropdown]
+    common: Sequence[gr.Number]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """All components, in the order of :attr:`Fields.names` and :meth:`updates`."""
+        return [*self.numbers, *self.words, *self.common]
+
+    def updates(self, spec: "MethodSpec") -> list[Any]:
+        """The components as a method needs them, at its defaults."""
+        known: Mapping[str, tuple[Any, Any]] = spec.hyperparameters
+        made: list[Any] = []
+        for name, component in zip(fields_of(spec).names, self.inputs, strict=True):
+            if name is None:
+                made.append(type(component)(visible=False))
+                continue
+            default, allowed = known[name]
+            words = allowed.words[:1].upper() + allowed.words[1:]
+            shown = {"value": default, "label": title_of(name), "visible": True}
+            if allowed.choices:
+                shown |= {"info": words, "choices": list(allowed.choices)}
+            else:
+                whole = isinstance(default, int)
+                shown |= {"info": f"{words} ({allowed})", "minimum": allowed.low, "maximum": allowed.high}
+                shown |= {"precision": 0 if whole else None}
+                shown |= {"step": 1 if whole else max(default, allowed.low) / 10 or 0.1}
+            made.append(type(component)(**shown))
+        return made
+
+
+def own_controls() -> tuple[list[gr.Number], list[gr.Dropdown]]:
+    """Build the components of a method's own hyperparameters into the current Blocks context."""
+    with gr.Row(elem_classes="controls"):
+        numbers = [gr.Number(visible=False, min_width=200) for _ in range(OWN_NUMBERS)]
+        words = [gr.Dropdown([], visible=False, min_width=200) for _ in range(OWN_WORDS)]
+    return numbers, words
+
+
+def common_controls() -> list[gr.Number]:
+    """Build the components of the hyperparameters that all methods share into the current Blocks context."""
+    with gr.Accordion(text.TRAINING, open=False, elem_id="unlearn-training"), gr.Row(elem_classes="controls"):
+        return [gr.Number(visible=False, min_width=200) for _ in range(COMMON_NUMBERS)]
+
+
+_NEVER: Final = ""
+_ORACLE: Final = "oracle"
+_RULES: Final = [(text.STOP_NEVER, _NEVER), (text.STOP_UNRELATED, UNRELATED), (text.STOP_ORACLE, _ORACLE)]
+
+
+@dataclass(frozen=True)
+class StopControls:
+    """The components.
+
+    Attributes:
+        row: holds them.
+        rule: which level of the forget similarity ends a run.
+        level: the level, for the rule that takes a number.
+        drop: percent of the retain similarity whose loss ends a run; 0 never does.
+    """
+
+    row: gr.Row
+    rule: gr.Radio
+    level: gr.Number
+    drop: gr.Number
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The components a visitor fills in, in the order of :class:`Stop`."""
+        return [self.rule, self.level, self.drop]
+
+    def update(self, spec: "MethodSpec") -> gr.Row:
+        """The row, which a method without steps has no use for."""
+        return gr.Row(visible=not spec.is_one_shot)
+
+
+def stop_controls() -> StopControls:
+    """Build the components into the current Blocks context."""
+    with gr.Row(elem_classes="controls") as row:
+        rule = gr.Radio(
+            _RULES, value=_NEVER, label="Stop early", info=text.STOP, elem_id="unlearn-stop", min_width=240, scale=3
+        )
+        level = gr.Number(
+            0.0, label="Cosine", info=text.STOP_LEVEL, minimum=-1, maximum=1, step=0.05, visible=False, min_width=200,
+            elem_id="unlearn-stop-level",
+        )  # fmt: skip
+        drop = gr.Number(
+            0.0, label="Most retain loss (%)", info=text.STOP_DROP, minimum=0, maximum=100, step=1, min_width=200,
+            elem_id="unlearn-stop-drop",
+        )  # fmt: skip
+
+    def choose(chosen: str) -> gr.Number:
+        return gr.Number(visible=chosen == _ORACLE)
+
+    rule.input(choose, rule, level, api_visibility="private", show_progress="hidden")
+    return StopControls(row, rule, level, drop)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What ends a run early: the values of :attr:`StopControls.inputs`."""
+
+    rule: str
+    level: float | None
+    drop: float | None
+
+
+def stop_of(spec: "MethodSpec", stop: Stop) -> tuple[str | float | None, float | None]:
+    """The forget level and the retain drop of :class:`salmu_demo.unlearning.plan.StopRules`, from a form's values.
+
+    A method without steps has none: what the hidden components hold was meant for another method.
+
+    Raises:
+        QueryError: if the chosen rule lacks its number.
+    """
+    if spec.is_one_shot:
+        return None, None
+    if stop.rule == _ORACLE and stop.level is None:
+        raise QueryError(text.MISSING.format(name="the cosine to stop at"))
+    return {UNRELATED: UNRELATED, _ORACLE: stop.level}.get(stop.rule), stop.drop / 100 if stop.drop else None
+
 
 # torch takes seconds to import, which a page whose features are all on disk does not need: methods are asked for only
 # when a visitor opens the tab.
@@ -58,10 +247,15 @@ class Form:
 
     def method_updates(self, spec: "MethodSpec") -> list[Any]:
         """New values of what depends on the method."""
-        facts = MethodFacts(spec.title, spec.idea, spec.citation, sorted(spec.needs))
         towers = [(title_of(tower), str(tower)) for tower in spec.towers]
         radio = gr.Radio(towers, value=towers[0][1])
-        return [method_card(facts), radio, spec.budget, self.stop.update(spec), *self.controls.updates(spec)]
+        return [
+            method_card(spec.title, spec.idea, spec.citation, sorted(spec.needs)),
+            radio,
+            spec.budget,
+            self.stop.update(spec),
+            *self.controls.updates(spec),
+        ]
 
 
 def unlearn_form() -> Form:
@@ -85,33 +279,32 @@ def unlearn_form() -> Form:
 
 
 @dataclass(frozen=True)
-class Filling:
-    """The handler that fills the form when the tab is opened, for the shell to chain, and its components."""
+class Asked:
+    """What a run is asked for: the values of :attr:`Form.inputs`."""
 
-    fill: Any
-    inputs: list[Any]
-    outputs: list[Any]
+    method: str | None
+    base: str | None
+    towers: str
+    budget: int | None
+    seed: int | None
+    stop: Stop
+    settings: Sequence[Any]
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> "Asked":
+        """Name the values of the components."""
+        method, base, towers, budget, seed, rule, level, drop, *settings = values
+        return cls(method, base, towers, budget, seed, Stop(rule, level, drop), settings)
 
 
-def connect_form(
-    workbench: Workbench,
-    manager: JobManager,
-    launcher: Launcher,
-    form: Form,
-    listed: gr.State,
-    own: Any,
-    view: gr.State,
-) -> Filling:
-    """Connect the events of the form.
+def connect_form(context: Context, launcher: Launcher, form: Form, own: Any) -> Handler:
+    """Connect the events of the form; returns what fills it when the tab is opened first.
 
     Args:
-        workbench: data and models.
-        manager: estimates runs.
-        launcher: starts them.
+        context: what the tab is built on.
+        launcher: starts runs.
         form: the components.
-        listed: state with the references of the models a visitor can choose from.
         own: the browser's memory of its jobs.
-        view: state that holds the :class:`View`.
     """
     outputs = [form.method, form.base, *form.method_outputs]
 
@@ -144,34 +337,17 @@ def connect_form(
         *values: Any,
     ) -> dict[Any, Any]:
         progress(0.0, desc=text.TIMING)
-        method, base, towers, budget, seed, *rest = values
-        stop, settings = rest[: len(form.stop.inputs)], rest[len(form.stop.inputs) :]
-        spec = asked_job(workbench, method, base, towers, budget, seed, stop, settings)
-        return launcher.launch(spec, manager.estimate(spec).seconds, seen, own, request)
+        spec = asked_job(context.workbench, Asked.of(values))
+        return launcher.launch(spec, context.manager.estimate(spec).seconds, seen, own, request)
 
     private: dict[str, Any] = {"api_visibility": "private"}
     form.method.input(choose, form.method, form.method_outputs, show_progress="hidden", **private)
-    form.run.click(start, [view, own, *form.inputs], launcher.outputs, show_progress_on=form.run, **private)
-    return Filling(fill, [view, form.method, form.base, listed], outputs)
+    form.run.click(start, [context.view, own, *form.inputs], launcher.outputs, show_progress_on=form.run, **private)
+    return Handler(fill, [context.view, form.method, form.base, context.bar.listed], outputs)
 
 
-def asked_job(
-    workbench: Workbench,
-    method: str | None,
-    base: str | None,
-    towers: str,
-    budget: int | None,
-    seed: int | None,
-    stop: Sequence[Any],
-    values: Sequence[Any],
-) -> UnlearningSpec:
+def asked_job(workbench: Workbench, asked: Asked) -> UnlearningSpec:
     """The job that the values of a form ask for.
-
-    Args:
-        workbench: data and models.
-        method, base, towers, budget, seed: what was chosen.
-        stop: values of :attr:`StopControls.inputs`.
-        values: values of :attr:`Controls.inputs`.
 
     Raises:
         QueryError: if a value is missing, or there is no such method.
@@ -179,16 +355,17 @@ def asked_job(
     """
     from salmu_demo.unlearning.methods import find_method  # noqa: PLC0415
 
-    if not method or not base:
+    if not asked.method or not asked.base:
         raise QueryError(text.NO_CHOICE)
-    if budget is None or seed is None:
+    if asked.budget is None or asked.seed is None:
         raise QueryError(text.MISSING.format(name="the budget and the seed"))
-    [model] = workbench.models([base])
-    chosen = find_method(method)
+    [model] = workbench.models([asked.base])
+    method = find_method(asked.method)
+    settings = settings_of(method, asked.settings)
     return UnlearningSpec(
         (model.reference,),
-        UnlearningOptions(method, towers, budget, settings_of(chosen, values), *stop_of(chosen, stop)),
+        UnlearningOptions(asked.method, asked.towers, asked.budget, settings, *stop_of(method, asked.stop)),
         data=workbench.data.name,
-        seed=seed,
+        seed=asked.seed,
         architectures={model.reference: model.architecture} if model.architecture else {},
     )

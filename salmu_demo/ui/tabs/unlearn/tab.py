@@ -6,42 +6,35 @@ from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, role_by_name
-from salmu_demo.ui.jobs.area import Launcher, Opening, VisitorJobs, connect_jobs, job_area
+from salmu_demo.ui.jobs.area import Launcher, VisitorJobs, connect_jobs, job_area
 from salmu_demo.ui.jobs.page import own_ids
-from salmu_demo.ui.shell.bar import ModelShelf, TopBar, list_model
+from salmu_demo.ui.shell.bar import Context, list_model
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.unlearn import text
-from salmu_demo.ui.tabs.unlearn.form import Filling, connect_form, unlearn_form
-from salmu_demo.ui.tabs.unlearn.page import UnlearnPages
-from salmu_demo.ui.widgets.components import markup
-from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.warmup import WarmUp
+from salmu_demo.ui.tabs.unlearn.form import connect_form, unlearn_form
+from salmu_demo.ui.tabs.unlearn.view import UnlearnPages
+from salmu_demo.ui.widgets.components import Handler, markup
 
 _QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 @dataclass(frozen=True)
 class UnlearnTab:
-    """Handlers for the shell to chain, and their components.
+    """Handlers for the page to chain.
 
     Attributes:
         opening: shows the visitor's run when the tab is opened.
         filling: fills the form when it is opened first.
         list_own: lists the models that the visitor's runs have made, from what the browser remembers.
-        list_inputs: what it reads.
-        list_outputs: what it changes.
         leaving: events of the buttons that go to another tab with the new model.
     """
 
-    opening: Opening
-    filling: Filling
-    list_own: Any
-    list_inputs: list[Any]
-    list_outputs: list[Any]
+    opening: Handler
+    filling: Handler
+    list_own: Handler
     leaving: list[Any]
 
 
@@ -61,50 +54,33 @@ class MadeArea:
         return [self.column, self.facts, self.card]
 
 
-def unlearn_tab(
-    workbench: Workbench,
-    manager: JobManager,
-    shelf: ModelShelf,
-    warm_up: WarmUp,
-    bar: TopBar,
-    tabs: gr.Tabs,
-    view: gr.State,
-    visitor: VisitorJobs,
-) -> UnlearnTab:
+def unlearn_tab(context: Context, tabs: gr.Tabs, visitor: VisitorJobs) -> UnlearnTab:
     """Build the tab into the current Blocks context.
 
     Args:
-        workbench: data and models.
-        manager: runs the jobs.
-        shelf: the models visitors can choose; a new one is added.
-        warm_up: prepares a new one.
-        bar: the choice of models.
+        context: what the tab is built on.
         tabs: all tabs, to go to another one.
-        view: state that holds the :class:`View`.
         visitor: the visitor's runs.
     """
-    pages = UnlearnPages(workbench, manager)
+    pages, bar = UnlearnPages(context.workbench, context.manager), context.bar
     gr.Markdown(text.INTRODUCTION)
     form = unlearn_form()
     area = job_area(visitor)
     made = _made_area()
-    launcher = Launcher(manager, pages, area, view)
-    filling = connect_form(workbench, manager, launcher, form, bar.listed, visitor.own, view)
-    leaving = _connect_made(pages, shelf, warm_up, bar, tabs, view, visitor, made)
+    filling = connect_form(context, Launcher(context.manager, pages, area, context.view), form, visitor.own)
+    leaving = _connect_made(pages, context, tabs, visitor, made)
 
     def list_own(own: Any, listed: list[str], picked: list[str]) -> list[Any]:
         known = list(dict.fromkeys([*listed, *pages.made_by(own_ids(own))]))
-        return (
-            [gr.skip(), gr.skip()] if known == listed else [known, gr.CheckboxGroup(shelf.choices(known), value=picked)]
-        )
+        if known == listed:
+            return [gr.skip(), gr.skip()]
+        return [known, gr.CheckboxGroup(context.shelf.choices(known), value=picked)]
 
     return UnlearnTab(
-        connect_jobs(manager, pages, area, view),
-        filling,
-        list_own,
-        [visitor.own, bar.listed, bar.chosen],
-        [bar.listed, bar.chosen],
-        leaving,
+        opening=connect_jobs(context.manager, pages, area, context.view),
+        filling=filling,
+        list_own=Handler(list_own, [visitor.own, bar.listed, bar.chosen], [bar.listed, bar.chosen]),
+        leaving=leaving,
     )
 
 
@@ -120,15 +96,10 @@ def _made_area() -> MadeArea:
 
 
 def _connect_made(
-    pages: UnlearnPages,
-    shelf: ModelShelf,
-    warm_up: WarmUp,
-    bar: TopBar,
-    tabs: gr.Tabs,
-    view: gr.State,
-    visitor: VisitorJobs,
-    made: MadeArea,
+    pages: UnlearnPages, context: Context, tabs: gr.Tabs, visitor: VisitorJobs, made: MadeArea
 ) -> list[Any]:
+    shelf, bar, view = context.shelf, context.bar, context.view
+
     @shows_errors
     def show(job_id: str, picked: list[str], listed: list[str]) -> dict[Any, Any]:
         if not job_id:
@@ -137,7 +108,7 @@ def _connect_made(
         changes = {made.column: gr.Column(visible=True), made.facts: model.facts, made.card: model.card}
         if model.reference in listed:
             return changes
-        added = list_model(shelf, warm_up, shelf.add(model.reference, ""), picked, listed)
+        added = list_model(shelf, context.warm_up, shelf.add(model.reference, ""), picked, listed)
         return {**changes, **dict(zip(bar.listing, added, strict=True))}
 
     def go_to(tab: str) -> Any:

@@ -1,84 +1,73 @@
-"""What the Unlearn tab shows of methods and of runs, as markup; everything is escaped here."""
+"""What the Unlearn tab shows of methods, runs and the models they made; no component is touched here."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
+from pathlib import Path
 from typing import Final
 
-from salmu_demo.probes.lineup import verdict_of
-from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP
+from markupsafe import Markup
+
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.markup import render
+from salmu_demo.core.settings import on_space
+from salmu_demo.jobs.job import Job, JobState
+from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningSpec, read_readings
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.made import made_folder, made_in
+from salmu_demo.probes.lineup import Verdict, verdict_of
+from salmu_demo.ui.jobs.page import JobPages
+from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.tabs.models.view import cards_html, model_card
 from salmu_demo.ui.tabs.unlearn import text
-from salmu_demo.ui.tabs.unlearn.curve import curve_svg
-from salmu_demo.ui.widgets.markup import definition_table, image, notice, rank_text, verdict_badge
-from salmu_demo.ui.widgets.people import People
-from salmu_demo.unlearning.training_metrics import TrainingMetrics, retain_shift
+from salmu_demo.ui.widgets.images import Portraits
+from salmu_demo.ui.widgets.markup import empty_state, notice, rank_text
+from salmu_demo.unlearning.training_metrics import Outcome, Standing, TrainingMetrics
+from salmu_demo.workbench.bench import Workbench
 
-FORGETS_LITTLE: Final = 0.5
-"""Below this share of the way from the original to unrelated pairs, a run forgets little."""
+LINES: Final = (
+    ("forget_similarity", "Forget pairs", "●"),
+    ("retain_similarity", "Retain pairs", "■"),
+    ("unrelated_similarity", "Unrelated pairs", "▲"),
+)
+"""Reading, name and marker of each curve; the style sheet has its colour under the name of the reading."""
 
-KEEPS_LITTLE: Final = 0.85
-"""Below this share of the retain similarity a run damages what is to be kept."""
+_WIDTH, _HEIGHT = 440, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 8, 34
 
-_SIDE: Final = 64
-
-
-@dataclass(frozen=True)
-class MethodFacts:
-    """What is said about a method: its title, one-line idea, citation, and what it has to be given."""
-
-    title: str
-    idea: str
-    citation: str
-    needs: Sequence[str]
-
-
-def method_card(facts: MethodFacts) -> str:
-    """A method in a few lines."""
-    return (
-        f'<div class="card method"><p><b>{escape(facts.title)}</b> {escape(facts.idea)}</p>'
-        f'<p class="quiet">{escape(facts.citation)}. Needs {escape(", ".join(facts.needs))}.</p></div>'
+_OUTCOMES: Final[dict[Outcome, tuple[str, Outcome, str]]] = {
+    outcome: (icon, outcome, css)
+    for outcome, icon, css in (
+        (Outcome.DAMAGES, "⚠", "leaks"),
+        (Outcome.FORGETS_LITTLE, "✗", "partly"),
+        (Outcome.FORGETS, "✓", "forgotten"),
     )
+}
+"""Icon, words and colour of each outcome."""
+
+
+def method_card(title: str, idea: str, citation: str, needs: Sequence[str]) -> Markup:
+    """A method in a few lines: its title, one-line idea, citation, and what it has to be given."""
+    facts = f"{citation}. Needs {', '.join(needs)}."
+    return render("ui/templates/unlearn.html#method", title=title, idea=idea, facts=facts)
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How far a run is.
+class _Watched:
+    """A persona that is looked at with each reading; an image is shown if the data is at hand."""
 
-    Attributes:
-        forgotten: share of the way of the forget similarity from the original's to that of unrelated pairs; above 1 if
-            it has gone beyond; None where the original does not tell the two apart.
-        kept: share of the original's retain similarity that is left, see :func:`retain_shift`.
-    """
-
-    forgotten: float | None
-    kept: float
-
-    @classmethod
-    def of(cls, first: TrainingMetrics, last: TrainingMetrics) -> "Standing":
-        """From the first and the latest reading."""
-        distance = first.forget_similarity - first.unrelated_similarity
-        shift = retain_shift(first.retain_similarity)
-        return cls(
-            (first.forget_similarity - last.forget_similarity) / distance if distance >= MIN_REFERENCE_GAP else None,
-            (last.retain_similarity + shift) / (first.retain_similarity + shift),
-        )
-
-    @property
-    def badge(self) -> str:
-        """The standing as icon, words and colour."""
-        if self.kept < KEEPS_LITTLE:
-            icon, words, css = "⚠", "damages what is to be kept", "leaks"
-        elif self.forgotten is None or self.forgotten < FORGETS_LITTLE:
-            icon, words, css = "✗", "forgets little", "partly"
-        else:
-            icon, words, css = "✓", "forgets, and keeps the rest", "forgotten"
-        return f'<span class="verdict verdict-{css}"><span aria-hidden="true">{icon}</span> {words}</span>'
+    identity: str
+    shown: bool
+    address: str | None
+    verdict: Verdict
+    rank: str
+    way: str
 
 
 def live_view(
     readings: Sequence[TrainingMetrics], budget: int, people: People, portrait: Callable[[str], str | None] | None
-) -> str:
+) -> Markup:
     """What a run has found out so far; nothing before its first reading.
 
     Args:
@@ -88,25 +77,13 @@ def live_view(
         portrait: address of a persona's image; None if the run is on other data than the page.
     """
     if not readings:
-        return ""
-    return (
-        f'<div class="run"><section aria-label="Curves">{_standing(readings)}{_curves(readings, budget)}</section>'
-        f'<section aria-label="Personas">{_personas(readings, people, portrait)}</section></div>'
-    )
-
-
-def _standing(readings: Sequence[TrainingMetrics]) -> str:
-    standing = Standing.of(readings[0], readings[-1])
+        return Markup()
+    first, last = readings[0], readings[-1]
+    standing = Standing.of(first, last)
     shares = [
         (standing.forgotten, "of the way to unrelated pairs"),
         (standing.kept, "of the retain similarity kept"),
     ]
-    words = "".join(f"<li><b>{share:.0%}</b> {what}</li>" for share, what in shares if share is not None)
-    return f'<p class="standing">{standing.badge}</p><ul class="shares">{words}</ul>'
-
-
-def _curves(readings: Sequence[TrainingMetrics], budget: int) -> str:
-    first, last = readings[0], readings[-1]
     sentence = text.CURVE.format(
         forget_first=first.forget_similarity,
         forget_last=last.forget_similarity,
@@ -114,40 +91,38 @@ def _curves(readings: Sequence[TrainingMetrics], budget: int) -> str:
         retain_last=last.retain_similarity,
         unrelated=last.unrelated_similarity,
     )
-    header = ("Forget pairs", "Forget similarity", "Retain similarity", "Unrelated similarity", "Forget MRR")
-    rows = [
-        [
-            f"{reading.forget_pairs:,}",
-            *(
-                f"{value:.3f}"
-                for value in (
-                    reading.forget_similarity,
-                    reading.retain_similarity,
-                    reading.unrelated_similarity,
-                    reading.forget_mrr,
-                )
-            ),
-        ]
-        for reading in readings
-    ]
-    return (
-        f'<figure class="curves">{curve_svg(readings, budget, sentence)}<figcaption>{escape(sentence)}</figcaption>'
-        f"<details><summary>The table behind it</summary>{definition_table(rows, header, 'Readings')}</details>"
-        "</figure>"
-        f"{notice(text.NO_DIAGNOSIS, 'quiet')}"
+    return render(
+        "ui/templates/unlearn.html#run",
+        standing=_OUTCOMES[standing.outcome],
+        shares=[(f"{share:.0%}", what) for share, what in shares if share is not None],
+        curves=curve_svg(readings, budget, sentence),
+        sentence=sentence,
+        header=("Forget pairs", "Forget similarity", "Retain similarity", "Unrelated similarity", "Forget MRR"),
+        readings=[
+            (
+                f"{reading.forget_pairs:,}",
+                f"{reading.forget_similarity:.3f}",
+                f"{reading.retain_similarity:.3f}",
+                f"{reading.unrelated_similarity:.3f}",
+                f"{reading.forget_mrr:.3f}",
+            )
+            for reading in readings
+        ],
+        proviso=text.NO_DIAGNOSIS,
+        about=text.PERSONAS.format(candidates=last.candidates),
+        personas=[
+            _Watched(
+                identity=persona,
+                shown=portrait is not None,
+                address=portrait(persona) if portrait else None,
+                verdict=verdict_of(rank, last.candidates),
+                rank=rank_text(rank, last.candidates),
+                way=_way(readings, persona),
+            )
+            for persona, rank in last.persona_ranks.items()
+        ],
+        people=people,
     )
-
-
-def _personas(readings: Sequence[TrainingMetrics], people: People, portrait: Callable[[str], str | None] | None) -> str:
-    last = readings[-1]
-    items = "".join(
-        f'<li class="card watched">{image(portrait(persona), "", _SIDE) if portrait else ""}<div>'
-        f"<p>{people.link(persona)}</p>"
-        f"<p>{verdict_badge(verdict_of(rank, last.candidates))} <b>{rank_text(rank, last.candidates)}</b></p>"
-        f'<p class="quiet">{_way(readings, persona)}</p></div></li>'
-        for persona, rank in last.persona_ranks.items()
-    )
-    return f'{notice(text.PERSONAS.format(candidates=last.candidates), "quiet")}<ul class="watched-list">{items}</ul>'
 
 
 def _way(readings: Sequence[TrainingMetrics], persona: str) -> str:
@@ -155,6 +130,117 @@ def _way(readings: Sequence[TrainingMetrics], persona: str) -> str:
     ranks = [reading.persona_ranks[persona] for reading in readings if persona in reading.persona_ranks]
     changes = [f"{rank:g}" for rank, _ in groupby(ranks)]
     return f"Rank {changes[0]} at every reading" if len(changes) == 1 else f"Rank {' → '.join(changes)}"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One curve: its class in the style sheet, what it is, its marker, and where its points are."""
+
+    name: str
+    title: str
+    marker: str
+    points: Sequence[tuple[float, float]]
+
+
+def curve_svg(readings: Sequence[TrainingMetrics], budget: int, sentence: str) -> Markup:
+    """The curves over the budget, with their legend; `sentence` is what a screen reader says instead."""
+    values: list[float] = [getattr(reading, name) for reading in readings for name, _, _ in LINES]
+    low, high = math.floor(10 * min(0.0, *values)) / 10, math.ceil(10 * max(0.1, *values)) / 10
+    step = 0.1 if high - low <= 0.5 else 0.2
+
+    def across(pairs: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * min(1.0, pairs / budget)
+
+    def down(value: float) -> float:
+        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
+
+    ticks = [low + number * step for number in range(round((high - low) / step) + 1)]
+    places = ((0, "middle"), (budget // 2, "middle"), (budget, "end"))
+    return render(
+        "ui/templates/unlearn.html#curves",
+        sentence=sentence,
+        width=_WIDTH,
+        height=_HEIGHT,
+        left=_LEFT,
+        right=_WIDTH - _RIGHT,
+        ticks=[(f"{tick:.1f}", down(tick)) for tick in ticks],
+        places=[(f"{pairs:,}", across(pairs), anchor) for pairs, anchor in places],
+        lines=[
+            _Line(name, title, marker, [(across(r.forget_pairs), down(getattr(r, name))) for r in readings])
+            for name, title, marker in LINES
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class MadeModel:
+    """A model that a job made.
+
+    Attributes:
+        reference: of the model.
+        base: of the model it was made from.
+        facts: markup of what its files tell.
+        card: its model card, as Markdown.
+    """
+
+    reference: str
+    base: str
+    facts: str
+    card: str
+
+
+class UnlearnPages(JobPages):
+    """Makes the tab's content."""
+
+    def __init__(self, workbench: Workbench, manager: JobManager) -> None:
+        super().__init__(manager, UNLEARN, empty_state(text.EMPTY_TITLE, text.EMPTY))
+        self._workbench = workbench
+        self._people = People(workbench.data.personas)
+        self._portraits = Portraits(workbench.data)
+
+    def live(self, job: Job) -> Markup:
+        """The readings of a run as curves and persons."""
+        if not isinstance(job.spec, UnlearningSpec):
+            return Markup()
+        readings = read_readings(self._manager.folder(job.id))
+        here = job.spec.data == self._workbench.data.name
+        people = self._people if here else People()
+        return live_view(readings, job.spec.unlearning.budget, people, self._portraits.portrait if here else None)
+
+    def can_keep(self, job: Job) -> bool:
+        """Whether a run has come to a checkpoint, which every reading but the first goes with."""
+        return job.state is JobState.RUNNING and len(read_readings(self._manager.folder(job.id))) > 1
+
+    def has_results(self, job: Job) -> bool:
+        """Whether a run has left a model, whole or kept when it was cancelled."""
+        return job.state.over and bool(made_in(self._manager.folder(job.id)))
+
+    def made(self, job_id: str) -> MadeModel:
+        """The model a job made.
+
+        Raises:
+            JobError: if there is no such job.
+            ResultError: if its model is gone.
+        """
+        job = self._manager.job(job_id)
+        found = made_in(self._manager.folder(job_id))
+        if not found:
+            raise ResultError("The model of this job is gone; make it again.")
+        [reference] = found
+        kept = Markup() if job.state is JobState.DONE else notice(text.KEPT)
+        facts = cards_html([model_card(self._workbench, reference, [reference])])
+        card = card_markdown(_card(made_folder(reference)))
+        push = "" if on_space() else text.PUSH.format(reference=reference)
+        return MadeModel(reference, job.spec.models[0], kept + facts, card + push)
+
+    def made_by(self, own: list[str]) -> list[str]:
+        """References of the models that a visitor's jobs made."""
+        return [
+            reference
+            for job in self._known(own)
+            if job.spec.kind == UNLEARN and job.state.over
+            for reference in made_in(self._manager.folder(job.id))
+        ]
 
 
 def card_markdown(card: str) -> str:
@@ -165,3 +251,10 @@ def card_markdown(card: str) -> str:
     """
     body = card.split("---\n", 2)[-1].lstrip() if card.startswith("---\n") else card
     return f"##{body}" if body.startswith("# ") else body
+
+
+def _card(folder: Path) -> str:
+    try:
+        return (folder / "README.md").read_text("utf-8")
+    except OSError as error:
+        raise ResultError(f"The card of {folder.name} cannot be read: {error.strerror or error}.") from error

@@ -4,14 +4,18 @@ import base64
 import io
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image
+from PIL import Image as Pillow
 
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.data.dataset import BenchmarkData
 
 SIDE: Final = 160
+PORTRAIT_SIDE: Final = 96
+"""Portraits are many on one page, so they are small: 1 kB each."""
+
 _KEPT: Final = 2000
 """Thumbnails kept: about 10 MB."""
 
@@ -21,7 +25,7 @@ def data_address(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def image_address(image: Image.Image, side: int = SIDE) -> str:
+def image_address(image: Pillow.Image, side: int = SIDE) -> str:
     """A thumbnail of an image as an address."""
     small = image.copy()
     small.thumbnail((side, side))
@@ -56,3 +60,42 @@ class Thumbnails:
             if len(self._made) > _KEPT:
                 self._made.popitem(last=False)
         return address
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of a persona: its split, and its thumbnail or None if it is damaged."""
+
+    split: str
+    address: str | None
+
+
+class Portraits:
+    """Thumbnails of a data set's personas."""
+
+    def __init__(self, data: BenchmarkData) -> None:
+        self._data = data
+        self._small = Thumbnails(data, PORTRAIT_SIDE)
+        self._large = Thumbnails(data)
+
+    def portrait(self, identity_id: str) -> str | None:
+        """The thumbnail of a persona's first image."""
+        split, rows = next(iter(self._data.persona_rows(identity_id).items()))
+        return self._small.address(split, rows[0])
+
+    def images(self, identity_id: str, count: int) -> list[Image]:
+        """Up to `count` images of a persona, as evenly from its splits as they allow."""
+        places = spread(self._data.persona_rows(identity_id), count)
+        return [Image(split, self._large.address(split, row)) for split, row in places]
+
+
+def spread(rows: dict[str, list[int]], count: int) -> list[tuple[str, int]]:
+    """Choose rows from several splits in turn, and return them split by split.
+
+    >>> spread({"forget": [4, 5, 6], "holdout": [9]}, 3)
+    [('forget', 4), ('forget', 5), ('holdout', 9)]
+    """
+    longest = max(map(len, rows.values()), default=0)
+    in_turn = [(split, places[turn]) for turn in range(longest) for split, places in rows.items() if turn < len(places)]
+    order = list(rows)
+    return sorted(in_turn[:count], key=lambda place: (order.index(place[0]), place[1]))

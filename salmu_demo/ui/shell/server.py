@@ -1,0 +1,180 @@
+"""Serving the page: its look, where it listens, and what of the machine it hands out."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from salmu_demo.core.ending import also_at_end
+from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.markup import render
+from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, runs_dir
+from salmu_demo.data.images import MAX_BYTES
+from salmu_demo.models.uploads import upload_limit
+from salmu_demo.ui.shell.incoming import IncomingBodies, incoming_errors, incoming_routes
+
+STYLE_SHEET: Final = Path(__file__).with_name("style.css")
+ICON: Final = Path(__file__).with_name("icon.svg")
+DESCRIPTION: Final = "Audit what CLIP models know about fictitious personas, before and after unlearning"
+
+DEFAULT_PORT: Final = 7860
+_PORTS: Final = 100
+"""Ports that are tried when none is asked for."""
+
+STOP_SECONDS: Final = 1.0
+"""How long what is being answered when the app is stopped may take."""
+
+
+def theme() -> gr.themes.Base:
+    """The theme. System fonts, so that nothing is fetched; darker text than the stock theme, which is too pale."""
+    return gr.themes.Default(
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(
+        body_text_color_subdued="*neutral_600",
+        block_info_text_color="*neutral_600",
+        input_placeholder_color="*neutral_500",
+        block_label_text_color="*neutral_800",
+        block_title_text_color="*neutral_800",
+        link_text_color="*primary_700",
+        link_text_color_hover="*primary_800",
+        link_text_color_active="*primary_700",
+        link_text_color_visited="*primary_700",
+        link_text_color_dark="*primary_300",
+        link_text_color_hover_dark="*primary_200",
+        link_text_color_active_dark="*primary_300",
+        link_text_color_visited_dark="*primary_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_text_color="white",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_text_color_dark="white",
+        button_cancel_background_fill="*neutral_100",
+        button_cancel_text_color="#b91c1c",
+        button_cancel_background_fill_dark="#450a0a",
+        button_cancel_text_color_dark="#fecaca",
+    )
+
+
+def launch_options() -> dict[str, Any]:
+    """Settings of a public page: nothing is kept of what visitors do, and no file of the machine can be fetched."""
+    max_file_size = max(upload_limit(), MAX_BYTES)
+    return {
+        "theme": theme(),
+        "css_paths": STYLE_SHEET,
+        "head": render("ui/templates/shell.html#head", description=DESCRIPTION),
+        "favicon_path": str(ICON),
+        "footer_links": ["settings"],
+        "show_error": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "max_file_size": max_file_size,
+        # No description of the addresses behind the page.
+        "app_kwargs": {
+            "routes": incoming_routes(max_file_size),
+            "middleware": [Middleware(IncomingBodies)],
+            "exception_handlers": incoming_errors(),
+            "openapi_url": None,
+        },
+        "blocked_paths": [
+            str(assets_dir() / "models"),
+            str(assets_dir() / "salmu-mini"),
+            str(cache_dir() / "features"),
+            str(cache_dir() / "pixels"),
+            str(runs_dir()),
+            str(leaderboard_dir(runs_dir())),
+            str(cache_dir() / "uploads"),
+        ],
+        "ssr_mode": False,
+    }
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens on a port; without one, on the first free one from 7860 on.
+
+    Raises:
+        SalmuError: if the port, or each of those that are tried, is taken.
+    """
+    for number in (port,) if port else range(DEFAULT_PORT, DEFAULT_PORT + _PORTS):
+        with suppress(OSError):
+            return socket.create_server((host, number))
+    tried = f"Port {port}" if port else f"Each port from {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS - 1}"
+    raise SalmuError(f"{tried} of {host} cannot be used; set PORT to a free one.")
+
+
+class Server(uvicorn.Server):
+    """Serves the page in a thread, so that the main thread can be stopped at any moment.
+
+    Gradio's own `launch` ends the program on a busy machine, because it asks its own address and waits three seconds.
+    """
+
+    def __init__(self, app: gr.Blocks, listener: socket.socket) -> None:
+        """Start; `listener` is closed at the end."""
+        page = gr.mount_gradio_app(FastAPI(openapi_url=None), app, path="/", **launch_options())
+        app.has_launched = True  # Otherwise Gradio does not check the paths of files.
+        # Who asks is told by `visitors`, which knows the proxies.
+        super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False))
+        host, port = listener.getsockname()
+        self.url = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/"
+        self._thread = threading.Thread(target=self.run, args=([listener],), name="server", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._thread.is_alive()
+
+    def wait_until_it_answers(self) -> None:
+        """On a slow machine that takes what it takes."""
+        while not self.started:
+            if not self.running:
+                raise RuntimeError("The server could not be started.")
+            time.sleep(0.01)
+
+    def wait(self) -> None:
+        """Wait until it ends."""
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Stop listening, and end what is being answered."""
+        # What is cut off now is no fault.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self.should_exit = self.force_exit = True
+        self._thread.join(STOP_SECONDS)
+
+
+@contextmanager
+def serving(app: gr.Blocks, listener: socket.socket) -> Iterator[Server]:
+    """Serve the page within the block, which begins when it answers; `listener` is a socket that listens."""
+    server = Server(app, listener)
+    with also_at_end(server.stop):
+        server.wait_until_it_answers()
+        yield server
+
+
+def chosen_port() -> int | None:
+    """The port the environment asks for, or None.
+
+    Raises:
+        SalmuError: if it is not a port number.
+    """
+    for name in ("PORT", "GRADIO_SERVER_PORT"):
+        value = os.environ.get(name)
+        if value:
+            if not value.isdecimal() or not 0 < int(value) < 65536:
+                raise SalmuError(f"{name} is {value!r}; it must be a number from 1 to 65535.")
+            return int(value)
+    return None
