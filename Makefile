@@ -32,7 +32,8 @@ format: $(VENV)/.installed-dev ## Fix what ruff can fix and format the code
 	$(PY) -m ruff format .
 
 docs: $(VENV)/.installed-dev ## Build the documentation into build/docs; a warning is an error
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@# Not --quiet: it hides warnings from --strict as well.
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 	@echo "build/docs/index.html"
 
 clean: ## Remove caches and build products; the virtual environment stays
