@@ -25,9 +25,9 @@ class Rows:
 
     Attributes:
         file_names: N file names.
-        identities: N persona ids, or None for a row of no persona.
+        identities: N persona ids, or None for a row without a persona.
         kinds: N attribute kinds, or None for a row without one.
-        texts: N captions; of the zero-shot set the true class.
+        texts: N captions; for the zero-shot set, the true classes.
     """
 
     file_names: Sequence[str]
@@ -46,8 +46,8 @@ class ZeroShotSet:
     Attributes:
         name: for reports.
         classes: names of the C classes.
-        prompts: C x T texts, the T prompts of a class after one another.
-        labels: shape (N,), number of each image's class.
+        prompts: C x T texts, the T prompts of a class one after another.
+        labels: shape (N,), the number of each image's class.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Person(Protocol):
 
 
 class MetricData(Protocol):
-    """What a metric knows of a data set without any model."""
+    """What a metric knows about a data set without any model."""
 
     @property
     def name(self) -> str:
@@ -90,17 +90,17 @@ class MetricData(Protocol):
         """The measured rows of a stored or derived split: all, or those of the sample."""
 
     def all_rows(self, split: str) -> Rows:
-        """All rows of a split, also where a sample is measured."""
+        """All rows of a split, even if a sample is measured."""
 
     def generic_caption(self, file_name: str) -> str | None:
         """The plain description of an image, or None."""
 
     def once(self, make: "Callable[[MetricData], T]") -> T:
-        """What a function makes of this data set, made once for all models."""
+        """What a function computes from this data set, computed once for all models."""
 
 
 class MetricView(Protocol):
-    """One model's features of one data set, each computed once and kept; float32 rows of length 1."""
+    """One model's features of one data set, each computed once and cached; float32 rows of length 1."""
 
     @property
     def data(self) -> MetricData:
@@ -113,18 +113,18 @@ class MetricView(Protocol):
         """Features of their captions, shape (N, D)."""
 
     def texts(self, texts: "Texts") -> NDArray[np.float32]:
-        """Features of further texts, shape (K, D): the captions in `texts.captions`, then the prompts."""
+        """Features of other texts, shape (K, D): the captions in `texts.captions`, then the prompts."""
 
     def prompts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Features of texts that are no column of the data, shape (K, D)."""
+        """Features of texts that are not in the data, shape (K, D)."""
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts that a metric reads besides the captions of measured rows.
+    """Texts that a metric reads in addition to the captions of the measured rows.
 
     Attributes:
-        prompts: texts that are no column of the data.
+        prompts: texts that are not in the data.
         captions: by split, rows of the whole split whose captions are read; they come before the prompts.
     """
 
@@ -134,12 +134,12 @@ class Texts:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a metric reads of a data set: this is what has to be encoded first.
+    """What a metric reads from a data set, and what therefore has to be encoded first.
 
     Attributes:
         images: splits whose measured images are read.
         captions: splits whose measured captions are read.
-        texts: further texts by what they are in words, such as "prompts of IdZSC".
+        texts: other texts, by a description such as "prompts of IdZSC".
     """
 
     images: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """One metric of one model.
+    """One metric for one model.
 
     Attributes:
         spec: which metric.
@@ -182,17 +182,17 @@ class MetricResult:
 
 
 class Metric(ABC):
-    """A metric: facts for tables and files, and how it is computed. A subclass with :func:`register` is all it takes.
+    """A metric: facts for tables and files, and how it is computed. A registered subclass is all it takes.
 
     Attributes:
-        name: how the user types it, such as ``RetFail``.
+        name: as the user types it, such as ``RetFail``.
         number: the official number, such as ``1.1``; ``+`` for further measures.
         pillar: ``efficacy``, which aims at Clean's value, or ``utility``, which aims at Compromised's.
         title: the metric in plain words.
         explanation: one sentence for a reader who meets it for the first time.
         split: the rows its scores belong to; ``genknow`` stands for the zero-shot set.
         value_key: key of the headline value in the official result file.
-        official: whether it is one of the benchmark's ten and stands in the official result file.
+        official: whether it is one of the benchmark's ten metrics, which the official result file holds.
         lists_scores: whether the official result file lists its scores.
         grouped: whether its scores are also averaged by attribute kind and by persona.
     """
@@ -224,23 +224,23 @@ class Metric(ABC):
         return self.split == GENKNOW_SPLIT
 
     def needs(self, data: MetricData) -> Needs | None:
-        """What the metric reads, or None if the data hold nothing to measure it on; unless said otherwise, its pairs.
+        """What the metric reads, by default the pairs of its split; None if the data hold nothing to measure it on.
 
         Raises:
-            MetricError: if the data lack something that they should have.
+            MetricError: if the data lack something they should have.
         """
         return Needs((self.split,), (self.split,))
 
     @abstractmethod
     def compute(self, view: MetricView) -> MetricResult:
-        """Measure a model; asked only where :meth:`needs` gives something.
+        """Measure a model; called only where `needs` returns something.
 
         Raises:
             MetricError: if features are not usable.
         """
 
     def result(self, scores: NDArray[np.float64], rows: NDArray[np.int64] | None = None, **facts: Any) -> MetricResult:
-        """The result with these scores, shape (n,), of the rows given, or else of every row of the split."""
+        """The result with these scores, shape (n,), for the given rows, or for every row of the split."""
         rows = np.arange(len(scores)) if rows is None else rows
         return MetricResult(self, float(scores.mean()), scores, rows, **facts)
 
@@ -257,7 +257,11 @@ _FACTS: Final = ("name", "pillar", "title", "explanation", "split")
 
 
 def register(metric: M) -> M:
-    """Class decorator that adds a metric to the registry; raises :class:`PluginError`."""
+    """Class decorator that adds a metric to the registry.
+
+    Raises:
+        PluginError: if a fact is missing or wrong, or the name is taken.
+    """
     missing = [fact for fact in _FACTS if not hasattr(metric, fact)]
     if missing:
         raise PluginError(f"The metric {metric.__name__} has no {missing[0]}; set it in the class.")

@@ -25,13 +25,13 @@ class Need(StrEnum):
 
 @dataclass(frozen=True)
 class Range:
-    """What a hyperparameter may be: a number between bounds, or one of some words.
+    """The values a hyperparameter may have: a number within bounds, or one of several words.
 
     Attributes:
         words: what it does.
-        low: least value.
+        low: smallest value.
         high: largest value.
-        choices: the words, for one that is no number.
+        choices: the words, if it is not a number.
     """
 
     words: str
@@ -46,7 +46,15 @@ class Range:
 def hyperparameter(
     default: float | str, words: str, low: float = 0.0, high: float = 0.0, choices: tuple[str, ...] = ()
 ) -> Any:
-    """A field of a method's dataclass with its range."""
+    """A field of a method's dataclass.
+
+    Args:
+        default: its default value.
+        words: what it does, in a few words.
+        low: smallest value of a number.
+        high: largest value of a number.
+        choices: the values of a hyperparameter that is not a number.
+    """
     return field(default=default, metadata={"range": Range(words, low, high, choices)})
 
 
@@ -76,7 +84,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """A method with its hyperparameters; those here are common to all.
+    """A method with its hyperparameters; the ones here are common to all methods.
 
     Attributes:
         learning_rate: peak learning rate.
@@ -95,7 +103,7 @@ class Method(ABC):
     weight_decay: float = hyperparameter(0.0, "weight decay of AdamW", 0, 1)
 
     def __post_init__(self) -> None:
-        """Refuse a value out of its range; raises `QueryError`."""
+        """Refuse a value outside its range; raises `QueryError`."""
         for entry in fields(self):
             allowed: Range = entry.metadata["range"]
             value = getattr(self, entry.name)
@@ -107,12 +115,12 @@ class Method(ABC):
         """Refuse a base model whose architecture does not suit the method; raises `ModelError`."""
 
     def deploy(self, start: State, trained: State) -> State:
-        """The tensors to hand out, from those before and after training."""
+        """The tensors of the new model, from those before and after training."""
         return trained
 
 
 class TrainedMethod(Method):
-    """A method that takes steps down an objective."""
+    """A method that minimises an objective step by step."""
 
     @abstractmethod
     def losses(self, step: Step) -> Losses:
@@ -208,7 +216,20 @@ def register(
     towers: tuple[Towers, ...] = ALL_TOWERS,
     budget: int = DEFAULT_BUDGET,
 ) -> Callable[[M], M]:
-    """Class decorator that adds a method to the registry; raises :class:`PluginError` if its name is taken."""
+    """Class decorator that adds a method to the registry.
+
+    Args:
+        name: as the user types it.
+        title: as papers call it.
+        citation: where it was published, and how this implementation differs.
+        idea: one line on how it works.
+        needs: what it has to be given.
+        towers: which towers it may be told to change; the first is the default.
+        budget: forget pairs that go through the model unless the user says otherwise.
+
+    Raises:
+        PluginError: if the name is taken.
+    """
 
     def add(method: M) -> M:
         # A cell of a notebook may be run again.
