@@ -17,7 +17,8 @@ expect.set_options(timeout=PATIENCE_MS)
 EFFECT_SECONDS: Final = 6.0
 """How long an effect is waited for; nearly all come at once."""
 
-QUIET_MS: Final = 300
+QUIET_MS: Final = 100
+"""How long a page changes nothing before it is taken to have settled."""
 
 ALIKE: Final = 2
 """Of elements that differ in their words only, so many are clicked."""
@@ -52,6 +53,35 @@ FIND: Final = """
 """
 """What looks clickable in the page, or in its open tab only: elements get a number, their descriptions are returned."""
 
+COUNT: Final = """
+() => {
+  window.waiting = 0;
+  const fetch = window.fetch;
+  const count = async (stream) => {
+    let text = '';
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+      const messages = (text + part).split('\\n\\n');
+      text = messages.pop();
+      window.waiting -= messages.filter((message) => message.includes('process_completed"')).length;
+    }
+  };
+  window.fetch = async (...request) => {
+    const address = String(request[0].url ?? request[0]);
+    if (address.includes('/heartbeat/')) return fetch(...request);
+    const stream = address.includes('/queue/data');
+    if (!stream) window.waiting += 1;
+    try {
+      const answer = await fetch(...request);
+      if (stream) count(answer.clone().body).catch(() => {});
+      return answer;
+    } finally {
+      if (!stream && !address.includes('/queue/join')) window.waiting -= 1;
+    }
+  };
+}
+"""
+"""Count what the page waits for: an answer, or the end of an event that it has put into Gradio's queue."""
+
 WATCH: Final = """
 () => {
   window.effects = 0;
@@ -73,13 +103,13 @@ class FirstScreen:
         self._address = address
         self._whole = whole
         self._happened = 0
-        context.on("request", self._note)
         self.names = self.open()
 
     def open(self) -> list[str]:
         """Load the page, which afterwards does nothing by itself; returns what looks clickable."""
         self._page = self._context.new_page()
-        for event in ("popup", "download", "filechooser"):
+        self._page.add_init_script(f"({COUNT})()")
+        for event in ("request", "popup", "download", "filechooser"):
             self._page.on(event, self._note)  # type: ignore[call-overload]
         self._page.goto(self._address)
         self._page.locator("#people .portrait").first.wait_for(state="attached")
@@ -93,9 +123,8 @@ class FirstScreen:
         """Click an element, and see whether anything becomes of it but that it has the focus."""
         self._page.keyboard.press("Escape")  # A list that the click before has opened.
         self._settle()  # What became of the click before.
-        if not self._page.locator(element := f"[data-click-test='{number}']").is_visible() or (
-            self._page.url != self._address
-        ):
+        element = f"[data-click-test='{number}']"
+        if not self._page.locator(element).is_visible() or self._page.url != self._address:
             self._page.close()
             assert self.open() == self.names
         target = self._page.locator(element)
@@ -113,10 +142,11 @@ class FirstScreen:
         return False
 
     def _settle(self) -> None:
-        """Wait until the page changes no more."""
-        before = None
+        """Wait until the page waits for nothing and changes no more."""
+        before, end = None, time.monotonic() + PATIENCE_MS / 1000
         while (now := self._state()) != before:
-            before = now
+            assert time.monotonic() < end, "the page does not come to rest"
+            before = None if self._page.evaluate("window.waiting") else now
             self._page.wait_for_timeout(QUIET_MS)
 
     def _state(self) -> tuple[int, str, int | None]:
