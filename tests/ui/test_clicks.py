@@ -121,7 +121,9 @@ class FirstScreen:
 
     def does_something(self, number: int) -> bool:
         """Click an element, and see whether anything becomes of it but that it has the focus."""
-        self._page.keyboard.press("Escape")  # A list that the click before has opened.
+        # The click before may have opened a list, and left a focus whose loss has effects of its own.
+        self._page.keyboard.press("Escape")
+        self._page.evaluate("document.activeElement?.blur()")
         self._settle()  # What became of the click before.
         element = f"[data-click-test='{number}']"
         if not self._page.locator(element).is_visible() or self._page.url != self._address:
