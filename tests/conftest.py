@@ -10,6 +10,14 @@ from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 collect_ignore = ["fixtures/plugin_package"]
 """What it registers would be there for all tests: it is for processes of their own."""
 
+SLOWEST_FIRST = ("tests/ui/", "tests/unlearning/", "tests/mini/", "tests/integration/", "tests/unit/", "")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let processes that share the tests begin with the longest files, so that none waits for another at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: next(n for n, room in enumerate(SLOWEST_FIRST) if item.nodeid.startswith(room)))
+
 
 @pytest.fixture(scope="session")
 def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

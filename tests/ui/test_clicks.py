@@ -55,28 +55,28 @@ FIND: Final = """
 
 COUNT: Final = """
 () => {
-  window.waiting = 0;
+  window.requests = window.events = 0;
   const fetch = window.fetch;
   const count = async (stream) => {
     let text = '';
     for await (const part of stream.pipeThrough(new TextDecoderStream())) {
       const messages = (text + part).split('\\n\\n');
       text = messages.pop();
-      window.waiting -= messages.filter((message) => message.includes('process_completed"')).length;
+      window.events -= messages.filter((message) => message.includes('process_completed"')).length;
     }
   };
   window.fetch = async (...request) => {
     const address = String(request[0].url ?? request[0]);
     if (address.includes('/heartbeat/')) return fetch(...request);
-    const stream = address.includes('/queue/data');
-    if (!stream) window.waiting += 1;
-    try {
+    if (address.includes('/queue/data')) {
       const answer = await fetch(...request);
-      if (stream) count(answer.clone().body).catch(() => {});
+      // Gradio hangs up as soon as every event has ended, and the last message may be lost to others.
+      count(answer.clone().body).catch(() => {}).finally(() => { window.events = 0; });
       return answer;
-    } finally {
-      if (!stream && !address.includes('/queue/join')) window.waiting -= 1;
     }
+    window.requests += 1;
+    window.events += address.includes('/queue/join');
+    return fetch(...request).finally(() => { window.requests -= 1; });
   };
 }
 """
@@ -116,8 +116,7 @@ class FirstScreen:
         expect(self._page.locator("#status p")).to_have_count(0)
         self._page.evaluate(WATCH)
         self._settle()
-        names: list[str] = self._page.evaluate(FIND, [self._whole, ALIKE])
-        return names
+        return self._found()
 
     def does_something(self, number: int) -> bool:
         """Click an element, and see whether anything becomes of it but that it has the focus."""
@@ -128,7 +127,11 @@ class FirstScreen:
         element = f"[data-click-test='{number}']"
         if not self._page.locator(element).is_visible() or self._page.url != self._address:
             self._page.close()
-            assert self.open() == self.names
+            self.open()
+            end = time.monotonic() + PATIENCE_MS / 1000
+            while (found := self._found()) != self.names:
+                assert time.monotonic() < end, found
+                self._page.wait_for_timeout(QUIET_MS)
         target = self._page.locator(element)
         target.hover(force=True)
         self._settle()  # What the pointer's coming does.
@@ -143,12 +146,16 @@ class FirstScreen:
             self._page.wait_for_timeout(20)
         return False
 
+    def _found(self) -> list[str]:
+        names: list[str] = self._page.evaluate(FIND, [self._whole, ALIKE])
+        return names
+
     def _settle(self) -> None:
         """Wait until the page waits for nothing and changes no more."""
         before, end = None, time.monotonic() + PATIENCE_MS / 1000
         while (now := self._state()) != before:
             assert time.monotonic() < end, "the page does not come to rest"
-            before = None if self._page.evaluate("window.waiting") else now
+            before = None if self._page.evaluate("window.requests || window.events > 0") else now
             self._page.wait_for_timeout(QUIET_MS)
 
     def _state(self) -> tuple[int, str, int | None]:

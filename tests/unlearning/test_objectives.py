@@ -276,6 +276,32 @@ def test_a_derangement_never_gives_a_persona_its_own_caption() -> None:
         assert not (groups[permutation] == groups).any()
 
 
+@pytest.mark.parametrize("pairs", [7, 8, 64])
+def test_a_derangement_is_a_seeded_order_with_groups_together_shifted_by_half(pairs: int) -> None:
+    groups = torch.arange(pairs) // 2
+    generator = torch.Generator().manual_seed(5)
+    order = sorted(torch.randperm(pairs, generator=generator).tolist(), key=lambda row: int(groups[row]))
+    expected = [0] * pairs
+    for place, row in enumerate(order):
+        expected[row] = order[(place + pairs // 2) % pairs]
+    assert losses.derangement(groups, torch.Generator().manual_seed(5)).tolist() == expected
+
+
+def test_drift_is_the_mean_cosine_distance() -> None:
+    frozen = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    current = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    assert losses.drift(frozen, frozen).tolist() == 0
+    assert losses.drift(current, frozen).tolist() == pytest.approx((0 + 2 + 1 + 0.4) / 4)
+
+
+def test_masks_are_made_where_the_groups_are() -> None:
+    groups = torch.zeros(3, device="meta")
+    features = torch.zeros(3, 2, device="meta")
+    assert losses.false_negatives(groups).device == groups.device
+    pairs = Encoded(features, features, groups)
+    assert losses.bank_logits(pairs, None, pairs, torch.tensor(2.0)).shape == (3, 7)
+
+
 def test_task_vectors_are_walked_the_other_way() -> None:
     start, trained = {"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([1.5, 2.0])}
     assert negated(start, trained, 0.5)["w"].tolist() == [0.75, 2.0]
