@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Self, TextIO, cast
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.highlighter import RegexHighlighter
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -147,38 +147,38 @@ class TerminalProgress:
     """Progress on standard error while a block runs: a bar on a terminal, otherwise a line for each finished stage."""
 
     def __init__(self) -> None:
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
+        columns = (
+            TextColumn("{task.description}", markup=False), BarColumn(),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f}", markup=False), TimeRemainingColumn(),
+        )  # fmt: skip
+        console = Console(file=sys.stderr)
+        self._bar = Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._stage = ""
 
     def __enter__(self) -> Self:
-        if _is_terminal(sys.stderr):
-            columns = (
-                TextColumn("{task.description}", markup=False), BarColumn(),
-                TextColumn("{task.completed:,.0f} of {task.total:,.0f}", markup=False), TimeRemainingColumn(),
-            )  # fmt: skip
-            console = Console(file=sys.stderr)
-            self._bar = Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-            self._bar.start()
-            atexit.register(_show_cursor)
         return self
 
     def __call__(self, progress: Progress) -> None:
         """Show one report."""
         stage = plain(progress.text)
-        if self._bar is None:
+        if not _is_terminal(sys.stderr):
             if progress.done == progress.total:
                 print(f"{stage}: {progress.done:,} of {progress.total:,}", file=sys.stderr, flush=True)
-        elif self._task is None or self._bar.tasks[0].description != stage:
-            if self._task is not None:
-                self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(stage, total=progress.total, completed=progress.done)
-        else:
-            self._bar.update(self._task, total=progress.total, completed=progress.done)
+            return
+        if not self._stage:
+            atexit.register(_show_cursor)
+            self._bar.start()
+        if stage != self._stage:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._bar.add_task(stage, total=progress.total, completed=progress.done)
+            self._stage = stage
+        self._bar.update(self._bar.task_ids[0], total=progress.total, completed=progress.done)
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            atexit.unregister(_show_cursor)
+        if self._stage:
             self._bar.stop()
+            atexit.unregister(_show_cursor)
 
 
 def _show_cursor() -> None:

@@ -60,7 +60,7 @@ class _Root(Group):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read a line, in which plug-ins may also be named behind the command."""
-        return super().parse_args(ctx, _plugins_first(args))
+        return super().parse_args(ctx, args if ctx.resilient_parsing else _plugins_first(args))
 
 
 def run(line: Sequence[str]) -> int:

@@ -117,6 +117,8 @@ def test_every_command_says_what_it_is_for_as_the_list_of_commands_does(capsys: 
         ("leaderboard a --import b --import c", "results", [Path("a")]),
         ("leaderboard --rows full", "rows", "full"),
         ("cache warm", "models", ()),
+        ("data describe mini --check-pictures", "check_images", True),
+        ("data describe mini --check-i", "check_images", True),
         ("evaluate m --output out", "output", Path("out")),
     ],
 )
