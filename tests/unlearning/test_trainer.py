@@ -162,7 +162,7 @@ def test_a_run_is_not_mixed_with_another_ones_rest(
         changed.setattr(plans, "code_of", lambda method: "another version")
         for go_on in (unlearn, keep_model_so_far):
             with pytest.raises(StorageError, match="version of this program or its libraries; choose another folder"):
-                go_on(base, data, _plan(), tmp_path / "model")
+                go_on(FeatureView(base, data), _plan(), tmp_path / "model")
     state = tmp_path / "model" / "unlearning_state.pt"
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(StorageError, match="cannot be read; remove it to start again"):
