@@ -139,7 +139,7 @@ class _SweepFile(BaseModel):
     budgets: _Numbers = [DEFAULT_BUDGET]
     checkpoints: int = 8
     equal_forgetting: EqualForgetting | None = None
-    runs: Annotated[list[_RunTable], Field(min_length=1)]
+    runs: list[_RunTable] = []
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -158,6 +158,8 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(f"{path} is not readable TOML: {error}.") from error
     except MismatchError as error:
         raise SweepError(f"{path}: {error}.") from error
+    if not file.runs:
+        raise SweepError(f"{path} has no runs; add a table [[runs]] with a method.")
     if file.clean == file.model:
         raise SweepError(f"{path}: {quoted(file.model)} is both the base model and Clean; name two different models.")
     jobs = []
