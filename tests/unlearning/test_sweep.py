@@ -348,7 +348,7 @@ def test_a_method_with_several_budgets_has_a_row_for_each() -> None:
 def taken_as_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take kept references as measured by this version, whatever has changed in the code since."""
     kept = json.loads((folder / "references.json").read_text("utf-8"))
-    monkeypatch.setattr(run_module, "measuring_key", lambda: kept["measured"]["by"])
+    monkeypatch.setattr(run_module, "key_of", lambda metrics: kept["measured"]["by"])
     # What is not kept is not measured here either.
     monkeypatch.setattr(run_module, "evaluate", None)
 
