@@ -9,6 +9,7 @@ import typer
 from salmu_demo.cli.parsing import Commands, argument, option
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import assets_dir
+from salmu_demo.mini.build import build, content_hash
 
 commands = Commands("  salmu-demo mini build --seed 0 --output DIR\n  salmu-demo mini train mini-clean --output DIR")
 
@@ -19,16 +20,12 @@ Seed = Annotated[int, option("--seed", "seed of everything random", kind=int)]
 def _build(output: Annotated[Path, option("--output", "new or empty folder", "DIR", Path)], seed: Seed = 0) -> None:
     """Draw the benchmark; the same seed gives the same content hash."""
     _need_artwork()
-    from salmu_demo.mini.build import build  # noqa: PLC0415 - only this action needs the artwork
-
     print(f"content hash {build(output, seed, print)}")
 
 
 @commands.add("  salmu-demo mini hash assets/salmu-mini", "hash")
 def _hash(folder: Annotated[Path, argument("DIR", "the folder", Path)]) -> None:
     """Print the content hash of a folder in the layout."""
-    from salmu_demo.mini.build import content_hash  # noqa: PLC0415 - only this action needs the artwork
-
     print(content_hash(folder))
 
 

@@ -40,16 +40,15 @@ def _run(
     folder = output.resolve()
     check_writable(folder, "The table")
     # torch takes seconds to import, which the help of this command and a wrong line do not need.
-    from salmu_demo.sweeps.run import measure_references, run_sweep  # noqa: PLC0415
-    from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown  # noqa: PLC0415
+    from salmu_demo.sweeps import run, table  # noqa: PLC0415
 
     executor: Executor = (RayCluster if ray else LocalProcesses)(workers, threads)
-    results = run_sweep(sweep, folder, executor, _report)
-    references = measure_references(sweep, folder)
-    rows = sweep_table(results, references.values)
+    results = run.run_sweep(sweep, folder, executor, _report)
+    references = run.measure_references(sweep, folder)
+    rows = table.sweep_table(results, references.values)
     said = [plain(f"{TITLES[role]}: {references.models[role]}") for role in REFERENCES]
     said += [plain(remark) for remark in references.remarks]
-    texts = {"csv": table_csv(rows), "json": table_json(rows), "md": table_markdown(rows, said)}
+    texts = {"csv": table.table_csv(rows), "json": table.table_json(rows), "md": table.table_markdown(rows, said)}
     for suffix, text in texts.items():
         write_text(folder / f"sweep.{suffix}", text, "The table")
     if json:

@@ -7,7 +7,7 @@ against its own components and refuses events that are not its own, and anybody 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import gradio as gr
 
@@ -22,10 +22,8 @@ from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.view import method_card
 from salmu_demo.ui.widgets.components import Handler, markup
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
+from salmu_demo.unlearning.methods import Method, MethodSpec, all_methods, find_method
 from salmu_demo.workbench.bench import Workbench
-
-if TYPE_CHECKING:
-    from salmu_demo.unlearning.methods import MethodSpec
 
 OWN_NUMBERS: Final = 6
 OWN_WORDS: Final = 3
@@ -48,10 +46,8 @@ class Fields:
         return [name for names, count in groups for name in [*names, *[None] * (count - len(names))]]
 
 
-def fields_of(spec: "MethodSpec") -> Fields:
+def fields_of(spec: MethodSpec) -> Fields:
     """Sort the hyperparameters of a method; one that takes no steps has no optimiser to set."""
-    from salmu_demo.unlearning.methods import Method  # noqa: PLC0415
-
     common = [entry.name for entry in fields(Method)]
     own = {name: allowed for name, (_, allowed) in spec.hyperparameters.items() if name not in common}
     return Fields(
@@ -61,7 +57,7 @@ def fields_of(spec: "MethodSpec") -> Fields:
     )
 
 
-def settings_of(spec: "MethodSpec", values: Sequence[Any]) -> dict[str, float | str]:
+def settings_of(spec: MethodSpec, values: Sequence[Any]) -> dict[str, float | str]:
     """The hyperparameters that differ from their defaults, from the values of :attr:`Controls.inputs`.
 
     Raises:
@@ -100,7 +96,7 @@ class Controls:
         """All components, in the order of :attr:`Fields.names` and :meth:`updates`."""
         return [*self.numbers, *self.words, *self.common]
 
-    def updates(self, spec: "MethodSpec") -> list[Any]:
+    def updates(self, spec: MethodSpec) -> list[Any]:
         """The components as a method needs them, at its defaults."""
         known: Mapping[str, tuple[Any, Any]] = spec.hyperparameters
         made: list[Any] = []
@@ -162,7 +158,7 @@ class StopControls:
         """The components a visitor fills in, in the order of :class:`Stop`."""
         return [self.rule, self.level, self.drop]
 
-    def update(self, spec: "MethodSpec") -> gr.Row:
+    def update(self, spec: MethodSpec) -> gr.Row:
         """The row, which a method without steps has no use for."""
         return gr.Row(visible=not spec.is_one_shot)
 
@@ -198,7 +194,7 @@ class Stop:
     drop: float | None
 
 
-def stop_of(spec: "MethodSpec", stop: Stop) -> tuple[str | float | None, float | None]:
+def stop_of(spec: MethodSpec, stop: Stop) -> tuple[str | float | None, float | None]:
     """The forget level and the retain drop of :class:`salmu_demo.unlearning.plan.StopRules`, from a form's values.
 
     A method without steps has none: what the hidden components hold was meant for another method.
@@ -245,7 +241,7 @@ class Form:
         """Everything that depends on the method, in the order of :meth:`method_updates`."""
         return [self.card, self.towers, self.budget, self.stop.row, *self.controls.inputs]
 
-    def method_updates(self, spec: "MethodSpec") -> list[Any]:
+    def method_updates(self, spec: MethodSpec) -> list[Any]:
         """New values of what depends on the method."""
         towers = [(title_of(tower), str(tower)) for tower in spec.towers]
         radio = gr.Radio(towers, value=towers[0][1])
@@ -315,16 +311,12 @@ def connect_form(context: Context, launcher: Launcher, form: Form, own: Any) -> 
         if method:
             # Whoever comes back finds the form as it was left.
             return [gr.skip(), bases, *[gr.skip()] * (len(outputs) - 2)]
-        from salmu_demo.unlearning.methods import all_methods, find_method  # noqa: PLC0415
-
         choices = sorted((spec.title, spec.name) for spec in all_methods())
         methods = gr.Dropdown(choices, value=DEFAULT_METHOD)
         return [methods, bases, *form.method_updates(find_method(DEFAULT_METHOD))]
 
     @shows_errors
     def choose(method: str) -> list[Any]:
-        from salmu_demo.unlearning.methods import find_method  # noqa: PLC0415
-
         return form.method_updates(find_method(method))
 
     @shows_errors
@@ -353,8 +345,6 @@ def asked_job(workbench: Workbench, asked: Asked) -> UnlearningSpec:
         QueryError: if a value is missing, or there is no such method.
         ModelError: if the base model is none.
     """
-    from salmu_demo.unlearning.methods import find_method  # noqa: PLC0415
-
     if not asked.method or not asked.base:
         raise QueryError(text.NO_CHOICE)
     if asked.budget is None or asked.seed is None:
