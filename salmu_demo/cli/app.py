@@ -3,7 +3,7 @@
 import os
 from typing import Annotated
 
-from salmu_demo.cli.parsing import Commands, option
+from salmu_demo.cli.options import Commands, option
 
 commands = Commands()
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Annotated
 
+from salmu_demo.cli.options import Arch, Commands, Data, Json, SomeModels, TrustPickle, argument, chosen_models
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
-from salmu_demo.cli.parsing import Arch, Commands, Data, Json, SomeModels, TrustPickle, argument, chosen_models
 from salmu_demo.core.text import size_text
 from salmu_demo.data.source import MINI
 from salmu_demo.features.store import ArrayStore

@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated
 
+from salmu_demo.cli.options import Commands, Json, argument, data_names, flag, model_names, option
 from salmu_demo.cli.output import print_json, print_table
-from salmu_demo.cli.parsing import Commands, Json, argument, data_names, flag, model_names, option
 from salmu_demo.core.errors import DataError, MetricError
 from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.core.text import plain, size_text

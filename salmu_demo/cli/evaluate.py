@@ -3,28 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
+from salmu_demo.cli import options
 from salmu_demo.cli.analysis import comparison_document, print_analysis
+from salmu_demo.cli.options import Commands, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_notes
-from salmu_demo.cli.parsing import (
-    SAMPLE_SEED,
-    Arch,
-    Clean,
-    Commands,
-    Compromised,
-    Data,
-    ImageNet,
-    Json,
-    Metrics,
-    Models,
-    SampleRows,
-    SampleSeed,
-    TrustPickle,
-    chosen_metrics,
-    chosen_models,
-    chosen_sample,
-    option,
-    told_references,
-)
 from salmu_demo.core.errors import EvaluationError
 from salmu_demo.core.files import check_writable
 from salmu_demo.data.source import MINI
@@ -46,25 +28,25 @@ commands = Commands()
   salmu-demo evaluate local-dir:clean local-dir:leaky local-dir:mine --clean clean --compromised leaky --output results
   salmu-demo evaluate weights.safetensors --arch ViT-B-16 --data folder --imagenet imagenet/val --output results""")
 def _run(
-    models: Models,
+    models: options.Models,
     output: Annotated[Path, option("--output", "folder of the result files", "DIR", Path)],
-    arch: Arch = None,
-    trust_pickle: TrustPickle = False,
-    clean: Clean = None,
-    compromised: Compromised = None,
-    data: Data = MINI,
-    metrics: Metrics = None,
-    imagenet: ImageNet = None,
-    sample: SampleRows = None,
-    seed: SampleSeed = SAMPLE_SEED,
-    json: Json = False,
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
+    clean: options.Clean = None,
+    compromised: options.Compromised = None,
+    data: options.Data = MINI,
+    metrics: options.Metrics = None,
+    imagenet: options.ImageNet = None,
+    sample: options.SampleRows = None,
+    seed: options.SampleSeed = options.SAMPLE_SEED,
+    json: options.Json = False,
 ) -> None:
-    names = [spec.name for spec in chosen_metrics(metrics)]  # A misspelt name fails before anything is loaded.
+    names = [spec.name for spec in options.chosen_metrics(metrics)]  # A misspelt name fails before anything is loaded.
     bench = Workbench(data)
-    sources = chosen_models(bench, models, arch, trust_pickle)
-    told = told_references(clean, compromised, sources)
+    sources = options.chosen_models(bench, models, arch, trust_pickle)
+    told = options.told_references(clean, compromised, sources)
     check_writable(output, "The result file")  # Now rather than after minutes of work.
-    rows, early = chosen_sample(sample, seed), list[Path]()
+    rows, early = options.chosen_sample(sample, seed), list[Path]()
     files = official_names(sources, measured_data(bench.data, rows))
     with TerminalProgress() as progress:
 

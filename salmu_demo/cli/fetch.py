@@ -3,8 +3,8 @@
 import sys
 from typing import Annotated, Any, Final
 
+from salmu_demo.cli.options import Commands, Json, argument, flag, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
-from salmu_demo.cli.parsing import Commands, Json, argument, flag, option
 from salmu_demo.core.errors import DataError, ModelError, SalmuError
 from salmu_demo.core.text import size_text
 from salmu_demo.data.layout import CLEAR

@@ -4,27 +4,9 @@ import sys
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
+from salmu_demo.cli import options
+from salmu_demo.cli.options import Commands, argument, flag
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
-from salmu_demo.cli.parsing import (
-    SAMPLE_SEED,
-    Arch,
-    Clean,
-    Commands,
-    Compromised,
-    Data,
-    ImageNet,
-    Json,
-    Metrics,
-    Models,
-    SampleRows,
-    SampleSeed,
-    TrustPickle,
-    argument,
-    chosen_metrics,
-    flag,
-    models_without_data,
-    told_references,
-)
 from salmu_demo.core.ending import also_at_end
 from salmu_demo.core.errors import JobError
 from salmu_demo.core.progress import duration_words
@@ -50,25 +32,25 @@ Id = Annotated[str, argument("ID", "id of the job, or its start if no other begi
 
 @commands.add("  salmu-demo jobs run mini-clean --sample 400", "run")
 def _run(
-    models: Models,
-    arch: Arch = None,
-    trust_pickle: TrustPickle = False,
-    clean: Clean = None,
-    compromised: Compromised = None,
-    data: Data = MINI,
-    metrics: Metrics = None,
-    imagenet: ImageNet = None,
-    sample: SampleRows = None,
-    seed: SampleSeed = SAMPLE_SEED,
+    models: options.Models,
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
+    clean: options.Clean = None,
+    compromised: options.Compromised = None,
+    data: options.Data = MINI,
+    metrics: options.Metrics = None,
+    imagenet: options.ImageNet = None,
+    sample: options.SampleRows = None,
+    seed: options.SampleSeed = options.SAMPLE_SEED,
     estimate: Annotated[bool, flag("--estimate", "only say how long it would take")] = False,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Run a benchmark and wait for it."""
     # Of several models only those without a configuration have use for it.
-    named = models_without_data(models, arch, trust_pickle) if arch else []
+    named = options.models_without_data(models, arch, trust_pickle) if arch else []
     spec = BenchmarkSpec(
         models=tuple(models),
-        metrics=tuple(spec.name for spec in chosen_metrics(metrics)),
+        metrics=tuple(spec.name for spec in options.chosen_metrics(metrics)),
         data=data,
         sample=sample,
         seed=seed,
@@ -76,7 +58,7 @@ def _run(
         imagenet=str(imagenet.absolute()) if imagenet else None,
         architectures={model.reference: model.architecture for model in named if model.architecture},
         trust_pickle=trust_pickle,
-        told=told_references(
+        told=options.told_references(
             clean, compromised, [MeasuredModel(model, name_of(model)) for model in dict.fromkeys(models)]
         ),
     )
@@ -92,7 +74,7 @@ def _run(
 
 
 @commands.add("  salmu-demo jobs list --json", "list")
-def _list(json: Json = False) -> None:
+def _list(json: options.Json = False) -> None:
     """All jobs, the newest first."""
     jobs = JobManager().jobs()
     if json:
@@ -109,21 +91,21 @@ def _list(json: Json = False) -> None:
 
 
 @commands.add("  salmu-demo jobs show Xk3", "show")
-def _show(id: Id, json: Json = False) -> None:
+def _show(id: Id, json: options.Json = False) -> None:
     """How a job is, and where its files are."""
     manager = JobManager()
     _print(manager, manager.job(_find(manager, id)), json)
 
 
 @commands.add("  salmu-demo jobs resume Xk3", "resume")
-def _resume(id: Id, json: Json = False) -> None:
+def _resume(id: Id, json: options.Json = False) -> None:
     """Run a job again from where it stopped."""
     manager = JobManager()
     _follow(manager, manager.resume(_find(manager, id)), json)
 
 
 @commands.add("  salmu-demo jobs cancel Xk3", "cancel")
-def _cancel(id: Id, json: Json = False) -> None:
+def _cancel(id: Id, json: options.Json = False) -> None:
     """Stop a job, in whichever process it runs."""
     manager = JobManager()
     _print(manager, manager.cancel(_find(manager, id)), json)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from salmu_demo.cli.grammar import SEVERAL
+from salmu_demo.cli.options import Commands, Json, argument, option, reference, told_once
 from salmu_demo.cli.output import print_json, print_table
-from salmu_demo.cli.parsing import Commands, Json, argument, option, reference, told_once
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import write_text
 from salmu_demo.core.settings import leaderboard_dir, runs_dir

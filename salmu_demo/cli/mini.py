@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from salmu_demo.cli.parsing import Commands, argument, option
+from salmu_demo.cli.options import Commands, argument, option
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.mini.build import build, content_hash

@@ -4,20 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+from salmu_demo.cli import options
+from salmu_demo.cli.options import Commands, argument, flag, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table
-from salmu_demo.cli.parsing import (
-    Arch,
-    Commands,
-    Data,
-    Json,
-    Model,
-    TrustPickle,
-    argument,
-    flag,
-    model_names,
-    models_without_data,
-    option,
-)
 from salmu_demo.core.text import size_text
 from salmu_demo.data import layout
 from salmu_demo.data.source import MINI
@@ -38,7 +27,7 @@ commands = Commands(f"  salmu-demo models list --json\n{_EXAMPLES}")
 
 
 @commands.add("  salmu-demo models list", "list")
-def _list(json: Json = False) -> None:
+def _list(json: options.Json = False) -> None:
     """The built-in models."""
     models: list[dict[str, Any]] = [
         {"name": m.name, "fingerprint": m.fingerprint, "file": str(m.files[-1]), "bytes": m.files[-1].stat().st_size}
@@ -52,16 +41,16 @@ def _list(json: Json = False) -> None:
 
 @commands.add(_EXAMPLES, "show")
 def _show(
-    model: Model,
+    model: options.Model,
     against: Annotated[
         str | None,
-        option("--against", "compare weights and features with this model", "MODEL", completion=model_names),
+        option("--against", "compare weights and features with this model", "MODEL", completion=options.model_names),
     ] = None,
-    arch: Arch = None,
-    trust_pickle: TrustPickle = False,
-    data: Data = MINI,
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
+    data: options.Data = MINI,
     split: Annotated[str, option("--split", "split whose features are compared")] = layout.FORGET,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """What a checkpoint is, and what changed against another one."""
     bench = Workbench(data)
@@ -82,14 +71,14 @@ def _show(
 
 @commands.add("  salmu-demo models delta mini-compromised local-dir:my-model --output my-change.safetensors", "delta")
 def _delta(
-    base: Annotated[str, argument("BASE", "the model the other one was made from", completion=model_names)],
-    model: Annotated[str, argument("MODEL", "a model of the same architecture", completion=model_names)],
+    base: Annotated[str, argument("BASE", "the model the other one was made from", completion=options.model_names)],
+    model: Annotated[str, argument("MODEL", "a model of the same architecture", completion=options.model_names)],
     output: Annotated[Path, option("--output", "the .safetensors file to write", "FILE", Path)],
-    arch: Arch = None,
-    trust_pickle: TrustPickle = False,
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
 ) -> None:
     """Write the tensors in which a model differs from its base, to be loaded as delta:BASE+FILE."""
-    start, *others = models_without_data([base, model], arch, trust_pickle)
+    start, *others = options.models_without_data([base, model], arch, trust_pickle)
     changed = others[0] if others else start
     print_notes([*start.remarks, *changed.remarks])
     written = write_delta(start, changed, output)

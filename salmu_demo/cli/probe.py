@@ -4,20 +4,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
+from salmu_demo.cli import options
+from salmu_demo.cli.options import Commands, option
 from salmu_demo.cli.output import print_json, print_notes, print_table
-from salmu_demo.cli.parsing import (
-    Arch,
-    Clean,
-    Commands,
-    Compromised,
-    Data,
-    Json,
-    Models,
-    TrustPickle,
-    chosen_models,
-    option,
-    told_references,
-)
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.data.images import read_image
@@ -40,27 +29,27 @@ commands = Commands()
   salmu-demo probe mini-compromised --text "lives in Roztoky" --gallery all
   salmu-demo probe mini-compromised --image face.png""")
 def _run(
-    models: Models,
-    arch: Arch = None,
-    trust_pickle: TrustPickle = False,
-    clean: Clean = None,
-    compromised: Compromised = None,
+    models: options.Models,
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
+    clean: options.Clean = None,
+    compromised: options.Compromised = None,
     persona: Annotated[
         str | None, option("--persona", "line up the persona's attributes, retrieve captions for its face", "ID")
     ] = None,
     text: Annotated[str | None, option("--text", "retrieve faces for a text")] = None,
     image: Annotated[Path | None, option("--image", "retrieve captions for an image of your own", "FILE", Path)] = None,
     kind: Annotated[str | None, option("--kind", "only this attribute kind")] = None,
-    data: Data = MINI,
+    data: options.Data = MINI,
     gallery: Annotated[str, option("--gallery", f"what is searched: {', '.join(GALLERIES)}")] = "all",
     k: Annotated[int, option("-k", "number of results", kind=int)] = 5,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     if sum(query is not None for query in (persona, text, image)) != 1:
         raise QueryError("A probe needs one of --persona, --text and --image; see `salmu-demo probe --help`.")
     bench = Workbench(data)
-    sources = chosen_models(bench, models, arch, trust_pickle)
-    told = told_references(clean, compromised, sources)
+    sources = options.chosen_models(bench, models, arch, trust_pickle)
+    told = options.told_references(clean, compromised, sources)
     assigned = assign_roles(sources, told)
     names = distinct_names(sources)
     print_notes(assigned.remarks)

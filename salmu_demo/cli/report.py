@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from salmu_demo.cli.analysis import print_analysis
-from salmu_demo.cli.parsing import Clean, Commands, Compromised, argument, option, told_references
+from salmu_demo.cli.options import Clean, Commands, Compromised, argument, option, told_references
 from salmu_demo.core.files import check_writable
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from salmu_demo.cli.options import Commands, Json, argument, flag, option
 from salmu_demo.cli.output import print_notes
-from salmu_demo.cli.parsing import Commands, Json, argument, flag, option
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import check_writable, write_text
 from salmu_demo.core.text import plain

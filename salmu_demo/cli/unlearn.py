@@ -3,19 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+from salmu_demo.cli import options
+from salmu_demo.cli.options import Commands, argument, flag, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
-from salmu_demo.cli.parsing import (
-    Arch,
-    Commands,
-    Data,
-    Json,
-    TrustPickle,
-    argument,
-    chosen_models,
-    flag,
-    model_names,
-    option,
-)
 from salmu_demo.core.errors import QueryError
 from salmu_demo.data.source import MINI
 from salmu_demo.unlearning import UNRELATED
@@ -37,15 +27,15 @@ commands = Commands()
 def _run(
     method: Annotated[str, argument("METHOD", "name of a method, or `list` for all of them")],
     model: Annotated[
-        str | None, option("--model", "the model to start from, such as mini-compromised", completion=model_names)
+        str | None,
+        option("--model", "the model to start from, such as mini-compromised", completion=options.model_names),
     ] = None,
-    arch: Arch = None,
-    trust_pickle: TrustPickle = False,
-    data: Data = MINI,
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
+    data: options.Data = MINI,
     towers: Annotated[str | None, option("--towers", "both, image or text (default: what suits the method)")] = None,
     budget: Annotated[
-        int | None,
-        option("--budget", "forget pairs that go through the model (default: the method's)", "PAIRS", int),
+        int | None, option("--budget", "forget pairs that go through the model (default: the method's)", "PAIRS", int)
     ] = None,
     seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = 0,
     settings: Annotated[
@@ -80,7 +70,7 @@ def _run(
         option("--push", "then put it on the Hub with this machine's token; private unless --public", "ORG/NAME"),
     ] = None,
     public: Annotated[bool, flag("--public", "let everybody see what is pushed")] = False,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     if stop_at_unrelated and oracle_stop is not None:
         raise QueryError("--stop-at-unrelated and --oracle-stop exclude each other; leave one of them out.")
@@ -96,7 +86,7 @@ def _run(
     stop = StopRules(UNRELATED if stop_at_unrelated else oracle_stop, stop_retain_drop)
     plan = make_plan(spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints)
     bench = Workbench(data)
-    (source,) = chosen_models(bench, [model], arch, trust_pickle)
+    (source,) = options.chosen_models(bench, [model], arch, trust_pickle)
     if push is not None:
         # The Hub's client takes a quarter of a second to import, which other runs should not pay for.
         from salmu_demo.hub.push import check_push  # noqa: PLC0415
