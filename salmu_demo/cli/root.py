@@ -69,6 +69,8 @@ def run(line: Sequence[str]) -> int:
         with terminal():
             program = build()
             if _COMPLETION in os.environ:
+                # typer wraps the words beside each completion, and a shell takes their second line for another one.
+                os.environ["COLUMNS"] = "1000"
                 program.main(line, PROGRAM)
             with program.make_context(PROGRAM, list(line)) as context:
                 program.invoke(context)

@@ -18,6 +18,10 @@ _READINGS = ("forget_similarity", "unrelated_similarity", "retain_similarity", "
 commands = Commands()
 
 
+def _method_names() -> list[str]:
+    return ["list", *(spec.name for spec in all_methods())]
+
+
 @commands.add("""\
   salmu-demo unlearn list
   salmu-demo unlearn finetune --model mini-compromised --output my-model
@@ -25,7 +29,7 @@ commands = Commands()
   salmu-demo unlearn npo --model mini-compromised --output my-model --push ORG/NAME
   salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model""")
 def _run(
-    method: Annotated[str, argument("METHOD", "name of a method, or `list` for all of them")],
+    method: Annotated[str, argument("METHOD", "name of a method, or `list` for all of them", completion=_method_names)],
     model: Annotated[
         str | None,
         option("--model", "the model to start from, such as mini-compromised", completion=options.model_names),

@@ -262,9 +262,13 @@ def test_an_error_within_progress_stands_on_a_line_of_its_own(monkeypatch: pytes
         ("salmu-demo evaluate --tr", "--trust-pickle"),
         ("salmu-demo leaderboard --source pub", "published"),
         ("salmu-demo evaluate official-c", "official-clean"),
+        ("salmu-demo unlearn npo --plugin none.py --model mini-cl", "mini-clean"),
+        ("salmu-demo unlearn pinp", "pinpoint"),
     ],
 )
+@pytest.mark.usefixtures("shipped_assets")
 def test_a_shell_completes(words: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("_SALMU_DEMO_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
@@ -272,6 +276,18 @@ def test_a_shell_completes(words: str, expected: str, monkeypatch: pytest.Monkey
         run([])
     assert end.value.code == 0
     assert expected in capsys.readouterr().out.split()
+
+
+def test_the_words_of_a_completion_stand_on_one_line(monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("_SALMU_DEMO_COMPLETE", "complete_fish")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "salmu-demo fetch --")
+    with pytest.raises(SystemExit):
+        run([])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 5
+    assert all(line.startswith("--") for line in lines)
 
 
 # Plug-ins
