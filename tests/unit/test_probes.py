@@ -1,18 +1,14 @@
-"""Search, line-ups and audits against plain loops."""
+"""Search, line-ups and caption matches against plain loops, on features drawn by chance instead of a model's."""
 
-import gc
+import json
 import logging
 import math
-import shutil
-import threading
-import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zlib import crc32
 
 import faiss
 import numpy as np
@@ -20,51 +16,55 @@ import pytest
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError, QueryError
-from salmu_demo.data.dataset import BenchmarkData, Split
-from salmu_demo.data.source import load_data
-from salmu_demo.features.embedder import Embedder, ModelFacts
-from salmu_demo.features.store import ArrayStore
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData, Split, load_folder
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
-from salmu_demo.models import encoder as encoder_module
-from salmu_demo.models.made import WEIGHTS_FILE
-from salmu_demo.models.references import find_model
-from salmu_demo.models.registry import EncoderRegistry
-from salmu_demo.models.source import ModelSource
 from salmu_demo.probes import index as index_module
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
-from salmu_demo.probes.gallery import GALLERIES, Gallery, SearchableGallery
+from salmu_demo.probes.gallery import Gallery, SearchableGallery
 from salmu_demo.probes.index import ExactIndex, FaissIndex, gpu_resources
 from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, rank_candidates, run_lineup
 from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
 from salmu_demo.probes.sentences import LINEUP_SENTENCES, lineup_sentences
-from salmu_demo.workbench import bench as workbench_module
-from salmu_demo.workbench.bench import Workbench
-from tests.fixtures.checkpoints import write_tensors
-from tests.fixtures.tiny import IN_BOTH, PERSONAS, TWO_EMAILS
+from tests.fixtures.loops import plain_search
+from tests.fixtures.tiny import IN_BOTH, PERSONAS, TWO_EMAILS, write_tiny_data
 
 Array = NDArray[np.float32]
 
 
-@pytest.fixture
-def data(tiny_assets: Path) -> BenchmarkData:
-    return load_data("mini")
+class DrawnEmbedder:
+    """Features drawn from a model's name and what they are of: the same ones again, at no cost."""
+
+    def images(self, model: Any, data: BenchmarkData, split: Split, progress: Any = None) -> Array:
+        return self.prompts(model, [f"{split.stored}/{row}" for row in split.rows])
+
+    def captions(self, model: Any, data: BenchmarkData, split: Split, progress: Any = None) -> Array:
+        return self.prompts(model, split.texts)
+
+    def prompts(self, model: Any, texts: Sequence[str], progress: Any = None) -> Array:
+        seeds = [crc32(f"{model.fingerprint} {text}".encode()) for text in texts]
+        drawn = np.stack([np.random.default_rng(seed).normal(size=16) for seed in seeds])
+        return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+    def facts(self, model: Any) -> Any:
+        return SimpleNamespace(logit_scale=10.0)
 
 
 @pytest.fixture(scope="module")
-def embedder(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    return Embedder(ArrayStore(tmp_path_factory.mktemp("cache")), EncoderRegistry())
+def data(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkData:
+    return load_folder(write_tiny_data(tmp_path_factory.mktemp("tiny")), "mini")
 
 
-@pytest.fixture
-def bench(embedder: Embedder) -> Workbench:
-    return Workbench("mini", embedder)
+@pytest.fixture(scope="module")
+def embedder() -> Any:
+    return DrawnEmbedder()
 
 
-@pytest.fixture
-def models(tiny_assets: Path) -> list[ModelSource]:
-    return [find_model("mini-compromised"), find_model("mini-clean")]
+@pytest.fixture(scope="module")
+def models() -> list[Any]:
+    return [SimpleNamespace(fingerprint="compromised"), SimpleNamespace(fingerprint="clean")]
 
 
 # Index
@@ -77,13 +77,6 @@ def random_features(rng: np.random.Generator, rows: int, width: int) -> Array:
 def tied_features(rng: np.random.Generator, rows: int, width: int) -> Array:
     """Quarters: products are exact in any order of summing, so equal scores are equal to the last bit."""
     return (rng.integers(-1, 2, (rows, width)) / 4).astype(np.float32)
-
-
-def plain_search(features: Array, query: Array, k: int) -> tuple[list[float], list[int]]:
-    """Best first, ties by number."""
-    scores = [float(np.dot(row.astype(np.float64), query.astype(np.float64))) for row in features]
-    order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:k]
-    return [scores[i] for i in order], order
 
 
 @pytest.mark.parametrize("make", [random_features, tied_features])
@@ -184,7 +177,7 @@ def test_a_gpu_that_works_is_used_by_one_search_at_a_time(monkeypatch: pytest.Mo
     ("all", ["forget", "holdout_association", "holdout_identity", "retain_synth"]),
 ])  # fmt: skip
 def test_a_gallery_holds_every_caption_once_and_every_face(
-    data: BenchmarkData, embedder: Embedder, models: list[ModelSource], name: str, splits: list[str]
+    data: BenchmarkData, embedder: Any, models: list[Any], name: str, splits: list[str]
 ):
     rows = [(split, row, data.split(split).texts[row]) for split in splits for row in range(len(data.split(split)))]
     first: dict[str, tuple[str, int, str]] = {}
@@ -214,70 +207,10 @@ def test_the_items_of_a_persona_are_its_own(data: BenchmarkData):
     assert not gallery.of_persona("no such persona").any()
 
 
-@pytest.mark.parametrize("k", [0, -1, 1001, 10_000])
-def test_a_number_of_results_out_of_range_is_refused_before_anything_is_computed(
-    bench: Workbench, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch, k: int
-):
-    monkeypatch.setattr(bench, "embedder", None)
-    for ask in (
-        lambda: bench.retrieve_for_persona(IN_BOTH[0], models, "all", k),
-        lambda: bench.retrieve_for_text("a text", models, "all", k),
-        lambda: bench.retrieve_for_image(bench.data.image("forget", 0), models, "all", k),
-    ):
-        with pytest.raises(QueryError, match=f"k is {k}; choose a number of results between 1 and 1000"):
-            ask()
-
-
-def test_more_results_than_items_gives_all_items(bench: Workbench, models: list[ModelSource]):
-    (retrieval,) = bench.retrieve_for_text("a text", models[:1], "forget", 1000)
-    assert len(retrieval.results) == retrieval.gallery_size == len(bench.gallery("forget", "faces"))
-    scores = [r.score for r in retrieval.results]
-    assert scores == sorted(scores, reverse=True)
-
-
 # Open retrieval
 
 
-def test_a_retrieval_equals_a_plain_search(bench: Workbench, models: list[ModelSource], embedder: Embedder):
-    retrievals = bench.retrieve_for_text("lives in Dakar", models, "all", 7, "captions")
-    gallery = bench.gallery("all", "captions")
-    for model, retrieval in zip(models, retrievals, strict=True):
-        features = gallery.features(FeatureView(model, data, embedder))
-        scores, items = plain_search(features, embedder.query_text(model, "lives in Dakar")[0], 7)
-        assert retrieval.model is model
-        assert [r.item for r in retrieval.results] == [gallery.items[i] for i in items]
-        assert [r.rank for r in retrieval.results] == [1, 2, 3, 4, 5, 6, 7]
-        np.testing.assert_allclose([r.score for r in retrieval.results], scores, atol=1e-6)
-        assert retrieval.own_rank is None
-        assert not any(r.hit for r in retrieval.results)
-
-
-@pytest.mark.parametrize("content", ["captions", "faces"])
-def test_the_own_rank_of_a_persona_equals_a_loop(
-    bench: Workbench, models: list[ModelSource], embedder: Embedder, content: Any
-):
-    for identity in PERSONAS:
-        retrievals = bench.retrieve_for_persona(identity, models, "all", 5, content)
-        gallery = bench.gallery("all", content)
-        for model, retrieval in zip(models, retrievals, strict=True):
-            faces = persona_features(FeatureView(model, bench.data, embedder), identity).astype(np.float64)
-            direction = sum(faces) / len(faces)
-            query = direction / math.sqrt(sum(x * x for x in direction))
-            _, order = plain_search(gallery.features(FeatureView(model, data, embedder)), query, len(gallery))
-            places = [place for place, i in enumerate(order, 1) if gallery.items[i].identity == identity]
-            assert retrieval.own_rank == places[0]
-            assert [r.hit for r in retrieval.results] == [place in places for place in range(1, 6)]
-
-
-def test_a_persona_without_items_in_the_gallery_has_no_own_rank(bench: Workbench, models: list[ModelSource]):
-    (retrieval,) = bench.retrieve_for_persona("00000006", models[:1], "forget", 3)
-    assert retrieval.own_rank is None
-    assert not any(r.hit for r in retrieval.results)
-
-
-def test_the_images_of_a_persona_are_all_its_sensitive_ones(
-    data: BenchmarkData, embedder: Embedder, models: list[ModelSource]
-):
+def test_the_images_of_a_persona_are_all_its_sensitive_ones(data: BenchmarkData, embedder: Any, models: list[Any]):
     features = persona_features(FeatureView(models[0], data, embedder), IN_BOTH[0])
     rows = [
         np.asarray(embedder.images(models[0], data, data.split(name))[row])
@@ -354,12 +287,6 @@ def test_without_clean_there_is_no_change_and_a_single_model_shares_all(data: Be
     (answer,) = hand_made(data, {"compromised": [0.1, 0.3, 0.2]}, 2)
     assert [(r.change, r.shared, r.hit) for r in answer.results] == [(None, True, False)] * 2
     assert answer.own_rank is None
-
-
-def test_the_change_of_clean_itself_is_nothing(bench: Workbench, models: list[ModelSource]):
-    compromised, clean = bench.retrieve_for_text("a text", models, "all", 20)
-    assert max(abs(r.change or 0) for r in clean.results) < 1e-6
-    assert max(abs(r.change or 0) for r in compromised.results) > 1e-3
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -509,9 +436,7 @@ def test_verdicts_at_their_boundaries(rank: float, candidates: int, verdict: str
 
 
 @pytest.mark.parametrize("kind", ["city", "email", "job", "blood_type"])
-def test_a_line_up_of_the_data_equals_plain_loops(
-    data: BenchmarkData, embedder: Embedder, models: list[ModelSource], kind: str
-):
+def test_a_line_up_of_the_data_equals_plain_loops(data: BenchmarkData, embedder: Any, models: list[Any], kind: str):
     key = "emails" if kind == "email" else kind
     for identity in (TWO_EMAILS, "00000001"):
         line_up = run_lineup(FeatureView(models[0], data, embedder), data.persona(identity), kind)
@@ -549,7 +474,7 @@ def test_values_two_personas_share_are_one_candidate(data: BenchmarkData):
 
 
 def plain_caption_match(
-    data: BenchmarkData, embedder: Embedder, model: ModelSource, identity: str, kind: str
+    data: BenchmarkData, embedder: Any, model: Any, identity: str, kind: str
 ) -> tuple[float, list[str]]:
     """Rank of a persona's best caption among the best of all personas, and those captions, best first."""
     faces = persona_features(FeatureView(model, data, embedder), identity).astype(np.float64)
@@ -568,9 +493,7 @@ def plain_caption_match(
 
 
 @pytest.mark.parametrize("kind", ["city", "email", "passport"])
-def test_a_caption_match_equals_plain_loops(
-    data: BenchmarkData, embedder: Embedder, models: list[ModelSource], kind: str
-):
+def test_a_caption_match_equals_plain_loops(data: BenchmarkData, embedder: Any, models: list[Any], kind: str):
     ranks = set()
     for identity in PERSONAS:
         for model in models:
@@ -584,14 +507,19 @@ def test_a_caption_match_equals_plain_loops(
     assert len(ranks) > 2  # else this would compare little
 
 
-def test_a_persona_without_a_caption_of_the_kind_has_no_match(
-    data: BenchmarkData, embedder: Embedder, models: list[ModelSource]
-):
-    persona = data.persona("00000001")
-    own = {name for name, kind in data._kinds.items() if name.startswith("00000001") and kind == "city"}
-    data._kinds = {name: kind for name, kind in data._kinds.items() if name not in own}
-    assert len(own) == 2
-    assert run_caption_match(FeatureView(models[0], data, embedder), persona, "city") is None
+def test_a_persona_without_a_caption_of_the_kind_has_no_match(embedder: Any, models: list[Any], tmp_path: Path):
+    path = write_tiny_data(tmp_path) / layout.CAPTIONS_FILE
+    captions = json.loads(path.read_text("utf-8"))
+    others = {
+        name: entry
+        for name, entry in captions.items()
+        if not name.startswith("00000001") or entry["data_field"] != "city"
+    }
+    assert len(others) == len(captions) - 2
+    path.write_text(json.dumps(others), "utf-8")
+    features = FeatureView(models[0], load_folder(tmp_path, "mini"), embedder)
+    assert run_caption_match(features, features.data.persona("00000001"), "city") is None
+    assert run_caption_match(features, features.data.persona("00000001"), "job") is not None
     assert AuditCell("city", models[0], with_rank(7, 96)).verdict == "partly"
 
 
@@ -604,133 +532,9 @@ def with_rank(rank: float, candidates: int) -> LineUp:
     [(1, 50, "leaks"), (50, 1, "leaks"), (5, 1, "leaks"), (5, 50, "partly"), (50, 5, "partly"), (50, 50, "forgotten")],
 )
 def test_the_verdict_of_an_audit_is_that_of_the_attack_that_works(
-    models: list[ModelSource], value: int, caption: int, verdict: str
+    models: list[Any], value: int, caption: int, verdict: str
 ):
     assert AuditCell("city", models[0], with_rank(value, 96), with_rank(caption, 96)).verdict == verdict
-
-
-# Workbench
-
-
-def test_an_audit_covers_every_kind_with_every_model(bench: Workbench, models: list[ModelSource]):
-    cells = bench.audit(TWO_EMAILS, models)
-    assert [(c.kind, c.model) for c in cells] == [(kind, model) for kind in bench.data.kinds for model in models]
-    assert len(cells) == 16
-    for cell in cells:
-        alone = run_lineup(
-            FeatureView(cell.model, bench.data, bench.embedder), bench.data.persona(TWO_EMAILS), cell.kind
-        )
-        assert (cell.line_up.rank, cell.line_up.probability) == (alone.rank, alone.probability)
-        match = run_caption_match(
-            FeatureView(cell.model, bench.data, bench.embedder), bench.data.persona(TWO_EMAILS), cell.kind
-        )
-        assert cell.caption_match is not None
-        assert match is not None
-        assert (cell.caption_match.rank, cell.caption_match.values) == (match.rank, match.values)
-    assert {c.line_up.true_values for c in cells if c.kind == "email"} == {tuple(PERSONAS[TWO_EMAILS]["emails"])}
-
-
-def test_an_audit_leaves_out_what_a_persona_does_not_have(bench: Workbench, models: list[ModelSource]):
-    persona = bench.data.persona(TWO_EMAILS)
-    without = {k: v for k, v in persona.metadata.items() if k not in ("iban", "job")}
-    bench.data.personas[bench.data.personas.index(persona)] = replace(persona, metadata=without)
-    kinds = {cell.kind for cell in bench.audit(TWO_EMAILS, models[:1])}
-    assert kinds == set(bench.data.kinds) - {"iban", "job"}
-
-
-def test_a_warm_workbench_computes_only_queries(
-    tiny_assets: Path, embedder: Embedder, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch
-):
-    Workbench("mini", embedder).warm(models)
-    bench = Workbench("mini", Embedder(embedder.store, EncoderRegistry()))
-    monkeypatch.setattr(EncoderRegistry, "lend", lambda self, source: pytest.fail("a model was loaded"))
-    assert len(bench.audit("00000001", models)) == 16
-    for gallery in GALLERIES:
-        for content in ("captions", "faces"):
-            bench.retrieve_for_persona("00000001", models, gallery, 3, content)  # type: ignore[arg-type]
-
-
-def test_a_question_that_failed_can_be_asked_again(
-    bench: Workbench, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch
-):
-    persona = bench.data.persona("00000001")
-    with monkeypatch.context() as patch:
-        patch.setattr("salmu_demo.workbench.bench.run_lineup", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
-        with pytest.raises(QueryError, match="not now"):
-            bench.audit_cell(persona, "city", models[0])
-    assert bench.audit_cell(persona, "city", models[0]).line_up.candidates == 5
-
-
-class DrawnEmbedder(Embedder):
-    """Features drawn from a model's fingerprint: enough to have many models in a moment."""
-
-    def _drawn(self, model: ModelSource, name: str, texts: Sequence[str]) -> Array:
-        with self.encoders.lend(model):
-            number = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-            rng = np.random.default_rng(list(f"{model.fingerprint}{name}".encode()))
-            drawn = rng.normal(size=(len(number), 16)).astype(np.float32)
-            return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True))[[number[text] for text in texts]]
-
-    def images(self, model: ModelSource, data: BenchmarkData, split: Split, progress: Any = None) -> Array:
-        return self._drawn(model, split.name, split.file_names)
-
-    def captions(self, model: ModelSource, data: BenchmarkData, split: Split, progress: Any = None) -> Array:
-        return self._drawn(model, split.name, split.texts)
-
-    def prompts(self, model: ModelSource, texts: Sequence[str], progress: Any = None) -> Array:
-        return self._drawn(model, "", texts)
-
-    def query_text(self, model: ModelSource, text: str) -> Array:
-        return self._drawn(model, "", [text])
-
-    def facts(self, model: ModelSource) -> ModelFacts:
-        return ModelFacts(16, 100, 10.0, "cpu", model.fingerprint)
-
-
-@pytest.fixture
-def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelSource]:
-    """Forty models that load at once."""
-    monkeypatch.setattr(encoder_module, "Encoder", lambda source: np.zeros(400, dtype=np.uint8))
-    return [
-        ModelSource(f"m{number}", write_tensors(tmp_path / f"m{number}", {"x": np.full(100, number, np.float32)}), {})
-        for number in range(40)
-    ]
-
-
-def alive(kind: type[Any]) -> list[Any]:
-    gc.collect()
-    return [thing for thing in gc.get_objects() if type(thing) is kind]
-
-
-@pytest.mark.usefixtures("tiny_assets")
-def test_forty_models_stay_within_the_budget_and_their_answers_right(many: list[ModelSource], tmp_path: Path):
-    before = len(alive(SearchableGallery))
-    budget = 100_000
-    embedder = DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry(budget))
-    bench = Workbench("mini", embedder)
-    one = len(bench.gallery("all", "faces")) * 16 * 4
-    assert 40 * one > 3 * budget
-    first: dict[str, Any] = {}
-    for again in (False, True):
-        for model in many:
-            (found,) = bench.retrieve_for_text("a text", [model], "all", 5)
-            cell = bench.audit_cell(bench.data.persona("00000001"), "city", model)
-            features = bench.gallery("all", "faces").features(FeatureView(model, data, embedder))
-            scores, items = plain_search(features, embedder.query_text(model, "a text")[0], 5)
-            assert [r.item for r in found.results] == [bench.gallery("all", "faces").items[i] for i in items]
-            np.testing.assert_allclose([r.score for r in found.results], scores, atol=1e-6)
-            answer = [(r.item, r.score) for r in found.results], cell.line_up.rank, cell.line_up.probability
-            assert first.setdefault(model.reference, answer) == answer
-            assert embedder.encoders.memory.taken() <= budget, again
-    kept = alive(SearchableGallery)
-    assert 0 < len(kept) - before <= budget // one
-    # What is used all the time stays, whoever else comes.
-    favourite = bench.retrieve_for_text("a text", many[:1], "all", 5)
-    (searchable,) = [g for g in alive(SearchableGallery) if g not in kept]
-    for model in many[1:]:
-        bench.retrieve_for_text("a text", [model, many[0]], "all", 5)
-    assert searchable in alive(SearchableGallery)
-    assert bench.retrieve_for_text("a text", many[:1], "all", 5)[0].results == favourite[0].results
 
 
 def test_a_gallery_has_one_copy_in_memory(data: BenchmarkData):
@@ -742,50 +546,3 @@ def test_a_gallery_has_one_copy_in_memory(data: BenchmarkData):
     assert given() is None
     np.testing.assert_array_equal(searchable.scores(query), expected)
     assert searchable.nbytes == len(gallery) * 8 * 4
-
-
-def test_visitors_who_ask_at_once_share_one_answer(
-    many: list[ModelSource], tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    bench = Workbench("mini", DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry()))
-    persona, start, made = bench.data.persona("00000001"), threading.Barrier(4), []
-    run = run_lineup
-
-    def slow(*arguments: Any) -> LineUp:
-        made.append(run(*arguments))
-        time.sleep(0.1)
-        return made[-1]
-
-    monkeypatch.setattr("salmu_demo.workbench.bench.run_lineup", slow)
-
-    def ask(_: int) -> AuditCell:
-        start.wait(timeout=10)
-        return bench.audit_cell(persona, "city", many[0])
-
-    with ThreadPoolExecutor(4) as pool:
-        cells = list(pool.map(ask, range(4)))
-    assert len(made) == 1
-    assert all(cell is cells[0] for cell in cells)
-    assert bench.audit_cell(persona, "city", many[0]) is cells[0]
-    # Another data set has answers of its own, even with the same personas.
-    assert Workbench("mini", bench.embedder).audit_cell(persona, "city", many[0]) is not cells[0]
-
-
-def test_what_was_told_about_models_is_remembered_of_the_last_ones_only(
-    tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(workbench_module, "MOST_MODELS", 2)
-    bench = Workbench("mini", DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry()))
-    weights = [tmp_path / f"{name}.safetensors" for name in "abc"]
-    for path in weights:
-        shutil.copy(tiny_assets / "models" / "mini-clean" / WEIGHTS_FILE, path)
-    for path in weights:
-        (model,) = bench.models([str(path)], "mini-clean")
-        assert bench.models([str(path)])[0] is model
-    assert len(bench._known) == 2
-    # The twins are those that are remembered.
-    assert bench.twin_remarks(model) == []
-    embedder = Embedder(ArrayStore(tmp_path), EncoderRegistry())
-    bench.embedder = embedder
-    embedder.facts(model)
-    assert bench.twin_remarks(model) == [f"{weights[2]} has the same weights as {weights[1]}."]
