@@ -11,7 +11,7 @@ from salmu_demo.data.layout import CLEAR
 from salmu_demo.data.source import plan_fetch_of
 from salmu_demo.hub.fetch import FetchPlan, check_space, fetch
 from salmu_demo.hub.reference import HF_HUB, OFFICIAL, OFFICIAL_MODELS, model_on_hub
-from salmu_demo.models.fetch import plan_model
+from salmu_demo.models.hub import plan_model
 
 _ASK_FROM_BYTES: Final = 1_000_000_000
 

@@ -18,12 +18,12 @@ from salmu_demo.leaderboard.board import Board, find_row, read_board
 from salmu_demo.leaderboard.export import board_csv, submission
 from salmu_demo.leaderboard.files import given_results, import_result, imported_results, job_results
 from salmu_demo.leaderboard.freshness import Freshness
-from salmu_demo.leaderboard.groups import Group
+from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, RULE, Choice, check_order, ranked
 from salmu_demo.leaderboard.rows import Row, Source, file_rows
 from salmu_demo.models.roles import CLEAN, COMPROMISED
 
-Tables = list[tuple[Group, list[Row]]]
+Tables = list[tuple[DataGroup, list[Row]]]
 
 commands = Commands()
 
@@ -104,7 +104,7 @@ def _tables(board: Board, order: str, choice: Choice) -> Tables:
     return shown
 
 
-def _print(group: Group, rows: list[Row]) -> None:
+def _print(group: DataGroup, rows: list[Row]) -> None:
     print(f"{group.title}\n{'=' * len(group.title)}")
     if group.notice:
         print(group.notice)
@@ -136,7 +136,7 @@ def _number(row: Row, metric: str) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _document(group: Group, rows: list[Row]) -> dict[str, Any]:
+def _document(group: DataGroup, rows: list[Row]) -> dict[str, Any]:
     return {
         "title": group.title,
         "identified": group.identified,

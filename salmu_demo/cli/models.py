@@ -96,7 +96,7 @@ def _push(
 ) -> None:
     """Put a model's folder on the Hub with this machine's token (HF_TOKEN, or a login); private unless --public."""
     # The Hub's client takes a quarter of a second to import, which other actions should not pay for.
-    from salmu_demo.models.push import push_model  # noqa: PLC0415
+    from salmu_demo.models.hub import push_model  # noqa: PLC0415
 
     print(push_model(model, repository, public).sentence(repository))
 

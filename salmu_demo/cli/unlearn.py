@@ -109,7 +109,7 @@ def _run(
         print(f"\nWritten: {output}. Measure it: salmu-demo evaluate local-dir:{output} --output DIR")
     pushed = None
     if push is not None:
-        from salmu_demo.models.push import push_model  # noqa: PLC0415 - as above
+        from salmu_demo.models.hub import push_model  # noqa: PLC0415 - as above
 
         pushed = push_model(str(output), push, public)
     if json:

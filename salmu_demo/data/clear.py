@@ -29,8 +29,7 @@ from filelock import FileLock
 from salmu_demo.core.errors import DataError, StorageError
 from salmu_demo.core.settings import cache_dir
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, check_inside, load_folder
-from salmu_demo.data.limits import Limits
+from salmu_demo.data.dataset import BenchmarkData, Limits, check_inside, load_folder
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.values import distinct, is_missing, value_key
 from salmu_demo.hub.client import local_snapshot
@@ -244,7 +243,7 @@ def _rows(paths: Sequence[Path], images: bool, watch: Watch) -> Iterator[dict[st
             with watch.reading(path), pq.ParquetFile(path) as file:
                 found = [name for name in (layout.IMAGE, "caption", NAME_KIND) if name in file.schema_arrow.names]
                 if layout.IMAGE not in found or NAME_KIND not in found:
-                    raise DataError(f"{path} is not of CLEAR: it needs the columns image, caption and name.")
+                    raise DataError(f"{path} is not a CLEAR file: it needs the columns image, caption and name.")
                 columns = found if images else found[1:]
                 for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
                     for row in batch.to_pylist():
@@ -256,8 +255,8 @@ def _rows(paths: Sequence[Path], images: bool, watch: Watch) -> Iterator[dict[st
 def _checked(row: dict[str, Any], images: bool, path: Path) -> dict[str, Any]:
     name, caption = row[NAME_KIND], row["caption"]
     if not isinstance(name, str) or is_missing(name) or not isinstance(caption, str | None):
-        raise DataError(f"{path} has a row whose name or caption is no text, or whose name is missing.")
+        raise DataError(f"{path} has a row whose name or caption is not text, or whose name is missing.")
     image = row.get(layout.IMAGE)
     if images and not (isinstance(image, dict) and isinstance(image.get("bytes"), bytes)):
-        raise DataError(f"{path} has a row whose image is no struct with image `bytes`.")
+        raise DataError(f"{path} has a row whose image is not a struct with image `bytes`.")
     return row

@@ -4,8 +4,8 @@ import codecs
 import hashlib
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
@@ -23,7 +23,6 @@ from salmu_demo.core.errors import DataError, QueryError, quoted
 from salmu_demo.core.files import leads_outside
 from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
-from salmu_demo.data.limits import Limits
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.values import distinct, is_missing, is_missing_identity, value_key
 
@@ -36,6 +35,21 @@ _GROUP_BYTES: Final = 64_000_000
 """Parquet row groups of images kept in memory, per split: as many as fit, and always the last one."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Gaps of a data set that loading it accepts.
+
+    Attributes:
+        empty: required splits that have no rows, because the data has nothing of the kind.
+        absent: required splits that are not on this machine, each with a sentence that says how to get them.
+        unmeasurable: metrics that have no meaning on the data, each with the reason; evaluations skip them.
+    """
+
+    empty: frozenset[str] = frozenset()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    unmeasurable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from typing import Final
 
 from salmu_demo.core.errors import DataError
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, load_folder
-from salmu_demo.data.limits import Limits
+from salmu_demo.data.dataset import BenchmarkData, Limits, load_folder
 from salmu_demo.data.shards import parse_shard
 from salmu_demo.hub.client import fetch_command, local_snapshot
 from salmu_demo.hub.fetch import FetchPlan, fetch_unasked, plan_fetch

@@ -202,7 +202,7 @@ def _label(content: bytes, suffix: str, what: str) -> int:
         found = json.loads(content) if suffix == ".json" else content.decode("ascii")
         if isinstance(found, dict):
             found = found.get("label", found.get("cls"))
-        # A number may be written as a text, but is none with a fraction, nor true.
+        # A number may be written as text; a fraction or true is not one.
         label = int(str(found))
     except (ValueError, TypeError, RecursionError):
         label = -1

@@ -46,7 +46,7 @@ def decode_image(content: bytes, what: str) -> Image.Image:
         what: name of the image, for the message.
 
     Raises:
-        ImageError: if the bytes are no image, are cut off, hold more than :data:`MAX_PIXELS` pixels, cost more to
+        ImageError: if the bytes are not an image, are cut off, hold more than :data:`MAX_PIXELS` pixels, cost more to
             read than :func:`salmu_demo.data.effort.too_much` allows, or do not say how bright white is.
     """
     try:

@@ -32,7 +32,7 @@ class Sample:
     seed: int = SAMPLE_SEED
 
     def check(self, data: BenchmarkData) -> None:
-        """Refuse a sample that is none.
+        """Refuse a sample that cannot be taken.
 
         Raises:
             DataError: if it is not smaller than the data set, has fewer rows than there are personas, or a negative
@@ -42,7 +42,7 @@ class Sample:
         least = len(set(forget.identities))
         if not least <= self.size < len(forget):
             raise DataError(
-                f"A sample of {self.size:,} forget rows cannot be taken of {data.name}; choose {least:,} (as many as "
+                f"A sample of {self.size:,} forget rows cannot be taken from {data.name}; choose {least:,} (as many as "
                 f"personas) to {len(forget) - 1:,}, or measure all rows."
             )
 

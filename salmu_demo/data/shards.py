@@ -64,7 +64,7 @@ def check_whole(split: str, shards: Sequence[Path]) -> None:
     where, totals = shards[0].parent, sorted({name.total for name in names})
     if len(totals) > 1:
         raise DataError(
-            f"{where} holds shards of {split} from two writings, one of {totals[0]} and one of {totals[1]} shards; "
+            f"{where} holds shards of {split} from two versions, one of {totals[0]} and one of {totals[1]} shards; "
             "remove those that are out of date."
         )
     numbers = Counter(name.number for name in names)
@@ -85,7 +85,7 @@ class Watch:
     """Files that are read bit by bit while their content is known by one fingerprint.
 
     Whatever is read of a file must come from the content that its digest was taken of: a file that is written again
-    meanwhile is told by its state (inode, size, times), and then by its digest, so that a touched file is no other.
+    meanwhile is told by its state (inode, size, times), and then by its digest: touching a file changes nothing.
     """
 
     def __init__(self, what: str) -> None:

@@ -70,7 +70,7 @@ def plan_fetch_of(reference: str, revision: str | None = None, splits: Sequence[
 
 
 def may_be_fetched(reference: str) -> bool:
-    """Whether a data set may come from the Hub; raises :class:`DataError` if it can be no path."""
+    """Whether a data set may come from the Hub; raises :class:`DataError` if it cannot be a path."""
     kind = next((kind for kind in DATA_KINDS if kind.is_one(reference)), None)
     return kind is not None and kind.plan is not None
 

@@ -101,7 +101,7 @@ class Embedder:
     def prompts(
         self, model: ModelSource, texts: Sequence[str], progress: ProgressCallback = ignore_progress
     ) -> Features:
-        """Features of texts that are no column of the data, shape (N, D); each distinct text is kept once."""
+        """Features of texts outside the data's columns, shape (N, D); each distinct text is kept once."""
         table = self._prompts(model)
         found = table.read(texts)
         if found is not None:

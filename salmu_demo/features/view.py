@@ -37,7 +37,7 @@ class FeatureView:
         return self.embedder.captions(self.model, self.data, self._rows(rows), self.progress)
 
     def prompts(self, texts: Sequence[str]) -> Features:
-        """Features of texts that are no column of the data, shape (K, D)."""
+        """Features of texts outside the data's columns, shape (K, D)."""
         return self.embedder.prompts(self.model, texts, self.progress)
 
     def missing_images(self, rows: str | Split | ImageSet) -> int:

@@ -104,6 +104,20 @@ def is_restricted(about: Any) -> bool:
     return bool(about.private or about.gated)
 
 
+def check_access(target: HubReference, visitor: Visitor, error_type: type[SalmuError]) -> bool:
+    """Make sure that a visitor may read a repository; without the Hub nobody is let in.
+
+    Returns:
+        Whether the repository is private or gated, so that no other visitor may be given it on the strength of this
+        answer.
+
+    Raises:
+        SalmuError: of the given type, if the Hub refuses or cannot be asked.
+    """
+    with acting_for(visitor), hub_errors(target, error_type):
+        return is_restricted(ask_for(target))
+
+
 @dataclass(frozen=True)
 class LocalSnapshot:
     """What is on this machine of a repository at a revision.
@@ -147,16 +161,16 @@ def _sentence(error: BaseException, target: HubReference) -> str:
         return f"{repository} is not a valid Hub id; it looks like organisation/name."
     if isinstance(error, OfflineModeIsEnabled) or constants.HF_HUB_OFFLINE:
         return (
-            f"Not all of {repository} is on this machine, and HF_HUB_OFFLINE forbids to fetch it: unset it, run "
+            f"Not all of {repository} is on this machine, and HF_HUB_OFFLINE forbids fetching it: unset it, run "
             f"`{fetch_command(target)}`, then set it again."
         )
     if isinstance(error, _SLOW):
         return (
-            f"The Hub takes too long to send {repository}: run the same again, it goes on where it stopped; "
+            f"The Hub takes too long to send {repository}: run the same again, it resumes where it stopped; "
             "HF_HUB_DOWNLOAD_TIMEOUT=60 is more patient."
         )
     if isinstance(error, _CUT_OFF) or "Consistency check failed" in str(error):
-        return f"The download of {repository} was cut off: run the same again, it goes on where it stopped."
+        return f"The download of {repository} was cut off: run the same again, it resumes where it stopped."
     if isinstance(error, LocalEntryNotFoundError | ConnectionError | TRANSPORT_ERROR):
         return (
             f"{repository} is not on this machine and the Hub cannot be reached; check the network and run the same "
@@ -203,10 +217,10 @@ def _refusal(error: HfHubHTTPError, target: HubReference) -> str:
     if isinstance(error, RevisionNotFoundError):
         return f"{repository} has no revision {target.revision}; see {page}/commits."
     if status == 429:
-        return f"The Hub is asked too often from here (error 429) for {repository}: wait a few minutes, or {sign_in}."
+        return f"Too many requests to the Hub from here (error 429) for {repository}: wait a few minutes, or {sign_in}."
     if status >= 500:
-        return f"The Hub has a fault of its own (error {status}) and cannot give {repository}; try again later."
-    return f"The Hub refuses to give {repository} (error {status}); see {page} for the reason."
+        return f"The Hub has an internal error ({status}) and cannot send {repository}; try again later."
+    return f"The Hub refuses to send {repository} (error {status}); see {page} for the reason."
 
 
 def fetch_command(target: HubReference) -> str:

@@ -100,7 +100,7 @@ def _client() -> HfApi:
 
 
 def _no_repository(name: str) -> PushError:
-    return PushError(f"{name!r:.80} is no repository of the Hub; its name looks like organisation/name.")
+    return PushError(f"{name!r:.80} is not a Hub repository; its name looks like organisation/name.")
 
 
 def _may_not_write(repository: str) -> str:
@@ -118,9 +118,9 @@ def _reason(error: BaseException, repository: str) -> str:
         if status in (403, 404):
             return _may_not_write(repository)
         if status == 429:
-            return f"The Hub is asked too often from here (error 429) to take {repository}: wait a few minutes"
+            return f"Too many requests to the Hub from here (error 429) to push to {repository}: wait a few minutes"
         if status >= 500:
-            return f"The Hub has a fault of its own (error {status}) and cannot take {repository}: try again later"
+            return f"The Hub has an internal error (error {status}) and cannot take {repository}: try again later"
         return f"The Hub refuses to take {repository} (error {status}): see https://huggingface.co/{repository}"
     if isinstance(error, OfflineModeIsEnabled):
         return f"HF_HUB_OFFLINE forbids to push to {repository}: unset it"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from salmu_demo.core.errors import QueryError, ResultError, quoted
 from salmu_demo.leaderboard.freshness import Freshness
-from salmu_demo.leaderboard.groups import Group, group_rows
+from salmu_demo.leaderboard.groups import DataGroup, group_rows
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
 
@@ -20,7 +20,7 @@ class Board:
         problems: one sentence for each file that was left out.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[DataGroup, ...]
     problems: tuple[str, ...] = ()
 
 

@@ -13,7 +13,7 @@ from salmu_demo.core.errors import ResultError
 from salmu_demo.core.text import csv_text
 from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.files import safe_name
-from salmu_demo.leaderboard.groups import Group
+from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import all_metrics
 from salmu_demo.models.source import slug_of
@@ -33,7 +33,7 @@ class Submission:
     text: str
 
 
-def board_csv(tables: Iterable[tuple[Group, Iterable[Row]]]) -> str:
+def board_csv(tables: Iterable[tuple[DataGroup, Iterable[Row]]]) -> str:
     """One line for each row, metrics with six decimals; every line says on what data it was measured, and its source.
 
     Args:

@@ -44,7 +44,7 @@ def import_result(path: Path, folder: Path) -> Path:
         The copy.
 
     Raises:
-        ResultError: if it is no result file.
+        ResultError: if it is not a result file.
         StorageError: if the copy cannot be written.
     """
     try:

@@ -11,7 +11,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.source import MINI
 from salmu_demo.hub.reference import HF_HUB
-from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text
+from salmu_demo.leaderboard.rows import Row, Source, Staleness, plain_text
 from salmu_demo.models.references import find_models
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.kept import measuring_key
@@ -21,11 +21,11 @@ FindModels = Callable[[Sequence[str], str | None], list[ModelSource]]
 DataState = tuple[str, tuple[tuple[str, int, int], ...]]
 """Name of data, and names, times and sizes of the files that their fingerprint covers."""
 
-BY_OTHERS: Final = Mark(
+BY_OTHERS: Final = Staleness(
     "stale", "Another version of this program or its libraries measured it; evaluate the model again."
 )
 
-OLDER: Final = Mark("stale", "An older version of this program wrote it; evaluate the model again.")
+OLDER: Final = Staleness("stale", "An older version of this program wrote it; evaluate the model again.")
 
 
 class Freshness:
@@ -90,7 +90,7 @@ def _state(name: str, root: Path) -> DataState:
     return name, tuple((path.name, status.st_mtime_ns, status.st_size) for path in files for status in [path.stat()])
 
 
-def _mark(row: Row, model: str | None, data: str | None) -> Mark | None:
+def _mark(row: Row, model: str | None, data: str | None) -> Staleness | None:
     """The most serious doubt: what has changed before what cannot be known."""
     assert row.model is not None
     if row.older:
@@ -101,12 +101,12 @@ def _mark(row: Row, model: str | None, data: str | None) -> Mark | None:
         (f"The data {row.data.name}", row.data.fingerprint, data, row.data.revision),
     ):
         if measured is not None and today is not None and measured != today:
-            return Mark("stale", f"{what} changed since; evaluate the model again.")
+            return Staleness("stale", f"{what} changed since; evaluate the model again.")
         if measured is None:
-            doubts.append(Mark("cannot be checked", f"{what}: the file does not give its fingerprint."))
+            doubts.append(Staleness("cannot be checked", f"{what}: the file does not give its fingerprint."))
         elif today is None:
             where = "on the Hub, which is not asked" if revision else "not on this machine any more"
-            doubts.append(Mark("cannot be checked", f"{what} is {where}."))
+            doubts.append(Staleness("cannot be checked", f"{what} is {where}."))
     if row.measured_by and row.measured_by != measuring_key():
         return BY_OTHERS
     return doubts[0] if doubts else None

@@ -16,7 +16,7 @@ _TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
 
 
 @dataclass(frozen=True)
-class Group:
+class DataGroup:
     """All rows of one data set and sample.
 
     Attributes:
@@ -83,7 +83,7 @@ class Group:
         return row.values.get(spec.name)
 
 
-def group_rows(rows: Iterable[Row]) -> list[Group]:
+def group_rows(rows: Iterable[Row]) -> list[DataGroup]:
     """Put rows of the same data together and diagnose them; the official data come first, unidentified data last.
 
     Data are the same if their content and sample are. The published rows name the official data by revision only; rows
@@ -99,7 +99,7 @@ def group_rows(rows: Iterable[Row]) -> list[Group]:
     for row in rows:
         members[_key(row, len(contents[row.data.revision]) > 1)].append(row)
     groups = [
-        Group(
+        DataGroup(
             hashlib.sha256(repr(key).encode()).hexdigest()[:12], key[0] != "file", _diagnosed(_ordered(_as_told(rows)))
         )
         for key, rows in members.items()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from salmu_demo.core.errors import MetricError, QueryError
-from salmu_demo.leaderboard.groups import Group
+from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import Metric, find_metric, official_metrics
 
@@ -58,7 +58,7 @@ def check_order(order: str) -> str:
     """The order a user named, in its own spelling.
 
     Raises:
-        QueryError: if it is no metric, `name` or `date`.
+        QueryError: if it is not a metric, `name` or `date`.
 
     >>> check_order("retfail")
     'RetFail'
@@ -71,11 +71,11 @@ def check_order(order: str) -> str:
         raise QueryError(f"Rows cannot be sorted by {order!r}: give name, date or a metric such as RetFail.") from error
 
 
-def ranked(group: Group, order: str = DEFAULT_ORDER, choice: Choice | None = None) -> list[Row]:
+def ranked(group: DataGroup, order: str = DEFAULT_ORDER, choice: Choice | None = None) -> list[Row]:
     """The chosen rows of a group in an order, see :data:`RULE`; equal rows keep their order.
 
     Raises:
-        QueryError: if the order is none.
+        QueryError: if there is no such order.
     """
     order = check_order(order)
     rows = [row for row in group.rows if (choice or Choice()).takes(row)]
@@ -87,7 +87,7 @@ def ranked(group: Group, order: str = DEFAULT_ORDER, choice: Choice | None = Non
     return sorted(rows, key=lambda row: _last_if_missing(badness(group, row, spec)))
 
 
-def badness(group: Group, row: Row, spec: Metric) -> float | None:
+def badness(group: DataGroup, row: Row, spec: Metric) -> float | None:
     """What a metric sorts by, the smallest first: the distance to the target; None if the value is missing."""
     value, target = group.comparable(row, spec), group.target(spec)
     if value is None:

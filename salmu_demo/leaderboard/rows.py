@@ -46,7 +46,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
-class Mark:
+class Staleness:
     """What is doubtful about a row.
 
     Attributes:
@@ -101,7 +101,7 @@ class Row:
     older: bool = False
     label: Label | None = None
     reason: str = ""
-    mark: Mark | None = None
+    mark: Staleness | None = None
     measured_by: str = ""
 
     @property
@@ -144,7 +144,7 @@ def file_rows(path: Path, source: Source) -> list[Row]:
     """The rows of a result file; an unchanged file is read once.
 
     Raises:
-        ResultError: if it is none, or a value does not fit.
+        ResultError: if it is not a result file, or a value does not fit.
     """
     try:
         status = path.stat()
@@ -197,7 +197,7 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
 
 
 def _utc(date: str) -> str:
-    """A date of a file as ISO 8601 in UTC, so that dates can be put in order; empty if it is none."""
+    """A date of a file as ISO 8601 in UTC, so that dates can be sorted; empty if it is not a date."""
     try:
         moment = datetime.fromisoformat(date)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
@@ -232,5 +232,5 @@ def _published_row(model: PublishedModel) -> Row:
 
 
 def _row_id(*parts: str) -> str:
-    # A path may hold bytes that are no text.
+    # A path may hold bytes that are not text.
     return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:12]

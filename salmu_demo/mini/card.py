@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from salmu_demo.mini.objects import object_classes
-from salmu_demo.models.roles import CARD_KEY, CLEAN, COMPROMISED
+from salmu_demo.models.card import CARD_KEY
+from salmu_demo.models.roles import CLEAN, COMPROMISED
 
 _CARD: Final = """---
 pretty_name: SALMU-Mini

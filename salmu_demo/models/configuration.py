@@ -62,7 +62,7 @@ def checked(config: dict[str, Any], what: str) -> dict[str, Any]:
         raise ModelError(f"{what} names a transformers text tower, which is not supported.")
     tokenizer = text.get("hf_tokenizer_name")
     if tokenizer and tokenizer != _OLD_HUB_NAME and not (isinstance(tokenizer, str) and _HUB_NAME.fullmatch(tokenizer)):
-        raise ModelError(f"{what} names a tokenizer that is no Hub id of the form organisation/name.")
+        raise ModelError(f"{what} names a tokenizer that is not a Hub id of the form organisation/name.")
     options = text.get("tokenizer_kwargs", {})
     if not isinstance(options, dict) or not options.keys() <= _TOKENIZER_OPTIONS:
         raise ModelError(f"{what} gives its tokenizer options other than {', '.join(sorted(_TOKENIZER_OPTIONS))}.")

@@ -90,7 +90,7 @@ class _Adapter(BaseModel, extra="allow"):
     """An adapter's configuration, as far as it decides what is merged.
 
     Attributes:
-        peft_type: LORA; the other kinds of PEFT are no such sum.
+        peft_type: LORA; the other kinds of PEFT are not such a sum.
         r: rank of every pair of matrices.
         lora_alpha: factor of their product, before the rank.
         use_rslora: whether the factor is divided by the root of the rank.
@@ -257,7 +257,7 @@ def find_delta(path: Path) -> Delta:
     """
     weights = path / ADAPTER_FILE if path.is_dir() else path
     if weights.suffix != ".safetensors" or not weights.is_file():
-        raise ModelError(f"{path} is no delta; give a PEFT folder with {ADAPTER_FILE}, or a .safetensors file.")
+        raise ModelError(f"{path} is not a delta; give a PEFT folder with {ADAPTER_FILE}, or a .safetensors file.")
     check_whole(weights)
     config = weights.with_name(ADAPTER_CONFIG_FILE)
     return Delta(weights, config if config.is_file() else None)

@@ -31,11 +31,11 @@ def write_delta(base: ModelSource, model: ModelSource, output: Path) -> WrittenD
 
     Raises:
         ModelError: if the two differ in more than values (configuration, tokenizer, tensors) or do not differ, or the
-            name of the output is none of a delta or that of a file of theirs, or the base is a `delta:` itself.
+            output is not named like a delta or is one of their files, or the base is a `delta:` itself.
         StorageError: if the file cannot be written.
     """
     if output.suffix != ".safetensors":
-        raise ModelError(f"{output} is no name of a delta; it must end in .safetensors.")
+        raise ModelError(f"{output} is not a name for a delta; it must end in .safetensors.")
     if base.reference.startswith(DELTA):
         raise ModelError(f"{base.reference} is a delta itself, which no other is merged onto; name a whole model.")
     if output.resolve() in {path.resolve() for path in (*base.files, *model.files)}:

@@ -65,7 +65,7 @@ AGREED: Final[Mapping[str, Preprocessing]] = {
 
 
 def missing_parts(config: dict[str, Any], what: str) -> list[str]:
-    """What the `preprocess_cfg` of a configuration does not say; raises :class:`ModelError` if it is no object."""
+    """What the `preprocess_cfg` of a configuration does not say; raises :class:`ModelError` if it is not an object."""
     given = config.get("preprocess_cfg") or {}
     if not isinstance(given, dict):
         raise ModelError(f"The `preprocess_cfg` of {what} is not an object; it holds mean, std and how to resize.")
@@ -86,7 +86,7 @@ def completed(
         The configuration, the same where open_clip's defaults are right, and no or one sentence.
 
     Raises:
-        ModelError: if `preprocess_cfg` is no object.
+        ModelError: if `preprocess_cfg` is not an object.
     """
     taken: dict[str, Any] = {}
     assumed = []

@@ -26,11 +26,6 @@ REFERENCES: Final[tuple[ReferenceName, ...]] = get_args(ReferenceName)
 
 TITLES: Final = {CLEAN: "Clean", COMPROMISED: "Compromised"}
 
-CARD_KEY: Final = "salmu_role"
-"""Key in the front matter of a model's card, with one of :data:`CARD_ROLES`."""
-
-CARD_ROLES: Final[tuple[RoleName, ...]] = (CLEAN, COMPROMISED, UNLEARNED)
-
 _REPOSITORIES: Final = {role: HF_HUB + OFFICIAL_MODELS[f"official-{role}"] for role in REFERENCES}
 _NAMED: Final[dict[str, RoleName]] = {
     name: role
@@ -38,8 +33,6 @@ _NAMED: Final[dict[str, RoleName]] = {
     # The last is how the official evaluator names the file of a repository's results.
     for name in (f"mini-{role}", f"official-{role}", repository, re.sub("[:/]", "_", repository))
 }
-_FRONT_MATTER: Final = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_CARD_LINE: Final = re.compile(rf"^{CARD_KEY}[ \t]*:(.*)$", re.MULTILINE)
 _BY: Final[dict[Origin, str]] = {"told": "as told", "name": "by its name", "card": "by its card"}
 
 
@@ -139,26 +132,6 @@ def role_by_name(reference: str) -> ModelRole:
     is_on_hub = reference.startswith("hf-hub")
     found = _NAMED.get(reference.partition("@")[0] if is_on_hub else reference)
     return ModelRole(found, "name") if found else OTHER
-
-
-def role_in_card(card: str) -> RoleName | None:
-    """The role that the front matter of a model's card names; None without it.
-
-    Raises:
-        ValueError: with the start of its value, if that is none of :data:`CARD_ROLES`.
-
-    >>> role_in_card("---\\nlicense: mit\\nsalmu_role: clean\\n---\\n# Mine"), role_in_card("salmu_role: clean")
-    ('clean', None)
-    """
-    front = _FRONT_MATTER.match(card)
-    line = front and _CARD_LINE.search(front[1])
-    if not line:
-        return None
-    value = line[1].partition(" #")[0].strip().strip("\"'")
-    for role in CARD_ROLES:
-        if value == role:
-            return role
-    raise ValueError(value[:40])
 
 
 def check_told(models: Sequence[Candidate], told: Told) -> None:

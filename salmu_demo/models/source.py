@@ -136,7 +136,7 @@ class ModelSource:
         return digest.hexdigest()
 
     def own_encoder(self) -> "Encoder | None":
-        """The loaded model of a source that is no checkpoint, see :mod:`salmu_demo.models.in_memory`; else None."""
+        """The loaded model of a source that is not a checkpoint, see :mod:`salmu_demo.models.in_memory`; else None."""
         return None
 
     def reader(self) -> TensorReader:

@@ -52,7 +52,7 @@ def keep_upload(path: Path, original_name: str) -> str:
     try:
         limit = upload_limit()
         if not limit:
-            raise ModelError(f"This page takes no uploads; its owner can allow them with {LIMIT_VARIABLE}.")
+            raise ModelError(f"This page does not accept uploads; its owner can allow them with {LIMIT_VARIABLE}.")
         if path.stat().st_size > limit:
             raise ModelError(f"The upload is larger than {limit / 1e9:g} GB; put it on the Hub instead.")
         try:

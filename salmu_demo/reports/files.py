@@ -75,7 +75,7 @@ def write_reports(analysis: Analysis, folder: Path) -> ReportFiles:
     written = write_results(analysis, folder)
     archive = folder / f"{_REPORT}{mark}.zip"
     if earlier is not None:
-        # Without its archive a half-replaced report is none.
+        # Without its archive a half-replaced report is not taken for a whole one.
         for path in all_paths(earlier):
             if path not in written:
                 path.unlink(missing_ok=True)
@@ -101,7 +101,7 @@ def write_formats(analysis: Analysis, folder: Path, formats: Collection[str]) ->
     unknown = next((name for name in formats if name not in FORMATS), None)
     if unknown is not None or not formats:
         given = "No format is named" if unknown is None else f"There is no format {quoted(unknown)}"
-        raise ResultError(f"{given}; choose of {', '.join(FORMATS)}.")
+        raise ResultError(f"{given}; choose from {', '.join(FORMATS)}.")
     endings = tuple(ending for name in formats for ending in FORMATS[name])
     contents = _contents(analysis, analysis.comparison.data.file_mark, endings)
     for name, content in contents.items():

@@ -38,7 +38,7 @@ UNLEARNED: Final = (
 
 
 def role_styles(roles: Sequence[ModelRole]) -> list[RoleStyle]:
-    """A style for each of the models that are shown together; those that are no reference differ from one another.
+    """A style for each of the models that are shown together; those that are not references differ from one another.
 
     >>> [style.marker for style in role_styles([ModelRole("clean"), ModelRole(), ModelRole("compromised")])]
     ['●', '▲', '■']

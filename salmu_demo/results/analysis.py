@@ -72,7 +72,7 @@ class PairedDifference:
 
 
 @dataclass(frozen=True)
-class Example:
+class DisputedRow:
     """A forget row that two models see differently.
 
     Attributes:
@@ -104,7 +104,7 @@ class Disagreement:
 
     first: int
     second: int
-    examples: tuple[Example, ...]
+    examples: tuple[DisputedRow, ...]
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _disagreement(evaluations: Sequence[Evaluation], first: int, second: int) ->
     assert a.ranks is not None
     assert b.ranks is not None
     examples = tuple(
-        Example(
+        DisputedRow(
             rows.file_names[row], rows.identities[row], rows.kinds[row], rows.texts[row],
             float(a.ranks[position]), float(b.ranks[position]),
         )

@@ -145,7 +145,7 @@ class MeasuredView:
         return self.features.captions(self.data.split(split))
 
     def prompts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Features of texts that are no column of the data, shape (K, D)."""
+        """Features of texts outside the data's columns, shape (K, D)."""
         return self.features.prompts(texts)
 
     def texts(self, texts: Texts) -> NDArray[np.float32]:

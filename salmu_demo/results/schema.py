@@ -39,7 +39,7 @@ VERSION: Final = 1
 _ROUNDING: Final = 1e-3
 """How far beyond 1 a cosine may come out."""
 _LARGEST_WHOLE: Final = 2.0**53
-"""Beyond it a number of JSON is no exact integer."""
+"""Beyond it a JSON number is not an exact integer."""
 
 
 def _number(value: Any) -> float:

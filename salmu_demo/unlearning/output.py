@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from salmu_demo.core.documents import document_of
 from salmu_demo.core.errors import StorageError
 from salmu_demo.core.files import atomic_path, write_text
+from salmu_demo.models.card import CARD_KEY
 from salmu_demo.models.export import save_local_dir
-from salmu_demo.models.roles import CARD_KEY, UNLEARNED
+from salmu_demo.models.roles import UNLEARNED
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.checkpoint import STATE_FILE

@@ -152,13 +152,16 @@ def test_without_real_faces_the_rest_is_used(clear: Path):
         ),
         (lambda c: f"clear:{c}#forget01", r"has no CLEAR configuration forget01: no file matches forget01/\*.parquet"),
         (lambda c: f"clear:{c / 'nothing'}", "is neither a folder nor a Hub data set; write clear:FOLDER"),
-        (lambda c: replace(c, {"image": b"x", "caption": "a"}), "is not of CLEAR: it needs the columns image, caption"),
-        (lambda c: replace(c, {"image": b"x", "caption": "a", "name": "b"}), "a row whose image is no struct"),
+        (
+            lambda c: replace(c, {"image": b"x", "caption": "a"}),
+            "is not a CLEAR file: it needs the columns image, caption",
+        ),
+        (lambda c: replace(c, {"image": b"x", "caption": "a", "name": "b"}), "a row whose image is not a struct"),
         (lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": "a", "name": None}), "whose name or caption is no"),
         (lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": "a", "name": "nan"}), "or whose name is missing"),
         (
             lambda c: replace(c, {"image": {"bytes": b"x"}, "caption": 5, "name": "b"}),
-            "whose name or caption is no text",
+            "whose name or caption is not text",
         ),
     ],
 )
@@ -202,7 +205,7 @@ def test_a_configuration_that_is_there_twice_or_in_part_is_refused(clear: Path):
         "forget10/train-00000-of-00001 (1).parquet": "is not named <split>-<shard>-of-<shards>",
         "forget10/test-00000-of-00001.parquet": "holds the CLEAR configuration forget10 more than once",
         "data/forget10-00000-of-00001.parquet": "holds the CLEAR configuration forget10 more than once",
-        "forget10/train-00000-of-00002.parquet": "holds shards of forget10 from two writings",
+        "forget10/train-00000-of-00002.parquet": "holds shards of forget10 from two versions",
     }.items():
         copy = clear / name
         copy.parent.mkdir(exist_ok=True)

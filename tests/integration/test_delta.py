@@ -144,8 +144,8 @@ def test_what_cannot_be_merged_is_refused_by_name(
     [
         ("delta:mini-compromised", r"is not a delta; it looks like delta:BASE\+PATH"),
         ("delta:+x", r"is not a delta"),
-        ("delta:mini-compromised+no/such/folder", r"no/such/folder is no delta; give a PEFT folder"),
-        ("delta:mini-compromised+weights.bin", r"weights.bin is no delta"),
+        ("delta:mini-compromised+no/such/folder", r"no/such/folder is not a delta; give a PEFT folder"),
+        ("delta:mini-compromised+weights.bin", r"weights.bin is not a delta"),
         ("delta:nothing+x", r"There is no model 'nothing'"),
         ("delta:delta:a+b", r"names a delta as its base; merge that one first"),
     ],

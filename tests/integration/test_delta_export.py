@@ -106,7 +106,7 @@ def test_what_is_no_delta_is_refused_and_nothing_is_written(
     assert "mini-compromised has the same weights as mini-compromised; there is nothing to write." in refused(BASE)
     copy = Path(shutil.copytree(tiny_assets / "models" / BASE, tmp_path / "copy"))
     assert "has the same weights as mini-compromised" in refused(f"local-dir:{copy}")
-    assert "no.bin is no name of a delta; it must end in .safetensors" in refused(edited, tmp_path / "no.bin")
+    assert "no.bin is not a name for a delta; it must end in .safetensors" in refused(edited, tmp_path / "no.bin")
     digest = find_model(str(edited)).fingerprint
     assert "edited.safetensors is a file of one of the two models" in refused(edited, edited)
     assert find_model(str(edited)).fingerprint == digest

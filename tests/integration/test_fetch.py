@@ -16,8 +16,7 @@ from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.source import load_data
 from salmu_demo.hub import client as hub_client
 from salmu_demo.hub import fetch as hub_fetch
-from salmu_demo.hub.access import check_access
-from salmu_demo.hub.client import Visitor, acting_for
+from salmu_demo.hub.client import Visitor, acting_for, check_access
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_MODELS, OFFICIAL_REVISION, HubReference
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import find_reference
@@ -93,7 +92,7 @@ def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub: StandInHub, ca
     repository.files = {**dict(list(shards.items())[:1]), "identities_metadata.json": b"{}"}
     (path,) = (path for path in repository.files if path in shards)
     repository.cut = [1000] + [0] * 50
-    assert "was cut off: run the same again, it goes on where it stopped." in refused(capfd, ["fetch", "official"])
+    assert "was cut off: run the same again, it resumes where it stopped." in refused(capfd, ["fetch", "official"])
     repository.cut = []
     hub.ranges.clear()
     (plan,) = printed(capfd, ["fetch", "official"])
@@ -252,16 +251,16 @@ FAILURES = [
     (private, STRANGER, f"The Hub has no dataset {OFFICIAL_DATA} that you may see: check the name."),
     (missing, ANONYMOUS, f"The Hub has no dataset {OFFICIAL_DATA}, or it is private: check the name, or set HF_TOKEN."),
     (moved, STRANGER, f"{OFFICIAL_DATA} has no revision {OFFICIAL_REVISION}; see {PAGE}/commits."),
-    (broken, STRANGER, f"The Hub has a fault of its own (error 503) and cannot give {OFFICIAL_DATA}; try again later."),
+    (broken, STRANGER, f"The Hub has an internal error (503) and cannot send {OFFICIAL_DATA}; try again later."),
     (
         slow,
         STRANGER,
-        f"The Hub takes too long to send {OFFICIAL_DATA}: run the same again, it goes on where it stopped",
+        f"The Hub takes too long to send {OFFICIAL_DATA}: run the same again, it resumes where it stopped",
     ),
     (stalled, STRANGER, "The Hub takes too long to send"),
-    (cut, STRANGER, f"The download of {OFFICIAL_DATA} was cut off: run the same again, it goes on where it stopped."),
+    (cut, STRANGER, f"The download of {OFFICIAL_DATA} was cut off: run the same again, it resumes where it stopped."),
     (unplugged, STRANGER, f"{OFFICIAL_DATA} is not on this machine and the Hub cannot be reached; check the network"),
-    (offline, STRANGER, "HF_HUB_OFFLINE forbids to fetch it: unset it, run `salmu-demo fetch"),
+    (offline, STRANGER, "HF_HUB_OFFLINE forbids fetching it: unset it, run `salmu-demo fetch"),
     (login_page, STRANGER, f"{OFFICIAL_DATA} could not be fetched: what answered is not the Hub"),
 ]
 

@@ -369,9 +369,9 @@ def with_config(folder: Path, **changes: Any) -> str:
     ("changes", "words"),
     [
         ({"text_cfg__hf_model_name": "evil/code"}, "names a transformers text tower, which is not supported"),
-        ({"text_cfg__hf_tokenizer_name": "../../secret"}, "names a tokenizer that is no Hub id"),
-        ({"text_cfg__hf_tokenizer_name": "/etc"}, "names a tokenizer that is no Hub id"),
-        ({"text_cfg__hf_tokenizer_name": ["a"]}, "names a tokenizer that is no Hub id"),
+        ({"text_cfg__hf_tokenizer_name": "../../secret"}, "names a tokenizer that is not a Hub id"),
+        ({"text_cfg__hf_tokenizer_name": "/etc"}, "names a tokenizer that is not a Hub id"),
+        ({"text_cfg__hf_tokenizer_name": ["a"]}, "names a tokenizer that is not a Hub id"),
         ({"text_cfg__tokenizer_kwargs": {"bpe_path": "/etc/passwd"}}, "gives its tokenizer options other than"),
         ({"text_cfg__tokenizer_kwargs": {"trust_remote_code": True}}, "gives its tokenizer options other than"),
         ({"vision_cfg__timm_model_name": "hf-hub:evil/code"}, "names an image tower that is not one of timm's own"),
@@ -533,7 +533,7 @@ def test_a_space_takes_no_upload_no_path_and_no_delta_unless_its_owner_allows(
     monkeypatch.setenv("SPACE_ID", "someone/space")
     assert upload_limit() == 0
     path = Path(shutil.copyfile(model_folder / WEIGHTS, model_folder / "copy"))
-    assert "takes no uploads" in sentence_of(lambda: keep_upload(path, "a"))
+    assert "does not accept uploads" in sentence_of(lambda: keep_upload(path, "a"))
     shelf = ModelShelf(Workbench("mini", Embedder()))
     for reference in (f"local-dir:{model_folder}", str(model_folder / WEIGHTS), f"delta:mini-clean+{model_folder}"):
         assert "Only Hub models can be added here" in sentence_of(lambda r=reference: shelf.add(r, ""))

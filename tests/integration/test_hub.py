@@ -256,13 +256,13 @@ def test_without_a_network_the_refusal_is_quick(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (403, r"^The Hub refuses to give org/tiny \(error 403\); see https://huggingface.co/org/tiny for the reason.$"),
+        (403, r"^The Hub refuses to send org/tiny \(error 403\); see https://huggingface.co/org/tiny for the reason.$"),
         (
             429,
-            r"^The Hub is asked too often from here \(error 429\) for org/tiny: wait a few minutes, or set HF_TOKEN.$",
+            r"^Too many requests to the Hub from here \(error 429\) for org/tiny: wait a few minutes, or set HF_TOKEN",
         ),
-        (500, r"^The Hub has a fault of its own \(error 500\) and cannot give org/tiny; try again later.$"),
-        (503, r"^The Hub has a fault of its own \(error 503\) and cannot give org/tiny; try again later.$"),
+        (500, r"^The Hub has an internal error \(500\) and cannot send org/tiny; try again later.$"),
+        (503, r"^The Hub has an internal error \(503\) and cannot send org/tiny; try again later.$"),
     ],
 )
 def test_a_hub_in_trouble_is_said_to_be_so_and_what_is_here_is_used(

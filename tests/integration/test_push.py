@@ -111,7 +111,7 @@ def test_nobody_trains_for_a_push_that_must_fail(
         return error
 
     for name in ("mine", "org/mine/too", "org/mine@v1", "org/..", "", "hf-hub:org/mine"):
-        assert f"{name!r} is no repository of the Hub; its name looks like organisation/name." in told(name)
+        assert f"{name!r} is not a Hub repository; its name looks like organisation/name." in told(name)
     assert hub.requests == []
     hub.role = "read"
     assert "Your token may not write to org/mine: check the name, and set HF_TOKEN to one from" in told()
@@ -138,7 +138,7 @@ def test_when_a_push_fails_the_model_stays_and_the_sentence_pushes_it_again(
     hub.add(f"models/{NAME}", {}, status=503)
     error = refused(capfd, *TRAINING, "--output", str(output), "--push", NAME, "--public")
     command = f"salmu-demo models push {output} {NAME} --public"
-    assert "The Hub has a fault of its own (error 503) and cannot take org/mine: try again later" in error
+    assert "The Hub has an internal error (error 503) and cannot take org/mine: try again later" in error
     assert error.endswith(f"; the model stays where it is, push it again with `{command}`.")
     pushed(hub).status = None
     assert run(command.split()[1:]) == 0
@@ -162,7 +162,10 @@ def test_what_the_hub_does_not_take_is_explained(
     monkeypatch.setenv("HF_TOKEN", hub.stranger)
     assert f"Your token may not write to {NAME}: check the name" in told("--public")
     monkeypatch.setenv("HF_TOKEN", hub.token)
-    for status, words in ((429, "asked too often from here"), (402, "refuses to take org/mine (error 402)")):
+    for status, words in (
+        (429, "Too many requests to the Hub"),
+        (402, "refuses to take org/mine (error 402)"),
+    ):
         pushed(hub).status = status
         assert words in told("--public")
     assert f"`salmu-demo models push '{folder}' {NAME} --public`" in told("--public")

@@ -9,9 +9,9 @@ import pytest
 from salmu_demo.core.errors import QueryError
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.leaderboard.board import find_row
-from salmu_demo.leaderboard.groups import Group, group_rows
+from salmu_demo.leaderboard.groups import DataGroup, group_rows
 from salmu_demo.leaderboard.ranking import Choice, ranked
-from salmu_demo.leaderboard.rows import Mark, Row, Source, plain_text, published_rows
+from salmu_demo.leaderboard.rows import Row, Source, Staleness, plain_text, published_rows
 from salmu_demo.metrics import official_metrics
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED
@@ -23,7 +23,7 @@ FORGETS = {"RetFail": 0.0, "GenKnow": 0.70, "InterIdSim": 0.5, "IntraIdSim": 0.5
 """A clean pass beside the references of the fixtures."""
 
 
-def only(groups: list[Group]) -> Group:
+def only(groups: list[DataGroup]) -> DataGroup:
     [group] = groups
     return group
 
@@ -32,11 +32,11 @@ def names(rows: list[Row]) -> list[str]:
     return [row.name for row in rows]
 
 
-def of(group: Group, name: str) -> Row:
+def of(group: DataGroup, name: str) -> Row:
     return find_row(name, group.rows)
 
 
-def plainly_ranked(group: Group, metric: str) -> list[str]:
+def plainly_ranked(group: DataGroup, metric: str) -> list[str]:
     """Insertion by the rule as it is written: closest to the target first, missing last, equal ones as they were."""
     spec = next(spec for spec in official_metrics() if spec.name == metric)
     reference = "a-clean" if spec.pillar == "efficacy" else "a-compromised"
@@ -178,7 +178,7 @@ def test_references_of_the_same_file_come_before_others():
 
 
 def test_an_imported_or_stale_reference_does_not_displace_a_local_one():
-    stale = row("s-clean", CLEAN | {"RetFail": 0.3}, mark=Mark("stale", "x"), date="2026-09-01")
+    stale = row("s-clean", CLEAN | {"RetFail": 0.3}, mark=Staleness("stale", "x"), date="2026-09-01")
     foreign = row("i-clean", CLEAN | {"RetFail": 0.4}, source=Source.IMPORTED, date="2026-09-01")
     for order in itertools.permutations([stale, foreign, row("a-clean")]):
         assert only(group_rows(order)).references["clean"].name == "a-clean"

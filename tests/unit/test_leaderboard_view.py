@@ -13,7 +13,7 @@ from salmu_demo.core.errors import ResultError
 from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.ranking import RULE
-from salmu_demo.leaderboard.rows import Mark, Source, published_rows
+from salmu_demo.leaderboard.rows import Source, Staleness, published_rows
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.official import official_result
@@ -29,7 +29,9 @@ EVIL = '<img src=x onerror="alert(1)">'
 
 def test_all_text_of_files_is_escaped():
     data = MeasuredData(EVIL, "d" * 64, EVIL, sample=EVIL)
-    hostile = row(EVIL, {"GenKnow": 0.5}, data=data, origin=EVIL, zero_shot=EVIL, date=EVIL, mark=Mark("stale", EVIL))
+    hostile = row(
+        EVIL, {"GenKnow": 0.5}, data=data, origin=EVIL, zero_shot=EVIL, date=EVIL, mark=Staleness("stale", EVIL)
+    )
     [group] = group_rows([hostile, *references(data=data, zero_shot="x")])
     page = board_html(group, group.rows, "GenKnow") + problems_html([EVIL])
     assert "<img" not in page
@@ -37,7 +39,9 @@ def test_all_text_of_files_is_escaped():
 
 
 def test_the_table_shows_values_targets_gaps_marks_and_the_rule():
-    marked = row("m", {"RetFail": 0.25, "GenKnow": 0.5}, mark=Mark("stale", "It changed."), date="2026-01-02T00:00:00")
+    marked = row(
+        "m", {"RetFail": 0.25, "GenKnow": 0.5}, mark=Staleness("stale", "It changed."), date="2026-01-02T00:00:00"
+    )
     [group] = group_rows([marked, *references()])
     page = board_html(group, [r for r in group.rows if r.name == "m"], "RetFail")
     text = re.sub(r"<[^>]+>", " ", page)

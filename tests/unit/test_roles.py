@@ -16,11 +16,11 @@ from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.rows import Source, file_rows
 from salmu_demo.mini.card import READINGS, model_card
-from salmu_demo.models.card import card_role
+from salmu_demo.models.card import card_role, role_in_card
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.names import distinct_names, distinct_slugs
 from salmu_demo.models.references import find_model
-from salmu_demo.models.roles import ModelRole, Told, assign_roles, check_told, role_by_name, role_in_card
+from salmu_demo.models.roles import ModelRole, Told, assign_roles, check_told, role_by_name
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.report import ReportFigure

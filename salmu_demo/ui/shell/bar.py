@@ -15,8 +15,7 @@ from salmu_demo.core.markup import render
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.core.settings import on_space
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.hub.access import check_access
-from salmu_demo.hub.client import Visitor, acting_for
+from salmu_demo.hub.client import Visitor, acting_for, check_access
 from salmu_demo.hub.reference import OFFICIAL_MODELS, model_on_hub
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.checkpoint import builtin_models

@@ -18,7 +18,7 @@ from salmu_demo.leaderboard.board import Board, find_row, read_board
 from salmu_demo.leaderboard.export import submission
 from salmu_demo.leaderboard.files import import_result, imported_results, job_results
 from salmu_demo.leaderboard.freshness import Freshness
-from salmu_demo.leaderboard.groups import Group
+from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, ranked
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.ui.shell.bar import Context
@@ -162,7 +162,7 @@ def leaderboard_tab(context: Context, own_jobs: gr.BrowserState) -> Handler:
     library = Library(context.workbench, runs_folder)
     session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=library.forget)
 
-    def chosen(board: Board, asked: Asked) -> Group:
+    def chosen(board: Board, asked: Asked) -> DataGroup:
         return next((known for known in board.groups if known.id == asked.group), board.groups[0])
 
     def page(board: Board, asked: Asked) -> list[Any]:

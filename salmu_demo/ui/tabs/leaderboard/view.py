@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from salmu_demo.core.markup import render
 from salmu_demo.leaderboard.export import board_csv
-from salmu_demo.leaderboard.groups import Group
+from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import BY_DATE, BY_NAME, RULE
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import Metric, all_metrics
@@ -30,7 +30,7 @@ def orders() -> list[tuple[str, str]]:
     return [*metrics, ("Name", BY_NAME), ("Date, newest first", BY_DATE)]
 
 
-def group_choices(groups: Sequence[Group]) -> list[tuple[str, str]]:
+def group_choices(groups: Sequence[DataGroup]) -> list[tuple[str, str]]:
     """Label and id of each data set."""
     return [(group.title, group.id) for group in groups]
 
@@ -79,7 +79,7 @@ class _BoardRow:
     cells: Sequence[_Cell]
 
 
-def board_html(group: Group, rows: Sequence[Row], order: str) -> Markup:
+def board_html(group: DataGroup, rows: Sequence[Row], order: str) -> Markup:
     """The table of one data set, in an order that was made already."""
     if not rows:
         return empty_state("No row fits", "Clear the search, or choose another source or data set.")
@@ -110,13 +110,13 @@ def problems_html(problems: Sequence[str]) -> Markup:
     return render("ui/templates/leaderboard.html#problems", problems=problems)
 
 
-def _column(group: Group, spec: Metric, order: str) -> _Column:
+def _column(group: DataGroup, spec: Metric, order: str) -> _Column:
     target = group.target(spec)
     aim = f"target {unsigned(target)}" if target is not None else ("lower" if spec.pillar == "efficacy" else "higher")
     return _Column(spec.name, aim, spec.explanation, spec.name == order)
 
 
-def _board_row(group: Group, row: Row, order: str) -> _BoardRow:
+def _board_row(group: DataGroup, row: Row, order: str) -> _BoardRow:
     return _BoardRow(
         name=row.name,
         style=_REFERENCE_STYLES[row.role],
@@ -134,7 +134,7 @@ def _board_row(group: Group, row: Row, order: str) -> _BoardRow:
     )
 
 
-def _cell(group: Group, row: Row, spec: Metric, order: str) -> _Cell:
+def _cell(group: DataGroup, row: Row, spec: Metric, order: str) -> _Cell:
     value, target, is_sorted = row.values.get(spec.name), group.target(spec), spec.name == order
     if value is None:
         return _Cell(NOTHING, " missing")

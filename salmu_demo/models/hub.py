@@ -1,21 +1,39 @@
-"""Pushing a model's folder to the Hub, from where `hf-hub:` loads it again."""
+"""A model and the Hub: what fetching it downloads, and pushing its folder, from where `hf-hub:` loads it again."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from salmu_demo.core.errors import ModelError
+from salmu_demo.hub.fetch import FetchPlan, plan_fetch
 from salmu_demo.hub.push import Pushed, check_push, push
-from salmu_demo.models.checkpoint import check_inside
+from salmu_demo.hub.reference import HubReference
+from salmu_demo.models.card import CARD_FILE
+from salmu_demo.models.checkpoint import PICKLE_PUBLISHERS, check_inside
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.references import find_model
 from salmu_demo.models.source import LOCAL_DIR, MERGES_FILE, PICKLE_FILE, TOKENIZER_FILE, WEIGHTS_FILES
 
-_COMPANIONS: Final = ("README.md", "unlearning.json", "unlearning_curve.svg", "training_log.json", "training_curve.svg")
+_COMPANIONS: Final = (CARD_FILE, "unlearning.json", "unlearning_curve.svg", "training_log.json", "training_curve.svg")
 """The card, the record and the curve that training here writes beside a model."""
 
 _OWNED: Final = (CONFIG_FILE, *WEIGHTS_FILES, PICKLE_FILE, MERGES_FILE, TOKENIZER_FILE, *_COMPANIONS)
+
+
+def plan_model(target: HubReference) -> FetchPlan:
+    """The configuration, the tokenizer, the card and one file of weights; raises :class:`ModelError`."""
+
+    def choose(paths: Sequence[str]) -> list[str]:
+        is_trusted = target.repository.partition("/")[0] in PICKLE_PUBLISHERS
+        names = (*WEIGHTS_FILES, PICKLE_FILE) if is_trusted else WEIGHTS_FILES
+        weights = next((name for name in names if name in paths), None)
+        if weights is None:
+            raise ModelError(f"{target.repository} has no {WEIGHTS_FILES[0]}; this program cannot load it.")
+        return [weights, *(name for name in (CONFIG_FILE, MERGES_FILE, TOKENIZER_FILE, CARD_FILE) if name in paths)]
+
+    return plan_fetch(target, choose, ModelError)
 
 
 def push_model(model: str, repository: str, public: bool) -> Pushed:
