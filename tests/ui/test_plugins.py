@@ -38,7 +38,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment(*folders: Path) -> dict[str, str]:
     """That of a process of its own, where these folders hold installed packages: what registers stays registered."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *folders]))}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *folders])), "SALMU_PLUGINS": ""}
 
 
 def told(line: list[str], variables: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:

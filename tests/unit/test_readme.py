@@ -31,8 +31,13 @@ def test_every_metric_is_in_the_table(metric) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_parses(command: str) -> None:
+def test_every_command_parses(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[Path] = []
+    # What a plug-in registers would be there for all tests.
+    monkeypatch.setattr("salmu_demo.cli.root.load_plugins", named.extend)
     assert vars(read(shlex.split(command)[1:]))
+    assert all((ROOT / file).is_file() for file in named)
+    assert len(named) == command.count("--plugin")
 
 
 @pytest.mark.usefixtures("shipped_assets")
