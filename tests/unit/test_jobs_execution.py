@@ -106,12 +106,12 @@ def test_the_status_on_disk_follows_but_not_with_every_batch(tmp_path: Path):
     assert written == [-1, -1, 2, 2, 2, 5]
 
 
-def test_the_log_names_each_stage_once(tmp_path: Path):
+def test_the_log_names_each_stage_of_a_model_once(tmp_path: Path):
     def work(report: JobProgressCallback) -> tuple[str, ...]:
-        for stage in ("first", "first", "second"):
-            report(JobProgress(stage, 0, 1, 0.0))
+        for model, stage in (("a", "first"), ("a", "first"), ("b", "first"), ("", "second")):
+            report(JobProgress(stage, 0, 1, 0.0, model=model))
         return ("one failure",)
 
     Execution(JOB, JobStore(tmp_path), lambda: None).run(work)
     lines = (tmp_path / JOB.id / "log.txt").read_text("utf-8").splitlines()
-    assert [line.split(" ", 1)[1] for line in lines] == ["running", "first", "second", "done one failure"]
+    assert [line.split(" ", 1)[1] for line in lines] == ["running", "a: first", "b: first", "second", "done one failure"]

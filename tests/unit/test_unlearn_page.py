@@ -102,6 +102,13 @@ def test_each_tab_shows_the_jobs_of_its_kind(workbench: Workbench, manager: JobM
         assert other not in page.jobs
         assert pages.page(other, own, latest=True).job_id == shown
         assert pages.page(other, own).job_id == ""
+    # A damaged job has forgotten its kind: no link to it may lead nowhere.
+    (manager.folder(measured) / "status.json").write_text("{", "utf-8")
+    for pages in (BenchmarkPages(workbench, manager), UnlearnPages(workbench, manager)):
+        page = pages.page(measured, own)
+        assert (page.job_id, page.can_resume) == (measured, False)
+        assert "is damaged" in page.panel
+    measured = manager.wait(manager.submit(BenchmarkSpec(("a",), ("RetFail",))).id, TIMEOUT).id
     tabs = [tab_of_job(manager, View(tab="benchmark", job=job_id)) for job_id in (measured, made, "A" * 22)]
     assert tabs == ["benchmark", "unlearn", "benchmark"]
     assert tab_of_job(manager, View(tab="about", job=made)) == "about"

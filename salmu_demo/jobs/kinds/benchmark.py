@@ -257,7 +257,7 @@ class _BenchmarkProgress:
     def __call__(self, progress: Progress) -> None:
         if progress.unit is Unit.METRICS:
             self._measured = progress.done / progress.total
-        elif self._last is not None and self._last.text == progress.text:
+        elif self._last is not None and self._last.stage == progress.stage:
             # The first report of a stage counts what was cached before; only the increase is work.
             new = max(0, progress.done - self._last.done)
             images = new if progress.unit is Unit.IMAGES else 0
