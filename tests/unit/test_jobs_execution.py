@@ -114,4 +114,10 @@ def test_the_log_names_each_stage_of_a_model_once(tmp_path: Path):
 
     Execution(JOB, JobStore(tmp_path), lambda: None).run(work)
     lines = (tmp_path / JOB.id / "log.txt").read_text("utf-8").splitlines()
-    assert [line.split(" ", 1)[1] for line in lines] == ["running", "a: first", "b: first", "second", "done one failure"]
+    assert [line.split(" ", 1)[1] for line in lines] == [
+        "running",
+        "a: first",
+        "b: first",
+        "second",
+        "done one failure",
+    ]
