@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
@@ -113,3 +114,12 @@ def test_what_a_page_names_exists(path: Path) -> None:
     tests = set(re.findall(r"\btest_\w+", text))
     assert [name for name in files if not exists(name) and name not in OTHERS] == []
     assert sorted(tests - NAMES_OF_TESTS) == []
+
+
+def test_the_architecture_is_drawn_as_the_import_rules_have_it() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [rule] = [each for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
+    drawing = (ROOT / "ARCHITECTURE.md").read_text("utf-8").split("```")[1].strip("\n")
+    # Rooms stand in the left part of a line, and what they are for behind them, after more blanks.
+    rows = [set(re.findall(r"(?<!\S)[a-z_]+", line[:52])) for line in drawing.splitlines()]
+    assert rows == [set(layer.split(" | ")) for layer in rule["layers"] if layer != "__main__"]
