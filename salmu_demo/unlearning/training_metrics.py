@@ -62,7 +62,7 @@ KEEPS_LITTLE: Final = 0.85
 """Below this share of the retain similarity a run damages what is to be kept."""
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """What a run has come to so far."""
 
     DAMAGES = "damages what is to be kept"
@@ -71,7 +71,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStanding:
     """How far a run is.
 
     Attributes:
@@ -84,7 +84,7 @@ class Standing:
     kept: float
 
     @classmethod
-    def of(cls, first: TrainingMetrics, last: TrainingMetrics) -> "Standing":
+    def of(cls, first: TrainingMetrics, last: TrainingMetrics) -> "RunStanding":
         """From the first and the latest reading."""
         distance = first.forget_similarity - first.unrelated_similarity
         shift = retain_shift(first.retain_similarity)
@@ -94,10 +94,10 @@ class Standing:
         )
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RunOutcome:
         """What that means."""
         if self.kept < KEEPS_LITTLE:
-            return Outcome.DAMAGES
+            return RunOutcome.DAMAGES
         if self.forgotten is None or self.forgotten < FORGETS_LITTLE:
-            return Outcome.FORGETS_LITTLE
-        return Outcome.FORGETS
+            return RunOutcome.FORGETS_LITTLE
+        return RunOutcome.FORGETS

@@ -31,7 +31,7 @@ from salmu_demo.ui.tabs.unlearn.form import (
 from salmu_demo.ui.tabs.unlearn.view import curve_svg, live_view, method_card
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import all_methods, find_method
-from salmu_demo.unlearning.training_metrics import Outcome, Standing, TrainingMetrics
+from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -116,14 +116,14 @@ def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():
 
 
 def test_a_standing_says_how_much_is_forgotten_and_kept():
-    standing = Standing.of(FIRST, LAST)
+    standing = RunStanding.of(FIRST, LAST)
     assert standing.forgotten == pytest.approx(0.8)
     assert standing.kept == pytest.approx(0.9)
-    assert standing.outcome is Outcome.FORGETS
-    assert Standing.of(FIRST, FIRST).outcome is Outcome.FORGETS_LITTLE
-    assert Standing.of(FIRST, replace(LAST, retain_similarity=0.5)).outcome is Outcome.DAMAGES
+    assert standing.outcome is RunOutcome.FORGETS
+    assert RunStanding.of(FIRST, FIRST).outcome is RunOutcome.FORGETS_LITTLE
+    assert RunStanding.of(FIRST, replace(LAST, retain_similarity=0.5)).outcome is RunOutcome.DAMAGES
     for level in (0.1, 0.11):
-        assert Standing.of(replace(FIRST, forget_similarity=level), LAST).forgotten is None
+        assert RunStanding.of(replace(FIRST, forget_similarity=level), LAST).forgotten is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_standing_says_how_much_is_forgotten_and_kept():
 )
 def test_what_is_kept_means_the_same_for_every_start(start: float, now: float, kept: float):
     first, last = (replace(FIRST, retain_similarity=value) for value in (start, now))
-    assert Standing.of(first, last).kept == pytest.approx(kept)
+    assert RunStanding.of(first, last).kept == pytest.approx(kept)
 
 
 def test_a_run_is_shown_as_curves_and_as_persons():

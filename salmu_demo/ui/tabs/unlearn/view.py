@@ -23,7 +23,7 @@ from salmu_demo.ui.tabs.models.view import cards_html, model_card
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.widgets.images import Portraits
 from salmu_demo.ui.widgets.markup import empty_state, notice, rank_text
-from salmu_demo.unlearning.training_metrics import Outcome, Standing, TrainingMetrics
+from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 
 LINES: Final = (
@@ -36,12 +36,12 @@ LINES: Final = (
 _WIDTH, _HEIGHT = 440, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 8, 34
 
-_OUTCOMES: Final[dict[Outcome, tuple[str, Outcome, str]]] = {
+_OUTCOMES: Final[dict[RunOutcome, tuple[str, RunOutcome, str]]] = {
     outcome: (icon, outcome, css)
     for outcome, icon, css in (
-        (Outcome.DAMAGES, "⚠", "leaks"),
-        (Outcome.FORGETS_LITTLE, "✗", "partly"),
-        (Outcome.FORGETS, "✓", "forgotten"),
+        (RunOutcome.DAMAGES, "⚠", "leaks"),
+        (RunOutcome.FORGETS_LITTLE, "✗", "partly"),
+        (RunOutcome.FORGETS, "✓", "forgotten"),
     )
 }
 """Icon, words and colour of each outcome."""
@@ -79,7 +79,7 @@ def live_view(
     if not readings:
         return Markup()
     first, last = readings[0], readings[-1]
-    standing = Standing.of(first, last)
+    standing = RunStanding.of(first, last)
     shares = [
         (standing.forgotten, "of the way to unrelated pairs"),
         (standing.kept, "of the retain similarity kept"),
