@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,5 +48,14 @@ def test_every_builtin_model_is_named() -> None:
     assert all(f"`{name}`" in README for name in builtin_models())
 
 
-def test_the_citation_is_of_this_version() -> None:
-    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+def test_citation_and_changelog_are_of_this_version_and_every_address_of_one_repository() -> None:
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    addresses = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]
+    repository = addresses["Repository"]
+    assert all(address.startswith(repository) for address in addresses.values())
+    assert f'\nrepository-code: "{repository}"\n' in citation
+    assert f'"{repository}/blob/main/"' in (ROOT / "scripts" / "docs_links.py").read_text("utf-8")
+    assert f"\nversion: {__version__}\n" in citation
+    [date] = re.findall(r'^date-released: "([\d-]+)"$', citation, re.MULTILINE)
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.findall(r"^## .*$", changes, re.MULTILINE)[0] == f"## {__version__} ({date})"
