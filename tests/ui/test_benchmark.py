@@ -260,12 +260,12 @@ def test_an_interrupted_job_is_found_by_its_link_and_goes_on(open_page: OpenPage
 
 def test_what_cannot_be_run_is_said(open_page: OpenPage):
     page = open_page(f"job={'A' * 22}")
-    expect(page.locator("#job")).to_contain_text("This job is not here")
+    expect(page.locator("#job")).to_contain_text("Job not found")
     choose_one_metric(page, "RetFail")
     page.get_by_label("(RetFail)").uncheck()
     page.locator("#benchmark-run").click()
     expect(page.get_by_text("No metric is chosen")).to_be_visible()
-    expect(page.locator("#job")).to_contain_text("This job is not here")
+    expect(page.locator("#job")).to_contain_text("Job not found")
 
 
 def test_files_of_a_job_cannot_be_fetched_by_their_place(open_page: OpenPage, app_url: str, runs: Path, finished: str):

@@ -117,7 +117,7 @@ def test_a_image_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_fac
     upload(page, OWN_IMAGE, png())
     expect(page.locator("#probe-results h2")).to_contain_text("Captions for your image")
     expect(rows(page)).to_have_count(10 * MODELS)
-    expect(page.locator("#probe-own-image")).to_contain_text("Not kept")
+    expect(page.locator("#probe-own-image")).to_contain_text("Not stored")
     assert list(tmp_path_factory.getbasetemp().rglob(f"*{OWN_IMAGE}")) == []
     page.get_by_label("Faces").last.check()
     expect(page.locator("#probe-results h2")).to_contain_text("Faces for your image")

@@ -144,7 +144,7 @@ def test_a_image_is_searched_but_not_kept_in_the_files(workbench):
     answer = search_image(workbench, image())
     assert [len(view.rows) for view in column_views(answer, False)] == [2, 2]
     assert json.loads(answer_json(answer))["query"] == {"kind": "image"}
-    assert "Not kept" in own_image_html(image_address(Image.new("RGB", (20, 30))))
+    assert "Not stored" in own_image_html(image_address(Image.new("RGB", (20, 30))))
 
 
 def test_a_image_is_kept_at_the_models_input_size_and_finds_the_same_to_the_last_bit(workbench):

@@ -44,7 +44,7 @@ def test_a_link_to_another_tab_does_not_give_away_the_job(tab):
 def test_what_is_no_job_id_is_left_out_of_the_view(job):
     link = parse_link({"job": job}, KNOWN)
     assert link.view == View()
-    assert "which is none" in link.notices[0]
+    assert "which is not a job's id" in link.notices[0]
 
 
 def test_the_first_page_has_no_query():

@@ -34,7 +34,7 @@ MAX_FILES: Final = 10
 
 NOT_ASKED_FOR: Final = "A value that this page does not ask for was sent; load the page again."
 
-TOO_MANY: Final = "{count} of your questions wait for an answer; ask again when some have come."
+TOO_MANY: Final = "{count} of your requests are waiting; try again when some have been answered."
 MOST_WAITING: Final = 32
 """Events of one visitor that may wait; opening the page takes about ten."""
 

@@ -7,8 +7,8 @@ PURPOSE: Final = (
     "Does this CLIP model still know which face belongs to which phone number, and what did forgetting break?"
 )
 WHO_IS_CLEAN: Final = (
-    "Results are held against a Clean and a Compromised model. The built-in and official ones are known by their name, "
-    "others by their card (`salmu_role`); otherwise say here which of the chosen models it is."
+    "Results are compared with a Clean and a Compromised model. Built-in and official models are recognised by their "
+    "name, others by their card (`salmu_role`). If yours is not, choose it here."
 )
 BY_CARD_OR_NAME: Final = "by card or name"
 NO_MODELS_TITLE: Final = "Choose a model"
@@ -24,15 +24,15 @@ ADD_MODEL: Final = (
     "delta:BASE+PATH to merge a LoRA adapter onto another model. Only safetensors are loaded here."
 )
 ADD_MODEL_ON_SPACE: Final = (
-    "A Hub model with safetensors weights: hf-hub:ORG/NAME. For a gated or private one sign in first; it is shown to "
-    "nobody else."
+    "A Hub model with safetensors weights: hf-hub:ORG/NAME. Sign in first for a gated or private model, which nobody "
+    "else sees."
 )
 OFFICIAL_MODELS: Final = (
-    "The released SALMUBench models are gated: their terms have to be accepted on the Hub once. About 0.6 GB each."
+    "The released SALMUBench models are gated: accept their terms on the Hub once. About 0.6 GB each."
 )
 HUB_ONLY: Final = "Only Hub models can be added here: write hf-hub:ORG/NAME."
 NO_REFERENCE: Final = "Type the model to add first, for example hf-hub:ORG/NAME."
 TOO_MANY_MODELS: Final = "At most {count} models fit side by side; the first {count} are kept."
-MODEL_ADDED: Final = "{name} was added. Its features are prepared in the background."
+MODEL_ADDED: Final = "{name} was added. Its features are being computed in the background."
 MODEL_ADDED_UNTICKED: Final = "{name} was added to the list; untick another model to show it."
 LINK_HELP: Final = "Opens the same models, persona and attribute."

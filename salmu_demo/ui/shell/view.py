@@ -94,7 +94,7 @@ def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
         notices.append(f"The link names the tab {quoted(tab)}, which does not exist.")
     job = query.get("job", "").strip()
     if job and not is_job_id(job):
-        notices.append(f"The link names the job {quoted(job)}, which is none.")
+        notices.append(f"The link names the job {quoted(job)}, which is not a job's id.")
         job = ""
     models = _parse_models(query.get("models", ""), known, notices)
     first = JOB_TABS[0] if job else TABS[0]

@@ -43,8 +43,8 @@ SWEEP_SECONDS: Final = 60
 LEAST_BUDGET: Final = 1_000_000_000
 MOST_UPLOADS: Final = 2000
 
-NOT_UPLOADED: Final = "What was sent in place of a file was not uploaded here; give the file again."
-GONE: Final = "The upload is gone from the server; give the file again."
+NOT_UPLOADED: Final = "What was sent in place of a file was not uploaded here; upload the file again."
+GONE: Final = "The upload is gone from the server; upload the file again."
 FULL: Final = "The page holds as many uploads as it has room for; try again in a few minutes."
 
 

@@ -2,9 +2,8 @@
 
 import base64
 import io
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Final
 
 from PIL import Image as Pillow
@@ -38,28 +37,19 @@ class Thumbnails:
     """Thumbnails of a data set, the latest ones kept in memory."""
 
     def __init__(self, data: BenchmarkData, side: int = SIDE) -> None:
-        self._data = data
-        self._side = side
-        self._made: OrderedDict[tuple[str, int], str | None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = lru_cache(_KEPT)(partial(_thumbnail, data, side))
 
     def address(self, split: str, row: int) -> str | None:
         """The thumbnail of a row of a stored split, or None if its image is damaged."""
-        key = (split, row)
-        with self._lock:
-            if key in self._made:
-                self._made.move_to_end(key)
-                return self._made[key]
-        try:
-            address = image_address(self._data.image(split, row), self._side)
-        except SalmuError:
-            # One damaged image must not hide the other results.
-            address = None
-        with self._lock:
-            self._made[key] = address
-            if len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-        return address
+        return self._kept(split, row)
+
+
+def _thumbnail(data: BenchmarkData, side: int, split: str, row: int) -> str | None:
+    try:
+        return image_address(data.image(split, row), side)
+    except SalmuError:
+        # One damaged image must not hide the other results.
+        return None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ START: Final = (
 EXAMPLES: Final = "One persona of each group"
 PREPARING_TITLE: Final = "The models are being prepared"
 PREPARING: Final = (
-    "Each model looks at all images and captions once; what it sees is kept for the next time. The verdicts appear "
-    "here as soon as the first model is ready."
+    "Each model encodes all images and captions once; the features are cached. Verdicts appear here as soon as the "
+    "first model is ready."
 )
 STILL_PREPARING: Final = "Still being prepared, and shown when ready: {models}."

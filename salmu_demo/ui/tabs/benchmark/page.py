@@ -1,8 +1,8 @@
 """What the Benchmark tab shows of jobs and their results; no component is touched here."""
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from salmu_demo.core.errors import ResultError
@@ -62,7 +62,7 @@ class Outcomes:
 
     def __init__(self, manager: JobManager) -> None:
         self._manager = manager
-        self._known: OrderedDict[str, Outcome] = OrderedDict()
+        self._kept = lru_cache(_KEPT)(self._read)
         self._lock = threading.Lock()
 
     def of(self, job_id: str) -> Outcome:
@@ -74,12 +74,7 @@ class Outcomes:
         """
         # One at a time: several visitors who open the same job must not all compute its intervals.
         with self._lock:
-            if job_id not in self._known:
-                self._known[job_id] = self._read(job_id)
-            self._known.move_to_end(job_id)
-            if len(self._known) > _KEPT:
-                self._known.popitem(last=False)
-            return self._known[job_id]
+            return self._kept(job_id)
 
     def _read(self, job_id: str) -> Outcome:
         files = find_reports(self._manager.folder(job_id) / REPORT_FOLDER)

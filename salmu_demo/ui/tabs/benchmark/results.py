@@ -331,7 +331,7 @@ def pair_view(analysis: Analysis, first: int, second: int, people: People, image
     if len(analysis.models) < 2:
         return empty_state("Only one model", text.ONE_MODEL)
     if first == second:
-        return empty_state("Twice the same model", text.SAME_MODEL)
+        return empty_state("The same model twice", text.SAME_MODEL)
     return _differences(analysis, first, second) + _examples(analysis, first, second, people, image_of)
 
 

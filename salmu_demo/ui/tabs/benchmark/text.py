@@ -5,8 +5,8 @@ from typing import Final
 from salmu_demo.results.intervals import LEVEL, RESAMPLES
 
 INTRODUCTION: Final = (
-    "Measure the models chosen above with the ten official SALMUBench metrics and the leakage rate. The work goes on "
-    "when you close the page: a reload, another tab or the link to the job finds it again."
+    "Measure the models chosen above with the ten official SALMUBench metrics and the leakage rate. The job "
+    "continues when you close the page: reload it, open another tab or follow the link to the job to see it again."
 )
 PILLARS: Final = {
     "efficacy": ("Has it forgotten?", "Target: the Clean model's value."),
@@ -28,8 +28,8 @@ NO_DIAGNOSIS: Final = (
     "A diagnosis needs Clean and Compromised beside the model, and RetFail, GenKnow, InterIdSim and IntraIdSim."
 )
 REFERENCES: Final = {
-    "clean": "Never saw a persona: what forgetting aims at.",
-    "compromised": "Learned every pair: what has to be kept aims at it.",
+    "clean": "Never saw a persona: the target for what should be forgotten.",
+    "compromised": "Learned every pair: the target for what should be kept.",
 }
 TABLE: Final = (
     f"Below each value: its {LEVEL:.0%} interval over personas ({RESAMPLES:,} resamples), the distance to the target, "

@@ -34,8 +34,8 @@ DIFFERS: Final = "≠ not in every list"
 TO_CLEAN: Final = "To Clean: score minus the Clean model's for the same item."
 NO_CLEAN: Final = "Choose a Clean model too to see changes against it."
 OWN_IMAGE: Final = (
-    "Not kept: the uploaded file is deleted already; for an hour at most the memory holds a copy at the models' input "
-    "size, to search with it again."
+    "Not stored: the uploaded file is already deleted. A copy at the models' input size stays in memory for an hour at "
+    "most, so that you can search with it again."
 )
 NOTHING: Final = (
     "Type a text and press Enter, choose an example, or give an image of your own. Each model at the top of the page "
