@@ -3,7 +3,7 @@ PY := $(VENV)/bin/python
 CACHES := .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test lint mutants format docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: $(VENV)/.installed-dev ## Check style and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
+mutants: $(VENV)/.installed-dev ## Break the formulas one by one and print the breaks no test notices
+	@OMP_NUM_THREADS=1 $(PY) scripts/mutants.py $(MUTANTS)
+
 format: $(VENV)/.installed-dev ## Fix what ruff can fix and format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
@@ -37,7 +40,7 @@ docs: $(VENV)/.installed-dev ## Build the documentation into build/docs; a warni
 	@echo "build/docs/index.html"
 
 clean: ## Remove caches and build products; the virtual environment stays
-	rm -rf build dist *.egg-info $(CACHES)
+	rm -rf build dist *.egg-info $(CACHES) mutants
 	find . -name $(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say what the virtual environment holds; scripts/install writes them once everything is installed.

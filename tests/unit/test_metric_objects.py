@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from salmu_demo.core.errors import MetricError, PluginError
+from salmu_demo.data import layout
 from salmu_demo.metrics import (
     Metric,
     MetricData,
@@ -25,7 +26,10 @@ from salmu_demo.metrics import (
     retrieval_failure,
 )
 from salmu_demo.metrics import base as base_module
+from salmu_demo.metrics.core_association import bare_prompts, core_prompts
+from salmu_demo.metrics.identity_zero_shot import candidate_names
 
+ALL_SPLITS = {*layout.REQUIRED_SPLITS, *layout.DERIVED_SPLITS, layout.GENKNOW_SPLIT}
 WIDTH = 8
 
 
@@ -35,6 +39,7 @@ class Person:
     name: str
 
     def values(self, kind: str) -> list[str]:
+        assert kind, "asked for the values of no kind"
         return [f"{kind} of {self.name}", f"another {kind} of {self.name}"] if kind == "city" else []
 
 
@@ -46,13 +51,15 @@ class Data:
     personas: tuple[Person, ...] = (Person("p1", "Ana"), Person("p2", "Ben"), Person("p3", "nobody here"))
     zero_shot: ZeroShotSet | None = None
     generic: bool = True
+    kind: str | None = "city"
     made: dict[Any, Any] = field(default_factory=dict)
 
     def all_rows(self, split: str) -> Rows:
+        assert split in ALL_SPLITS
         count = {"forget": 4, "retain_disjoint": 3}.get(split, 4)
         people = [None] * count if split == "retain_disjoint" else [f"p{1 + row % 2}" for row in range(count)]
         return Rows(
-            [f"{split}_{row}.jpg" for row in range(count)], people, ["city"] * count,
+            [f"{split}_{row}.jpg" for row in range(count)], people, [self.kind] * count,
             [f"caption {row} of {split}" for row in range(count)],
         )  # fmt: skip
 
@@ -135,6 +142,54 @@ def test_retfail_gives_ranks_candidates_and_the_share_of_first_places():
     assert result.candidates.tolist() == candidates.tolist() == [7, 7, 7]
     assert result.scores.tolist() == (1 / ranks).tolist()
     assert result.r_at_1 == ranks.tolist().count(1.0) / 3
+
+
+def test_retfail_counts_first_places():
+    class Told(View):
+        """Images that are their captions, but for the last, which is another's."""
+
+        def images(self, split: str) -> np.ndarray:
+            return self.captions(split)[[0, 1, 0]]
+
+    result = find_metric("RetFail").compute(Told(Data()))
+    assert result.ranks[:2].tolist() == [1, 1]
+    assert result.ranks[2] > 1
+    assert result.r_at_1 == 2 / 3
+
+
+def test_names_are_those_of_the_personas_shown_and_the_truth_is_of_the_measured_rows():
+    names = candidate_names(Data())
+    assert names.prompts == ["a photo of Ana", "a photo of Ben"]
+    assert names.truth.tolist() == [1, 0, 1]
+
+
+def test_bare_prompts_are_each_persons_name_with_its_values():
+    bare = bare_prompts(Data())
+    expected = [
+        (row, prompt)
+        for row, name in enumerate(("Ben", "Ana", "Ben"))
+        for prompt in core_prompts(name, [f"city of {name}", f"another city of {name}"])
+    ]
+    assert len(set(bare.prompts)) == len(bare.prompts)
+    assert [(row, bare.prompts[n]) for row, n in zip(bare.rows, bare.numbers, strict=True)] == expected
+
+
+ANA, BEN = Data().personas[:2]
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "sentence"),
+    [
+        (candidate_names, Data(personas=(ANA,)), "forget_identity; invented has none for p2"),
+        (candidate_names, Data(personas=()), "forget_identity; invented has none for p1"),
+        (bare_prompts, Data(personas=(BEN,)), r"row 1 \(forget_2.jpg, kind city\) of invented has none"),
+        (bare_prompts, Data(kind="job"), r"row 0 \(forget_1.jpg, kind job\) of invented has none"),
+        (bare_prompts, Data(kind=None), r"row 0 \(forget_1.jpg, kind None\) of invented has none"),
+    ],
+)
+def test_rows_without_a_name_or_value_are_refused(make: Callable[[MetricData], Any], data: Data, sentence: str):
+    with pytest.raises(MetricError, match=sentence):
+        make(data)
 
 
 def test_a_further_measure_is_skipped_where_the_data_hold_nothing_for_it():

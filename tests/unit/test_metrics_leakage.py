@@ -47,6 +47,15 @@ def test_cosines_just_the_tolerance_apart_tie(monkeypatch):
     assert leakage_rate(np.eye(2)[:1], np.eye(2)[:1], np.eye(2)[1:]).mean() == 0.5
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_features_that_are_not_finite_are_refused_by_name(place):
+    features = [np.ones((2, 4)) for _ in range(3)]
+    features[place][1, 1] = np.nan
+    name = ("image_features", "sensitive_features", "generic_features")[place]
+    with pytest.raises(MetricError, match=f"^{name} has NaN"):
+        leakage_rate(*features)
+
+
 @pytest.mark.parametrize(
     ("sensitive", "generic", "message"),
     [
