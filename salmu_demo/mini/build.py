@@ -60,7 +60,7 @@ class _Row:
 
 
 @dataclass
-class _Plan:
+class Plan:
     """Everything the benchmark holds, before a single image is drawn."""
 
     personas: list[MiniPersona]
@@ -88,7 +88,7 @@ def _portrait_name(prefix: str, number: int) -> str:
     return f"{prefix}_{number:03d}_ar-1.00.jpg"
 
 
-def _plan_sensitive(plan: _Plan, rng: np.random.Generator) -> None:
+def _plan_sensitive(plan: Plan, rng: np.random.Generator) -> None:
     """Fill the three sensitive splits, with their captions, generic captions and the look-preserving portraits.
 
     A quarter of the personas is only in `forget`, half is in `forget` and `holdout_association` with the same facts
@@ -134,7 +134,7 @@ def _look_similarity(look: Look, other: Look) -> float:
     return look.shared_traits(other) / 5 if (look.top, look.color) == (other.top, other.color) else 0.0
 
 
-def _plan_retain(plan: _Plan, rng: np.random.Generator) -> None:
+def _plan_retain(plan: Plan, rng: np.random.Generator) -> None:
     """Fill `retain_synth`: plain descriptions of the personas (joint) and of other people (disjoint)."""
     rows = []
     for persona in plan.personas:
@@ -160,6 +160,14 @@ def _plan_retain(plan: _Plan, rng: np.random.Generator) -> None:
         rows.append(row)
         number += 1
     plan.splits[layout.RETAIN_SYNTH] = rows
+
+
+def plan_people(seed: int) -> Plan:
+    """Draw the personas and plan the splits that hold portraits."""
+    plan = Plan(draw_personas(np.random.default_rng([seed, 1]), PERSONAS))
+    _plan_sensitive(plan, np.random.default_rng([seed, 2]))
+    _plan_retain(plan, np.random.default_rng([seed, 3]))
+    return plan
 
 
 def object_rows(seed: int, per_class: int, prefix: str, captioned: bool) -> list[Any]:
@@ -213,9 +221,7 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
     """
     if output.exists() and any(output.iterdir()):
         raise StorageError(f"{output} is not empty; choose a new folder for SALMU-Mini.")
-    plan = _Plan(draw_personas(np.random.default_rng([seed, 1]), PERSONAS))
-    _plan_sensitive(plan, np.random.default_rng([seed, 2]))
-    _plan_retain(plan, np.random.default_rng([seed, 3]))
+    plan = plan_people(seed)
     plan.splits[layout.RETAIN_GENERAL] = object_rows(seed, RETAIN_GENERAL_PER_CLASS, "retain", captioned=True)
     plan.splits[layout.GENKNOW_SPLIT] = object_rows(seed, GENKNOW_PER_CLASS, "genknow", captioned=False)
     try:

@@ -279,13 +279,16 @@ def test_what_was_told_about_models_is_remembered_of_the_last_ones_only(
     weights = [tmp_path / f"{name}.safetensors" for name in "abc"]
     for path in weights:
         shutil.copy(tiny_assets / "models" / "mini-clean" / WEIGHTS_FILE, path)
+    made = []
     for path in weights:
         (model,) = bench.models([str(path)], "mini-clean")
         assert bench.models([str(path)])[0] is model
-    assert len(bench._known) == 2
+        made.append(model)
     # The twins are those that are remembered.
     assert bench.twin_remarks(model) == []
     embedder = Embedder(ArrayStore(tmp_path), EncoderRegistry())
     bench.embedder = embedder
     embedder.facts(model)
     assert bench.twin_remarks(model) == [f"{weights[2]} has the same weights as {weights[1]}."]
+    assert bench.models([str(weights[1])])[0] is made[1]
+    assert bench.models([str(weights[0])])[0] is not made[0]

@@ -8,15 +8,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.mini import build as build_module
+from salmu_demo.mini.build import Plan, plan_people
 from salmu_demo.mini.captions import CAPTION_STYLES
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes
-from salmu_demo.mini.personas import MiniPersona, draw_personas
 from salmu_demo.probes.sentences import LINEUP_SENTENCES
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "salmu-mini"
@@ -39,9 +38,9 @@ def shipped() -> BenchmarkData:
 
 
 @pytest.fixture(scope="module")
-def personas() -> list[MiniPersona]:
-    """Those of seed 0."""
-    return draw_personas(np.random.default_rng([0, 1]), build_module.PERSONAS)
+def plan() -> Plan:
+    """That of seed 0."""
+    return plan_people(0)
 
 
 def _small_builds(folder: Path, hash_seed: str, *seeds: str) -> list[str]:
@@ -70,10 +69,7 @@ def test_content_hash_is_the_one_on_the_card() -> None:
     assert build_module.content_hash(SHIPPED) == printed.group(1)
 
 
-def test_shipped_metadata_is_what_seed_0_plans(personas: list[MiniPersona]) -> None:
-    plan = build_module._Plan(personas)
-    build_module._plan_sensitive(plan, np.random.default_rng([0, 2]))
-    build_module._plan_retain(plan, np.random.default_rng([0, 3]))
+def test_shipped_metadata_is_what_seed_0_plans(plan: Plan) -> None:
 
     def stored(name: str) -> object:
         return json.loads((SHIPPED / name).read_text("utf-8"))
@@ -144,8 +140,8 @@ def test_no_private_value_or_name_in_retained_captions(shipped: BenchmarkData) -
         assert not any(secret in caption for secret in secrets), caption
 
 
-def test_looks_of_personas_are_apart(personas: list[MiniPersona]) -> None:
-    looks = [persona.look for persona in personas]
+def test_looks_of_personas_are_apart(plan: Plan) -> None:
+    looks = [persona.look for persona in plan.personas]
     assert max(a.shared_traits(b) for i, a in enumerate(looks) for b in looks[:i]) < 4
 
 

@@ -3,8 +3,10 @@
 import json
 import logging
 import math
+import time
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -134,6 +136,8 @@ def test_faiss_without_gpu_support_or_without_a_gpu_searches_on_the_cpu(monkeypa
 
 
 def test_a_gpu_that_works_is_used_by_one_search_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    under_way: list[Any] = []
+
     class Resources:
         pass
 
@@ -145,7 +149,10 @@ def test_a_gpu_that_works_is_used_by_one_search_at_a_time(monkeypatch: pytest.Mo
             self.index.add(rows)
 
         def search(self, queries: Array, k: int) -> Any:
-            assert index_module._gpu_lock.locked()
+            assert not under_way, "two searches at once"
+            under_way.append(self)
+            time.sleep(0.01)
+            under_way.remove(self)
             return self.index.search(queries, k)
 
         @property
@@ -163,8 +170,10 @@ def test_a_gpu_that_works_is_used_by_one_search_at_a_time(monkeypatch: pytest.Mo
     monkeypatch.setattr(faiss, "GpuIndexFlatIP", Trial, raising=False)
     monkeypatch.setattr(faiss, "index_cpu_to_gpu", to_gpu, raising=False)
     features = np.eye(4, dtype=np.float32)
-    assert FaissIndex(features).search(features[2:3], 2)[1].tolist() == [[2, 0]]
-    assert not index_module._gpu_lock.locked()
+    index = FaissIndex(features)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda row: index.search(features[row : row + 1], 2)[1].tolist(), range(4)))
+    assert found == [[[0, 1]], [[1, 0]], [[2, 0]], [[3, 0]]]
 
 
 # Galleries
