@@ -34,6 +34,7 @@ PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"
 OTHERS: Final = {"metrics/", "model/", "report/", "results/"}
 """Folders that a page names and that are a user's own."""
 
+ROOMS: Final = [path.name for path in (ROOT / "salmu_demo").iterdir() if path.is_dir()]
 TREE: Final = {
     str(path.relative_to(ROOT))
     for top in ("assets", "benchmarks", "docs", "examples", "salmu_demo", "scripts", "tests")
@@ -107,12 +108,20 @@ def exists(name: str) -> bool:
     return any(f"/{path}".endswith(f"/{name.rstrip('/')}") for path in TREE)
 
 
+def defines(module: str, name: str) -> bool:
+    """Whether a module of the package, named from its room on, has a function, class or constant."""
+    file = ROOT / "salmu_demo" / f"{module.replace('.', '/')}.py"
+    return file.is_file() and bool(re.search(rf"^(?:def |class )?{name}\b", file.read_text("utf-8"), re.MULTILINE))
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_what_a_page_names_exists(path: Path) -> None:
     text = path.read_text("utf-8")
     files = re.findall(r"`([\w/]+\.py|[\w/]+/)`", text)
+    objects = re.findall(rf"`((?:{'|'.join(ROOMS)})(?:\.\w+)+)\.(\w+)`", text)
     tests = set(re.findall(r"\btest_\w+", text))
     assert [name for name in files if not exists(name) and name not in OTHERS] == []
+    assert [each for each in objects if not defines(*each)] == []
     assert sorted(tests - NAMES_OF_TESTS) == []
 
 
