@@ -13,6 +13,7 @@ from typing import Final, Literal
 from salmu_demo.core.errors import ResultError
 from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
+from salmu_demo.metrics import find_metric
 from salmu_demo.models.roles import REFERENCES, Origin, RoleName, role_by_name
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_result_file
@@ -224,7 +225,7 @@ def _published_row(model: PublishedModel) -> Row:
         origin=model.source,
         data=MeasuredData(OFFICIAL_DATA, revision=OFFICIAL_REVISION),
         values=model.values,
-        zero_shot=OFFICIAL_ZERO_SHOT if "GenKnow" in model.values else None,
+        zero_shot=OFFICIAL_ZERO_SHOT if any(find_metric(name).on_zero_shot_set for name in model.values) else None,
         role=model.role,
         label=model.label,
         reason="The authors' class." if model.label else "",

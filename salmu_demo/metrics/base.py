@@ -96,7 +96,7 @@ class MetricData(Protocol):
         """The plain description of an image, or None."""
 
     def once(self, make: "Callable[[MetricData], T]") -> T:
-        """What a function computes from this data set, computed once for all models."""
+        """What a function computes from this data set, computed once."""
 
 
 class MetricView(Protocol):

@@ -32,6 +32,7 @@ class MetricInputs:
         self.data = data
         self.imagenet = imagenet
         self.sample = sample
+        self._sampled: dict[str, Split] = {}
         self._made: dict[Callable[[MetricData], Any], Any] = {}
 
     @property
@@ -46,7 +47,11 @@ class MetricInputs:
 
     def split(self, name: str) -> Split:
         """The measured rows of a stored or derived split."""
-        return self.sample.split(self.data, name) if self.sample else self.data.split(name)
+        if self.sample is None:
+            return self.data.split(name)
+        if name not in self._sampled:
+            self._sampled[name] = self.sample.split(self.data, name)
+        return self._sampled[name]
 
     def rows(self, split: str) -> Rows:
         """What the measured rows of a split say."""
@@ -69,7 +74,7 @@ class MetricInputs:
         return self.data.generic_caption(file_name)
 
     def once(self, make: Callable[[MetricData], T]) -> T:
-        """What a function makes of this data set, made once for all models."""
+        """What a function makes of this data set, made once."""
         if make not in self._made:
             self._made[make] = make(self)
         made: T = self._made[make]

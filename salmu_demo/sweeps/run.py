@@ -127,7 +127,7 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
     """Run, measure and write the result; raises :class:`SalmuError` if model or data cannot be used."""
     data, base = load_data(job.data), find_model(job.model)
     folder = output / RUNS_FOLDER / job.key
-    embedder, made_from = Embedder(), _made_from(job, data, base)
+    features, made_from = FeatureView(base, data), _made_from(job, data, base)
     start = time.monotonic()
     # An interrupted run is resumed if it was made from the same model, data and code.
     if read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
@@ -135,16 +135,16 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
         _write(made_from, folder / MADE_FROM_FILE, "The result of the run")
     if not (folder / "model" / RECORD_FILE).exists():
         try:
-            unlearn(FeatureView(base, data, embedder), job.plan(), folder / "model")
+            unlearn(features, job.plan(), folder / "model")
         except TrainingError as error:
             return _keep(RunResult(job, 0, round(time.monotonic() - start, 1), {}, None, None, str(error)), folder)
     seconds = round(time.monotonic() - start, 1)
     curve = read_model(folder / "model" / RECORD_FILE, Record, TrainingError, "The record of the run").curve
     pairs, at_level = None, None
     try:
-        final = _measured_once(folder / "model", data, embedder)
+        final = _measured_once(folder / "model", features)
         if job.equal_forgetting is not None:
-            pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, data, embedder, final, curve)
+            pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, features, final, curve)
     except StorageError:
         raise
     except SalmuError as error:
@@ -156,8 +156,7 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
 def _first_at_level(
     folder: Path,
     wanted: EqualForgetting,
-    data: BenchmarkData,
-    embedder: Embedder,
+    features: FeatureView,
     final: dict[str, float | None],
     curve: list[TrainingMetrics],
 ) -> tuple[int | None, dict[str, float | None] | None]:
@@ -172,32 +171,30 @@ def _first_at_level(
     first, last = 0, max(len(checkpoints) - 1, 0)
     while first < last:
         middle = (first + last) // 2
-        model = find_model(f"{LOCAL_DIR}{checkpoints[middle]}")
-        value = _measure(model, data, embedder, wanted.metric)[wanted.metric]
+        view = features.of(find_model(f"{LOCAL_DIR}{checkpoints[middle]}"))
+        value = evaluate(view, choose_metrics([wanted.metric])).value(wanted.metric)
         if value is not None and value <= wanted.level:
             last = middle
         else:
             first = middle + 1
-            embedder.store.clear(model.fingerprint[:32])
+            _forget(view)
     if last + 1 >= len(checkpoints):
         return curve[-1].forget_pairs, final
     pairs = {reading.step: reading.forget_pairs for reading in curve}
     spent = pairs[int(checkpoints[last].name.removeprefix("step-"))]
-    return spent, _measured_once(checkpoints[last], data, embedder)
+    return spent, _measured_once(checkpoints[last], features)
 
 
-def _measured_once(folder: Path, data: BenchmarkData, embedder: Embedder) -> dict[str, float | None]:
+def _measured_once(folder: Path, features: FeatureView) -> dict[str, float | None]:
     """Metric values of a model whose features are not needed again."""
-    model = find_model(f"{LOCAL_DIR}{folder}")
-    values = _measure(model, data, embedder)
-    embedder.store.clear(model.fingerprint[:32])
+    view = features.of(find_model(f"{LOCAL_DIR}{folder}"))
+    values = _values(evaluate(view))
+    _forget(view)
     return values
 
 
-def _measure(
-    model: ModelSource, data: BenchmarkData, embedder: Embedder, metric: str | None = None
-) -> dict[str, float | None]:
-    return _values(evaluate(FeatureView(model, data, embedder), choose_metrics(None if metric is None else [metric])))
+def _forget(view: FeatureView) -> None:
+    view.embedder.store.clear(view.model.fingerprint[:32])
 
 
 def _values(evaluation: Evaluation) -> dict[str, float | None]:

@@ -190,9 +190,9 @@ def _prepared(
     with workbench.embedder.encoders.lend(model) as encoder:
         if image is not None:
             image.pixels(encoder)
-    column = workbench.embedder.captions if settings.content == "captions" else workbench.embedder.images
+    view = workbench.view(model, progress)
     for split in GALLERIES[settings.gallery]:
-        column(model, workbench.data, workbench.data.split(split), progress)
+        view.captions(split) if settings.content == "captions" else view.images(split)
     return model
 
 
