@@ -21,7 +21,6 @@ from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
 from salmu_demo.ui.shell.bar import (
     SYNC_ADDRESS,
     Context,
-    ModelShelf,
     header,
     keep_told,
     pending_text,
@@ -32,6 +31,7 @@ from salmu_demo.ui.shell.bar import (
 from salmu_demo.ui.shell.incoming import Page
 from salmu_demo.ui.shell.messages import shows_errors, warn
 from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_port, listen, serving
+from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.text import DATA_FAILED, TITLE
 from salmu_demo.ui.shell.view import JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.shell.visitor_files import visitor_files

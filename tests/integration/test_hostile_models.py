@@ -29,7 +29,7 @@ from salmu_demo.models import header
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
 from salmu_demo.models.uploads import KEPT_AT_MOST, LIMIT_VARIABLE, keep_upload, upload_limit
-from salmu_demo.ui.shell.bar import ModelShelf
+from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.tabs.probe import tab as probe_tab
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.checkpoints import entry, write_raw

@@ -16,8 +16,8 @@ from salmu_demo.core.errors import ModelError
 from salmu_demo.data.source import load_data
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_MODELS, OFFICIAL_REVISION
 from salmu_demo.ui.app import build_app, open_data
-from salmu_demo.ui.shell.bar import ModelShelf
 from salmu_demo.ui.shell.server import listen, serving
+from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS

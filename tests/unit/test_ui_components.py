@@ -22,6 +22,7 @@ from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
 from salmu_demo.ui.shell import bar as shell
+from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.about import tab as about_tab
 from salmu_demo.ui.tabs.audit import view as audit_view
@@ -270,7 +271,7 @@ def test_header_carries_both_notices(workbench):
 
 
 def test_a_space_refuses_paths_of_its_machine(workbench, monkeypatch, tiny_assets):
-    shelf = shell.ModelShelf(workbench)
+    shelf = ModelShelf(workbench)
     folder = f"local-dir:{tiny_assets / 'models' / 'mini-clean'}"
     monkeypatch.setenv("SPACE_ID", "someone/space")
     for reference in (folder, "/etc/passwd", "weights.safetensors"):
@@ -284,7 +285,7 @@ def test_a_space_refuses_paths_of_its_machine(workbench, monkeypatch, tiny_asset
 
 @pytest.mark.parametrize("reference", ["", "  ", "no-such-model", "local-dir:/nowhere", "/nowhere/x.safetensors"])
 def test_a_model_that_is_not_there_is_refused_with_a_sentence(workbench, reference):
-    shelf = shell.ModelShelf(workbench)
+    shelf = ModelShelf(workbench)
     with pytest.raises(ModelError):
         shelf.add(reference, "")
     assert not shelf.opens(reference, "")

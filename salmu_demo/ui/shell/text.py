@@ -30,8 +30,6 @@ ADD_MODEL_ON_SPACE: Final = (
 OFFICIAL_MODELS: Final = (
     "The released SALMUBench models are gated: accept their terms on the Hub once. About 0.6 GB each."
 )
-HUB_ONLY: Final = "Only Hub models can be added here: write hf-hub:ORG/NAME."
-NO_REFERENCE: Final = "Type the model to add first, for example hf-hub:ORG/NAME."
 TOO_MANY_MODELS: Final = "At most {count} models fit side by side; the first {count} are kept."
 MODEL_ADDED: Final = "{name} was added. Its features are being computed in the background."
 MODEL_ADDED_UNTICKED: Final = "{name} was added to the list; untick another model to show it."
