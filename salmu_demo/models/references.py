@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,15 +35,8 @@ class Wanted(NamedTuple):
     trust_pickle: bool
 
 
-@dataclass(frozen=True)
-class ReferenceKind:
-    """One way to name a model.
-
-    Attributes:
-        origin: where such a model comes from, in words.
-        is_one: whether a reference is of this kind.
-        find: finds the checkpoint.
-    """
+class ReferenceKind(NamedTuple):
+    """One way to name a model: where such models come from in words, whether a reference is one, and finding it."""
 
     origin: str
     is_one: Callable[[str], bool]
@@ -121,10 +114,6 @@ def _kind_of(reference: str) -> ReferenceKind | None:
     return next((kind for kind in REFERENCE_KINDS if kind.is_one(reference)), None)
 
 
-def _begins(prefix: str) -> Callable[[str], bool]:
-    return lambda reference: reference.startswith(prefix)
-
-
 def _path(reference: str) -> Path:
     """A path of this machine that was typed; raises :class:`ModelError` if no path can be so."""
     try:
@@ -133,10 +122,6 @@ def _path(reference: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # too long, a home that does not exist, a zero byte
         raise ModelError(f"{reference!r} is not a usable path: {getattr(error, 'strerror', None) or error}.") from error
     return path
-
-
-def _find_builtin(reference: str, wanted: Wanted) -> ModelSource:
-    return keeping_its_own(builtin(reference), wanted.architecture)
 
 
 def _find_delta(reference: str, wanted: Wanted) -> ModelSource:
@@ -151,35 +136,25 @@ def _find_delta(reference: str, wanted: Wanted) -> ModelSource:
     return replace(base, reference=reference, deltas=(*base.deltas, delta), card_role=card_role(path))
 
 
-def _find_made(reference: str, wanted: Wanted) -> ModelSource:
-    return from_folder(reference, made_folder(reference), wanted.architecture, False)
-
-
 def _find_on_hub(reference: str, wanted: Wanted) -> ModelSource:
     target = model_on_hub(reference)
     assert target is not None
     return from_hub(target, wanted.architecture)
 
 
-def _find_upload(reference: str, wanted: Wanted) -> ModelSource:
-    return bare(reference, uploaded_file(reference), wanted.architecture)
-
-
-def _find_folder(reference: str, wanted: Wanted) -> ModelSource:
-    return from_folder(reference, _path(reference), *wanted)
-
-
-def _find_file(reference: str, wanted: Wanted) -> ModelSource:
-    return from_file(reference, _path(reference), *wanted)
-
-
 REFERENCE_KINDS: Final = (
-    ReferenceKind("built in", lambda reference: reference in builtin_models(), _find_builtin),
-    ReferenceKind("a change merged onto another model", _begins(DELTA), _find_delta),
-    ReferenceKind("unlearned here", _begins(MADE), _find_made),
-    ReferenceKind("Hugging Face Hub", lambda reference: model_on_hub(reference) is not None, _find_on_hub),
-    ReferenceKind("uploaded", _begins(UPLOAD), _find_upload),
-    ReferenceKind("this machine", _begins(LOCAL_DIR), _find_folder),
-    ReferenceKind("this machine", lambda reference: _path(reference).is_file(), _find_file),
+    ReferenceKind(
+        "built in", lambda r: r in builtin_models(), lambda r, w: keeping_its_own(builtin(r), w.architecture)
+    ),
+    ReferenceKind("a change merged onto another model", lambda r: r.startswith(DELTA), _find_delta),
+    ReferenceKind(
+        "unlearned here",
+        lambda r: r.startswith(MADE),
+        lambda r, w: from_folder(r, made_folder(r), w.architecture, trust_pickle=False),
+    ),
+    ReferenceKind("Hugging Face Hub", lambda r: model_on_hub(r) is not None, _find_on_hub),
+    ReferenceKind("uploaded", lambda r: r.startswith(UPLOAD), lambda r, w: bare(r, uploaded_file(r), w.architecture)),
+    ReferenceKind("this machine", lambda r: r.startswith(LOCAL_DIR), lambda r, w: from_folder(r, _path(r), *w)),
+    ReferenceKind("this machine", lambda r: _path(r).is_file(), lambda r, w: from_file(r, _path(r), *w)),
 )
 """Every way to name a model, in the order they are tried."""

@@ -15,7 +15,6 @@ from salmu_demo.hub.reference import HF_HUB, OFFICIAL_MODELS
 RoleName = Literal["clean", "compromised", "unlearned", "other"]
 ReferenceName = Literal["clean", "compromised"]
 Origin = Literal["told", "name", "card"]
-ROLE_NAMES: Final[tuple[RoleName, ...]] = get_args(RoleName)
 ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
 
 CLEAN: Final = "clean"

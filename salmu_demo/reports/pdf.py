@@ -39,7 +39,6 @@ _TEXT: Final = HexColor("#1f2937")
 _MUTED: Final = HexColor("#4b5563")
 _LINE: Final = HexColor("#d1d5db")
 _FAINT: Final = HexColor("#f3f4f6")
-_ACCENT: Final = HexColor("#0b5a8f")
 
 
 def _style(size: float, font: str = _FONT, **more: Any) -> ParagraphStyle:
