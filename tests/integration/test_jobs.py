@@ -140,7 +140,7 @@ def test_a_job_of_the_command_line(runs: Path, capsys: pytest.CaptureFixture[str
         (["resume", job_id], "only one that was stopped can be resumed"),
         (["show", "zzz"], "No job has an id that begins with 'zzz'; see `salmu-demo jobs list`."),
         (["run", CLEAN, "--metrics", "retfale"], "retfale"),
-        (["run", CLEAN, "--sample", "2"], "A sample of 2 forget rows cannot be taken of mini"),
+        (["run", CLEAN, "--sample", "2"], "A sample of 2 forget rows cannot be taken from mini"),
     ):
         assert run(["jobs", *command]) == 2
         assert sentence in capsys.readouterr().err
