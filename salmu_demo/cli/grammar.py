@@ -28,7 +28,7 @@ _WORDS: Final[dict[Any, str]] = {int: "a whole number", float: "a number"}
 
 
 class _Spoken:
-    """The part of :class:`Command` and :class:`Group` that differs from typer's."""
+    """The part of `Command` and `Group` that differs from typer's."""
 
     allow_extra_args = True
     allow_interspersed_args: bool
@@ -70,7 +70,7 @@ class _Spoken:
             formatter.write(f"\nexamples:\n{self.epilog}\n")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read a line; raises :class:`QueryError` if it is wrong."""
+        """Read a line; raises `QueryError` if it is wrong."""
         if ctx.resilient_parsing:  # An unfinished line, to be completed.
             return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]
         try:
@@ -82,7 +82,7 @@ class _Spoken:
         return rest
 
     def _spelt_out(self, ctx: Any, args: Sequence[str]) -> list[str]:
-        """A line with whole names of options, each before its one value; raises :class:`QueryError`."""
+        """A line with whole names of options, each before its one value; raises `QueryError`."""
         options = {
             name: each for each in self.get_params(ctx) if each.param_type_name == "option" for name in each.opts
         }
@@ -120,7 +120,7 @@ class Group(_Spoken, TyperGroup):
     """Commands with a common name."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command of a name, its name, and the rest of the line; raises :class:`QueryError` if there is none."""
+        """The command of a name, its name, and the rest of the line; raises `QueryError` if there is none."""
         if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
             commands = self.list_commands(ctx)
             near = get_close_matches(args[0], commands, 1, _CLOSE)
@@ -129,7 +129,7 @@ class Group(_Spoken, TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Call the command; raises :class:`QueryError` if none is named."""
+        """Call the command; raises `QueryError` if none is named."""
         try:
             return super().invoke(ctx)
         except typer.TyperException as error:
@@ -141,7 +141,7 @@ def _is_option(word: str) -> bool:
 
 
 def _whole(ctx: Any, start: str, names: Sequence[str]) -> str:
-    """The option that begins so; raises :class:`QueryError` unless there is exactly one."""
+    """The option that begins so; raises `QueryError` unless there is exactly one."""
     found = [name for name in names if name.startswith(start)]
     if not found:
         near = get_close_matches(start, names, 1, _CLOSE)

@@ -112,7 +112,7 @@ def _cancel(id: Id, json: options.Json = False) -> None:
 
 
 def _find(manager: JobManager, start: str) -> str:
-    """The id that begins so; raises :class:`JobError` unless there is exactly one."""
+    """The id that begins so; raises `JobError` unless there is exactly one."""
     found = [job.id for job in manager.jobs() if job.id.startswith(start)]
     if len(found) != 1:
         what = f"{len(found)} jobs have ids that begin" if found else "No job has an id that begins"
@@ -121,7 +121,7 @@ def _find(manager: JobManager, start: str) -> str:
 
 
 def _follow(manager: JobManager, job: Job, as_json: bool) -> None:
-    """Show the progress of a job until it is over, then how it ended; raises :class:`JobError` unless it is done."""
+    """Show the progress of a job until it is over, then how it ended; raises `JobError` unless it is done."""
     print(f"Job {job.id}", file=sys.stderr, flush=True)
 
     def stop() -> None:

@@ -143,12 +143,12 @@ def chosen_models(
 
 
 def models_without_data(references: Sequence[str], arch: str | None, trust_pickle: bool) -> list[ModelSource]:
-    """Find models as :func:`chosen_models` does, where no data set is needed, and print nothing."""
+    """Find models as `chosen_models` does, where no data set is needed, and print nothing."""
     return find_models(references, arch, lambda model, architecture: find_model(model, architecture, trust_pickle))
 
 
 def told_once(clean: Sequence[str] | None, compromised: Sequence[str] | None) -> Told:
-    """What `--clean` and `--compromised` say; raises :class:`QueryError` if one of them names two."""
+    """What `--clean` and `--compromised` say; raises `QueryError` if one of them names two."""
     told = {}
     for role, given in ((CLEAN, clean), (COMPROMISED, compromised)):
         named = list(dict.fromkeys(given or ()))
@@ -161,14 +161,14 @@ def told_once(clean: Sequence[str] | None, compromised: Sequence[str] | None) ->
 def told_references(
     clean: Sequence[str] | None, compromised: Sequence[str] | None, models: Sequence[Candidate]
 ) -> Told:
-    """What `--clean` and `--compromised` say about models; raises :class:`QueryError` if it makes no sense."""
+    """What `--clean` and `--compromised` say about models; raises `QueryError` if it makes no sense."""
     told = told_once(clean, compromised)
     check_told(models, told)
     return told
 
 
 def chosen_metrics(names: str | None) -> list[Metric]:
-    """The metrics `--metrics` names; raises :class:`MetricError` for a misspelt one."""
+    """The metrics `--metrics` names; raises `MetricError` for a misspelt one."""
     return choose_metrics(names.split(",") if names is not None else None)
 
 

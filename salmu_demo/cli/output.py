@@ -33,7 +33,7 @@ class _Stream:
         self._escaped = False
 
     def write(self, text: str) -> int:
-        """Write text, characters that the terminal lacks as escapes; raises :class:`StorageError`."""
+        """Write text, characters that the terminal lacks as escapes; raises `StorageError`."""
         with self._failing():
             try:
                 self._stream.write(text)
@@ -44,7 +44,7 @@ class _Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Write what is kept back; raises :class:`StorageError`."""
+        """Write what is kept back; raises `StorageError`."""
         with self._failing():
             self._stream.flush()
 

@@ -94,7 +94,7 @@ def load(name: str) -> Any:
 
 
 def _plugins_first(args: Sequence[str]) -> list[str]:
-    """The same line with all plug-ins in front; raises :class:`QueryError` for one without a file."""
+    """The same line with all plug-ins in front; raises `QueryError` for one without a file."""
     plugins, others, given = list[str](), list[str](), iter(args)
     for word in given:
         if word == "--":

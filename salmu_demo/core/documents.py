@@ -104,7 +104,7 @@ def parse_model(text: bytes | str, kind: type[T], lone_surrogates: bool = True) 
 
 
 def check_model(content: Any, kind: type[T]) -> T:
-    """Check what was read from JSON already; raises :class:`MismatchError`."""
+    """Check what was read from JSON already; raises `MismatchError`."""
     adapter: TypeAdapter[T] = _adapter(cast(Hashable, kind))
     try:
         return adapter.validate_python(content)
@@ -121,7 +121,7 @@ def read_cached(path: Path, kind: type[T]) -> T | None:
 
 
 def document_of(value: Any, kind: Any = None) -> Any:
-    """A value as plain JSON data, from which :func:`parse_model` restores an equal one."""
+    """A value as plain JSON data, from which `parse_model` restores an equal one."""
     return _adapter(cast(Hashable, type(value) if kind is None else kind)).dump_python(value, mode="json")
 
 

@@ -1,7 +1,7 @@
 """The end of a process by Ctrl+C or SIGTERM: quick at any moment, told in one line, and leaving nothing behind.
 
-What must not stay behind is registered with :mod:`atexit`, so that it holds for every end. Nothing large is imported
-here: programs call :func:`end_on_signals` before the imports that take them seconds.
+What must not stay behind is registered with `atexit`, so that it holds for every end. Nothing large is imported
+here: programs call `end_on_signals` before the imports that take them seconds.
 """
 
 import _thread
@@ -22,7 +22,7 @@ PATIENCE: Final = 4.0
 
 
 def end_on_signals(words: str = "salmu-demo: stopped.\n") -> None:
-    """End this process by :func:`end` on SIGINT and SIGTERM, with 130 and 143; for the main thread of a program.
+    """End this process by `end` on SIGINT and SIGTERM, with 130 and 143; for the main thread of a program.
 
     No exception is raised through the code under way: one that comes in the middle of an import or a destructor is
     swallowed or printed, and threads that still work would be waited for. And it is not the main thread that acts,

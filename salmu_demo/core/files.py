@@ -114,18 +114,18 @@ def check_writable(folder: Path, what: str, remedy: str = "free or change that f
 
 
 def write_text(target: Path, text: str, what: str) -> None:
-    """Write a text file atomically; raises :class:`StorageError`."""
+    """Write a text file atomically; raises `StorageError`."""
     with atomic_path(target, what) as temporary:
         temporary.write_text(text, "utf-8")
 
 
 def write_checked(target: Path, document: dict[str, Any], what: str) -> None:
-    """Write a JSON object with a checksum of its content, for :func:`read_checked`; raises :class:`StorageError`."""
+    """Write a JSON object with a checksum of its content, for `read_checked`; raises `StorageError`."""
     write_text(target, json.dumps({**document, _CHECKSUM: _content_digest(document)}), what)
 
 
 def read_checked(path: Path) -> dict[str, Any] | None:
-    """What :func:`write_checked` wrote, or None if it has to be made anew; the log says so of a file without that."""
+    """What `write_checked` wrote, or None if it has to be made anew; the log says so of a file without that."""
     try:
         document = json.loads(path.read_bytes())
         checksum = document.pop(_CHECKSUM)

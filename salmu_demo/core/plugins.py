@@ -29,9 +29,9 @@ _searched: Final[set[str]] = set()
 
 
 def load_plugins(files: Sequence[Path] = ()) -> None:
-    """Import plug-in files, each once, and those that :data:`VARIABLE` names; subprocesses will import them too.
+    """Import plug-in files, each once, and those that `VARIABLE` names; subprocesses will import them too.
 
-    Entry points are imported by the registries when they are first asked, see :func:`load_entry_points`, so that a
+    Entry points are imported by the registries when they are first asked, see `load_entry_points`, so that a
     command which lists metrics does not wait for the libraries of a method.
 
     Raises:
@@ -47,7 +47,7 @@ def load_plugins(files: Sequence[Path] = ()) -> None:
 
 
 def load_entry_points(group: str) -> None:
-    """Import the plug-ins of an entry-point group, and the files that :data:`VARIABLE` names, once.
+    """Import the plug-ins of an entry-point group, and the files that `VARIABLE` names, once.
 
     Raises:
         PluginError: if one fails.

@@ -10,7 +10,7 @@ CLEAR              split                   role
 `real_faces`       `retain_synth`          real persons and their names, without a persona
 =================  ======================  ===========================================================
 
-The attribute kind of every pair is `name`. What CLEAR has not is in :data:`UNMEASURABLE`.
+The attribute kind of every pair is `name`. What CLEAR has not is in `UNMEASURABLE`.
 """
 
 import hashlib
@@ -98,7 +98,7 @@ def load_clear(reference: str) -> BenchmarkData:
 
 
 def plan_clear(reference: str) -> FetchPlan:
-    """What fetching the configurations a reference needs would do; raises :class:`DataError`."""
+    """What fetching the configurations a reference needs would do; raises `DataError`."""
     source, forget = _parse(reference)
     wanted = [pattern for name in _configurations(forget) for pattern in _patterns(name)]
 
@@ -237,7 +237,7 @@ def _convert(shards: dict[str, list[Path]], forget: str, folder: Path, watch: Wa
 
 
 def _rows(paths: Sequence[Path], images: bool, watch: Watch) -> Iterator[dict[str, Any]]:
-    """Name and caption, and the image if asked for, of every row; raises :class:`DataError`."""
+    """Name and caption, and the image if asked for, of every row; raises `DataError`."""
     for path in paths:
         try:
             with watch.reading(path), pq.ParquetFile(path) as file:

@@ -201,7 +201,7 @@ class _EncodedImages:
 
 
 class BenchmarkData:
-    """A folder in the SALMUBench layout. Use :func:`load_folder` to make one.
+    """A folder in the SALMUBench layout. Use `load_folder` to make one.
 
     Attributes:
         name: how the user named it: `mini`, a folder or a Hub data set.
@@ -382,7 +382,7 @@ class BenchmarkData:
         return self._encoded[stored_split].read(row)
 
     def image(self, stored_split: str, row: int) -> Image.Image:
-        """Decoded RGB image of one row of a stored split; raises :class:`ImageError`."""
+        """Decoded RGB image of one row of a stored split; raises `ImageError`."""
         return decode_image(self.encoded_image(stored_split, row), f"Row {row} of {stored_split} in {self.name}")
 
     def kind(self, file_name: str) -> str | None:
@@ -423,7 +423,7 @@ class BenchmarkData:
         ]
 
     def persona(self, identity_id: str) -> Persona:
-        """The persona of an id; raises :class:`QueryError` if there is none."""
+        """The persona of an id; raises `QueryError` if there is none."""
         for persona in self.personas:
             if persona.identity_id == identity_id:
                 return persona
@@ -512,7 +512,7 @@ def _is_value(value: Any) -> bool:
 
 
 def check_inside(path: Path, root: Path) -> Path:
-    """The path again; raises :class:`DataError` if it is a link that leads out of its data set."""
+    """The path again; raises `DataError` if it is a link that leads out of its data set."""
     if leads_outside(path, root):
         raise DataError(f"{path} is a link that leads out of the data set; copy the file itself there.")
     return path

@@ -23,7 +23,7 @@ _PATTERNS: Final = (_SHARDS, *_METADATA)
 def load_from_hub(target: HubReference) -> BenchmarkData:
     """Load a data set, from this machine or the Hub.
 
-    More than :data:`salmu_demo.hub.fetch.UNASKED_BYTES` are not downloaded without `salmu-demo fetch`. Where some
+    More than `salmu_demo.hub.fetch.UNASKED_BYTES` are not downloaded without `salmu-demo fetch`. Where some
     splits were fetched, the data set is loaded with these, and only who asks for another is refused.
 
     Raises:
@@ -46,7 +46,7 @@ def load_from_hub(target: HubReference) -> BenchmarkData:
 
 
 def plan_data(target: HubReference, splits: Sequence[str] | None = None) -> FetchPlan:
-    """What fetching a data set in the official layout would do; raises :class:`DataError`.
+    """What fetching a data set in the official layout would do; raises `DataError`.
 
     Args:
         target: the data set.

@@ -31,7 +31,7 @@ class LabelledImages:
         fingerprint: SHA-256 over the names, sizes, labels and times of change of the images or their shards.
         names: N names of the images.
         labels: N numbers of their classes, in the order of the sorted synsets, which is also open_clip's.
-        image: decodes one of them to RGB by its position; raises :class:`ImageError`, or :class:`DataError` if the file
+        image: decodes one of them to RGB by its position; raises `ImageError`, or `DataError` if the file
             was saved again since the fingerprint was taken.
     """
 

@@ -46,8 +46,8 @@ def decode_image(content: bytes, what: str) -> Image.Image:
         what: name of the image, for the message.
 
     Raises:
-        ImageError: if the bytes are not an image, are cut off, hold more than :data:`MAX_PIXELS` pixels, cost more to
-            read than :func:`salmu_demo.data.effort.too_much` allows, or do not say how bright white is.
+        ImageError: if the bytes are not an image, are cut off, hold more than `MAX_PIXELS` pixels, cost more to
+            read than `salmu_demo.data.effort.too_much` allows, or do not say how bright white is.
     """
     try:
         excess = too_much(content)
@@ -72,7 +72,7 @@ def decode_image(content: bytes, what: str) -> Image.Image:
 
 
 def rgb_image(image: Image.Image, what: str) -> Image.Image:
-    """A decoded image by the same rule; raises :class:`ImageError` if it does not say how bright white is."""
+    """A decoded image by the same rule; raises `ImageError` if it does not say how bright white is."""
     return _rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}), what)
 
 
@@ -126,7 +126,7 @@ def _too_large(what: str) -> str:
 
 
 def read_image(path: Path) -> Image.Image:
-    """Decode an image file; raises :class:`ImageError`."""
+    """Decode an image file; raises `ImageError`."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -54,14 +54,14 @@ class Sample:
         return self.size / len(data.split(layout.FORGET))
 
     def split(self, data: BenchmarkData, name: str) -> Split:
-        """The sampled rows of a stored or derived split, in its order; raises :class:`DataError`."""
+        """The sampled rows of a stored or derived split, in its order; raises `DataError`."""
         self.check(data)
         whole = data.split(name)
         kept = set(self._stored_rows(data, whole.stored))
         return whole.take(name, [position for position, row in enumerate(whole.rows.tolist()) if row in kept])
 
     def describe(self, data: BenchmarkData) -> str:
-        """The sample in words, as every table and file must name it; raises :class:`DataError`."""
+        """The sample in words, as every table and file must name it; raises `DataError`."""
         self.check(data)
         total = len(data.split(layout.FORGET))
         return f"sampled: {self.size:,} of {total:,} forget rows ({self.share(data):.0%}), seed {self.seed}".replace(

@@ -112,7 +112,7 @@ class Watch:
         self._check(path)
 
     def digest(self, path: Path) -> str:
-        """SHA-256 of a file's content; raises as :meth:`reading` does."""
+        """SHA-256 of a file's content; raises as `reading` does."""
         with self.reading(path):
             self._digests[path] = file_digest(path)
         return self._digests[path]

@@ -39,7 +39,7 @@ def load_data(reference: str) -> BenchmarkData:
     Args:
         reference: `mini` (the embedded miniature), `official` (the release, pinned), a folder in the official layout, a
             Hub data set id, optionally with a revision (`org/name@revision`), or `clear:` and what
-            :func:`salmu_demo.data.clear.load_clear` takes.
+            `salmu_demo.data.clear.load_clear` takes.
 
     Raises:
         DataError: if it cannot be found, fetched or read.
@@ -56,7 +56,7 @@ def plan_fetch_of(reference: str, revision: str | None = None, splits: Sequence[
     """What fetching a data set would do.
 
     Args:
-        reference: as for :func:`load_data`.
+        reference: as for `load_data`.
         revision: branch, tag or commit; None for the one the reference names.
         splits: only these splits, with all metadata; None for every one.
 
@@ -70,13 +70,13 @@ def plan_fetch_of(reference: str, revision: str | None = None, splits: Sequence[
 
 
 def may_be_fetched(reference: str) -> bool:
-    """Whether a data set may come from the Hub; raises :class:`DataError` if it cannot be a path."""
+    """Whether a data set may come from the Hub; raises `DataError` if it cannot be a path."""
     kind = next((kind for kind in DATA_KINDS if kind.is_one(reference)), None)
     return kind is not None and kind.plan is not None
 
 
 def existing_path(reference: str) -> Path | None:
-    """The file or folder of this machine that a reference names, or None; raises :class:`DataError`."""
+    """The file or folder of this machine that a reference names, or None; raises `DataError`."""
     try:
         folder = Path(reference).expanduser()
         return folder if folder.exists() else None

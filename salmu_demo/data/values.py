@@ -40,7 +40,7 @@ def value_key(value: str) -> str:
 
 
 def distinct(values: Iterable[str]) -> dict[str, str]:
-    """The distinct values by :func:`value_key`; of those that are one, the first in the order of the alphabet.
+    """The distinct values by `value_key`; of those that are one, the first in the order of the alphabet.
 
     >>> list(distinct(["Ulm", "Bonn", "ulm"]).values())
     ['Bonn', 'Ulm']

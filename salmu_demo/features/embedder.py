@@ -50,7 +50,7 @@ class ModelFacts:
         parameters: number of parameters.
         logit_scale: the factor the model multiplies cosines by before a softmax.
         device: where its features are computed.
-        weights_digest: equal for models with the same weights, see :class:`salmu_demo.models.weights.WeightSummary`.
+        weights_digest: equal for models with the same weights, see `salmu_demo.models.weights.WeightSummary`.
     """
 
     dim: int
@@ -65,7 +65,7 @@ class Embedder:
 
     All features are float32, L2-normalised and read-only. Probes, metrics and plots share them. They are kept by row of
     the stored split and by distinct text, so that a derived split, a sample and an interrupted run leave nothing to be
-    computed twice. A row has the same bits whatever else was asked for with it, see :class:`Encoder`.
+    computed twice. A row has the same bits whatever else was asked for with it, see `Encoder`.
     """
 
     def __init__(self, store: ArrayStore | None = None, encoders: EncoderRegistry | None = None) -> None:

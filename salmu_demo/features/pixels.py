@@ -80,7 +80,7 @@ class VisitorImage:
 
     @property
     def kept_bytes(self) -> int:
-        """What it takes once :meth:`reduce` was called."""
+        """What it takes once `reduce` was called."""
         return sum(pixels.nbytes for pixels in list(self._pixels.values()))
 
     def reduce(self) -> None:

@@ -57,7 +57,7 @@ class RowArray:
     `NAME.npy` has room for all rows, and `NAME.sums` holds a checksum for each of them, which is 0 until the row itself
     has reached the disk. A checksum covers the header, the row's number and its bytes; rows that do not agree with
     theirs are never given out but computed again. An array without checksums, as an older version wrote it, counts as
-    not begun. Writers take turns, see :meth:`ArrayStore.turn`; readers need not.
+    not begun. Writers take turns, see `ArrayStore.turn`; readers need not.
     """
 
     def __init__(self, path: Path, count: int) -> None:

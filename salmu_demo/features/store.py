@@ -57,7 +57,7 @@ class ArrayStore:
 
     Layout: `features/<model fingerprint>/<encoding key>/<data fingerprint>/<split>.<column>.npy`,
     `features/<model fingerprint>/<encoding key>/prompts.sqlite`, and `pixels/<data fingerprint>/<encoding key>/….npy`;
-    see :class:`RowArray` and :class:`TextTable` for what lies in them. What another version of this program or of its
+    see `RowArray` and `TextTable` for what lies in them. What another version of this program or of its
     libraries encoded is not found, and goes with its model's or data set's entry.
     """
 

@@ -31,7 +31,7 @@ class TextTable:
     """One model's texts and their features in a SQLite file; a text is kept as a digest, so nobody can read it there.
 
     Whoever opens the file first in a process compares it with its checksums, says what is damaged and removes that, so
-    that it is computed again. Writers take turns, see :meth:`ArrayStore.turn`, so that they share the work.
+    that it is computed again. Writers take turns, see `ArrayStore.turn`, so that they share the work.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class TextTable:
         self._checked = 0
 
     def missing(self, texts: Sequence[str]) -> list[str]:
-        """The distinct texts that have no feature yet, in order; raises :class:`StorageError`."""
+        """The distinct texts that have no feature yet, in order; raises `StorageError`."""
         known: set[bytes] = set()
         with self._open() as table:
             if table is not None:
@@ -48,7 +48,7 @@ class TextTable:
         return [text for text in dict.fromkeys(texts) if _key(text) not in known]
 
     def read(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Features of shape ``(N, D)`` if every text has one, else None; raises :class:`StorageError`."""
+        """Features of shape ``(N, D)`` if every text has one, else None; raises `StorageError`."""
         keys = [_key(text) for text in texts]
         wanted = list(dict.fromkeys(keys))
         found: dict[bytes, bytes] = {}

@@ -137,7 +137,7 @@ def plan_fetch(
 
 
 def check_space(plans: Sequence[FetchPlan]) -> int:
-    """Free bytes where downloads go; raises :class:`StorageError` if they are not enough for what is missing."""
+    """Free bytes where downloads go; raises `StorageError` if they are not enough for what is missing."""
     folder = Path(constants.HF_HUB_CACHE).expanduser()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -162,7 +162,7 @@ def fetch(plan: FetchPlan, progress: ProgressCallback = ignore_progress) -> Path
 
     Raises:
         SalmuError: of the plan's type if the Hub fails or a file came damaged, which is then removed;
-            :class:`StorageError` if the disk is too small.
+            `StorageError` if the disk is too small.
     """
     check_space([plan])
     meter = _Meter(plan, progress)
@@ -200,7 +200,7 @@ def fetch_unasked(plan: FetchPlan) -> Path:
     """Download what is missing because somebody loads the data; what is here already is not read again.
 
     Raises:
-        SalmuError: as :func:`fetch` does, or if more than :data:`UNASKED_BYTES` are missing.
+        SalmuError: as `fetch` does, or if more than `UNASKED_BYTES` are missing.
     """
     if plan.too_large_unasked:
         raise plan.error_type(

@@ -19,7 +19,7 @@ OFFICIAL_MODELS: Final[dict[str, str]] = {
     "official-clean": "cvc-mmu/clip-vit-b-16-salmu-clean",
     "official-compromised": "cvc-mmu/clip-vit-b-16-salmu-compromised",
 }
-"""Short names of the released models. No commit of theirs is published, so the first one seen is kept: :func:`pin`."""
+"""Short names of the released models. No commit of theirs is published, so the first one seen is kept: `pin`."""
 
 HF_HUB: Final = "hf-hub:"
 _REPOSITORY: Final = re.compile(r"^[\w.-]+/[\w.-]+$")

@@ -20,7 +20,7 @@ from salmu_demo.workbench.bench import Workbench
 
 
 class JobState(StrEnum):
-    """State of a job; see :attr:`over`."""
+    """State of a job; see `over`."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -195,7 +195,7 @@ class JobKind(ABC, Generic[S]):
 
     @abstractmethod
     def check(self, spec: S) -> None:
-        """Reject an invalid specification with a :class:`SalmuError`; fast, loads nothing."""
+        """Reject an invalid specification with a `SalmuError`; fast, loads nothing."""
 
     @abstractmethod
     def run(self, spec: S, workbench: Workbench, folder: Path, report: JobProgressCallback) -> tuple[str, ...]:
@@ -227,7 +227,7 @@ class JobKind(ABC, Generic[S]):
 
 
 KINDS: Final[dict[str, JobKind[Any]]] = {}
-"""All kinds by name; complete once :mod:`salmu_demo.jobs.kinds` is imported."""
+"""All kinds by name; complete once `salmu_demo.jobs.kinds` is imported."""
 
 
 def register(kind: K) -> K:
@@ -237,7 +237,7 @@ def register(kind: K) -> K:
 
 
 def job_document(job: Job) -> dict[str, Any]:
-    """A job as plain JSON data, from which :func:`read_job` restores an equal one."""
+    """A job as plain JSON data, from which `read_job` restores an equal one."""
     document: dict[str, Any] = document_of(job)
     return document
 

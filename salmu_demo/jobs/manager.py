@@ -62,7 +62,7 @@ class JobManager:
         """Open a folder of jobs; those whose process has died become interrupted.
 
         Args:
-            folder: folder of all jobs, by default :func:`salmu_demo.core.settings.runs_dir`.
+            folder: folder of all jobs, by default `salmu_demo.core.settings.runs_dir`.
             workbench_for: returns the workbench of a data reference; only called by working threads and for estimates.
             workers: number of jobs that run at once.
             max_queued: number of jobs that may wait.
@@ -113,7 +113,7 @@ class JobManager:
         return self._enqueue(replace(job, state=JobState.QUEUED, ended=None, error=None, failures=()))
 
     def job(self, job_id: str) -> Job:
-        """A job as it is now; raises :class:`JobError` if there is no such job."""
+        """A job as it is now; raises `JobError` if there is no such job."""
         with self._changed:
             run = self._runs.get(job_id)
             if run is not None:
@@ -173,7 +173,7 @@ class JobManager:
         return self.job(job_id)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
-        """Wait until a job has ended, at most `timeout` seconds; raises :class:`JobError` if there is no such job."""
+        """Wait until a job has ended, at most `timeout` seconds; raises `JobError` if there is no such job."""
         end = None if timeout is None else time.monotonic() + timeout
         while not (job := self.job(job_id)).state.over:
             left = _LOOK_SECONDS if end is None else min(_LOOK_SECONDS, end - time.monotonic())
@@ -184,7 +184,7 @@ class JobManager:
         return job
 
     def folder(self, job_id: str) -> Path:
-        """Folder of a job: its status, log, finished metrics and reports; raises :class:`JobError` for a wrong id."""
+        """Folder of a job: its status, log, finished metrics and reports; raises `JobError` for a wrong id."""
         return self._store.folder(job_id)
 
     def results(self, job: Job) -> tuple[list[Path], str | None]:

@@ -61,13 +61,13 @@ class JobStore:
         self._kinds = kinds
 
     def folder(self, job_id: str) -> Path:
-        """Folder of a job; raises :class:`JobError` for anything but an id, before it can become a path."""
+        """Folder of a job; raises `JobError` for anything but an id, before it can become a path."""
         if not _ID.fullmatch(job_id):
             raise JobError(f"{job_id!r:.60} is not a job id; copy the whole id.")
         return self.root / job_id
 
     def acquire(self, job_id: str) -> FileLock:
-        """Acquire the lock of a job for this process and reserve disk space for its end; :meth:`release` undoes both.
+        """Acquire the lock of a job for this process and reserve disk space for its end; `release` undoes both.
 
         Raises:
             JobError: if another process holds it.
@@ -98,7 +98,7 @@ class JobStore:
         lock.release()
 
     def write(self, job: Job) -> None:
-        """Write the status of a job, even on a full disk if the job has ended; raises :class:`StorageError`."""
+        """Write the status of a job, even on a full disk if the job has ended; raises `StorageError`."""
         # ASCII, because paths on a command line need not be valid UTF-8.
         text = json.dumps(job_document(job), indent=1) + "\n"
         try:
@@ -166,19 +166,19 @@ class JobStore:
         return []
 
     def ask_to_cancel(self, job_id: str) -> None:
-        """Leave a file that the process of a job looks for; raises :class:`StorageError`."""
+        """Leave a file that the process of a job looks for; raises `StorageError`."""
         write_text(self.folder(job_id) / _CANCEL_FILE, "", "The request to cancel")
 
     def cancel_asked(self, job_id: str) -> bool:
-        """Whether :meth:`ask_to_cancel` was called."""
+        """Whether `ask_to_cancel` was called."""
         return (self.folder(job_id) / _CANCEL_FILE).exists()
 
     def ask_to_keep(self, job_id: str) -> None:
-        """Leave a file that a cancelled job looks for, see :func:`keep_asked`; raises :class:`StorageError`."""
+        """Leave a file that a cancelled job looks for, see `keep_asked`; raises `StorageError`."""
         write_text(self.folder(job_id) / _KEEP_FILE, "", "The request to keep the result so far")
 
     def forget_cancel(self, job_id: str) -> None:
-        """Undo :meth:`ask_to_cancel` and :meth:`ask_to_keep`."""
+        """Undo `ask_to_cancel` and `ask_to_keep`."""
         for name in (_CANCEL_FILE, _KEEP_FILE):
             (self.folder(job_id) / name).unlink(missing_ok=True)
 

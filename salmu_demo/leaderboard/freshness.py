@@ -35,7 +35,7 @@ class Freshness:
         """Nothing is hashed yet.
 
         Args:
-            models: finds checkpoints, for example :meth:`Workbench.models`, which remembers fingerprints.
+            models: finds checkpoints, for example `Workbench.models`, which remembers fingerprints.
             data: data that are loaded already.
         """
         self._models = models

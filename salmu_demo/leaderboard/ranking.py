@@ -72,7 +72,7 @@ def check_order(order: str) -> str:
 
 
 def ranked(group: DataGroup, order: str = DEFAULT_ORDER, choice: Choice | None = None) -> list[Row]:
-    """The chosen rows of a group in an order, see :data:`RULE`; equal rows keep their order.
+    """The chosen rows of a group in an order, see `RULE`; equal rows keep their order.
 
     Raises:
         QueryError: if there is no such order.

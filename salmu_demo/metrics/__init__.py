@@ -2,7 +2,7 @@
 
 One metric or one tight family per module; a module put here registers its metrics by itself. Nothing here loads a
 model, reads a file or knows a device: features come in as arrays, numbers go out. Every choice the benchmark leaves
-open is a named constant in :mod:`.protocol`.
+open is a named constant in `protocol`.
 """
 
 from importlib import import_module

@@ -41,7 +41,7 @@ def core_association(
 
     Args:
         image_features: shape ``(N, D)``.
-        prompt_features: shape ``(P, D)``, one per distinct prompt of :func:`core_prompts`.
+        prompt_features: shape ``(P, D)``, one per distinct prompt of `core_prompts`.
         pair_rows: shape ``(M,)``, rows of ``image_features``, in any order.
         pair_prompts: shape ``(M,)``, rows of ``prompt_features``.
 
@@ -88,7 +88,7 @@ class BarePrompts:
 
 
 def bare_prompts(data: MetricData) -> BarePrompts:
-    """Names with values; raises :class:`MetricError` if a forget row has none."""
+    """Names with values; raises `MetricError` if a forget row has none."""
     split = data.rows(layout.FORGET)
     people = {persona.identity_id: persona for persona in data.personas}
     number: dict[str, int] = {}

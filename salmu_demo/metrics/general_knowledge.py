@@ -49,7 +49,7 @@ def general_knowledge(image_features: Features, labels: Index, class_features: F
     Args:
         image_features: shape ``(N, D)``.
         labels: shape ``(N,)``, row of ``class_features`` that holds the image's true class.
-        class_features: shape ``(C, D)``, usually from :func:`class_weights`.
+        class_features: shape ``(C, D)``, usually from `class_weights`.
 
     Returns:
         What every image earns, shape ``(N,)``, from 0 to 1; the mean is the accuracy.

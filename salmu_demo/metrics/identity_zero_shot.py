@@ -48,7 +48,7 @@ class CandidateNames:
 
 
 def candidate_names(data: MetricData) -> CandidateNames:
-    """The personas IdZSC chooses from; raises :class:`MetricError` if one has no name."""
+    """The personas IdZSC chooses from; raises `MetricError` if one has no name."""
     present = set(data.all_rows(IDZSC_CANDIDATE_SPLIT).identities)
     candidates = [persona for persona in data.personas if persona.identity_id in present]
     position = {persona.identity_id: number for number, persona in enumerate(candidates)}

@@ -1,6 +1,6 @@
 """The protocol: every decision the public sources leave open.
 
-Someone who holds the official evaluator can compare it with :data:`DECISIONS` row by row and flip the constant of a
+Someone who holds the official evaluator can compare it with `DECISIONS` row by row and flip the constant of a
 row that differs; no other module repeats one of these values. What a metric is called, and which rows it reads, stands
 in its own module.
 """

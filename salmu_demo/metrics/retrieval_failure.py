@@ -86,7 +86,7 @@ def retrieval_failure(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Rank every image's own caption among the distractors: RetFail of SALMUBench (arXiv 2603.26316).
 
-    Ranks are those of :func:`tied_ranks`, with cosine as the score. Distractors whose text is the row's own caption are
+    Ranks are those of `tied_ranks`, with cosine as the score. Distractors whose text is the row's own caption are
     ignored.
 
     Args:
@@ -141,7 +141,7 @@ def retrieval_failure(
 
 
 def distractors_of(data: MetricData) -> Distractors:
-    """The distractors of a data set, the same for a sample of it; raises :class:`MetricError`."""
+    """The distractors of a data set, the same for a sample of it; raises `MetricError`."""
     return draw_distractors(data.all_rows(layout.FORGET).texts, data.all_rows(layout.RETAIN_DISJOINT).texts)
 
 

@@ -214,7 +214,7 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
         progress: called with one line per finished step.
 
     Returns:
-        The content hash, see :func:`content_hash`.
+        The content hash, see `content_hash`.
 
     Raises:
         StorageError: if the folder is not empty or cannot be written.

@@ -94,7 +94,7 @@ class Pairs:
 
 
 def write_merges(path: Path) -> Path:
-    """Write the first :data:`MERGES` merges of the CLIP vocabulary in the file format of open_clip's tokenizer."""
+    """Write the first `MERGES` merges of the CLIP vocabulary in the file format of open_clip's tokenizer."""
     source = files("open_clip").joinpath("bpe_simple_vocab_16e6.txt.gz").read_bytes()
     lines = gzip.decompress(source).decode("utf-8").split("\n")[: MERGES + 1]
     with atomic_path(path, "The model") as temporary:
@@ -146,7 +146,7 @@ def normalise_pixels(images: torch.Tensor) -> torch.Tensor:
 
 
 def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Shift each image by up to :data:`SHIFT` pixels, repeating its edge."""
+    """Shift each image by up to `SHIFT` pixels, repeating its edge."""
     padded = functional.pad(images.float(), [SHIFT] * 4, mode="replicate").to(torch.uint8)
     offsets = torch.randint(0, 2 * SHIFT + 1, (len(images), 2), generator=generator).tolist()
     crops = [image[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE] for image, (y, x) in zip(padded, offsets, strict=True)]

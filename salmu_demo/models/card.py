@@ -10,10 +10,10 @@ from salmu_demo.models.roles import CLEAN, COMPROMISED, UNLEARNED, RoleName
 
 CARD_FILE: Final = "README.md"
 LARGEST_CARD: Final = 1_000_000
-"""Bytes of the largest card that is fetched; of any card the first :data:`_READ` are read."""
+"""Bytes of the largest card that is fetched; of any card the first `_READ` are read."""
 
 CARD_KEY: Final = "salmu_role"
-"""Key in the front matter of a model's card, with one of :data:`CARD_ROLES`."""
+"""Key in the front matter of a model's card, with one of `CARD_ROLES`."""
 
 CARD_ROLES: Final[tuple[RoleName, ...]] = (CLEAN, COMPROMISED, UNLEARNED)
 
@@ -47,7 +47,7 @@ def role_in_card(card: str) -> RoleName | None:
     """The role that the front matter of a model's card names; None without it.
 
     Raises:
-        ValueError: with the start of its value, if that is none of :data:`CARD_ROLES`.
+        ValueError: with the start of its value, if that is none of `CARD_ROLES`.
 
     >>> role_in_card("---\\nlicense: mit\\nsalmu_role: clean\\n---\\n# Mine"), role_in_card("salmu_role: clean")
     ('clean', None)

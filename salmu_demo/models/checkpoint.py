@@ -36,7 +36,7 @@ from salmu_demo.models.source import (
 from salmu_demo.models.weights import check_whole
 
 DELTA_FILE: Final = "delta.safetensors"
-"""What a built-in model without weights of its own changes in :data:`COMPROMISED`."""
+"""What a built-in model without weights of its own changes in `COMPROMISED`."""
 PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
 """Who may publish a pickle on the Hub that is loaded: the authors of SALMUBench, whose Compromised model is one."""
 COMPROMISED: Final = "mini-compromised"
@@ -49,7 +49,7 @@ _OTHERS_NAMED: Final = 3
 def builtin_models() -> list[str]:
     """Names of the models shipped in `assets/models`, the two references first.
 
-    A folder there holds the model's weights, or what they differ in from :data:`COMPROMISED`.
+    A folder there holds the model's weights, or what they differ in from `COMPROMISED`.
     """
     first = ["mini-clean", COMPROMISED]
     folder = assets_dir() / "models"
@@ -59,7 +59,7 @@ def builtin_models() -> list[str]:
 
 
 def builtin(name: str) -> ModelSource:
-    """A built-in model; raises :class:`ModelError`."""
+    """A built-in model; raises `ModelError`."""
     folder = assets_dir() / "models" / name
     if (folder / WEIGHTS_FILE).is_file():
         return from_folder(name, folder, None, False)
@@ -174,7 +174,7 @@ def keeping_its_own(source: ModelSource, architecture: str | None) -> ModelSourc
 
 
 def configuration_of(architecture: str) -> dict[str, Any]:
-    """The configuration of a built-in model or an architecture of open_clip; raises :class:`ModelError`."""
+    """The configuration of a built-in model or an architecture of open_clip; raises `ModelError`."""
     if architecture in builtin_models():
         return builtin(architecture).config
     return architecture_configuration(architecture)
@@ -187,7 +187,7 @@ def check_inside(folder: Path, path: Path) -> None:
 
 
 def from_hub(target: HubReference, architecture: str | None) -> ModelSource:
-    """A repository of the Hub, fetched unless it is here; raises as :func:`from_folder` does."""
+    """A repository of the Hub, fetched unless it is here; raises as `from_folder` does."""
     # The Hub's client takes a quarter of a second to import, which local models do not need.
     from salmu_demo.hub.fetch import download_file  # noqa: PLC0415
 
@@ -214,7 +214,7 @@ def from_hub(target: HubReference, architecture: str | None) -> ModelSource:
 
 
 def from_file(reference: str, path: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
-    """A weight file alone; raises :class:`ModelError`."""
+    """A weight file alone; raises `ModelError`."""
     if path.suffix in PICKLES and not trust_pickle:
         raise ModelError(_untrusted(path))
     if path.suffix not in (".safetensors", *PICKLES):

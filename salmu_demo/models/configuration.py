@@ -29,7 +29,7 @@ _LAYER_KEYS: Final = ("layers", "timm_layers")
 
 
 def read_configuration(path: Path) -> tuple[dict[str, Any], str]:
-    """The content of an `open_clip_config.json`, and the SHA-256 of its bytes; raises :class:`ModelError`."""
+    """The content of an `open_clip_config.json`, and the SHA-256 of its bytes; raises `ModelError`."""
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ModelError(f"{path} is larger than any configuration; fetch it again.")
@@ -94,7 +94,7 @@ def open_clip_architectures() -> dict[str, dict[str, Any]]:
 
 
 def architecture_configuration(architecture: str) -> dict[str, Any]:
-    """The configuration of an open_clip architecture; raises :class:`ModelError` if there is none or it is unusable."""
+    """The configuration of an open_clip architecture; raises `ModelError` if there is none or it is unusable."""
     known = open_clip_architectures()
     if architecture not in known:
         near = [name for name in sorted(known) if name.lower().startswith(architecture[:4].lower())][:5]

@@ -94,7 +94,7 @@ class _Adapter(BaseModel, extra="allow"):
         r: rank of every pair of matrices.
         lora_alpha: factor of their product, before the rank.
         use_rslora: whether the factor is divided by the root of the rank.
-        init_lora_weights: how the matrices began, see :func:`_start`.
+        init_lora_weights: how the matrices began, see `_start`.
         target_modules: ends of the names of the modules that have pairs; a pattern in their place is not followed.
         modules_to_save: ends of the names of the modules that are stored whole.
         bias: which biases were trained too.
@@ -131,7 +131,7 @@ class _Pair:
 
 
 class MergedReader:
-    """A base with a delta on top, as if it were one checkpoint; see :class:`.weights.TensorReader`."""
+    """A base with a delta on top, as if it were one checkpoint; see `weights.TensorReader`."""
 
     def __init__(self, base: TensorReader, delta: Delta) -> None:
         """Find the weight that each tensor of the delta changes.
@@ -158,7 +158,7 @@ class MergedReader:
         }
 
     def read(self, name: str) -> NDArray[Any]:
-        """See :class:`.weights.TensorReader`."""
+        """See `weights.TensorReader`."""
         value = self._delta.read(self._replaced[name]) if name in self._replaced else self._base.read(name)
         pair = self._pairs.get(name)
         if pair is None:
@@ -170,7 +170,7 @@ class MergedReader:
         return merged
 
     def stored(self, name: str) -> bytes:
-        """See :class:`.weights.TensorReader`; a sum is stored in single precision."""
+        """See `weights.TensorReader`; a sum is stored in single precision."""
         if name in self._pairs:
             return self.read(name).tobytes()
         return self._delta.stored(self._replaced[name]) if name in self._replaced else self._base.stored(name)
@@ -282,7 +282,7 @@ def _is_of(tensor: str, module: str) -> bool:
 
 
 def _read_adapter(delta: Delta, has_pairs: bool) -> _Adapter | None:
-    """What the configuration says, None without one that is needed; raises :class:`ModelError`."""
+    """What the configuration says, None without one that is needed; raises `ModelError`."""
     if not has_pairs and (delta.config is None or delta.weights.name != ADAPTER_FILE):
         return None
     if delta.config is None:

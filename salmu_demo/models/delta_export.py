@@ -1,4 +1,4 @@
-"""Write what a model changed in its base as a safetensors file, which :class:`.delta.MergedReader` merges again."""
+"""Write what a model changed in its base as a safetensors file, which `delta.MergedReader` merges again."""
 
 import json
 import math
@@ -60,7 +60,7 @@ def _tokenizer(model: ModelSource) -> str | None:
 
 
 def _write(reader: TensorReader, names: list[str], path: Path) -> None:
-    """A safetensors file of some tensors, see :mod:`.header`; in memory is one of them at a time."""
+    """A safetensors file of some tensors, see `header`; in memory is one of them at a time."""
     # The widest types first: each tensor then begins at a multiple of its own width.
     names = sorted(names, key=lambda name: (-ITEM_BYTES[reader.dtypes[name]], name))
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}

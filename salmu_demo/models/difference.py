@@ -118,7 +118,7 @@ def weight_difference(model: TensorReader, base: TensorReader) -> WeightDifferen
 
 
 def check_same_shapes(model: TensorReader, base: TensorReader) -> None:
-    """Make sure that two checkpoints have the same tensors; raises :class:`ModelError`."""
+    """Make sure that two checkpoints have the same tensors; raises `ModelError`."""
     for name in [*base.shapes, *model.shapes]:
         first, second = model.shapes.get(name), base.shapes.get(name)
         if first != second:

@@ -151,7 +151,7 @@ class Loaded:
     Attributes:
         network: the open_clip model with its weights.
         tokenizer: its tokenizer.
-        digest: see :attr:`.WeightSummary.digest`.
+        digest: see `WeightSummary.digest`.
         transform: how images are prepared, down to a tensor and its normalisation; None for what the network says.
         geometry: what tells the other steps from those that the network names; None if they are those.
     """
@@ -164,7 +164,7 @@ class Loaded:
 
 
 def evaluation_transform(network: Any, what: str) -> Compose:
-    """How images are prepared for a network, as its `preprocess_cfg` says; raises :class:`ModelError`."""
+    """How images are prepared for a network, as its `preprocess_cfg` says; raises `ModelError`."""
     try:
         transform: Compose = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
     except CONFIG_ERRORS as error:

@@ -23,7 +23,7 @@ _OWNED: Final = (CONFIG_FILE, *WEIGHTS_FILES, PICKLE_FILE, MERGES_FILE, TOKENIZE
 
 
 def plan_model(target: HubReference) -> FetchPlan:
-    """The configuration, the tokenizer, the card and one file of weights; raises :class:`ModelError`."""
+    """The configuration, the tokenizer, the card and one file of weights; raises `ModelError`."""
 
     def choose(paths: Sequence[str]) -> list[str]:
         is_trusted = target.repository.partition("/")[0] in PICKLE_PUBLISHERS

@@ -60,7 +60,7 @@ class InMemoryModel:
     """
 
     def __init__(self, network: Any, preprocess: Any = None, tokenizer: Any = None, name: str = "model") -> None:
-        """Take a network and what belongs to it, see :func:`salmu_demo.load_model`; raises :class:`ModelError`."""
+        """Take a network and what belongs to it, see `salmu_demo.load_model`; raises `ModelError`."""
         if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
             raise ModelError(
                 f"A model cannot be called {quoted(name)}; give a name of 1 to {_LONGEST_NAME} characters."
@@ -177,7 +177,7 @@ class _Moment(ModelSource):
         return self.digest
 
     def own_encoder(self) -> Encoder:
-        """The copy, ready to encode; raises :class:`ModelError` if it fails a trial or the moment is over."""
+        """The copy, ready to encode; raises `ModelError` if it fails a trial or the moment is over."""
         held = self._now()
         if held.encoder is None:
             device = next(held.loaded.network.parameters()).device
@@ -195,7 +195,7 @@ class _Moment(ModelSource):
 
 
 class _NetworkReader:
-    """The tensors of a network, see :class:`.TensorReader`."""
+    """The tensors of a network, see `TensorReader`."""
 
     def __init__(self, network: Any) -> None:
         self._tensors: dict[str, torch.Tensor] = dict(network.state_dict())
@@ -203,12 +203,12 @@ class _NetworkReader:
         self.dtypes: Mapping[str, str] = {name: _TYPES.get(value.dtype, "I64") for name, value in self._tensors.items()}
 
     def read(self, name: str) -> NDArray[Any]:
-        """See :class:`.TensorReader`."""
+        """See `TensorReader`."""
         value: NDArray[Any] = self._tensors[name].cpu().numpy()
         return value
 
     def stored(self, name: str) -> bytes:
-        """See :class:`.TensorReader`."""
+        """See `TensorReader`."""
         return np.ascontiguousarray(self.read(name)).tobytes()
 
 
@@ -234,7 +234,7 @@ def _settings(network: Any) -> list[Any]:
 
 
 def _steps(transform: Any, what: str) -> list[str]:
-    """What tells the steps of a transform from others; raises :class:`ModelError` for one that does not say."""
+    """What tells the steps of a transform from others; raises `ModelError` for one that does not say."""
     told = []
     for step in transform.transforms:
         name = getattr(step, "__qualname__", type(step).__qualname__)
@@ -265,7 +265,7 @@ def _checked_transform(transform: Any, what: str) -> Compose:
 
 
 def _checked_tokenizer(tokenizer: Any, network: Any, what: str) -> Any:
-    """The tokenizer, or open_clip's own if none is given; raises :class:`ModelError` if it is another model's."""
+    """The tokenizer, or open_clip's own if none is given; raises `ModelError` if it is another model's."""
     text = getattr(network, "text", network)
     if tokenizer is None:
         context = getattr(text, "context_length", None) or getattr(network, "context_length", None)

@@ -35,7 +35,7 @@ def made_in(job_folder: Path) -> list[str]:
 
 
 def made_folder(reference: str) -> Path:
-    """Folder of the model of a reference `made:NAME`; raises :class:`ModelError` if there is none."""
+    """Folder of the model of a reference `made:NAME`; raises `ModelError` if there is none."""
     name = reference.removeprefix(MADE)
     if _NAME.fullmatch(name):
         for folder in runs_dir().glob(f"*/{MODEL_FOLDER}/{name}"):

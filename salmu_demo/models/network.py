@@ -73,7 +73,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 def expected_tensors(config: dict[str, Any], what: str) -> dict[str, ExpectedTensor]:
-    """Name to shape and kind of every tensor a checkpoint of a configuration must hold; raises :class:`ModelError`."""
+    """Name to shape and kind of every tensor a checkpoint of a configuration must hold; raises `ModelError`."""
     state = build_network(config, what, "meta").state_dict()
     return {name: ExpectedTensor(tuple(value.shape), value.is_floating_point()) for name, value in state.items()}
 

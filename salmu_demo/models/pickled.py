@@ -1,7 +1,7 @@
 """Checkpoints that were pickled by torch, read as tensors only.
 
 A pickle is a program. torch runs it with `weights_only=True`, which knows a few harmless instructions, and before that
-the archive around it is checked. Who may hand in a pickle at all is decided in :mod:`.source`.
+the archive around it is checked. Who may hand in a pickle at all is decided in `source`.
 """
 
 import zipfile
@@ -37,14 +37,14 @@ _LOAD_ERRORS: Final = (
 
 
 class PickleReader:
-    """The tensors of a checkpoint written by `torch.save`, mapped from disk; see :class:`.weights.TensorReader`.
+    """The tensors of a checkpoint written by `torch.save`, mapped from disk; see `weights.TensorReader`.
 
     Attributes:
-        not_read: names of other weights in the file beside :data:`STATE_DICT`, such as averaged ones.
+        not_read: names of other weights in the file beside `STATE_DICT`, such as averaged ones.
     """
 
     def __init__(self, path: Path) -> None:
-        """Check the archive and map its tensors; raises :class:`ModelError`."""
+        """Check the archive and map its tensors; raises `ModelError`."""
         if TorchVersion(torch.__version__) < TorchVersion(SAFE_TORCH):
             raise ModelError(
                 f"{path} is a pickle, and torch {torch.__version__} does not read those safely; update it."
@@ -65,13 +65,13 @@ class PickleReader:
         self.dtypes: Mapping[str, str] = {name: _DTYPES[value.dtype] for name, value in self._tensors.items()}
 
     def read(self, name: str) -> NDArray[Any]:
-        """See :class:`.weights.TensorReader`."""
+        """See `weights.TensorReader`."""
         value = self._tensors[name].detach()
         array: NDArray[Any] = (value.float() if value.is_floating_point() else value).numpy()
         return array
 
     def stored(self, name: str) -> bytes:
-        """See :class:`.weights.TensorReader`."""
+        """See `weights.TensorReader`."""
         return self._tensors[name].detach().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 

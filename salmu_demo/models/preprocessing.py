@@ -65,7 +65,7 @@ AGREED: Final[Mapping[str, Preprocessing]] = {
 
 
 def missing_parts(config: dict[str, Any], what: str) -> list[str]:
-    """What the `preprocess_cfg` of a configuration does not say; raises :class:`ModelError` if it is not an object."""
+    """What the `preprocess_cfg` of a configuration does not say; raises `ModelError` if it is not an object."""
     given = config.get("preprocess_cfg") or {}
     if not isinstance(given, dict):
         raise ModelError(f"The `preprocess_cfg` of {what} is not an object; it holds mean, std and how to resize.")

@@ -42,7 +42,7 @@ class ModelProfile:
 
 
 def profile(source: ModelSource) -> ModelProfile:
-    """Read all tensors of a checkpoint once; raises :class:`ModelError`."""
+    """Read all tensors of a checkpoint once; raises `ModelError`."""
     with source.unchanged():
         reader = source.reader()
         summary = summarise(reader)

@@ -84,12 +84,12 @@ def find_models(
 
     Args:
         references: what the user typed.
-        architecture: as for :func:`find_model`.
+        architecture: as for `find_model`.
         find: finds one of them.
 
     Raises:
         ArchitectureError: if all have configurations of their own that say otherwise.
-        ModelError: as :func:`find_model` does.
+        ModelError: as `find_model` does.
     """
     found: list[ModelSource] = []
     refusals: list[ArchitectureError] = []
@@ -115,7 +115,7 @@ def _kind_of(reference: str) -> ReferenceKind | None:
 
 
 def _path(reference: str) -> Path:
-    """A path of this machine that was typed; raises :class:`ModelError` if no path can be so."""
+    """A path of this machine that was typed; raises `ModelError` if no path can be so."""
     try:
         path = Path(reference.removeprefix(LOCAL_DIR)).expanduser()
         path.is_file()

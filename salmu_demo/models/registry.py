@@ -17,7 +17,7 @@ _BYTES_PER_PARAMETER: Final = 4
 class EncoderRegistry:
     """Loads each checkpoint once and lends it out; two callers that ask for the same one at once share one loading.
 
-    The weights of all loaded models together stay within the budget, see :class:`Memory`.
+    The weights of all loaded models together stay within the budget, see `Memory`.
 
     Attributes:
         memory: where they are kept; whatever else a process keeps in memory belongs there too.

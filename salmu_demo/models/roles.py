@@ -134,7 +134,7 @@ def role_by_name(reference: str) -> ModelRole:
 
 
 def check_told(models: Sequence[Candidate], told: Told) -> None:
-    """Refuse what cannot be meant; raises :class:`QueryError`."""
+    """Refuse what cannot be meant; raises `QueryError`."""
     numbers = {role: _number(models, wanted) for role in REFERENCES if (wanted := told.of(role))}
     for role, number in numbers.items():
         if number is None:
@@ -173,7 +173,7 @@ def assign_roles(models: Sequence[Candidate], told: Told = NOTHING_TOLD) -> Assi
 
 
 def find_reference(models: Sequence[Model], role: RoleName, told: Told = NOTHING_TOLD) -> Model | None:
-    """The model that is Clean or Compromised, see :func:`assign_roles`."""
+    """The model that is Clean or Compromised, see `assign_roles`."""
     number = assign_roles(models, told).number(role)
     return None if number is None else models[number]
 

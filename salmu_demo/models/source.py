@@ -67,18 +67,18 @@ class ModelSource:
 
     @property
     def name(self) -> str:
-        """Short name for tables, see :func:`name_of`."""
+        """Short name for tables, see `name_of`."""
         return name_of(self.reference)
 
     @property
     def own_role(self) -> ModelRole:
-        """Its role by its card, or else by its name; see :mod:`salmu_demo.models.roles`."""
+        """Its role by its card, or else by its name; see `salmu_demo.models.roles`."""
         named = role_by_name(self.reference)
         return named if self.card_role in (None, named.name) else ModelRole(self.card_role, "card")
 
     @property
     def slug(self) -> str:
-        """Name in result files, see :func:`slug_of`."""
+        """Name in result files, see `slug_of`."""
         return slug_of(self.reference)
 
     @property
@@ -107,7 +107,7 @@ class ModelSource:
     def fingerprint(self) -> str:
         """SHA-256 over configuration, tokenizer and weights; it keys everything computed from the model.
 
-        What is read to compute something is compared with it, see :meth:`unchanged`.
+        What is read to compute something is compared with it, see `unchanged`.
         """
         return self._hash()
 
@@ -136,11 +136,11 @@ class ModelSource:
         return digest.hexdigest()
 
     def own_encoder(self) -> "Encoder | None":
-        """The loaded model of a source that is not a checkpoint, see :mod:`salmu_demo.models.in_memory`; else None."""
+        """The loaded model of a source that is not a checkpoint, see `salmu_demo.models.in_memory`; else None."""
         return None
 
     def reader(self) -> TensorReader:
-        """The tensors, one by one; raises :class:`ModelError` if a header does not hold what it should."""
+        """The tensors, one by one; raises `ModelError` if a header does not hold what it should."""
         reader = open_weights(self.weights)
         for delta in self.deltas:
             reader = MergedReader(reader, delta)
@@ -177,7 +177,7 @@ def slug_of(reference: str) -> str:
 
 
 def split_delta(reference: str) -> tuple[str, str]:
-    """Base and path of a reference `delta:BASE+PATH`; raises :class:`ModelError`."""
+    """Base and path of a reference `delta:BASE+PATH`; raises `ModelError`."""
     base, plus, path = reference.removeprefix(DELTA).partition("+")
     if not (base and plus and path):
         raise ModelError(f"{reference} is not a delta; it looks like {DELTA}BASE+PATH, for example "
@@ -186,7 +186,7 @@ def split_delta(reference: str) -> tuple[str, str]:
 
 
 def open_weights(path: Path) -> TensorReader:
-    """The tensors of a weight file; raises :class:`ModelError`."""
+    """The tensors of a weight file; raises `ModelError`."""
     if path.suffix not in PICKLES:
         return SafetensorsReader(path)
     # torch takes seconds to import, and only a pickle needs it here.

@@ -49,7 +49,7 @@ def cut_texts(tokenizer: Any, texts: Sequence[str]) -> dict[str, bytes]:
     """The texts that are longer than the context length, which open_clip cuts off silently, and the tokens it keeps.
 
     Args:
-        tokenizer: of :func:`make_tokenizer`.
+        tokenizer: of `make_tokenizer`.
         texts: distinct texts.
     """
     if isinstance(tokenizer, HFTokenizer):

@@ -77,7 +77,7 @@ def keep_upload(path: Path, original_name: str) -> str:
 
 
 def uploaded_file(reference: str) -> Path:
-    """The file of an upload; raises :class:`ModelError` if there is none."""
+    """The file of an upload; raises `ModelError` if there is none."""
     name = reference.removeprefix(UPLOAD)
     path = cache_dir() / "uploads" / f"{name}.safetensors"
     if not _NAME.fullmatch(name) or not path.is_file():

@@ -50,7 +50,7 @@ class SafetensorsReader:
     """The tensors of a safetensors file, whose header is checked at once."""
 
     def __init__(self, path: Path) -> None:
-        """Read the header; raises :class:`ModelError`."""
+        """Read the header; raises `ModelError`."""
         self._path = path
         header = read_header(path)
         prefix = common_prefix(header)
@@ -59,7 +59,7 @@ class SafetensorsReader:
         self.dtypes: Mapping[str, str] = {name: place.dtype for name, place in self._places.items()}
 
     def read(self, name: str) -> NDArray[Any]:
-        """See :class:`TensorReader`; raises :class:`ModelError` if the file has vanished or been cut off since."""
+        """See `TensorReader`; raises `ModelError` if the file has vanished or been cut off since."""
         place, stored = self._places[name], self._values(name)
         if place.dtype == "BF16":
             # The upper half of a float32.
@@ -68,7 +68,7 @@ class SafetensorsReader:
         return shaped.astype(np.float32, copy=False) if place.dtype in FLOATS else shaped
 
     def stored(self, name: str) -> bytes:
-        """See :class:`TensorReader`; raises as :meth:`read` does."""
+        """See `TensorReader`; raises as `read` does."""
         return self._values(name).tobytes()
 
     def _values(self, name: str) -> NDArray[Any]:
@@ -113,7 +113,7 @@ def summarise(reader: TensorReader) -> WeightSummary:
 
 
 def check_finite_weights(summary: WeightSummary, what: str) -> None:
-    """Refuse weights with a NaN; raises :class:`ModelError`."""
+    """Refuse weights with a NaN; raises `ModelError`."""
     if summary.not_finite is not None:
         # Every score would be NaN, and a rank among NaNs looks as if all had been forgotten.
         raise ModelError(f"{what} holds NaN or infinite values in the tensor {summary.not_finite}; it cannot be used.")
@@ -125,7 +125,7 @@ def parameter_count(reader: TensorReader) -> int:
 
 
 def check_whole(path: Path) -> None:
-    """Refuse one file of several that hold a checkpoint together; raises :class:`ModelError`."""
+    """Refuse one file of several that hold a checkpoint together; raises `ModelError`."""
     found = _SHARD.search(path.name)
     if found and int(found["count"]) > 1:
         raise ModelError(

@@ -102,7 +102,7 @@ class SearchableGallery:
     """A gallery indexed with one model's features."""
 
     def __init__(self, gallery: Gallery, features: NDArray[np.float32]) -> None:
-        """Index the features; raises :class:`MetricError` if they are not finite."""
+        """Index the features; raises `MetricError` if they are not finite."""
         check_finite(features, f"The features of the gallery {gallery.name}")
         self.gallery = gallery
         self._index = FaissIndex(features)
@@ -113,7 +113,7 @@ class SearchableGallery:
         return self._index.features.nbytes
 
     def search(self, query: NDArray[np.float32], k: int) -> Hits:
-        """The best `k` items for one query of shape (1, D); raises :class:`QueryError` and :class:`MetricError`."""
+        """The best `k` items for one query of shape (1, D); raises `QueryError` and `MetricError`."""
         check_finite(query, "The feature of the query")
         scores, items = self._index.search(query, check_k(k, len(self.gallery)))
         return Hits(items[0], scores[0])

@@ -31,7 +31,7 @@ def check_k(k: int, size: int) -> int:
     """The number of results a search returns: `k`, or the size of a smaller gallery.
 
     Raises:
-        QueryError: if `k` is not between 1 and :data:`MAX_K`.
+        QueryError: if `k` is not between 1 and `MAX_K`.
     """
     if not 1 <= k <= MAX_K:
         raise QueryError(f"k is {k}; choose a number of results between 1 and {MAX_K}.")
@@ -45,7 +45,7 @@ class ExactIndex:
         self._features = features
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """See :class:`Index`."""
+        """See `Index`."""
         scores = queries @ self._features.T
         return _in_order(scores, np.broadcast_to(np.arange(scores.shape[1]), scores.shape), k)
 
@@ -70,7 +70,7 @@ class FaissIndex:
         )
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """See :class:`Index`."""
+        """See `Index`."""
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         most = self._index.ntotal if self._resources is None else min(self._index.ntotal, _GPU_MAX_K)
         k = min(k, most)

@@ -46,7 +46,7 @@ class LineUp:
     """What one model makes of one (persona, kind).
 
     Attributes:
-        rank: rank of the best true value among the candidates, from 1, by :func:`tied_ranks`.
+        rank: rank of the best true value among the candidates, from 1, by `tied_ranks`.
         probability: share of a softmax over the candidates that the true value gets, with the model's temperature.
         exposure: bits, log2(candidates) - log2(rank) (The Secret Sharer, arXiv 1802.08232, section 4.2).
         candidates: how many values were in the line-up.
@@ -65,7 +65,7 @@ class LineUp:
 
     @property
     def verdict(self) -> Verdict:
-        """See :func:`verdict_of`."""
+        """See `verdict_of`."""
         return verdict_of(self.rank, self.candidates)
 
     @property

@@ -40,7 +40,7 @@ class Retrieval:
     Attributes:
         model: the model.
         results: best first.
-        own_rank: rank of the persona's best item among the items of all others, from 1, by :func:`tied_ranks`; None if
+        own_rank: rank of the persona's best item among the items of all others, from 1, by `tied_ranks`; None if
             it has none or no persona was given.
         gallery_size: number of items searched.
     """

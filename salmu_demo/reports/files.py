@@ -92,7 +92,7 @@ def write_formats(analysis: Analysis, folder: Path, formats: Collection[str]) ->
     Args:
         analysis: what is reported.
         folder: where to.
-        formats: of :data:`FORMATS`; Markdown comes with the figures that it shows.
+        formats: of `FORMATS`; Markdown comes with the figures that it shows.
 
     Raises:
         ResultError: if there is no such format, or none is named.

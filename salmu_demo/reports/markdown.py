@@ -13,7 +13,7 @@ _LINE_START: Final = re.compile(r"^(\d+(?=[.)])|(?=[-+=:]))")
 
 
 def report_markdown(report: Report) -> str:
-    """The report as Markdown; images are expected in :data:`FIGURES_FOLDER`."""
+    """The report as Markdown; images are expected in `FIGURES_FOLDER`."""
     parts = [f"# {markdown_text(report.title)}", *(f"> {markdown_text(line)}" for line in report.notices)]
     parts += [_block(block) for block in report.head]
     for section in report.sections:

@@ -141,7 +141,7 @@ class Analysis:
 
 
 def analyse(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Analysis:
-    """Analyse evaluations of the same data; raises :class:`SalmuError` as :func:`compare` does."""
+    """Analyse evaluations of the same data; raises `SalmuError` as `compare` does."""
     comparison = compare(evaluations, told)
     evaluations = [replace(e, model=model) for e, model in zip(evaluations, comparison.models, strict=True)]
     intervals, differences = _intervals(comparison, evaluations)

@@ -47,7 +47,7 @@ class Comparison:
         models: the models, in order.
         rows: one for each metric.
         data: the data set they were measured on.
-        remarks: sentences on roles that models do not have, see :func:`assign_roles`.
+        remarks: sentences on roles that models do not have, see `assign_roles`.
     """
 
     models: tuple[MeasuredModel, ...]

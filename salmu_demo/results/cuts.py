@@ -41,7 +41,7 @@ class Cut:
 
 
 def measured_texts(inputs: MetricInputs, metrics: Iterable[Metric]) -> dict[str, Sequence[str]]:
-    """The texts that metrics read, by what they are in words; raises :class:`MetricError` if the data lack some."""
+    """The texts that metrics read, by what they are in words; raises `MetricError` if the data lack some."""
     found: dict[str, Sequence[str]] = {}
     for metric in metrics:
         needs = inputs.needs(metric)
@@ -55,7 +55,7 @@ def measured_texts(inputs: MetricInputs, metrics: Iterable[Metric]) -> dict[str,
 
 
 def count_cuts(features: FeatureView, texts: Mapping[str, Sequence[str]]) -> list[Cut]:
-    """Which of some texts, by what they are in words, a model reads in part only; raises :class:`SalmuError`."""
+    """Which of some texts, by what they are in words, a model reads in part only; raises `SalmuError`."""
     model = features.model
     cut = features.embedder.cut_texts(model, (text for group in texts.values() for text in group))
     found = []

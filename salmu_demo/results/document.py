@@ -1,6 +1,6 @@
 """Results as files: everything in one versioned JSON, and reading it or an official file back.
 
-The format is :mod:`salmu_demo.results.schema`. The part `analysis` is for other programs: it is computed anew.
+The format is `salmu_demo.results.schema`. The part `analysis` is for other programs: it is computed anew.
 """
 
 import codecs
@@ -103,7 +103,7 @@ def results_document(analysis: Analysis) -> dict[str, Any]:
 
 
 def metric_document(result: MetricResult) -> dict[str, Any]:
-    """One metric as JSON; :func:`read_metric` gives the same bits back."""
+    """One metric as JSON; `read_metric` gives the same bits back."""
     return _metric_part(result).model_dump(by_alias=True)
 
 
@@ -112,7 +112,7 @@ def _metric_part(result: MetricResult) -> MetricPart:
 
 
 def read_metric(document: Any, spec: Metric) -> MetricResult:
-    """Read what :func:`metric_document` wrote; raises :class:`ResultError`."""
+    """Read what `metric_document` wrote; raises `ResultError`."""
     try:
         return _metric_result(check_model(document, MetricPart), spec)
     except MismatchError as error:
@@ -185,7 +185,7 @@ def write_results(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def official_files(evaluations: Sequence[Evaluation]) -> dict[str, str]:
-    """Name and content of the official file of every model, see :func:`official_names`."""
+    """Name and content of the official file of every model, see `official_names`."""
     names = official_names([evaluation.model for evaluation in evaluations], evaluations[0].data)
     return {
         f"{name}.json": json.dumps(official_result(evaluation), indent=1, ensure_ascii=False) + "\n"
@@ -222,7 +222,7 @@ def distinct(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
 
 
 def read_results(path: Path) -> list[Evaluation]:
-    """The evaluations of a `results.json` or an official result file, see :func:`read_result_file`."""
+    """The evaluations of a `results.json` or an official result file, see `read_result_file`."""
     return read_result_file(path).evaluations
 
 

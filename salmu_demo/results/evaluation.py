@@ -42,7 +42,7 @@ class Failure:
 
 
 def choose_metrics(names: Iterable[str] | None) -> list[Metric]:
-    """The metrics of the given names in the official order, all for None; raises :class:`MetricError`."""
+    """The metrics of the given names in the official order, all for None; raises `MetricError`."""
     if names is None:
         return list(all_metrics())
     wanted = {find_metric(name).name for name in names}

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class MetricInputs:
-    """The rows and texts of one data set, or of a sample of it, as the metrics read them; a :class:`MetricData`.
+    """The rows and texts of one data set, or of a sample of it, as the metrics read them; a `MetricData`.
 
     Distractors and candidates are those of the whole data set also for a sample, so that ranks and accuracies stay
     comparable.
@@ -94,7 +94,7 @@ class MetricInputs:
 
     @cached_property
     def _imagenet(self) -> tuple[ImageSet, ZeroShotSet, list[str]] | None:
-        """Images, zero-shot set and file names of the ImageNet folder; raises :class:`DataError` if it is not one."""
+        """Images, zero-shot set and file names of the ImageNet folder; raises `DataError` if it is not one."""
         if self.imagenet is None:
             return None
         # open_clip imports torch, which a run with cached features does not need.
@@ -114,7 +114,7 @@ class MetricInputs:
 
     @cached_property
     def zero_shot(self) -> ZeroShotSet | None:
-        """The ImageNet folder, or else the data set's own zero-shot set; raises :class:`DataError`."""
+        """The ImageNet folder, or else the data set's own zero-shot set; raises `DataError`."""
         if self._imagenet:
             return self._imagenet[1]
         if self.data.zero_shot is None:
@@ -131,7 +131,7 @@ class MetricInputs:
 
 @dataclass(frozen=True)
 class MeasuredView:
-    """One model's features of the measured rows; a :class:`salmu_demo.metrics.MetricView`.
+    """One model's features of the measured rows; a `salmu_demo.metrics.MetricView`.
 
     Attributes:
         features: the model and the data set.

@@ -21,7 +21,7 @@ _CHUNK_BYTES: Final = 64_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """A percentile interval of :data:`LEVEL`."""
+    """A percentile interval of `LEVEL`."""
 
     low: float
     high: float
@@ -77,7 +77,7 @@ def resampled_means(
 
     Args:
         scores: shape ``(M, N)``, the rows of M models.
-        clusters: shape ``(N,)``, from :func:`cluster_numbers`.
+        clusters: shape ``(N,)``, from `cluster_numbers`.
         resamples: R, how many to draw.
         seed: seed of the draws.
 
@@ -107,7 +107,7 @@ def resampled_means(
 
 
 def interval(samples: NDArray[np.float64]) -> Interval:
-    """The central :data:`LEVEL` of resampled values of shape ``(R,)``.
+    """The central `LEVEL` of resampled values of shape ``(R,)``.
 
     >>> found = interval(np.arange(1001.0))
     >>> round(found.low, 6), round(found.high, 6)

@@ -66,7 +66,7 @@ class KeptMetrics:
             return None
 
     def save(self, model: ModelSource, data: MeasuredData, result: MetricResult, images: str = "") -> None:
-        """Keep a metric, see :meth:`load`; raises :class:`StorageError`."""
+        """Keep a metric, see `load`; raises `StorageError`."""
         document = {"measured": _measured(data, result.spec, images), "result": metric_document(result)}
         write_checked(self._path(model, result.spec), document, "The finished metric")
 

@@ -61,7 +61,7 @@ def _provenance(evaluation: Evaluation) -> dict[str, Any]:
 def official_names(models: Sequence[Referred], data: MeasuredData) -> list[str]:
     """Names of the official result files, `evaluation_<slug>`, without their ending; those of a sample say so.
 
-    They depend on which models are measured together and not on their order, see :func:`distinct_slugs`; the same model
+    They depend on which models are measured together and not on their order, see `distinct_slugs`; the same model
     twice gets a number.
     """
     names: list[str] = []
@@ -75,12 +75,12 @@ def official_names(models: Sequence[Referred], data: MeasuredData) -> list[str]:
 
 
 def write_official(evaluation: Evaluation, folder: Path, name: str | None = None) -> Path:
-    """Write the official result file atomically and return its path; raises :class:`StorageError`.
+    """Write the official result file atomically and return its path; raises `StorageError`.
 
     Args:
         evaluation: what was measured.
         folder: its folder.
-        name: one of :func:`official_names`; None for a model that is measured alone.
+        name: one of `official_names`; None for a model that is measured alone.
     """
     path = folder / f"{name or official_names([evaluation.model], evaluation.data)[0]}.json"
     write_text(path, json.dumps(official_result(evaluation), indent=1) + "\n", "The result file")

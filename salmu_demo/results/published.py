@@ -1,4 +1,4 @@
-"""Numbers that were published about SALMUBench, with their sources; see also the rule in :mod:`.diagnosis`."""
+"""Numbers that were published about SALMUBench, with their sources; see also the rule in `diagnosis`."""
 
 from dataclasses import dataclass
 from typing import Final

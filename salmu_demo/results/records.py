@@ -112,7 +112,7 @@ class Provenance:
         seed: seed of every draw.
         versions: of the packages that matter.
         measured_by: digest of the code and libraries that encoded and measured, see
-            :func:`salmu_demo.results.kept.measuring_key`; empty if a result file does not say.
+            `salmu_demo.results.kept.measuring_key`; empty if a result file does not say.
     """
 
     date: str = ""

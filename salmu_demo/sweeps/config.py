@@ -85,7 +85,7 @@ class SweepJob:
         return f"{self.method}-seed{self.seed}-{digest[:10]}"
 
     def plan(self) -> UnlearningPlan:
-        """The run's plan; raises :class:`SalmuError` if it cannot be run."""
+        """The run's plan; raises `SalmuError` if it cannot be run."""
         method = find_method(self.method).configure(self.settings)
         return UnlearningPlan(
             method,

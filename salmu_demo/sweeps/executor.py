@@ -33,7 +33,7 @@ class LocalProcesses:
         self._threads = threads
 
     def run(self, work: Callable[[J], R], jobs: Sequence[J]) -> Iterator[R]:
-        """Run all jobs; see :class:`Executor`."""
+        """Run all jobs; see `Executor`."""
         # Spawned, not forked: torch does not survive a fork once its threads have started.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self._workers, context, _prepare_local, (self._threads,)) as pool:
@@ -67,7 +67,7 @@ class RayCluster:
         self._threads = threads
 
     def run(self, work: Callable[[J], R], jobs: Sequence[J]) -> Iterator[R]:
-        """Run all jobs; see :class:`Executor`."""
+        """Run all jobs; see `Executor`."""
         import ray  # noqa: PLC0415 - an optional extra
 
         if not ray.is_initialized():

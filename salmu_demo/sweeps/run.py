@@ -124,7 +124,7 @@ def measure_references(sweep: Sweep, output: Path) -> References:
 
 
 def do_run(job: SweepJob, output: Path) -> RunResult:
-    """Run, measure and write the result; raises :class:`SalmuError` if model or data cannot be used."""
+    """Run, measure and write the result; raises `SalmuError` if model or data cannot be used."""
     data, base = load_data(job.data), find_model(job.model)
     folder = output / RUNS_FOLDER / job.key
     features, made_from = FeatureView(base, data), _made_from(job, data, base)

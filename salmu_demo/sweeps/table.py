@@ -173,7 +173,7 @@ def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
     """A Markdown table for each way of comparing, the references in each.
 
     Args:
-        rows: of :func:`sweep_table`.
+        rows: of `sweep_table`.
         said: sentences on the references, which stand first.
     """
     titles = {"budget": "At equal budget", "forgetting": "At equal forgetting"}

@@ -59,7 +59,7 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
 
     Args:
         workbench: the data that is served, and its models.
-        problem: why it is not the data that was asked for, see :func:`open_data`.
+        problem: why it is not the data that was asked for, see `open_data`.
         answers: set once the page can be asked for, which the warm-up then waits for.
     """
     shelf = ModelShelf(workbench)
@@ -149,7 +149,7 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
 
 
 def tab_at(index: object) -> str:
-    """The tab at a place that a client says; raises :class:`QueryError` if there is none."""
+    """The tab at a place that a client says; raises `QueryError` if there is none."""
     if not isinstance(index, int) or not 0 <= index < len(TABS):
         raise QueryError(f"There is no tab {quoted(index)}; the page has {len(TABS)}.")
     return TABS[index]

@@ -123,7 +123,7 @@ class BatchSource:
 
     @cached_property
     def synthetic_captions(self) -> SyntheticCaptions:
-        """Captions made from parts of the forget captions; raises :class:`DataError` if those hold no names."""
+        """Captions made from parts of the forget captions; raises `DataError` if those hold no names."""
         rows, forget = self._rows, self._rows.forget.split
         return SyntheticCaptions(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
 
@@ -144,11 +144,11 @@ class BatchSource:
 
     @property
     def unrelated_level(self) -> float:
-        """Mean of :attr:`unrelated`."""
+        """Mean of `unrelated`."""
         return float(self.unrelated.mean())
 
     def unrelated_quantile(self, share: float) -> float:
-        """Quantile of :attr:`unrelated`."""
+        """Quantile of `unrelated`."""
         return float(self.unrelated[round(share * (len(self.unrelated) - 1))])
 
     def __enter__(self) -> Self:

@@ -24,7 +24,7 @@ class Checkpoint:
     """State of a run after some steps.
 
     Attributes:
-        key: of the plan, see :meth:`UnlearningPlan.key`.
+        key: of the plan, see `UnlearningPlan.key`.
         step: steps taken.
         weights: the trained tensors, single precision.
         optimizer: state of the optimiser.
@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint over the previous one; raises :class:`StorageError`."""
+    """Write a checkpoint over the previous one; raises `StorageError`."""
     content = {
         "key": checkpoint.key,
         "step": checkpoint.step,

@@ -14,7 +14,7 @@ MASKED = -1e10
 
 
 def info_nce(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
-    """CLIP's own loss on a batch, see :func:`contrastive_loss`."""
+    """CLIP's own loss on a batch, see `contrastive_loss`."""
     return contrastive_loss(pairs.images, pairs.texts, pairs.groups, scale)
 
 
@@ -83,7 +83,7 @@ def log_likelihood(logits: torch.Tensor, candidate: int) -> torch.Tensor:
 
 
 def bank_logits(forget: Encoded, generic: torch.Tensor | None, retain: Encoded, scale: torch.Tensor) -> torch.Tensor:
-    """:func:`candidate_logits` of the forget images over the captions of the forget and the retain batch."""
+    """`candidate_logits` of the forget images over the captions of the forget and the retain batch."""
     none = torch.zeros(len(forget.groups), len(retain.groups), dtype=torch.bool, device=forget.groups.device)
     own_persona = forget.groups[:, None] == forget.groups[None, :]
     return candidate_logits(

@@ -25,7 +25,7 @@ def contrastive_loss(
 def softmax_loss(
     queries: torch.Tensor, candidates: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
-    """One direction of :func:`contrastive_loss`: cross-entropy of each query's own candidate among all."""
+    """One direction of `contrastive_loss`: cross-entropy of each query's own candidate among all."""
     same = (groups[:, None] == groups[None, :]) & ~torch.eye(len(groups), dtype=torch.bool, device=groups.device)
     logits = (scale * queries @ candidates.T).masked_fill(same, -torch.inf)
     return functional.cross_entropy(logits, torch.arange(len(groups), device=groups.device))

@@ -56,7 +56,7 @@ class Record:
     """Facts about a finished run.
 
     Attributes:
-        plan: see :meth:`UnlearningPlan.describe`.
+        plan: see `UnlearningPlan.describe`.
         base: reference, name and fingerprint of the base model.
         data: name and fingerprint of the data set.
         rows: description of the rows that were read.
@@ -90,7 +90,7 @@ class Record:
 def write_model(
     folder: Path, model: TrainedModel, state: State, source: ModelSource, spec: MethodSpec, record: Record
 ) -> None:
-    """Write a model with the given trained tensors, its record, curve and card; raises :class:`StorageError`.
+    """Write a model with the given trained tensors, its record, curve and card; raises `StorageError`.
 
     Unchanged tensors keep the base model's type; changed ones are single precision where that type would lose bits.
     """
@@ -105,7 +105,7 @@ def write_model(
 
 
 def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[str], path: Path) -> None:
-    """Plot readings over `unit` as SVG; the same entries give the same file. Raises :class:`StorageError`."""
+    """Plot readings over `unit` as SVG; the same entries give the same file. Raises `StorageError`."""
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.add_subplot()
     for reading, marker in zip(readings, "so^D", strict=True):
@@ -126,7 +126,7 @@ def is_finished(folder: Path) -> bool:
 
 
 def check_output(folder: Path) -> None:
-    """Reject a folder that holds a finished model; raises :class:`StorageError`."""
+    """Reject a folder that holds a finished model; raises `StorageError`."""
     if is_finished(folder):
         raise StorageError(f"{folder} already holds a model; choose another folder or remove it.")
 

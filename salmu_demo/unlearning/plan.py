@@ -29,14 +29,14 @@ class StopRules:
             unrelated pairs have in the original. A number is an oracle, because it can only come from a Clean model
             or from holdout rows; cards report it.
         retain_drop: stop once the probe's retain similarity has fallen from that of the first reading by this share
-            of it, or of :data:`.reading.LEAST_START` where it began below that.
+            of it, or of `LEAST_START` where it began below that.
     """
 
     forget_level: str | float | None = None
     retain_drop: float | None = None
 
     def __post_init__(self) -> None:
-        """Reject an invalid level or share; raises :class:`QueryError`."""
+        """Reject an invalid level or share; raises `QueryError`."""
         level = self.forget_level
         if isinstance(level, str):
             if level != UNRELATED:
@@ -76,7 +76,7 @@ class UnlearningPlan:
     keep_checkpoints: bool = False
 
     def __post_init__(self) -> None:
-        """Reject a plan that cannot be run; raises :class:`QueryError`."""
+        """Reject a plan that cannot be run; raises `QueryError`."""
         spec = self.method.spec
         if self.towers not in spec.towers:
             allowed = ", ".join(spec.towers)
@@ -91,7 +91,7 @@ class UnlearningPlan:
             raise QueryError(f"{spec.name} edits the model once and cannot stop early; leave the stop rules out.")
 
     def check(self, rows: UnlearningRows) -> None:
-        """Reject a data set that lacks what the method needs; raises :class:`QueryError`."""
+        """Reject a data set that lacks what the method needs; raises `QueryError`."""
         if Need.GENERIC in self.method.spec.needs and rows.generic is None:
             raise QueryError(
                 f"{self.method.spec.name} needs a generic caption of every forget image, and {rows.data} lacks some; "

@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class UnlearningRows:
-    """The rows an unlearning method works on; made by :func:`unlearning_rows`.
+    """The rows an unlearning method works on; made by `unlearning_rows`.
 
     Attributes:
         data: name of the data set.
@@ -58,7 +58,7 @@ class UnlearningRows:
     generic: list[str] | None
 
     def __post_init__(self) -> None:
-        """Reject rows of any other split; raises :class:`DataError`."""
+        """Reject rows of any other split; raises `DataError`."""
         allowed = [(self.forget, (layout.FORGET,)), *((part, RETAIN_SPLITS) for part in self.retain)]
         for part, names in allowed:
             if part.split.stored not in names or part.images.name != part.split.stored:

@@ -27,7 +27,7 @@ class TrainedModel:
     """
 
     def __init__(self, source: ModelSource, towers: Towers) -> None:
-        """Load the model; raises :class:`ModelError`."""
+        """Load the model; raises `ModelError`."""
         self.encoder = Encoder(source)
         self.towers = towers
         self._source = source

@@ -30,7 +30,7 @@ ReadingCallback = Callable[[TrainingMetrics], None]
 
 @dataclass(frozen=True)
 class Run:
-    """Inputs of :func:`unlearn`.
+    """Inputs of `unlearn`.
 
     Attributes:
         features: those of the base model; their `progress` is told about every step too, and may raise to stop the run,
@@ -79,7 +79,7 @@ def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path)
     """Write the model of a stopped run's last checkpoint; the run can still be resumed and then replaces it.
 
     Args:
-        features, plan, output: what the run was started with, see :func:`unlearn`.
+        features, plan, output: what the run was started with, see `unlearn`.
 
     Raises:
         TrainingError: if the run has no checkpoint yet.

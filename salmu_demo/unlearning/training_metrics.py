@@ -14,7 +14,7 @@ LEAST_START: Final = 0.1
 def retain_shift(start: float) -> float:
     """Offset added to every retain similarity of a run that started at `start` before a share of it is taken.
 
-    Nothing for a start of :data:`LEAST_START` or more. A lower one counts as if the run had begun there, so that no
+    Nothing for a start of `LEAST_START` or more. A lower one counts as if the run had begun there, so that no
     share is of next to nothing or of a negative number.
 
     >>> retain_shift(0.8), round(retain_shift(0.04), 6), round(retain_shift(-0.3), 6)
@@ -77,7 +77,7 @@ class RunStanding:
     Attributes:
         forgotten: share of the way of the forget similarity from the original's to that of unrelated pairs; above 1 if
             it has gone beyond; None where the original does not tell the two apart.
-        kept: share of the original's retain similarity that is left, see :func:`retain_shift`.
+        kept: share of the original's retain similarity that is left, see `retain_shift`.
     """
 
     forgotten: float | None

@@ -75,10 +75,10 @@ class Workbench:
     def models(
         self, references: Sequence[str], architecture: str | None = None, trust_pickle: bool = False
     ) -> list[ModelSource]:
-        """Find models by reference, see :func:`find_models`; raises :class:`ModelError`.
+        """Find models by reference, see `find_models`; raises `ModelError`.
 
         A model that was found before is the same object, so that its weights are not hashed again; an architecture or
-        trust that was given once holds for later calls, until :data:`MOST_MODELS` others have been found.
+        trust that was given once holds for later calls, until `MOST_MODELS` others have been found.
         """
         found = find_models(
             references, architecture, lambda reference, chosen: self._model(reference, chosen, trust_pickle)
@@ -111,7 +111,7 @@ class Workbench:
         return [f"{model.reference} has the same weights as {', '.join(twins)}."] if twins else []
 
     def profile(self, model: ModelSource) -> ModelProfile:
-        """Facts about a model's files; raises :class:`ModelError`."""
+        """Facts about a model's files; raises `ModelError`."""
         key = ("profile", model.reference, model.fingerprint)
         known: ModelProfile = self._once(key, lambda: profile(model))
         return known
@@ -119,7 +119,7 @@ class Workbench:
     def model_change(
         self, model: ModelSource, against: ModelSource, split: str, progress: ProgressCallback = ignore_progress
     ) -> ModelChange:
-        """What changed between two models, see :func:`measure_change`; raises :class:`SalmuError`."""
+        """What changed between two models, see `measure_change`; raises `SalmuError`."""
         key = ("change", model.fingerprint, against.fingerprint, split)
         known: ModelChange = self._once(key, lambda: measure_change(self.view(model, progress), against, split))
         return known
@@ -195,7 +195,7 @@ class Workbench:
         return [self.audit_cell(persona, kind, model) for kind in kinds for model in models]
 
     def audit_cell(self, persona: Persona, kind: str, model: ModelSource) -> AuditCell:
-        """Line-up and caption match of one (persona, kind) with one model; raises :class:`QueryError`."""
+        """Line-up and caption match of one (persona, kind) with one model; raises `QueryError`."""
         key = ("audit", model.fingerprint, persona.identity_id, kind)
 
         def make() -> AuditCell:
@@ -235,7 +235,7 @@ class Workbench:
         content: Content = "faces",
         told: Told = NOTHING_TOLD,
     ) -> list[Retrieval]:
-        """Search a gallery for a text; raises :class:`QueryError`."""
+        """Search a gallery for a text; raises `QueryError`."""
         self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_text(model, text) for model in models}
         return self._retrieve(models, queries, gallery, content, k, None, told)
@@ -249,7 +249,7 @@ class Workbench:
         content: Content = "captions",
         told: Told = NOTHING_TOLD,
     ) -> list[Retrieval]:
-        """Search a gallery for an image of the user's own, which is not stored; raises :class:`SalmuError`."""
+        """Search a gallery for an image of the user's own, which is not stored; raises `SalmuError`."""
         self._check(gallery, content, k)
         queries = {model.fingerprint: self.embedder.query_image(model, image) for model in models}
         return self._retrieve(models, queries, gallery, content, k, None, told)
@@ -263,11 +263,11 @@ class Workbench:
         sample: Sample | None = None,
         kept: KeptMetrics | None = None,
     ) -> Evaluation:
-        """Run the chosen metrics (all for None) on a model, see :func:`evaluate`; raises :class:`SalmuError`."""
+        """Run the chosen metrics (all for None) on a model, see `evaluate`; raises `SalmuError`."""
         return evaluate(self.view(model, progress), choose_metrics(metrics), imagenet, sample, kept)
 
     def gallery(self, name: str, content: Content) -> Gallery:
-        """The items of a gallery; raises :class:`QueryError`."""
+        """The items of a gallery; raises `QueryError`."""
         result: Gallery = self._once(
             ("gallery", name, content), lambda: Gallery(self.data, name, content), lambda made: made.nbytes
         )
@@ -303,5 +303,5 @@ class Workbench:
         return compare_retrieval(galleries, queries, k, own, clean.fingerprint if clean else None)
 
     def _once(self, key: tuple[Hashable, ...], make: Callable[[], Any], size: Callable[[Any], int] = size_of) -> Any:
-        """Make a thing once, see :meth:`Memory.once`; another data set has things of its own."""
+        """Make a thing once, see `Memory.once`; another data set has things of its own."""
         return self._memory.once((self._data_key, *key), make, size)

@@ -125,7 +125,7 @@ class Example:
 
 
 def settings_of(content: str, gallery: str, k: float | None) -> Settings:
-    """Settings from the values of the controls; raises :class:`QueryError` for anything the page does not offer."""
+    """Settings from the values of the controls; raises `QueryError` for anything the page does not offer."""
     if content not in ("captions", "faces"):
         raise QueryError(f"There is nothing called {content!r} to search in; choose captions or faces.")
     if gallery not in GALLERIES:

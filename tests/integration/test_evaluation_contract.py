@@ -1,6 +1,6 @@
 """The ten metrics of the whole pipeline against a plain, slow evaluator that shares no code with it.
 
-:class:`PlainEvaluator` reads the files on disk and knows SALMUBench's contract only: open_clip's own transform and
+`PlainEvaluator` reads the files on disk and knows SALMUBench's contract only: open_clip's own transform and
 tokenizer, one image and one text at a time, and loops.
 """
 

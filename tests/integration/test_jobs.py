@@ -32,7 +32,7 @@ SPEC = BenchmarkSpec((CLEAN, COMPROMISED), METRICS)
 TIMEOUT = 60
 
 COMMAND = "import salmu_demo.jobs.manager as manager; manager.NICENESS = 0; from salmu_demo.cli.main import run; "
-"""Start of a program that runs a command as the fixture :func:`runs` lets this process run it."""
+"""Start of a program that runs a command as the fixture `runs` lets this process run it."""
 
 
 @pytest.fixture(autouse=True)

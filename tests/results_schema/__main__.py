@@ -73,8 +73,7 @@ def _described(found: JsonSchemaValue, cls: type[Any]) -> JsonSchemaValue:
 
 def _plain(text: str) -> str:
     """A docstring's words for readers of JSON."""
-    line = re.sub(r":\w+:`([^`]+)`", r"`\1`", " ".join(text.split()))
-    return re.sub(r"\bNone\b", "null", line).removesuffix(".")
+    return re.sub(r"\bNone\b", "null", " ".join(text.split())).removesuffix(".")
 
 
 def json_schema() -> dict[str, Any]:

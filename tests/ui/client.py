@@ -108,6 +108,6 @@ def file_payload(path: object, **more: Any) -> dict[str, Any]:
 
 
 def multipart(name: str, content: bytes, field: str = "files") -> bytes:
-    """One part of an upload; the last one is followed by :data:`END`."""
+    """One part of an upload; the last one is followed by `END`."""
     head = f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
     return head.encode() + content + b"\r\n"

@@ -25,7 +25,7 @@ def words_of(spec: JobSpec) -> str:
 
 
 def facts_of(spec: JobSpec) -> dict[str, str | None]:
-    """What the command line says about a job; see :meth:`JobKind.facts`."""
+    """What the command line says about a job; see `JobKind.facts`."""
     return KINDS[spec.kind].facts(spec) if spec.kind in KINDS else {"models": ", ".join(spec.models), "data": spec.data}
 
 

@@ -124,7 +124,7 @@ class Benchmark(JobKind[BenchmarkSpec]):
         return failures
 
     def estimate(self, spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
-        """Estimate the benchmark and a sampled alternative; raises as :func:`plan_model` does."""
+        """Estimate the benchmark and a sampled alternative; raises as `plan_model` does."""
         full = _estimate(spec, workbench)
         rows = None if full.cached or spec.sample else suggested_rows(workbench.data)
         if rows is None:

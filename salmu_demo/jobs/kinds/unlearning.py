@@ -40,7 +40,7 @@ class UnlearningOptions:
         towers: which towers may change.
         budget: forget pairs that pass through the model.
         settings: hyperparameters that differ from their defaults, by name.
-        forget_level: stop rule, see :class:`salmu_demo.unlearning.plan.StopRules`.
+        forget_level: stop rule, see `salmu_demo.unlearning.plan.StopRules`.
         retain_drop: stop rule.
     """
 
@@ -73,7 +73,7 @@ class Unlearning(JobKind[UnlearningSpec]):
     spec = UnlearningSpec
 
     def check(self, spec: UnlearningSpec) -> None:
-        """Reject an invalid run; raises as :func:`unlearning_plan` does."""
+        """Reject an invalid run; raises as `unlearning_plan` does."""
         unlearning_plan(spec)
 
     def run(
@@ -82,7 +82,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         """Make the model, or continue an earlier run of the job; the weights are the same either way.
 
         Raises:
-            SalmuError: of the kind that fits, see :func:`salmu_demo.unlearning.trainer.unlearn`.
+            SalmuError: of the kind that fits, see `salmu_demo.unlearning.trainer.unlearn`.
         """
         # torch takes seconds to import, which whoever only lists jobs does not need.
         from salmu_demo.unlearning.checkpoint import AnotherRunError  # noqa: PLC0415
@@ -181,7 +181,7 @@ def model_folder(spec: UnlearningSpec, folder: Path) -> Path:
 def save_reading(folder: Path, reading: TrainingMetrics) -> None:
     """Add a reading to a job's, in place of that of the same step from an earlier run.
 
-    It is written at once, so that the page can draw the curve while the run goes on; raises :class:`StorageError`.
+    It is written at once, so that the page can draw the curve while the run goes on; raises `StorageError`.
     """
     readings = {known.step: known for known in read_readings(folder)} | {reading.step: reading}
     document = document_of([readings[step] for step in sorted(readings)], list[TrainingMetrics])

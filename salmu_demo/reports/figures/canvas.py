@@ -43,7 +43,7 @@ class Sheet:
     """A figure with a legend of the models above its body and a note below.
 
     Attributes:
-        figure: the figure, :data:`WIDTH` inches wide.
+        figure: the figure, `WIDTH` inches wide.
         styles: look of each model.
     """
 

@@ -78,7 +78,7 @@ class JobArea:
 
     @property
     def outputs(self) -> list[Any]:
-        """Everything :meth:`show` may change."""
+        """Everything `show` may change."""
         return [self.visitor.shown, self.visitor.finished, self.queue, self.panel, self.estimate, self.buttons,
                 self.cancel, self.keep, self.resume, self.live, self.link_box, self.jobs, self.jobs_box,
                 self.timer]  # fmt: skip
@@ -143,11 +143,11 @@ class Launcher:
 
     @property
     def outputs(self) -> list[Any]:
-        """Everything :meth:`launch` may change."""
+        """Everything `launch` may change."""
         return [self._view, self._area.visitor.own, *self._area.outputs]
 
     def launch(self, spec: JobSpec, seconds: float, seen: View, own: Any, request: gr.Request) -> dict[Any, Any]:
-        """Submit a job that was estimated to take some seconds, and show it; raises :class:`SalmuError`."""
+        """Submit a job that was estimated to take some seconds, and show it; raises `SalmuError`."""
         job = self._manager.submit(spec, owner_of(request))
         ids = with_job(job.id, own_ids(own))
         estimate = notice(ESTIMATED.format(time=duration_words(seconds)), "quiet")

@@ -47,7 +47,7 @@ class JobPage:
 
 @dataclass(frozen=True)
 class JobMoment:
-    """What changes of the tab while a job goes on; see :class:`JobPage`."""
+    """What changes of the tab while a job goes on; see `JobPage`."""
 
     panel: str
     live: str

@@ -102,7 +102,7 @@ class TopBar:
 
     @property
     def listing(self) -> list[Any]:
-        """What :func:`list_model` changes."""
+        """What `list_model` changes."""
         return [self.chosen, self.listed, self.pending, self.timer]
 
 
@@ -116,7 +116,7 @@ class Context:
         shelf: the models that visitors can choose.
         warm_up: prepares models in the background.
         bar: the components above the tabs.
-        view: state that holds the :class:`View`.
+        view: state that holds the `View`.
     """
 
     workbench: Workbench
@@ -234,7 +234,7 @@ def reference_choices(chosen: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def reference_updates(told: Told, chosen: Sequence[str]) -> list[Any]:
-    """New choices and values of :attr:`TopBar.references`."""
+    """New choices and values of `TopBar.references`."""
     return [gr.Dropdown(reference_choices(chosen), value=told.of(role) or "") for role in REFERENCES]
 
 
@@ -286,7 +286,7 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
 def list_model(
     shelf: ModelShelf, warm_up: WarmUp, model: ModelSource, chosen: Sequence[str], listed: Sequence[str]
 ) -> list[Any]:
-    """Prepare a model and put it into a visitor's choice, ticked if it fits; new values of :attr:`TopBar.listing`."""
+    """Prepare a model and put it into a visitor's choice, ticked if it fits; new values of `TopBar.listing`."""
     warm_up.add([model])
     now = list(dict.fromkeys([*listed, model.reference]))
     wanted = list(dict.fromkeys([*chosen, model.reference]))
@@ -315,7 +315,7 @@ def uploader(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
 
 
 def pending_text(warm_up: WarmUp, listed: Collection[str]) -> str:
-    """Value of :attr:`TopBar.pending` for a visitor who has the listed models."""
+    """Value of `TopBar.pending` for a visitor who has the listed models."""
     return "\n".join(warm_up.seen_by(listed).pending)
 
 

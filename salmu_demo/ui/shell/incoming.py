@@ -71,7 +71,7 @@ class Page(gr.Blocks):
         self._limits[component._id] = count
 
     def queue(self, *args: Any, **options: Any) -> "Page":
-        """See :meth:`gradio.Blocks.queue`; here one visitor cannot fill it."""
+        """See `gradio.Blocks.queue`; here one visitor cannot fill it."""
         super().queue(*args, **options)
         push = self._queue.push
 
@@ -88,7 +88,7 @@ class Page(gr.Blocks):
         return self
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **options: Any) -> dict[str, Any]:
-        """See :meth:`gradio.Blocks.process_api`."""
+        """See `gradio.Blocks.process_api`."""
         event: gr.EventData | None = options.get("event_data")
         if event is not None:
             event._data = said(event._data)
@@ -102,7 +102,7 @@ class Page(gr.Blocks):
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
     ) -> list[Any]:
-        """See :meth:`gradio.Blocks.preprocess_data`; a value that is refused becomes a message, not a traceback."""
+        """See `gradio.Blocks.preprocess_data`; a value that is refused becomes a message, not a traceback."""
         try:
             sound = traverse(self._sound(block_fn, inputs, state), _checked, _stands_for_a_file)
             values: list[Any] = await super().preprocess_data(block_fn, sound, state, explicit_call)
@@ -120,14 +120,14 @@ class Page(gr.Blocks):
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
     ) -> list[Any]:
-        """See :meth:`gradio.Blocks.postprocess_data`."""
+        """See `gradio.Blocks.postprocess_data`."""
         try:
             return await super().postprocess_data(block_fn, predictions, state)
         finally:
             _forget_values(state)
 
     def _sound(self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None) -> list[Any]:
-        """The values, each in the form that its component has them; raises :class:`QueryError`."""
+        """The values, each in the form that its component has them; raises `QueryError`."""
         if len(inputs) != len(block_fn.inputs):
             raise QueryError(NOT_ASKED_FOR)
         values: list[Any] = []
@@ -144,7 +144,7 @@ class Page(gr.Blocks):
 
 
 def gives_paths(component: gr.Image | gr.UploadButton) -> None:
-    """Have a component hand on the paths of uploads, which :class:`Page` has checked, and touch no file itself.
+    """Have a component hand on the paths of uploads, which `Page` has checked, and touch no file itself.
 
     Gradio's own would open an image before our limits on size and format apply, and leaves an empty file behind for
     each upload of a button.

@@ -42,7 +42,7 @@ def inform(sentence: str, title: str) -> None:
 
 
 def shows_errors(handler: Callable[P, R]) -> Callable[P, R]:
-    """Wrap an event handler so that the sentence of a :class:`SalmuError` is shown to the visitor."""
+    """Wrap an event handler so that the sentence of a `SalmuError` is shown to the visitor."""
 
     @functools.wraps(handler)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:

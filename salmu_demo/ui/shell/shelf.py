@@ -36,7 +36,7 @@ class ModelShelf:
         self._added: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def opened_by(self, owner: str) -> "OpenedBy":
-        """The references that a link opens for a visitor; see :class:`OpenedBy`."""
+        """The references that a link opens for a visitor; see `OpenedBy`."""
         return OpenedBy(self, owner)
 
     def opens(self, reference: str, owner: str) -> bool:
@@ -68,7 +68,7 @@ class ModelShelf:
             reference: the model.
             architecture: of weights without a configuration, or nothing.
             token: of the visitor's sign-in on a Space, or None.
-            owner: who adds it, see :func:`owner_of`; the visitor's own links open it from now on.
+            owner: who adds it, see `owner_of`; the visitor's own links open it from now on.
 
         Raises:
             ModelError: if there is none, it does not load, the visitor may not read it, or a stranger asks for a path

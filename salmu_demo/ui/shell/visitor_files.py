@@ -204,7 +204,7 @@ def open_visitor_files(parent: Path | None = None) -> VisitorFiles:
 
 
 def visitor_files() -> VisitorFiles:
-    """The folder of this process, made if there is none yet; raises :class:`StorageError`."""
+    """The folder of this process, made if there is none yet; raises `StorageError`."""
     with _opening:
         return _open[-1] if _open else open_visitor_files()
 

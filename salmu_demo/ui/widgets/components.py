@@ -53,7 +53,7 @@ def markup(value: str = "", **options: Any) -> gr.HTML:
 
 
 def choices(value: str = "", **options: Any) -> gr.HTML:
-    """Markup whose `data-choice` buttons raise a click event; :func:`chosen` reads which one it was."""
+    """Markup whose `data-choice` buttons raise a click event; `chosen` reads which one it was."""
     return markup(value, js_on_load=_ON_LOAD, **options)
 
 

@@ -59,7 +59,7 @@ class AuditPage:
     captions: str = ""
 
     def updates(self) -> list[Any]:
-        """New values of the components, in the order of :attr:`AuditTab.outputs`."""
+        """New values of the components, in the order of `AuditTab.outputs`."""
         return [self.persona, self.table, gr.Column(visible=bool(self.line_ups)), self.line_ups, self.captions]
 
 
@@ -82,7 +82,7 @@ class AuditPages:
         return audit_view.portrait_list(buttons, len(found), chosen_persona)
 
     def page(self, view: View, references: Sequence[str], search: Search) -> AuditPage:
-        """Everything about the chosen persona; raises :class:`SalmuError`."""
+        """Everything about the chosen persona; raises `SalmuError`."""
         if view.persona is None:
             return AuditPage(audit_view.start(self._data, self._portraits), "")
         persona = self._data.persona(view.persona)

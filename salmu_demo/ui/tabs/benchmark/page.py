@@ -50,7 +50,7 @@ class Outcome:
     figures: tuple[ReportFigure | MissingFigure, ...]
 
     def figure_png(self, figure: ReportFigure) -> bytes:
-        """The image of a figure; raises :class:`ResultError` if its file is gone."""
+        """The image of a figure; raises `ResultError` if its file is gone."""
         try:
             return next(path for path in self.files.figures if path.stem == figure.name).read_bytes()
         except (OSError, StopIteration) as error:
@@ -122,7 +122,7 @@ class BenchmarkPages(JobPages):
         self._forget_rows = {name: row for row, name in enumerate(workbench.data.split(layout.FORGET).file_names)}
 
     def results(self, job_id: str) -> ResultPage:
-        """The results of a finished job; raises :class:`SalmuError` if they are gone or damaged."""
+        """The results of a finished job; raises `SalmuError` if they are gone or damaged."""
         outcome = self._outcomes.of(job_id)
         analysis = outcome.analysis
         return ResultPage(
@@ -135,14 +135,14 @@ class BenchmarkPages(JobPages):
         )
 
     def pair(self, job_id: str, first: int, second: int) -> str:
-        """Two models of a finished job against each other; raises as :meth:`results`."""
+        """Two models of a finished job against each other; raises as `results`."""
         analysis = self._outcomes.of(job_id).analysis
         is_here = self._is_here(analysis)
         people = self._people if is_here else People()
         return pair_view(analysis, first, second, people, self._image if is_here else None)
 
     def groups(self, job_id: str, metric: str | None, order_by: int) -> str:
-        """A metric of a finished job by kind and by persona; raises as :meth:`results`."""
+        """A metric of a finished job by kind and by persona; raises as `results`."""
         analysis = self._outcomes.of(job_id).analysis
         return groups_view(analysis, metric, order_by, self._people if self._is_here(analysis) else People())
 

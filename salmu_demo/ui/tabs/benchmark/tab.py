@@ -156,7 +156,7 @@ class Asked:
 
     @property
     def sample(self) -> Sample | None:
-        """The sample to measure, or None for all rows; raises :class:`QueryError` if a number is missing."""
+        """The sample to measure, or None for all rows; raises `QueryError` if a number is missing."""
         if self.rows != _SAMPLE:
             return None
         if self.size is None or self.seed is None:
@@ -215,7 +215,7 @@ class Downloads:
 
     @property
     def outputs(self) -> list[Any]:
-        """All components, in the order of :meth:`updates`."""
+        """All components, in the order of `updates`."""
         return [*self.reports, *self.official, *self.tables, self.remark]
 
     def updates(self, files: ReportFiles) -> list[Any]:
@@ -286,12 +286,12 @@ class ResultArea:
 
     @property
     def outputs(self) -> list[Any]:
-        """All components that show results, in the order of :meth:`updates`."""
+        """All components that show results, in the order of `updates`."""
         return [self.column, self.head, self.metrics, self.figures, self.first, self.second, self.pair, self.metric,
                 self.order_by, self.groups, *self.downloads.outputs]  # fmt: skip
 
     def updates(self, pages: BenchmarkPages, job_id: str) -> list[Any]:
-        """New values of the components; raises :class:`SalmuError`."""
+        """New values of the components; raises `SalmuError`."""
         page = pages.results(job_id)
         first, second = page.pair
         metric = next(iter(page.groups), None)

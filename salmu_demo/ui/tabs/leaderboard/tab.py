@@ -90,7 +90,7 @@ class Library:
 
     @staticmethod
     def submission_file(row: Row) -> str:
-        """A row as a file to hand in, which the page serves; raises :class:`SalmuError`."""
+        """A row as a file to hand in, which the page serves; raises `SalmuError`."""
         file = submission(row)
         with tempfile.TemporaryDirectory(dir=visitor_files().private) as folder:
             path = Path(folder) / file.name

@@ -41,7 +41,7 @@ class Fields:
 
     @property
     def names(self) -> list[str | None]:
-        """What each component of :attr:`Controls.inputs` takes, in their order; None for one that is not used."""
+        """What each component of `Controls.inputs` takes, in their order; None for one that is not used."""
         groups = ((self.numbers, OWN_NUMBERS), (self.words, OWN_WORDS), (self.common, COMMON_NUMBERS))
         return [name for names, count in groups for name in [*names, *[None] * (count - len(names))]]
 
@@ -58,7 +58,7 @@ def fields_of(spec: MethodSpec) -> Fields:
 
 
 def settings_of(spec: MethodSpec, values: Sequence[Any]) -> dict[str, float | str]:
-    """The hyperparameters that differ from their defaults, from the values of :attr:`Controls.inputs`.
+    """The hyperparameters that differ from their defaults, from the values of `Controls.inputs`.
 
     Raises:
         QueryError: if one is empty.
@@ -93,7 +93,7 @@ class Controls:
 
     @property
     def inputs(self) -> list[Any]:
-        """All components, in the order of :attr:`Fields.names` and :meth:`updates`."""
+        """All components, in the order of `Fields.names` and `updates`."""
         return [*self.numbers, *self.words, *self.common]
 
     def updates(self, spec: MethodSpec) -> list[Any]:
@@ -155,7 +155,7 @@ class StopControls:
 
     @property
     def inputs(self) -> list[Any]:
-        """The components a visitor fills in, in the order of :class:`Stop`."""
+        """The components a visitor fills in, in the order of `Stop`."""
         return [self.rule, self.level, self.drop]
 
     def update(self, spec: MethodSpec) -> gr.Row:
@@ -187,7 +187,7 @@ def stop_controls() -> StopControls:
 
 @dataclass(frozen=True)
 class Stop:
-    """What ends a run early: the values of :attr:`StopControls.inputs`."""
+    """What ends a run early: the values of `StopControls.inputs`."""
 
     rule: str
     level: float | None
@@ -195,7 +195,7 @@ class Stop:
 
 
 def stop_of(spec: MethodSpec, stop: Stop) -> tuple[str | float | None, float | None]:
-    """The forget level and the retain drop of :class:`salmu_demo.unlearning.plan.StopRules`, from a form's values.
+    """The forget level and the retain drop of `salmu_demo.unlearning.plan.StopRules`, from a form's values.
 
     A method without steps has none: what the hidden components hold was meant for another method.
 
@@ -238,7 +238,7 @@ class Form:
 
     @property
     def method_outputs(self) -> list[Any]:
-        """Everything that depends on the method, in the order of :meth:`method_updates`."""
+        """Everything that depends on the method, in the order of `method_updates`."""
         return [self.card, self.towers, self.budget, self.stop.row, *self.controls.inputs]
 
     def method_updates(self, spec: MethodSpec) -> list[Any]:
@@ -276,7 +276,7 @@ def unlearn_form() -> Form:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run is asked for: the values of :attr:`Form.inputs`."""
+    """What a run is asked for: the values of `Form.inputs`."""
 
     method: str | None
     base: str | None
