@@ -125,6 +125,11 @@ def test_what_a_page_names_exists(path: Path) -> None:
     assert sorted(tests - NAMES_OF_TESTS) == []
 
 
+def test_docstrings_hold_no_roles_which_pages_would_show_as_they_are() -> None:
+    role = re.compile(r":(?:func|class|meth|attr|data|mod|exc):`")
+    assert [path for path in (ROOT / "salmu_demo").rglob("*.py") if role.search(path.read_text("utf-8"))] == []
+
+
 def test_the_architecture_is_drawn_as_the_import_rules_have_it() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     [rule] = [each for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
