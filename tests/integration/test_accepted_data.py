@@ -15,6 +15,7 @@ from salmu_demo.data import imagenet, layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.describe import describe
 from salmu_demo.data.imagenet import load_imagenet
+from salmu_demo.metrics.leakage import generic_captions
 from salmu_demo.probes.lineup import candidate_values
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.workbench.bench import Workbench
@@ -92,7 +93,7 @@ def test_a_kind_or_generic_caption_that_is_missing_is_none(missing: Any, tiny_as
     metadata(layout.CAPTIONS_FILE, lambda found: {**found, image: {"data_field": missing}})(folder)
     data = load_folder(folder)
     assert (data.kind(image), data.generic_caption(image)) == (None, None)
-    assert MetricInputs(data).generic_captions is None
+    assert generic_captions(MetricInputs(data)) is None
     assert set(data.kinds) == set(layout.KINDS)
 
 
