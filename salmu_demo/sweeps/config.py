@@ -162,26 +162,15 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(f"{path} has no runs; add a table [[runs]] with a method.")
     if file.clean == file.model:
         raise SweepError(f"{path}: {quoted(file.model)} is both the base model and Clean; name two different models.")
-    jobs = []
+    equal, jobs = file.equal_forgetting, []
     for run in file.runs:
-        spec = find_method(run.method)
-        towers = str(run.towers or spec.towers[0])
-        for settings in _crossed(run.set):
-            for budget, seed in itertools.product(run.budgets or file.budgets, file.seeds):
-                job = SweepJob(
-                    file.model,
-                    file.data,
-                    spec.name,
-                    settings,
-                    towers,
-                    budget,
-                    seed,
-                    file.checkpoints,
-                    file.equal_forgetting,
-                )
-                job.plan()
-                jobs.append(job)
-    return Sweep(file.model, file.clean, file.data, file.equal_forgetting, tuple(jobs))
+        method = find_method(run.method)
+        towers = str(run.towers or method.towers[0])
+        for settings, budget, seed in itertools.product(_crossed(run.set), run.budgets or file.budgets, file.seeds):
+            job = SweepJob(file.model, file.data, method.name, settings, towers, budget, seed, file.checkpoints, equal)
+            job.plan()
+            jobs.append(job)
+    return Sweep(file.model, file.clean, file.data, equal, tuple(jobs))
 
 
 def _crossed(settings: dict[str, _Setting | list[_Setting]]) -> Iterator[dict[str, _Setting]]:

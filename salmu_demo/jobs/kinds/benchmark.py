@@ -193,15 +193,11 @@ def encoding_seconds(images: int, texts: int, rates: Rates | None) -> float:
     return images / rates.images + texts / rates.texts if rates else 0.0
 
 
-def reporting_seconds(models: int, rows: int) -> float:
-    """Seconds of comparing and reporting."""
-    return REPORT_SECONDS + REPORT_SECONDS_PER_ROW * rows * models
-
-
 def total_seconds(plans: Sequence[ModelPlan]) -> float:
     """Seconds of a whole benchmark."""
     rows = max((plan.rows for plan in plans), default=0)
-    return sum(plan.encoding + plan.measuring for plan in plans) + reporting_seconds(len(plans), rows)
+    reporting = REPORT_SECONDS + REPORT_SECONDS_PER_ROW * rows * len(plans)
+    return sum(plan.encoding + plan.measuring for plan in plans) + reporting
 
 
 def measured_rows(spec: BenchmarkSpec, data: BenchmarkData) -> MetricInputs:
