@@ -1,7 +1,8 @@
 """Run the metrics on a model, and on one model after another."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -109,6 +110,10 @@ def evaluate(
     about = measured_data(data, sample)
     results: dict[str, MetricResult] = {}
     chosen = choose_metrics(None) if metrics is None else list(metrics)
+    needed = {}
+    for metric in chosen:  # What the data lack is said before any model computes.
+        with _in_words(metric):
+            needed[metric.name] = inputs.needs(metric)
     for number, metric in enumerate(chosen):
         progress(Progress(metric.name, number, len(chosen), unit=Unit.METRICS, model=model.name))
         folder = inputs.folder(metric.split) if kept else None
@@ -116,7 +121,8 @@ def evaluate(
         result = kept.load(model, about, metric, images) if kept else None
         if result is None:
             start = time.perf_counter()
-            result = replace(_measure(metric, view), seconds=time.perf_counter() - start)
+            result = MetricResult(metric, None) if needed[metric.name] is None else _measure(metric, view)
+            result = replace(result, seconds=time.perf_counter() - start)
             if kept:
                 kept.save(model, about, result, images)
         results[metric.name] = result
@@ -143,21 +149,26 @@ def measured_data(data: BenchmarkData, sample: Sample | None) -> MeasuredData:
 
 def _measure(metric: Metric, view: MeasuredView) -> MetricResult:
     """One metric; `seconds` is left to the caller."""
-    try:
-        if view.data.needs(metric) is None:
-            return MetricResult(metric, None)
+    with _in_words(metric):
         result = metric.compute(view)
         problem = _problem(result)
+    if problem:
+        raise PluginError(f"The metric {metric.name} gives {problem}.")
+    return result
+
+
+@contextmanager
+def _in_words(metric: Metric) -> Iterator[None]:
+    """Make a sentence of whatever goes wrong in a plug-in; its author finds the place in the cause of the error."""
+    try:
+        yield
     except SalmuError:
         raise
     except Exception as error:
         if not outside_code(type(metric)):
             raise
-        problem = f"{type(error).__name__}: {error}"
-        raise PluginError(f"The plug-in metric {metric.name} failed: {problem.rstrip('.')}.") from error
-    if problem:
-        raise PluginError(f"The metric {metric.name} gives {problem}.")
-    return result
+        problem = f"{type(error).__name__}: {error}".rstrip(".")
+        raise PluginError(f"The plug-in metric {metric.name} failed: {problem}.") from error
 
 
 def _problem(result: MetricResult) -> str:

@@ -17,7 +17,7 @@ from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics import Metric, MetricResult, MetricView, find_metric, register
+from salmu_demo.metrics import Metric, MetricData, MetricResult, MetricView, Needs, find_metric, register
 from salmu_demo.metrics import base as base_module
 from salmu_demo.models.references import find_model
 from salmu_demo.results.evaluation import each_model, evaluate
@@ -143,6 +143,19 @@ def test_a_plug_in_that_fails_is_a_sentence(tiny_assets: Path, plug_in: type[Met
     plug_in.scores = "no scores"  # type: ignore[attr-defined]
     with pytest.raises(PluginError, match=r"The plug-in metric Mine failed: \w+: .*\.$"):
         evaluate(FeatureView(find_model("mini-clean"), load_data("mini")), [find_metric("Mine")])
+
+
+def test_what_the_data_lack_is_said_before_anything_is_encoded(
+    tiny_assets: Path, plug_in: type[Metric], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def needs(metric: Metric, data: MetricData) -> Needs:
+        return {}["nonesuch"]
+
+    monkeypatch.setattr(plug_in, "needs", needs)
+    view = FeatureView(find_model("mini-clean"), load_data("mini"), Embedder(ArrayStore(tmp_path)))
+    with pytest.raises(PluginError, match="The plug-in metric Mine failed: KeyError: 'nonesuch'"):
+        evaluate(view, [find_metric("AssocStr"), find_metric("Mine")])
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_a_plug_in_s_finished_metric_is_found_again_until_its_code_changes(
