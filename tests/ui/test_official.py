@@ -124,7 +124,7 @@ def test_the_embedded_data_goes_on_working_when_the_official_choice_fails(
     assert OFFICIAL_DATA in problem
     if trouble == "status":
         page = serve(build_app(workbench, problem))
-        expect(page.locator(".notice").first).to_contain_text("The Hub has an internal error (error 503)")
+        expect(page.locator(".notice").first).to_contain_text("The Hub has an internal error (503)")
         page.locator("#people .portrait").first.click()
         expect(page.locator("table", has_text="Phone number").first).to_contain_text("mini-clean")
 
