@@ -19,17 +19,22 @@ from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, Split, load_folder
+from salmu_demo.data.dataset import BenchmarkData, Persona, Split, load_folder
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
+from salmu_demo.metrics.representation import linear_cka
+from salmu_demo.models.difference import weight_difference
+from salmu_demo.models.source import ModelSource
 from salmu_demo.probes import index as index_module
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
 from salmu_demo.probes.gallery import Gallery, SearchableGallery
 from salmu_demo.probes.index import ExactIndex, FaissIndex, gpu_resources
 from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, rank_candidates, run_lineup
+from salmu_demo.probes.model_change import measure_change
 from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
 from salmu_demo.probes.sentences import LINEUP_SENTENCES, lineup_sentences
+from tests.fixtures.checkpoints import Arrays, write_tensors
 from tests.fixtures.loops import plain_search
 from tests.fixtures.tiny import IN_BOTH, PERSONAS, TWO_EMAILS, write_tiny_data
 
@@ -474,6 +479,17 @@ def test_sentences_of_a_kind_differ_by_the_value_only():
         assert len(set(lineup_sentences(kind))) == len(lineup_sentences(kind)) >= 2
 
 
+@pytest.mark.parametrize(
+    ("known", "choices"), [({}, "none"), ({"city": "Ulm"}, "city"), ({"job": "x", "city": "Ulm"}, "city, job")]
+)
+def test_a_persona_without_a_value_of_the_kind_is_refused_with_the_kinds_it_has(
+    data: BenchmarkData, embedder: Any, models: list[Any], known: dict[str, str], choices: str
+):
+    persona = Persona("00000001", {"name": "Zoë Åström", **known})
+    with pytest.raises(QueryError, match=f"^Zoë Åström has no attribute 'iban' in mini; choose one of {choices}.$"):
+        run_lineup(FeatureView(models[0], data, embedder), persona, "iban")
+
+
 def test_values_two_personas_share_are_one_candidate(data: BenchmarkData):
     assert candidate_values(data, "city") == sorted({p["city"] for p in PERSONAS.values()})
     assert len(candidate_values(data, "city")) == len(PERSONAS) - 1
@@ -544,6 +560,26 @@ def test_the_verdict_of_an_audit_is_that_of_the_attack_that_works(
     models: list[Any], value: int, caption: int, verdict: str
 ):
     assert AuditCell("city", models[0], with_rank(value, 96), with_rank(caption, 96)).verdict == verdict
+
+
+def test_a_change_is_of_the_weights_and_of_the_features_of_one_split(
+    data: BenchmarkData, embedder: Any, tmp_path: Path
+):
+    before = {"visual.proj": np.eye(2, dtype=np.float32), "text_projection": np.ones((2, 2), np.float32)}
+    after = {**before, "visual.proj": np.full((2, 2), 3, np.float32)}
+    model, against = (
+        ModelSource(name, write_tensors(tmp_path / name, tensors), {})
+        for name, tensors in (("after", after), ("before", before))
+    )
+    change = measure_change(FeatureView(model, data, embedder), against, "holdout_identity")
+    split = data.split("holdout_identity")
+    assert (change.model, change.against, change.split) == (model, against, "holdout_identity")
+    assert change.rows == len(split) > 2
+    assert change.weights == weight_difference(Arrays(after), Arrays(before))
+    assert change.weights != weight_difference(Arrays(before), Arrays(after))
+    for found, column in ((change.cka_images, embedder.images), (change.cka_captions, embedder.captions)):
+        assert found == pytest.approx(linear_cka(*(column(source, data, split) for source in (model, against))))
+    assert change.cka_images != change.cka_captions
 
 
 def test_a_gallery_has_one_copy_in_memory(data: BenchmarkData):
