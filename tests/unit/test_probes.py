@@ -28,8 +28,8 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.probes import index as index_module
 from salmu_demo.probes.audit import AuditCell
 from salmu_demo.probes.caption_match import run_caption_match
-from salmu_demo.probes.gallery import Gallery, SearchableGallery
-from salmu_demo.probes.index import ExactIndex, FaissIndex, gpu_resources
+from salmu_demo.probes.gallery import Gallery, Hits, SearchableGallery
+from salmu_demo.probes.index import MAX_K, ExactIndex, FaissIndex, check_k, gpu_resources
 from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, rank_candidates, run_lineup
 from salmu_demo.probes.model_change import measure_change
 from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
@@ -100,6 +100,13 @@ def test_search_equals_a_plain_loop(index: Any, make: Callable[..., Array], quer
                 plain_scores, plain_items = plain_search(features, asked[number], k)
                 assert items[number].tolist() == plain_items
                 np.testing.assert_allclose(scores[number], plain_scores, atol=1e-5)
+
+
+def test_the_number_of_results_is_bounded_by_the_gallery_and_the_most():
+    assert (check_k(1, 5), check_k(MAX_K, 5), check_k(MAX_K, 2 * MAX_K)) == (1, 5, MAX_K)
+    for k in (0, MAX_K + 1):
+        with pytest.raises(QueryError, match=f"k is {k}"):
+            check_k(k, 5)
 
 
 def test_a_collapsed_gallery_is_returned_in_order():
@@ -297,6 +304,28 @@ def test_the_own_rank_of_a_collapsed_model_is_in_the_middle(data: BenchmarkData)
     assert unequal > 10
 
 
+def test_the_change_of_clean_is_nothing_however_its_cosines_are_rounded():
+    class OneItem:
+        items = ("item",)
+
+        def __len__(self) -> int:
+            return 1
+
+    def rounded(score: float) -> Any:
+        searched = Hits(np.array([0]), np.array([score], np.float32))
+        return SimpleNamespace(
+            gallery=OneItem(), scores=lambda _: np.array([0.5], np.float32), search=lambda *_: searched
+        )
+
+    models = [SimpleNamespace(fingerprint=name) for name in ("clean", "other")]
+    galleries: list[Any] = list(zip(models, (rounded(0.5000001), rounded(0.75)), strict=True))
+    clean, other = compare_retrieval(galleries, {"clean": np.ones(1), "other": np.ones(1)}, 1, clean="clean")
+    assert clean.model is models[0]
+    assert clean.results[0].change == 0.0
+    assert other.results[0].change == 0.25
+    assert compare_retrieval([], {}, 1) == []
+
+
 def test_without_clean_there_is_no_change_and_a_single_model_shares_all(data: BenchmarkData):
     (answer,) = hand_made(data, {"compromised": [0.1, 0.3, 0.2]}, 2)
     assert [(r.change, r.shared, r.hit) for r in answer.results] == [(None, True, False)] * 2
@@ -471,6 +500,10 @@ def test_a_line_up_of_the_data_equals_plain_loops(data: BenchmarkData, embedder:
         assert line_up.rank == rank
         assert line_up.candidates == count
         assert line_up.probability == pytest.approx(probability, abs=1e-4)
+
+
+def test_an_unknown_kind_has_plain_sentences():
+    assert lineup_sentences("shoe_size") == ("This person's shoe size is {value}", "{value} is the shoe size")
 
 
 def test_sentences_of_a_kind_differ_by_the_value_only():
