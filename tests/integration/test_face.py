@@ -106,7 +106,7 @@ def test_a_report_is_written_in_the_formats_that_are_asked_for(tmp_path: Path):
     assert {path for path in (tmp_path / "some").rglob("*") if path.is_file()} == set(some)
     for path in some:
         assert path.read_bytes() == (tmp_path / "all" / path.name).read_bytes()
-    with pytest.raises(SalmuError, match='no format "docx"; choose of html, pdf'):
+    with pytest.raises(SalmuError, match='no format "docx"; choose from html, pdf'):
         results.report(tmp_path / "none", ["docx"])
     assert not (tmp_path / "none").exists()
 
