@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from importlinter.cli import lint_imports
 
 from tests.fixtures.command_line import all_commands
 
@@ -36,9 +35,12 @@ def test_pure_tests_import_neither_torch_nor_gradio(module: str):
     assert imported(f"import tests.{module}", ("torch", "gradio")) == "[]"
 
 
-def test_the_rooms_import_as_the_architecture_draws_them(capsys: pytest.CaptureFixture[str]):
-    broken = lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None, no_logo=True)
-    assert not broken, capsys.readouterr().out
+def test_the_rooms_import_as_the_architecture_draws_them():
+    # In a process of its own: importing the linter silences every logger there is.
+    what = f"lint_imports(config_filename={str(ROOT / 'pyproject.toml')!r}, cache_dir=None, no_logo=True)"
+    code = f"import sys; from importlinter.cli import lint_imports; sys.exit({what})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stdout
 
 
 def imported(what: str, names: tuple[str, ...]) -> str:
