@@ -21,6 +21,7 @@ from salmu_demo.metrics import (
     Texts,
     ZeroShotSet,
     all_metrics,
+    association_classification,
     find_metric,
     register,
     retrieval_failure,
@@ -142,6 +143,14 @@ def test_retfail_gives_ranks_candidates_and_the_share_of_first_places():
     assert result.candidates.tolist() == candidates.tolist() == [7, 7, 7]
     assert result.scores.tolist() == (1 / ranks).tolist()
     assert result.r_at_1 == ranks.tolist().count(1.0) / 3
+
+
+def test_acs_scores_belong_to_the_rows_it_was_tested_on():
+    view = View(Data())
+    result = find_metric("ACS").compute(view)
+    rows, correct = association_classification(view.images("forget"), view.captions("forget"))
+    assert result.scores.tolist() == correct.tolist()
+    assert result.rows.tolist() == rows.tolist()
 
 
 def test_retfail_counts_first_places():

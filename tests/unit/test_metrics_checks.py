@@ -132,3 +132,36 @@ def test_the_metrics_need_no_model_library():
     code = "import sys, salmu_demo.metrics; print([m for m in ('torch', 'open_clip', 'gradio') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+WIDE, NARROW = np.ones((2, 4)), np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (lambda: retrieval_failure(WIDE, WIDE[:1], ["a"], WIDE, ["a", "b"]), "image_features has 2 rows but caption_f"),
+        (lambda: retrieval_failure(WIDE, WIDE, ["a"], WIDE, ["a", "b"]), "image_features has 2 rows but captions has"),
+        (lambda: retrieval_failure(WIDE, WIDE, ["a", "b"], WIDE, ["a"]), "distractor_features has 2 rows but distract"),
+        (lambda: retrieval_failure(WIDE, WIDE, ["a", "b"], NARROW, ["c", "d"]), "image_features has 4 columns but dis"),
+        (lambda: identity_zero_shot(WIDE, np.array([0]), WIDE), "image_features has 2 rows but identity_index has 1"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_both_named(compute, message):
+    with pytest.raises(MetricError, match=f"^{message}"):
+        compute()
+
+
+def test_cosines_of_single_precision_are_summed_in_double():
+    rng = np.random.default_rng(6)
+    images, texts = (normalised(rng.normal(size=(50, 64)).astype(np.float32), "features") for _ in range(2))
+    exact = (images.astype(np.float64) * texts).sum(axis=1)
+    np.testing.assert_allclose(pair_similarity(images, texts), exact, rtol=0, atol=1e-14)
+    rows = np.arange(50)
+    np.testing.assert_allclose(core_association(images, texts, rows, rows), exact, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(("bad", "advice"), [(0.0, "weights are not zero"), (np.nan, "weights are finite")])
+def test_a_refusal_says_what_to_do(bad, advice):
+    with pytest.raises(MetricError, match=f"{advice}.$"):
+        normalised(np.full((2, 3), bad), "features")

@@ -37,5 +37,20 @@ def test_cka_of_features_that_are_all_equal_is_refused():
     x = np.random.default_rng(0).normal(size=(5, 3))
     with pytest.raises(MetricError, match="gives all items the same feature"):
         linear_cka(x, np.full((5, 3), 0.577))
-    with pytest.raises(MetricError):
+    with pytest.raises(MetricError, match="first has 5 rows but second has 4"):
         linear_cka(x, x[:4])
+
+
+def test_cka_of_features_that_differ_by_rounding_only_is_refused():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(5, 3))
+    with pytest.raises(MetricError, match="gives all items the same feature"):
+        linear_cka(x, np.array([0.5, -0.3, 0.8]) + rng.uniform(-1e-9, 1e-9, (5, 3)))
+
+
+def test_cka_of_single_precision_is_computed_in_double_and_is_never_above_one():
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        x, y = (rng.normal(size=(30, 5)).astype(np.float32) for _ in range(2))
+        assert linear_cka(x, y) == linear_cka(x.astype(np.float64), y.astype(np.float64))
+        assert linear_cka(x, x) <= 1

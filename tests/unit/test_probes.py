@@ -444,6 +444,30 @@ def test_true_values_that_tie_do_not_count_against_each_other():
     )
 
 
+def test_the_probability_of_a_sharp_model_neither_overflows_nor_vanishes():
+    faces = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    sentences = np.array([[[1.0, 0.0], [-1.0, 0.0]]], dtype=np.float32)
+    # The first face is sure of "a", the second is as far from both.
+    assert rank_candidates(faces, sentences, ["a", "b"], {"a"}, 1000.0).probability == 0.75
+
+
+def test_candidates_that_tie_stand_in_the_order_given():
+    values = [f"v{number}" for number in range(60)]
+    sentences = np.zeros((1, 60, 2), dtype=np.float32)
+    sentences[0, :, 0] = 1
+    sentences[0, ::3] = (0.0, 1.0)
+    line_up = rank_candidates(np.array([[1.0, 0.0]], np.float32), sentences, values, {"v0"}, 1)
+    assert list(line_up.values) == [v for n, v in enumerate(values) if n % 3] + values[::3]
+
+
+@pytest.mark.parametrize("place", ["image_features", "candidate_features"])
+def test_a_line_up_of_features_that_are_not_finite_is_refused_by_name(place: str):
+    features = {"image_features": np.ones((2, 3)), "candidate_features": np.ones((1, 2, 3))}
+    features[place][..., 0] = np.nan
+    with pytest.raises(MetricError, match=f"^{place} has NaN"):
+        rank_candidates(*features.values(), ["a", "b"], {"a"}, 1)
+
+
 def test_no_true_candidate_is_refused():
     with pytest.raises(QueryError, match="None of the candidates is a true value"):
         rank_candidates(np.ones((1, 2), np.float32), np.ones((1, 2, 2), np.float32), ["a", "b"], {"c"}, 1)
