@@ -605,6 +605,20 @@ def test_a_persona_without_a_caption_of_the_kind_has_no_match(embedder: Any, mod
     assert AuditCell("city", models[0], with_rank(7, 96)).verdict == "partly"
 
 
+def test_a_split_without_captions_of_the_kind_is_passed_over(embedder: Any, models: list[Any], tmp_path: Path):
+    whole = load_folder(write_tiny_data(tmp_path), "mini")
+    forgotten = set(whole.split("forget").file_names)
+    path = tmp_path / layout.CAPTIONS_FILE
+    captions = json.loads(path.read_text("utf-8"))
+    others = {n: e for n, e in captions.items() if n not in forgotten or e["data_field"] != "city"}
+    path.write_text(json.dumps(others), "utf-8")
+    features = FeatureView(models[0], load_folder(tmp_path, "mini"), embedder)
+    match = run_caption_match(features, features.data.persona(IN_BOTH[0]), "city")
+    rank, texts = plain_caption_match(features.data, embedder, models[0], IN_BOTH[0], "city")
+    assert match is not None
+    assert (match.rank, list(match.values)) == (rank, texts)
+
+
 def with_rank(rank: float, candidates: int) -> LineUp:
     return LineUp(rank, 0, 0, candidates, ("a",), ("a",), np.zeros(1))
 
