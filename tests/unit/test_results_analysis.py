@@ -99,6 +99,16 @@ def test_positions_and_distances_follow_from_the_three_values(analysis: Analysis
     assert len(set(positions)) > 5  # else this would compare nothing
 
 
+def test_gaps_are_differences_to_the_references(analysis: Analysis, measured: list[Evaluation]):
+    rows = {row.spec.name: row for row in analysis.comparison.rows}
+    assert rows.keys() == measured[0].results.keys()
+    for name, row in rows.items():
+        values = [one.value(name) for one in measured]
+        assert [cell.value for cell in row.cells] == values
+        assert [cell.gap_to_clean for cell in row.cells] == [value - values[CLEAN] for value in values]
+        assert [cell.gap_to_compromised for cell in row.cells] == [value - values[COMPROMISED] for value in values]
+
+
 def test_only_models_that_are_no_reference_are_diagnosed(analysis: Analysis):
     labels = [model.diagnosis and model.diagnosis.label for model in analysis.models]
     assert labels == [None, None, Label.INEFFECTIVE]
