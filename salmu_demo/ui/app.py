@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -20,7 +21,6 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
 from salmu_demo.ui.shell.bar import (
     SYNC_ADDRESS,
-    Context,
     header,
     keep_told,
     pending_text,
@@ -33,17 +33,11 @@ from salmu_demo.ui.shell.messages import shows_errors, warn
 from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_port, listen, serving
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.text import DATA_FAILED, TITLE
-from salmu_demo.ui.shell.view import JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
+from salmu_demo.ui.shell.view import JOB_PREFIXES, JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of, trusted_proxies
-from salmu_demo.ui.tabs.about.tab import about_tab
-from salmu_demo.ui.tabs.audit.tab import audit_tab
-from salmu_demo.ui.tabs.benchmark.tab import benchmark_tab
-from salmu_demo.ui.tabs.leaderboard.tab import leaderboard_tab
-from salmu_demo.ui.tabs.models.tab import model_tab
-from salmu_demo.ui.tabs.probe.tab import probe_tab
-from salmu_demo.ui.tabs.unlearn.tab import unlearn_tab
-from salmu_demo.ui.widgets.components import markup
+from salmu_demo.ui.tabs.context import Context, TabHandlers, tab_module
+from salmu_demo.ui.widgets.components import QUEUED, QUIETLY, Handler, markup
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 
@@ -75,24 +69,11 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
         markup(header(workbench.data, problem))
         bar = top_bar(shelf, warm_up)
         app.limit(bar.chosen, MAX_MODELS)
-        context = Context(workbench, manager, shelf, warm_up, bar, view)
         own = own_jobs()
-        visitor, unlearner = visitor_jobs(own), visitor_jobs(own, "unlearn-")
+        jobs = {name: visitor_jobs(own, prefix) for name, prefix in JOB_PREFIXES.items()}
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            with gr.Tab("Audit a persona", id="audit"):
-                audit = audit_tab(context)
-            with gr.Tab("Probe", id="probe"):
-                probe_tab(context)
-            with gr.Tab("Benchmark", id="benchmark"):
-                benchmark = benchmark_tab(context, visitor)
-            with gr.Tab("Unlearn", id="unlearn"):
-                unlearn = unlearn_tab(context, tabs, unlearner)
-            with gr.Tab("Leaderboard", id="leaderboard") as leaderboard:
-                board = leaderboard_tab(context, own)
-            with gr.Tab("Models", id="models"):
-                models = model_tab(context)
-            with gr.Tab("About", id="about"):
-                about_tab(workbench.data)
+            context = Context(workbench, manager, shelf, warm_up, bar, view, tabs, own, jobs)
+            parts = [_build_tab(name, context) for name in TABS]
 
         @shows_errors
         def open_link(request: gr.Request) -> list[Any]:
@@ -114,38 +95,46 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
         def address(view: View, models: list[str]) -> str:
             return format_link(view, models, shelf.default)
 
-        quietly: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        # A state tells of its change only when a queued event has changed it, so those that do are queued.
-        queued = {**quietly, "queue": True, "concurrency_limit": None}
-        opened = app.load(open_link, None, [view, bar.chosen, bar.listed, *bar.references, bar.pending, tabs], **queued)
-        audit.list_personas.on(opened.then, **quietly)
-        shown: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
-        audit.show.on(opened.then, **shown)
-        models.on(opened.then, **shown)
-        audit.show.on(bar.pending.change, **shown)
+        opened = app.load(open_link, None, [view, bar.chosen, bar.listed, *bar.references, bar.pending, tabs], **QUEUED)
         told = [view, *bar.references]
-        bar.chosen.change(keep_told, [bar.chosen, view], told, **queued)
+        bar.chosen.change(keep_told, [bar.chosen, view], told, **QUEUED)
         # Not `change`, which a link that is opened would cause too.
         inputs = [component.input for component in bar.references]
-        tells = gr.on(inputs, tell, [*bar.references, bar.chosen, view], told, **queued)
-        audit.show.on(tells.then, **shown)
-        models.on(tells.then, **shown)
-        linked = opened.then(address, [view, bar.chosen], bar.query, **quietly)
+        tells = gr.on(inputs, tell, [*bar.references, bar.chosen, view], told, **QUEUED)
+        linked = opened.then(address, [view, bar.chosen], bar.query, **QUIETLY)
         linked.then(None, bar.query, bar.link, js=SYNC_ADDRESS)
-        made = unlearn.list_own.on(opened.then, **queued)
-        for event in (made, tabs.select(note_tab, view, view, **queued), *unlearn.leaving):
-            unlearn.filling.on(event.then, **queued)
-            for opening in (benchmark, unlearn.opening):
-                opening.on(event.then, **queued)
-        board.on(leaderboard.select, **shown)
+        remembered = opened
+        for _, part in parts:
+            for handler in part.remembered:
+                remembered = handler.on(remembered.then)
+        viewing = [remembered, tabs.select(note_tab, view, view, **QUEUED)]
+        viewing += [event for _, part in parts for event in part.leaving]
+        for tab, part in parts:
+            _connect(part.opened, [opened.then])
+            _connect(part.told, [tells.then])
+            _connect(part.prepared, [bar.pending.change])
+            _connect(part.viewed, [event.then for event in viewing])
+            _connect(part.selected, [tab.select])
         # Always the last: otherwise a change that comes while the one before is being answered would be lost.
         changes = [view.change, bar.chosen.change]
-        gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **quietly)
+        gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **QUIETLY)
 
     app.queue(api_open=False, max_size=MOST_EVENTS, default_concurrency_limit=1)
     warm_up.add(workbench.models(tuple(dict.fromkeys([*shelf.default, *shelf.builtin]))))
     atexit.register(warm_up.close, STOP_SECONDS / 2)
     return app
+
+
+def _build_tab(name: str, context: Context) -> tuple[gr.Tab, TabHandlers]:
+    module = tab_module(name)
+    with gr.Tab(module.TITLE, id=name) as tab:
+        return tab, module.build(context)
+
+
+def _connect(handlers: Iterable[Handler], listeners: Iterable[Callable[..., Any]]) -> None:
+    for listener in listeners:
+        for handler in handlers:
+            handler.on(listener)
 
 
 def tab_at(index: object) -> str:

@@ -19,7 +19,7 @@ from salmu_demo.data import clear as clear_module
 from salmu_demo.data.clear import UNMEASURABLE
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
-from salmu_demo.ui.tabs.about.tab import about_tab
+from salmu_demo.ui.tabs.about.tab import about
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import COMMIT, run_hub, speak_to
 
@@ -194,7 +194,7 @@ def test_clear_from_the_hub_fetches_only_its_configurations(
 
 def test_the_page_says_what_is_skipped(clear: Path):
     with gr.Blocks() as app:
-        about_tab(load_data(f"clear:{clear}"))
+        about(load_data(f"clear:{clear}"))
     shown = json.dumps([block.value for block in app.blocks.values() if isinstance(getattr(block, "value", None), str)])
     assert UNMEASURABLE["CoreAssoc"] in shown
 

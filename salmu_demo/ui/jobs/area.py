@@ -13,7 +13,7 @@ from salmu_demo.ui.jobs.status import ESTIMATED, LINK
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View, is_job_id
 from salmu_demo.ui.shell.visitors import owner_of
-from salmu_demo.ui.widgets.components import Handler, choices, chosen, markup
+from salmu_demo.ui.widgets.components import QUEUED, Handler, choices, chosen, markup
 from salmu_demo.ui.widgets.markup import notice
 
 POLL_SECONDS: Final = 1.0
@@ -210,4 +210,4 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
     area.resume.click(resume, [shown, own_state], area.outputs, **_AT_ONCE)
     # A state tells of its change only when a queued event has changed it.
     area.jobs.click(choose, [view, own_state], [view, *area.outputs], concurrency_limit=None, **_QUIET)
-    return Handler(open_tab, [view, own_state], [view, *area.outputs])
+    return Handler(open_tab, [view, own_state], [view, *area.outputs], QUEUED)

@@ -15,7 +15,6 @@ from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.core.settings import on_space
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.hub.reference import OFFICIAL_MODELS
-from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.roles import REFERENCES, TITLES, Told, check_told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.models.uploads import keep_upload, upload_limit
@@ -30,7 +29,6 @@ from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of
 from salmu_demo.ui.widgets.components import markup
 from salmu_demo.ui.widgets.markup import notice
-from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import MOST_WAITING, WarmUp
 
 POLL_SECONDS: Final = 1.0
@@ -104,27 +102,6 @@ class TopBar:
     def listing(self) -> list[Any]:
         """What `list_model` changes."""
         return [self.chosen, self.listed, self.pending, self.timer]
-
-
-@dataclass(frozen=True)
-class Context:
-    """What tabs are built on.
-
-    Attributes:
-        workbench: data and models.
-        manager: runs the jobs.
-        shelf: the models that visitors can choose.
-        warm_up: prepares models in the background.
-        bar: the components above the tabs.
-        view: state that holds the `View`.
-    """
-
-    workbench: Workbench
-    manager: JobManager
-    shelf: ModelShelf
-    warm_up: WarmUp
-    bar: TopBar
-    view: gr.State
 
 
 def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:

@@ -17,7 +17,9 @@ MOST_NAMED: Final = 3 * MAX_MODELS
 """Models of a link that are looked for."""
 
 TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "about")
-JOB_TABS: Final = ("benchmark", "unlearn")
+JOB_PREFIXES: Final = {"benchmark": "", "unlearn": "unlearn-"}
+"""Tabs of the kinds of jobs, and what the names of the elements about their jobs begin with."""
+JOB_TABS: Final = tuple(JOB_PREFIXES)
 """Tabs of jobs, named as the kind of job that each shows."""
 PARAMETERS: Final = ("persona", "kind", "models", *REFERENCES, "tab", "job")
 """Parameters of an address that belong to a view."""

@@ -1,7 +1,7 @@
 """Gradio components with a small piece of script of their own, and handlers that the page chains to its events."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,18 +33,28 @@ SCROLL_INTO_VIEW: Final = """
 WIDE: Final = "window.innerWidth >= 768"
 IN_SIGHT: Final = "target.getBoundingClientRect().top < window.innerHeight * 0.7"
 
+QUIETLY: Final[Mapping[str, Any]] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""For an event whose answer is at hand."""
+
+QUEUED: Final[Mapping[str, Any]] = {**QUIETLY, "queue": True, "concurrency_limit": None}
+"""For one that changes a state, which tells of its change only when a queued event has changed it."""
+
+SHOWN: Final[Mapping[str, Any]] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
+"""For one whose answer may take a moment, and which a few visitors may ask for at once."""
+
 
 @dataclass(frozen=True)
 class Handler:
-    """What a tab does when the page tells it to, and the components that this reads and changes."""
+    """What a tab does when the page tells it to, the components that this reads and changes, and how events run it."""
 
     run: Callable[..., Any]
     inputs: Sequence[Any]
     outputs: Sequence[Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def on(self, listener: Callable[..., Any], **options: Any) -> Any:
-        """Connect it to an event, such as `timer.tick` or the `then` of another one."""
-        return listener(self.run, list(self.inputs), list(self.outputs), **options)
+        """Connect it to an event, such as `timer.tick` or the `then` of another one, with its own options or others."""
+        return listener(self.run, list(self.inputs), list(self.outputs), **(options or self.options))
 
 
 def markup(value: str = "", **options: Any) -> gr.HTML:

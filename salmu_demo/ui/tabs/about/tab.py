@@ -11,6 +11,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.metrics import official_metrics
 from salmu_demo.metrics.protocol import DECISIONS
 from salmu_demo.probes.lineup import LEAK_CHANCE, PARTLY_SHARE
+from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.widgets.components import markup
 from salmu_demo.ui.widgets.markup import text_table
 
@@ -103,8 +104,17 @@ SOURCES: Final = """## Sources and licences
 """
 
 
-def about_tab(data: BenchmarkData) -> None:
+TITLE: Final = "About"
+
+
+def build(context: Context) -> TabHandlers:
     """Build the tab into the current Blocks context."""
+    about(context.workbench.data)
+    return TabHandlers()
+
+
+def about(data: BenchmarkData) -> None:
+    """What the page says about a data set, the metrics, the protocol and their sources."""
     with gr.Column(elem_classes="about"):
         gr.Markdown(introduction(data))
         markup(splits_table(data))

@@ -12,13 +12,13 @@ from salmu_demo.data.personas import find_personas, requests
 from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.gallery import GALLERIES
-from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.audit import text
 from salmu_demo.ui.tabs.audit import view as audit_view
-from salmu_demo.ui.widgets.components import IN_SIGHT, WIDE, Handler, choices, chosen, markup, scroll_to
+from salmu_demo.ui.tabs.context import Context, TabHandlers
+from salmu_demo.ui.widgets.components import IN_SIGHT, QUIETLY, SHOWN, WIDE, Handler, choices, chosen, markup, scroll_to
 from salmu_demo.ui.widgets.images import Portraits
 from salmu_demo.ui.widgets.markup import empty_state
 from salmu_demo.workbench.bench import Workbench
@@ -122,15 +122,10 @@ class Asked:
     differs_only: bool
 
 
-@dataclass(frozen=True)
-class AuditTab:
-    """The tab's handlers that the page chains to its own events: the list of personas, and everything else."""
-
-    list_personas: Handler
-    show: Handler
+TITLE: Final = "Audit a persona"
 
 
-def audit_tab(context: Context) -> AuditTab:
+def build(context: Context) -> TabHandlers:
     """Build the tab into the current Blocks context.
 
     Models that are still being prepared are left out, so that nobody waits for minutes; showing again brings them.
@@ -187,8 +182,8 @@ def audit_tab(context: Context) -> AuditTab:
     def list_personas(query: str, view: View) -> str:
         return pages.list(query, view.persona)
 
-    listing = Handler(list_personas, [query, view], [people])
-    showing = Handler(show, asked, shown)
+    listing = Handler(list_personas, [query, view], [people], QUIETLY)
+    showing = Handler(show, asked, shown, SHOWN)
     # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
     listing.on(query.change, **_ASIDE)
     chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
@@ -204,4 +199,4 @@ def audit_tab(context: Context) -> AuditTab:
     showing.on(context.bar.chosen.change, **chosen_options)
     for control in (gallery, count, differs):
         control.input(search_captions, asked, captions, **_ASIDE)
-    return AuditTab(listing, showing)
+    return TabHandlers(opened=[listing, showing], told=[showing], prepared=[showing])

@@ -16,13 +16,13 @@ from salmu_demo.jobs.plan import Plan, PlannedJob, make_plan
 from salmu_demo.metrics import all_metrics
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.files import ReportFiles
-from salmu_demo.ui.jobs.area import JobArea, Launcher, VisitorJobs, connect_jobs, job_area
-from salmu_demo.ui.shell.bar import Context
+from salmu_demo.ui.jobs.area import JobArea, Launcher, connect_jobs, job_area
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import MAX_MODELS, View
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
-from salmu_demo.ui.widgets.components import Handler, markup, served
+from salmu_demo.ui.tabs.context import Context, TabHandlers
+from salmu_demo.ui.widgets.components import markup, served
 from salmu_demo.ui.widgets.markup import notice
 from salmu_demo.workbench.bench import Workbench
 
@@ -37,12 +37,12 @@ _SHOWN: Final[dict[str, Any]] = {
 }
 
 
-def benchmark_tab(context: Context, visitor: VisitorJobs) -> Handler:
-    """Build the tab into the current Blocks context.
+TITLE: Final = "Benchmark"
 
-    Returns:
-        How to show the visitor's job when the tab is opened.
-    """
+
+def build(context: Context) -> TabHandlers:
+    """Build the tab into the current Blocks context."""
+    visitor = context.jobs["benchmark"]
     pages = BenchmarkPages(context.workbench, context.manager)
     gr.Markdown(text.INTRODUCTION)
     form = benchmark_form(context.workbench)
@@ -50,7 +50,7 @@ def benchmark_tab(context: Context, visitor: VisitorJobs) -> Handler:
     area = job_area(visitor)
     result_area(pages, visitor.finished)
     _connect_start(context, Launcher(context.manager, pages, area, context.view), form, offer, area)
-    return connect_jobs(context.manager, pages, area, context.view)
+    return TabHandlers(viewed=[connect_jobs(context.manager, pages, area, context.view)])
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, ranked
 from salmu_demo.leaderboard.rows import Row, Source
-from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.incoming import MAX_FILES, gives_paths
 from salmu_demo.ui.shell.messages import inform, shows_errors, warn
 from salmu_demo.ui.shell.visitor_files import visitor_files
+from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.leaderboard.view import (
     SOURCES,
     board_html,
@@ -33,7 +33,7 @@ from salmu_demo.ui.tabs.leaderboard.view import (
     problems_html,
     row_choices,
 )
-from salmu_demo.ui.widgets.components import Handler, markup, served
+from salmu_demo.ui.widgets.components import SHOWN, Handler, markup, served
 from salmu_demo.workbench.bench import Workbench
 
 MAX_VISITOR_IMPORTS: Final = 10
@@ -129,16 +129,12 @@ class Asked:
     source: str
 
 
-def leaderboard_tab(context: Context, own_jobs: gr.BrowserState) -> Handler:
-    """Build the tab into the current Blocks context.
+TITLE: Final = "Leaderboard"
 
-    Args:
-        context: what the tab is built on.
-        own_jobs: a component whose value is a list of this visitor's job ids; on a Space only their results are shown.
 
-    Returns:
-        How to show the leaderboard when its tab is opened.
-    """
+def build(context: Context) -> TabHandlers:
+    """Build the tab into the current Blocks context; on a Space it shows the results of the visitor's own jobs only."""
+    own_jobs = context.own_jobs
     runs_folder = runs_dir()
     gr.Markdown(f"{INTRODUCTION} {KEPT_BY_SESSION if on_space() else ''}")
     with gr.Row():
@@ -216,7 +212,7 @@ def leaderboard_tab(context: Context, own_jobs: gr.BrowserState) -> Handler:
 
     inputs = [own_jobs, session, group, order, search, source]
     shown = [table, picked, hand_in]
-    opening = Handler(open_tab, inputs, [group, *shown])
+    opening = Handler(open_tab, inputs, [group, *shown], SHOWN)
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
     # A browser hands in what it knows of its jobs after the page has opened.
     opening.on(own_jobs.change, **quiet)
@@ -232,4 +228,4 @@ def leaderboard_tab(context: Context, own_jobs: gr.BrowserState) -> Handler:
         concurrency_limit=2,
     )
     picked.input(prepare, [picked, own_jobs, session], hand_in, **quiet)
-    return opening
+    return TabHandlers(selected=[opening])

@@ -10,11 +10,11 @@ from salmu_demo.core.progress import Progress
 from salmu_demo.data import layout
 from salmu_demo.models.roles import COMPROMISED, REFERENCES, ModelRole, assign_roles
 from salmu_demo.results.records import MeasuredModel
-from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.models.view import cards_html, change_html, model_card
-from salmu_demo.ui.widgets.components import Handler, markup
+from salmu_demo.ui.widgets.components import SHOWN, Handler, markup
 from salmu_demo.ui.widgets.markup import empty_state
 
 CHANGE_INTRODUCTION: Final = (
@@ -25,8 +25,11 @@ NO_CHANGE_TITLE: Final = "Nothing compared yet"
 NO_CHANGE: Final = "Choose two models of the same architecture and press the button; the first time takes minutes."
 
 
-def model_tab(context: Context) -> Handler:
-    """Build the tab into the current Blocks context; returns how to show the chosen models."""
+TITLE: Final = "Models"
+
+
+def build(context: Context) -> TabHandlers:
+    """Build the tab into the current Blocks context."""
     workbench, chosen_models = context.workbench, context.bar.chosen
     cards = markup(elem_id="model-cards", elem_classes="model-cards")
     gr.Markdown(CHANGE_INTRODUCTION)
@@ -66,12 +69,12 @@ def model_tab(context: Context) -> Handler:
 
         return change_html(workbench.model_change(found, base, split, told))
 
-    showing = Handler(show, [chosen_models, context.view], [cards, model, against])
+    showing = Handler(show, [chosen_models, context.view], [cards, model, against], SHOWN)
     showing.on(chosen_models.change, show_progress="hidden", api_visibility="private")
     compare.click(
         change, [model, against, split], result, show_progress_on=result, concurrency_limit=1, api_visibility="private"
     )
-    return showing
+    return TabHandlers(opened=[showing], told=[showing])
 
 
 def suggestion(references: Sequence[str], roles: Sequence[ModelRole]) -> tuple[str | None, str | None]:

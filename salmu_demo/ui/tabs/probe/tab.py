@@ -12,11 +12,11 @@ from salmu_demo.core.errors import ImageError
 from salmu_demo.core.progress import Progress, ProgressCallback
 from salmu_demo.data.images import MAX_BYTES, decode_image
 from salmu_demo.features.pixels import VisitorImage
-from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.incoming import gives_paths
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.shell.visitor_files import visitor_files
+from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.probe.view import (
     CONTENT_WORDS,
     GALLERY_WORDS,
@@ -48,7 +48,10 @@ class _Asked:
     differs_only: bool
 
 
-def probe_tab(context: Context) -> None:
+TITLE: Final = "Probe"
+
+
+def build(context: Context) -> TabHandlers:
     """Build the tab into the current Blocks context."""
     gr.Markdown(
         "Search with your own words or image, and see what each model puts first. A model that still links a face "
@@ -149,6 +152,7 @@ def probe_tab(context: Context) -> None:
         _on(change, ask_again, [last_query, *asked], found)
     differs.input(shows_errors(show), [last_answer, differs], results, api_visibility="private", show_progress="hidden")
     clear.click(forget, None, [preview, clear, *found], api_visibility="private")
+    return TabHandlers()
 
 
 def _content_radio(order: list[str]) -> gr.Radio:

@@ -15,12 +15,12 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec
 from salmu_demo.models.checkpoint import COMPROMISED
 from salmu_demo.ui.jobs.area import Launcher
-from salmu_demo.ui.shell.bar import Context
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.context import Context
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.view import method_card
-from salmu_demo.ui.widgets.components import Handler, markup
+from salmu_demo.ui.widgets.components import QUEUED, Handler, markup
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
 from salmu_demo.unlearning.methods import Method, MethodSpec, all_methods, find_method
 from salmu_demo.workbench.bench import Workbench
@@ -335,7 +335,7 @@ def connect_form(context: Context, launcher: Launcher, form: Form, own: Any) -> 
     private: dict[str, Any] = {"api_visibility": "private"}
     form.method.input(choose, form.method, form.method_outputs, show_progress="hidden", **private)
     form.run.click(start, [context.view, own, *form.inputs], launcher.outputs, show_progress_on=form.run, **private)
-    return Handler(fill, [context.view, form.method, form.base, context.bar.listed], outputs)
+    return Handler(fill, [context.view, form.method, form.base, context.bar.listed], outputs, QUEUED)
 
 
 def asked_job(workbench: Workbench, asked: Asked) -> UnlearningSpec:

@@ -10,32 +10,16 @@ from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, role_by_name
 from salmu_demo.ui.jobs.area import Launcher, VisitorJobs, connect_jobs, job_area
 from salmu_demo.ui.jobs.page import own_ids
-from salmu_demo.ui.shell.bar import Context, list_model
+from salmu_demo.ui.shell.bar import list_model
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.form import connect_form, unlearn_form
 from salmu_demo.ui.tabs.unlearn.view import UnlearnPages
-from salmu_demo.ui.widgets.components import Handler, markup
+from salmu_demo.ui.widgets.components import QUEUED, Handler, markup
 
 _QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
-
-
-@dataclass(frozen=True)
-class UnlearnTab:
-    """Handlers for the page to chain.
-
-    Attributes:
-        opening: shows the visitor's run when the tab is opened.
-        filling: fills the form when it is opened first.
-        list_own: lists the models that the visitor's runs have made, from what the browser remembers.
-        leaving: events of the buttons that go to another tab with the new model.
-    """
-
-    opening: Handler
-    filling: Handler
-    list_own: Handler
-    leaving: list[Any]
 
 
 @dataclass(frozen=True)
@@ -54,21 +38,19 @@ class MadeArea:
         return [self.column, self.facts, self.card]
 
 
-def unlearn_tab(context: Context, tabs: gr.Tabs, visitor: VisitorJobs) -> UnlearnTab:
-    """Build the tab into the current Blocks context.
+TITLE: Final = "Unlearn"
 
-    Args:
-        context: what the tab is built on.
-        tabs: all tabs, to go to another one.
-        visitor: the visitor's runs.
-    """
+
+def build(context: Context) -> TabHandlers:
+    """Build the tab into the current Blocks context."""
+    visitor = context.jobs["unlearn"]
     pages, bar = UnlearnPages(context.workbench, context.manager), context.bar
     gr.Markdown(text.INTRODUCTION)
     form = unlearn_form()
     area = job_area(visitor)
     made = _made_area()
     filling = connect_form(context, Launcher(context.manager, pages, area, context.view), form, visitor.own)
-    leaving = _connect_made(pages, context, tabs, visitor, made)
+    leaving = _connect_made(pages, context, visitor, made)
 
     def list_own(own: Any, listed: list[str], picked: list[str]) -> list[Any]:
         known = list(dict.fromkeys([*listed, *pages.made_by(own_ids(own))]))
@@ -76,10 +58,9 @@ def unlearn_tab(context: Context, tabs: gr.Tabs, visitor: VisitorJobs) -> Unlear
             return [gr.skip(), gr.skip()]
         return [known, gr.CheckboxGroup(context.shelf.choices(known), value=picked)]
 
-    return UnlearnTab(
-        opening=connect_jobs(context.manager, pages, area, context.view),
-        filling=filling,
-        list_own=Handler(list_own, [visitor.own, bar.listed, bar.chosen], [bar.listed, bar.chosen]),
+    return TabHandlers(
+        remembered=[Handler(list_own, [visitor.own, bar.listed, bar.chosen], [bar.listed, bar.chosen], QUEUED)],
+        viewed=[filling, connect_jobs(context.manager, pages, area, context.view)],
         leaving=leaving,
     )
 
@@ -95,10 +76,8 @@ def _made_area() -> MadeArea:
     return MadeArea(column, facts, card, compare, benchmark)
 
 
-def _connect_made(
-    pages: UnlearnPages, context: Context, tabs: gr.Tabs, visitor: VisitorJobs, made: MadeArea
-) -> list[Any]:
-    shelf, bar, view = context.shelf, context.bar, context.view
+def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, made: MadeArea) -> list[Any]:
+    shelf, bar, view, tabs = context.shelf, context.bar, context.view, context.tabs
 
     @shows_errors
     def show(job_id: str, picked: list[str], listed: list[str]) -> dict[Any, Any]:
