@@ -33,6 +33,7 @@ from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.ui.app import build_app
 from salmu_demo.ui.shell.server import launch_options
 from salmu_demo.workbench.bench import Workbench
+from tests.fixtures.loop import Loop, running_loop
 
 PATIENCE = 20.0
 LONGEST_MESSAGE = 2_000
@@ -79,7 +80,7 @@ class Served:
     app: gr.Blocks
     url: str
     canaries: Canaries
-    runner: asyncio.Runner
+    runner: Loop
 
     def session(self) -> SessionState:
         """A visitor who has just opened the page."""
@@ -121,7 +122,7 @@ def served(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         app = build_app(workbench)
         _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, inbrowser=False, **launch_options())
         canaries = Canaries(tmp_path_factory.mktemp("machine") / "canaries")
-        with asyncio.Runner() as runner:
+        with running_loop() as runner:
             yield Served(app, url, canaries, runner)
         canaries.watching = False
         app.close()

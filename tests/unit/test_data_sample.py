@@ -104,7 +104,7 @@ def test_the_seed_decides_and_nothing_else(data: BenchmarkData, tmp_path: Path):
 
 @pytest.mark.parametrize("size", [-1, 0, PERSONAS - 1, ROWS, ROWS + 1])
 def test_a_size_that_is_no_sample_is_refused(data: BenchmarkData, size: int):
-    sentence = r"of invented; choose 30 \(as many as personas\) to 1,059, or measure all rows"
+    sentence = r"from invented; choose 30 \(as many as personas\) to 1,059, or measure all rows"
     with pytest.raises(DataError, match=sentence):
         Sample(size).split(data, layout.FORGET)
     with pytest.raises(DataError, match=sentence):

@@ -1,6 +1,5 @@
 """Every value of every event is looked through before a component or a handler sees it."""
 
-import asyncio
 import uuid
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from gradio.state_holder import SessionState
 from starlette.requests import Request
 
 from salmu_demo.ui.shell.incoming import MOST_WAITING, Page, gives_paths
+from tests.fixtures.loop import running_loop
 from tests.ui.client import file_payload
 
 
@@ -29,7 +29,8 @@ GOOD: list[Any] = ["text", "a", 3, ["a"], None]
 
 
 def answer(page: Page, inputs: list[Any], state: SessionState | None = None) -> Any:
-    return asyncio.run(page.process_api(0, inputs, state))["data"][0]
+    with running_loop() as loop:
+        return loop.run(page.process_api(0, inputs, state))["data"][0]
 
 
 @pytest.mark.parametrize("place", range(len(GOOD)))
@@ -85,7 +86,8 @@ def test_one_visitor_cannot_fill_the_queue(page: Page, monkeypatch: pytest.Monke
         headers = [(b"x-forwarded-for", f"invented, {address}".encode())]
         request = Request({"type": "http", "headers": headers, "client": ("10.0.0.1", 1)})
         body = PredictBodyInternal(data=GOOD, fn_index=0, session_hash=uuid.uuid4().hex)
-        return asyncio.run(page._queue.push(body, request, None))[2]
+        with running_loop() as loop:
+            return loop.run(page._queue.push(body, request, None))[2]
 
     assert [asked_by("192.0.2.1") for _ in range(MOST_WAITING)] == ["success"] * MOST_WAITING
     assert asked_by("192.0.2.1") == "queue_full"

@@ -16,9 +16,9 @@ import pytest
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import MetricError, QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics import official_metrics
+from salmu_demo.metrics import MetricResult, find_metric, official_metrics
 from salmu_demo.results.diagnosis import diagnose
-from salmu_demo.results.records import Evaluation
+from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
 from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
@@ -272,6 +272,11 @@ def test_a_run_made_with_other_defaults_is_another_run(monkeypatch: pytest.Monke
     assert job.key != before
 
 
+def evaluation(value: float) -> Evaluation:
+    metric = find_metric("RetFail")
+    return Evaluation(MeasuredModel("m", "m"), MeasuredData("d"), {metric.name: MetricResult(metric, value)})
+
+
 @pytest.mark.parametrize(
     ("values", "pairs"),
     [
@@ -292,16 +297,13 @@ def test_the_first_checkpoint_that_forgets_enough_is_found_by_halving(
         run_module, "find_model", lambda reference: SimpleNamespace(reference=reference, fingerprint="")
     )
     monkeypatch.setattr(
-        run_module, "_measure", lambda model, *rest: {"RetFail": values[int(model.reference[-5:]) - 1]}
-    )  # fmt: skip
+        run_module, "evaluate", lambda view, *rest: evaluation(values[int(view.model.reference[-5:]) - 1])
+    )
     curve = [TrainingMetrics(step, 10 * step, None, 0.5, 0.5, 0.5, 0.5, {}, 1) for step in range(6)]
+    store = SimpleNamespace(store=SimpleNamespace(clear=lambda key: None))
+    features = SimpleNamespace(of=lambda model: SimpleNamespace(model=model, embedder=store))
     found, measured = run_module._first_at_level(
-        tmp_path,
-        EqualForgetting("RetFail", 0.3),
-        cast(Any, None),
-        cast(Any, SimpleNamespace(store=SimpleNamespace(clear=lambda key: None))),
-        {"RetFail": values[-1]},
-        curve,
+        tmp_path, EqualForgetting("RetFail", 0.3), cast(Any, features), {"RetFail": values[-1]}, curve
     )
     assert found == pairs
     assert measured == (None if pairs is None else {"RetFail": values[pairs // 10 - 1]})
