@@ -17,6 +17,7 @@ def violations(page) -> list[str]:
         for violation in found
         if violation["id"] not in GRADIO_RULES
         for node in violation["nodes"]
+        if not node["html"].startswith('<div class="toast-')  # a message of Gradio's that happens to be shown
     ]
 
 
