@@ -1,10 +1,13 @@
 """Where a metric's value comes from: by attribute kind, by persona, by both, and row by row between two models."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Group = TypeVar("Group", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class ExposureGrid:
     bits: NDArray[np.float64]
 
 
-def group_means(scores: NDArray[np.float64], groups: Sequence[str | None]) -> dict[str, GroupMean]:
+def group_means(scores: NDArray[np.float64], groups: Sequence[Group | None]) -> dict[Group, GroupMean]:
     """Mean of scores of shape ``(N,)`` by the group of each row, in the order of appearance; rows of None are left out.
 
     >>> group_means(np.array([1.0, 0.0, 0.5]), ["b", "a", "b"])
@@ -45,8 +48,8 @@ def group_means(scores: NDArray[np.float64], groups: Sequence[str | None]) -> di
     number = {name: n for n, name in enumerate(names)}
     known = np.array([group is not None for group in groups], dtype=bool)
     numbers = np.array([number[group] for group in groups if group is not None], dtype=np.int64)
-    counts = np.bincount(numbers, minlength=len(names))
-    sums = np.bincount(numbers, weights=scores[known], minlength=len(names))
+    counts = np.bincount(numbers)
+    sums = np.bincount(numbers, weights=scores[known])
     return {
         name: GroupMean(int(count), float(total / count))
         for name, count, total in zip(names, counts, sums, strict=True)
@@ -85,17 +88,13 @@ def exposure_grid(
     row_of = {name: n for n, name in enumerate(names)}
     column_of = {kind: n for n, kind in enumerate(columns)}
     cells = [
-        row_of[p] * len(columns) + column_of[k] if p is not None and k is not None else -1
+        (row_of[p], column_of[k]) if p is not None and k is not None else None
         for p, k in zip(personas, kinds, strict=True)
     ]
-    places = np.array(cells, dtype=np.int64)
-    known = places >= 0
-    size = len(names) * len(columns)
-    counts = np.bincount(places[known], minlength=size)
-    sums = np.bincount(places[known], weights=exposure(ranks, candidates)[known], minlength=size)
-    bits = np.full(size, np.nan)
-    np.divide(sums, counts, out=bits, where=counts > 0)
-    return ExposureGrid(tuple(names), tuple(columns), bits.reshape(len(names), len(columns)))
+    bits = np.full((len(names), len(columns)), np.nan)
+    for cell, mean in group_means(exposure(ranks, candidates), cells).items():
+        bits[cell] = mean.mean
+    return ExposureGrid(tuple(names), tuple(columns), bits)
 
 
 def disagreements(first: NDArray[np.float64], second: NDArray[np.float64], count: int) -> list[int]:

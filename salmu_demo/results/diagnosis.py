@@ -203,13 +203,9 @@ def _general_knowledge(values: Values, compromised: Values) -> Criterion:
 
 
 def _holdouts(values: Values, clean: Values, compromised: Values) -> Criterion:
-    kept: list[float] = []
-    missing = ""
-    for name in ("InterIdSim", "IntraIdSim"):
-        at, why = _learned(name, values, clean, compromised)
-        missing = missing or why
-        if at is not None:
-            kept.append(at)
+    learned = [_learned(name, values, clean, compromised) for name in ("InterIdSim", "IntraIdSim")]
+    kept = [at for at, _ in learned if at is not None]
+    missing = next((why for _, why in learned if why), "")
     return Criterion(
         RULE[2][0], None if missing else min(kept), HOLDOUT_KEPT, True, "of the holdout similarity is kept", missing
     )

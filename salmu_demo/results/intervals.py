@@ -88,11 +88,11 @@ def resampled_means(
         >>> resampled_means(np.array([[1.0, 1.0, 0.0]]), np.array([0, 0, 1]), resamples=3).round(3).tolist()
         [[0.667], [0.667], [0.667]]
     """
-    count = int(clusters.max()) + 1 if len(clusters) else 0
+    count = len(np.unique(clusters))
     if count < 2:
         return None
-    sums = np.stack([np.bincount(clusters, weights=row, minlength=count) for row in scores], axis=1)
-    sizes = np.bincount(clusters, minlength=count).astype(np.float64)
+    sums = np.stack([np.bincount(clusters, weights=row) for row in scores], axis=1)
+    sizes = np.bincount(clusters).astype(np.float64)
     generator = np.random.default_rng(seed)
     # Weights of a few resamples at a time: of 1,000 and 50,000 single images all at once they would take 400 MB.
     step = max(1, _CHUNK_BYTES // (8 * count))

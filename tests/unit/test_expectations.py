@@ -1,10 +1,13 @@
 """The released references beside what was published about them."""
 
+from dataclasses import replace
+
 import pytest
 
 from salmu_demo.hub.reference import OFFICIAL_DATA
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.expectations import expectations
+from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, THIRD_PARTY
 from salmu_demo.results.records import MeasuredData
 from tests.fixtures.results import valued
 
@@ -22,6 +25,7 @@ def test_only_the_released_reference_is_held_against_its_numbers():
     assert (expectation.model, expectation.metric, expectation.published) == (CLEAN, "AssocStr", 0.141701)
     assert expectation.difference == pytest.approx(0.000299)
     assert expectation.is_met
+    assert expectation.source == THIRD_PARTY
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,10 @@ def test_compromised_has_numbers_of_its_own():
 
 def test_general_knowledge_counts_only_on_the_whole_imagenet_set():
     assert found(GenKnow=0.633) == ()
+    made = valued(CLEAN, {"GenKnow": 0.634}, DATA)
+    whole = replace(made.results["GenKnow"], measured_on=OFFICIAL_ZERO_SHOT)
+    (expectation,) = expectations(analyse([replace(made, results={"GenKnow": whole})]))
+    assert (expectation.metric, expectation.published, expectation.is_met) == ("GenKnow", 0.633, True)
 
 
 @pytest.mark.parametrize(

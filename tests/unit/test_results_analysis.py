@@ -11,6 +11,7 @@ import pytest
 from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
 from salmu_demo.metrics import MetricResult, Rows, all_metrics
+from salmu_demo.models.roles import Told
 from salmu_demo.results.analysis import DISAGREEMENTS, Analysis, analyse, grouped_metrics
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_results, results_document, write_results
@@ -26,7 +27,8 @@ def measured() -> list[Evaluation]:
     return evaluations()
 
 
-@pytest.fixture(scope="module")
+# Made anew for each test: a mutant is tried on the tests that run it, and what is shared is run by the first alone.
+@pytest.fixture
 def analysis(measured: list[Evaluation]) -> Analysis:
     return analyse(measured)
 
@@ -224,6 +226,98 @@ def test_a_skipped_metric_is_no_value(measured: list[Evaluation]):
     diagnosis = analyse([*without[:2], forgetful]).models[UNLEARNED].diagnosis
     assert diagnosis is not None
     assert (diagnosis.label, diagnosis.sentence) == (Label.UNKNOWN, "GenKnow of the model is missing.")
+
+
+def without(evaluation: Evaluation, metric: str, **facts: object) -> Evaluation:
+    """The evaluation without some facts of one metric."""
+    changed = replace(evaluation.results[metric], **facts)  # type: ignore[arg-type]
+    return replace(evaluation, results={**evaluation.results, metric: changed})
+
+
+def test_efficacy_comes_first_among_the_metrics_that_are_broken_down():
+    assert grouped_metrics() == ["RetFail", "AssocStr", "CoreAssoc", "LeakRate", "InterIdSim", "IntraIdSim"]
+
+
+def test_a_metric_of_unknown_rows_ends_no_other(measured: list[Evaluation], analysis: Analysis):
+    found = analyse([without(one, "RetFail", rows=None) for one in measured])
+    for model, whole in zip(found.models, analysis.models, strict=True):
+        assert model.intervals == {**whole.intervals, "RetFail": None}
+        assert model.by_kind == {name: groups for name, groups in whole.by_kind.items() if name != "RetFail"}
+        assert model.by_persona.keys() == model.by_kind.keys()
+        assert model.exposure is None
+    assert found.differences == tuple(d for d in analysis.differences if d.metric != "RetFail")
+
+
+def test_a_metric_of_one_persona_ends_no_other(measured: list[Evaluation]):
+    facts = ("scores", "rows", "ranks", "candidates")
+    one_row = {name: getattr(measured[0].results["RetFail"], name)[:1] for name in facts}
+    intervals = analyse([without(measured[0], "RetFail", **one_row)]).models[0].intervals
+    assert {name: found is None for name, found in intervals.items()} == {name: name == "RetFail" for name in METRICS}
+
+
+def test_models_that_lack_a_metric_have_no_interval_of_it(measured: list[Evaluation], analysis: Analysis):
+    """The numbers of the models of a difference count all models, also those without scores."""
+    found = analyse([measured[0], without(measured[1], "AssocStr", scores=None), measured[2]])
+    assert [model.intervals["AssocStr"] for model in found.models] == [
+        analysis.models[0].intervals["AssocStr"], None, analysis.models[2].intervals["AssocStr"]
+    ]  # fmt: skip
+    assert [d for d in found.differences if d.metric == "AssocStr"] == [
+        d for d in analysis.differences if (d.metric, d.first, d.second) == ("AssocStr", 0, 2)
+    ]
+
+
+@pytest.mark.parametrize("missing", ["scores", "rows", "ranks", "candidates", None])
+def test_exposure_needs_ranks_candidates_and_known_rows(measured: list[Evaluation], missing: str | None):
+    one = measured[UNLEARNED]
+    if missing is None:
+        one = replace(one, results={name: result for name, result in one.results.items() if name != "RetFail"})
+    else:
+        one = without(one, "RetFail", **{missing: None})
+    model = analyse([one]).models[0]
+    assert model.exposure is None
+    assert ("RetFail" in model.by_kind) is (missing in ("ranks", "candidates"))
+
+
+@pytest.mark.parametrize("missing", ["scores", "rows", "ranks", None])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_disagreement_needs_scores_ranks_and_rows_of_both(
+    measured: list[Evaluation], number: int, missing: str | None
+):
+    pair = measured[:2]
+    if missing is None:
+        others = {name: result for name, result in pair[number].results.items() if name != "RetFail"}
+        pair[number] = replace(pair[number], results=others)
+    else:
+        pair[number] = without(pair[number], "RetFail", **{missing: None})
+    assert analyse(pair).disagreements == ()
+
+
+def test_a_disagreement_needs_the_rows_of_the_first(measured: list[Evaluation]):
+    bare = replace(measured[0], rows={split: rows for split, rows in measured[0].rows.items() if split != "forget"})
+    assert analyse([bare, measured[1]]).disagreements == ()
+    found = analyse([bare, *measured[1:]])
+    assert [(d.first, d.second) for d in found.disagreements] == [(1, 2)]
+
+
+def test_the_number_of_examples_is_that_of_a_page(analysis: Analysis):
+    assert {len(found.examples) for found in analysis.disagreements} == {DISAGREEMENTS}
+
+
+def test_every_remark_is_said_once(measured: list[Evaluation]):
+    remarked = [replace(one, model=replace(one.model, remarks=("All.", one.model.name))) for one in measured]
+    found = analyse(remarked)
+    assert found.remarks == ["All.", *NAMES]
+    assert found.names == list(NAMES)
+    assert [role.name for role in found.roles] == ["clean", "compromised", "other"]
+
+
+def test_the_evaluations_of_an_analysis_have_the_names_and_roles_of_its_comparison(measured: list[Evaluation]):
+    alike = [replace(one, model=replace(one.model, reference=f"local-dir:{run}/m", name="m"))
+             for one, run in zip(measured, "abc", strict=True)]  # fmt: skip
+    found = analyse(alike, Told("local-dir:b/m"))
+    assert tuple(model.evaluation.model for model in found.models) == found.comparison.models
+    assert [model.evaluation.model.own_role.name for model in found.models] == ["other", "clean", "other"]
+    assert [model.diagnosis is None for model in found.models] == [False, True, False]
 
 
 def test_metrics_on_different_rows_are_not_compared(measured: list[Evaluation]):

@@ -64,6 +64,20 @@ def test_a_cell_of_the_grid_without_rows_is_nan():
     np.testing.assert_array_equal(grid.bits, [[3.0, np.nan], [np.nan, 2.0]])
 
 
+def test_rows_without_a_persona_or_a_kind_are_in_no_cell():
+    grid = exposure_grid(np.array([1.0, 2.0, 1.0]), np.array([8, 8, 2]), ["a", None, "a"], ["x", "x", None], ("x",))
+    assert (grid.personas, grid.kinds, grid.bits.tolist()) == (("a",), ("x",), [[3.0]])
+    empty = exposure_grid(np.array([1.0]), np.array([8]), [None], [None], ("x",))
+    assert (empty.personas, empty.kinds, empty.bits.shape) == ((), (), (0, 0))
+
+
+def test_equal_disagreements_keep_the_order_of_many_rows():
+    first = np.tile([0.25, 0.5, 0.75, 1.0], 250)
+    assert disagreements(first, np.zeros(1000), 600) == [
+        row + start for start, count in ((3, 250), (2, 250), (1, 100)) for row in range(0, 4 * count, 4)
+    ]
+
+
 def test_disagreements_are_the_largest_differences_either_way():
     first, second = np.array([0.5, 0.1, 0.9, 0.0, 0.3]), np.array([0.5, 0.8, 0.4, 0.5, 0.3])
     # Differences 0, 0.7, 0.5, 0.5, 0: of equal ones the earlier row comes first.

@@ -79,6 +79,21 @@ def test_rows_of_one_persona_widen_the_interval():
     assert np.std(as_if_apart) < np.std(repeated) / 3
 
 
+def test_two_personas_are_enough():
+    """The mean is that of the first, of the second or of both, about one in four, four and two times."""
+    means = resampled_means(np.array([[0.0, 1.0]]), cluster_numbers(["a", "b"]))
+    assert means is not None
+    assert means.shape == (1000, 1)
+    found, counts = np.unique(means, return_counts=True)
+    assert found.tolist() == [0.0, 0.5, 1.0]
+    assert counts.tolist() == pytest.approx([250, 500, 250], abs=60)
+
+
+def test_personas_are_numbered_as_they_appear_and_rows_of_nobody_count_apart():
+    assert cluster_numbers(PERSONAS).tolist() == [0, 1, 2, 0, 3, 1, 0, 4, 5, 3, 0]
+    assert cluster_numbers([]).dtype == np.int64
+
+
 @pytest.mark.parametrize("personas", [[], ["a"], ["a", "a", "a"], [None]])
 def test_fewer_than_two_personas_give_no_interval(personas: list[str | None]):
     assert resampled_means(np.ones((1, len(personas))), cluster_numbers(personas)) is None
