@@ -3,7 +3,7 @@
 Everything is computed from the evaluations alone, so a result file read again says the same as a fresh run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
@@ -166,8 +166,8 @@ def analyse(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Ana
                     row.spec.name: scaled_distance(value, row.target, low, high) for row, value, low, high in scale
                 },
                 diagnosis=None if roles[number] in REFERENCES else diagnose(values, at["clean"], at["compromised"]),
-                by_kind=_grouped(evaluation, "kinds"),
-                by_persona=_grouped(evaluation, "identities"),
+                by_kind=_grouped(evaluation, evaluation.kinds),
+                by_persona=_grouped(evaluation, evaluation.identities),
                 exposure=_exposure(evaluation),
             )
         )
@@ -210,10 +210,12 @@ def _scores(evaluation: Evaluation, metric: str) -> NDArray[np.float64]:
     return scores
 
 
-def _grouped(evaluation: Evaluation, column: str) -> dict[str, dict[str, GroupMean]]:
+def _grouped(
+    evaluation: Evaluation, groups_of: Callable[[str], list[str | None] | None]
+) -> dict[str, dict[str, GroupMean]]:
     grouped = {}
     for metric in grouped_metrics():
-        groups = evaluation.kinds(metric) if column == "kinds" else evaluation.identities(metric)
+        groups = groups_of(metric)
         if groups is not None:
             grouped[metric] = group_means(_scores(evaluation, metric), groups)
     return grouped
