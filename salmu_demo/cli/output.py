@@ -153,7 +153,7 @@ class TerminalProgress:
         )  # fmt: skip
         console = Console(file=sys.stderr)
         self._bar = Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-        self._stage = ""
+        self._stage = self._line = ""
 
     def __enter__(self) -> Self:
         return self
@@ -162,8 +162,10 @@ class TerminalProgress:
         """Show one report."""
         stage = plain(progress.text)
         if not _is_terminal(sys.stderr):
-            if progress.done == progress.total:
-                print(f"{stage}: {progress.done:,} of {progress.total:,}", file=sys.stderr, flush=True)
+            line = f"{stage}: {progress.done:,} of {progress.total:,}"
+            if progress.done == progress.total and line != self._line:  # A job is asked about faster than it works.
+                print(line, file=sys.stderr, flush=True)
+                self._line = line
             return
         if not self._stage:
             atexit.register(_show_cursor)

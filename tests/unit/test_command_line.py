@@ -226,6 +226,14 @@ def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch):
     assert "\x1b[36m" not in terminal.getvalue()
 
 
+def test_a_finished_stage_is_one_line_however_often_it_is_told(capsys: pytest.CaptureFixture[str]):
+    with TerminalProgress() as progress:
+        for done in (1, 2, 2, 2):
+            progress(Progress("images", done, 2))
+        progress(Progress("captions", 2, 2))
+    assert capsys.readouterr().err == "images: 2 of 2\ncaptions: 2 of 2\n"
+
+
 def test_progress_on_a_terminal_is_a_bar_that_goes_and_gives_the_cursor_back(monkeypatch: pytest.MonkeyPatch):
     terminal = use_terminal(monkeypatch)
     with TerminalProgress() as progress:
