@@ -264,7 +264,7 @@ HEADERS: dict[str, tuple[Any, bytes, int | None, str]] = {
         "a name twice",
     ),
     "overlapping": ({"x": entry([2], 0, 8), "y": entry([2], 4, 12)}, bytes(12), None, "tensor `y`"),
-    "the same place": ({"x": entry([2], 0, 8), "y": entry([2], 0, 8)}, bytes(8), None, "tensor `y`"),
+    "the same place": ({"x": entry([2], 0, 8), "y": entry([2], 0, 8)}, bytes(8), None, "invalid offset for tensor `"),
     "a gap": ({"x": entry([1], 0, 4), "y": entry([1], 8, 12)}, bytes(12), None, "tensor `y`"),
     "data cut off": ({"x": entry([4], 0, 16)}, bytes(12), None, LIBRARY),
     "data too long": ({"x": entry([1], 0, 4)}, bytes(99), None, LIBRARY),
