@@ -266,7 +266,7 @@ def test_a_metric_without_a_fact_is_refused(registry: dict[str, Metric]):
         split = "forget"
 
         def compute(self, view: MetricView) -> MetricResult:
-            raise NotImplementedError
+            raise AssertionError("A metric that is refused is never asked.")
 
     with pytest.raises(PluginError, match="The metric Untitled has no title"):
         register(Untitled)
