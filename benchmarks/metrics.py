@@ -24,7 +24,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.synthetic import LEVELS, write_data, write_model
+from benchmarks.synthetic import LEVELS, synthetic_model, write_data, write_model
 from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
@@ -38,7 +38,6 @@ from salmu_demo.metrics.leakage import generic_captions
 from salmu_demo.metrics.protocol import TIE_TOLERANCE
 from salmu_demo.metrics.retrieval_failure import distractors_of
 from salmu_demo.models.roles import Told
-from salmu_demo.models.source import ModelSource
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.evaluation import evaluate
@@ -104,7 +103,7 @@ def _metrics_stage(folder: Path) -> tuple[dict[str, float], float, float]:
     start = time.perf_counter()
     evaluate(
         FeatureView(
-            ModelSource("synthetic-a", folder / "synthetic-a", {}),
+            synthetic_model("synthetic-a", folder),
             data,
             embedder,
             progress=lambda report: marks.append((report.stage, time.process_time())),
@@ -118,7 +117,7 @@ def _metrics_stage(folder: Path) -> tuple[dict[str, float], float, float]:
 
 def _analysis_stage(folder: Path) -> tuple[float, float, float, int, float]:
     data, embedder = _found(folder)
-    evaluations = [evaluate(FeatureView(ModelSource(name, folder / name, {}), data, embedder)) for name in LEVELS]
+    evaluations = [evaluate(FeatureView(synthetic_model(name, folder), data, embedder)) for name in LEVELS]
     start, cpu = time.perf_counter(), time.process_time()
     analysis = analyse(evaluations, Told("synthetic-clean", "synthetic-compromised"))
     analysed, cpu = time.perf_counter(), time.process_time() - cpu
@@ -130,7 +129,7 @@ def _analysis_stage(folder: Path) -> tuple[float, float, float, int, float]:
 def _row_by_row(folder: Path, count: int) -> dict[str, float]:
     """Seconds of CPU that a straightforward implementation of each metric would take for all rows."""
     data, embedder = _found(folder)
-    view = FeatureView(ModelSource("synthetic-a", folder / "synthetic-a", {}), data, embedder)
+    view = FeatureView(synthetic_model("synthetic-a", folder), data, embedder)
     inputs = MetricInputs(data)
 
     def seconds(split: str, row: Row) -> float:
@@ -147,7 +146,8 @@ def _row_by_row(folder: Path, count: int) -> dict[str, float]:
     images, captions = pairs(layout.FORGET)
     texts = data.split(layout.FORGET).texts
     drawn = distractors_of(inputs)
-    features = view.prompts(drawn.texts)
+    own_texts = len(drawn.forget_rows)
+    features = np.concatenate([captions[drawn.forget_rows], view.prompts(drawn.texts[own_texts:])])
     distractors = [(text, _unit(feature)) for text, feature in zip(drawn.texts, features, strict=True)]
 
     def rank(row: int) -> float:
@@ -162,6 +162,9 @@ def _row_by_row(folder: Path, count: int) -> dict[str, float]:
 
     def best(features: Features, prompts: Features) -> Row:
         return lambda row: max(range(len(prompts)), key=lambda n: float(_unit(features[row]) @ prompts[n]))
+
+    def cosine(first: Features, second: Features) -> Row:
+        return lambda row: float(_unit(first[row]) @ _unit(second[row]))
 
     pairs_tried = bare_prompts(inputs)
     bare = view.prompts(pairs_tried.prompts)
@@ -188,8 +191,7 @@ def _row_by_row(folder: Path, count: int) -> dict[str, float]:
         found["GenKnow"] = seconds(layout.GENKNOW_SPLIT, best(images, weights))
     for spec in all_metrics():
         if spec.value_key == "mean" and spec.name not in found:
-            first, second = pairs(spec.split)
-            found[spec.name] = seconds(spec.split, lambda row, a=first, b=second: float(_unit(a[row]) @ _unit(b[row])))
+            found[spec.name] = seconds(spec.split, cosine(*pairs(spec.split)))
     return found
 
 

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from salmu_demo.core.files import write_checked
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.features.embedder import ModelFacts
 from salmu_demo.features.rows import RowArray
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.features.texts import TextTable
+from salmu_demo.metrics import all_metrics
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.inputs import MetricInputs
 
@@ -84,11 +86,15 @@ def write_data(folder: Path) -> BenchmarkData:
     return load_folder(folder, "synthetic")
 
 
+def synthetic_model(name: str, folder: Path) -> ModelSource:
+    """A model that is never loaded; of its configuration only the tokenizer's part is read."""
+    return ModelSource(name, folder / name, {"model_cfg": {"text_cfg": {"context_length": 77}}})
+
+
 def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore) -> ModelSource:
     """Put random features of a model into the cache: captions and prompts follow their images by its level."""
-    weights = folder / name
-    weights.write_text(name)
-    model = ModelSource(name, weights, {})
+    (folder / name).write_text(name)
+    model = synthetic_model(name, folder)
     rng = np.random.default_rng(list(name.encode()))
     for split in data.stored_splits:
         count = len(data.split(split))
@@ -102,21 +108,15 @@ def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore)
     features = _unit(rng.standard_normal((len(prompts), WIDTH), dtype=np.float32))
     TextTable(store.prompts_path(model.fingerprint)).append(prompts, features)
     facts = ModelFacts(WIDTH, 0, 100.0, "cpu", "")
-    store.facts_path(model.fingerprint).write_text(json.dumps(asdict(facts)), "utf-8")
+    write_checked(store.facts_path(model.fingerprint), asdict(facts), "The cache")
     return model
 
 
 def _prompts(data: BenchmarkData) -> list[str]:
     """Every text that the metrics embed and that is no caption of a row."""
     inputs = MetricInputs(data)
-    zero_shot = inputs.zero_shot
-    texts = [
-        *inputs.retain_distractors,
-        *inputs.candidate_names.prompts,
-        *inputs.bare_prompts.prompts,
-        *(inputs.generic_captions or ()),
-        *(zero_shot.prompts if zero_shot else ()),
-    ]
+    needed = [needs for metric in all_metrics() if (needs := inputs.needs(metric))]
+    texts = [prompt for needs in needed for read in needs.texts.values() for prompt in read.prompts]
     return list(dict.fromkeys(texts))
 
 
