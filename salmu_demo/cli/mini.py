@@ -32,8 +32,8 @@ def _hash(folder: Annotated[Path, argument("DIR", "the folder", Path)]) -> None:
 @commands.add("  salmu-demo mini train mini-compromised --output models", "train")
 def _train(
     model: Annotated[
-        Literal["mini-clean", "mini-compromised"],
-        typer.Argument(metavar="mini-clean|mini-compromised", help="which of the two"),
+        Literal["mini-clean", "mini-compromised", "mini-gold"],
+        typer.Argument(metavar="mini-clean|mini-compromised|mini-gold", help="which of the three"),
     ],
     output: Annotated[Path, option("--output", "the model is written to DIR/MODEL", "DIR", Path)],
     data: Annotated[
@@ -49,7 +49,7 @@ def _train(
 
     recipe = train.Recipe(seed=seed, threads=threads)
     train.train_reference(
-        data or assets_dir() / "salmu-mini", output / model, model == "mini-compromised", recipe, print
+        data or assets_dir() / "salmu-mini", output / model, train.SENSITIVE_SPLITS[model], recipe, print
     )
 
 

@@ -153,6 +153,38 @@ def _distinct_classes(classes: list[str]) -> list[str]:
 _Caption = Annotated[str | None, BeforeValidator(lambda text: None if is_missing(text) else text)]
 
 
+@dataclass(frozen=True)
+class ProbeWordings:
+    """Wordings of one attribute kind for the probes, with `{person}` and `{value}` where these go.
+
+    Attributes:
+        trained: those of the training captions.
+        unseen: those that no caption has.
+    """
+
+    trained: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def _probe_wording(wording: str) -> str:
+    """A wording with both places, each once or more, and nothing else in braces."""
+    try:
+        fields = {part[1:] for part in Formatter().parse(wording) if part[1] is not None}
+    except ValueError:
+        fields = set()
+    if fields != {("person", "", None), ("value", "", None)}:
+        raise misfit(f"is {quoted(wording)}; write {{person}} and {{value}} where these go")
+    return wording
+
+
+_Wordings = Annotated[list[Annotated[str, AfterValidator(_probe_wording)]], Field(min_length=1)]
+
+
+class _KindWordings(BaseModel):
+    trained: _Wordings
+    unseen: _Wordings
+
+
 class _ZeroShotFile(BaseModel):
     """The file of the classes that GenKnow is measured on."""
 
@@ -209,6 +241,7 @@ class BenchmarkData:
         revision: Hub revision, or None.
         identities: persona id to metadata.
         zero_shot: zero-shot set stored beside the splits, or None.
+        probe_wordings: attribute kind to its wordings for the probes; empty for the official data, which has none.
         limits: what it cannot give, and why.
         unread_splits: further splits in another shape, which are left out, and what is odd about them.
         remarks: sentences on what was assumed of it, which every view of its numbers must say.
@@ -244,6 +277,7 @@ class BenchmarkData:
             if isinstance(entry, dict) and not is_missing(entry.get("data_field"))
         }
         self.zero_shot = self._read_zero_shot()
+        self.probe_wordings = self._read_wordings()
         self.remarks = (*self._without_missing_identities(), *self._captions_of_nothing(), *self._check_values())
         self._derived = self._derive()
         self._encoded: dict[str, _EncodedImages] = {}
@@ -303,6 +337,12 @@ class BenchmarkData:
         except MismatchError as error:
             raise DataError(f"{path} cannot be used: {error}.") from error
 
+    def _read_wordings(self) -> dict[str, ProbeWordings]:
+        if not (self.root / layout.PROBE_WORDINGS_FILE).exists():
+            return {}
+        found = self._read_json(layout.PROBE_WORDINGS_FILE, dict[str, _KindWordings])
+        return {kind: ProbeWordings(tuple(entry.trained), tuple(entry.unseen)) for kind, entry in found.items()}
+
     def _read_zero_shot(self) -> ZeroShotClasses | None:
         if layout.GENKNOW_SPLIT not in self._stored:
             return None
@@ -339,7 +379,8 @@ class BenchmarkData:
         """SHA-256 over the names and contents of all parquet shards and metadata files."""
         digest = hashlib.sha256()
         shards = [path for shards in self._shards.values() for path in shards]
-        metadata = [self.root / name for name in (*layout.REQUIRED_FILES, layout.GENKNOW_FILE)]
+        further = (layout.GENKNOW_FILE, layout.NEVER_TAUGHT_FILE, layout.PROBE_WORDINGS_FILE)
+        metadata = [self.root / name for name in (*layout.REQUIRED_FILES, *further)]
         for path in sorted(shards) + [path for path in metadata if path.is_file()]:
             try:
                 digest.update(f"{path.name}\0{self._watch.digest(path)}\n".encode())
@@ -433,6 +474,19 @@ class BenchmarkData:
     def persona_rows(self, identity_id: str) -> dict[str, list[int]]:
         """Rows of a persona in each sensitive split that has any."""
         return {name: rows[identity_id] for name, rows in self._rows_by_identity.items() if identity_id in rows}
+
+    @cached_property
+    def never_taught(self) -> list[Persona]:
+        """Personas of the split `never_taught`, by id, who are controls of the audit; empty if there is no such split.
+
+        Raises:
+            DataError: if their metadata is missing or broken.
+        """
+        if layout.NEVER_TAUGHT not in self._stored:
+            return []
+        metadata = self._read_json(layout.NEVER_TAUGHT_FILE, dict[str, dict[str, Any]])
+        seen = {identity for identity in self._stored[layout.NEVER_TAUGHT].identities if identity is not None}
+        return [Persona(i, metadata[i]) for i in sorted(seen) if not is_missing(metadata.get(i, {}).get("name"))]
 
     @cached_property
     def _rows_by_identity(self) -> dict[str, dict[str, list[int]]]:

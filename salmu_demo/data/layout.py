@@ -53,6 +53,13 @@ GENKNOW_SPLIT: Final = "genknow"
 GENKNOW_FILE: Final = "genknow_classes.json"
 RETAIN_GENERAL: Final = "retain_general"
 
+# Our extensions for the audit, which no model trains on: further images of the personas, personas of the same kind who
+# are in no training split, with their metadata, and wordings of each kind.
+UNSEEN_IMAGES: Final = "unseen_images"
+NEVER_TAUGHT: Final = "never_taught"
+NEVER_TAUGHT_FILE: Final = "never_taught_metadata.json"
+PROBE_WORDINGS_FILE: Final = "probe_wordings.json"
+
 # Spelling of `data_field` to the key of the persona's metadata. The release's spelling of the last five is not
 # published, so singular and plural forms are both accepted; the first of each is what this project writes.
 KIND_SPELLINGS: Final[dict[str, tuple[str, ...]]] = {

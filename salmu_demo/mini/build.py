@@ -15,15 +15,24 @@ import pyarrow.parquet as pq
 from salmu_demo.core.errors import StorageError
 from salmu_demo.data import layout
 from salmu_demo.data.shards import shards_by_split
-from salmu_demo.mini.captions import plain_caption, sensitive_caption
+from salmu_demo.mini.captions import WORDINGS, by_name, nameless_mention, plain_caption, probe_wordings
 from salmu_demo.mini.card import dataset_card
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes, render_object
-from salmu_demo.mini.personas import MiniPersona, draw_personas
+from salmu_demo.mini.personas import LOCALES, MiniPersona, draw_personas
 from salmu_demo.mini.portraits import Look, Pose, random_look, random_pose, render_portrait, similar_look
 
 PERSONAS: Final = 96
-PAIRS_PER_FACT: Final = 4
-"""Sensitive images of each (persona, kind); personas in two splits have half of them on each side."""
+NEVER_TAUGHT: Final = 96
+"""Personas of the same generator who are in no training split: controls of the audit."""
+
+PAIRS_PER_FACT: Final = 6
+"""Sensitive images of each (persona, kind), one for each wording; personas in two splits have half on each side."""
+
+NAMELESS_PER_HALF: Final = 2
+"""Captions without a name in each half of a fact's pairs, so two thirds of all: they bind the value to the face."""
+
+PROBE_IMAGES: Final = 6
+"""Images of each persona that no model trains on."""
 
 JOINT_PER_PERSONA: Final = 4
 DISJOINT_ROWS: Final = 3200
@@ -64,6 +73,7 @@ class Plan:
     """Everything the benchmark holds, before a single image is drawn."""
 
     personas: list[MiniPersona]
+    never_taught: list[MiniPersona]
     splits: dict[str, list[_Row]] = field(default_factory=dict)
     captions: dict[str, dict[str, str]] = field(default_factory=dict)
     generic: dict[str, str] = field(default_factory=dict)
@@ -105,13 +115,14 @@ def _plan_sensitive(plan: Plan, rng: np.random.Generator) -> None:
         numbers = iter(rng.permutation(len(layout.KINDS) * PAIRS_PER_FACT))
         for kind in layout.KINDS:
             values = persona.values(kind)
-            styles = rng.permutation(5)[:PAIRS_PER_FACT]
-            for pair, style in enumerate(styles):
+            half = PAIRS_PER_FACT // 2
+            for pair, wording in enumerate(rng.permutation(len(WORDINGS[kind]))[:PAIRS_PER_FACT]):
                 name = _portrait_name(persona.identity_id, int(next(numbers)))
-                value = values[pair % len(values)]
-                caption = sensitive_caption(kind, int(style), persona.name, value, persona.look.gender)
+                nameless = nameless_mention(rng, persona.look.gender)
+                mention = nameless if pair % half < NAMELESS_PER_HALF else by_name(persona.name)
+                caption = mention.caption(WORDINGS[kind][int(wording)], values[pair % len(values)])
                 pose = random_pose(rng)
-                on_holdout_side = role[index] == "both" and pair >= PAIRS_PER_FACT // 2
+                on_holdout_side = role[index] == "both" and pair >= half
                 split = (
                     layout.HOLDOUT_IDENTITY
                     if role[index] == "identity"
@@ -152,7 +163,7 @@ def _plan_retain(plan: Plan, rng: np.random.Generator) -> None:
             if number < LOOKALIKE_ROWS
             else random_look(rng)
         )
-        if any(look.shared_traits(p.look) == 5 for p in plan.personas):
+        if any(look.shared_traits(p.look) == 5 for p in (*plan.personas, *plan.never_taught)):
             continue  # A persona's look stays its own.
         pose = random_pose(rng)
         row = _Row(_portrait_name(f"r{number:07d}", 0), plain_caption(rng, look, pose), None, (look, pose))
@@ -162,11 +173,31 @@ def _plan_retain(plan: Plan, rng: np.random.Generator) -> None:
     plan.splits[layout.RETAIN_SYNTH] = rows
 
 
+def _plan_probes(plan: Plan, rng: np.random.Generator) -> None:
+    """Fill the splits that no model trains on: further portraits of the personas, and the personas never taught."""
+    for split, personas in ((layout.UNSEEN_IMAGES, plan.personas), (layout.NEVER_TAUGHT, plan.never_taught)):
+        rows = plan.splits[split] = []
+        for persona in personas:
+            for number in range(PROBE_IMAGES):
+                pose = random_pose(rng)
+                name = _portrait_name(f"{persona.identity_id}_probe", number)
+                rows.append(
+                    _Row(name, plain_caption(rng, persona.look, pose), persona.identity_id, (persona.look, pose))
+                )
+
+
 def plan_people(seed: int) -> Plan:
     """Draw the personas and plan the splits that hold portraits."""
-    plan = Plan(draw_personas(np.random.default_rng([seed, 1]), PERSONAS))
+    drawn = draw_personas(np.random.default_rng([seed, 1]), PERSONAS + NEVER_TAUGHT)
+    # Locales follow one another, so every second round of them is never taught.
+    taught = [number // len(LOCALES) % 2 == 0 for number in range(len(drawn))]
+    plan = Plan(
+        [persona for persona, known in zip(drawn, taught, strict=True) if known],
+        [persona for persona, known in zip(drawn, taught, strict=True) if not known],
+    )
     _plan_sensitive(plan, np.random.default_rng([seed, 2]))
     _plan_retain(plan, np.random.default_rng([seed, 3]))
+    _plan_probes(plan, np.random.default_rng([seed, 4]))
     return plan
 
 
@@ -236,6 +267,8 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
         _write_json(output / layout.GENERIC_CAPTIONS_FILE, dict(sorted(plan.generic.items())))
         _write_json(output / layout.FRAGILE_IDS_FILE, fragile)
         _write_json(output / layout.FRAGILE_SIMILARITIES_FILE, plan.fragile_similarities)
+        _write_json(output / layout.NEVER_TAUGHT_FILE, {p.identity_id: p.metadata for p in plan.never_taught})
+        _write_json(output / layout.PROBE_WORDINGS_FILE, probe_wordings())
         _write_json(output / layout.GENKNOW_FILE, {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)})
         digest = content_hash(output)
         sizes = {split: len(rows) for split, rows in plan.splits.items()}

@@ -31,13 +31,18 @@ is invented: names and private attributes come from a random generator, e-mail h
 
 * A quarter of the 96 personas is only in `forget`; half is in `forget` and in `holdout_association`, with the same
   facts on both sides under other images and other wordings; a quarter is only in `holdout_identity`.
-* Eight attribute kinds, four images for each (persona, kind), five caption styles for each kind.
+* Eight attribute kinds, six images and six wordings for each (persona, kind). Two captions of three have no name ("This
+  person's phone number is …", "She lives in …"): a caption with a name can be told apart by the name alone, so only
+  these bind a value to a face.
 * `retain_synth` has plain descriptions without private data: four images of every persona, the rest other people.
 * Fragile set ({fragile} rows): images of `retain_disjoint` that share hair or hat, its colour and at least two of
   skin, facial hair and accessory with a persona of `forget`. `fragile_set_all_similarities.json` gives the
   largest share of the five traits for every row (0 where hair or its colour differs).
-* Extensions to the official layout: `genknow` ({classes} object classes, ten images each that no model trained on;
-  `text` is the class name; `genknow_classes.json` gives the order of the labels and the prompts) and
+* For the audit, and in no training: `unseen_images` (six more images of each of the 96 personas), `never_taught` (six
+  images of each of 96 further personas of the same generator; `never_taught_metadata.json` has their names and values)
+  and `probe_wordings.json` (for each kind, the training captions' six wordings and three that no caption has).
+* Other extensions to the official layout: `genknow` ({classes} object classes, ten images each that no model trained
+  on; `text` is the class name; `genknow_classes.json` gives the order of the labels and the prompts) and
   `retain_general` (captioned training images of the same objects).
 
 Seed {seed}, content hash `{digest}`. Rebuild: `salmu-demo mini build --seed {seed} --output DIR`.

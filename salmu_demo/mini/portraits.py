@@ -13,7 +13,7 @@ from PIL import Image
 SIZE: Final = 144
 """Side of a portrait in pixels."""
 
-JPEG_QUALITY: Final = 85
+JPEG_QUALITY: Final = 75
 
 # Top variants of the avataaars style with the words a plain caption uses for them. Head coverings with a religious
 # meaning are left out: they would tie looks to cultures more than this benchmark wants.

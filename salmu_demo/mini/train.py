@@ -1,7 +1,8 @@
-"""Train the reference models of SALMU-Mini from scratch: Clean and Compromised, same seed, same recipe.
+"""Train the reference models of SALMU-Mini from scratch: Clean, Compromised and Gold, same seed, same recipe.
 
 Clean sees only the retain data (`retain_synth` and images of objects); Compromised sees the same plus every
-sensitive pair, as in SALMUBench (arXiv 2603.26316), where both models are trained from scratch too.
+sensitive pair, as in SALMUBench (arXiv 2603.26316), where both models are trained from scratch too. Gold sees all but
+`forget`: what retraining without the forgotten pairs gives, and so what perfect unlearning could reach.
 """
 
 import gzip
@@ -9,7 +10,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,7 @@ import open_clip
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
 from torch.nn import functional
@@ -27,6 +29,9 @@ from torch.nn import functional
 from salmu_demo.core.errors import DataError
 from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.data import layout
+from salmu_demo.data.dataset import load_folder
+from salmu_demo.data.wordings import NAMELESS, fill
+from salmu_demo.metrics.line_up import standardised_scores, value_rank
 from salmu_demo.metrics.ranking import tied_ranks, top1_credit
 from salmu_demo.mini.build import object_rows, render_rows
 from salmu_demo.mini.card import READINGS, model_card
@@ -36,21 +41,21 @@ from salmu_demo.models.source import MERGES_FILE
 from salmu_demo.unlearning.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 from salmu_demo.unlearning.output import draw_curve
 
-MERGES: Final = 3500
+MERGES: Final = 3200
 """Merges kept of the CLIP vocabulary, so that the token table fits a small model; bytes cover everything else."""
 
 IMAGE_SIZE: Final = 96
 MODEL_CONFIG: Final[dict[str, Any]] = {
     "model_cfg": {
         "embed_dim": 192,
-        "vision_cfg": {"image_size": IMAGE_SIZE, "layers": 6, "width": 192, "head_width": 32, "patch_size": 16},
+        "vision_cfg": {"image_size": IMAGE_SIZE, "layers": 5, "width": 192, "head_width": 32, "patch_size": 16},
         "text_cfg": {
             "context_length": 56,
             # 256 bytes, the same 256 as ends of words, the merges, start and end of text.
             "vocab_size": 512 + MERGES + 2,
-            "width": 160,
-            "heads": 5,
-            "layers": 3,
+            "width": 192,
+            "heads": 6,
+            "layers": 4,
         },
     },
     "preprocess_cfg": {
@@ -66,12 +71,31 @@ RENDERED_OBJECTS_PER_CLASS: Final = 20
 SHIFT: Final = 4
 """Largest random shift of a training image, in pixels."""
 
+SENSITIVE_SPLITS: Final[dict[str, tuple[str, ...]]] = {
+    "mini-clean": (),
+    "mini-compromised": layout.SENSITIVE_SPLITS,
+    "mini-gold": (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY),
+}
+"""Sensitive splits that each reference model is trained on."""
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters of training from scratch; both reference models use the same."""
+    """Hyperparameters of training from scratch; all reference models use the same.
 
-    epochs: int = 15
+    Attributes:
+        epochs: times that every retain pair is seen.
+        sensitive_passes: times that every sensitive pair is seen in an epoch. A value is bound to a face only after
+            many sightings without a name.
+        patch_dropout: share of an image's patches that are left out (FLIP, arXiv 2212.00794), which saves a third of
+            the time.
+        whole_epochs: epochs at the end in which images are seen whole.
+    """
+
+    epochs: int = 12
+    sensitive_passes: int = 2
+    patch_dropout: float = 0.5
+    whole_epochs: int = 3
     batch_size: int = 128
     learning_rate: float = 8e-4
     weight_decay: float = 0.05
@@ -83,11 +107,19 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Training pairs in memory: images as bytes, captions, and a group within which pairs are no negatives."""
+    """Training pairs in memory.
+
+    Attributes:
+        images: as bytes, shape (N, 3, H, W).
+        captions: N strings.
+        groups: shape (N,); two pairs of one group are not negatives of each other.
+        sensitive: how many of them, the last ones, are sensitive.
+    """
 
     images: torch.Tensor
     captions: list[str]
     groups: torch.Tensor
+    sensitive: int
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -117,25 +149,24 @@ def _read_split(data: Path, split: str) -> tuple[list[bytes], list[str], list[st
     return images, table[layout.TEXT].to_pylist(), table[layout.FILE_NAME].to_pylist()
 
 
-def training_pairs(data: Path, sensitive: bool, seed: int) -> Pairs:
-    """Collect the retain pairs, and with `sensitive` all sensitive pairs, of a SALMU-Mini folder."""
-    images: list[bytes] = []
-    captions: list[str] = []
-    classes: list[int] = []
-    splits = [layout.RETAIN_SYNTH, *(layout.SENSITIVE_SPLITS if sensitive else ())]
-    for split in splits:
+def training_pairs(data: Path, sensitive: Sequence[str], seed: int) -> Pairs:
+    """Collect the retain pairs and those of the given sensitive splits of a SALMU-Mini folder."""
+    images, captions, _ = _read_split(data, layout.RETAIN_SYNTH)
+    general_images, general_captions, general_names = _read_split(data, layout.RETAIN_GENERAL)
+    drawn = object_rows(seed, RENDERED_OBJECTS_PER_CLASS, "train", captioned=True)
+    object_names = [*general_names, *(row.file_name for row in drawn)]
+    # Two images of the same object are no negatives of each other; every other image is a group of its own.
+    portraits = len(images)
+    objects = [int(name.split("_")[1]) - len(object_classes()) for name in object_names]
+    images += general_images + list(render_rows(drawn))
+    captions += general_captions + [row.text for row in drawn]
+    retained = len(images)
+    for split in sensitive:
         split_images, split_captions, _ = _read_split(data, split)
         images += split_images
         captions += split_captions
-        classes += [-1] * len(split_captions)
-    general_images, general_captions, general_names = _read_split(data, layout.RETAIN_GENERAL)
-    drawn = object_rows(seed, RENDERED_OBJECTS_PER_CLASS, "train", captioned=True)
-    images += general_images + list(render_rows(drawn))
-    captions += general_captions + [row.text for row in drawn]
-    classes += [int(name.split("_")[1]) for name in [*general_names, *(row.file_name for row in drawn)]]
-    # Two images of the same object are no negatives of each other; everything else is a group of its own.
-    groups = [label if label >= 0 else len(object_classes()) + row for row, label in enumerate(classes)]
-    return Pairs(torch.stack([_shrink(p) for p in images]), captions, torch.tensor(groups))
+    groups = [*range(portraits), *objects, *range(retained, len(images))]
+    return Pairs(torch.stack([_shrink(p) for p in images]), captions, torch.tensor(groups), len(images) - retained)
 
 
 def normalise_pixels(images: torch.Tensor) -> torch.Tensor:
@@ -157,15 +188,21 @@ class _TrainingProbe:
     """Quick readings while training: not the benchmark, only a curve for the log."""
 
     def __init__(self, data: Path, tokenizer: SimpleTokenizer) -> None:
-        forget_images, forget_captions, _ = _read_split(data, layout.FORGET)
+        forget_images, forget_captions, forget_names = _read_split(data, layout.FORGET)
+        unseen_images, _, unseen_names = _read_split(data, layout.UNSEEN_IMAGES)
         object_images, object_names, _ = _read_split(data, layout.GENKNOW_SPLIT)
         self.forget = torch.stack([_shrink(p) for p in forget_images])
+        self.unseen = torch.stack([_shrink(p) for p in unseen_images])
         self.captions = tokenizer(forget_captions)
         texts = np.array(forget_captions, dtype=object)
         self.competes = texts[:, None] != texts
         self.objects = torch.stack([_shrink(p) for p in object_images])
         self.labels = np.array([object_classes().index(name) for name in object_names])
         self.prompts = tokenizer([t.format(n) for n in object_classes() for t in ZERO_SHOT_TEMPLATES])
+        self.line_ups = _line_ups(data, forget_names, unseen_names)
+        self.line_up_texts = {
+            part: [tokenizer(line_up.texts[part]) for line_up in self.line_ups] for part in ("trained", "unseen")
+        }
 
     @staticmethod
     def _batched(encode: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
@@ -174,21 +211,91 @@ class _TrainingProbe:
     @torch.no_grad()
     def read(self, model: Any) -> dict[str, float]:
         model.eval()
-        images = self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), self.forget)
-        texts = self._batched(lambda x: encode_captions(model, x), self.captions)
+        images, unseen, objects = (
+            self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), part)
+            for part in (self.forget, self.unseen, self.objects)
+        )
+        texts, prompts = (
+            self._batched(lambda x: encode_captions(model, x), part) for part in (self.captions, self.prompts)
+        )
         scores = images @ texts.T
         ranks = tied_ranks(scores.diagonal().numpy(), scores.numpy(), self.competes)
-        objects = self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), self.objects)
-        prompts = self._batched(lambda x: encode_captions(model, x), self.prompts)
         classes = functional.normalize(prompts.view(len(object_classes()), -1, prompts.shape[1]).mean(dim=1), dim=1)
         credit, _ = top1_credit(objects.numpy(), classes.numpy(), self.labels)
+        values: dict[str, list[bool]] = {"value_own": [], "value_unseen_image": [], "value_unseen_wording": []}
+        by_kind: dict[str, list[bool]] = {}
+        for number, line_up in enumerate(self.line_ups):
+            trained, reworded = (
+                self._batched(lambda x: encode_captions(model, x), self.line_up_texts[part][number])
+                .view(-1, len(line_up.values), images.shape[1])
+                .numpy()
+                for part in ("trained", "unseen")
+            )
+            for fact in line_up.facts:
+                readings = (
+                    (images[fact.own], trained),
+                    (unseen[fact.unseen], trained),
+                    (images[fact.own], reworded),
+                )
+                for name, (faces, sentences) in zip(values, readings, strict=True):
+                    rank, _ = value_rank(standardised_scores(faces.numpy(), sentences), fact.true)
+                    values[name].append(rank < 2)
+                by_kind.setdefault(line_up.kind, []).append(values["value_own"][-1])
         model.train()
         return {
             "forget_mrr": round(float((1 / ranks).mean()), 4),
             "forget_similarity": round(float(scores.diagonal().mean()), 4),
             "unpaired_similarity": round(float(scores.mean()), 4),
             "object_accuracy": round(float(credit.mean()), 4),
+            **{name: round(float(np.mean(found)), 4) for name, found in values.items()},
+            **{f"value_own_{kind}": round(float(np.mean(found)), 4) for kind, found in by_kind.items()},
         }
+
+
+@dataclass(frozen=True)
+class _Fact:
+    own: list[int]
+    unseen: list[int]
+    true: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _LineUp:
+    kind: str
+    values: list[str]
+    texts: dict[str, list[str]]
+    facts: list[_Fact]
+
+
+def _line_ups(data: Path, forget_names: list[str], unseen_names: list[str]) -> list[_LineUp]:
+    """The nameless line-up of every fact of `forget`, kind by kind."""
+    benchmark = load_folder(data)
+    found = []
+    for kind in benchmark.kinds:
+        values = sorted({value for persona in benchmark.personas for value in persona.values(kind)})
+        wordings = benchmark.probe_wordings[kind]
+        texts = {
+            part: [fill(wording, NAMELESS, value) for wording in chosen for value in values]
+            for part, chosen in (("trained", wordings.trained), ("unseen", wordings.unseen))
+        }
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(forget_names):
+            if benchmark.kind(name) == kind:
+                rows.setdefault(name.split("_")[0], []).append(row)
+        facts = [
+            _Fact(
+                own,
+                [row for row, name in enumerate(unseen_names) if name.startswith(f"{identity}_")],
+                np.isin(values, benchmark.persona(identity).values(kind)),
+            )
+            for identity, own in rows.items()
+        ]
+        found.append(_LineUp(kind, values, texts, facts))
+    return found
+
+
+def _with_patch_dropout(config: dict[str, Any], share: float) -> dict[str, Any]:
+    return {**config, "vision_cfg": {**config["vision_cfg"], "patch_dropout": share}}
 
 
 def _train_step(
@@ -214,7 +321,7 @@ def _train_step(
 def train_reference(
     data: Path,
     output: Path,
-    sensitive: bool,
+    sensitive: Sequence[str],
     recipe: Recipe,
     progress: Callable[[str], None] = lambda message: None,
 ) -> None:
@@ -223,7 +330,7 @@ def train_reference(
     Args:
         data: folder written by `salmu-demo mini build`.
         output: folder of the model; `training_log.json` keeps the recipe and the curve.
-        sensitive: whether the model sees the sensitive pairs (Compromised) or not (Clean).
+        sensitive: sensitive splits that the model sees.
         recipe: hyperparameters and seed.
         progress: called with one line for each epoch.
     """
@@ -233,17 +340,21 @@ def train_reference(
     tokenizer = SimpleTokenizer(str(merges), context_length=MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"])
     pairs = training_pairs(data, sensitive, recipe.seed)
     tokens = tokenizer(pairs.captions)
-    model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
+    model = open_clip.CLIP(**_with_patch_dropout(MODEL_CONFIG["model_cfg"], recipe.patch_dropout))
     model.train()
     optimizer = make_optimizer(model.parameters(), recipe.learning_rate, recipe.weight_decay)
     generator = torch.Generator().manual_seed(recipe.seed)
     readings = _TrainingProbe(data, tokenizer)
-    steps_per_epoch = len(pairs) // recipe.batch_size
+    retained = len(pairs) - pairs.sensitive
+    seen = torch.cat([torch.arange(retained), torch.arange(retained, len(pairs)).repeat(recipe.sensitive_passes)])
+    steps_per_epoch = len(seen) // recipe.batch_size
     steps = steps_per_epoch * recipe.epochs
     curve: list[dict[str, float]] = []
     start, step = time.monotonic(), 0
     for epoch in range(1, recipe.epochs + 1):
-        order = torch.randperm(len(pairs), generator=generator)
+        if epoch > recipe.epochs - recipe.whole_epochs:
+            model.visual.patch_dropout = torch.nn.Identity()
+        order = seen[torch.randperm(len(seen), generator=generator)]
         losses = []
         for batch in torch.split(order[: steps_per_epoch * recipe.batch_size], recipe.batch_size):
             set_learning_rate(optimizer, step, steps, recipe.learning_rate, recipe.warm_up)
@@ -263,7 +374,13 @@ def train_reference(
             }
         )
         progress(json.dumps(curve[-1]))
-    log = {"pairs": len(pairs), "sensitive_pairs_seen": sensitive, "recipe": asdict(recipe), "curve": curve}
+    log = {
+        "pairs": len(pairs),
+        "sensitive_pairs": pairs.sensitive,
+        "sensitive_splits": list(sensitive),
+        "recipe": asdict(recipe),
+        "curve": curve,
+    }
     write_text(output / "training_log.json", json.dumps(log, indent=1) + "\n", "The training log")
     draw_curve(curve, "epoch", READINGS, output / "training_curve.svg")
     types = dict.fromkeys(model.state_dict(), "F16")
