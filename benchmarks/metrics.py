@@ -34,6 +34,7 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import all_metrics
 from salmu_demo.metrics.core_association import bare_prompts
 from salmu_demo.metrics.identity_zero_shot import candidate_names
+from salmu_demo.metrics.intervals import RESAMPLES
 from salmu_demo.metrics.leakage import generic_captions
 from salmu_demo.metrics.protocol import TIE_TOLERANCE
 from salmu_demo.metrics.retrieval_failure import distractors_of
@@ -42,7 +43,6 @@ from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.evaluation import evaluate
 from salmu_demo.results.inputs import MetricInputs
-from salmu_demo.results.intervals import RESAMPLES
 
 T = TypeVar("T")
 Features = NDArray[np.float32]

@@ -8,6 +8,7 @@ from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import KINDS, kind_title
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import DECISIONS
+from salmu_demo.metrics.intervals import LEVEL, RESAMPLES
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.report import Block, MissingFigure, Report, Section, Table
@@ -27,7 +28,6 @@ from salmu_demo.results.analysis import Analysis, ModelAnalysis, PairedDifferenc
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.diagnosis import RULE, Criterion, Diagnosis
 from salmu_demo.results.expectations import ACS_TOLERANCE, TOLERANCE, expectations, is_official_data
-from salmu_demo.results.intervals import LEVEL, RESAMPLES
 from salmu_demo.results.records import Evaluation, MeasuredData
 
 _MODELS_ACROSS: Final = 5

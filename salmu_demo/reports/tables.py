@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from salmu_demo.core.text import aligned, csv_text
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.reports.text import printable
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import Comparison
-from salmu_demo.results.intervals import Interval
 
 _ABOUT: Final = ("data", "notice")
 

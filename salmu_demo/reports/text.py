@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.results.analysis import Analysis
-from salmu_demo.results.intervals import Interval
 
 NOTHING: Final = "–"
 """Shown where there is no value."""

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from salmu_demo.data import layout
 from salmu_demo.metrics import all_metrics
+from salmu_demo.metrics.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, ModelRole, Told
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
 from salmu_demo.results.comparison import Comparison, compare
 from salmu_demo.results.diagnosis import Diagnosis, diagnose, scale_position, scaled_distance
-from salmu_demo.results.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
 from salmu_demo.results.records import Evaluation
 
 DISAGREEMENTS: Final = 8

@@ -18,10 +18,10 @@ from salmu_demo.core.errors import ResultError, quoted
 from salmu_demo.core.files import write_text
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.metrics import DECISIONS, Metric, MetricResult, all_metrics, official_metrics
+from salmu_demo.metrics.intervals import LEVEL, RESAMPLES, Interval
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.results.analysis import Analysis, ModelAnalysis
 from salmu_demo.results.diagnosis import Diagnosis
-from salmu_demo.results.intervals import LEVEL, RESAMPLES, Interval
 from salmu_demo.results.official import SCHEMA_VERSION, official_names, official_result
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, Provenance
 from salmu_demo.results.schema import (

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from salmu_demo.metrics import official_metrics
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.figures.canvas import DPI, WIDTH, Sheet, figure_png, figure_svg
 from salmu_demo.reports.figures.metrics import figure_sentence, metric_figure
@@ -14,7 +15,6 @@ from salmu_demo.reports.report import ReportFigure
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, UNLEARNED
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.comparison import Cell, Comparison, ComparisonRow
-from salmu_demo.results.intervals import Interval
 from salmu_demo.results.records import MeasuredData, MeasuredModel
 from tests.fixtures.results import evaluations
 

@@ -7,10 +7,10 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, dot, reference_line
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import unsigned
-from salmu_demo.results.intervals import Interval
 
 _LANE: Final = 0.165
 _GAP: Final = 0.12

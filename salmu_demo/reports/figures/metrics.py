@@ -5,13 +5,13 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.reports.figures.canvas import Sheet
 from salmu_demo.reports.figures.lanes import LaneRow, Mark, draw_lanes, lanes_height, lanes_limits, target_entry
 from salmu_demo.reports.report import ReportFigure, Table
 from salmu_demo.reports.text import counted, interval_cell, listed, number_cell
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.comparison import Comparison
-from salmu_demo.results.intervals import Interval
 
 _HEADING: Final = 0.42
 _TICKS: Final = 0.22

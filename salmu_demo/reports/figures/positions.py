@@ -4,6 +4,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.metrics.protocol import EFFICACY_REFERENCE
 from salmu_demo.models.roles import REFERENCES
 from salmu_demo.reports.figures.canvas import MUTED, Sheet
@@ -12,7 +13,6 @@ from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import interval_cell, listed, number_cell
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP, scale_position
-from salmu_demo.results.intervals import Interval
 
 _TITLE: Final = "Between the two references"
 _HEAD: Final = 0.24

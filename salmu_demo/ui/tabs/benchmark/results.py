@@ -10,6 +10,7 @@ from salmu_demo.core.markup import render
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import kind_title
 from salmu_demo.metrics import find_metric
+from salmu_demo.metrics.intervals import Difference, Interval
 from salmu_demo.models.roles import TITLES
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import role_styles
@@ -18,7 +19,6 @@ from salmu_demo.results.analysis import Analysis, ModelAnalysis, grouped_metrics
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import ComparisonRow
 from salmu_demo.results.diagnosis import Criterion, Diagnosis, Label
-from salmu_demo.results.intervals import Difference, Interval
 from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from salmu_demo.results.intervals import LEVEL, RESAMPLES
+from salmu_demo.metrics.intervals import LEVEL, RESAMPLES
 
 INTRODUCTION: Final = (
     "Measure the models chosen above with the ten official SALMUBench metrics and the leakage rate. The job "

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from salmu_demo.results import intervals
-from salmu_demo.results.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
+from salmu_demo.metrics import intervals
+from salmu_demo.metrics.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
 
 PERSONAS = ["b", "a", None, "b", "c", "a", "b", None, "d", "c", "b"]
 
