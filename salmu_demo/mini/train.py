@@ -37,8 +37,8 @@ from salmu_demo.mini.build import object_rows, render_rows
 from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.mini.objects import ZERO_SHOT_TEMPLATES, object_classes
 from salmu_demo.models.export import save_local_dir
+from salmu_demo.models.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 from salmu_demo.models.source import MERGES_FILE
-from salmu_demo.unlearning.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 from salmu_demo.unlearning.output import draw_curve
 
 MERGES: Final = 3200

@@ -6,8 +6,8 @@ Notation: B pairs, D dimensions, `scale` what cosines are multiplied by. Every l
 import torch
 from torch.nn import functional
 
+from salmu_demo.models.optimisation import contrastive_loss
 from salmu_demo.unlearning.batches import Encoded
-from salmu_demo.unlearning.optimisation import contrastive_loss
 
 MASKED = -1e10
 """Logit of a masked candidate; finite, so that 0 times it stays 0."""

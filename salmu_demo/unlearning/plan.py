@@ -136,7 +136,7 @@ def code_of(method: type[Method]) -> str:
     module = sys.modules[method.__module__]
     used = {getattr(value, "__module__", "") for value in vars(module).values()} | {module.__name__}
     own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
-    shared = ("data/*.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py")
+    shared = ("data/*.py", "models/optimisation.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py")
     return code_digest((*shared, *own), ("numpy",)) + outside_code(method)
 
 

@@ -1,21 +1,17 @@
-"""The rows an unlearning method may read, those of `forget` and the retain splits, and the order it reads them in.
+"""The rows an unlearning method may read: those of `forget` and the retain splits.
 
 SALMUBench's rule (arXiv 2603.26316): a method starts from Compromised and never trains on a holdout row. The type here
 cannot hold one, and nothing behind it keeps the data set they come from within a method's reach.
 """
 
-import zlib
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
 
 from salmu_demo.core.errors import DataError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
+from salmu_demo.data.sampler import Sampler
 from salmu_demo.features.pixels import ImageSet
-from salmu_demo.features.rows import Rows
 
 RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
 
@@ -115,48 +111,3 @@ def _some(split: Split, most: int | None) -> Split:
 def _part(data: BenchmarkData, split: Split) -> Part:
     stored = split.stored
     return Part(split, ImageSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row)))
-
-
-class Sampler:
-    """Draws batches without repetition: every row comes once before any comes again.
-
-    Batches depend only on seed and step number, so a resumed run draws the same ones.
-
-    Rows are dealt like cards: each round deals one row of every group that has some left, so a group occurs twice in a
-    batch only where two rounds meet or there are fewer groups than places. Losses mask those few false negatives.
-    """
-
-    def __init__(self, groups: Sequence[Hashable], batch_size: int, seed: int, name: str) -> None:
-        """Prepare the sampler.
-
-        Args:
-            groups: group of each of the N rows: the persona, or whatever must not meet itself in a batch.
-            batch_size: rows of a batch; at most N are given.
-            seed: seed of all draws.
-            name: keeps the draws of two samplers of one run apart.
-        """
-        number: dict[Hashable, int] = {}
-        self._groups = np.array([number.setdefault(group, len(number)) for group in groups])
-        self.size = min(batch_size, len(self._groups))
-        self._seed = [seed, zlib.crc32(name.encode())]
-        self._per_epoch = len(self._groups) // self.size
-        self._epoch = -1
-        self._order: Rows = np.empty(0, dtype=np.int64)
-
-    def batch(self, step: int) -> Rows:
-        """Rows of a step, counted from 0."""
-        epoch, position = divmod(step, self._per_epoch)
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, self._deal(epoch)
-        return self._order[position * self.size : (position + 1) * self.size]
-
-    def _deal(self, epoch: int) -> Rows:
-        generator = np.random.default_rng([*self._seed, epoch])
-        shuffled = generator.permutation(len(self._groups))
-        # Round of each row: the number of rows of its group before it.
-        seen: dict[int, int] = {}
-        rounds = np.empty(len(shuffled), dtype=np.int64)
-        for place, group in enumerate(self._groups[shuffled].tolist()):
-            rounds[place] = seen[group] = seen.get(group, -1) + 1
-        order: Rows = shuffled[np.lexsort((generator.random(len(shuffled)), rounds))]
-        return order

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from salmu_demo.core.errors import DataError
+from salmu_demo.data.sampler import Sampler
 from salmu_demo.features.rows import Rows
+from salmu_demo.models.optimisation import encode_captions
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource, Encoded, PairSet
-from salmu_demo.unlearning.optimisation import encode_captions
-from salmu_demo.unlearning.rows import Sampler
 from salmu_demo.unlearning.towers import TrainedModel
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import torch
     from torch.nn import functional
 
-    from salmu_demo.unlearning import batches, losses, optimisation
+    from salmu_demo.models import optimisation
+    from salmu_demo.unlearning import batches, losses
     from salmu_demo.unlearning.batches import Encoded
     from salmu_demo.unlearning.step import Step
     from salmu_demo.unlearning.towers import State, TrainedModel
@@ -29,8 +30,7 @@ else:
             return getattr(import_module(self._name), name)
 
     torch, functional = _StandIn("torch"), _StandIn("torch.nn.functional")
-    batches, losses, optimisation = (
-        _StandIn(f"salmu_demo.unlearning.{name}") for name in ("batches", "losses", "optimisation")
-    )
+    batches, losses = (_StandIn(f"salmu_demo.unlearning.{name}") for name in ("batches", "losses"))
+    optimisation = _StandIn("salmu_demo.models.optimisation")
     # Types, which stand in annotations only.
     Encoded, Step, State, TrainedModel = "Encoded", "Step", "State", "TrainedModel"

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from salmu_demo.features.view import FeatureView
+from salmu_demo.models.optimisation import make_optimizer
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
-from salmu_demo.unlearning.optimisation import make_optimizer
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.step import Steps

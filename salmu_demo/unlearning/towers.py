@@ -8,9 +8,9 @@ import torch
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.optimisation import encode_captions
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import Towers
-from salmu_demo.unlearning.optimisation import encode_captions
 
 State = dict[str, torch.Tensor]
 

@@ -12,11 +12,11 @@ from salmu_demo.core.errors import TrainingError
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.features.view import FeatureView
+from salmu_demo.models.optimisation import make_optimizer, set_learning_rate
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkpoint, save_checkpoint
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
-from salmu_demo.unlearning.optimisation import make_optimizer, set_learning_rate
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows

@@ -14,8 +14,8 @@ from salmu_demo.core.errors import DataError
 from salmu_demo.mini import build as build_module
 from salmu_demo.mini import train
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 from salmu_demo.models.references import find_model
-from salmu_demo.unlearning.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 
 TINY = {
     "model_cfg": {

@@ -9,12 +9,12 @@ from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.features.view import FeatureView
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.optimisation import make_optimizer
 from salmu_demo.models.references import find_model
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import Need, OneShotMethod, TrainedMethod, all_methods, find_method
-from salmu_demo.unlearning.optimisation import make_optimizer
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel

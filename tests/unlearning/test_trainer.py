@@ -15,6 +15,7 @@ from salmu_demo.core.errors import DataError, QueryError, StorageError, Training
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.sampler import Sampler
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.view import FeatureView
@@ -25,7 +26,7 @@ from salmu_demo.unlearning import plan as plans
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import StopRules, UnlearningPlan
-from salmu_demo.unlearning.rows import Sampler, UnlearningRows, unlearning_rows
+from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions, wording_of
 from salmu_demo.unlearning.towers import TrainedModel

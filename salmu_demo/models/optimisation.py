@@ -1,4 +1,4 @@
-"""Shared by training from scratch and unlearning: loss, fast caption encoding, optimiser, learning rate."""
+"""Shared by training from scratch, unlearning and attacks: loss, fast caption encoding, optimiser, learning rate."""
 
 import math
 from collections.abc import Iterable
