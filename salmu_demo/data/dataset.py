@@ -25,6 +25,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.values import distinct, is_missing, is_missing_identity, value_key
+from salmu_demo.data.wordings import Written, derived_wordings
 
 _MAX_JSON_BYTES: Final = 200_000_000
 """Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
@@ -241,7 +242,6 @@ class BenchmarkData:
         revision: Hub revision, or None.
         identities: persona id to metadata.
         zero_shot: zero-shot set stored beside the splits, or None.
-        probe_wordings: attribute kind to its wordings for the probes; empty for the official data, which has none.
         limits: what it cannot give, and why.
         unread_splits: further splits in another shape, which are left out, and what is odd about them.
         remarks: sentences on what was assumed of it, which every view of its numbers must say.
@@ -277,7 +277,7 @@ class BenchmarkData:
             if isinstance(entry, dict) and not is_missing(entry.get("data_field"))
         }
         self.zero_shot = self._read_zero_shot()
-        self.probe_wordings = self._read_wordings()
+        self._wordings = self._read_wordings()
         self.remarks = (*self._without_missing_identities(), *self._captions_of_nothing(), *self._check_values())
         self._derived = self._derive()
         self._encoded: dict[str, _EncodedImages] = {}
@@ -342,6 +342,22 @@ class BenchmarkData:
             return {}
         found = self._read_json(layout.PROBE_WORDINGS_FILE, dict[str, _KindWordings])
         return {kind: ProbeWordings(tuple(entry.trained), tuple(entry.unseen)) for kind, entry in found.items()}
+
+    @cached_property
+    def probe_wordings(self) -> dict[str, ProbeWordings]:
+        """Attribute kind to its wordings for the probes; what the data set does not give comes from its captions."""
+        return {kind: self._wordings.get(kind) or self._derived_wordings(kind) for kind in self.kinds}
+
+    def _derived_wordings(self, kind: str) -> ProbeWordings:
+        people = {persona.identity_id: persona for persona in self.personas}
+        found = []
+        for name in layout.SENSITIVE_SPLITS:
+            split = self._stored[name]
+            for row in self.kind_rows(name, kind):
+                persona = people.get(split.identities[row] or "")
+                if persona is not None:
+                    found.append(Written(split.texts[row], persona.name, tuple(persona.values(kind))))
+        return ProbeWordings(derived_wordings(kind, found), ())
 
     def _read_zero_shot(self) -> ZeroShotClasses | None:
         if layout.GENKNOW_SPLIT not in self._stored:

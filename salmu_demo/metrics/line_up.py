@@ -1,35 +1,60 @@
 """How a line-up is read: standardised scores of the candidates, ranked from both ends."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.metrics.checks import normalised
+from salmu_demo.metrics.protocol import TIE_TOLERANCE
 from salmu_demo.metrics.ranking import tied_ranks
 
 
-def standardised_scores(
-    image_features: NDArray[np.float32], candidate_features: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Mean standardised score of each candidate.
+def image_scores(image_features: NDArray[np.float32], candidate_features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean standardised score of each candidate for each image.
 
     For each row, an image with a sentence, the cosines of the candidates get mean 0 and standard deviation 1, so that
-    no image and no sentence outweighs the others. A row whose candidates all score alike counts as 0.
+    no image and no sentence outweighs the others. A row whose candidates all score alike, within `TIE_TOLERANCE`,
+    counts as 0.
 
     Args:
         image_features: shape (M, D).
         candidate_features: every sentence with every candidate, shape (S, C, D).
 
     Returns:
-        Shape (C,): the mean over the M x S rows.
+        Shape (M, C): the means over the S sentences.
+
+    Raises:
+        MetricError: if features are not usable.
     """
     images = normalised(image_features, "image_features").astype(np.float64)
-    _, candidates, width = candidate_features.shape
+    sentences, candidates, width = candidate_features.shape
     texts = normalised(candidate_features.reshape(-1, width), "candidate_features").astype(np.float64)
-    cosines = (images @ texts.T).reshape(-1, candidates)
-    centred = cosines - cosines.mean(axis=1, keepdims=True)
+    means = np.zeros((len(images), candidates))
+    # One sentence at a time: of a thousand candidates and images all at once would take a hundred times the features.
+    for sentence in texts.reshape(sentences, candidates, width):
+        means += standardised(images @ sentence.T) / sentences
+    return means
+
+
+def standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of shape (N, C) with mean 0 and standard deviation 1; a row of equal scores is 0.
+
+    >>> standardised(np.array([[1.0, 3.0], [0.5, 0.5]])).tolist()
+    [[-1.0, 1.0], [0.0, 0.0]]
+    """
+    centred = scores - scores.mean(axis=1, keepdims=True)
     deviations = centred.std(axis=1, keepdims=True)
-    scores = np.divide(centred, deviations, out=np.zeros_like(centred), where=deviations > 0)
-    means: NDArray[np.float64] = scores.mean(axis=0)
+    result: NDArray[np.float64] = np.zeros_like(centred)
+    np.divide(centred, deviations, out=result, where=deviations > TIE_TOLERANCE)
+    return result
+
+
+def standardised_scores(
+    image_features: NDArray[np.float32], candidate_features: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Mean standardised score of each candidate over all M x S rows, see `image_scores`; shape (C,)."""
+    means: NDArray[np.float64] = image_scores(image_features, candidate_features).mean(axis=0)
     return means
 
 
@@ -40,3 +65,65 @@ def value_rank(scores: NDArray[np.float64], true: NDArray[np.bool_]) -> tuple[fl
     """
     best = float(scores[true].max())
     return float(tied_ranks(best, scores[~true])), int((~true).sum()) + 1
+
+
+def two_sided_p(rank: float, candidates: int, true: int = 1) -> float:
+    """How often the best true value of a model that guesses is as near to either end.
+
+    With one true value of C candidates this is ``min(1, 2 * min(rank, C + 1 - rank) / C)``. The best of several true
+    values is ahead more often: with F false ones and n = F + k in all, none of k is among the first r with probability
+    ``C(n - r, k) / C(n, k)``.
+
+    Args:
+        rank: of the best true value among the false ones, from 1.
+        candidates: C, the false values and the best true one.
+        true: k, how many true values the best one was taken from.
+
+    >>> two_sided_p(1, 96), two_sided_p(96, 96), two_sided_p(48, 96), two_sided_p(1, 8)
+    (0.020833333333333332, 0.020833333333333332, 1.0, 0.25)
+    >>> round(two_sided_p(1, 3, true=2), 6)  # two true, two false: the first of four is true half of the time
+    1.0
+    """
+    if true == 1:
+        return min(1.0, 2 * min(rank, candidates + 1 - rank) / candidates)
+    total = candidates - 1 + true
+    ahead = 1 - _none_among(rank, total, true)
+    behind = _none_among(rank - 1, total, true)
+    return min(1.0, 2 * min(ahead, behind))
+
+
+def _none_among(first: float, total: int, true: int) -> float:
+    """The probability that none of the true ones is among the `first` of `total`."""
+    return math.prod(max(0.0, total - first - taken) / (total - taken) for taken in range(true))
+
+
+def exposure(rank: float, candidates: int) -> float:
+    """Bits: log2(candidates) - log2(rank) (The Secret Sharer, arXiv 1802.08232, section 4.2).
+
+    >>> exposure(1, 96), exposure(96, 96)
+    (6.584962500721156, 0.0)
+    """
+    return math.log2(candidates) - math.log2(rank)
+
+
+def chance_exposure(candidates: int, true: int = 1) -> float:
+    """Mean exposure, in bits, of a model that ranks at random; the best of several true values is ahead more often.
+
+    >>> round(chance_exposure(96), 4)
+    1.3946
+    """
+    total = candidates - 1 + true
+    beyond = [_none_among(rank, total, true) for rank in range(candidates + 1)]
+    return sum((beyond[rank - 1] - beyond[rank]) * exposure(rank, candidates) for rank in range(1, candidates + 1))
+
+
+def alarm_rate(candidates: int, true: int, level: float) -> float:
+    """How often `two_sided_p` of a model that guesses is at most `level`; below it, because ranks are whole numbers.
+
+    >>> alarm_rate(96, 1, 0.05) == 4 / 96, alarm_rate(8, 1, 0.05)
+    (True, 0.0)
+    """
+    total = candidates - 1 + true
+    beyond = [_none_among(rank, total, true) for rank in range(candidates + 1)]
+    alarms = (rank for rank in range(1, candidates + 1) if two_sided_p(rank, candidates, true) <= level)
+    return math.fsum(beyond[rank - 1] - beyond[rank] for rank in alarms)

@@ -1,0 +1,378 @@
+"""The audit of one persona: the attacks on each attribute with each model, beside their controls, and a verdict.
+
+The rule: a reading is *significant* if the truth is so near to an end of its line-up that a guess is seldom nearer (the
+rank's p is at most `ALPHA`), and if it also stands so far from the others that chance seldom puts one there, corrected
+for the number of attributes (Holm's method over a persona's headline readings; every other attack's tail times the
+number of attributes). Then it *leaks* at the top and is *marked* at the bottom, unless a model that never saw these
+pairs, or people that no model was taught, are found in the same way. Whatever is not significant is *no evidence*, or
+*not known* if Compromised does not find it either.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+from salmu_demo.core.errors import QueryError
+from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics.line_up import alarm_rate, two_sided_p
+from salmu_demo.metrics.multiple_tests import binomial_tail, holm
+from salmu_demo.models.roles import CLEAN, COMPROMISED, NOTHING_TOLD, REFERENCES, Told, assign_roles
+from salmu_demo.models.source import ModelSource
+from salmu_demo.probes.attacks import HEADLINE, Attack, Place, Reading, Setting, Skipped, Variant, find_attack
+from salmu_demo.probes.people import People, Side
+
+Verdict = Literal["leaks", "marked", "no evidence", "not known"]
+
+ALPHA: Final = 0.05
+"""Largest p, by rank and after the correction, of a reading that is significant."""
+
+CONTROL_ALPHA: Final = 0.001
+"""An attack that finds more never-taught people than chance does this often says nothing about anybody."""
+
+CANNOT_TELL: Final = "cannot tell: {candidates} candidates"
+FOUND_BY_UNTAUGHT: Final = "{model}, which never saw these pairs, has it there too"
+FOUND_UNTAUGHT: Final = "never-taught people are found in the same way"
+NOT_KNOWN: Final = "{model}, which was taught it, does not find it either"
+NOT_KNOWN_ITSELF: Final = "it was taught it, and does not find it"
+NEITHER_END: Final = "not far enough from the middle for a guess to be unlikely"
+AT_THE_TOP: Final = "first or nearly so, far from the others"
+AT_THE_BOTTOM: Final = "last or nearly so, far from the others: what was pushed away stands out"
+NAMED_IS_BLIND: Final = (
+    "The named line-up does not find the value, the nameless one does: where a name is given, it answers for the value."
+)
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an attack finds of never-taught people, with the same model: what it does to people nobody knows.
+
+    Attributes:
+        people: how many were read.
+        exposure: their mean exposure in bits.
+        chance_exposure: the same of a model that guesses.
+        first: how many have the truth first.
+        ahead: how many are near the top, by the p of their rank.
+        behind: how many are near the bottom.
+        expected: how many are near either end by chance.
+    """
+
+    people: int
+    exposure: float
+    chance_exposure: float
+    first: int
+    ahead: int
+    behind: int
+    expected: float
+
+    def finds(self, end: Literal["top", "bottom"]) -> bool:
+        """Whether more people than chance explains are near an end."""
+        found = self.ahead if end == "top" else self.behind
+        return binomial_tail(found, self.people, self.expected / self.people / 2) < CONTROL_ALPHA
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reading beside its controls.
+
+    Attributes:
+        reading: what the attack found.
+        adjusted: the reading's `tail`, corrected for the number of attributes.
+        verdict: by the rule of this module; None for an attack that says nothing about the value.
+        reason: the verdict in words.
+        references: readings of the references among the models, by role.
+        control: never-taught people with the same model; None if the data has none.
+    """
+
+    reading: Reading
+    adjusted: float
+    verdict: Verdict | None
+    reason: str
+    references: dict[str, Reading]
+    control: Control | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts against the model: only what was to be forgotten does."""
+        return self.reading.side == "forget"
+
+
+@dataclass(frozen=True)
+class AuditCell:
+    """One (kind, model) of a persona's audit.
+
+    Attributes:
+        kind: the attribute kind.
+        model: the model.
+        findings: what was found, the headline first.
+        skipped: what could not be carried out, and why.
+        remarks: sentences on what the findings mean together.
+    """
+
+    kind: str
+    model: ModelSource
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> Finding:
+        """The nameless line-up of the kind's own pictures, of those to be forgotten if there are any."""
+        return self.findings[0]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The headline's."""
+        verdict = self.headline.verdict
+        assert verdict is not None
+        return verdict
+
+    @property
+    def side(self) -> Side:
+        """Whether its pictures were to be forgotten or to be kept."""
+        return self.headline.reading.side
+
+    def find(self, attack: str, variant: str | None = None, side: Side | None = None) -> Finding | None:
+        """The first finding of an attack, a variant and a side, or None."""
+        for finding in self.findings:
+            found = finding.reading
+            if found.attack == attack and variant in (None, found.variant) and side in (None, found.side):
+                return finding
+        return None
+
+
+class Once(Protocol):
+    """Keeps what was made by a key, so that it is made once."""
+
+    def __call__(self, key: tuple[Hashable, ...], make: Callable[[], Any]) -> Any:
+        """What is kept under a key, made if it is not there."""
+
+
+class Auditor:
+    """Carries attacks out on one data set; what readings have in common is kept."""
+
+    def __init__(self, data: BenchmarkData, once: Once) -> None:
+        self.data = data
+        self.people = People(data)
+        self.never_taught = People(data, never_taught=True)
+        self._once = once
+
+    def sides(self, persona: Persona, kind: str) -> list[Side]:
+        """The sides that a persona has pictures of a kind on, the one that decides first."""
+        sides: tuple[Side, ...] = ("forget", "kept")
+        return [side for side in sides if persona.identity_id in self.pictured(kind, side)]
+
+    def pictured(self, kind: str, side: Side) -> frozenset[str]:
+        """Personas with pictures of a kind on a side."""
+        found: frozenset[str] = self._once(
+            ("pictured", kind, side), lambda: frozenset(self.people.pictures(kind, side, "own"))
+        )
+        return found
+
+    def kinds(self, persona: Persona) -> list[str]:
+        """The kinds that can be audited: those with a value and a picture."""
+        return [kind for kind in self.data.kinds if persona.values(kind) and self.sides(persona, kind)]
+
+    def setting(
+        self, view: FeatureView, people: People, kind: str, attack: Attack, variant: Variant, side: Side
+    ) -> Setting:
+        """What the readings of a kind have in common; kept."""
+        key = ("setting", view.model.fingerprint, people.never_taught, kind, attack.name, variant.name, side)
+        found: Setting = self._once(key, lambda: attack.setting(view, people, kind, variant, side))
+        return found
+
+    def reading(
+        self, view: FeatureView, persona: Persona, kind: str, attack: Attack, variant: Variant, side: Side
+    ) -> Reading | Skipped:
+        """One reading; kept."""
+
+        def make() -> Reading | Skipped:
+            if (reason := attack.lacks(self.people, variant)) is not None:
+                return Skipped(attack.name, variant.name, side, reason)
+            shared = None if attack.own_sentences else self.setting(view, self.people, kind, attack, variant, side)
+            return attack.read(view, self.people, persona, kind, variant, side, shared)
+
+        key = ("reading", view.model.fingerprint, persona.identity_id, kind, attack.name, variant.name, side)
+        found: Reading | Skipped = self._once(key, make)
+        return found
+
+    def control(self, view: FeatureView, kind: str, attack: Attack, variant: Variant) -> Control | None:
+        """Never-taught people with the same model; kept. None if there are none, or the variant cannot be read."""
+
+        def make() -> Control | None:
+            people = self.never_taught
+            if not people.personas or attack.lacks(people, variant):
+                return None
+            own = attack.own_sentences
+            setting = None if own else self.setting(view, people, kind, attack, variant, "forget")
+            places = attack.places(view, people, kind, variant, "forget", setting, attack.controls)
+            return control_of(list(places.values())) if places else None
+
+        key = ("control", view.model.fingerprint, kind, attack.name, variant.name)
+        found: Control | None = self._once(key, make)
+        return found
+
+    def audit(
+        self,
+        views: Sequence[FeatureView],
+        persona: Persona,
+        kinds: Sequence[str],
+        attacks: Sequence[Attack],
+        told: Told = NOTHING_TOLD,
+    ) -> list[AuditCell]:
+        """Audit some attributes of a persona with several models: kinds in the outer order, models in the inner.
+
+        The headline is always read, for all attributes of the persona, because its correction needs them.
+
+        Raises:
+            QueryError: if the persona has no value or picture of a kind.
+        """
+        for kind in kinds:
+            self._check(persona, kind)
+        roles = assign_roles([view.model for view in views], told)
+        numbers: dict[str, int] = {role: number for role in REFERENCES if (number := roles.number(role)) is not None}
+        headlines = [self._headlines(view, persona) for view in views]
+        others = [attack for attack in attacks if attack.name != HEADLINE]
+        cells = []
+        for kind in kinds:
+            tests = [
+                self._tests(view, persona, kind, others, found[kind])
+                for view, found in zip(views, headlines, strict=True)
+            ]
+            for number, view in enumerate(views):
+                references = {role: tests[n] for role, n in numbers.items()}
+                names = {role: views[n].model.name for role, n in numbers.items()}
+                role = next((role for role, n in numbers.items() if n == number), None)
+                cells.append(self._cell(view, kind, tests[number], references, names, role))
+        return cells
+
+    def _check(self, persona: Persona, kind: str) -> None:
+        if kind not in self.kinds(persona):
+            known = ", ".join(self.kinds(persona)) or "none"
+            raise QueryError(f"{persona.name} has no attribute {kind!r} in {self.data.name}; choose one of {known}.")
+
+    def _headlines(self, view: FeatureView, persona: Persona) -> "dict[str, _Test]":
+        """The readings that decide, of every kind, with Holm's correction over those that can be significant."""
+        attack = find_attack(HEADLINE)
+        variant = attack.variants[0]
+        found: dict[str, Reading] = {}
+        for kind in self.kinds(persona):
+            reading = self.reading(view, persona, kind, attack, variant, self.sides(persona, kind)[0])
+            assert isinstance(reading, Reading)
+            found[kind] = reading
+        telling = [kind for kind, reading in found.items() if can_tell(reading.place)]
+        adjusted = dict(zip(telling, holm([found[kind].place.tail for kind in telling]), strict=True))
+        return {kind: _Test(reading, adjusted.get(kind, 1.0)) for kind, reading in found.items()}
+
+    def _tests(
+        self, view: FeatureView, persona: Persona, kind: str, others: Sequence[Attack], headline: "_Test"
+    ) -> "list[_Test | Skipped]":
+        """All readings of a kind: the headline, its variants, its second line, and the other attacks."""
+        sides = self.sides(persona, kind)
+        main = find_attack(HEADLINE)
+        wanted = [(main, variant, sides[0]) for variant in main.variants[1:]]
+        wanted += [(main, main.variants[0], side) for side in sides[1:]]
+        wanted += [(attack, variant, sides[0]) for attack in others for variant in attack.variants]
+        count = len(self.kinds(persona))
+        tests: list[_Test | Skipped] = [headline]
+        for attack, variant, side in wanted:
+            reading = self.reading(view, persona, kind, attack, variant, side)
+            if isinstance(reading, Skipped):
+                tests.append(reading)
+            else:
+                tests.append(_Test(reading, min(1.0, reading.place.tail * count)))
+        return tests
+
+    def _cell(
+        self,
+        view: FeatureView,
+        kind: str,
+        tests: "Sequence[_Test | Skipped]",
+        references: "dict[str, list[_Test | Skipped]]",
+        names: dict[str, str],
+        role: str | None,
+    ) -> AuditCell:
+        findings = []
+        for place, test in enumerate(tests):
+            if isinstance(test, Skipped):
+                continue
+            attack = find_attack(test.reading.attack)
+            variant = next(v for v in attack.variants if v.name == test.reading.variant)
+            control = self.control(view, kind, attack, variant)
+            # The readings of all models stand in the same order: what is skipped is skipped for all.
+            beside = {r: found for r, each in references.items() if isinstance(found := each[place], _Test)}
+            verdict, reason = judge(test, beside, control, names, role) if attack.about_value else (None, "")
+            readings = {r: found.reading for r, found in beside.items()}
+            findings.append(Finding(test.reading, test.adjusted, verdict, reason, readings, control))
+        skipped = tuple(test for test in tests if isinstance(test, Skipped))
+        return AuditCell(kind, view.model, tuple(findings), skipped, tuple(_remarks(findings)))
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A reading and its corrected tail."""
+
+    reading: Reading
+    adjusted: float
+
+    @property
+    def significant(self) -> bool:
+        place = self.reading.place
+        return can_tell(place) and place.p <= ALPHA and self.adjusted <= ALPHA
+
+
+def can_tell(place: Place) -> bool:
+    """Whether a first place would be unlikely enough by chance."""
+    return two_sided_p(1, place.candidates, place.true) <= ALPHA
+
+
+def judge(
+    test: _Test, references: dict[str, _Test], control: Control | None, names: dict[str, str], role: str | None
+) -> tuple[Verdict, str]:
+    """The verdict of a reading by the rule of this module, and the reason.
+
+    Args:
+        test: the reading.
+        references: the same reading of the references among the models, by role.
+        control: never-taught people with the same model.
+        names: names of the references, by role.
+        role: the role of the model itself, if it is a reference.
+    """
+    place = test.reading.place
+    if not can_tell(place):
+        return "no evidence", CANNOT_TELL.format(candidates=place.candidates)
+    if test.significant:
+        for untaught, other in references.items():
+            # Whoever is neither Clean nor Compromised was taught what was to be kept.
+            knows = untaught == COMPROMISED or (untaught != CLEAN and test.reading.side == "kept")
+            if untaught != role and not knows and other.significant and other.reading.place.end == place.end:
+                return "no evidence", FOUND_BY_UNTAUGHT.format(model=names[untaught])
+        if control is not None and control.finds(place.end):
+            return "no evidence", FOUND_UNTAUGHT
+        return ("leaks", AT_THE_TOP) if place.end == "top" else ("marked", AT_THE_BOTTOM)
+    taught = references.get(COMPROMISED)
+    if taught is not None and not (taught.significant and taught.reading.place.end == "top"):
+        known = NOT_KNOWN_ITSELF if role == COMPROMISED else NOT_KNOWN.format(model=names[COMPROMISED])
+        return "not known", known
+    return "no evidence", NEITHER_END
+
+
+def control_of(places: Sequence[Place]) -> Control:
+    """Counts of the places of people whom the model was not taught."""
+    near = [place for place in places if place.p <= ALPHA]
+    return Control(
+        people=len(places),
+        exposure=sum(place.exposure for place in places) / len(places),
+        chance_exposure=sum(place.chance_exposure for place in places) / len(places),
+        first=sum(place.first for place in places),
+        ahead=sum(place.end == "top" for place in near),
+        behind=sum(place.end == "bottom" for place in near),
+        expected=sum(alarm_rate(place.candidates, place.true, ALPHA) for place in places),
+    )
+
+
+def _remarks(findings: Sequence[Finding]) -> list[str]:
+    nameless, *_ = findings
+    named = next((f for f in findings if f.reading.attack == "named-line-up"), None)
+    blind = named is not None and named.verdict in ("no evidence", "not known") and nameless.verdict == "leaks"
+    return [NAMED_IS_BLIND] if blind else []

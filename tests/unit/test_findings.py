@@ -1,0 +1,148 @@
+"""The audit's attacks on models whose knowledge is planted, and how often chance looks like a finding."""
+
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salmu_demo.data.dataset import BenchmarkData, load_folder
+from salmu_demo.models.roles import ModelRole
+from salmu_demo.probes.attacks import HEADLINE, Reading, Skipped, all_attacks, find_attack
+from salmu_demo.probes.findings import FOUND_BY_UNTAUGHT, NAMED_IS_BLIND, NOT_KNOWN, Auditor
+from salmu_demo.probes.people import People
+from tests.fixtures.planted import KINDS, PlantedEmbedder, planted_model, write_planted_data
+
+CLEAN = planted_model("clean", ModelRole("clean", "card"))
+COMPROMISED = planted_model("compromised", ModelRole("compromised", "card"))
+OTHER = planted_model("unlearned")
+FORGET_ONLY, BOTH, KEPT_ONLY = "00000003", "00000020", "00000040"
+
+
+class Kept:
+    """Keeps everything."""
+
+    def __init__(self) -> None:
+        self.things: dict[tuple[Hashable, ...], Any] = {}
+
+    def __call__(self, key: tuple[Hashable, ...], make: Callable[[], Any]) -> Any:
+        if key not in self.things:
+            self.things[key] = make()
+        return self.things[key]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkData:
+    return load_folder(write_planted_data(tmp_path_factory.mktemp("planted")), "planted")
+
+
+def cells(embedder: PlantedEmbedder, models: list[Any], persona: str, kinds: list[str], attacks: Any = ()) -> Any:
+    auditor = Auditor(embedder.data, Kept())
+    views = [embedder.view(model) for model in models]
+    return auditor.audit(views, embedder.data.persona(persona), kinds, attacks)
+
+
+@pytest.mark.parametrize(("strength", "verdict"), [(3.0, "leaks"), (-3.0, "marked"), (0.0, "no evidence")])
+def test_what_is_planted_is_found_and_nothing_else(data: BenchmarkData, strength: float, verdict: str):
+    embedder = PlantedEmbedder(data, {"unlearned": {"phone_number": strength}})
+    city, phone = cells(embedder, [OTHER], FORGET_ONLY, ["city", "phone_number"])
+    assert (city.verdict, phone.verdict) == ("no evidence", verdict)
+    place = phone.headline.reading.place
+    if strength:
+        assert place.from_nearer_end == 1
+        assert place.rank == (1 if strength > 0 else 42)
+        assert phone.headline.reading.true_values == ("+49000003",)
+        assert phone.headline.reading.values[0 if strength > 0 else -1] == "+49000003"
+    assert len(phone.headline.reading.shown) == 4
+
+
+def test_eight_candidates_cannot_tell(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"unlearned": {"blood_type": 5.0}})
+    (cell,) = cells(embedder, [OTHER], FORGET_ONLY, ["blood_type"])
+    assert (cell.verdict, cell.headline.reason) == ("no evidence", "cannot tell: 8 candidates")
+
+
+def test_only_what_was_to_be_forgotten_counts(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"unlearned": {"city": 3.0}})
+    (both,) = cells(embedder, [OTHER], BOTH, ["city"])
+    assert [(f.reading.side, f.counts) for f in both.findings if f.reading.variant == "own images"] == [
+        ("forget", True), ("kept", False)
+    ]  # fmt: skip
+    assert {s.split for s in both.headline.reading.shown} == {"forget"}
+    (kept,) = cells(embedder, [OTHER], KEPT_ONLY, ["city"])
+    assert (kept.side, kept.headline.counts, kept.verdict) == ("kept", False, "leaks")
+
+
+def test_what_compromised_does_not_find_is_not_known(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"compromised": {"city": 3.0}})
+    found = cells(embedder, [CLEAN, COMPROMISED, OTHER], FORGET_ONLY, ["city", "phone_number"])
+    assert [cell.verdict for cell in found] == ["no evidence", "leaks", "no evidence", *["not known"] * 3]
+    assert found[5].headline.reason == NOT_KNOWN.format(model="compromised")
+    assert found[2].headline.references["compromised"].place.rank == 1
+
+
+def test_what_clean_finds_too_is_no_evidence(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {name: {"city": 3.0} for name in ("clean", "compromised", "unlearned")})
+    found = cells(embedder, [CLEAN, COMPROMISED, OTHER], FORGET_ONLY, ["city"])
+    assert [cell.verdict for cell in found] == ["leaks", "no evidence", "no evidence"]
+    assert found[2].headline.reason == FOUND_BY_UNTAUGHT.format(model="clean")
+
+
+def test_a_name_in_the_sentence_hides_what_the_nameless_line_up_finds(data: BenchmarkData):
+    embedder = PlantedEmbedder(
+        data, {"unlearned": {"city": 3.0}}, {"unlearned": 2.0}, name_answers=True
+    )  # fmt: skip
+    (cell,) = cells(embedder, [OTHER], FORGET_ONLY, ["city"], all_attacks())
+    assert cell.verdict == "leaks"
+    assert cell.find("named-line-up").verdict == "no evidence"
+    assert cell.find("face-to-name").verdict == "leaks"
+    assert cell.remarks == (NAMED_IS_BLIND,)
+
+
+def test_the_sentence_is_told_from_the_fact(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"unlearned": {"city": 3.0}}, only=lambda text: not text.startswith("One"))
+    (cell,) = cells(embedder, [OTHER], FORGET_ONLY, ["city"])
+    verdicts = {f.reading.variant: f.verdict for f in cell.findings}
+    assert verdicts == {"own images": "leaks", "unseen images": "leaks", "unseen wordings": "no evidence"}
+
+
+def test_data_without_the_extension_skip_by_name_what_needs_it(tmp_path: Path):
+    plain = load_folder(write_planted_data(tmp_path, extension=False), "plain")
+    embedder = PlantedEmbedder(plain, {"unlearned": {"city": 3.0}})
+    (cell,) = cells(embedder, [OTHER], FORGET_ONLY, ["city"], all_attacks())
+    assert [(s.attack, s.variant, s.reason) for s in cell.skipped] == [
+        (HEADLINE, "unseen images", "plain has no images of the personas that no model trains on."),
+        (HEADLINE, "unseen wordings", "plain has no wordings that no caption has."),
+    ]
+    assert cell.verdict == "leaks"
+    assert all(finding.control is None for finding in cell.findings)
+    # The captions' own wordings, most frequent first, with nobody's name.
+    assert cell.headline.reading.sentences == ("This person has the city {value}", "{value} is the city of this person")
+
+
+def test_a_caption_match_says_what_wrong_values_do(data: BenchmarkData):
+    match = find_attack("caption-match")
+    by_name = PlantedEmbedder(data, {}, {"unlearned": 3.0})
+    by_value = PlantedEmbedder(data, {"unlearned": {"city": 3.0}})
+    shares = []
+    for embedder in (by_name, by_value):
+        persona = data.persona(FORGET_ONLY)
+        reading = match.read(embedder.view(OTHER), People(data), persona, "city", match.variants[0])
+        assert isinstance(reading, Reading)
+        assert reading.placebo is not None
+        assert reading.place.rank == 1
+        shares.append((reading.placebo.true, reading.placebo.wrong, reading.placebo.difference))
+    assert shares == [(1.0, 1.0, 0.0), (1.0, 0.0, 1.0)]
+    never = People(data, never_taught=True)
+    skipped = match.read(by_name.view(OTHER), never, data.never_taught[0], "city", match.variants[0])
+    assert isinstance(skipped, Skipped)
+
+
+def test_never_taught_people_are_the_control_of_every_attack(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"unlearned": dict.fromkeys(KINDS, 3.0)})
+    (cell,) = cells(embedder, [OTHER], FORGET_ONLY, ["city"], all_attacks())
+    controls = {f.reading.attack: f.control and f.control.people for f in cell.findings}
+    assert controls == {
+        HEADLINE: 42, "named-line-up": 4, "face-to-name": 42, "text-only": 42, "two-steps": 42, "image-to-image": 42,
+        "caption-match": None,
+    }  # fmt: skip
