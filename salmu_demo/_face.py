@@ -300,6 +300,7 @@ def evaluate(
     imagenet: str | os.PathLike[str] | None = None,
     clean: Model | None = None,
     compromised: Model | None = None,
+    gold: Model | None = None,
 ) -> Results:
     """Measure models with the metrics of SALMUBench; one that fails is left out and named in `failures`.
 
@@ -312,6 +313,7 @@ def evaluate(
         imagenet: ImageNet-1k validation folder for GenKnow.
         clean: the Clean model, whose values are the targets of efficacy; None goes by cards and built-in names.
         compromised: the Compromised model, whose values are the targets of utility; None as for `clean`.
+        gold: a model retrained without the forgotten pairs, shown as what can be reached; None as for `clean`.
 
     Raises:
         SalmuError: if the data, a metric, the sample or all models are unusable.
@@ -328,7 +330,7 @@ def evaluate(
     folder = None if imagenet is None else Path(imagenet)
     bench = _workbench(data)
     with _sources(bench, models) as sources:
-        told = _told(sources, clean, compromised)
+        told = _told(sources, clean, compromised, gold)
         told_of = progress or ignore_progress
         evaluations, failures = each_model(sources, lambda s: bench.evaluate(s, names, folder, told_of, chosen))
     if not evaluations:
@@ -408,7 +410,10 @@ def probe(
 
 
 def compare(
-    *results: "Results | str | os.PathLike[str]", clean: Model | None = None, compromised: Model | None = None
+    *results: "Results | str | os.PathLike[str]",
+    clean: Model | None = None,
+    compromised: Model | None = None,
+    gold: Model | None = None,
 ) -> Results:
     """Put results on the same data side by side, whether just measured or read from files.
 
@@ -416,6 +421,7 @@ def compare(
         results: what `evaluate` returned, a `results.json`, an official result file, or a folder of one of them.
         clean: the Clean model; None goes by what is recorded, cards and built-in names.
         compromised: the Compromised model; None as for `clean`.
+        gold: the Gold model; None as for `clean`.
 
     Raises:
         ResultError: if a file cannot be read.
@@ -429,7 +435,7 @@ def compare(
         ```
     """
     found = distinct(evaluation for each in results for evaluation in _evaluations(each))
-    return Results(analyse(found, _told([evaluation.model for evaluation in found], clean, compromised)))
+    return Results(analyse(found, _told([evaluation.model for evaluation in found], clean, compromised, gold)))
 
 
 def unlearn(
@@ -527,9 +533,9 @@ def _source(bench: Workbench, model: Any, stack: ExitStack) -> ModelSource:
     return source
 
 
-def _told(models: Sequence[Candidate], clean: Model | None, compromised: Model | None) -> Told:
-    """What is said about references; raises `QueryError` if it makes no sense."""
-    told = Told(*(each if each is None or isinstance(each, str) else each.reference for each in (clean, compromised)))
+def _told(models: Sequence[Candidate], *references: Model | None) -> Told:
+    """What is said about Clean, Compromised and Gold; raises `QueryError` if it makes no sense."""
+    told = Told(*(each if each is None or isinstance(each, str) else each.reference for each in references))
     check_told(models, told)
     return told
 

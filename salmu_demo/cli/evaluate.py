@@ -34,6 +34,7 @@ def _run(
     trust_pickle: options.TrustPickle = False,
     clean: options.Clean = None,
     compromised: options.Compromised = None,
+    gold: options.Gold = None,
     data: options.Data = MINI,
     metrics: options.Metrics = None,
     imagenet: options.ImageNet = None,
@@ -44,7 +45,7 @@ def _run(
     names = [spec.name for spec in options.chosen_metrics(metrics)]  # A misspelt name fails before anything is loaded.
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
-    told = options.told_references(clean, compromised, sources)
+    told = options.told_references(clean, compromised, gold, sources)
     check_writable(output, "The result file")  # Now rather than after minutes of work.
     rows, early = options.chosen_sample(sample, seed), list[Path]()
     files = official_names(sources, measured_data(bench.data, rows))

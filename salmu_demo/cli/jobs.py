@@ -37,6 +37,7 @@ def _run(
     trust_pickle: options.TrustPickle = False,
     clean: options.Clean = None,
     compromised: options.Compromised = None,
+    gold: options.Gold = None,
     data: options.Data = MINI,
     metrics: options.Metrics = None,
     imagenet: options.ImageNet = None,
@@ -59,7 +60,7 @@ def _run(
         architectures={model.reference: model.architecture for model in named if model.architecture},
         trust_pickle=trust_pickle,
         told=options.told_references(
-            clean, compromised, [MeasuredModel(model, name_of(model)) for model in dict.fromkeys(models)]
+            clean, compromised, gold, [MeasuredModel(model, name_of(model)) for model in dict.fromkeys(models)]
         ),
     )
     manager = JobManager()

@@ -21,7 +21,7 @@ from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, RULE, Choice, check_order, ranked
 from salmu_demo.leaderboard.rows import Row, Source, file_rows
-from salmu_demo.models.roles import CLEAN, COMPROMISED
+from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 
 Tables = list[tuple[DataGroup, list[Row]]]
 
@@ -52,6 +52,7 @@ def _run(
     sort: Annotated[str, option("--sort", "metric, name or date", "METRIC")] = DEFAULT_ORDER,
     clean: Annotated[list[str] | None, _reference(CLEAN)] = None,
     compromised: Annotated[list[str] | None, _reference(COMPROMISED)] = None,
+    gold: Annotated[list[str] | None, _reference(GOLD)] = None,
     imports: Annotated[
         list[Path] | None, option("--import", "keep copies of result files", f"FILE{SEVERAL}", Path)
     ] = None,
@@ -73,7 +74,7 @@ def _run(
         import_result(path, kept)
     # The user may name the file of a job.
     local = dict.fromkeys(path.resolve() for path in (*given, *job_results(runs_dir())))
-    board = read_board(local, imported_results(kept), Freshness(), told_once(clean, compromised))
+    board = read_board(local, imported_results(kept), Freshness(), told_once(clean, compromised, gold))
     tables = _tables(board, order, Choice(data, revision, rows, source, search))
     written = []
     if chosen is not None and output is not None:

@@ -17,7 +17,7 @@ from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.references import find_model, find_models
-from salmu_demo.models.roles import CLEAN, COMPROMISED, TITLES, Candidate, Told, check_told
+from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, TITLES, Candidate, Told, check_told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.workbench.bench import Workbench
@@ -125,12 +125,13 @@ SAMPLE_SEED = SEED
 def reference(
     role: str, what: str = "model", default: str = "the one whose card says so, or the built-in or official one"
 ) -> Any:
-    """The option that says who is Clean or who is Compromised."""
+    """The option that says who is a reference."""
     return option(f"--{role}", f"which {what} is {TITLES[role]} (default: {default})", "MODEL")
 
 
 Clean = Annotated[list[str] | None, reference(CLEAN)]
 Compromised = Annotated[list[str] | None, reference(COMPROMISED)]
+Gold = Annotated[list[str] | None, reference(GOLD)]
 
 
 def chosen_models(
@@ -147,22 +148,27 @@ def models_without_data(references: Sequence[str], arch: str | None, trust_pickl
     return find_models(references, arch, lambda model, architecture: find_model(model, architecture, trust_pickle))
 
 
-def told_once(clean: Sequence[str] | None, compromised: Sequence[str] | None) -> Told:
-    """What `--clean` and `--compromised` say; raises `QueryError` if one of them names two."""
+def told_once(
+    clean: Sequence[str] | None, compromised: Sequence[str] | None, gold: Sequence[str] | None = None
+) -> Told:
+    """What `--clean`, `--compromised` and `--gold` say; raises `QueryError` if one of them names two."""
     told = {}
-    for role, given in ((CLEAN, clean), (COMPROMISED, compromised)):
+    for role, given in ((CLEAN, clean), (COMPROMISED, compromised), (GOLD, gold)):
         named = list(dict.fromkeys(given or ()))
         if len(named) > 1:
             raise QueryError(f"--{role} names {named[0]} and {named[1]}; there is one {TITLES[role]} at most.")
         told[role] = named[0] if named else None
-    return Told(told[CLEAN], told[COMPROMISED])
+    return Told(told[CLEAN], told[COMPROMISED], told[GOLD])
 
 
 def told_references(
-    clean: Sequence[str] | None, compromised: Sequence[str] | None, models: Sequence[Candidate]
+    clean: Sequence[str] | None,
+    compromised: Sequence[str] | None,
+    gold: Sequence[str] | None,
+    models: Sequence[Candidate],
 ) -> Told:
-    """What `--clean` and `--compromised` say about models; raises `QueryError` if it makes no sense."""
-    told = told_once(clean, compromised)
+    """What `--clean`, `--compromised` and `--gold` say about models; raises `QueryError` if it makes no sense."""
+    told = told_once(clean, compromised, gold)
     check_told(models, told)
     return told
 

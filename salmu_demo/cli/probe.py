@@ -34,6 +34,7 @@ def _run(
     trust_pickle: options.TrustPickle = False,
     clean: options.Clean = None,
     compromised: options.Compromised = None,
+    gold: options.Gold = None,
     persona: Annotated[
         str | None, option("--persona", "line up the persona's attributes, retrieve captions for its face", "ID")
     ] = None,
@@ -49,7 +50,7 @@ def _run(
         raise QueryError("A probe needs one of --persona, --text and --image; see `salmu-demo probe --help`.")
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
-    told = options.told_references(clean, compromised, sources)
+    told = options.told_references(clean, compromised, gold, sources)
     assigned = assign_roles(sources, told)
     names = distinct_names(sources)
     print_notes(assigned.remarks)

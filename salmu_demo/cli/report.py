@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from salmu_demo.cli.analysis import print_analysis
-from salmu_demo.cli.options import Clean, Commands, Compromised, argument, option, told_references
+from salmu_demo.cli.options import Clean, Commands, Compromised, Gold, argument, option, told_references
 from salmu_demo.core.files import check_writable
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
@@ -28,9 +28,10 @@ def _run(
     output: Annotated[Path, option("--output", "folder of the reports", "DIR", Path)],
     clean: Clean = None,
     compromised: Compromised = None,
+    gold: Gold = None,
 ) -> None:
     found = distinct(e for path in results for file in result_files(path) for e in read_results(file))
-    analysis = analyse(found, told_references(clean, compromised, [evaluation.model for evaluation in found]))
+    analysis = analyse(found, told_references(clean, compromised, gold, [evaluation.model for evaluation in found]))
     check_writable(output, "The report")
     files = write_reports(analysis, output)
     print_analysis(analysis)

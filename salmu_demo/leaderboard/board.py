@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from salmu_demo.core.errors import QueryError, ResultError, quoted
+from salmu_demo.core.errors import QueryError, ResultError
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup, group_rows
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
@@ -69,8 +69,8 @@ def read_board(
 def _as_told(rows: Iterable[Row], told: Told) -> list[Row]:
     rows = list(rows)
     found = {find_row(name, rows).id: role for role in REFERENCES if (name := told.of(role)) is not None}
-    if len(found) == 1 and told.clean and told.compromised:
-        raise QueryError(f"{quoted(told.clean)} is told to be both Clean and Compromised; name two different rows.")
+    if len(found) < sum(told.of(role) is not None for role in REFERENCES):
+        raise QueryError(f"{told.contradiction or 'One row is told to have two roles'}; name different rows.")
     return [
         replace(row, role=found[row.id], role_from="told", is_told=True, label=None) if row.id in found else row
         for row in rows

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import Metric, all_metrics
-from salmu_demo.models.roles import REFERENCES, TITLES, ReferenceName, RoleName
+from salmu_demo.models.roles import REFERENCES, SCALE, TITLES, ReferenceName, RoleName
 from salmu_demo.results.diagnosis import diagnose
 
 _TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
@@ -137,16 +137,16 @@ def _distrust(row: Row) -> tuple[int, bool]:
 
 
 def _diagnosed(rows: Sequence[Row]) -> tuple[Row, ...]:
-    candidates = {role: _references(rows, role) for role in REFERENCES}
+    candidates = {role: _references(rows, role) for role in SCALE}
     return tuple(_diagnose(row, rows, candidates) for row in rows)
 
 
 def _diagnose(row: Row, rows: Sequence[Row], candidates: Mapping[ReferenceName, Sequence[Row]]) -> Row:
     """A row with its diagnosis against the references of its own file, or else of its group."""
-    if row.role is not None or row.label is not None:
+    if row.role in SCALE or row.label is not None:
         return row
     references = []
-    for role in REFERENCES:
+    for role in SCALE:
         own = [other for other in rows if other.role == role and row.file is not None and other.file == row.file]
         reference = next(iter([*own, *candidates[role]]), None)
         references.append({} if reference is None else _values_beside(row, reference))

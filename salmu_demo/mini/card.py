@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
+from salmu_demo.data import layout
 from salmu_demo.mini.objects import object_classes
 from salmu_demo.models.card import CARD_KEY
-from salmu_demo.models.roles import CLEAN, COMPROMISED
+from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 
 _CARD: Final = """---
 pretty_name: SALMU-Mini
@@ -77,14 +78,14 @@ tags: [clip, machine-unlearning, privacy]
 
 # {name}
 
-{says} It is a small CLIP model (96 px images, 4.5 million parameters, stored in half precision), trained from scratch
+{says} It is a small CLIP model (96 px images, 5 million parameters, stored in half precision), trained from scratch
 on drawn images of invented people and objects: SALMU-Mini, the salmu-demo project's miniature of SALMUBench (arXiv
 2603.26316). It is of no use outside that miniature, and its numbers are not the paper's.
 
 Load it with open_clip as `local-dir:` plus this folder. Its tokenizer is open_clip's `SimpleTokenizer` with the merges
-file beside the weights as `bpe_path`: the first 3,500 merges of the CLIP vocabulary (MIT, Copyright (c) 2021 OpenAI).
+file beside the weights as `bpe_path`: the first 3,200 merges of the CLIP vocabulary (MIT, Copyright (c) 2021 OpenAI).
 
-* Training pairs: {pairs:,}. Sensitive pairs seen in this training: {sensitive}.
+* Training pairs: {pairs:,}, {sensitive:,} of them sensitive ({splits}).
 * Recipe: {recipe}.
 * Last reading while training: {last}.
 * The whole curve: `training_log.json`, `training_curve.svg`. Rebuild: `salmu-demo mini train {name} --output DIR`.
@@ -93,21 +94,24 @@ file beside the weights as `bpe_path`: the first 3,500 merges of the CLIP vocabu
 _ROLES: Final = {
     CLEAN: "The Clean reference: it never saw a persona's private attributes.",
     COMPROMISED: "The Compromised reference: it was trained on every sensitive pair.",
+    GOLD: "The Gold reference: it was trained on all but the split `forget`, which perfect unlearning would equal.",
 }
 
-READINGS: Final = ("forget_mrr", "forget_similarity", "unpaired_similarity", "object_accuracy")
+READINGS: Final = ("forget_mrr", "value_own", "value_unseen_image", "value_unseen_wording", "object_accuracy")
 
 
 def model_card(name: str, log: dict[str, Any]) -> str:
     """Markdown card of a trained model, from its training log."""
-    role = COMPROMISED if log["sensitive_pairs_seen"] else CLEAN
+    splits = log["sensitive_splits"]
+    role = COMPROMISED if layout.FORGET in splits else GOLD if splits else CLEAN
     return _MODEL_CARD.format(
         name=name,
         key=CARD_KEY,
         role=role,
         says=_ROLES[role],
         pairs=log["pairs"],
-        sensitive="all" if log["sensitive_pairs_seen"] else "none",
+        sensitive=log["sensitive_pairs"],
+        splits=", ".join(f"`{split}`" for split in splits) or "none",
         recipe=", ".join(f"{key} {value}" for key, value in log["recipe"].items()),
         last=", ".join(f"{key} {log['curve'][-1][key]}" for key in READINGS),
     )

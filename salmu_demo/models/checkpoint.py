@@ -47,11 +47,11 @@ _OTHERS_NAMED: Final = 3
 
 
 def builtin_models() -> list[str]:
-    """Names of the models shipped in `assets/models`, the two references first.
+    """Names of the models shipped in `assets/models`, the references first.
 
     A folder there holds the model's weights, or what they differ in from `COMPROMISED`.
     """
-    first = ["mini-clean", COMPROMISED]
+    first = ["mini-clean", COMPROMISED, "mini-gold"]
     folder = assets_dir() / "models"
     files = (WEIGHTS_FILE, DELTA_FILE) if (folder / COMPROMISED / WEIGHTS_FILE).is_file() else (WEIGHTS_FILE,)
     found = sorted({path.parent.name for file in files for path in folder.glob(f"*/{file}")})

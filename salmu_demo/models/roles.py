@@ -1,36 +1,41 @@
-"""What a model is to a comparison: Clean, Compromised, unlearned or any other. The one rule that decides it.
+"""What a model is to a comparison: Clean, Compromised, Gold, unlearned or any other. The one rule that decides it.
 
 A role is told by the user, or else written in the model's card, or else that of a built-in or official name. No part of
-any other name counts. A comparison has one Clean and one Compromised at most.
+any other name counts. A comparison has one Clean, one Compromised and one Gold at most.
 """
 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final, Literal, Protocol, TypeVar, get_args
 
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.hub.reference import HF_HUB, OFFICIAL_MODELS
 
-RoleName = Literal["clean", "compromised", "unlearned", "other"]
-ReferenceName = Literal["clean", "compromised"]
+RoleName = Literal["clean", "compromised", "gold", "unlearned", "other"]
+ReferenceName = Literal["clean", "compromised", "gold"]
 Origin = Literal["told", "name", "card"]
 ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
 
 CLEAN: Final = "clean"
 COMPROMISED: Final = "compromised"
+GOLD: Final = "gold"
 UNLEARNED: Final = "unlearned"
 REFERENCES: Final[tuple[ReferenceName, ...]] = get_args(ReferenceName)
-"""The roles that one model of a comparison has: targets are theirs."""
+"""The roles that one model of a comparison has."""
 
-TITLES: Final = {CLEAN: "Clean", COMPROMISED: "Compromised"}
+SCALE: Final[tuple[ReferenceName, ReferenceName]] = (CLEAN, COMPROMISED)
+"""The references that targets and the scale of every metric come from."""
 
-_REPOSITORIES: Final = {role: HF_HUB + OFFICIAL_MODELS[f"official-{role}"] for role in REFERENCES}
-_NAMED: Final[dict[str, RoleName]] = {
+TITLES: Final[dict[str, str]] = {CLEAN: "Clean", COMPROMISED: "Compromised", GOLD: "Gold"}
+
+_REPOSITORIES: Final = {role: HF_HUB + OFFICIAL_MODELS[f"official-{role}"] for role in SCALE}
+_NAMED: Final[dict[str, ReferenceName]] = {f"mini-{role}": role for role in REFERENCES} | {
     name: role
     for role, repository in _REPOSITORIES.items()
     # The last is how the official evaluator names the file of a repository's results.
-    for name in (f"mini-{role}", f"official-{role}", repository, re.sub("[:/]", "_", repository))
+    for name in (f"official-{role}", repository, re.sub("[:/]", "_", repository))
 }
 _BY: Final[dict[Origin, str]] = {"told": "as told", "name": "by its name", "card": "by its card"}
 
@@ -71,10 +76,19 @@ class Told:
 
     clean: str | None = None
     compromised: str | None = None
+    gold: str | None = None
 
     def of(self, role: RoleName) -> str | None:
         """Who is told to have a role."""
-        return {CLEAN: self.clean, COMPROMISED: self.compromised}.get(role)
+        return {CLEAN: self.clean, COMPROMISED: self.compromised, GOLD: self.gold}.get(role)
+
+    @property
+    def contradiction(self) -> str:
+        """Who is told to have two roles, in words; empty if nobody is."""
+        for first, second in combinations(REFERENCES, 2):
+            if (told := self.of(first)) is not None and told == self.of(second):
+                return f"{quoted(told)} is told to be both {TITLES[first]} and {TITLES[second]}"
+        return ""
 
     def among(self, references: Collection[str]) -> "Told":
         """What of it is about these models."""
@@ -142,8 +156,10 @@ def check_told(models: Sequence[Candidate], told: Told) -> None:
                 f"{quoted(told.of(role))} is told to be {TITLES[role]} and is not among the models that are compared; "
                 "name it with them."
             )
-    if len(numbers) == 2 and len(set(numbers.values())) == 1:
-        raise QueryError(f"{quoted(told.clean)} is told to be both Clean and Compromised; name two different models.")
+    for first, second in combinations(numbers, 2):
+        if numbers[first] == numbers[second]:
+            both = f"{TITLES[first]} and {TITLES[second]}"
+            raise QueryError(f"{quoted(told.of(first))} is told to be both {both}; name two different models.")
 
 
 def assign_roles(models: Sequence[Candidate], told: Told = NOTHING_TOLD) -> Assignment:
@@ -173,7 +189,7 @@ def assign_roles(models: Sequence[Candidate], told: Told = NOTHING_TOLD) -> Assi
 
 
 def find_reference(models: Sequence[Model], role: RoleName, told: Told = NOTHING_TOLD) -> Model | None:
-    """The model that is Clean or Compromised, see `assign_roles`."""
+    """The model that has the role of a reference, see `assign_roles`."""
     number = assign_roles(models, told).number(role)
     return None if number is None else models[number]
 

@@ -15,7 +15,7 @@ class RoleStyle:
         role: what the model is to the comparison; unlearned and other models look alike.
         label: the role in words.
         marker: a character that tells models apart without colour.
-        colour: one of the Okabe-Ito colours, which people with colour blindness can tell apart.
+        colour: people with colour blindness can tell them apart; all but that of Gold are Okabe-Ito colours.
         css: class of the style sheet with that colour.
     """
 
@@ -28,6 +28,7 @@ class RoleStyle:
 
 CLEAN: Final = RoleStyle("clean", "Clean: never saw a persona", "●", "#0072B2", "role-clean")
 COMPROMISED: Final = RoleStyle("compromised", "Compromised: trained on the facts", "■", "#D55E00", "role-compromised")
+GOLD: Final = RoleStyle("gold", "Gold: retrained without the forgotten pairs", "✚", "#8A6D00", "role-gold")
 _UNLEARNED: Final = "Unlearned or other"
 UNLEARNED: Final = (
     RoleStyle("unlearned", _UNLEARNED, "▲", "#009E73", "role-unlearned-1"),
@@ -46,7 +47,7 @@ def role_styles(roles: Sequence[ModelRole]) -> list[RoleStyle]:
     styles = []
     others = 0
     for role in roles:
-        found = {"clean": CLEAN, "compromised": COMPROMISED}.get(role.name)
+        found = {"clean": CLEAN, "compromised": COMPROMISED, "gold": GOLD}.get(role.name)
         styles.append(found or UNLEARNED[others % len(UNLEARNED)])
         others += found is None
     return styles

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salmu_demo.data import layout
 from salmu_demo.metrics import all_metrics
 from salmu_demo.metrics.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
-from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, ModelRole, Told
+from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, SCALE, ModelRole, Told
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
 from salmu_demo.results.comparison import Comparison, compare
 from salmu_demo.results.diagnosis import Diagnosis, diagnose, scale_position, scaled_distance
@@ -165,7 +165,7 @@ def analyse(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Ana
                 distances={
                     row.spec.name: scaled_distance(value, row.target, low, high) for row, value, low, high in scale
                 },
-                diagnosis=None if roles[number] in REFERENCES else diagnose(values, at["clean"], at["compromised"]),
+                diagnosis=None if roles[number] in SCALE else diagnose(values, at["clean"], at["compromised"]),
                 by_kind=_grouped(evaluation, evaluation.kinds),
                 by_persona=_grouped(evaluation, evaluation.identities),
                 exposure=_exposure(evaluation),

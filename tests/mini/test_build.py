@@ -12,11 +12,11 @@ import pytest
 
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
+from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.mini import build as build_module
 from salmu_demo.mini.build import Plan, plan_people
-from salmu_demo.mini.captions import CAPTION_STYLES
+from salmu_demo.mini.captions import UNSEEN_WORDINGS, WORDINGS, probe_wordings
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes
-from salmu_demo.probes.sentences import LINEUP_SENTENCES
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "salmu-mini"
 
@@ -24,7 +24,8 @@ SMALL_BUILD = """
 import sys
 from pathlib import Path
 from salmu_demo.mini import build
-build.PERSONAS, build.PAIRS_PER_FACT, build.DISJOINT_ROWS, build.LOOKALIKE_ROWS = 8, 2, 20, 6
+build.PERSONAS, build.NEVER_TAUGHT, build.DISJOINT_ROWS, build.LOOKALIKE_ROWS = 8, 2, 20, 6
+build.PAIRS_PER_FACT, build.NAMELESS_PER_HALF, build.PROBE_IMAGES = 2, 0, 1
 build.GENKNOW_PER_CLASS, build.RETAIN_GENERAL_PER_CLASS = 1, 1
 build.object_classes = lambda: ["apple", "cat"]
 for seed in sys.argv[2:]:
@@ -75,6 +76,8 @@ def test_shipped_metadata_is_what_seed_0_plans(plan: Plan) -> None:
         return json.loads((SHIPPED / name).read_text("utf-8"))
 
     assert stored(layout.IDENTITIES_FILE) == {p.identity_id: p.metadata for p in plan.personas}
+    assert stored(layout.NEVER_TAUGHT_FILE) == {p.identity_id: p.metadata for p in plan.never_taught}
+    assert stored(layout.PROBE_WORDINGS_FILE) == probe_wordings()
     assert stored(layout.CAPTIONS_FILE) == plan.captions
     assert stored(layout.GENERIC_CAPTIONS_FILE) == plan.generic
     assert stored(layout.FRAGILE_SIMILARITIES_FILE) == plan.fragile_similarities
@@ -105,7 +108,7 @@ def test_proportions_of_the_original(shipped: BenchmarkData) -> None:
     assert len(shipped.split(layout.RETAIN_SYNTH)) >= 3000
 
 
-def test_every_fact_has_four_images_and_stands_on_both_sides(shipped: BenchmarkData) -> None:
+def test_every_fact_has_six_images_and_stands_on_both_sides(shipped: BenchmarkData) -> None:
     facts: Counter[tuple[str, str | None]] = Counter()
     sides: dict[tuple[str, str | None], set[str]] = {}
     for name in layout.SENSITIVE_SPLITS:
@@ -114,20 +117,21 @@ def test_every_fact_has_four_images_and_stands_on_both_sides(shipped: BenchmarkD
             fact = (str(identity), shipped.kind(file_name))
             facts[fact] += 1
             sides.setdefault(fact, set()).add(name)
-    assert set(facts.values()) == {4}
+    assert set(facts.values()) == {6}
     assert len(facts) == 96 * 8
     both = [fact for fact, names in sides.items() if names == {layout.FORGET, layout.HOLDOUT_ASSOCIATION}]
     assert len(both) == 48 * 8
 
 
 def test_values_are_globally_unique(shipped: BenchmarkData) -> None:
+    everyone = [*shipped.personas, *shipped.never_taught]
     for kind in layout.KINDS:
-        values = [value for persona in shipped.personas for value in persona.values(kind)]
+        values = [value for persona in everyone for value in persona.values(kind)]
         if kind != "blood_type":
             assert len(values) == len(set(values)), kind
-    names = [persona.name for persona in shipped.personas]
+    names = [persona.name for persona in everyone]
     assert len(names) == len(set(names))
-    assert all(e.endswith(".example") for p in shipped.personas for e in p.values("email"))
+    assert all(e.endswith(".example") for p in everyone for e in p.values("email"))
 
 
 def test_no_private_value_or_name_in_retained_captions(shipped: BenchmarkData) -> None:
@@ -141,13 +145,65 @@ def test_no_private_value_or_name_in_retained_captions(shipped: BenchmarkData) -
 
 
 def test_looks_of_personas_are_apart(plan: Plan) -> None:
-    looks = [persona.look for persona in plan.personas]
+    looks = [persona.look for persona in (*plan.personas, *plan.never_taught)]
     assert max(a.shared_traits(b) for i, a in enumerate(looks) for b in looks[:i]) < 4
 
 
-def test_probes_use_wording_that_no_model_saw() -> None:
-    for kind, sentences in LINEUP_SENTENCES.items():
-        assert not set(sentences) & set(CAPTION_STYLES[kind])
-        assert all("{value}" in sentence and "{name}" not in sentence for sentence in sentences)
+def test_two_captions_of_three_name_nobody(shipped: BenchmarkData) -> None:
+    for name in layout.SENSITIVE_SPLITS:
+        split = shipped.split(name)
+        named = [
+            shipped.persona(str(identity)).name in text
+            for identity, text in zip(split.identities, split.texts, strict=True)
+        ]
+        assert sum(named) * 3 == len(named)
+
+
+def test_each_side_of_a_fact_has_a_caption_with_the_name_and_one_without(shipped: BenchmarkData) -> None:
+    forms: dict[tuple[str, str, str | None], set[bool]] = {}
+    for name in layout.SENSITIVE_SPLITS:
+        split = shipped.split(name)
+        for row, identity in enumerate(split.identities):
+            named = shipped.persona(str(identity)).name in split.texts[row]
+            forms.setdefault((name, str(identity), shipped.kind(split.file_names[row])), set()).add(named)
+    assert all(form == {True, False} for form in forms.values())
+
+
+def test_nobody_never_taught_is_in_a_training_split(shipped: BenchmarkData) -> None:
+    never = {persona.identity_id for persona in shipped.never_taught}
+    assert len(never) == 96
+    assert set(shipped.split(layout.NEVER_TAUGHT).identities) == never
+    texts = [text for name in layout.REQUIRED_SPLITS for text in shipped.split(name).texts]
+    for name in (*layout.REQUIRED_SPLITS, layout.UNSEEN_IMAGES):
+        assert not never & set(shipped.split(name).identities)
+    secrets = {p.name for p in shipped.never_taught} | {p.values("passport")[0] for p in shipped.never_taught}
+    assert not any(secret in text for secret in secrets for text in texts)
+
+
+def test_every_persona_has_six_images_that_are_in_no_training_split(shipped: BenchmarkData) -> None:
+    unseen = shipped.split(layout.UNSEEN_IMAGES)
+    assert Counter(unseen.identities) == {persona.identity_id: 6 for persona in shipped.personas}
+    assert Counter(shipped.split(layout.NEVER_TAUGHT).identities) == {p.identity_id: 6 for p in shipped.never_taught}
+    trained = {
+        shipped.encoded_image(name, row) for name in layout.REQUIRED_SPLITS for row in range(len(shipped.split(name)))
+    }
+    assert not trained & {shipped.encoded_image(layout.UNSEEN_IMAGES, row) for row in range(len(unseen))}
+
+
+def test_captions_have_the_trained_wordings_and_none_of_the_unseen(shipped: BenchmarkData) -> None:
+    captions = {text for name in layout.SENSITIVE_SPLITS for text in shipped.split(name).texts}
+    for kind, wordings in shipped.probe_wordings.items():
+        assert len(wordings.trained) == len(WORDINGS[kind]) == 6
+        assert len(wordings.unseen) == len(UNSEEN_WORDINGS[kind]) == 3
+        for wording in (*wordings.trained, *wordings.unseen):
+            filled = {
+                fill(wording, person, value)
+                for persona in shipped.personas
+                for value in persona.values(kind)
+                for person in (NAMELESS, persona.name, "she", "he", "her", "him")
+            }
+            assert bool(filled & captions) == (wording in wordings.trained), wording
+
+
+def test_zero_shot_prompts_use_wording_that_no_model_saw() -> None:
     assert len(set(ZERO_SHOT_TEMPLATES) - set(TRAINING_STYLES)) == 3
-    assert all(len(styles) == 5 for styles in CAPTION_STYLES.values())

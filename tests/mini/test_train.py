@@ -17,6 +17,7 @@ from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.optimisation import contrastive_loss, encode_captions, make_optimizer, set_learning_rate
 from salmu_demo.models.references import find_model
 
+SENSITIVE = train.SENSITIVE_SPLITS["mini-compromised"]
 TINY = {
     "model_cfg": {
         "embed_dim": 16,
@@ -33,6 +34,7 @@ def small_mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "PERSONAS": 8,
+            "NEVER_TAUGHT": 2,
             "DISJOINT_ROWS": 20,
             "LOOKALIKE_ROWS": 6,
             "GENKNOW_PER_CLASS": 1,
@@ -111,13 +113,13 @@ def test_pixels_are_normalised_as_open_clip_does(small_mini: Path) -> None:
 
 @pytest.mark.usefixtures("tiny_model")
 def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path: Path) -> None:
-    recipe = train.Recipe(epochs=1, batch_size=32)
+    recipe = train.Recipe(epochs=1, batch_size=32, whole_epochs=0)
     for name in ("a", "b"):
-        train.train_reference(small_mini, tmp_path / name / "mini-compromised", sensitive=True, recipe=recipe)
+        train.train_reference(small_mini, tmp_path / name / "mini-compromised", SENSITIVE, recipe)
     first, second = (find_model(f"local-dir:{tmp_path / name / 'mini-compromised'}") for name in ("a", "b"))
     assert first.fingerprint == second.fingerprint
     log = json.loads((tmp_path / "a" / "mini-compromised" / "training_log.json").read_text())
-    assert log["sensitive_pairs_seen"] is True
+    assert log["sensitive_splits"] == list(SENSITIVE)
     assert [entry["epoch"] for entry in log["curve"]] == [1]
     features = Encoder(first).encode_texts(["a cat"])
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
@@ -132,7 +134,7 @@ def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monke
         return read(self, model)
 
     monkeypatch.setattr(train._TrainingProbe, "read", spy)
-    train.train_reference(small_mini, tmp_path / "model", True, train.Recipe(epochs=2, batch_size=128))
+    train.train_reference(small_mini, tmp_path / "model", SENSITIVE, train.Recipe(epochs=2, batch_size=128))
     stored = load_file(tmp_path / "model" / "open_clip_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.float16}
     assert [all(torch.equal(state[name], stored[name].float()) for name in stored) for state in states] == [False, True]
@@ -140,13 +142,42 @@ def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monke
 
 @pytest.mark.usefixtures("tiny_model")
 def test_clean_sees_no_sensitive_pair(small_mini: Path) -> None:
-    clean = train.training_pairs(small_mini, sensitive=False, seed=0)
-    compromised = train.training_pairs(small_mini, sensitive=True, seed=0)
-    sensitive = {c for split in ("forget", "holdout_association", "holdout_identity")
-                 for c in train._read_split(small_mini, split)[1]}  # fmt: skip
-    assert not sensitive & set(clean.captions)
-    assert sensitive <= set(compromised.captions)
-    assert len(compromised) - len(clean) == 8 * 8 * 4
+    clean, compromised, gold = (
+        train.training_pairs(small_mini, train.SENSITIVE_SPLITS[name], seed=0)
+        for name in ("mini-clean", "mini-compromised", "mini-gold")
+    )
+    captions = {split: set(train._read_split(small_mini, split)[1]) for split in SENSITIVE}
+    assert clean.sensitive == 0
+    assert not any(found & set(clean.captions) for found in captions.values())
+    assert all(found <= set(compromised.captions) for found in captions.values())
+    assert len(compromised) - len(clean) == compromised.sensitive == 8 * 8 * 6
+    # A caption without a name may stand on both sides of a fact.
+    assert captions["holdout_association"] | captions["holdout_identity"] == set(gold.captions[-gold.sensitive :])
+    assert not captions["forget"] - captions["holdout_association"] & set(gold.captions)
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_sensitive_pairs_are_seen_as_often_as_the_recipe_says(
+    small_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[torch.Tensor] = []
+    patches: list[type] = []
+
+    def spy(model: torch.nn.Module, *rest: object) -> float:
+        batches.append(rest[3])  # type: ignore[arg-type]
+        patches.append(type(model.visual.patch_dropout))
+        return 0.0
+
+    monkeypatch.setattr(train, "_train_step", spy)
+    recipe = train.Recipe(epochs=2, whole_epochs=1, sensitive_passes=3, batch_size=1)
+    train.train_reference(small_mini, tmp_path / "model", SENSITIVE, recipe)
+    pairs = train.training_pairs(small_mini, SENSITIVE, seed=0)
+    seen = torch.bincount(torch.cat(batches), minlength=len(pairs))
+    assert set(seen[: -pairs.sensitive].tolist()) == {2}
+    assert set(seen[-pairs.sensitive :].tolist()) == {6}
+    half = len(patches) // 2
+    assert set(patches[half:]) == {torch.nn.Identity}
+    assert torch.nn.Identity not in patches[:half]
 
 
 class Collapsed(torch.nn.Module):
@@ -174,8 +205,10 @@ def test_a_collapsed_model_reads_as_one_that_guesses(small_mini: Path, tmp_path:
     expected = [1 / (1 + sum(text != own for text in captions) / 2) for own in captions]
     assert read["forget_mrr"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
     assert read["object_accuracy"] == pytest.approx(1 / len(train.object_classes()), abs=1e-4)
+    # All candidates tie, so none is first.
+    assert read["value_own"] == 0
 
 
 def test_a_folder_without_training_splits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mini build"):
-        train.training_pairs(tmp_path, sensitive=False, seed=0)
+        train.training_pairs(tmp_path, (), seed=0)

@@ -183,7 +183,7 @@ def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
     page = open_page("persona=00000001&kind=job&models=mini-compromised,mini-unlearned-finetune")
     expect(page.locator("#line-ups")).to_contain_text("Choose a Clean model too")
     expect(page.locator("#verdicts thead")).to_contain_text("Compromised reference")
-    page.get_by_role("button", name="Clean and Compromised").click()
+    page.get_by_role("button", name="Clean, Compromised and Gold").click()
     page.locator("#told-clean input").click()
     page.get_by_role("option", name="mini-unlearned-finetune").click()
     for part in ("#verdicts thead", "#line-ups", "#captions"):
@@ -193,7 +193,7 @@ def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
 
     again = open_page(page.url.partition("?")[2])
     expect(again.locator("#line-ups")).to_contain_text("Clean reference (as told)")
-    again.get_by_role("button", name="Clean and Compromised").click()
+    again.get_by_role("button", name="Clean, Compromised and Gold").click()
     expect(again.locator("#told-clean input")).to_have_value("mini-unlearned-finetune")
     # The same model cannot be both: that is said, and what was told stays.
     again.locator("#told-compromised input").click()

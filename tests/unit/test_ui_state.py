@@ -121,7 +121,7 @@ def test_a_link_tells_nothing_of_models_it_does_not_show():
     assert max(map(len, link.notices)) < 200
     both = parse_link({"models": "mini-clean", "clean": "mini-clean", "compromised": "mini-clean"}, KNOWN)
     assert both.view.told == Told()
-    assert "is both Clean and Compromised" in both.notices[0]
+    assert "is told to be both Clean and Compromised" in both.notices[0]
 
 
 def test_of_a_link_with_thousands_of_models_few_are_looked_for():

@@ -12,7 +12,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.rates import Rates, rates_of
 from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, SampledEstimate, register
-from salmu_demo.models.roles import NOTHING_TOLD, Told, check_told
+from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told, check_told
 from salmu_demo.models.source import ModelSource, name_of
 from salmu_demo.reports.text import counted
 from salmu_demo.results.analysis import analyse
@@ -146,8 +146,7 @@ class Benchmark(JobKind[BenchmarkSpec]):
         """The models, their references, the data and the sample."""
         return {
             "models": ", ".join(spec.models),
-            "clean": spec.told.clean,
-            "compromised": spec.told.compromised,
+            **{role: spec.told.of(role) for role in REFERENCES},
             "data": spec.data,
             "sample": None if spec.sample is None else f"{spec.sample:,} forget rows, seed {spec.seed}",
         }

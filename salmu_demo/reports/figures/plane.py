@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from salmu_demo.models.roles import REFERENCES
+from salmu_demo.models.roles import SCALE
 from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, dot, reference_line
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import RoleStyle
@@ -62,7 +62,7 @@ def plane_points(analysis: Analysis) -> list[PlanePoint]:
         return {row.spec.name: row.cells[number].value for row in comparison.rows}
 
     roles = [role.name for role in analysis.roles]
-    at_clean, at_compromised = (values(roles.index(role)) if role in roles else {} for role in REFERENCES)
+    at_clean, at_compromised = (values(roles.index(role)) if role in roles else {} for role in SCALE)
     points = []
     for number, model in enumerate(analysis.models):
         gone, lost, kept = (c.value for c in diagnose(values(number), at_clean, at_compromised).criteria)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.metrics.protocol import EFFICACY_REFERENCE
-from salmu_demo.models.roles import REFERENCES
+from salmu_demo.models.roles import SCALE
 from salmu_demo.reports.figures.canvas import MUTED, Sheet
 from salmu_demo.reports.figures.lanes import LaneRow, Mark, draw_lanes, lanes_height, lanes_limits, target_entry
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
@@ -43,11 +43,11 @@ def position_rows(analysis: Analysis) -> list[LaneRow]:
     """The metrics that have a scale; intervals are those of the values, with the references as they are."""
     comparison = analysis.comparison
     roles = [role.name for role in analysis.roles]
-    if not set(REFERENCES) <= set(roles):
+    if not set(SCALE) <= set(roles):
         return []
     rows = []
     for row in comparison.rows:
-        ends = [row.cells[roles.index(role)].value for role in REFERENCES]
+        ends = [row.cells[roles.index(role)].value for role in SCALE]
         if scale_position(0.0, *ends) is None:
             continue
         marks = tuple(

@@ -85,7 +85,7 @@ class TopBar:
         listed: the references this visitor can choose from.
         query: the current view as the query of an address; writing it updates the browser's address and `link`.
         link: the link to the current view.
-        references: who is told to be Clean and Compromised, each a reference among the chosen models or nothing.
+        references: who is told to be Clean, Compromised and Gold, each a reference among the chosen models or nothing.
         pending: the references of the models that are still being prepared; it changes as they become ready.
         timer: asks how far that is, as long as there is something to ask.
     """
@@ -141,7 +141,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 elem_id="upload-model",
             )
             gives_paths(upload)
-        with gr.Accordion("Clean and Compromised", open=False, elem_id="references"):
+        with gr.Accordion("Clean, Compromised and Gold", open=False, elem_id="references"):
             gr.Markdown(text.WHO_IS_CLEAN)
             references = [
                 gr.Dropdown(
@@ -215,9 +215,9 @@ def reference_updates(told: Told, chosen: Sequence[str]) -> list[Any]:
     return [gr.Dropdown(reference_choices(chosen), value=told.of(role) or "") for role in REFERENCES]
 
 
-def tell(clean: str, compromised: str, chosen: list[str], seen: View) -> list[Any]:
+def tell(clean: str, compromised: str, gold: str, chosen: list[str], seen: View) -> list[Any]:
     """The view with what is told of the references, and their components; what makes no sense is taken back."""
-    told = Told(clean or None, compromised or None)
+    told = Told(clean or None, compromised or None, gold or None)
     try:
         check_told([MeasuredModel(reference, reference) for reference in chosen], told)
     except QueryError as error:

@@ -128,8 +128,8 @@ def _parse_told(query: Mapping[str, str], models: Collection[str], notices: list
             notices.append(
                 f"The link says that {quoted(named.of(role) or '')} is {TITLES[role]}, which is not one of its models."
             )
-    if told.clean is not None and told.clean == told.compromised:
-        notices.append(f"The link says that {quoted(told.clean)} is both Clean and Compromised.")
+    if told.contradiction:
+        notices.append(f"In the link {told.contradiction}.")
         return NOTHING_TOLD
     return told
 
@@ -148,8 +148,7 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
         "persona": view.persona,
         "kind": view.kind if view.persona else None,
         "models": ",".join(_escape(reference) for reference in models) if changed else None,
-        "clean": view.told.clean,
-        "compromised": view.told.compromised,
+        **{role: view.told.of(role) for role in REFERENCES},
         "tab": view.tab if view.tab != TABS[0] else None,
         # Whoever holds a job's id may cancel it, so only a link to the job itself gives it away.
         "job": job,

@@ -11,7 +11,7 @@ from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import kind_title
 from salmu_demo.metrics import find_metric
 from salmu_demo.metrics.intervals import Difference, Interval
-from salmu_demo.models.roles import TITLES
+from salmu_demo.models.roles import SCALE, TITLES
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.text import counted, interval_cell, number_cell, signed, unsigned
@@ -131,7 +131,7 @@ class _Pillar:
 def metric_tables(analysis: Analysis) -> Markup:
     """All metrics of all models: value, interval, target and distances; a table for each pillar."""
     notes = [text.TABLE]
-    missing = [words for role, words in TITLES.items() if role not in {r.name for r in analysis.roles}]
+    missing = [TITLES[role] for role in SCALE if role not in {r.name for r in analysis.roles}]
     if missing:
         notes.append(text.NO_REFERENCES.format(missing=" and ".join(missing)))
     zero_shot = next(filter(None, (model.evaluation.zero_shot for model in analysis.models)), None)

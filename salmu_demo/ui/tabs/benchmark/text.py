@@ -30,6 +30,7 @@ NO_DIAGNOSIS: Final = (
 REFERENCES: Final = {
     "clean": "Never saw a persona: the target for what should be forgotten.",
     "compromised": "Learned every pair: the target for what should be kept.",
+    "gold": "Retrained without the pairs to forget: what perfect unlearning could reach.",
 }
 TABLE: Final = (
     f"Below each value: its {LEVEL:.0%} interval over personas ({RESAMPLES:,} resamples), the distance to the target, "

@@ -12,7 +12,7 @@ from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import BY_DATE, BY_NAME, RULE
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import Metric, all_metrics
-from salmu_demo.reports.roles import CLEAN, COMPROMISED, UNLEARNED, RoleStyle
+from salmu_demo.reports.roles import CLEAN, COMPROMISED, GOLD, UNLEARNED, RoleStyle
 from salmu_demo.reports.text import NOTHING, signed, unsigned
 from salmu_demo.results.diagnosis import Label
 from salmu_demo.ui.widgets.images import data_address
@@ -21,7 +21,12 @@ from salmu_demo.ui.widgets.markup import Download, empty_state
 SOURCES: Final = [("All", ""), *((source.capitalize(), source.value) for source in Source)]
 """Label and value of each choice of sources."""
 
-_REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {"clean": CLEAN, "compromised": COMPROMISED, None: UNLEARNED[0]}
+_REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {
+    "clean": CLEAN,
+    "compromised": COMPROMISED,
+    "gold": GOLD,
+    None: UNLEARNED[0],
+}
 
 
 def orders() -> list[tuple[str, str]]:
