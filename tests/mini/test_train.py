@@ -134,6 +134,7 @@ def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monke
         return read(self, model)
 
     monkeypatch.setattr(train._TrainingProbe, "read", spy)
+    monkeypatch.setattr(train, "EPOCHS_PER_READING", 1)
     train.train_reference(small_mini, tmp_path / "model", SENSITIVE, train.Recipe(epochs=2, batch_size=128))
     stored = load_file(tmp_path / "model" / "open_clip_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.float16}

@@ -246,7 +246,7 @@ def test_a_file_without_roles_falls_back_to_names(told: Analysis, tmp_path: Path
         ("clean", 'model.role is "clean"; it must be an object'),
         (
             {"name": "boss"},
-            "model.role.name is \"boss\"; it must be 'clean', 'compromised', 'gold', 'unlearned' or 'other'",
+            "name is \"boss\"; it must be 'clean', 'compromised', 'gold', 'unlearned' or 'other'",
         ),
         ({"name": "clean", "origin": 1}, "model.role.origin is 1; it must be"),
         ({"name": "other", "refused": "other"}, 'model.role.refused is "other"; it must be'),
