@@ -97,7 +97,7 @@ _ROLES: Final = {
     GOLD: "The Gold reference: it was trained on all but the split `forget`, which perfect unlearning would equal.",
 }
 
-READINGS: Final = ("forget_mrr", "value_own", "value_unseen_image", "value_unseen_wording", "object_accuracy")
+READINGS: Final = ("forget_mrr", "value_own", "value_unseen_image", "object_accuracy")
 
 
 def model_card(name: str, log: dict[str, Any]) -> str:

@@ -135,7 +135,8 @@ def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monke
 
     monkeypatch.setattr(train._TrainingProbe, "read", spy)
     monkeypatch.setattr(train, "EPOCHS_PER_READING", 1)
-    train.train_reference(small_mini, tmp_path / "model", SENSITIVE, train.Recipe(epochs=2, batch_size=128))
+    recipe = train.Recipe(epochs=2, batch_size=128, whole_epochs=1)
+    train.train_reference(small_mini, tmp_path / "model", SENSITIVE, recipe)
     stored = load_file(tmp_path / "model" / "open_clip_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.float16}
     assert [all(torch.equal(state[name], stored[name].float()) for name in stored) for state in states] == [False, True]
