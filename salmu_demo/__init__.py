@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from salmu_demo._face import (
+        Attacked,
         Audit,
         Probes,
         Results,
         Unlearned,
+        attack,
         audit,
         compare,
         evaluate,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Attacked",
     "Audit",
     "Probes",
     "Progress",
@@ -41,6 +44,7 @@ __all__ = [
     "SalmuError",
     "Unlearned",
     "__version__",
+    "attack",
     "audit",
     "compare",
     "evaluate",

@@ -6,7 +6,7 @@ They combine what the command line uses too, and decide nothing themselves.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import cycle
 from pathlib import Path
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, get_args, overlo
 
 from PIL import Image
 
+from salmu_demo.attacks.base import choose_attacks
+from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import ModelError, QueryError, quoted
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
@@ -24,6 +27,7 @@ from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import load_data as _load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
+from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import Candidate, Told, check_told
@@ -38,6 +42,8 @@ from salmu_demo.results.document import distinct, read_results, result_files, wr
 from salmu_demo.results.evaluation import choose_metrics, each_model
 from salmu_demo.results.records import Evaluation
 from salmu_demo.unlearning.plan import StopRules, make_plan
+from salmu_demo.workbench.attacking import attack as run_attacks_on
+from salmu_demo.workbench.attacking import attack_references
 from salmu_demo.workbench.bench import Workbench
 
 if TYPE_CHECKING:
@@ -183,6 +189,49 @@ class Probes:
             for r in retrieval.results
         ]
         return _frame(columns, rows).astype({"change": "float64"})
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What `attack` returns: what each attack finds in each model.
+
+    Attributes:
+        document: everything that `attacks.json` holds.
+    """
+
+    document: AttacksDocument
+
+    @property
+    def skipped(self) -> list[str]:
+        """A sentence for each attack that was not run."""
+        return [f"{skipped.model}: {skipped.reason}" for skipped in self.document.skipped]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per model, attack, variant, gallery and measure.
+
+        The columns are `model`, `attack`, `variant`, `gallery`, `measure`, `value`, `as_is`, `clean`, `compromised`,
+        `share`, `left`, then `recovered` with `low` and `high`, which are NaN where the controls do not tell, and
+        `counts`.
+        """
+        columns = (
+            "model", "attack", "variant", "gallery", "measure", "value", "as_is", "clean", "compromised", "share",
+            "left",
+        )  # fmt: skip
+        numbers = ("value", "as_is", "clean", "compromised", "share", "left", "recovered", "low", "high")
+        rows = [
+            (
+                *(getattr(record, name) for name in columns),
+                *(getattr(record.recovered, name, None) for name in ("value", "low", "high")),
+                record.counts,
+            )
+            for record in self.document.records
+        ]
+        frame = _frame((*columns, "recovered", "low", "high", "counts"), rows)
+        return frame.astype(dict.fromkeys(numbers, "float64"))
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write `attacks.json` into a folder, and return its path; raises `StorageError`."""
+        return write_attacks(self.document, Path(folder))
 
 
 @dataclass(frozen=True)
@@ -407,6 +456,57 @@ def probe(
             image = rgb_image(query, "The image") if isinstance(query, Image.Image) else read_image(query)
             found = bench.retrieve_for_image(image, sources, gallery, k, content or "captions", told)
         return Probes(tuple(found), tuple(distinct_names(sources)))
+
+
+def attack(
+    models: Model | Sequence[Model],
+    data: Data,
+    attacks: str | Iterable[str] | None = None,
+    *,
+    clean: Model | None = None,
+    compromised: Model | None = None,
+    gold: Model | None = None,
+    seed: int = SEED,
+    thorough: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Attacked:
+    """Attack unlearned models: is what they were to forget gone, or only hidden?
+
+    Every attack also runs on Clean, its control, and on Compromised, its ceiling, with the same seeds. Finished attacks
+    are kept beside the features: a call that was stopped goes on with the attack it was at.
+
+    Args:
+        models: one or more models.
+        data: the data set.
+        attacks: names of attacks, such as `linear-map`; None for all.
+        clean: the Clean model; None goes by cards and built-in names, and on the miniature takes its own.
+        compromised: the model that the others were unlearned from; None as for `clean`.
+        gold: a model that was retrained without the pairs to be forgotten; None takes the miniature's own on it.
+        seed: seed of everything random.
+        thorough: whether to try more than the defaults, which takes much longer.
+        progress: called often with a `Progress`; it may raise an exception to stop the work.
+
+    Raises:
+        QueryError: if there is no such attack.
+        SalmuError: if the data or a model is unusable.
+
+    Example:
+        ```python
+        found = salmu_demo.attack("mini-unlearned-negative-gradient", "mini", ["linear-map"])
+        found.to_frame()[["variant", "gallery", "measure", "recovered"]]
+        ```
+    """
+    names = None if attacks is None else _names(attacks)
+    choose_attacks(names)  # A misspelt name fails before anything is loaded.
+    bench = _workbench(data)
+    with _sources(bench, models) as sources, ExitStack() as stack:
+        told = {
+            role: None if model is None else _source(bench, model, stack)
+            for role, model in (("clean", clean), ("compromised", compromised), ("gold", gold))
+        }
+        own = attack_references(bench, sources)
+        references = replace(own, **{role: source for role, source in told.items() if source is not None})
+        return Attacked(run_attacks_on(bench, sources, references, names, seed, thorough, progress or ignore_progress))
 
 
 def compare(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from salmu_demo.attacks import all_attacks
 from salmu_demo.cli.grammar import Command, Group
 from salmu_demo.cli.output import print_notes
 from salmu_demo.core.errors import QueryError
@@ -31,6 +32,8 @@ class _Command(Command):
         for each in self.params:
             if each.name == "metrics":
                 each.help = f"{each.help}: {','.join(metric.name for metric in all_metrics())}"
+            if each.name == "attacks":
+                each.help = f"{each.help}: {','.join(attack.name for attack in all_attacks())}"
         super().format_options(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:

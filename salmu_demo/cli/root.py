@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "app": "Start the app in a local browser.",
     "fetch": "Download data and models, checked and pinned to a commit.",
     "evaluate": "Measure models with the ten official metrics.",
+    "attack": "Attack unlearned models: is it gone, or only hidden?",
     "jobs": "Run benchmarks as jobs that can be stopped and resumed.",
     "report": "Write reports (PDF, HTML, Markdown, CSV, ZIP) of results.",
     "leaderboard": "Rank published, local and imported results.",

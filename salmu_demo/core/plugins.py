@@ -18,6 +18,7 @@ from salmu_demo.core.errors import PluginError, SalmuError
 
 METRICS: Final = "salmu_demo.metrics"
 METHODS: Final = "salmu_demo.methods"
+ATTACKS: Final = "salmu_demo.attacks"
 """The entry-point groups."""
 
 VARIABLE: Final = "SALMU_PLUGINS"

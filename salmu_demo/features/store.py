@@ -31,8 +31,8 @@ ENCODING_PACKAGES: Final = (
 """Libraries that decide one."""
 
 _POLL_SECONDS: Final = 0.005
-_CONTENT: Final = (".npy", ".sqlite", ".texts")
-"""The last is how earlier versions kept texts."""
+_CONTENT: Final = (".npy", ".npz", ".sqlite", ".texts")
+"""Arrays, finished attacks, texts; the last is how earlier versions kept texts."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""`salmu-demo attack`: is what a model was to forget gone, or only hidden?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from salmu_demo.attacks.base import choose_attacks
+from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.pairs import BITS, MIXED, MRR, SAME_KIND
+from salmu_demo.attacks.schema import AttackRecord, AttacksDocument
+from salmu_demo.cli import options
+from salmu_demo.cli.options import Commands, flag, option
+from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table
+from salmu_demo.core.files import check_writable
+from salmu_demo.core.text import plain
+from salmu_demo.data.source import MINI
+from salmu_demo.metrics.protocol import SEED
+from salmu_demo.workbench.attacking import attack, attack_references
+from salmu_demo.workbench.bench import Workbench
+
+commands = Commands()
+
+
+@commands.add("""\
+  salmu-demo attack mini-unlearned-negative-gradient --output attacks
+  salmu-demo attack local-dir:my-model --attacks linear-map,own-head --output attacks
+  salmu-demo attack local-dir:mine --clean local-dir:clean --compromised local-dir:leaky --data folder --output attacks
+
+A call that was stopped goes on with the attack it was at.""")
+def _run(
+    models: options.Models,
+    output: Annotated[Path, option("--output", "folder of attacks.json", "DIR", Path)],
+    attacks: Annotated[str | None, option("--attacks", "comma-separated; default all", "NAMES")] = None,
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
+    data: options.Data = MINI,
+    clean: options.Clean = None,
+    compromised: options.Compromised = None,
+    gold: Annotated[
+        str | None,
+        option("--gold", "a model retrained without the pairs to be forgotten (default: a built-in one)", "MODEL"),
+    ] = None,
+    thorough: Annotated[bool, flag("--thorough", "try more than the defaults do, which takes much longer")] = False,
+    seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = SEED,
+    json: options.Json = False,
+) -> None:
+    names = [spec.name for spec in choose_attacks(attacks.split(",") if attacks is not None else None)]
+    told = options.told_once(clean, compromised)
+    bench = Workbench(data)
+    sources = options.chosen_models(bench, models, arch, trust_pickle)
+    references = attack_references(bench, sources, told, gold)
+    check_writable(output, "The file of attacks")  # Now rather than after minutes of work.
+    with TerminalProgress() as progress:
+        document = attack(bench, sources, references, names, seed, thorough, progress)
+    path = write_attacks(document, output)
+    if json:
+        print_json({"file": str(path), **document.model_dump(mode="json", by_alias=True)})
+        print_notes(skipped.reason for skipped in document.skipped)
+        return
+    _print(document)
+    print(f"\nWritten: {path}")
+
+
+def _print(document: AttacksDocument) -> None:
+    if document.data.notice:
+        print(f"{document.data.notice}\n")
+    for model in document.models:
+        print(f"{plain(model.name)}: recovered share of the leak, beyond what is left as is")
+        lines = _lines([record for record in document.records if record.model == model.name])
+        header = ["attack", "variant", "as is", "attacked", "Clean", "Compromised", "recovered", "bits"]
+        print_table([*header, "same kind", "bits"], lines)
+        print()
+    for sentence in _remarks(document):
+        print(plain(sentence))
+    if document.controls:
+        print()
+        print_table(
+            ["control", "attack", "variant", "share", "expected"],
+            [
+                [control.control, control.attack, control.variant, _number(control.share), f"{control.expected:.0f}"]
+                for control in document.controls
+            ],
+        )
+
+
+def _lines(records: Sequence[AttackRecord]) -> list[list[str]]:
+    """A line for each form of each attack: its values in MRR, and what it recovers in both galleries and measures."""
+    lines = []
+    for line in dict.fromkeys(record.line for record in records):
+        of_line = {(record.gallery, record.measure): record for record in records if record.line == line}
+        head = of_line.get((MIXED, MRR)) or next(iter(of_line.values()))
+        shares = [of_line.get((gallery, measure)) for gallery in (MIXED, SAME_KIND) for measure in (MRR, BITS)]
+        # What is read in no gallery stands first.
+        shares = shares if (MIXED, MRR) in of_line else [head, None, None, None]
+        values = [_number(value) for value in (head.as_is, head.value, head.clean, head.compromised)]
+        mark = "" if head.counts else " (not counted)"
+        lines.append([f"{head.attack}{mark}", head.variant, *values, *map(_share, shares)])
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _share(record: AttackRecord | None) -> str:
+    if record is None:
+        return ""
+    if record.recovered is None:
+        return "cannot tell" if record.clean is not None and record.compromised is not None else "-"
+    low, high = record.recovered.low, record.recovered.high
+    ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{record.recovered.value:.2f}{ends}"
+
+
+def _remarks(document: AttacksDocument) -> list[str]:
+    told = [f"{skipped.model}: {skipped.reason}" for skipped in document.skipped]
+    for record in document.records:
+        if record.reason is not None:
+            where = " ".join(filter(None, (record.attack, record.variant, record.gallery, record.measure)))
+            told.append(f"{record.model}, {where}: {record.reason}")
+    return told
