@@ -17,18 +17,22 @@ RETAIN: Final = "retain rows"
 WITH_HOLDOUT: Final = "retain rows and holdout_identity"
 
 
-def fitting_rows(data: BenchmarkData) -> dict[str, list[Split]]:
+def fitting_rows(data: BenchmarkData, most: int = MOST_ROWS) -> dict[str, list[Split]]:
     """What is fitted to, by the name of the variant: retain rows alone, and holdout_identity besides.
 
     Retain rows of people to be forgotten are left out, so that an attack is read on people that it did not see.
+
+    Args:
+        data: the data set.
+        most: rows of each split; of more, as many are drawn.
     """
     forgotten = {identity for identity in data.split(layout.FORGET).identities if identity is not None}
     chosen = []
     for name in (layout.RETAIN_SYNTH, layout.HOLDOUT_IDENTITY):
         split = data.split(name)
         rows = [row for row, identity in enumerate(split.identities) if identity not in forgotten]
-        if len(rows) > MOST_ROWS:
-            rows = sorted(np.random.default_rng(SEED).choice(rows, MOST_ROWS, replace=False).tolist())
+        if len(rows) > most:
+            rows = sorted(np.random.default_rng(SEED).choice(rows, most, replace=False).tolist())
         chosen.append(split.take(name, rows))
     retain, holdout = chosen
     return {RETAIN: [retain], **({WITH_HOLDOUT: [retain, holdout]} if len(holdout) else {})}

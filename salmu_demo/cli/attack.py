@@ -113,9 +113,10 @@ def _share(record: AttackRecord | None) -> str:
 
 
 def _remarks(document: AttacksDocument) -> list[str]:
+    """What was skipped, and why attacks cannot tell, in the first gallery and measure of each: the file has all."""
     told = [f"{skipped.model}: {skipped.reason}" for skipped in document.skipped]
+    first: dict[tuple[str, str], str] = {}
     for record in document.records:
         if record.reason is not None:
-            where = " ".join(filter(None, (record.attack, record.variant, record.gallery, record.measure)))
-            told.append(f"{record.model}, {where}: {record.reason}")
-    return told
+            first.setdefault(record.line, f"{' '.join(filter(None, record.line))}: {record.reason}")
+    return [*told, *first.values()]
