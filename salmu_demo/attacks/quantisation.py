@@ -1,6 +1,7 @@
 """Do rounded weights, or weights pulled back towards the original, show what the model hides?"""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -41,12 +42,12 @@ class Quantisation(Attack):
 
         chosen = target.sampled(MOST_PAIRS)
         forms: dict[str, Callable[[Network], None]] = {
-            f"INT{bits}": lambda network, bits=bits: network.quantise(bits) for bits in BITS
+            f"INT{bits}": partial(Network.quantise, bits=bits) for bits in BITS
         }
         if target.original is not None and same_architecture(target.view, target.original):
             original = Network(target.original)
             for share in PULLS:
-                forms[f"{share:.0%} of the way back"] = lambda network, share=share: network.pull(original, share)
+                forms[f"{share:.0%} of the way back"] = partial(Network.pull, original=original, share=share)
         for number, (variant, change) in enumerate(forms.items()):
             target.tell("quantisation", number, len(forms))
             network = Network(target.view)

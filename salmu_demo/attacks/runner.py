@@ -200,7 +200,7 @@ class _Session:
         run = self._reference(attack, compromised)
         if run is not None:
             yield from self._control(attack, "copy", 1.0, run.readings.values())
-        if attack.reads_features_only:
+        if attack.reads_features_only and attack.counts:
             copy = self._target(compromised)
             hidden, erased = (copy.edited(edit) for edit in (Hidden(self._seed), Erased()))
             yield from self._control(attack, "hidden", 1.0, attack.run(hidden))

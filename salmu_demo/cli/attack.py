@@ -36,19 +36,16 @@ def _run(
     data: options.Data = MINI,
     clean: options.Clean = None,
     compromised: options.Compromised = None,
-    gold: Annotated[
-        str | None,
-        option("--gold", "a model retrained without the pairs to be forgotten (default: a built-in one)", "MODEL"),
-    ] = None,
+    gold: options.Gold = None,
     thorough: Annotated[bool, flag("--thorough", "try more than the defaults do, which takes much longer")] = False,
     seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = SEED,
     json: options.Json = False,
 ) -> None:
     names = [spec.name for spec in choose_attacks(attacks.split(",") if attacks is not None else None)]
-    told = options.told_once(clean, compromised)
+    told = options.told_once(clean, compromised, gold)
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
-    references = attack_references(bench, sources, told, gold)
+    references = attack_references(bench, sources, told)
     check_writable(output, "The file of attacks")  # Now rather than after minutes of work.
     with TerminalProgress() as progress:
         document = attack(bench, sources, references, names, seed, thorough, progress)

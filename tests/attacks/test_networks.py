@@ -1,0 +1,154 @@
+"""Attacks inside networks: what is read, patched and changed is what it says."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+import torch
+
+from salmu_demo.attacks import Reading, find_attack
+from salmu_demo.attacks.depth import left_over
+from salmu_demo.attacks.networks.network import IMAGE, TEXT, TOWERS, Network
+from salmu_demo.attacks.pairs import ForgetPairs
+from salmu_demo.attacks.target import Target
+from salmu_demo.data.dataset import BenchmarkData, Split
+from salmu_demo.features.view import FeatureView
+from salmu_demo.models.references import find_model
+
+
+@pytest.fixture(scope="module")
+def views(data: BenchmarkData) -> dict[str, FeatureView]:
+    return {name: FeatureView(find_model(f"mini-{name}"), data) for name in ("clean", "compromised")}
+
+
+@pytest.fixture
+def some(data: BenchmarkData) -> Split:
+    return data.split("forget").take("forget", [0, 5, 9, 30])
+
+
+def target_of(views: dict[str, FeatureView], name: str) -> Target:
+    pairs = ForgetPairs.of(views[name].data)
+    return Target(views[name], pairs, original=views["compromised"], clean=views["clean"])
+
+
+def keyed(readings: Iterable[Reading]) -> dict[tuple[str, str, str], Reading]:
+    return {reading.key: reading for reading in readings}
+
+
+def test_a_network_gives_the_features_that_are_kept(views: dict[str, FeatureView], some: Split):
+    network = Network(views["clean"])
+    np.testing.assert_allclose(network.features(IMAGE, some), views["clean"].images(some), atol=1e-6)
+    np.testing.assert_allclose(network.features(TEXT, some), views["clean"].captions(some), atol=1e-6)
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_patching_the_last_block_is_patching_all(views: dict[str, FeatureView], some: Split, tower: str):
+    """The model is the source's blocks with its own head, and its own blocks when they are patched into themselves."""
+    full, source = Network(views["compromised"]), Network(views["clean"])
+    (batch,) = full.inputs(tower, some)
+    own = full.hidden(tower, batch)
+    assert len(own) == 2
+    for block, hidden in enumerate(own):
+        np.testing.assert_allclose(full.patched(tower, batch, block, hidden), full.encode(tower, batch), atol=1e-6)
+    hidden = source.hidden(tower, batch)
+    # The source with the full model's head alone: only what follows the last block differs.
+    for name, weights in source.module.named_parameters():
+        if not is_of_blocks(name, tower):
+            weights.data.copy_(dict(full.module.named_parameters())[name])
+    if tower == TEXT:
+        # The embedding is before the blocks, and not replaced by patching.
+        clean = Network(views["clean"])
+        for name in ("token_embedding.weight", "positional_embedding"):
+            dict(source.module.named_parameters())[name].data.copy_(dict(clean.module.named_parameters())[name])
+        np.testing.assert_allclose(full.patched(tower, batch, 1, hidden[1]), source.encode(tower, batch), atol=1e-6)
+    # Nothing stays hooked.
+    np.testing.assert_allclose(full.hidden(tower, batch)[0], own[0], atol=1e-6)
+
+
+def is_of_blocks(name: str, tower: str) -> bool:
+    return name.startswith("visual.transformer.resblocks" if tower == IMAGE else "transformer.resblocks")
+
+
+def test_states_are_the_read_token_beside_the_mean(views: dict[str, FeatureView], some: Split):
+    network = Network(views["clean"])
+    (tokens,) = network.inputs(TEXT, some)
+    hidden = network.hidden(TEXT, tokens)[0]
+    states = network.states(TEXT, some)[0]
+    for row, own in enumerate(tokens):
+        length = int((own != 0).sum())
+        assert own[length - 1] == own.max()  # the end of the text, which has the highest number
+        for half, part in zip(
+            (states[row, :32], states[row, 32:]), (hidden[row, length - 1], hidden[row, :length].mean(0)), strict=True
+        ):
+            np.testing.assert_allclose(half, (part / part.norm() / 2**0.5).numpy(), atol=1e-6)
+    images = network.states(IMAGE, some)
+    (batch,) = network.inputs(IMAGE, some)
+    first = network.hidden(IMAGE, batch)[0][:, 0]
+    np.testing.assert_allclose(
+        images[0][:, :32], torch.nn.functional.normalize(first, dim=1).numpy() / 2**0.5, atol=1e-6
+    )
+
+
+def test_weights_are_rounded_to_so_many_steps_of_each_channel(views: dict[str, FeatureView]):
+    network, before = Network(views["clean"]), Network(views["clean"])
+    network.quantise(4)
+    for (name, rounded), original in zip(network.module.named_parameters(), before.module.parameters(), strict=True):
+        if original.ndim < 2:
+            assert torch.equal(rounded, original), name
+            continue
+        rows, own = rounded.reshape(len(rounded), -1), original.reshape(len(original), -1)
+        step = own.abs().amax(dim=1, keepdim=True) / 7
+        assert (rows - own).abs().max() <= step.max() / 2 + 1e-6, name
+        steps = rows / step
+        assert torch.allclose(steps, steps.round(), atol=1e-4), name
+    # The model that others compute with is as it was.
+    assert torch.equal(before.module.visual.proj, Network(views["clean"]).module.visual.proj)
+
+
+def test_weights_are_pulled_a_share_of_the_way(views: dict[str, FeatureView]):
+    network, start, end = (Network(views[name]) for name in ("clean", "clean", "compromised"))
+    network.pull(end, 0.25)
+    wanted = 0.75 * start.module.visual.proj + 0.25 * end.module.visual.proj
+    assert torch.allclose(network.module.visual.proj, wanted, atol=1e-6)
+
+
+def test_what_is_left_is_weighted_by_what_the_retain_model_lacks():
+    without = np.array([[1.0, 0.0, 0.02], [3.0, 2.0, 0.04]])
+    with_it = np.array([[2.0, 9.0, 1.0], [1.5, -1.0, 1.0]])
+    # First pair: (1 clipped to 1 + 1.5) / 4 is gone. Second: no block but the second counts, and nothing is gone there.
+    # Third: no block costs the retain model anything.
+    np.testing.assert_allclose(left_over(without, with_it), [1 - 2.5 / 4, 1.0, np.nan])
+
+
+@pytest.fixture(scope="module")
+def depths(views: dict[str, FeatureView]) -> dict[str, Reading]:
+    return {name: next(iter(find_attack("depth").run(target_of(views, name)))) for name in views}
+
+
+def test_all_is_there_in_compromised_and_nothing_in_the_retain_model(depths: dict[str, Reading]):
+    np.testing.assert_allclose(depths["compromised"].scores, 1, atol=1e-4)
+    np.testing.assert_allclose(depths["clean"].scores, 0, atol=1e-12)
+    for name, wanted in (("compromised", 1), ("clean", 0)):
+        assert depths[name].as_is is not None
+        np.testing.assert_allclose(depths[name].as_is, wanted, atol=1e-4)
+    assert depths["clean"].identities == depths["compromised"].identities
+
+
+@pytest.mark.parametrize("attack", ["early-readout", "quantisation"])
+def test_the_same_seed_gives_the_same_bits(attack: str, views: dict[str, FeatureView]):
+    first, second = (keyed(find_attack(attack).run(target_of(views, "clean"))) for _ in range(2))
+    assert first.keys() == second.keys()
+    for key, reading in first.items():
+        np.testing.assert_array_equal(reading.scores, second[key].scores)
+
+
+def test_every_block_of_both_towers_is_read(views: dict[str, FeatureView]):
+    variants = dict.fromkeys(key[0] for key in keyed(find_attack("early-readout").run(target_of(views, "compromised"))))
+    assert list(variants) == [f"block {block} of the {tower} tower" for tower in TOWERS for block in (1, 2)]
+
+
+def test_the_forms_of_changed_weights(views: dict[str, FeatureView]):
+    forms = {key[0] for key in keyed(find_attack("quantisation").run(target_of(views, "clean")))}
+    assert forms == {"INT8", "INT4", "25% of the way back", "50% of the way back"}
+    alone = Target(views["clean"], ForgetPairs.of(views["clean"].data))
+    assert {key[0] for key in keyed(find_attack("quantisation").run(alone))} == {"INT8", "INT4"}
