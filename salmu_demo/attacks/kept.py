@@ -17,8 +17,9 @@ from salmu_demo.core.plugins import outside_code
 from salmu_demo.features.store import ArrayStore, encoding_key
 
 ATTACKING_CODE: Final = (
-    "attacks/**/*.py", "data/*.py", "features/embedder.py", "features/view.py", "metrics/checks.py",
-    "metrics/protocol.py", "metrics/ranking.py", "metrics/retrieval_failure.py",
+    "attacks/**/*.py", "data/*.py", "features/embedder.py", "features/view.py",
+    "metrics/checks.py", "metrics/protocol.py", "metrics/ranking.py", "metrics/retrieval_failure.py",
+    "metrics/separation.py", "models/optimisation.py",
 )  # fmt: skip
 """Our code that decides what an attack finds in given features and weights."""
 

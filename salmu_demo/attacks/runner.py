@@ -117,6 +117,19 @@ def run_attacks(
     )  # fmt: skip
 
 
+def finished(
+    attack: Attack,
+    model: ModelSource,
+    view: Callable[[ModelSource], FeatureView],
+    references: References,
+    seed: int = SEED,
+    thorough: bool = False,
+) -> bool:
+    """Whether an attack on a model is kept from an earlier run; arguments as of `run_attacks`."""
+    data, store = view(model).data, view(model).embedder.store
+    return _Session(view, ForgetPairs.of(data), references, seed, thorough, KeptReadings(store)).has(attack, model)
+
+
 class _Session:
     """One run: what all its attacks share."""
 
@@ -140,6 +153,10 @@ class _Session:
         if key not in self._runs:
             self._runs[key] = self._attacked(attack, self._target(model))
         return self._runs[key]
+
+    def has(self, attack: Attack, model: ModelSource) -> bool:
+        """Whether what an attack found in a model is on disk."""
+        return self._kept.load(attack, self._target(model)) is not None
 
     def _attacked(self, attack: Attack, target: Target) -> _Run | str:
         reason = _lacking(attack, target) or attack.obstacle(target)

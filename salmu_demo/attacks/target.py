@@ -1,6 +1,6 @@
 """The model that is attacked, and what the attacker and the measure know."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -54,6 +54,10 @@ class Target:
     def captions(self, rows: str | Split) -> Floats:
         """Features of captions, shape (N, D)."""
         return self.view.captions(rows)
+
+    def prompts(self, texts: Sequence[str]) -> Floats:
+        """Features of texts outside the data's columns, shape (K, D)."""
+        return self.view.prompts(texts)
 
     def of(self, view: FeatureView) -> "Target":
         """The same attack on another model, which is not edited."""

@@ -37,14 +37,20 @@ _PERSONAS_SHOWN: Final = 5
 _PARAGRAPH: Final = 5000
 
 
-def build_report(analysis: Analysis) -> Report:
-    """The whole report; the same analysis gives the same report."""
+def build_report(analysis: Analysis, further: Sequence[Section] = ()) -> Report:
+    """The whole report; the same analysis gives the same report.
+
+    Args:
+        analysis: what is reported.
+        further: sections on what was found in other ways, such as by attacks.
+    """
     analysis = with_printable_names(analysis)
     data = analysis.comparison.data
     sections = (
         Section("Summary", tuple(_summary(analysis))),
         Section("Metrics", tuple(_metrics(analysis))),
         *_expected(analysis),
+        *further,
         Section("Differences between models", tuple(_differences(analysis))),
         Section("By attribute", tuple(_by_kind(analysis))),
         Section("By persona", tuple(_by_persona(analysis))),
@@ -57,7 +63,7 @@ def build_report(analysis: Analysis) -> Report:
     about = listed(analysis.names) if len(analysis.names) <= _MODELS_ACROSS else f"{len(analysis.names)} models"
     title = f"What {about} forgot and kept, measured on {data.title}"
     report = Report(title, (data_line(data), SCORES_NOTICE), tuple(_head(analysis)), sections)
-    return _finished(report, "sampled" if data.sample else "")
+    return printable_report(report, "sampled" if data.sample else "")
 
 
 def data_line(data: MeasuredData) -> str:
@@ -77,7 +83,7 @@ def data_line(data: MeasuredData) -> str:
     return line
 
 
-def _finished(report: Report, mark: str) -> Report:
+def printable_report(report: Report, mark: str = "") -> Report:
     """All texts printable, and `mark` in every caption, so that a table taken out of the report still says it."""
 
     def table(raw: Table) -> Table:

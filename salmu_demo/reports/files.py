@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from salmu_demo.reports.figures.canvas import figure_png, figure_svg
 from salmu_demo.reports.html import report_html
 from salmu_demo.reports.markdown import FIGURES_FOLDER, report_markdown
 from salmu_demo.reports.pdf import report_pdf
+from salmu_demo.reports.report import Section
 from salmu_demo.reports.tables import csv_tables
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.document import RESULTS_FILE, write_results
@@ -60,18 +61,23 @@ class ReportFiles:
     figures: tuple[Path, ...]
 
 
-def write_reports(analysis: Analysis, folder: Path) -> ReportFiles:
+def write_reports(analysis: Analysis, folder: Path, further: Sequence[Section] = ()) -> ReportFiles:
     """Write every format, each file whole or not at all; the same analysis gives the same bytes.
 
     Files of a sampled run have it in their names, apart from `results.json`, which is found by its name. The files of
     an earlier report in the folder that are not written again are removed.
+
+    Args:
+        analysis: what is reported.
+        folder: where to.
+        further: see `build_report`.
 
     Raises:
         StorageError: if a file cannot be written.
     """
     mark = analysis.comparison.data.file_mark
     earlier = find_reports(folder)
-    contents = _contents(analysis, mark)
+    contents = _contents(analysis, mark, further=further)
     written = write_results(analysis, folder)
     archive = folder / f"{_REPORT}{mark}.zip"
     if earlier is not None:
@@ -125,9 +131,11 @@ def find_reports(folder: Path) -> ReportFiles | None:
     return None
 
 
-def _contents(analysis: Analysis, mark: str, endings: tuple[str, ...] = _ALL) -> dict[str, bytes]:
+def _contents(
+    analysis: Analysis, mark: str, endings: tuple[str, ...] = _ALL, further: Sequence[Section] = ()
+) -> dict[str, bytes]:
     """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
-    report = build_report(analysis)
+    report = build_report(analysis, further)
     drawn = {figure.name: figure.draw() for figure in report.figures}
     images = {name: figure_png(figure) for name, figure in drawn.items()}
     # A byte order mark tells spreadsheets that the text is UTF-8.

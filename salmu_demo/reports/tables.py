@@ -12,6 +12,7 @@ from salmu_demo.reports.text import printable
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import Comparison
+from salmu_demo.results.records import MeasuredData
 
 _ABOUT: Final = ("data", "notice")
 
@@ -39,8 +40,8 @@ def comparison_csv(analysis: Analysis) -> str:
         "gap_to_target", "gap_to_clean", "gap_to_compromised", "position", "scaled_distance", "remarks",
         "role", "role_from",
     )  # fmt: skip
-    return _csv(
-        analysis,
+    return csv_table(
+        analysis.comparison.data,
         header,
         (
             (
@@ -61,8 +62,8 @@ def differences_csv(analysis: Analysis) -> str:
     """One line for each metric of each pair of models: value of the first minus value of the second."""
     header = ("metric", "first", "second", "difference", "interval_low", "interval_high", "leaves_out_0")
     names = analysis.names
-    return _csv(
-        analysis,
+    return csv_table(
+        analysis.comparison.data,
         header,
         (
             (d.metric, names[d.first], names[d.second], d.difference.value, *_ends(d.difference.interval),
@@ -85,15 +86,15 @@ def exposure_csv(analysis: Analysis) -> str:
                     if not math.isnan(value):
                         yield name, persona, kind, value
 
-    return _csv(analysis, ("model", "persona", "kind", "exposure_bits"), lines())
+    return csv_table(analysis.comparison.data, ("model", "persona", "kind", "exposure_bits"), lines())
 
 
 def disagreements_csv(analysis: Analysis) -> str:
     """One line for each example of each pair of models, with the rank of the row's own caption by both."""
     header = ("first", "second", "file_name", "persona", "kind", "caption", "first_rank", "second_rank")
     names = analysis.names
-    return _csv(
-        analysis,
+    return csv_table(
+        analysis.comparison.data,
         header,
         (
             (names[d.first], names[d.second], e.file_name, e.identity, e.kind, e.text, e.first, e.second)
@@ -105,8 +106,8 @@ def disagreements_csv(analysis: Analysis) -> str:
 
 def _groups_csv(analysis: Analysis, what: str, groups: Sequence[dict[str, dict[str, GroupMean]]]) -> str:
     """One line for each (metric, model, group): number of rows and their mean."""
-    return _csv(
-        analysis,
+    return csv_table(
+        analysis.comparison.data,
         ("metric", "model", what, "rows", "mean"),
         (
             (metric, name, group, mean.count, mean.mean)
@@ -117,9 +118,8 @@ def _groups_csv(analysis: Analysis, what: str, groups: Sequence[dict[str, dict[s
     )
 
 
-def _csv(analysis: Analysis, header: Sequence[str], lines: Iterable[Sequence[Cell]]) -> str:
+def csv_table(data: MeasuredData, header: Sequence[str], lines: Iterable[Sequence[Cell]]) -> str:
     """A table with numbers of six decimals, and the data in the last columns of every line."""
-    data = analysis.comparison.data
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*header, *_ABOUT])

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from salmu_demo.attacks.base import choose_attacks
 from salmu_demo.core.documents import MismatchError, parse_model
 from salmu_demo.core.errors import SweepError, quoted
 from salmu_demo.data.source import MINI
@@ -49,6 +50,8 @@ class SweepJob:
         seed: seed of the run.
         checkpoints: checkpoints on the way.
         equal_forgetting: where to measure on the way, or None.
+        attacks: names of the attacks on the result.
+        clean: reference of the Clean model that attacks are compared with; no run ever sees it.
     """
 
     model: str
@@ -60,6 +63,8 @@ class SweepJob:
     seed: int
     checkpoints: int
     equal_forgetting: EqualForgetting | None
+    attacks: tuple[str, ...] = ()
+    clean: str = ""
 
     @property
     def variant(self) -> str:
@@ -78,9 +83,11 @@ class SweepJob:
     def key(self) -> str:
         """Name of the run's folder: its method and a hash of everything else, including default hyperparameters.
 
-        So a run with other defaults of an earlier version is another run.
+        So a run with other defaults of an earlier version is another run. Attacks change nothing of it: a model that
+        is there already can be attacked afterwards.
         """
-        content = {**asdict(self), "plan": self.plan().describe()}
+        settings = {name: value for name, value in asdict(self).items() if name not in ("attacks", "clean")}
+        content = {**settings, "plan": self.plan().describe()}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.method}-seed{self.seed}-{digest[:10]}"
 
@@ -106,6 +113,7 @@ class Sweep:
         clean: reference of the Clean model, for targets and diagnoses; no run ever sees it.
         data: reference of the data set.
         equal_forgetting: where runs are measured on the way, or None.
+        attacks: names of the attacks on every result; none if it says nothing of them.
         jobs: the runs, in the order of the file.
     """
 
@@ -113,6 +121,7 @@ class Sweep:
     clean: str
     data: str
     equal_forgetting: EqualForgetting | None
+    attacks: tuple[str, ...]
     jobs: tuple[SweepJob, ...]
 
 
@@ -139,6 +148,7 @@ class _SweepFile(BaseModel):
     budgets: _Numbers = [DEFAULT_BUDGET]
     checkpoints: int = 8
     equal_forgetting: EqualForgetting | None = None
+    attacks: list[str] = []
     runs: list[_RunTable] = []
 
 
@@ -147,7 +157,8 @@ def read_sweep(path: Path) -> Sweep:
 
     Raises:
         SweepError: if the file cannot be read, or a key is missing, unknown or has a wrong value.
-        SalmuError: if a run in it has an unknown method or hyperparameter, or a value out of range.
+        SalmuError: if a run in it has an unknown method or hyperparameter, or a value out of range, or an attack is
+            unknown.
     """
     try:
         # No key takes the types that TOML has and JSON lacks, which are dates and times.
@@ -162,15 +173,19 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(f"{path} has no runs; add a table [[runs]] with a method.")
     if file.clean == file.model:
         raise SweepError(f"{path}: {quoted(file.model)} is both the base model and Clean; name two different models.")
+    attacks = tuple(attack.name for attack in choose_attacks(file.attacks)) if file.attacks else ()
     equal, jobs = file.equal_forgetting, []
     for run in file.runs:
         method = find_method(run.method)
         towers = str(run.towers or method.towers[0])
         for settings, budget, seed in itertools.product(_crossed(run.set), run.budgets or file.budgets, file.seeds):
-            job = SweepJob(file.model, file.data, method.name, settings, towers, budget, seed, file.checkpoints, equal)
+            job = SweepJob(
+                file.model, file.data, method.name, settings, towers, budget, seed, file.checkpoints, equal, attacks,
+                file.clean if attacks else "",
+            )  # fmt: skip
             job.plan()
             jobs.append(job)
-    return Sweep(file.model, file.clean, file.data, equal, tuple(jobs))
+    return Sweep(file.model, file.clean, file.data, equal, attacks, tuple(jobs))
 
 
 def _crossed(settings: dict[str, _Setting | list[_Setting]]) -> Iterator[dict[str, _Setting]]:

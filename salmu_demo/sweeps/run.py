@@ -9,6 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from salmu_demo.attacks import runner as attack_runner
+from salmu_demo.attacks.base import choose_attacks
+from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.kept import attacking_key
+from salmu_demo.attacks.schema import FILE, AttacksDocument
+from salmu_demo.attacks.summary import most_recovered
 from salmu_demo.core.documents import document_of, read_cached, read_model
 from salmu_demo.core.errors import SalmuError, StorageError, SweepError, TrainingError
 from salmu_demo.core.files import write_text
@@ -49,6 +55,8 @@ class RunResult:
         at_level: the same at the first checkpoint that forgets enough, or None if none does or none was wanted.
         level_pairs: forget pairs spent until then, or None.
         problem: why there is no result, or an empty string.
+        recovered: largest recovered share of the attacks that count on the result; None if no attack was asked for, or
+            none can tell.
     """
 
     job: SweepJob
@@ -58,6 +66,7 @@ class RunResult:
     at_level: dict[str, float | None] | None
     level_pairs: int | None
     problem: str = ""
+    recovered: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,10 +133,26 @@ def measure_references(sweep: Sweep, output: Path) -> References:
 
 
 def do_run(job: SweepJob, output: Path) -> RunResult:
-    """Run, measure and write the result; raises `SalmuError` if model or data cannot be used."""
+    """Run, measure, attack and write the result; raises `SalmuError` if model or data cannot be used.
+
+    What is there already is not done again.
+    """
     data, base = load_data(job.data), find_model(job.model)
-    folder = output / RUNS_FOLDER / job.key
     features, made_from = FeatureView(base, data), _made_from(job, data, base)
+    folder = output / RUNS_FOLDER / job.key
+    result = _read_result(job, folder, made_from) or _made(job, folder, features, made_from)
+    if not _is_to_be_attacked(result):
+        return result
+    try:
+        return replace(result, recovered=_attacked_once(job, folder / "model", features))
+    except StorageError:
+        raise
+    except SalmuError as error:
+        return replace(result, problem=str(error))
+
+
+def _made(job: SweepJob, folder: Path, features: FeatureView, made_from: dict[str, str]) -> RunResult:
+    """Run, measure and write the result."""
     start = time.monotonic()
     # An interrupted run is resumed if it was made from the same model, data and code.
     if read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
@@ -210,9 +235,52 @@ def _write(content: object, path: Path, what: str) -> None:
     write_text(path, json.dumps(document_of(content), indent=1) + "\n", what)
 
 
+def _is_to_be_attacked(result: RunResult) -> bool:
+    return bool(result.job.attacks) and not result.problem
+
+
+def _attacked_once(job: SweepJob, folder: Path, features: FeatureView) -> float | None:
+    """Attack the result of a run, and keep what was found beside it; the most that an attack brings back."""
+    clean = find_model(job.clean)
+    view = features.of(find_model(f"{LOCAL_DIR}{folder}"))
+    references = attack_runner.References(clean, features.model)
+    document = attack_runner.run_attacks([view.model], view.of, choose_attacks(job.attacks), references)
+    write_attacks(document, folder)
+    _forget(view)
+    return _recovered(document)
+
+
+def _recovered(document: AttacksDocument) -> float | None:
+    most = most_recovered(document, document.models[0].name)
+    return None if most is None or most.recovered is None else most.recovered.value
+
+
 def _read(job: SweepJob, output: Path, made_from: dict[str, str]) -> RunResult | None:
-    """The cached result of a run, or None if it is missing, damaged or made from something else."""
+    """The cached result of a run, or None if something of it is missing, damaged or made from something else."""
     folder = output / RUNS_FOLDER / job.key
+    found = _read_result(job, folder, made_from)
+    if found is None or not _is_to_be_attacked(found):
+        return found
+    kept = read_cached(folder / "model" / FILE, AttacksDocument)
+    if kept is None or not _is_of(kept, job):
+        return None
+    return replace(found, recovered=_recovered(kept))
+
+
+def _is_of(kept: AttacksDocument, job: SweepJob) -> bool:
+    """Whether kept attacks are those that a run asks for, by today's code, compared with today's references."""
+    had = (kept.references.clean, kept.references.compromised)
+    wanted = (find_model(job.clean).fingerprint, find_model(job.model).fingerprint)
+    names = {attack.name for attack in kept.attacks}
+    return (
+        kept.attacked_by == attacking_key()
+        and names == set(job.attacks)
+        and tuple(model.fingerprint if model else None for model in had) == wanted
+    )
+
+
+def _read_result(job: SweepJob, folder: Path, made_from: dict[str, str]) -> RunResult | None:
+    """The cached result of a run without its attacks."""
     if (folder / MADE_FROM_FILE).exists() and read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
         return None
     found = read_cached(folder / RESULT_FILE, RunResult)

@@ -52,6 +52,7 @@ class TableRow:
             knowledge lost, holdouts kept; empty for a reference.
         diagnoses: what became of the runs, with how many of each; empty for a reference.
         problems: sentences of runs without a result.
+        recovered: largest share of the leak that an attack brings back; None where no run was attacked.
     """
 
     compared_at: str
@@ -63,6 +64,7 @@ class TableRow:
     criteria: tuple[float | None, ...]
     diagnoses: dict[str, int]
     problems: tuple[str, ...]
+    recovered: Spread | None = None
 
     @property
     def diagnosis(self) -> str:
@@ -124,7 +126,15 @@ def _row(compared_at: str, variant: str, runs: list[RunResult], references: Mapp
         tuple(_mean(values) for values in criteria),
         dict(labels),
         tuple(run.problem for run in runs if run.problem),
+        _recovered(compared_at, runs),
     )
+
+
+def _recovered(compared_at: str, runs: Sequence[RunResult]) -> Spread | None:
+    """Of the results alone: no checkpoint on the way is attacked."""
+    if compared_at != "budget" or not any(run.job.attacks for run in runs):
+        return None
+    return _spread([run.recovered for run in runs if run.recovered is not None])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -135,9 +145,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _spreads(several: Sequence[Values]) -> dict[str, Spread]:
     spreads = {}
     for spec in official_metrics():
-        known = [value for values in several if (value := values.get(spec.name)) is not None]
-        spreads[spec.name] = Spread(_mean(known), statistics.stdev(known) if len(known) > 1 else None)
+        spreads[spec.name] = _spread([value for values in several if (value := values.get(spec.name)) is not None])
     return spreads
+
+
+def _spread(known: Sequence[float]) -> Spread:
+    return Spread(_mean(known), statistics.stdev(known) if len(known) > 1 else None)
 
 
 def table_json(rows: Sequence[TableRow]) -> str:
@@ -152,7 +165,8 @@ def table_csv(rows: Sequence[TableRow]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     measured = [f"{spec.name}{part}" for spec in official_metrics() for part in ("", "_sd")]
     first = ["compared_at", "variant", "seeds", "of", "pairs", "seconds"]
-    writer.writerow([*first, *measured, *CRITERIA, "diagnosis", "problems"])
+    attacked = _attacked(rows)
+    writer.writerow([*first, *measured, *CRITERIA, *attacked, "diagnosis", "problems"])
     for row in rows:
         numbers = [n for spread in row.metrics.values() for n in (spread.mean, spread.deviation)]
         writer.writerow(
@@ -162,11 +176,17 @@ def table_csv(rows: Sequence[TableRow]) -> str:
                 *row.seeds,
                 *("" if n is None else f"{n:.1f}" for n in (row.pairs, row.seconds)),
                 *("" if n is None else f"{n:.6f}" for n in (*numbers, *(row.criteria or [None] * len(CRITERIA)))),
+                *("" if n is None else f"{n:.6f}" for n in [row.recovered and row.recovered.mean] * len(attacked)),
                 row.diagnosis,
                 csv_text(" ".join(row.problems)),
             ]
         )
     return buffer.getvalue()
+
+
+def _attacked(rows: Sequence[TableRow]) -> list[str]:
+    """The head of the column on attacks, if there is something to stand in it."""
+    return ["recovered"] if any(row.recovered is not None for row in rows) else []
 
 
 def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
@@ -178,7 +198,9 @@ def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
     """
     titles = {"budget": "At equal budget", "forgetting": "At equal forgetting"}
     references = [row for row in rows if row.compared_at == "reference"]
-    header = ["method", "seeds", "pairs", *(spec.name for spec in official_metrics()), *CRITERIA, "diagnosis"]
+    attacked = _attacked(rows)
+    metrics = [spec.name for spec in official_metrics()]
+    header = ["method", "seeds", "pairs", *metrics, *CRITERIA, *attacked, "diagnosis"]
     parts = ["\n".join(f"* {markdown_text(sentence)}" for sentence in said)] if said else []
     for compared_at, title in titles.items():
         chosen = [row for row in rows if row.compared_at == compared_at]
@@ -190,6 +212,7 @@ def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
             outcome = row.diagnosis or ("reference" if row.compared_at == "reference" else "not reached")
             pairs = "" if row.pairs is None else f"{row.pairs:,.0f}"
             shares = ["-" if share is None else f"{share:.1%}" for share in row.criteria] or [""] * len(CRITERIA)
+            shares += ["" if row.recovered is None else str(row.recovered) for _ in attacked]
             cells = [row.variant.replace("|", "\\|"), seeds, pairs, *map(str, row.metrics.values()), *shares, outcome]
             lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))

@@ -33,7 +33,17 @@ from salmu_demo.ui.shell.messages import shows_errors, warn
 from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_port, listen, serving
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.text import DATA_FAILED, TITLE
-from salmu_demo.ui.shell.view import JOB_PREFIXES, JOB_TABS, MAX_MODELS, TABS, Known, View, format_link, parse_link
+from salmu_demo.ui.shell.view import (
+    JOB_PREFIXES,
+    JOB_TABS,
+    MAX_MODELS,
+    TAB_OF_JOBS,
+    TABS,
+    Known,
+    View,
+    format_link,
+    parse_link,
+)
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of, trusted_proxies
 from salmu_demo.ui.tabs.context import Context, TabHandlers, tab_module
@@ -145,14 +155,14 @@ def tab_at(index: object) -> str:
 
 
 def tab_of_job(manager: JobManager, view: View) -> str:
-    """The tab to open: that of the job's kind, if the view is of a job."""
+    """The tab to open: the one that shows the job's kind, if the view is of a job."""
     if view.job is None or view.tab not in JOB_TABS:
         return view.tab
     try:
         kind = manager.job(view.job).spec.kind
     except JobError:
         return view.tab
-    return kind if kind in JOB_TABS else view.tab
+    return TAB_OF_JOBS.get(kind, view.tab)
 
 
 def open_data(reference: str) -> tuple[Workbench, str]:

@@ -29,7 +29,7 @@ jobs list: --json
 jobs show: ID --json
 jobs resume: ID --json
 jobs cancel: ID --json
-report: RESULTS...:Path --clean* --compromised* --output:Path!
+report: RESULTS...:Path --clean* --compromised* --output:Path! --attacks:Path
 leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,imported}
     --search= --sort=RetFail --clean* --compromised* --import:Path* --csv:Path --submission --output:Path --json
 probe: MODEL... --arch --trust-pickle --clean* --compromised* --persona --text --image:Path --kind --data=mini

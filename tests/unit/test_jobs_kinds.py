@@ -109,5 +109,5 @@ def test_where_it_is_not_registered_its_jobs_are_shown_but_not_run(
     assert (found.state, type(found.spec), title_of(found.spec)) == (JobState.DONE, JobSpec, "Unknown")
     assert facts_of(found.spec) == {"models": "someone", "data": "mini"}
     assert manager.results(found) == ([], None)
-    with pytest.raises(JobError, match="There is no kind of job 'count'; known: benchmark, unlearn"):
+    with pytest.raises(JobError, match="There is no kind of job 'count'; known: benchmark, attack, unlearn"):
         manager.submit(found.spec)

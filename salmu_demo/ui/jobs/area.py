@@ -152,7 +152,7 @@ class Launcher:
         ids = with_job(job.id, own_ids(own))
         estimate = notice(ESTIMATED.format(time=duration_words(seconds)), "quiet")
         return {
-            self._view: replace(seen, tab=self._pages.kind, job=job.id),
+            self._view: replace(seen, tab=self._pages.tab, job=job.id),
             self._area.visitor.own: ids,
             **self._area.show(self._pages.page(job.id, ids), estimate),
         }
@@ -168,10 +168,11 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
         return area.show(pages.page(job_id or None, own_ids(own)))
 
     def open_tab(seen: View, own: Any) -> dict[Any, Any]:
-        if seen.tab != pages.kind:
+        if seen.tab != pages.tab:
             return {view: gr.skip()}
         page = pages.page(seen.job, own_ids(own), latest=True)
-        return {view: replace(seen, job=page.job_id or None), **area.show(page)}
+        followed = gr.skip() if pages.leaves_view(seen.job) else replace(seen, job=page.job_id or None)
+        return {view: followed, **area.show(page)}
 
     def look(job_id: str, own: Any, live: str | None) -> dict[Any, Any]:
         found = pages.progress(job_id)
@@ -201,7 +202,7 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
 
     def choose(seen: View, own: Any, event: gr.EventData) -> dict[Any, Any]:
         job_id = chosen(event)
-        return {view: replace(seen, tab=pages.kind, job=job_id if is_job_id(job_id) else None), **show(job_id, own)}
+        return {view: replace(seen, tab=pages.tab, job=job_id if is_job_id(job_id) else None), **show(job_id, own)}
 
     shown.change(None, shown, area.link, js=_JOB_LINK)
     area.timer.tick(look, [shown, own_state, area.live], area.outputs, **_AT_ONCE)

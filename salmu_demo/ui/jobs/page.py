@@ -9,7 +9,7 @@ from salmu_demo.core.errors import JobError
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.jobs.status import NO_JOB_TITLE, can_cancel, can_resume, job_list, job_panel, queue_line
-from salmu_demo.ui.shell.view import is_job_id
+from salmu_demo.ui.shell.view import TAB_OF_JOBS, is_job_id
 from salmu_demo.ui.widgets.markup import empty_state
 
 MOST_JOBS: Final = 20
@@ -58,12 +58,14 @@ class JobPages:
     """Makes what a tab shows of jobs.
 
     Attributes:
-        kind: the kind of jobs, which is also the name of their tab.
+        kind: the kind of jobs.
+        tab: the tab that shows them.
     """
 
-    def __init__(self, manager: JobManager, kind: str, empty: str) -> None:
-        """Take the jobs and the markup of a tab without any."""
+    def __init__(self, manager: JobManager, kind: str, empty: str, tab: str = "") -> None:
+        """Take the jobs and the markup of a tab without any; the tab is named as the kind unless it is given."""
         self.kind = kind
+        self.tab = tab or kind
         self._manager = manager
         self._empty = empty
 
@@ -104,6 +106,22 @@ class JobPages:
         if isinstance(found, JobError) or found.state.over:
             return None
         return JobMoment(self._panel(found), self.live(found), self.can_keep(found))
+
+    def shows(self, job_id: str | None) -> bool:
+        """Whether there is such a job, and these pages show it."""
+        found = self._find(job_id) if job_id else None
+        return isinstance(found, Job) and self._is_shown(found)
+
+    def leaves_view(self, job_id: str | None) -> bool:
+        """Whether these pages leave the view's job as it is when their tab is opened.
+
+        Where a tab shows several kinds of jobs, only the one it is named after chooses a job for the view, and not in
+        place of another kind's.
+        """
+        if self.tab != self.kind:
+            return True
+        found = self._find(job_id) if job_id else None
+        return isinstance(found, Job) and not self._is_shown(found) and TAB_OF_JOBS.get(found.spec.kind) == self.tab
 
     def live(self, job: Job) -> str:
         """Markup of what a job has found out so far; nothing unless its kind tells."""

@@ -17,10 +17,12 @@ MOST_NAMED: Final = 3 * MAX_MODELS
 """Models of a link that are looked for."""
 
 TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "about")
-JOB_PREFIXES: Final = {"benchmark": "", "unlearn": "unlearn-"}
-"""Tabs of the kinds of jobs, and what the names of the elements about their jobs begin with."""
-JOB_TABS: Final = tuple(JOB_PREFIXES)
-"""Tabs of jobs, named as the kind of job that each shows."""
+JOB_PREFIXES: Final = {"benchmark": "", "attack": "attack-", "unlearn": "unlearn-"}
+"""Kinds of jobs, and what the names of the elements about their jobs begin with."""
+TAB_OF_JOBS: Final = {"benchmark": "benchmark", "attack": "benchmark", "unlearn": "unlearn"}
+"""Kinds of jobs, and the tab that shows each."""
+JOB_TABS: Final = tuple(dict.fromkeys(TAB_OF_JOBS.values()))
+"""Tabs that show jobs."""
 PARAMETERS: Final = ("persona", "kind", "models", *REFERENCES, "tab", "job")
 """Parameters of an address that belong to a view."""
 

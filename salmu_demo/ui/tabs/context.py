@@ -32,7 +32,7 @@ class Context:
         view: state that holds the `View`.
         tabs: all tabs, to go to another one.
         own_jobs: the browser's memory of its jobs, whose value is a list of their ids.
-        jobs: components about the visitor's jobs, by the tab of their kind.
+        jobs: components about the visitor's jobs, by their kind.
     """
 
     workbench: Workbench

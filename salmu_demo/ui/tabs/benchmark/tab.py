@@ -20,6 +20,7 @@ from salmu_demo.ui.jobs.area import JobArea, Launcher, connect_jobs, job_area
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import MAX_MODELS, View
 from salmu_demo.ui.tabs.benchmark import text
+from salmu_demo.ui.tabs.benchmark.attacks import build_attacks
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.widgets.components import markup, served
@@ -50,7 +51,8 @@ def build(context: Context) -> TabHandlers:
     area = job_area(visitor)
     result_area(pages, visitor.finished)
     _connect_start(context, Launcher(context.manager, pages, area, context.view), form, offer, area)
-    return TabHandlers(viewed=[connect_jobs(context.manager, pages, area, context.view)])
+    attacks = build_attacks(context)
+    return TabHandlers(viewed=[connect_jobs(context.manager, pages, area, context.view), *attacks])
 
 
 @dataclass(frozen=True)

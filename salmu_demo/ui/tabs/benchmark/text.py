@@ -53,4 +53,18 @@ SAME_MODEL: Final = "Choose two different models."
 SOME_PERSONAS: Final = "The {count} highest and the {count} lowest of {total:,} personas, ordered by {model}."
 ALL_PERSONAS: Final = "All {total:,} personas, ordered by {model}."
 NO_IMAGES: Final = "Images and names are shown for the data set of this page only."
+ATTACKS_TITLE: Final = "Gone, or only hidden? Attacks on the models"
+ATTACKS: Final = (
+    "Each attack tries to bring back what the models chosen above were to forget, and is run on Clean and Compromised "
+    "as well: what comes back of Clean is no leak, and where the two do not differ an attack cannot tell. Attacks that "
+    "train or read the weights take a minute or two for each model."
+)
+THOROUGH: Final = "Tries more people, both towers and several learning rates; takes much longer."
+ATTACKS_EMPTY_TITLE: Final = "No attack yet"
+ATTACKS_EMPTY: Final = "Choose models at the top of the page and press Run attacks."
+ATTACKS_GONE: Final = "What these attacks found is gone; run them again."
+NO_ATTACK: Final = "No attack is chosen; choose at least one."
+ONLY_REFERENCES: Final = (
+    "Only Clean and Compromised are chosen, which attacks compare with; choose a model to attack as well."
+)
 OFFICIAL_MORE: Final = "The official files of further models are in the ZIP."

@@ -1,0 +1,167 @@
+"""The part of the Benchmark tab about attacks: run them on the models chosen above, and read what they bring back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+from markupsafe import Markup
+
+from salmu_demo.attacks import all_attacks
+from salmu_demo.attacks.document import read_attacks
+from salmu_demo.attacks.schema import AttacksDocument
+from salmu_demo.core.errors import QueryError, ResultError
+from salmu_demo.core.markup import render
+from salmu_demo.jobs.kinds.attack import ATTACK, AttackSpec
+from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.roles import REFERENCES, SCALE, Told, assign_roles
+from salmu_demo.reports.attacks import attack_report
+from salmu_demo.ui.jobs.area import Launcher, connect_jobs, job_area
+from salmu_demo.ui.jobs.page import JobPages
+from salmu_demo.ui.shell.messages import shows_errors
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.benchmark import text
+from salmu_demo.ui.tabs.context import Context
+from salmu_demo.ui.widgets.components import QUIETLY, SHOWN, Handler, markup, served
+from salmu_demo.ui.widgets.markup import empty_state
+from salmu_demo.workbench.bench import Workbench
+
+_ENDINGS: Final = {
+    "Report as PDF": ".pdf",
+    "Report as HTML": ".html",
+    "Table (CSV)": ".csv",
+    "Everything as JSON": ".json",
+}
+"""What can be downloaded, and how its file ends."""
+
+
+class AttackPages(JobPages):
+    """Makes the content of this part of the tab."""
+
+    def __init__(self, manager: JobManager) -> None:
+        super().__init__(manager, ATTACK, empty_state(text.ATTACKS_EMPTY_TITLE, text.ATTACKS_EMPTY), tab=BENCHMARK)
+
+    def results(self, job_id: str) -> Markup:
+        """What the attacks of a finished job brought back; raises `SalmuError` if that is gone or damaged."""
+        return attacks_view(read_attacks(self._manager.folder(job_id) / REPORT_FOLDER))
+
+    def files(self, job_id: str) -> list[Path]:
+        """What can be downloaded of a finished job, in the order of the buttons; raises `SalmuError`."""
+        written = {path.suffix: path for path in (self._manager.folder(job_id) / REPORT_FOLDER).glob("attacks.*")}
+        if not set(_ENDINGS.values()) <= written.keys():
+            raise ResultError(text.ATTACKS_GONE)
+        return [written[ending] for ending in _ENDINGS.values()]
+
+
+def attacks_view(document: AttacksDocument) -> Markup:
+    """What attacks brought back, as their report says it."""
+    report = attack_report(document)
+    return render(
+        "ui/templates/benchmark.html#attacks",
+        title=report.title,
+        provisos=" ".join(report.notices),
+        blocks=[block for section in report.sections for block in section.blocks],
+    )
+
+
+def asked_attacks(
+    workbench: Workbench, references: Sequence[str], told: Told, attacks: Sequence[str], thorough: bool
+) -> AttackSpec:
+    """The job that attacks the chosen models; those that are Clean and Compromised are what they are compared with.
+
+    Gold is attacked like the others: a perfect unlearner has nothing to bring back.
+
+    Raises:
+        QueryError: if only references are chosen, or no attack.
+        ModelError: if a model cannot be found.
+    """
+    if not attacks:
+        raise QueryError(text.NO_ATTACK)
+    models = workbench.models(references)
+    roles = [role.name for role in assign_roles(models, told.among(references)).roles]
+    attacked = [model for model, role in zip(models, roles, strict=True) if role not in SCALE]
+    if not attacked:
+        raise QueryError(text.ONLY_REFERENCES)
+    found = {role: model.reference for model, role in zip(models, roles, strict=True)}
+    return AttackSpec(
+        tuple(model.reference for model in attacked),
+        tuple(attacks),
+        data=workbench.data.name,
+        architectures={model.reference: model.architecture for model in models if model.architecture},
+        told=Told(*(found.get(role) for role in REFERENCES)),
+        thorough=thorough,
+    )
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Components that show what attacks brought back."""
+
+    column: gr.Column
+    table: gr.HTML
+    downloads: list[gr.DownloadButton]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All of them."""
+        return [self.column, self.table, *self.downloads]
+
+
+def build_attacks(context: Context) -> list[Handler]:
+    """Build this part of the tab into the current Blocks context; returns what to do when the tab is opened."""
+    visitor = context.jobs[ATTACK]
+    pages = AttackPages(context.manager)
+    with gr.Accordion(text.ATTACKS_TITLE, open=False, elem_id="attacks") as folded:
+        gr.Markdown(text.ATTACKS)
+        names = [(attack.title, attack.name) for attack in all_attacks()]
+        attacks = gr.CheckboxGroup(names, value=[name for _, name in names], label="Attacks", elem_id="attacks-chosen")
+        thorough = gr.Checkbox(False, label="Thorough", info=text.THOROUGH, elem_id="attacks-thorough")
+        run = gr.Button("Run attacks", variant="primary", elem_id="attacks-run")
+        area = job_area(visitor)
+        with gr.Column(visible=False, elem_id="attacks-results") as column:
+            table = markup(elem_id="attacks-table")
+            with gr.Row():
+                downloads = [
+                    gr.DownloadButton(label, elem_id=f"attacks-download{ending.replace('.', '-')}")
+                    for label, ending in _ENDINGS.items()
+                ]
+    results = _Results(column, table, downloads)
+    launcher = Launcher(context.manager, pages, area, context.view)
+
+    @shows_errors
+    def start(
+        seen: View,
+        own: Any,
+        chosen: list[str],
+        names: list[str],
+        tries_more: bool,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+    ) -> dict[Any, Any]:
+        progress(0.0, desc=text.TIMING)
+        spec = asked_attacks(context.workbench, chosen, seen.told, names, tries_more)
+        return launcher.launch(spec, context.manager.estimate(spec).seconds, seen, own, request)
+
+    @shows_errors
+    def show(job_id: str) -> list[Any]:
+        if not job_id:
+            return [gr.Column(visible=False), *[gr.skip()] * (len(results.outputs) - 1)]
+        files = [gr.DownloadButton(value=served(path)) for path in pages.files(job_id)]
+        return [gr.Column(visible=True), pages.results(job_id), *files]
+
+    run.click(
+        start,
+        [context.view, visitor.own, context.bar.chosen, attacks, thorough],
+        launcher.outputs,
+        show_progress_on=area.panel,
+        api_visibility="private",
+    )
+    visitor.finished.change(show, visitor.finished, results.outputs, **SHOWN)
+
+    def unfold(seen: View) -> Any:
+        return gr.Accordion(open=True) if pages.shows(seen.job) else gr.skip()
+
+    jobs = connect_jobs(context.manager, pages, area, context.view)
+    return [jobs, Handler(unfold, [context.view], [folded], QUIETLY)]

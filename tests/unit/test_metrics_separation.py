@@ -1,0 +1,67 @@
+"""AUC and the rate at few false positives against counting all pairs and trying all thresholds."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from salmu_demo.metrics.separation import auc_parts, detected, placements, privacy_leak
+
+
+def counted_auc(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
+    wins = [1.0 if p > n else 0.5 if p == n else 0.0 for p in positives for n in negatives]
+    return sum(wins) / len(wins)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_auc_is_the_share_of_pairs_in_order(seed: int):
+    generator = np.random.default_rng(seed)
+    positives = generator.integers(0, 9, 31).astype(float)
+    negatives = generator.integers(-2, 6, 17).astype(float)
+    ours, theirs = auc_parts(positives, negatives)
+    expected = counted_auc(positives, negatives)
+    assert (len(ours), len(theirs)) == (31, 17)
+    assert np.concatenate([ours, theirs]).mean() == pytest.approx(expected)
+    # Each side on its own has the same mean: the other half of the parts measures its own spread.
+    assert ours.mean() == pytest.approx(expected)
+    assert theirs.mean() == pytest.approx(expected)
+
+
+def test_the_parts_vary_as_the_auc_does_when_rows_are_drawn():
+    generator = np.random.default_rng(0)
+    positives, negatives = generator.normal(0.8, 1, 120), generator.normal(0, 1, 60)
+    parts = np.concatenate(auc_parts(positives, negatives))
+    drawn = [counted_auc(generator.choice(positives, 120), generator.choice(negatives, 60)) for _ in range(300)]
+    linear = [generator.choice(parts, 180).mean() for _ in range(300)]
+    assert np.std(linear) == pytest.approx(np.std(drawn), rel=0.25)
+
+
+def test_placements_count_ties_by_half():
+    assert placements(np.array([1.0, 1.0 + 1e-8, 2.0]), np.array([0.0, 1.0, 1.0, 3.0])).tolist() == [0.5, 0.5, 0.75]
+
+
+def test_one_per_cent_of_the_negatives_may_be_above_the_threshold():
+    negatives = np.arange(200.0)
+    # Two of 200 are allowed: those of 198 and 199. The threshold is 197, which lots of none decide.
+    positives = np.array([300.0, 198.5, 197.5, 197.0, 196.0])
+    assert detected(positives, negatives).tolist() == [1, 1, 1, 0, 0]
+
+
+def test_with_few_negatives_none_may_be_above():
+    positives = np.array([5.0, 4.0, 3.0])
+    # Of 24 negatives 0.24 are allowed: the best positive that ties with the best negative is found in 24 % of all lots.
+    assert detected(positives, np.array([4.0, *np.zeros(23)])) == pytest.approx([1.0, 0.24, 0.0])
+
+
+def test_scores_that_tell_nothing_find_as_many_positives_as_negatives():
+    assert detected(np.zeros(7), np.zeros(50)) == pytest.approx(np.full(7, 0.01))
+    generator = np.random.default_rng(1)
+    rates = [detected(generator.normal(size=400), generator.normal(size=400)).mean() for _ in range(200)]
+    # The fifth best of 400 negatives has, on average, 5 / 401 of all scores above it.
+    assert np.mean(rates) == pytest.approx(5 / 401, abs=0.001)
+
+
+def test_privacy_leak_is_below_zero_where_members_are_still_known():
+    # MUSE: (AUC' - AUC'_retrained) / AUC'_retrained with AUC' = 1 - AUC.
+    assert privacy_leak(0.9, 0.6) == pytest.approx((0.1 - 0.4) / 0.4)
+    assert privacy_leak(0.6, 0.6) == 0
+    assert privacy_leak(0.3, 0.6) == pytest.approx((0.7 - 0.4) / 0.4)
