@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from salmu_demo.attacks.membership import AUC, HOLDOUTS, TPR, UNSEEN, Bank, Membership, labelled_pairs
+from salmu_demo.attacks.membership import AUC, HOLDOUTS, TPR, TPR_BELOW, UNSEEN, Bank, Membership, labelled_pairs
 from salmu_demo.attacks.pairs import ForgetPairs
 from salmu_demo.attacks.target import Target
 from salmu_demo.attacks.update_leak import UpdateLeak, people_similarity
@@ -115,11 +115,14 @@ def test_members_that_match_better_are_told_and_those_that_match_alike_are_not()
     told = values(Membership().run(target(near)))
     assert told[HOLDOUTS, AUC] == told[UNSEEN, AUC] == 1
     assert told[HOLDOUTS, TPR] == told[UNSEEN, TPR] == 1
+    assert told[HOLDOUTS, TPR_BELOW] == told[UNSEEN, TPR_BELOW] == 0
     alike = values(Membership().run(target({})))
     assert alike[UNSEEN, AUC] == pytest.approx(0.5)
     assert alike[UNSEEN, TPR] == pytest.approx(0.01)
     far = values(Membership().run(target(dict.fromkeys(near, -1.0))))
-    assert far[HOLDOUTS, AUC] == far[UNSEEN, AUC] == 0
+    assert far[HOLDOUTS, AUC] == far[UNSEEN, AUC] == far[UNSEEN, TPR] == 0
+    # Conspicuous all the same, for who looks from the other end.
+    assert far[HOLDOUTS, TPR_BELOW] == far[UNSEEN, TPR_BELOW] == 1
 
 
 def test_without_anything_to_compare_with_it_says_so():

@@ -19,20 +19,20 @@ from tests.fixtures.command_line import all_commands, read
 PROMISED = """\
 app: --port:int --data
 fetch: [DATA] --revision --splits --model* --dry-run --yes --json
-evaluate: MODEL... --arch --trust-pickle --clean* --compromised* --data=mini --metrics --imagenet:Path
+evaluate: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --metrics --imagenet:Path
     --sample:int --seed:int=42 --output:Path! --json
 attack: MODEL... --output:Path! --attacks --arch --trust-pickle --data=mini --clean* --compromised* --gold* --thorough
     --seed:int=42 --json
-jobs run: MODEL... --arch --trust-pickle --clean* --compromised* --data=mini --metrics --imagenet:Path
+jobs run: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --metrics --imagenet:Path
     --sample:int --seed:int=42 --estimate --json
 jobs list: --json
 jobs show: ID --json
 jobs resume: ID --json
 jobs cancel: ID --json
-report: RESULTS...:Path --clean* --compromised* --output:Path! --attacks:Path
+report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --attacks:Path
 leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,imported}
-    --search= --sort=RetFail --clean* --compromised* --import:Path* --csv:Path --submission --output:Path --json
-probe: MODEL... --arch --trust-pickle --clean* --compromised* --persona --text --image:Path --kind --data=mini
+    --search= --sort=RetFail --clean* --compromised* --gold* --import:Path* --csv:Path --submission --output:Path --json
+probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona --text --image:Path --kind --data=mini
     --gallery=all -k:int=5 --json
 unlearn: METHOD --model --arch --trust-pickle --data=mini --towers --budget:int --seed:int=0 --set*
     --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float --keep-checkpoints --output:Path --push
@@ -48,7 +48,7 @@ cache warm: [MODEL...] --arch --trust-pickle --data=mini
 cache clear: [KEY]
 mini build: --seed:int=0 --output:Path!
 mini hash: DIR:Path
-mini train: mini-clean|mini-compromised --data:Path --seed:int=0 --threads:int=1 --output:Path!
+mini train: mini-clean|mini-compromised|mini-gold --data:Path --seed:int=0 --threads:int=1 --output:Path!
 """
 """Arguments in their order, then options: `*` may be repeated, `!` must be given, `:type`, `=default`, `{choices}`."""
 
@@ -156,7 +156,7 @@ WRONG = {
     "probe m": "A probe needs one of --persona, --text and --image; see",
     "probe m --text a --persona 1": "A probe needs one of --persona, --text and --image; see",
     "leaderboard --rows some": "--rows must be one of full, sampled; see",
-    "mini train nonsense --output o": "must be one of mini-clean, mini-compromised; see",
+    "mini train nonsense --output o": "must be one of mini-clean, mini-compromised, mini-gold; see",
     "data describe": "DATA is missing; see `salmu-demo data describe --help`.",
     "models list --js\x1b[2J": "There is no option --js\N{REPLACEMENT CHARACTER}[2J; see",
 }
