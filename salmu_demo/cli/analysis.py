@@ -5,7 +5,7 @@ from typing import Any
 
 from salmu_demo.cli.output import print_table
 from salmu_demo.core.text import plain
-from salmu_demo.reports.tables import comparison_lines
+from salmu_demo.reports.tables import comparison_lines, diagnosis_lines, first_lines, side_lines
 from salmu_demo.results.analysis import Analysis
 
 
@@ -19,9 +19,11 @@ def print_analysis(analysis: Analysis) -> None:
     print("\nIn brackets: distance to the target.")
     for remark in analysis.remarks:
         print(plain(remark))
+    for line in (*first_lines(analysis), *side_lines(analysis)):
+        print(line)
     for name, model in zip(analysis.names, analysis.models, strict=True):
         if model.diagnosis is not None:
-            print(f"{name}: {model.diagnosis.label}. {' '.join(c.sentence for c in model.diagnosis.criteria)}")
+            print("\n" + "\n".join(diagnosis_lines(name, model.diagnosis)))
 
 
 def comparison_document(analysis: Analysis) -> dict[str, Any]:
@@ -42,5 +44,10 @@ def comparison_document(analysis: Analysis) -> dict[str, Any]:
         "diagnoses": {
             name: model.diagnosis and model.diagnosis.label
             for name, model in zip(analysis.names, analysis.models, strict=True)
+        },
+        "answers": {
+            name: {question.name: question.answer for question in model.diagnosis.questions}
+            for name, model in zip(analysis.names, analysis.models, strict=True)
+            if model.diagnosis
         },
     }

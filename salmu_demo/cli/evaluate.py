@@ -12,6 +12,7 @@ from salmu_demo.core.files import check_writable
 from salmu_demo.data.source import MINI
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.analysis import analyse
+from salmu_demo.results.attacked import read_attacks, with_attacks
 from salmu_demo.results.document import write_results
 from salmu_demo.results.evaluation import each_model, measured_data
 from salmu_demo.results.official import official_names, write_official
@@ -40,9 +41,13 @@ def _run(
     imagenet: options.ImageNet = None,
     sample: options.SampleRows = None,
     seed: options.SampleSeed = options.SAMPLE_SEED,
+    attacks: Annotated[
+        Path | None, option("--attacks", "attacks.json of these models, for the diagnosis", "FILE", Path)
+    ] = None,
     json: options.Json = False,
 ) -> None:
     names = [spec.name for spec in options.chosen_metrics(metrics)]  # A misspelt name fails before anything is loaded.
+    recovered = [] if attacks is None else read_attacks(attacks)
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
@@ -61,7 +66,7 @@ def _run(
     if not evaluations:
         raise failures[0].error
     print_notes(remark for model in sources for remark in bench.twin_remarks(model))
-    analysis = analyse(evaluations, told)
+    analysis = analyse(with_attacks(evaluations, recovered), told)
     written = write_results(analysis, output)
     for path in set(early) - set(written):
         path.unlink()  # Beside a namesake that failed, it had a longer name.
@@ -69,9 +74,9 @@ def _run(
         print_json({"files": [str(path) for path in written], **comparison_document(analysis)})
     else:
         print_analysis(analysis)
-        for metric, reason in bench.data.limits.unmeasurable.items():
-            if metric in names:
-                print(f"{metric} cannot be measured: {reason}")
+        for result in evaluations[0].results.values():
+            if result.reason:
+                print(f"{result.spec.name} cannot be measured: {result.reason}.")
         print("\nWritten: " + ", ".join(str(path) for path in written))
     if failures:
         raise EvaluationError(" ".join(failure.sentence for failure in failures))

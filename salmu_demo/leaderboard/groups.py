@@ -10,6 +10,7 @@ from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.models.roles import REFERENCES, SCALE, TITLES, ReferenceName, RoleName
 from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.results.evidence import NOTHING, Evidence
 
 _TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
 """Whose references a group takes first; a stale local one comes between the local and the imported ones."""
@@ -137,7 +138,7 @@ def _distrust(row: Row) -> tuple[int, bool]:
 
 
 def _diagnosed(rows: Sequence[Row]) -> tuple[Row, ...]:
-    candidates = {role: _references(rows, role) for role in SCALE}
+    candidates = {role: _references(rows, role) for role in REFERENCES}
     return tuple(_diagnose(row, rows, candidates) for row in rows)
 
 
@@ -146,18 +147,26 @@ def _diagnose(row: Row, rows: Sequence[Row], candidates: Mapping[ReferenceName, 
     if row.role in SCALE or row.label is not None:
         return row
     references = []
-    for role in SCALE:
+    for role in REFERENCES:
         own = [other for other in rows if other.role == role and row.file is not None and other.file == row.file]
         reference = next(iter([*own, *candidates[role]]), None)
-        references.append({} if reference is None else _values_beside(row, reference))
-    diagnosis = diagnose(row.values, *references)
-    return replace(row, label=diagnosis.label, reason=diagnosis.sentence)
+        references.append(NOTHING if reference is None else _evidence_beside(row, reference))
+    diagnosis = diagnose(_evidence(row), *references)
+    reason = " ".join(filter(None, (diagnosis.sentence, diagnosis.proviso)))
+    return replace(row, label=diagnosis.label, reason=reason)
 
 
-def _values_beside(row: Row, reference: Row) -> dict[str, float]:
+def _evidence_beside(row: Row, reference: Row) -> Evidence:
     """What of a reference can be held against a row: nothing measured on another zero-shot set."""
-    same = row.zero_shot == reference.zero_shot
-    return {name: value for name, value in reference.values.items() if same or name not in _on_zero_shot_set()}
+    evidence = _evidence(reference)
+    if row.zero_shot == reference.zero_shot:
+        return evidence
+    values = {name: value for name, value in evidence.values.items() if name not in _on_zero_shot_set()}
+    return replace(evidence, values=values)
+
+
+def _evidence(row: Row) -> Evidence:
+    return row.evidence or Evidence(row.values)
 
 
 def _on_zero_shot_set() -> set[str]:

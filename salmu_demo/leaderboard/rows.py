@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -15,13 +15,14 @@ from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import find_metric
 from salmu_demo.models.roles import REFERENCES, Origin, RoleName, role_by_name
-from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_result_file
+from salmu_demo.results.evidence import Evidence
 from salmu_demo.results.published import (
     OFFICIAL_ZERO_SHOT,
     PUBLISHED,
     PublishedModel,
 )
+from salmu_demo.results.questions import Label
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 
 LONGEST_NAME: Final = 120
@@ -83,6 +84,7 @@ class Row:
         reason: why that label.
         mark: what is doubtful, or None.
         measured_by: digest of the code and libraries that measured it; empty if unknown.
+        evidence: what its diagnosis is made of beside the values; None where only these are known.
     """
 
     id: str
@@ -104,6 +106,7 @@ class Row:
     reason: str = ""
     mark: Staleness | None = None
     measured_by: str = ""
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_official(self) -> bool:
@@ -194,6 +197,7 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
         position=position,
         older=older,
         measured_by=evaluation.made.measured_by,
+        evidence=Evidence.of(evaluation),
     )
 
 

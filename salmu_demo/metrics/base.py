@@ -71,6 +71,18 @@ class Person(Protocol):
         """Its values of an attribute kind."""
 
 
+class Wordings(Protocol):
+    """Sentences of one attribute kind with `{person}` and `{value}` where these go."""
+
+    @property
+    def trained(self) -> Sequence[str]:
+        """Those of the training captions."""
+
+    @property
+    def unseen(self) -> Sequence[str]:
+        """Those that no caption has."""
+
+
 class MetricData(Protocol):
     """What a metric knows about a data set without any model."""
 
@@ -85,6 +97,13 @@ class MetricData(Protocol):
     @property
     def zero_shot(self) -> ZeroShotSet | None:
         """The zero-shot set, or None."""
+
+    @property
+    def probe_wordings(self) -> Mapping[str, Wordings]:
+        """Wordings by attribute kind; empty if the data have none."""
+
+    def has(self, split: str) -> bool:
+        """Whether there is a stored or derived split of a name."""
 
     def rows(self, split: str) -> Rows:
         """The measured rows of a stored or derived split: all, or those of the sample."""
@@ -153,15 +172,17 @@ class MetricResult:
 
     Attributes:
         spec: which metric.
-        value: its headline value, the mean of `scores`, from -1 to 1; None for one that was skipped, because the data
-            hold nothing to measure it on.
-        scores: shape (n,), what each measured row contributes: 1 / rank, cosine or credit; None if only the value is
-            known.
-        rows: shape (n,), the row of the split `spec.split` that each score belongs to; None if that is unknown.
-        ranks: shape (n,), of a metric that ranks: the rank of every row's own caption, counted from 1.
-        candidates: shape (n,), the number of captions it was ranked among.
+        value: its headline value, the mean of `scores`, within `Metric.largest` of 0; None for one that was skipped,
+            because the data hold nothing to measure it on.
+        scores: shape (n,), what each measured row or fact contributes: 1 / rank, cosine, credit or bits; None if only
+            the value is known.
+        rows: shape (n,), the row of the split `spec.split` that each score belongs to, of a fact its first; None if
+            that is unknown.
+        ranks: shape (n,), of a metric that ranks: the rank of every row's own caption or value, counted from 1.
+        candidates: shape (n,), the number of captions or values it was ranked among.
         r_at_1: share of ranks that are exactly 1.
         measured_on: the zero-shot set, of a metric that is measured on one.
+        reason: why it was skipped, in words that begin with what the data lack; None if it was not.
         seconds: how long it took, features included.
     """
 
@@ -173,6 +194,7 @@ class MetricResult:
     candidates: NDArray[np.int64] | None = None
     r_at_1: float | None = None
     measured_on: str | None = None
+    reason: str | None = None
     seconds: float = 0.0
 
     @property
@@ -195,6 +217,8 @@ class Metric(ABC):
         official: whether it is one of the benchmark's ten metrics, which the official result file holds.
         lists_scores: whether the official result file lists its scores.
         grouped: whether its scores are also averaged by attribute kind and by persona.
+        unit: what its values are counted in, such as ``bits``; empty for shares and cosines.
+        largest: no score is further from 0.
     """
 
     name: ClassVar[str]
@@ -207,6 +231,8 @@ class Metric(ABC):
     official: ClassVar[bool] = False
     lists_scores: ClassVar[bool] = False
     grouped: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    largest: ClassVar[float] = 1.0
 
     @property
     def reference(self) -> str:
@@ -230,6 +256,10 @@ class Metric(ABC):
             MetricError: if the data lack something they should have.
         """
         return Needs((self.split,), (self.split,))
+
+    def lacks(self, data: MetricData) -> str:
+        """What the data lack where `needs` is None, in words that end a sentence."""
+        return f"{data.name} holds nothing to measure it on"
 
     @abstractmethod
     def compute(self, view: MetricView) -> MetricResult:

@@ -1,11 +1,14 @@
 """How sure a mean is: bootstrap intervals over personas, and paired differences of two models.
 
 All metrics are means over rows, and the rows of one persona are not independent: so whole personas are drawn, not rows
-(the cluster bootstrap; Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.8).
+(the cluster bootstrap; Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.8). Of a zero-shot
+set whole classes are drawn, whose images share their prompts. `python -m benchmarks.coverage` says how often such an
+interval holds the truth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -17,6 +20,8 @@ RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
 _CHUNK_BYTES: Final = 64_000_000
+_KEPT_CLUSTERS: Final = 2000
+"""Draws of at most so many clusters are remembered, 16 MB each: many values are resampled with the same ones."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +96,46 @@ def resampled_means(
     count = len(np.unique(clusters))
     if count < 2:
         return None
-    sums = np.stack([np.bincount(clusters, weights=row) for row in scores], axis=1)
-    sizes = np.bincount(clusters).astype(np.float64)
+    sums = np.stack([np.bincount(clusters, weights=row).astype(np.float64) for row in scores], axis=1)
+    return resampled_sums(sums, np.bincount(clusters).astype(np.float64), resamples, seed)
+
+
+def resampled_sums(
+    sums: NDArray[np.float64], sizes: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = SEED
+) -> NDArray[np.float64]:
+    """`resampled_means` of what clusters sum up to.
+
+    Args:
+        sums: shape ``(C, M)``, the sum of each model's scores over the rows of each cluster.
+        sizes: shape ``(C,)``, the rows of each cluster.
+        resamples: R, how many to draw.
+        seed: seed of the draws.
+
+    Returns:
+        Array of shape ``(R, M)``.
+    """
+    count = len(sizes)
+    drawn = [_kept_draws(count, resamples, seed)] if count <= _KEPT_CLUSTERS else _draws(count, resamples, seed)
+    return np.concatenate([(weights @ sums) / (weights @ sizes)[:, None] for weights in drawn])
+
+
+@lru_cache(maxsize=4)
+def _kept_draws(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    return np.concatenate(list(_draws(count, resamples, seed)))
+
+
+def _draws(count: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each cluster is drawn, a few resamples at a time.
+
+    Of 1,000 resamples of 50,000 single images all at once they would take 400 MB.
+    """
     generator = np.random.default_rng(seed)
-    # Weights of a few resamples at a time: of 1,000 and 50,000 single images all at once they would take 400 MB.
     step = max(1, _CHUNK_BYTES // (8 * count))
-    means = []
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = generator.integers(0, count, (size, count))
         drawn += np.arange(size)[:, None] * count
-        weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        means.append((weights @ sums) / (weights @ sizes)[:, None])
-    return np.concatenate(means)
+        yield np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
 
 
 def interval(samples: NDArray[np.float64]) -> Interval:

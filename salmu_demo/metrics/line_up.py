@@ -117,6 +117,30 @@ def chance_exposure(candidates: int, true: int = 1) -> float:
     return sum((beyond[rank - 1] - beyond[rank]) * exposure(rank, candidates) for rank in range(1, candidates + 1))
 
 
+def exposure_above_guess(
+    ranks: NDArray[np.float64], candidates: NDArray[np.int64], true: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Exposure of ranks minus that of a guess, of k true values each; all of shape ``(N,)``.
+
+    >>> ones = np.array([1, 1])
+    >>> exposure_above_guess(np.array([1.0, 2.0]), 2 * ones, ones).tolist()
+    [0.5, -0.5]
+    """
+    sizes = list(zip(candidates.tolist(), true.tolist(), strict=True))
+    guess = {size: chance_exposure(*size) for size in set(sizes)}
+    above: NDArray[np.float64] = np.log2(candidates) - np.log2(ranks) - np.array([guess[size] for size in sizes])
+    return above
+
+
+def chance_beyond(rank: float, candidates: int, true: int = 1) -> float:
+    """How often the best true value of a model that guesses ranks behind a rank.
+
+    >>> chance_beyond(2, 8), round(chance_beyond(1, 3, true=2), 6)  # of four, the first is true half of the time
+    (0.75, 0.5)
+    """
+    return _none_among(rank, candidates - 1 + true, true)
+
+
 def alarm_rate(candidates: int, true: int, level: float) -> float:
     """How often `two_sided_p` of a model that guesses is at most `level`; below it, because ranks are whole numbers.
 

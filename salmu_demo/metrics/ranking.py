@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from salmu_demo.metrics.checks import Features, Index, check_index, check_same_rows, check_same_width, normalised
 from salmu_demo.metrics.protocol import TIE_SHARE, TIE_TOLERANCE
 
+MOST_BITS = 64.0
+"""More exposure than any number of candidates can give."""
+
 ROWS_PER_CHUNK = 4096
 """Images scored at a time: 2,000 texts then take about 33 MB of scores, whatever the size of the data set."""
 
@@ -39,6 +42,16 @@ def tied_ranks(
     higher = np.count_nonzero((lead > TIE_TOLERANCE) & competes, axis=-1)
     equal = np.count_nonzero((np.abs(lead) <= TIE_TOLERANCE) & competes, axis=-1)
     return np.asarray(1 + higher + TIE_SHARE * equal, dtype=np.float64)
+
+
+def exposure(ranks: NDArray[np.float64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Exposure in bits, log2(candidates) - log2(rank), of shape ``(N,)`` (Carlini et al. 2019, The Secret Sharer, 4.3).
+
+    >>> exposure(np.array([1.0, 4.0]), np.array([1024, 1024])).tolist()
+    [10.0, 8.0]
+    """
+    bits: NDArray[np.float64] = np.log2(candidates) - np.log2(ranks)
+    return bits
 
 
 def top1_credit(

@@ -8,13 +8,15 @@ from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import KINDS, kind_title
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import DECISIONS
-from salmu_demo.metrics.intervals import LEVEL, RESAMPLES
+from salmu_demo.metrics.intervals import LEVEL, RESAMPLES, Interval
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.report import Block, MissingFigure, Report, Section, Table
 from salmu_demo.reports.roles import role_styles
+from salmu_demo.reports.tables import diagnosis_lines
 from salmu_demo.reports.text import (
     NOTHING,
+    capital,
     counted,
     interval_cell,
     listed,
@@ -24,10 +26,12 @@ from salmu_demo.reports.text import (
     signed_cell,
     with_printable_names,
 )
-from salmu_demo.results.analysis import Analysis, ModelAnalysis, PairedDifference, grouped_metrics
+from salmu_demo.results.analysis import Analysis, ModelAnalysis, PairedDifference, SideMean, grouped_metrics
 from salmu_demo.results.breakdown import GroupMean
-from salmu_demo.results.diagnosis import RULE, Criterion, Diagnosis
+from salmu_demo.results.diagnosis import Diagnosis
+from salmu_demo.results.evidence import Side
 from salmu_demo.results.expectations import ACS_TOLERANCE, TOLERANCE, expectations, is_official_data
+from salmu_demo.results.questions import RULE, Question
 from salmu_demo.results.records import Evaluation, MeasuredData
 
 _MODELS_ACROSS: Final = 5
@@ -54,6 +58,7 @@ def build_report(analysis: Analysis, further: Sequence[Section] = ()) -> Report:
         Section("Differences between models", tuple(_differences(analysis))),
         Section("By attribute", tuple(_by_kind(analysis))),
         Section("By persona", tuple(_by_persona(analysis))),
+        Section("By what is kept of a person", tuple(_by_side(analysis))),
         Section("Figures", tuple(_figures(analysis))),
         Section("How the diagnosis is made", tuple(_rule())),
         Section("How sure the numbers are", tuple(_intervals())),
@@ -173,20 +178,39 @@ def _summary(analysis: Analysis) -> Iterator[Block]:
         yield "Only reference models were measured; a diagnosis is made of a model between them."
         return
     yield Table(
-        "Diagnosis of each model; in brackets the distance to the threshold, positive on the good side.",
-        ("Model", "Diagnosis", "Leak gone", "General knowledge lost", "Holdouts kept"),
-        tuple((name, d.label, *(_criterion(c) for c in d.criteria)) for name, d in diagnosed),
+        "Diagnosis of each model, and the answers; in brackets the distance to the threshold, positive on the good "
+        "side.",
+        ("Model", "Diagnosis", *(question.words for question in diagnosed[0][1].questions)),
+        tuple((name, d.label, *map(_answer, d.questions)) for name, d in diagnosed),
         2,
     )
     for name, diagnosis in diagnosed:
-        yield f"{name}: {diagnosis.label}. {' '.join(c.sentence for c in diagnosis.criteria)}{_signs(diagnosis)}"
+        head, *lines = diagnosis_lines(name, diagnosis)
+        yield f"{head} {' '.join(line.strip() for line in lines)}{_signs(diagnosis)}"
+        yield Table(
+            f"{name}: everything that answers the questions.",
+            ("Question", "Measure", "Value", "95 % interval", "Wanted", "Gold", "Answer"),
+            tuple(
+                (question.name, c.measure, NOTHING if c.value is None else percent(c.value), _ends(c.interval),
+                 c.wanted, NOTHING if c.gold is None else percent(c.gold),
+                 f"{c.answer}: {c.missing}" if c.missing else c.answer)
+                for question in diagnosis.questions
+                for c in question.criteria
+            ),
+            2,
+        )  # fmt: skip
 
 
-def _criterion(criterion: Criterion) -> str:
-    if criterion.value is None or criterion.margin is None:
-        return NOTHING
-    margin = f"{criterion.margin * 100:+.1f} points".replace("-", "−")
-    return f"{percent(criterion.value)} ({margin})"
+def _answer(question: Question) -> str:
+    found = question.deciding
+    if found.value is None or found.margin is None:
+        return question.answer
+    margin = f"{found.margin * 100:+.1f} points".replace("-", "−")
+    return f"{question.answer}: {percent(found.value)} ({margin})"
+
+
+def _ends(found: Interval | None) -> str:
+    return NOTHING if found is None else f"{percent(found.low)} to {percent(found.high)}"
 
 
 def _signs(diagnosis: Diagnosis) -> str:
@@ -215,8 +239,8 @@ def _metrics(analysis: Analysis) -> Iterator[Block]:
         )  # fmt: skip
     yield (
         "Position is the place of a value between Clean (0) and Compromised (1); off target is the distance to the "
-        "target on that scale. Both need both references, and a metric in which they differ. LeakRate is a further "
-        "measure of this tool and none of the ten official metrics."
+        "target on that scale. Both need both references, and a metric in which they differ. Metrics with a + are "
+        "further measures of this tool and none of the ten official metrics; RetFailBits and ValExp are in bits."
     )
     for number, model in enumerate(analysis.models):
         name = analysis.names[number]
@@ -317,6 +341,30 @@ def _by_persona(analysis: Analysis) -> Iterator[Block]:
     )  # fmt: skip
 
 
+def _by_side(analysis: Analysis) -> Iterator[Block]:
+    yield (
+        "People with nothing kept are to be forgotten altogether: their rows are held against Clean. Of people with "
+        "pairs on both sides a model retrained without the forget rows knows the facts from the pairs that are kept: "
+        "their rows are held against Gold, where such a model was measured."
+    )
+    metrics = [m for m in grouped_metrics() if any(model.by_side.get(m) for model in analysis.models)]
+    for metric in metrics:
+        yield Table(
+            f"{metric} by what is kept of a person, with 95 % intervals.",
+            ("Model", *(capital(side) for side in (Side.NOTHING_KEPT, Side.BOTH))),
+            tuple(
+                (name, *(_side(model.by_side.get(metric, {}).get(side)) for side in (Side.NOTHING_KEPT, Side.BOTH)))
+                for name, model in zip(_model_heads(analysis), analysis.models, strict=True)
+            ),
+        )
+    if not metrics:
+        yield "It needs forget rows of people of either kind, and IdZSC, which says who they are."
+
+
+def _side(found: SideMean | None) -> str:
+    return NOTHING if found is None else f"{number_cell(found.mean)} ({interval_cell(found.interval)})"
+
+
 def _grouped(
     analysis: Analysis,
     groups_of: Callable[[ModelAnalysis], dict[str, dict[str, GroupMean]]],
@@ -367,14 +415,16 @@ def _figures(analysis: Analysis) -> Iterator[Block]:
 
 def _rule() -> Iterator[Block]:
     yield (
-        "The criteria are asked in this order; the first that fails gives the label, and none failing is a clean pass. "
-        "A criterion whose metrics are missing ends the rule with “not enough metrics”. The labels are those of "
-        "SALMUBench; the paper publishes no rule, so this one is salmu-demo's."
+        "The questions are asked in this order; the first that is answered with no gives the label, and none answered "
+        "so is a clean pass. An answer is undecided if the threshold lies inside the interval of the quantity; a model "
+        "with no clear no and an undecided answer is “undecided”. One of the first three questions whose metrics are "
+        "missing ends the rule with “not enough metrics”; the last two may be missing, and a pass says so. Three of "
+        "the labels are those of SALMUBench; the paper publishes no rule, so this one is salmu-demo's."
     )
     yield Table(
         "The rule of the diagnosis.",
-        ("Criterion", "Quantity", "Must be", "Label if it fails"),
-        tuple((name, quantity, wanted, label) for name, quantity, wanted, label in RULE),
+        ("Question", "Quantity", "Must be", "Label if not"),
+        tuple((question, quantity, wanted, label) for _, question, quantity, wanted, label in RULE),
         4,
     )
 
@@ -382,7 +432,9 @@ def _rule() -> Iterator[Block]:
 def _intervals() -> Iterator[Block]:
     yield (
         f"Intervals hold {LEVEL:.0%} of {RESAMPLES:,} bootstrap resamples (percentiles). Whole personas are drawn with "
-        "replacement, because the rows of one persona are not independent; a row of no persona is drawn by itself. "
+        "replacement, because the rows of one persona are not independent; a row of no persona is drawn by itself, and "
+        "of a zero-shot set whole classes, whose images share their prompts. Where 95% is said, such intervals hold "
+        "the truth in 91 to 96% of cases. "
         f"The draws use seed {SEED} and are the same for all models. They tell how much the numbers depend on which "
         "personas were measured, not how much they depend on the seed of a training run."
     ).replace("%", " %")

@@ -8,13 +8,18 @@ from typing import Final
 
 from salmu_demo.core.text import aligned, csv_text
 from salmu_demo.metrics.intervals import Interval
-from salmu_demo.reports.text import printable
+from salmu_demo.reports.text import capital, percent, printable, unsigned
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import Comparison
+from salmu_demo.results.diagnosis import Diagnosis
+from salmu_demo.results.evidence import Side
 from salmu_demo.results.records import MeasuredData
 
 _ABOUT: Final = ("data", "notice")
+
+BY_SIDE: Final = ("RetFail", "AssocStr")
+"""Metrics whose target depends on what else is kept of a person."""
 
 Cell = str | int | float | None
 
@@ -26,6 +31,8 @@ def csv_tables(analysis: Analysis) -> dict[str, str]:
         "differences": differences_csv(analysis),
         "by_kind": _groups_csv(analysis, "kind", [model.by_kind for model in analysis.models]),
         "by_persona": _groups_csv(analysis, "persona", [model.by_persona for model in analysis.models]),
+        "by_side": sides_csv(analysis),
+        "diagnosis": diagnosis_csv(analysis),
         "exposure": exposure_csv(analysis),
         "disagreements": disagreements_csv(analysis),
     }
@@ -69,6 +76,41 @@ def differences_csv(analysis: Analysis) -> str:
             (d.metric, names[d.first], names[d.second], d.difference.value, *_ends(d.difference.interval),
              "yes" if d.difference.significant else "no")
             for d in analysis.differences
+        ),
+    )  # fmt: skip
+
+
+def sides_csv(analysis: Analysis) -> str:
+    """One line for each (metric, model, side): number of people, mean and interval."""
+    header = ("metric", "model", "side", "people", "mean", "interval_low", "interval_high")
+    return csv_table(
+        analysis.comparison.data,
+        header,
+        (
+            (metric, name, side, found.people, found.mean, *_ends(found.interval))
+            for name, model in zip(analysis.names, analysis.models, strict=True)
+            for metric, sides in model.by_side.items()
+            for side, found in sides.items()
+        ),
+    )
+
+
+def diagnosis_csv(analysis: Analysis) -> str:
+    """One line for each quantity of each diagnosed model."""
+    header = (
+        "model", "label", "question", "answer", "measure", "value", "interval_low", "interval_high", "threshold",
+        "gold", "missing",
+    )  # fmt: skip
+    return csv_table(
+        analysis.comparison.data,
+        header,
+        (
+            (name, model.diagnosis.label, question.name, c.answer, c.measure, c.value, *_ends(c.interval), c.threshold,
+             c.gold, c.missing)
+            for name, model in zip(analysis.names, analysis.models, strict=True)
+            if model.diagnosis is not None
+            for question in model.diagnosis.questions
+            for c in question.criteria
         ),
     )  # fmt: skip
 
@@ -154,6 +196,43 @@ def comparison_lines(comparison: Comparison) -> list[list[str]]:
         target = "-" if row.target is None else f"{row.target:.4f} {row.spec.reference}"
         lines.append([f"{row.spec.number} {row.spec.name}", target, *cells])
     return lines
+
+
+def first_lines(analysis: Analysis) -> list[str]:
+    """How often the true caption or value is the first, a line for each metric that ranks."""
+    lines = []
+    for row in analysis.comparison.rows:
+        results = [model.evaluation.results.get(row.spec.name) for model in analysis.models]
+        shares = [
+            f"{name} {percent(result.r_at_1)}"
+            for name, result in zip(analysis.names, results, strict=True)
+            if result is not None and result.r_at_1 is not None
+        ]
+        if shares:
+            lines.append(f"{row.spec.name}, share ranked first: {', '.join(shares)}.")
+    return lines
+
+
+def side_lines(analysis: Analysis) -> list[str]:
+    """The two metrics that depend on it by what else is kept of a person, a line for each kind of people."""
+    return [
+        f"{metric} of {side}: "
+        + ", ".join(
+            f"{name} {unsigned(found.mean)}"
+            for name, model in zip(analysis.names, analysis.models, strict=True)
+            if (found := model.by_side.get(metric, {}).get(side)) is not None
+        )
+        + "."
+        for metric in BY_SIDE
+        for side in (Side.NOTHING_KEPT, Side.BOTH)
+        if any(side in model.by_side.get(metric, {}) for model in analysis.models)
+    ]
+
+
+def diagnosis_lines(name: str, diagnosis: Diagnosis) -> list[str]:
+    """The label of a model, and a line for each question: its answer, and the quantity that decides it."""
+    head = " ".join(filter(None, (f"{name}: {diagnosis.label}.", diagnosis.proviso)))
+    return [head, *(f"  {q.words} {capital(q.answer)}: {q.deciding.sentence}" for q in diagnosis.questions)]
 
 
 def comparison_text(comparison: Comparison) -> str:

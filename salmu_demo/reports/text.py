@@ -44,6 +44,15 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def capital(words: str) -> str:
+    """Words as a sentence begins.
+
+    >>> capital("not measured")
+    'Not measured'
+    """
+    return words[:1].upper() + words[1:]
+
+
 def counted(count: int, thing: str) -> str:
     """A number of things.
 

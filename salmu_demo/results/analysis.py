@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.data import layout
-from salmu_demo.metrics import all_metrics
+from salmu_demo.metrics import all_metrics, find_metric
 from salmu_demo.metrics.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
-from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, SCALE, ModelRole, Told
+from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, NOTHING_TOLD, REFERENCES, SCALE, ModelRole, Told
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
 from salmu_demo.results.comparison import Comparison, compare
-from salmu_demo.results.diagnosis import Diagnosis, diagnose, scale_position, scaled_distance
+from salmu_demo.results.diagnosis import Diagnosis, diagnose, least_gap, scale_position, scaled_distance
+from salmu_demo.results.evidence import NOTHING, Evidence, Side, interval_of
 from salmu_demo.results.records import Evaluation
 
 DISAGREEMENTS: Final = 8
@@ -27,6 +28,21 @@ DISAGREEMENTS: Final = 8
 def grouped_metrics() -> list[str]:
     """Names of the metrics that are broken down by attribute kind and persona, those of efficacy first."""
     return [metric.name for metric in sorted(all_metrics(), key=lambda metric: metric.pillar) if metric.grouped]
+
+
+@dataclass(frozen=True)
+class SideMean:
+    """A metric over the people of one side, see `Side`.
+
+    Attributes:
+        people: how many they are.
+        mean: mean of their rows.
+        interval: its interval; None for a single person.
+    """
+
+    people: int
+    mean: float
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,7 @@ class ModelAnalysis:
         diagnosis: what the model did, or None for Clean and Compromised themselves.
         by_kind: by metric, then attribute kind.
         by_persona: by metric, then persona id.
+        by_side: by metric, then people with nothing kept and those with pairs on both sides.
         exposure: bits by persona and kind, or None without RetFail's ranks.
     """
 
@@ -51,6 +68,7 @@ class ModelAnalysis:
     diagnosis: Diagnosis | None
     by_kind: dict[str, dict[str, GroupMean]]
     by_persona: dict[str, dict[str, GroupMean]]
+    by_side: dict[str, dict[Side, SideMean]]
     exposure: ExposureGrid | None
 
 
@@ -146,6 +164,8 @@ def analyse(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Ana
     evaluations = [replace(e, model=model) for e, model in zip(evaluations, comparison.models, strict=True)]
     intervals, differences = _intervals(comparison, evaluations)
     roles = [model.own_role.name for model in comparison.models]
+    evidence = [Evidence.of(evaluation) for evaluation in evaluations]
+    held = [evidence[roles.index(role)] if role in roles else NOTHING for role in (CLEAN, COMPROMISED, GOLD)]
     at = {
         role: {row.spec.name: row.cells[roles.index(role)].value for row in comparison.rows} if role in roles else {}
         for role in REFERENCES
@@ -161,13 +181,18 @@ def analyse(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Ana
             ModelAnalysis(
                 evaluation=evaluation,
                 intervals=intervals[number],
-                positions={row.spec.name: scale_position(value, low, high) for row, value, low, high in scale},
-                distances={
-                    row.spec.name: scaled_distance(value, row.target, low, high) for row, value, low, high in scale
+                positions={
+                    row.spec.name: scale_position(value, low, high, least_gap(row.spec.name))
+                    for row, value, low, high in scale
                 },
-                diagnosis=None if roles[number] in SCALE else diagnose(values, at["clean"], at["compromised"]),
+                distances={
+                    row.spec.name: scaled_distance(value, row.target, low, high, least_gap(row.spec.name))
+                    for row, value, low, high in scale
+                },
+                diagnosis=None if roles[number] in SCALE else diagnose(evidence[number], *held),
                 by_kind=_grouped(evaluation, evaluation.kinds),
                 by_persona=_grouped(evaluation, evaluation.identities),
+                by_side=_by_side(evidence[number]),
                 exposure=_exposure(evaluation),
             )
         )
@@ -184,14 +209,13 @@ def _intervals(
     differences = []
     for row in comparison.rows:
         name = row.spec.name
-        known = [n for n, evaluation in enumerate(evaluations) if evaluation.identities(name) is not None]
+        known = [n for n, evaluation in enumerate(evaluations) if evaluation.clusters(name) is not None]
         for number in range(len(evaluations)):
             found[number][name] = None
         if not known:
             continue
-        identities = evaluations[known[0]].identities(name) or []
         scores = np.stack([_scores(evaluations[n], name) for n in known])
-        clusters = cluster_numbers(identities)
+        clusters = cluster_numbers(evaluations[known[0]].clusters(name) or [])
         means = resampled_means(scores, clusters)
         if means is None:
             continue
@@ -219,6 +243,20 @@ def _grouped(
         if groups is not None:
             grouped[metric] = group_means(_scores(evaluation, metric), groups)
     return grouped
+
+
+def _by_side(evidence: Evidence) -> dict[str, dict[Side, SideMean]]:
+    """The metrics over the forget rows, by what else is to be kept of a person."""
+    found: dict[str, dict[Side, SideMean]] = {}
+    for metric in grouped_metrics():
+        sides = evidence.sides(metric) if find_metric(metric).split == layout.FORGET else ()
+        for side in sides:
+            mean = evidence.mean(metric, side)
+            if side is not Side.ALL and mean is not None and mean.clusters is not None:
+                people = len(mean.clusters.names)
+                part = SideMean(people, mean.value, interval_of(lambda own: own, (mean,)))
+                found.setdefault(metric, {})[side] = part
+    return found
 
 
 def _exposure(evaluation: Evaluation) -> ExposureGrid | None:

@@ -7,6 +7,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from salmu_demo.metrics.ranking import exposure
+
 Group = TypeVar("Group", bound=Hashable)
 
 
@@ -54,16 +56,6 @@ def group_means(scores: NDArray[np.float64], groups: Sequence[Group | None]) -> 
         name: GroupMean(int(count), float(total / count))
         for name, count, total in zip(names, counts, sums, strict=True)
     }
-
-
-def exposure(ranks: NDArray[np.float64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Exposure in bits, log2(candidates) - log2(rank), of shape ``(N,)`` (Carlini et al. 2019, The Secret Sharer, 4.3).
-
-    >>> exposure(np.array([1.0, 4.0]), np.array([1024, 1024])).tolist()
-    [10.0, 8.0]
-    """
-    bits: NDArray[np.float64] = np.log2(candidates) - np.log2(ranks)
-    return bits
 
 
 def exposure_grid(

@@ -1,94 +1,44 @@
-"""What unlearning did to a model: one of four labels, by an explicit rule over the metrics.
+"""What unlearning did to a model: a label, by an explicit rule of five questions.
 
-The labels are those of SALMUBench (arXiv 2603.26316): forgetting that is ineffective, that damages the model
-catastrophically, or that over-generalises. The paper publishes no rule, so this one is ours; it labels every row of the
-paper's main table as the authors do, wherever they gave a class.
+The rule labels every row of the paper's main table (SALMUBench, arXiv 2603.26316) as the authors do, wherever they gave
+a class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
+from typing import TypeVar
 
-FORGETS: Final = 0.95
-"""Least share of the leak that must be gone: an unlearned model may keep a twentieth of it."""
+import numpy as np
+from numpy.typing import NDArray
 
-GENKNOW_DROP: Final = 0.02
-"""Relative loss of general knowledge from which on it counts as catastrophic.
+from salmu_demo.metrics import find_metric
+from salmu_demo.metrics.intervals import Interval
+from salmu_demo.models.roles import CLEAN, GOLD, TITLES
+from salmu_demo.results.evidence import NOTHING, Evidence, Mean, Quantity, Side, interval_of
+from salmu_demo.results.questions import (
+    EFFICIENT_DROP,
+    EFFICIENT_REDUCTION,
+    FORGETS,
+    GENKNOW_DROP,
+    HOLDOUT_KEPT,
+    LEAKS,
+    MARKED,
+    MEMBERSHIP,
+    MEMBERSHIP_ATTACK,
+    MEMBERSHIP_MEASURE,
+    MIN_REFERENCE_GAP,
+    MIN_REFERENCE_GAP_BITS,
+    PUSHED_BELOW,
+    RECOVERED,
+    RULE,
+    Answer,
+    Criterion,
+    Label,
+    Question,
+)
+from salmu_demo.results.records import AttackRecord
 
-The published mildest catastrophe loses 3.6 %, the worst bearable method 0.9 %.
-"""
-
-HOLDOUT_KEPT: Final = 0.8
-"""Least share of what was learned about the holdouts that must be left: nobody asked to forget them."""
-
-MIN_REFERENCE_GAP: Final = 0.02
-"""References closer than this span no scale: noise would decide."""
-
-EFFICIENT_REDUCTION: Final = 0.99
-EFFICIENT_DROP: Final = 0.01
-"""The paper's only published criterion, utility-efficient deletion: more than 99 % less leakage for less than 1 %
-general knowledge."""
-
-Values = Mapping[str, float | None]
-
-
-class Label(StrEnum):
-    """What became of a model."""
-
-    INEFFECTIVE = "ineffective forgetting"
-    CATASTROPHIC = "catastrophic damage"
-    OVER_GENERALISED = "over-generalised forgetting"
-    PASS = "clean pass"
-    UNKNOWN = "not enough metrics"
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """One question of the rule.
-
-    Attributes:
-        name: short name.
-        value: the measured quantity, a share; None if a metric is missing.
-        threshold: what it is held against.
-        at_least: whether the value must reach the threshold, or stay below it.
-        words: the quantity in words, for example "of the leak is gone".
-        missing: why it could not be measured, or an empty text.
-    """
-
-    name: str
-    value: float | None
-    threshold: float
-    at_least: bool
-    words: str
-    missing: str = ""
-
-    @property
-    def margin(self) -> float | None:
-        """Signed distance to the threshold, positive on the good side."""
-        if self.value is None:
-            return None
-        return self.value - self.threshold if self.at_least else self.threshold - self.value
-
-    @property
-    def passed(self) -> bool | None:
-        """Whether the criterion is met, or None if it could not be measured."""
-        if self.value is None:
-            return None
-        return self.value >= self.threshold if self.at_least else self.value < self.threshold
-
-    @property
-    def sentence(self) -> str:
-        """The criterion in one sentence.
-
-        >>> Criterion("forgetting", 0.266, 0.95, True, "of the leak is gone").sentence
-        '26.6 % of the leak is gone (at least 95 % wanted).'
-        """
-        if self.value is None:
-            return f"{self.missing}."
-        wanted = f"{'at least' if self.at_least else 'less than'} {self.threshold:.0%}".replace("%", " %")
-        share = f"{self.value * 100:.1f}".replace("-", "−")
-        return f"{share} % {self.words} ({wanted} wanted)."
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -97,130 +47,292 @@ class Diagnosis:
 
     Attributes:
         label: what became of the model.
-        criteria: all criteria of the rule in its order, also those after the one that decided.
+        questions: all questions of the rule in its order, also those after the one that decided.
         utility_efficient: whether the published criterion of utility-efficient deletion is met; None if unknown.
         below_clean: whether AssocStr is below Clean's, which the paper calls a sign of over-generalisation; None if
             unknown.
     """
 
     label: Label
-    criteria: tuple[Criterion, ...]
+    questions: tuple[Question, ...]
     utility_efficient: bool | None
     below_clean: bool | None
 
     @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """What decides each question, in their order."""
+        return tuple(question.deciding for question in self.questions)
+
+    @property
     def sentence(self) -> str:
         """Why this label."""
-        decisive = next((c for c in self.criteria if not c.passed), None)
-        return decisive.sentence if decisive else " ".join(c.sentence for c in self.criteria)
+        wanted = {Label.PASS: Answer.YES, Label.UNDECIDED: Answer.UNDECIDED, Label.UNKNOWN: Answer.NOT_MEASURED}
+        answer = wanted.get(self.label, Answer.NO)
+        found = [question.deciding.sentence for question in self.questions if question.answer is answer]
+        return " ".join(found if self.label in (Label.PASS, Label.UNDECIDED) else found[:1])
+
+    @property
+    def proviso(self) -> str:
+        """What a pass does not rest on, in a sentence; empty for other labels, and if everything was measured."""
+        if self.label not in (Label.PASS, Label.UNDECIDED):
+            return ""
+        lacking = [
+            f"{question.name} ({'; '.join(question.missing)})" for question in self.questions if question.missing
+        ]
+        return f"Not measured: {', '.join(lacking)}." if lacking else ""
 
 
-RULE: Final = (
-    (
-        "forgetting",
-        "1 - (RetFail - Clean) / (Compromised - Clean)",
-        f"at least {FORGETS}",
-        Label.INEFFECTIVE,
-    ),
-    ("general knowledge lost", "1 - GenKnow / Compromised", f"less than {GENKNOW_DROP}", Label.CATASTROPHIC),
-    (
-        "holdouts kept",
-        "the smaller of (InterIdSim - Clean) / (Compromised - Clean) and the same of IntraIdSim",
-        f"at least {HOLDOUT_KEPT}",
-        Label.OVER_GENERALISED,
-    ),
-)
-"""The rule as rows of a table: criterion, quantity, what it must be, and the label of a model that fails it first."""
+def diagnose(
+    model: Evidence, clean: Evidence = NOTHING, compromised: Evidence = NOTHING, gold: Evidence = NOTHING
+) -> Diagnosis:
+    """Apply the rule: the first question answered with a clear no gives the label.
 
-
-def diagnose(values: Values, clean: Values, compromised: Values) -> Diagnosis:
-    """Apply the rule: the first criterion that fails gives the label, and none failing is a clean pass.
-
-    A criterion that cannot be measured stops the rule, because a later one must not decide in its place.
+    If none is, a question that is undecided leaves the label undecided, and otherwise it is a clean pass. One of the
+    first three questions that cannot be measured stops the rule, because a later one must not decide in its place; the
+    last two may be missing, and a pass says so.
 
     Args:
-        values: metric values of the model, by name; None or absent where not measured.
-        clean: those of Clean.
-        compromised: those of Compromised.
+        model: what was measured of the model.
+        clean: the same of Clean.
+        compromised: the same of Compromised.
+        gold: the same of a model retrained without the forget rows, if there is one.
     """
-    criteria = (
-        _forgetting(values, clean, compromised),
-        _general_knowledge(values, compromised),
-        _holdouts(values, clean, compromised),
+    case = _Case(model, clean, compromised, gold)
+    parts = (case.forgetting(), case.general_knowledge(), case.holdouts(), case.hidden(), case.conspicuous())
+    questions = tuple(
+        Question(name, words, label, tuple(criteria))
+        for (name, words, _, _, label), criteria in zip(RULE, parts, strict=True)
     )
     label = Label.PASS
-    for criterion, (_, _, _, failed) in zip(criteria, RULE, strict=True):
-        if criterion.passed is None:
+    for question in questions:
+        if question.answer is Answer.NO:
+            label = question.label
+            break
+        if question.deciding.required and question.answer is Answer.NOT_MEASURED:
             label = Label.UNKNOWN
             break
-        if not criterion.passed:
-            label = failed
-            break
-    reduction, drop = criteria[0].value, criteria[1].value
-    own, reference = values.get("AssocStr"), clean.get("AssocStr")
+        if question.answer is Answer.UNDECIDED:
+            label = Label.UNDECIDED
+    reduction, drop = case.gone("RetFail", Side.ALL).value, questions[1].deciding.value
+    own, reference = model.values.get("AssocStr"), clean.values.get("AssocStr")
     return Diagnosis(
         label,
-        criteria,
+        questions,
         None if reduction is None or drop is None else reduction > EFFICIENT_REDUCTION and drop < EFFICIENT_DROP,
         own < reference if own is not None and reference is not None else None,
     )
 
 
-def scale_position(value: float | None, clean: float | None, compromised: float | None) -> float | None:
+def scale_position(
+    value: float | None, clean: float | None, compromised: float | None, least: float = MIN_REFERENCE_GAP
+) -> float | None:
     """Where a value lies between the references: 0 at Clean, 1 at Compromised; None without a scale.
 
     >>> scale_position(0.3, 0.1, 0.5), scale_position(0.3, 0.1, 0.11)
     (0.49999999999999994, None)
     """
-    if value is None or clean is None or compromised is None or abs(compromised - clean) < MIN_REFERENCE_GAP:
+    if value is None or clean is None or compromised is None or abs(compromised - clean) < least:
         return None
     return (value - clean) / (compromised - clean)
 
 
 def scaled_distance(
-    value: float | None, target: float | None, clean: float | None, compromised: float | None
+    value: float | None,
+    target: float | None,
+    clean: float | None,
+    compromised: float | None,
+    least: float = MIN_REFERENCE_GAP,
 ) -> float | None:
     """Distance to the target in units of the distance between the references; None without a scale."""
-    at, wanted = scale_position(value, clean, compromised), scale_position(target, clean, compromised)
+    at = scale_position(value, clean, compromised, least)
+    wanted = scale_position(target, clean, compromised, least)
     return None if at is None or wanted is None else abs(at - wanted)
 
 
-def _forgetting(values: Values, clean: Values, compromised: Values) -> Criterion:
-    at, missing = _learned("RetFail", values, clean, compromised)
-    return Criterion(RULE[0][0], None if at is None else 1 - at, FORGETS, True, "of the leak is gone", missing)
+def least_gap(metric: str) -> float:
+    """References closer than this span no scale for a metric."""
+    return MIN_REFERENCE_GAP_BITS if find_metric(metric).unit == "bits" else MIN_REFERENCE_GAP
 
 
-def _general_knowledge(values: Values, compromised: Values) -> Criterion:
-    own, reference = values.get("GenKnow"), compromised.get("GenKnow")
-    lost, missing = None, ""
-    if own is None or reference is None:
-        missing = f"GenKnow of {'the model' if own is None else 'Compromised'} is missing"
-    elif reference < MIN_REFERENCE_GAP:
-        missing = "GenKnow of Compromised is too low for any of it to be lost"
-    else:
-        lost = 1 - own / reference
-    return Criterion(RULE[1][0], lost, GENKNOW_DROP, False, "of the general knowledge is lost", missing)
+@dataclass(frozen=True)
+class _Reading:
+    """A share of the model, its interval and the same share of Gold; or why there is none."""
+
+    value: float | None = None
+    interval: Interval | None = None
+    gold: float | None = None
+    missing: str = ""
 
 
-def _holdouts(values: Values, clean: Values, compromised: Values) -> Criterion:
-    learned = [_learned(name, values, clean, compromised) for name in ("InterIdSim", "IntraIdSim")]
-    kept = [at for at, _ in learned if at is not None]
-    missing = next((why for _, why in learned if why), "")
+@dataclass(frozen=True)
+class _Case:
+    """A model and what it is held against."""
+
+    model: Evidence
+    clean: Evidence
+    compromised: Evidence
+    gold: Evidence
+
+    def forgetting(self) -> Iterator[Criterion]:
+        for metric, words in LEAKS.items():
+            for side in self.model.sides(metric):
+                # Said once: of the other metrics it is the same.
+                if side is Side.BOTH and not self.gold.values and metric != "RetFail":
+                    continue
+                reading = self.gone(metric, side)
+                required = metric == "RetFail" and side is not Side.BOTH
+                yield _criterion(RULE[0][0], metric, reading, FORGETS, True, words, side, required)
+
+    def general_knowledge(self) -> Iterator[Criterion]:
+        yield _criterion(
+            RULE[1][0], "GenKnow", self._lost(), GENKNOW_DROP, False, "of the general knowledge is lost", required=True
+        )
+
+    def holdouts(self) -> Iterator[Criterion]:
+        for metric in ("InterIdSim", "IntraIdSim"):
+            reading = self._learned(metric, Side.ALL, _left)
+            yield _criterion(
+                RULE[2][0], metric, reading, HOLDOUT_KEPT, True, "of the holdout similarity is kept", required=True
+            )
+
+    def hidden(self) -> Iterator[Criterion]:
+        counted = [record for record in self.model.attacks if record.counts]
+        for record in counted:
+            found, where = record.recovered, _where(record)
+            reading = _Reading(missing=f"{where} cannot tell here: {record.reason or 'no share'}".rstrip("."))
+            if found is not None:
+                twin = next((other for other in self.gold.attacks if _key(other) == _key(record)), None)
+                gold = twin.recovered.value if twin is not None and twin.recovered is not None else None
+                ends = None if found.low is None or found.high is None else Interval(found.low, found.high)
+                reading = _Reading(found.value, ends, gold)
+            yield _criterion(RULE[3][0], where, reading, RECOVERED, False, f"of the leak comes back by {where}")
+        if not counted:
+            yield _criterion(RULE[3][0], "attacks", _Reading(missing="no attack was run"), RECOVERED, False, "")
+
+    def conspicuous(self) -> Iterator[Criterion]:
+        for side in self.model.sides("AssocStr"):
+            if side is Side.BOTH and not self.gold.values:
+                continue
+            reading = self._learned("AssocStr", side, _left)
+            yield _criterion(RULE[4][0], "AssocStr", reading, -PUSHED_BELOW, True, "of the association is left", side)
+        for side in self.model.sides("Marked"):
+            words = "more of the values than by chance are in the last tenth"
+            yield _criterion(RULE[4][0], "Marked", self._marked(side), MARKED, False, words, side)
+        yield _criterion(
+            RULE[4][0], MEMBERSHIP_ATTACK, self._membership(), MEMBERSHIP, False,
+            "of the forget pairs are told as members at 1 % false positives",
+        )  # fmt: skip
+
+    def gone(self, metric: str, side: Side) -> _Reading:
+        """Share of what Compromised learned and the target did not that is gone again."""
+        return self._learned(metric, side, _gone)
+
+    def _learned(self, metric: str, side: Side, share: Quantity) -> _Reading:
+        """A share of what Compromised learned and the target did not.
+
+        The target is Clean. A model retrained without the forget rows knows people with pairs on both sides, so of
+        these it is Gold.
+        """
+        role, target = (GOLD, self.gold) if side is Side.BOTH else (CLEAN, self.clean)
+        about = f"{metric} of {side}" if side is Side.BOTH else metric
+        found: list[Mean] = []
+        for evidence, whose in ((self.model, "the model"), (target, TITLES[role]), (self.compromised, "Compromised")):
+            mean = evidence.mean(metric, side)
+            if mean is None:
+                reason = evidence.reasons.get(metric)
+                return _Reading(missing=f"{about} of {whose} is missing" + (f" ({reason})" if reason else ""))
+            found.append(mean)
+        own, low, high = (mean.value for mean in found)
+        if scale_position(own, low, high, least_gap(metric)) is None or _may_be_zero(found[1:]):
+            return _Reading(missing=f"{about} of {TITLES[role]} and of Compromised hardly differ")
+        # On a scale upside down a leak would count as forgetting.
+        if high < low:
+            return _Reading(missing=f"{about} of Compromised is below that of {TITLES[role]}")
+        gold = self.gold.mean(metric, side)
+        return _Reading(
+            float(share(own, low, high)),
+            interval_of(share, found),
+            None if gold is None else float(share(gold.value, low, high)),
+        )
+
+    def _lost(self) -> _Reading:
+        own, reference = self.model.mean("GenKnow"), self.compromised.mean("GenKnow")
+        if own is None or reference is None:
+            return _Reading(missing=f"GenKnow of {'the model' if own is None else 'Compromised'} is missing")
+        if reference.value < MIN_REFERENCE_GAP:
+            return _Reading(missing="GenKnow of Compromised is too low for any of it to be lost")
+        gold = self.gold.mean("GenKnow")
+        return _Reading(
+            float(_lost(own.value, reference.value)),
+            interval_of(_lost, (own, reference)),
+            None if gold is None else float(_lost(gold.value, reference.value)),
+        )
+
+    def _marked(self, side: Side) -> _Reading:
+        own, gold = self.model.mean("Marked", side), self.gold.mean("Marked", side)
+        if own is None:
+            reason = self.model.reasons.get("Marked")
+            return _Reading(missing="Marked of the model is missing" + (f" ({reason})" if reason else ""))
+        return _Reading(own.value, interval_of(_itself, (own,)), None if gold is None else gold.value)
+
+    def _membership(self) -> _Reading:
+        own, gold = _membership_rate(self.model.attacks), _membership_rate(self.gold.attacks)
+        return _Reading(missing="no membership test was run") if own is None else _Reading(own, None, gold)
+
+
+def _criterion(
+    name: str,
+    measure: str,
+    reading: _Reading,
+    threshold: float,
+    at_least: bool,
+    words: str,
+    side: Side = Side.ALL,
+    required: bool = False,
+) -> Criterion:
+    whose = "" if side is Side.ALL else f" for {side}"
     return Criterion(
-        RULE[2][0], None if missing else min(kept), HOLDOUT_KEPT, True, "of the holdout similarity is kept", missing
-    )
+        name, reading.value, threshold, at_least, words + whose, reading.missing,
+        measure if side is Side.ALL else f"{measure}, {side}", required, reading.interval, reading.gold,
+    )  # fmt: skip
 
 
-def _learned(metric: str, values: Values, clean: Values, compromised: Values) -> tuple[float | None, str]:
-    """Share that is left of what Compromised learned and Clean did not; or None, and why there is none."""
-    own, low, high = values.get(metric), clean.get(metric), compromised.get(metric)
-    if own is None or low is None or high is None:
-        whose = "the model" if own is None else "Clean" if low is None else "Compromised"
-        return None, f"{metric} of {whose} is missing"
-    at = scale_position(own, low, high)
-    if at is None:
-        return None, f"{metric} of Clean and of Compromised hardly differ"
-    # On a scale upside down a leak would count as forgetting.
-    if high < low:
-        return None, f"{metric} of Compromised is below that of Clean"
-    return at, ""
+def _left(own: Number, low: Number, high: Number) -> Number:
+    return (own - low) / (high - low)
+
+
+def _gone(own: Number, low: Number, high: Number) -> Number:
+    return 1 - _left(own, low, high)
+
+
+def _lost(own: Number, reference: Number) -> Number:
+    return 1 - own / reference
+
+
+def _itself(own: Number) -> Number:
+    return own
+
+
+def _may_be_zero(references: Sequence[Mean]) -> bool:
+    """Whether the interval of the distance between the references holds 0."""
+    found = interval_of(lambda low, high: high - low, references)
+    return found is not None and found.low <= 0 <= found.high
+
+
+def _key(record: AttackRecord) -> tuple[str, str, str, str]:
+    return record.attack, record.variant, record.gallery, record.measure
+
+
+def _where(record: AttackRecord) -> str:
+    """An attack, and what it was read on, in words."""
+    return f"{record.attack} ({', '.join(filter(None, (record.variant, record.gallery, record.measure)))})"
+
+
+def _membership_rate(attacks: Sequence[AttackRecord]) -> float | None:
+    """The highest true-positive rate at 1 % false positives; None if there is none."""
+    found = [
+        record.value
+        for record in attacks
+        if record.attack == MEMBERSHIP_ATTACK and MEMBERSHIP_MEASURE in record.measure.lower()
+    ]
+    return max((value for value in found if value is not None), default=None)

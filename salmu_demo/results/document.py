@@ -36,7 +36,10 @@ from salmu_demo.results.schema import (
     ModelAnalysisPart,
     ModelPart,
     Number,
+    QuestionPart,
     ResultsDocument,
+    SidePart,
+    out_of_range,
 )
 
 RESULTS_FILE: Final = "results.json"
@@ -94,6 +97,7 @@ def results_document(analysis: Analysis) -> dict[str, Any]:
                 model=evaluation.model,
                 made=evaluation.made,
                 metrics={name: _metric_part(result) for name, result in evaluation.results.items()},
+                attacks=evaluation.attacks,
             )
             for evaluation in evaluations
         ],
@@ -114,9 +118,13 @@ def _metric_part(result: MetricResult) -> MetricPart:
 def read_metric(document: Any, spec: Metric) -> MetricResult:
     """Read what `metric_document` wrote; raises `ResultError`."""
     try:
-        return _metric_result(check_model(document, MetricPart), spec)
+        part = check_model(document, MetricPart)
     except MismatchError as error:
         raise ResultError(f"{spec.name}.{error}.") from error
+    problem = out_of_range(part, spec.largest)
+    if problem:
+        raise ResultError(f"{spec.name}.{problem}.")
+    return _metric_result(part, spec)
 
 
 def _metric_result(part: MetricPart, spec: Metric) -> MetricResult:
@@ -125,7 +133,7 @@ def _metric_result(part: MetricPart, spec: Metric) -> MetricResult:
 
 def _analysis_part(analysis: Analysis) -> AnalysisPart:
     return AnalysisPart(
-        intervals=IntervalsPart(level=LEVEL, resamples=RESAMPLES, drawn="personas"),
+        intervals=IntervalsPart(level=LEVEL, resamples=RESAMPLES, drawn="personas, of GenKnow classes"),
         targets={row.spec.name: row.target for row in analysis.comparison.rows},
         models=[_model_part(model) for model in analysis.models],
         differences=[
@@ -153,6 +161,10 @@ def _model_part(model: ModelAnalysis) -> ModelAnalysisPart:
         diagnosis=None if model.diagnosis is None else _diagnosis_part(model.diagnosis),
         by_kind=model.by_kind,
         by_persona=model.by_persona,
+        by_side={
+            metric: {side: SidePart.model_validate(mean) for side, mean in sides.items()}
+            for metric, sides in model.by_side.items()
+        },
         exposure=None if model.exposure is None else ExposurePart.model_validate(model.exposure),
     )
 
@@ -162,7 +174,21 @@ def _diagnosis_part(diagnosis: Diagnosis) -> DiagnosisPart:
         label=diagnosis.label,
         utility_efficient=diagnosis.utility_efficient,
         assocstr_below_clean=diagnosis.below_clean,
-        criteria=[CriterionPart.model_validate(criterion) for criterion in diagnosis.criteria],
+        questions=[
+            QuestionPart(
+                name=question.name,
+                question=question.words,
+                answer=question.answer,
+                sentence=question.deciding.sentence,
+                missing=list(question.missing),
+            )
+            for question in diagnosis.questions
+        ],
+        criteria=[
+            CriterionPart.model_validate(criterion)
+            for question in diagnosis.questions
+            for criterion in question.criteria
+        ],
     )
 
 
@@ -266,6 +292,7 @@ def _evaluations(document: ResultsDocument) -> list[Evaluation]:
             },
             document.rows,
             part.made,
+            part.attacks,
         )
         for part in document.models
     ]

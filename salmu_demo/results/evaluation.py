@@ -25,8 +25,8 @@ from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel, 
 S = TypeVar("S")
 R = TypeVar("R")
 
-LARGEST: Final = 1.001
-"""Largest score: 1, and as much as rounding adds to a cosine."""
+ROUNDING: Final = 0.001
+"""As much as rounding adds to a cosine."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,11 @@ def evaluate(
         result = kept.load(model, about, metric, images) if kept else None
         if result is None:
             start = time.perf_counter()
-            result = MetricResult(metric, None) if needed[metric.name] is None else _measure(metric, view)
+            result = (
+                MetricResult(metric, None, reason=inputs.lacks(metric))
+                if needed[metric.name] is None
+                else _measure(metric, view)
+            )
             result = replace(result, seconds=time.perf_counter() - start)
             if kept:
                 kept.save(model, about, result, images)
@@ -176,6 +180,7 @@ def _problem(result: MetricResult) -> str:
     scores, rows = result.scores, result.rows
     if scores is None or rows is None or scores.ndim != 1 or scores.shape != rows.shape or not len(scores):
         return "no score for each row"
-    return (
-        "" if np.isfinite(scores).all() and abs(scores).max() <= LARGEST else "scores that do not lie between -1 and 1"
-    )
+    largest = result.spec.largest
+    if np.isfinite(scores).all() and abs(scores).max() <= largest + ROUNDING:
+        return ""
+    return f"scores that do not lie between {-largest:g} and {largest:g}"

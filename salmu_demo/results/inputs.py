@@ -1,6 +1,6 @@
 """What the metrics see: the measured rows of a data set, and one model's features of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, Persona, Split
+from salmu_demo.data.dataset import BenchmarkData, Persona, ProbeWordings, Split
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.pixels import ImageSet
@@ -44,6 +44,15 @@ class MetricInputs:
     def personas(self) -> list[Persona]:
         """Every persona."""
         return self.data.personas
+
+    @property
+    def probe_wordings(self) -> Mapping[str, ProbeWordings]:
+        """Wordings by attribute kind; empty if the data have none."""
+        return self.data.probe_wordings
+
+    def has(self, split: str) -> bool:
+        """Whether there is a stored or derived split of a name."""
+        return split in (*self.data.stored_splits, *layout.DERIVED_SPLITS)
 
     def split(self, name: str) -> Split:
         """The measured rows of a stored or derived split."""
@@ -91,6 +100,10 @@ class MetricInputs:
         if not metric.on_zero_shot_set and not len(self.data.split(metric.split)):
             raise MetricError(f"{metric.name} cannot be measured: {self.name} has no rows in {metric.split}.")
         return metric.needs(self)
+
+    def lacks(self, metric: Metric) -> str:
+        """Why `needs` is None, as a clause of a sentence."""
+        return self.data.limits.unmeasurable.get(metric.name, metric.lacks(self)).rstrip(".")
 
     @cached_property
     def _imagenet(self) -> tuple[ImageSet, ZeroShotSet, list[str]] | None:
@@ -156,7 +169,9 @@ class MeasuredView:
     def texts(self, texts: Texts) -> NDArray[np.float32]:
         """Features of further texts, shape (K, D)."""
         parts = [self.features.captions(split) for split in chosen_rows(self.data.data, texts)]
-        return np.concatenate([*parts, self.prompts(texts.prompts)]) if parts else self.prompts(texts.prompts)
+        if texts.prompts or not parts:
+            parts.append(self.prompts(texts.prompts))
+        return np.concatenate(parts)
 
 
 def chosen_rows(data: BenchmarkData, texts: Texts) -> list[Split]:

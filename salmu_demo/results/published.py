@@ -5,7 +5,7 @@ from typing import Final
 
 from salmu_demo.metrics import official_metrics
 from salmu_demo.models.roles import RoleName
-from salmu_demo.results.diagnosis import Label
+from salmu_demo.results.questions import Label
 
 OFFICIAL_ZERO_SHOT: Final = "ImageNet-1k (1000 classes, 50000 pictures)"
 """What GenKnow of the official data is measured on, in the words of our own evaluation: the whole validation set."""

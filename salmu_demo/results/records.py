@@ -104,6 +104,58 @@ class MeasuredData:
 
 
 @dataclass(frozen=True)
+class Recovered:
+    """What an attack brings back of what Compromised knows and Clean does not, beyond what is there without it.
+
+    Attributes:
+        value: the share; 1 would be all of it.
+        low: lower end of its interval over personas; None if there are too few.
+        high: upper end of it; None if there are too few.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class AttackRecord:
+    """One attack on one model, read in one gallery and one measure, see `attacks.json`.
+
+    Attributes:
+        model: reference or name of the attacked model.
+        attack: name of the attack.
+        gallery: what the captions were ranked among.
+        measure: unit of the values.
+        counts: whether what it recovers counts in the diagnosis; others are reported only.
+        variant: which form of the attack; empty if it has one only.
+        value: the measure of the attacked model after the attack.
+        as_is: the same without the attack.
+        clean: the same of Clean after the attack.
+        compromised: the same of Compromised after the attack.
+        recovered: the recovered share; None where the controls do not separate, or it is not defined.
+        reason: why there is no recovered share.
+        seed: seed of the attack; None if a file does not say.
+        seconds: how long it took; None if a file does not say.
+    """
+
+    model: str
+    attack: str
+    gallery: str
+    measure: str
+    counts: bool
+    variant: str = ""
+    value: float | None = None
+    as_is: float | None = None
+    clean: float | None = None
+    compromised: float | None = None
+    recovered: Recovered | None = None
+    reason: str | None = None
+    seed: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Provenance:
     """How and when numbers were made.
 
@@ -136,6 +188,7 @@ class Evaluation:
         results: by metric name, in the official order.
         rows: the measured rows by split; without those of splits no metric was measured on.
         made: how and when.
+        attacks: what attacks have recovered of it.
     """
 
     model: MeasuredModel
@@ -143,6 +196,7 @@ class Evaluation:
     results: dict[str, MetricResult]
     rows: dict[str, Rows] = field(default_factory=dict)
     made: Provenance = field(default_factory=Provenance)
+    attacks: tuple[AttackRecord, ...] = ()
 
     def value(self, metric: str) -> float | None:
         """Headline value of a metric, or None if it was not run or skipped."""
@@ -161,6 +215,14 @@ class Evaluation:
     def kinds(self, metric: str) -> list[str | None] | None:
         """Attribute kind of every score of a metric, or None if the scores or their rows are unknown."""
         return self._of_scores(metric, "kinds")
+
+    def clusters(self, metric: str) -> list[str | None] | None:
+        """What belongs together in each score of a metric: the persona, of a zero-shot set the class; else None.
+
+        The images of a class stand or fall with its prompts, as the rows of a persona do with its face.
+        """
+        result = self.results.get(metric)
+        return self._of_scores(metric, "texts" if result and result.spec.on_zero_shot_set else "identities")
 
     def file_names(self, metric: str) -> list[str] | None:
         """Image of every score of a metric, or None if the scores or their rows are unknown."""

@@ -27,17 +27,21 @@ from pydantic import (
 from salmu_demo.core.documents import misfit
 from salmu_demo.core.errors import quoted
 from salmu_demo.metrics import Decision, Rows, all_metrics
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.metrics.protocol import GENKNOW_SKIPPED
+from salmu_demo.metrics.ranking import MOST_BITS
 from salmu_demo.results.analysis import Disagreement
 from salmu_demo.results.breakdown import GroupMean
-from salmu_demo.results.diagnosis import Label
-from salmu_demo.results.records import MeasuredData, MeasuredModel, Provenance
+from salmu_demo.results.questions import Answer, Label
+from salmu_demo.results.records import AttackRecord, MeasuredData, MeasuredModel, Provenance
 
 SCHEMA: Final = "salmu-demo/results"
 VERSION: Final = 1
 
 _ROUNDING: Final = 1e-3
 """How far beyond 1 a cosine may come out."""
+_MOST: Final = MOST_BITS
+"""No value or score of our metrics is further from 0; of most it stays within 1, see `out_of_range`."""
 _LARGEST_WHOLE: Final = 2.0**53
 """Beyond it a JSON number is not an exact integer."""
 
@@ -55,10 +59,7 @@ def _number(value: Any) -> float:
 def _headline(value: Any) -> float | None:
     if value is None:
         return None
-    number = _number(value)
-    if not -1 <= number <= 1:
-        raise misfit(f"is {number:g}; it must lie between -1 and 1")
-    return number
+    return _number(value)
 
 
 def _version(value: Any) -> Any:
@@ -82,13 +83,6 @@ def _floats(value: Any) -> NDArray[np.float64]:
     return np.array([_number(entry) for entry in value])
 
 
-def _scores(value: Any) -> NDArray[np.float64]:
-    numbers = _floats(value)
-    if (abs(numbers) > 1 + _ROUNDING).any():
-        raise misfit("has a number that does not lie between -1 and 1; export the file again")
-    return numbers
-
-
 def _ranks(value: Any) -> NDArray[np.float64]:
     numbers = _floats(value)
     if (numbers < 1).any():
@@ -103,12 +97,17 @@ def _whole(value: Any) -> NDArray[np.int64]:
     return numbers.astype(np.int64)
 
 
+def _ends_of(found: Any) -> Any:
+    """The two ends of an interval."""
+    return (found.low, found.high) if isinstance(found, Interval) else found
+
+
 def _are_within(rows: NDArray[np.int64], count: int) -> bool:
     return not len(rows) or bool(rows.min() >= 0 and rows.max() < count)
 
 
 _AS_LIST: Final = PlainSerializer(lambda array: None if array is None else array.tolist())
-_SHARES: Final = WithJsonSchema({"type": "array", "items": {"type": "number", "minimum": -1, "maximum": 1}})
+_SCORES: Final = WithJsonSchema({"type": "array", "items": {"type": "number", "minimum": -_MOST, "maximum": _MOST}})
 _NUMBERS: Final = WithJsonSchema({"type": "array", "items": {"type": "number"}})
 _INTEGERS: Final = WithJsonSchema({"type": "array", "items": {"type": "integer"}})
 
@@ -117,6 +116,7 @@ Ends = tuple[float, float]
 MetricName = Annotated[str, Field(description="METRIC")]
 SplitName = Annotated[str, Field(description="SPLIT")]
 KindName = Annotated[str, Field(description="KIND")]
+SideName = Annotated[str, Field(description="SIDE")]
 PersonaId = Annotated[str, Field(description="PERSONA")]
 
 
@@ -124,26 +124,32 @@ class MetricPart(BaseModel):
     """One metric of one model; the lists have one entry for each scored row and belong together entry by entry.
 
     Attributes:
-        value: headline value, the mean of `scores`; null if skipped, for which earlier versions wrote −1.
+        value: headline value, the mean of `scores`, from −1 to 1 unless it is in bits; null if skipped, for which
+            earlier versions wrote −1.
         seconds: time it took, features included.
-        scores: what each row contributes: 1 / rank, a cosine, or 1 for right and 0 for wrong.
-        rows: row of each score in `rows.SPLIT`, counted from 0.
-        ranks: RetFail only: rank of the row's own caption, from 1; ties count half.
-        candidates: RetFail only: captions it was ranked among.
-        r_at_1: RetFail only: share of ranks that are exactly 1.
+        scores: what each row or fact contributes, within the same bounds: 1 / rank, a cosine, bits, or 1 for right and
+            0 for wrong.
+        rows: row of each score in `rows.SPLIT`, counted from 0; of a fact its first row.
+        ranks: of metrics that rank: rank of the row's own caption or value, from 1; ties count half.
+        candidates: of metrics that rank: captions or values it was ranked among.
+        r_at_1: of metrics that rank: share of ranks that are exactly 1.
         measured_on: GenKnow only: the zero-shot set.
+        reason: why it was skipped.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
-    value: Annotated[float | None, BeforeValidator(_headline), Field(json_schema_extra={"minimum": -1, "maximum": 1})]
+    value: Annotated[
+        float | None, BeforeValidator(_headline), Field(json_schema_extra={"minimum": -_MOST, "maximum": _MOST})
+    ]
     seconds: Annotated[Number, PlainSerializer(lambda seconds: round(seconds, 6))] = 0.0
-    scores: Annotated[NDArray[np.float64] | None, PlainValidator(_scores), _AS_LIST, _SHARES] = None
+    scores: Annotated[NDArray[np.float64] | None, PlainValidator(_floats), _AS_LIST, _SCORES] = None
     rows: Annotated[NDArray[np.int64] | None, PlainValidator(_whole), _AS_LIST, _INTEGERS] = None
     ranks: Annotated[NDArray[np.float64] | None, PlainValidator(_ranks), _AS_LIST, _NUMBERS] = None
     candidates: Annotated[NDArray[np.int64] | None, PlainValidator(_whole), _AS_LIST, _INTEGERS] = None
     r_at_1: Annotated[Number | None, Field(alias="R@1")] = None
     measured_on: str | None = None
+    reason: str | None = None
 
     @model_validator(mode="after")
     def _belong_together(self) -> "MetricPart":
@@ -162,6 +168,15 @@ class MetricPart(BaseModel):
         return {name: value for name, value in write(self).items() if name == "value" or value is not None}
 
 
+def out_of_range(part: MetricPart, largest: float) -> str:
+    """What of a metric lies further from 0 than `largest`, as a clause; empty if nothing does."""
+    if part.value is not None and abs(part.value) > largest:
+        return f"value is {part.value:g}; it must lie between {-largest:g} and {largest:g}"
+    if part.scores is not None and (abs(part.scores) > largest + _ROUNDING).any():
+        return f"scores has a number that does not lie between {-largest:g} and {largest:g}; export the file again"
+    return ""
+
+
 def _known_metrics(value: Any) -> Any:
     """A later version may measure more."""
     known = {spec.name for spec in all_metrics()}
@@ -175,11 +190,13 @@ class ModelPart(BaseModel):
         model: the model.
         made: how and when its numbers were made.
         metrics: its metrics.
+        attacks: what attacks have recovered of it.
     """
 
     model: MeasuredModel
     made: Provenance
     metrics: Annotated[dict[MetricName, MetricPart], BeforeValidator(_known_metrics)]
+    attacks: tuple[AttackRecord, ...] = ()
 
 
 class IntervalsPart(BaseModel):
@@ -197,23 +214,47 @@ class IntervalsPart(BaseModel):
 
 
 class CriterionPart(BaseModel, from_attributes=True):
-    """One question of the rule of diagnosis.
+    """One quantity that answers a question of the diagnosis.
 
     Attributes:
-        name: name of a criterion of the rule, in its order.
+        name: the question it belongs to, in the order of the rule.
+        measure: what was measured.
         value: measured share.
+        interval: its interval; null if the rows are unknown.
         threshold: what it is held against.
         margin: distance to the threshold, positive on the good side.
-        passed: whether it is met.
-        sentence: the criterion in words.
+        passed: whether it is met; null if it is not measured, or the margin lies inside the interval.
+        gold: the same share of the model that was retrained without the forget rows.
+        sentence: the quantity in words.
     """
 
     name: str
+    measure: str
     value: float | None
+    interval: Annotated[Ends | None, BeforeValidator(_ends_of)]
     threshold: float
     margin: float | None
     passed: bool | None
+    gold: float | None
     sentence: str
+
+
+class QuestionPart(BaseModel):
+    """One question of the diagnosis.
+
+    Attributes:
+        name: short name of a question of the rule, in its order.
+        question: the question.
+        answer: its answer.
+        sentence: the quantity that decides it, in words.
+        missing: what of it was not measured, and why.
+    """
+
+    name: str
+    question: str
+    answer: Answer
+    sentence: str
+    missing: list[str]
 
 
 class DiagnosisPart(BaseModel):
@@ -223,12 +264,14 @@ class DiagnosisPart(BaseModel):
         label: what became of the model.
         utility_efficient: whether the published criterion of utility-efficient deletion is met.
         assocstr_below_clean: whether AssocStr is below Clean's.
-        criteria: the criteria of the rule.
+        questions: the questions of the rule and their answers.
+        criteria: the quantities that answer them.
     """
 
     label: Label
     utility_efficient: bool | None
     assocstr_below_clean: bool | None
+    questions: list[QuestionPart]
     criteria: list[CriterionPart]
 
 
@@ -249,6 +292,20 @@ class ExposurePart(BaseModel, from_attributes=True):
     ]
 
 
+class SidePart(BaseModel, from_attributes=True):
+    """A metric over the people of one side.
+
+    Attributes:
+        people: how many people they are.
+        mean: mean of their rows.
+        interval: its interval; null for a single person.
+    """
+
+    people: int
+    mean: float
+    interval: Annotated[Ends | None, BeforeValidator(_ends_of)]
+
+
 class ModelAnalysisPart(BaseModel):
     """One model among those it was measured with.
 
@@ -261,6 +318,7 @@ class ModelAnalysisPart(BaseModel):
         diagnosis: null for the references.
         by_kind: means by kind of attribute.
         by_persona: means by persona.
+        by_side: means over people with nothing kept and over people with pairs on both sides.
         exposure: null if ranks or their rows are unknown.
     """
 
@@ -272,6 +330,7 @@ class ModelAnalysisPart(BaseModel):
     diagnosis: DiagnosisPart | None
     by_kind: dict[MetricName, dict[KindName, GroupMean]]
     by_persona: dict[MetricName, dict[PersonaId, GroupMean]]
+    by_side: dict[MetricName, dict[SideName, SidePart]]
     exposure: ExposurePart | None
 
 
@@ -345,13 +404,14 @@ class ResultsDocument(BaseModel):
                 raise misfit(f"rows.{split} has columns of different lengths; export the file again")
         if not self.models:
             raise misfit("it holds no model; export the file again")
-        splits = {spec.name: spec.split for spec in all_metrics()}
+        specs = {spec.name: spec for spec in all_metrics()}
         for number, part in enumerate(self.models):
             for name, metric in part.metrics.items():
-                measured = self.rows.get(splits[name])
+                split, where = specs[name].split, f"models[{number}].metrics.{name}"
+                measured = self.rows.get(split)
+                problem = out_of_range(metric, specs[name].largest)
+                if problem:
+                    raise misfit(f"{where}.{problem}")
                 if metric.rows is not None and not _are_within(metric.rows, 0 if measured is None else len(measured)):
-                    raise misfit(
-                        f"models[{number}].metrics.{name}.rows names rows that {splits[name]} does not have; export "
-                        "the file again"
-                    )
+                    raise misfit(f"{where}.rows names rows that {split} does not have; export the file again")
         return self

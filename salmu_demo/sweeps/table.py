@@ -12,11 +12,12 @@ from typing import Any, Final
 from salmu_demo.core.text import csv_text
 from salmu_demo.metrics import official_metrics
 from salmu_demo.reports.markdown import markdown_text
-from salmu_demo.results.diagnosis import Values, diagnose
+from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.results.evidence import Evidence, Values
 from salmu_demo.sweeps.run import RunResult
 
 CRITERIA: Final = ("gone", "lost", "kept")
-"""Column names of the diagnosis' quantities."""
+"""Column names of the quantities that decide the first questions of the diagnosis."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,11 @@ def _row(compared_at: str, variant: str, runs: list[RunResult], references: Mapp
             found.append((run.final, run.job.budget))
         elif compared_at == "forgetting" and run.at_level and run.level_pairs is not None:
             found.append((run.at_level, run.level_pairs))
-    found_diagnoses = [diagnose(values, references["clean"], references["compromised"]) for values, _ in found]
+    clean, compromised = Evidence(references["clean"]), Evidence(references["compromised"])
+    found_diagnoses = [diagnose(Evidence(values), clean, compromised) for values, _ in found]
     labels = Counter(str(diagnosis.label) for diagnosis in found_diagnoses)
-    criteria = zip(*([c.value for c in diagnosis.criteria] for diagnosis in found_diagnoses), strict=True)
+    shares = [[c.value for c in diagnosis.criteria[: len(CRITERIA)]] for diagnosis in found_diagnoses]
+    criteria = zip(*shares, strict=True)
     return TableRow(
         compared_at,
         variant,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP
+from salmu_demo.results.questions import MIN_REFERENCE_GAP
 
 LEAST_START: Final = 0.1
 """Smallest retain similarity that a relative loss refers to; one that starts lower or below 0 cannot measure it."""

@@ -68,8 +68,8 @@ def test_evaluate_writes_a_file_for_each_model_and_prints_the_table(tmp_path: Pa
         for spec in official_metrics()
         for name in MODELS
     }
-    # The leakage rate, the last row, is no official metric and stands in results.json only.
-    for spec, row in zip(official_metrics(), rows[:-1], strict=True):
+    # The last rows are no official metrics and stand in results.json only.
+    for spec, row in zip(official_metrics(), rows[: len(official_metrics())], strict=True):
         reference = "mini-clean" if spec.pillar == "efficacy" else "mini-compromised"
         target = values[spec.name, reference]
         assert row[1] == f"{target:.4f} {spec.reference}"

@@ -28,8 +28,8 @@ a program that knows another version refuses the file. New fields may appear wit
 for other programs; this one computes it from the rest.
 
 Numbers are finite; a value that does not exist is `null`. Texts are UTF-8. In the names below, METRIC is the name of a
-metric, SPLIT of a split and KIND of a kind of attribute, PERSONA is the id of a persona, PACKAGE is a Python package,
-and `[]` stands for each entry of a list."""
+metric, SPLIT of a split and KIND of a kind of attribute, PERSONA is the id of a persona, SIDE
+whose rows of `forget` they are, PACKAGE is a Python package, and `[]` stands for each entry of a list."""
 
 SECTIONS = {
     "": ("What was measured on what", ""),

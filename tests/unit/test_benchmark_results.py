@@ -9,7 +9,7 @@ from salmu_demo.metrics import all_metrics
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import interval_cell, signed, unsigned
 from salmu_demo.results.analysis import Analysis, analyse
-from salmu_demo.results.diagnosis import Label
+from salmu_demo.results.questions import Label
 from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark.results import (
@@ -59,9 +59,11 @@ def test_every_model_has_a_card_with_its_label_in_words(analysis):
     diagnosis = analysis.models[2].diagnosis
     assert diagnosis.label is Label.INEFFECTIVE
     assert f'<span aria-hidden="true">✗</span> {diagnosis.label}' in html
-    for criterion in diagnosis.criteria:
-        assert criterion.sentence in html
-        assert f"{abs(criterion.margin) * 100:.1f} points {'to spare' if criterion.passed else 'short'}" in html
+    for question in diagnosis.questions:
+        assert f"<b>{question.words}</b> {question.answer.capitalize()}." in html
+        assert question.deciding.sentence in html
+        margin = question.deciding.margin
+        assert margin is None or f"{abs(margin) * 100:.1f} points {'to spare' if margin >= 0 else 'short'}" in html
     assert "not enough metrics" not in html
 
 

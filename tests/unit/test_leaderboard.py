@@ -13,8 +13,8 @@ from salmu_demo.leaderboard.groups import DataGroup, group_rows
 from salmu_demo.leaderboard.ranking import Choice, ranked
 from salmu_demo.leaderboard.rows import Row, Source, Staleness, plain_text, published_rows
 from salmu_demo.metrics import official_metrics
-from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED
+from salmu_demo.results.questions import Label
 from salmu_demo.results.records import MeasuredData
 from tests.fixtures.leaderboard import CLEAN, COMPROMISED, DATA, OTHER, SAMPLED, references, row
 

@@ -30,7 +30,7 @@ from salmu_demo.metrics import base as base_module
 from salmu_demo.metrics.core_association import bare_prompts, core_prompts
 from salmu_demo.metrics.identity_zero_shot import candidate_names
 
-ALL_SPLITS = {*layout.REQUIRED_SPLITS, *layout.DERIVED_SPLITS, layout.GENKNOW_SPLIT}
+ALL_SPLITS = {*layout.REQUIRED_SPLITS, *layout.DERIVED_SPLITS, layout.GENKNOW_SPLIT, layout.UNSEEN_IMAGES}
 WIDTH = 8
 
 
@@ -44,6 +44,12 @@ class Person:
         return [f"{kind} of {self.name}", f"another {kind} of {self.name}"] if kind == "city" else []
 
 
+@dataclass(frozen=True)
+class Wordings:
+    trained: tuple[str, ...] = ("{person} lives in {value}", "{value} is the home of {person}")
+    unseen: tuple[str, ...] = ("{person}'s address is in {value}",)
+
+
 @dataclass
 class Data:
     """Four forget rows of two personas, of which a sample measures rows 1 to 3."""
@@ -54,6 +60,10 @@ class Data:
     generic: bool = True
     kind: str | None = "city"
     made: dict[Any, Any] = field(default_factory=dict)
+    probe_wordings: dict[str, Wordings] = field(default_factory=lambda: {"city": Wordings()})
+
+    def has(self, split: str) -> bool:
+        return split in ALL_SPLITS
 
     def all_rows(self, split: str) -> Rows:
         assert split in ALL_SPLITS
@@ -108,7 +118,11 @@ class View:
 
     def texts(self, texts: Texts) -> np.ndarray:
         captions = [self.data.all_rows(split).texts[row] for split, rows in texts.captions.items() for row in rows]
-        return np.concatenate([features(captions), self.prompts(list(texts.prompts))])
+        return (
+            features(captions)
+            if not texts.prompts
+            else np.concatenate([features(captions), self.prompts(list(texts.prompts))])
+        )
 
 
 CLASSES = ZeroShotSet("invented set", ["hen", "kite"], ["a hen", "the hen", "a kite", "the kite"], np.array([0, 1, 1]))
@@ -121,7 +135,7 @@ def test_a_metric_asks_for_what_it_needs_and_scores_the_measured_rows(metric: Me
     needs, result = metric.needs(data), metric.compute(view)
     assert needs is not None
     assert result.spec is metric
-    assert view.asked["images"] == set(needs.images) == {metric.split}
+    assert view.asked["images"] == set(needs.images) == {getattr(metric, "images", metric.split)}
     assert view.asked["captions"] == set(needs.captions)
     assert view.asked["prompts"] == {prompt for texts in needs.texts.values() for prompt in texts.prompts}
     assert result.scores is not None
@@ -274,5 +288,5 @@ def test_a_metric_without_a_fact_is_refused(registry: dict[str, Metric]):
 
 def test_an_unknown_name_is_refused_with_all_names(registry: dict[str, Metric]):
     register(Share)
-    with pytest.raises(MetricError, match=r"choose one of RetFail, .*LeakRate, Share\."):
+    with pytest.raises(MetricError, match=r"choose one of RetFail, .*LeakRate, .*Share\."):
         find_metric("nonesuch")

@@ -13,8 +13,8 @@ from salmu_demo.data import layout
 from salmu_demo.metrics import MetricResult, Rows, all_metrics
 from salmu_demo.models.roles import Told
 from salmu_demo.results.analysis import DISAGREEMENTS, Analysis, analyse, grouped_metrics
-from salmu_demo.results.diagnosis import Label
 from salmu_demo.results.document import read_results, results_document, write_results
+from salmu_demo.results.questions import LEAKS, Label
 from salmu_demo.results.records import Evaluation
 from tests.fixtures.results import DATA, NAMES, PERSONAS, evaluation, evaluations
 
@@ -114,8 +114,10 @@ def test_gaps_are_differences_to_the_references(analysis: Analysis, measured: li
 def test_only_models_that_are_no_reference_are_diagnosed(analysis: Analysis):
     labels = [model.diagnosis and model.diagnosis.label for model in analysis.models]
     assert labels == [None, None, Label.INEFFECTIVE]
-    criteria = analysis.models[UNLEARNED].diagnosis.criteria
-    assert criteria[0].value == pytest.approx(1 - analysis.models[UNLEARNED].positions["RetFail"])
+    criteria = {c.measure: c.value for c in analysis.models[UNLEARNED].diagnosis.questions[0].criteria}
+    assert set(criteria) == set(LEAKS)
+    for metric, gone in criteria.items():
+        assert gone == pytest.approx(1 - analysis.models[UNLEARNED].positions[metric])
 
 
 def test_groups_equal_plain_means(analysis: Analysis, measured: list[Evaluation]):
@@ -220,9 +222,8 @@ def test_a_skipped_metric_is_no_value(measured: list[Evaluation]):
     model = analysis.models[UNLEARNED]
     assert (model.intervals["GenKnow"], model.positions["GenKnow"]) == (None, None)
     assert "GenKnow" not in {d.metric for d in analysis.differences}
-    forgetful = replace(
-        without[UNLEARNED], results={**without[UNLEARNED].results, "RetFail": without[CLEAN].results["RetFail"]}
-    )
+    forgotten = {name: without[CLEAN].results[name] for name in LEAKS}
+    forgetful = replace(without[UNLEARNED], results={**without[UNLEARNED].results, **forgotten})
     diagnosis = analyse([*without[:2], forgetful]).models[UNLEARNED].diagnosis
     assert diagnosis is not None
     assert (diagnosis.label, diagnosis.sentence) == (Label.UNKNOWN, "GenKnow of the model is missing.")
@@ -235,7 +236,8 @@ def without(evaluation: Evaluation, metric: str, **facts: object) -> Evaluation:
 
 
 def test_efficacy_comes_first_among_the_metrics_that_are_broken_down():
-    assert grouped_metrics() == ["RetFail", "AssocStr", "CoreAssoc", "LeakRate", "InterIdSim", "IntraIdSim"]
+    further = ["LeakRate", "RetFailBits", "RetFailKind", "ValExp", "ValExpUnseenImg", "ValExpUnseenTxt", "Marked"]
+    assert grouped_metrics() == ["RetFail", "AssocStr", "CoreAssoc", *further, "InterIdSim", "IntraIdSim"]
 
 
 def test_a_metric_of_unknown_rows_ends_no_other(measured: list[Evaluation], analysis: Analysis):

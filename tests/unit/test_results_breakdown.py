@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from salmu_demo.results.breakdown import disagreements, exposure, exposure_grid, group_means
+from salmu_demo.metrics.ranking import exposure
+from salmu_demo.results.breakdown import disagreements, exposure_grid, group_means
 
 
 @pytest.fixture(params=range(4))

@@ -1,27 +1,41 @@
 """The rule of the diagnosis: the published table, every edge, and what it refuses to guess."""
 
 import doctest
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.results import diagnosis
-from salmu_demo.results.diagnosis import (
+from salmu_demo.results.diagnosis import Diagnosis, scale_position, scaled_distance
+from salmu_demo.results.diagnosis import diagnose as diagnose_evidence
+from salmu_demo.results.evidence import NOTHING, ClusterSums, Evidence, Side, Values
+from salmu_demo.results.published import PUBLISHED, PublishedModel
+from salmu_demo.results.questions import (
     FORGETS,
     GENKNOW_DROP,
     HOLDOUT_KEPT,
+    MARKED,
+    MEMBERSHIP,
     MIN_REFERENCE_GAP,
+    PUSHED_BELOW,
+    RECOVERED,
     RULE,
+    Answer,
     Criterion,
     Label,
-    diagnose,
-    scale_position,
-    scaled_distance,
+    Question,
 )
-from salmu_demo.results.published import PUBLISHED, PublishedModel
+from salmu_demo.results.records import AttackRecord, Recovered
 
 CLEAN, COMPROMISED = (next(p for p in PUBLISHED if p.role == role) for role in ("clean", "compromised"))
 METHODS = [p for p in PUBLISHED if p.role is None]
+
+
+def diagnose(model: Values, clean: Values, compromised: Values) -> Diagnosis:
+    return diagnose_evidence(Evidence(model), Evidence(clean), Evidence(compromised))
 
 
 def published(name: str) -> PublishedModel:
@@ -167,10 +181,11 @@ def test_references_without_a_scale_say_why(
 
 def test_margins_are_shown_for_every_criterion_also_after_the_one_that_failed():
     found = diagnose({**GOOD, "RetFail": 0.1, "InterIdSim": 0.5}, AT_EDGE["clean"], AT_EDGE["compromised"])
-    assert [c.name for c in found.criteria] == [name for name, _, _, _ in RULE]
-    assert [c.value for c in found.criteria] == pytest.approx([0.8, 0.01, 0.5])
-    assert [c.margin for c in found.criteria] == pytest.approx([-0.15, 0.01, -0.3])
-    assert [c.passed for c in found.criteria] == [False, True, False]
+    assert [c.name for c in found.criteria] == [q.name for q in found.questions] == [name for name, *_ in RULE]
+    assert [c.value for c in found.criteria[:3]] == pytest.approx([0.8, 0.01, 0.5])
+    assert [c.margin for c in found.criteria[:3]] == pytest.approx([-0.15, 0.01, -0.3])
+    assert [c.passed for c in found.criteria] == [False, True, False, None, None]
+    assert [q.answer for q in found.questions] == ["no", "yes", "no", "not measured", "not measured"]
     assert found.sentence == "80.0 % of the leak is gone (at least 95 % wanted)."
     assert found.criteria[1].sentence == "1.0 % of the general knowledge is lost (less than 2 % wanted)."
 
@@ -214,17 +229,23 @@ def test_utility_efficient_deletion_is_beyond_both_of_its_edges(
 
 
 def test_references_just_far_enough_apart_span_a_scale(monkeypatch: pytest.MonkeyPatch):
+    assert scale_position(0.375, 0.25, 0.5, least=0.25) == 0.5
+    assert scale_position(0.375, 0.25, 0.49, least=0.25) is None
     monkeypatch.setattr(diagnosis, "MIN_REFERENCE_GAP", 0.25)
-    assert scale_position(0.375, 0.25, 0.5) == 0.5
     found = diagnose({"GenKnow": 0.125}, {}, {"GenKnow": 0.25})
     assert found.criteria[1].value == 0.5
 
 
-def test_assocstr_below_clean_is_said_and_does_not_change_the_label():
-    clean = {**AT_EDGE["clean"], "AssocStr": 0.3}
-    for value, below in ((0.29, True), (0.3, False), (None, None)):
-        found = diagnose({**GOOD, "AssocStr": value}, clean, AT_EDGE["compromised"])
-        assert (found.below_clean, found.label) == (below, Label.PASS)
+def test_assocstr_below_clean_is_said_and_far_below_it_is_conspicuous():
+    clean, compromised = {**AT_EDGE["clean"], "AssocStr": 0.25}, {**AT_EDGE["compromised"], "AssocStr": 0.5}
+    for value, below, label in (
+        (0.24, True, Label.PASS),  # a twenty-fifth of the way below
+        (0.25, False, Label.PASS),
+        (0.235, True, Label.CONSPICUOUS),
+        (None, None, Label.PASS),
+    ):
+        found = diagnose({**GOOD, "AssocStr": value}, clean, compromised)
+        assert (found.below_clean, found.label) == (below, label)
     found = diagnose({**GOOD, "AssocStr": 0.29}, AT_EDGE["clean"], AT_EDGE["compromised"])
     assert found.below_clean is None
 
@@ -236,7 +257,9 @@ def test_a_pass_says_all_that_was_met():
         "1.0 % of the general knowledge is lost (less than 2 % wanted). "
         "90.0 % of the holdout similarity is kept (at least 80 % wanted)."
     )
-    assert [c.missing for c in found.criteria] == ["", "", ""]
+    assert [c.missing for c in found.criteria[:3]] == ["", "", ""]
+    assert "gone or hidden (no attack was run)" in found.proviso
+    assert "RetFailBits of the model is missing; " in found.proviso
 
 
 def test_of_two_missing_holdouts_the_first_is_named():
@@ -262,11 +285,218 @@ def test_the_scale_runs_from_clean_to_compromised_whichever_is_higher():
 
 def test_the_table_in_the_documentation_is_what_the_rule_says():
     failed, tried = doctest.testfile(str(Path(__file__).parents[2] / "docs" / "diagnosis.md"), module_relative=False)
-    assert (failed, tried) == (0, 4)
+    assert (failed, tried) == (0, 5)
 
 
 def test_the_documentation_states_the_margins_of_the_rule():
     text = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text("utf-8")
-    for wanted in (f"at least {FORGETS:.0%}", f"less than {GENKNOW_DROP:.0%}", f"at least {HOLDOUT_KEPT:.0%}"):
+    shares = [f"less than {share:.0%}" for share in (GENKNOW_DROP, RECOVERED, PUSHED_BELOW, MARKED, MEMBERSHIP)]
+    for wanted in (f"at least {FORGETS:.0%}", f"at least {HOLDOUT_KEPT:.0%}", *shares):
         assert wanted.replace("%", " %") in text
     assert f"less than {MIN_REFERENCE_GAP} apart" in text
+
+
+# People: a and b have nothing kept, c and d have pairs on both sides; each has one forget row.
+PEOPLE = ("a", "b", "c", "d")
+CLASSES = tuple(f"class {number}" for number in range(10))
+
+
+def clusters(*values: float, names: tuple[str, ...] = PEOPLE) -> ClusterSums:
+    return ClusterSums(names, np.array(values), np.ones(len(values)))
+
+
+def evidence(attacks: tuple[AttackRecord, ...] = (), alone: str = "ab", **scores: tuple[float, ...]) -> Evidence:
+    """What four people contribute to metrics; ten classes to GenKnow."""
+    found = {name: clusters(*values, names=CLASSES if name == "GenKnow" else PEOPLE) for name, values in scores.items()}
+    values = {name: part.mean for name, part in found.items()}
+    return Evidence(values, found, frozenset(alone), {}, attacks)
+
+
+LOW, HIGH = (0.0,) * 4, (0.5,) * 4
+KNOWS = (0.5,) * 10
+REFERENCES = {
+    "clean": evidence(RetFail=LOW, InterIdSim=LOW, IntraIdSim=LOW, GenKnow=KNOWS, ValExp=LOW, AssocStr=LOW),
+    "compromised": evidence(RetFail=HIGH, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, ValExp=HIGH, AssocStr=HIGH),
+    # Retrained without the forget rows it still knows c and d, from the pairs that are kept.
+    "gold": evidence(
+        RetFail=(0.0, 0.0, 0.25, 0.25), InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, ValExp=(0.0, 0.0, 0.45, 0.45),
+        AssocStr=(0.0, 0.0, 0.25, 0.25),
+    ),
+}  # fmt: skip
+
+
+def against(model: Evidence, gold: bool = True) -> Diagnosis:
+    return diagnose_evidence(
+        model, REFERENCES["clean"], REFERENCES["compromised"], REFERENCES["gold"] if gold else NOTHING
+    )
+
+
+def test_gold_itself_passes_though_it_knows_people_with_pairs_on_both_sides():
+    found = against(REFERENCES["gold"])
+    assert found.label is Label.PASS
+    values = {c.measure: c.value for c in found.questions[0].criteria if c.value is not None}
+    assert values == {
+        f"RetFail, {Side.NOTHING_KEPT}": 1.0,
+        f"RetFail, {Side.BOTH}": 1.0,
+        f"ValExp, {Side.NOTHING_KEPT}": 1,
+    }
+    # What Gold knows of the values is too near to Compromised for 95 % of the rest to be told.
+    assert f"ValExp of {Side.BOTH} of Gold and of Compromised hardly differ" in found.questions[0].missing
+    # By the whole of RetFail, held against Clean, it would not: a quarter of the leak is left.
+    assert diagnose(
+        REFERENCES["gold"].values, REFERENCES["clean"].values, REFERENCES["compromised"].values
+    ).label is Label.INEFFECTIVE  # fmt: skip
+
+
+def test_people_with_pairs_on_both_sides_are_held_against_gold_and_not_against_clean():
+    half = evidence(RetFail=(0.0, 0.0, 0.375, 0.375), InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
+    found = against(half)
+    assert found.label is Label.INEFFECTIVE
+    assert found.sentence == (
+        f"50.0 % of the leak is gone for {Side.BOTH} (interval 50.0 to 50.0 %, at least 95 % wanted, Gold 100.0 %)."
+    )
+    assert against(half, gold=False).label is Label.PASS
+    assert f"RetFail of {Side.BOTH} of Gold is missing" in against(half, gold=False).proviso
+
+
+def test_the_worst_of_the_measures_decides_whether_the_leak_is_gone():
+    model = evidence(RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, ValExp=(0.25, 0.25, 0.0, 0.0))
+    found = against(model)
+    assert (found.label, found.criteria[0].measure) == (Label.INEFFECTIVE, f"ValExp, {Side.NOTHING_KEPT}")
+    assert found.criteria[0].value == 0.5
+
+
+def test_a_threshold_inside_the_interval_is_undecided():
+    # a has lost all, b has kept a tenth: 95 % on average, and 90 to 100 % in resamples of two people.
+    model = evidence(RetFail=(0.0, 0.05, 0.0, 0.0), InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
+    found = against(model)
+    decides = found.criteria[0]
+    assert (decides.value, decides.interval) == (pytest.approx(0.95), Interval(pytest.approx(0.9), pytest.approx(1.0)))
+    assert (decides.answer, decides.passed, found.label) == (Answer.UNDECIDED, None, Label.UNDECIDED)
+    assert found.sentence.endswith(": undecided.")
+    # A clear no after it gives its label all the same, and what is missing still stops the rule.
+    lost = evidence(RetFail=(0.0, 0.05, 0.0, 0.0), InterIdSim=LOW, IntraIdSim=HIGH, GenKnow=KNOWS)
+    assert against(lost).label is Label.OVER_GENERALISED
+    unknown = evidence(RetFail=(0.0, 0.05, 0.0, 0.0), InterIdSim=HIGH, GenKnow=KNOWS)
+    assert against(unknown).label is Label.UNKNOWN
+
+
+def test_an_interval_of_a_loss_is_over_classes_of_both_models_drawn_together():
+    # Nine classes as before and one lost: every resample loses its share of the drawn classes.
+    model = evidence(RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=(*KNOWS[:9], 0.4))
+    found = against(model).criteria[1]
+    assert found.value == pytest.approx(0.02)
+    draws = np.random.default_rng(42).integers(0, 10, (1000, 10))
+    lost = (draws == 9).sum(axis=1) * 0.1 / 5
+    low, high = np.quantile(lost, [0.025, 0.975])
+    assert (found.interval.low, found.interval.high) == pytest.approx((low, high))
+    assert found.answer is Answer.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("inside", "answer"),
+    [((0.95, 0.99), "yes"), ((0.94, 0.99), "undecided"), ((0.94, 0.95), "undecided"), ((0.9, 0.949), "no")],
+)
+def test_the_ends_of_an_interval_that_must_reach_a_threshold(inside: tuple[float, float], answer: str):
+    assert Criterion("any", 0.95, 0.95, True, "of it is gone", interval=Interval(*inside)).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("inside", "answer"),
+    [((0.0, 0.09), "yes"), ((0.0, 0.1), "undecided"), ((0.1, 0.2), "no"), ((0.05, 0.2), "undecided")],
+)
+def test_the_ends_of_an_interval_that_must_stay_below(inside: tuple[float, float], answer: str):
+    assert Criterion("any", 0.05, 0.1, False, "of it is back", interval=Interval(*inside)).answer == answer
+
+
+def attack(value: float | None, low: float = 0.0, high: float = 0.0, **facts: str) -> AttackRecord:
+    recovered = None if value is None else Recovered(value, low, high)
+    known = {"model": "m", "attack": "linear-map", "gallery": "mixed", "measure": "MRR", **facts}
+    reason = None if recovered else "Clean scores as Compromised."
+    return AttackRecord(counts=known["attack"] != "tower-swap", recovered=recovered, reason=reason, **known)
+
+
+@pytest.mark.parametrize(
+    ("attacks", "label", "value"),
+    [
+        ((), Label.PASS, None),
+        ((attack(0.05, 0.0, 0.09),), Label.PASS, 0.05),
+        ((attack(0.05, 0.0, 0.09), attack(0.6, 0.5, 0.7, attack="own-head")), Label.HIDDEN, 0.6),
+        ((attack(0.12, 0.05, 0.2),), Label.UNDECIDED, 0.12),
+        # What is reported only, and what cannot tell, decides nothing.
+        ((attack(0.9, 0.8, 1.0, attack="tower-swap"),), Label.PASS, None),
+        ((attack(None), attack(0.01, 0.0, 0.02, measure="bits")), Label.PASS, 0.01),
+    ],
+)
+def test_what_an_attack_brings_back_was_hidden(attacks: tuple[AttackRecord, ...], label: Label, value: float | None):
+    model = evidence(attacks, RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
+    found = against(model)
+    assert (found.label, found.criteria[3].value) == (label, value)
+
+
+def test_an_attack_that_cannot_tell_says_why():
+    model = evidence((attack(None),), RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
+    question = against(model).questions[3]
+    assert question.answer is Answer.NOT_MEASURED
+    assert question.missing == ("linear-map (mixed, MRR) cannot tell here: Clean scores as Compromised",)
+
+
+@pytest.mark.parametrize(
+    ("marked", "rate", "label"),
+    [
+        ((0.0, 0.0, 0.0, 0.0), 0.01, Label.PASS),
+        # On one side only: a mean over all people would hide half of it.
+        ((0.0, 0.0, 0.06, 0.06), 0.01, Label.CONSPICUOUS),
+        ((0.2, 0.2, 0.0, 0.0), 0.01, Label.CONSPICUOUS),
+        ((0.0, 0.2, 0.0, 0.0), 0.01, Label.UNDECIDED),
+        ((0.0, 0.0, 0.0, 0.0), 0.03, Label.CONSPICUOUS),
+    ],
+)
+def test_marks_and_members_are_conspicuous(marked: tuple[float, ...], rate: float, label: Label):
+    test = AttackRecord("m", "membership", "pairs", "TPR at 1 % FPR", counts=False, value=rate)
+    model = evidence((test,), RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, Marked=marked)
+    assert against(model).label is label
+
+
+def test_hidden_is_said_before_conspicuous():
+    model = evidence(
+        (attack(0.6, 0.5, 0.7),), RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, Marked=HIGH
+    )
+    found = against(model)
+    assert (found.label, found.questions[4].answer) == (Label.HIDDEN, Answer.NO)
+
+
+def test_where_all_people_are_of_one_side_they_are_not_told_apart():
+    model = evidence(RetFail=LOW, alone="abcd")
+    assert model.sides("RetFail") == (Side.ALL,)
+    assert evidence(RetFail=LOW).sides("RetFail") == (Side.NOTHING_KEPT, Side.BOTH)
+    assert Evidence({"RetFail": 0.5}).sides("RetFail") == (Side.ALL,)
+
+
+def test_models_measured_on_other_people_have_no_common_interval():
+    model = evidence(RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
+    others = ClusterSums(("a", "b", "c", "x"), np.zeros(4), np.ones(4))
+    clean = replace(REFERENCES["clean"], clusters={**REFERENCES["clean"].clusters, "InterIdSim": others})
+    found = diagnose_evidence(model, clean, REFERENCES["compromised"])
+    assert {c.measure: c.interval is None for c in found.questions[2].criteria} == {
+        "InterIdSim": True,
+        "IntraIdSim": False,
+    }
+
+
+def test_references_whose_distance_may_be_chance_span_no_scale():
+    # 0.05 apart on average, because of one person in four.
+    model = evidence(ValExp=LOW)
+    compromised = evidence(ValExp=(0.0, 2.0, 0.0, 0.0), alone="")
+    clean = evidence(ValExp=LOW, alone="")
+    found = diagnose_evidence(replace(model, nothing_kept=frozenset()), clean, compromised)
+    assert "ValExp of Clean and of Compromised hardly differ" in found.questions[0].missing
+
+
+def test_of_the_criteria_a_clear_no_decides_before_an_undecided_one_with_less_margin():
+    no = Criterion("any", 0.9, 0.95, True, "a", interval=Interval(0.9, 0.9))
+    open_ = Criterion("any", 0.85, 0.95, True, "b", interval=Interval(0.7, 0.99))
+    lacking = Criterion("any", None, 0.95, True, "c", "c is missing")
+    assert Question("any", "?", Label.INEFFECTIVE, (lacking, open_, no)).deciding is no
+    required = replace(lacking, required=True)
+    assert Question("any", "?", Label.INEFFECTIVE, (required, open_, no)).answer is Answer.NOT_MEASURED

@@ -9,7 +9,8 @@ from salmu_demo.data import layout
 from salmu_demo.metrics import all_metrics
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import results_document
-from tests.fixtures.results import evaluations
+from salmu_demo.results.evidence import Side
+from tests.fixtures.results import attacked, evaluations, with_some_kept
 from tests.results_schema.__main__ import PAGE, SCHEMA_FILE, json_schema, page
 from tests.results_schema.__main__ import fields as documented_fields
 
@@ -24,6 +25,8 @@ def placeholder(key: str, path: str) -> str:
         return "METRIC"
     if ".by_kind." in path and key in layout.KINDS:
         return "KIND"
+    if ".by_side." in path and key in set(Side):
+        return "SIDE"
     if ".by_persona." in path and re.fullmatch(r"\d{8}", key):
         return "PERSONA"
     return "PACKAGE" if path.endswith(".versions") else key
@@ -41,7 +44,8 @@ def fields(value: Any, path: str = "") -> Iterator[str]:
 
 
 def test_every_written_field_is_documented_and_every_documented_one_is_written():
-    written = set(fields(json.loads(json.dumps(results_document(analyse(evaluations()))))))
+    analysis = analyse([attacked(with_some_kept(one)) for one in evaluations()])
+    written = set(fields(json.loads(json.dumps(results_document(analysis)))))
     documented = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
     assert len(documented) == len(set(documented))
     assert written <= set(documented)

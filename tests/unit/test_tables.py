@@ -10,7 +10,7 @@ import pytest
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import Split
 from salmu_demo.reports.tables import comparison_text, csv_tables
-from salmu_demo.results.analysis import Analysis, analyse
+from salmu_demo.results.analysis import Analysis, analyse, grouped_metrics
 from salmu_demo.results.records import MeasuredData
 from tests.fixtures.results import NAMES, evaluations, valued
 
@@ -67,11 +67,11 @@ def test_differences_name_both_models(analysis: Analysis) -> None:
 
 def test_groups_have_a_line_for_each_model_metric_and_group(analysis: Analysis) -> None:
     kinds = lines(analysis, "by_kind")
-    assert len(kinds) == 3 * 6 * len(layout.KINDS)
+    assert len(kinds) == 3 * len(grouped_metrics()) * len(layout.KINDS)
     wanted = analysis.models[1].by_kind["LeakRate"]["iban"]
     row = next(r for r in kinds if (r["metric"], r["model"], r["kind"]) == ("LeakRate", NAMES[1], "iban"))
     assert (row["rows"], row["mean"]) == (str(wanted.count), f"{wanted.mean:.6f}")
-    assert len(lines(analysis, "by_persona")) == 3 * 6 * 6
+    assert len(lines(analysis, "by_persona")) == 3 * len(grouped_metrics()) * 6
 
 
 def test_exposure_has_a_line_for_each_cell_with_rows(analysis: Analysis) -> None:
@@ -87,13 +87,13 @@ def test_disagreements_hold_caption_and_both_ranks(analysis: Analysis) -> None:
 
 def test_every_line_of_every_table_of_a_sample_says_so() -> None:
     tables = csv_tables(analyse(evaluations(data=MeasuredData("mini", sample=SAMPLE))))
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables.values():
         assert all(SAMPLE in line for line in table.splitlines()[1:])
 
 
 def test_tables_without_lines_are_left_out(by_hand: Analysis) -> None:
-    assert list(csv_tables(by_hand)) == ["comparison"]
+    assert list(csv_tables(by_hand)) == ["comparison", "diagnosis"]
 
 
 def test_text_shows_the_distance_to_the_target(by_hand: Analysis) -> None:

@@ -18,6 +18,7 @@ from salmu_demo.core.errors import MetricError, QueryError, SalmuError, SweepErr
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import MetricResult, find_metric, official_metrics
 from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.results.evidence import Evidence
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
@@ -386,7 +387,7 @@ def test_pinpoint_spares_the_holdouts_more_than_any_other_method_at_equal_forget
     kept: dict[bool, list[float]] = {True: [], False: []}
     for result in results:
         if result.at_level is not None:
-            diagnosis = diagnose(result.at_level, references["clean"], references["compromised"])
+            diagnosis = diagnose(*map(Evidence, (result.at_level, references["clean"], references["compromised"])))
             share = diagnosis.criteria[2].value
             assert share is not None
             kept[result.job.method == "pinpoint"].append(share)

@@ -14,7 +14,9 @@ from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import listed, number_cell, percent
 from salmu_demo.results.analysis import Analysis
-from salmu_demo.results.diagnosis import FORGETS, GENKNOW_DROP, HOLDOUT_KEPT, diagnose
+from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.results.evidence import Evidence
+from salmu_demo.results.questions import FORGETS, GENKNOW_DROP, HOLDOUT_KEPT
 
 _TITLE: Final = "Forgetting and utility"
 _PANEL: Final = 1.75
@@ -48,24 +50,25 @@ class PlanePoint:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it lies beyond all three thresholds of the diagnosis."""
+        """Whether it lies beyond the thresholds of the first three questions of the diagnosis."""
         if self.gone is None or self.knowledge is None or self.holdouts is None:
             return False
         return self.gone >= FORGETS and self.knowledge > 1 - GENKNOW_DROP and self.holdouts >= HOLDOUT_KEPT
 
 
 def plane_points(analysis: Analysis) -> list[PlanePoint]:
-    """The quantities of the diagnosis, for the references too."""
+    """The quantities that decide the first three questions of the diagnosis, for the references too."""
     comparison = analysis.comparison
 
     def values(number: int) -> dict[str, float | None]:
         return {row.spec.name: row.cells[number].value for row in comparison.rows}
 
     roles = [role.name for role in analysis.roles]
-    at_clean, at_compromised = (values(roles.index(role)) if role in roles else {} for role in SCALE)
+    at_clean, at_compromised = (Evidence(values(roles.index(role)) if role in roles else {}) for role in SCALE)
     points = []
     for number, model in enumerate(analysis.models):
-        gone, lost, kept = (c.value for c in diagnose(values(number), at_clean, at_compromised).criteria)
+        found = model.diagnosis or diagnose(Evidence(values(number)), at_clean, at_compromised)
+        gone, lost, kept = (criterion.value for criterion in found.criteria[:3])
         knowledge = None if lost is None else 1 - lost
         points.append(PlanePoint(number, analysis.names[number], gone, knowledge, kept, model.diagnosis is None))
     return points

@@ -12,7 +12,7 @@ from salmu_demo.reports.figures.lanes import LaneRow, Mark, draw_lanes, lanes_he
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import interval_cell, listed, number_cell
 from salmu_demo.results.analysis import Analysis
-from salmu_demo.results.diagnosis import MIN_REFERENCE_GAP, scale_position
+from salmu_demo.results.diagnosis import least_gap, scale_position
 
 _TITLE: Final = "Between the two references"
 _HEAD: Final = 0.24
@@ -48,7 +48,8 @@ def position_rows(analysis: Analysis) -> list[LaneRow]:
     rows = []
     for row in comparison.rows:
         ends = [row.cells[roles.index(role)].value for role in SCALE]
-        if scale_position(0.0, *ends) is None:
+        low, high = ends
+        if scale_position(0.0, low, high, least_gap(row.spec.name)) is None:
             continue
         marks = tuple(
             Mark(model.positions[row.spec.name], _scaled(model.intervals[row.spec.name], ends))
@@ -61,7 +62,8 @@ def position_rows(analysis: Analysis) -> list[LaneRow]:
 def _scaled(found: Interval | None, ends: list[float | None]) -> Interval | None:
     if found is None:
         return None
-    low, high = scale_position(found.low, *ends), scale_position(found.high, *ends)
+    clean, compromised = ends
+    low, high = scale_position(found.low, clean, compromised), scale_position(found.high, clean, compromised)
     return None if low is None or high is None else Interval(min(low, high), max(low, high))
 
 
@@ -79,7 +81,7 @@ def positions_sentence(analysis: Analysis, rows: list[LaneRow]) -> str:
         size, name, metric, value = max(far)
         start += f"; furthest from its target is {name} in {metric}, at {number_cell(value)}, {size:.4f} away"
     if left_out:
-        why = f"the references are closer than {MIN_REFERENCE_GAP:g} or one is missing"
+        why = "the references are too close together or one is missing"
         start += f"; without {listed(left_out)}, where {why}"
     return f"{start}."
 

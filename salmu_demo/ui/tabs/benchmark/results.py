@@ -14,11 +14,12 @@ from salmu_demo.metrics.intervals import Difference, Interval
 from salmu_demo.models.roles import SCALE, TITLES
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import role_styles
-from salmu_demo.reports.text import counted, interval_cell, number_cell, signed, unsigned
+from salmu_demo.reports.text import counted, interval_cell, number_cell, percent, signed, unsigned
 from salmu_demo.results.analysis import Analysis, ModelAnalysis, grouped_metrics
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import ComparisonRow
-from salmu_demo.results.diagnosis import Criterion, Diagnosis, Label
+from salmu_demo.results.diagnosis import Diagnosis
+from salmu_demo.results.questions import Answer, Label, Question
 from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text
@@ -31,7 +32,7 @@ MOST_PERSONAS: Final = 20
 ImageOf = Callable[[str], str | None]
 """Gives the address of a forget row's image by its file name, or None if it is damaged."""
 
-_OUTCOMES: Final = {True: ("✓", "met"), False: ("✗", "not met"), None: ("?", "not measured")}
+_ICONS: Final = {Answer.YES: "✓", Answer.NO: "✗", Answer.UNDECIDED: "≈", Answer.NOT_MEASURED: "?"}
 
 
 def _heads(analysis: Analysis) -> list[ModelHead]:
@@ -52,13 +53,15 @@ def results_title(analysis: Analysis) -> Markup:
 
 
 @dataclass(frozen=True)
-class _Criterion:
-    """One criterion of a diagnosis in words, and how far it is met."""
+class _Question:
+    """One question of a diagnosis: its answer, what decides it and by how much, and what was not measured of it."""
 
     icon: str
-    outcome: str
+    words: str
+    answer: str
     sentence: str
     margin: str
+    missing: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class _DiagnosisCard:
     model: ModelHead
     diagnosis: Label | None
     reference: str
-    criteria: Sequence[_Criterion]
+    questions: Sequence[_Question]
+    proviso: str
     signs: Sequence[str]
 
 
@@ -86,16 +90,25 @@ def diagnosis_cards(analysis: Analysis) -> Markup:
 def _card(model: ModelAnalysis, head: ModelHead) -> _DiagnosisCard:
     diagnosis = model.diagnosis
     if diagnosis is None:
-        return _DiagnosisCard(head, None, text.REFERENCES[head.style.role], (), ())
-    criteria = [_criterion(criterion) for criterion in diagnosis.criteria]
-    return _DiagnosisCard(head, diagnosis.label, "", criteria, _signs(diagnosis))
+        return _DiagnosisCard(head, None, text.REFERENCES[head.style.role], (), "", ())
+    questions = [_question(question) for question in diagnosis.questions]
+    return _DiagnosisCard(head, diagnosis.label, "", questions, diagnosis.proviso, _signs(diagnosis))
 
 
-def _criterion(criterion: Criterion) -> _Criterion:
-    margin = ""
-    if criterion.margin is not None:
-        margin = f"{abs(criterion.margin) * 100:.1f} points {'to spare' if criterion.passed else 'short'}"
-    return _Criterion(*_OUTCOMES[criterion.passed], criterion.sentence, margin)
+def _question(question: Question) -> _Question:
+    margin, found = "", question.deciding
+    if found.margin is not None:
+        margin = f"{abs(found.margin) * 100:.1f} points {'to spare' if found.margin >= 0 else 'short'}"
+    # What decides by being missing has said so.
+    missing = "; ".join(words for words in question.missing if words != found.missing)
+    return _Question(
+        _ICONS[question.answer],
+        question.words,
+        question.answer,
+        found.sentence,
+        margin,
+        f"Not measured: {missing}." if missing else "",
+    )
 
 
 def _signs(diagnosis: Diagnosis) -> list[str]:
@@ -156,7 +169,7 @@ def _metric_row(row: ComparisonRow, analysis: Analysis) -> _MetricRow:
     spec = row.spec
     number = f"{spec.number} " if spec.official else ""
     return _MetricRow(
-        title=f"{number}{spec.name} · {spec.title}",
+        title=f"{number}{spec.name} · {spec.title}{f' ({spec.unit})' if spec.unit else ''}",
         explanation=spec.explanation,
         target=number_cell(row.target),
         whose="" if row.target is None else TITLES[spec.reference],
@@ -166,7 +179,12 @@ def _metric_row(row: ComparisonRow, analysis: Analysis) -> _MetricRow:
 
 def _metric_cell(row: ComparisonRow, number: int, model: ModelAnalysis) -> list[str]:
     name, value = row.spec.name, row.cells[number].value
+    result = model.evaluation.results.get(name)
     lines = ["not measured" if value is None else unsigned(value)]
+    if value is None and result is not None and result.reason:
+        lines.append(result.reason)
+    if result is not None and result.r_at_1 is not None:
+        lines.append(f"first in {percent(result.r_at_1)}")
     interval = model.intervals.get(name)
     if interval is not None:
         lines.append(interval_cell(interval))

@@ -5,8 +5,8 @@ from typing import Final
 from salmu_demo.metrics.intervals import LEVEL, RESAMPLES
 
 INTRODUCTION: Final = (
-    "Measure the models chosen above with the ten official SALMUBench metrics and the leakage rate. The job "
-    "continues when you close the page: reload it, open another tab or follow the link to the job to see it again."
+    "Measure the models chosen above with the ten official SALMUBench metrics and the further ones of this tool. The "
+    "job continues when you close the page: reload it, open another tab or follow the link to the job to see it again."
 )
 PILLARS: Final = {
     "efficacy": ("Has it forgotten?", "Target: the Clean model's value."),
@@ -33,8 +33,8 @@ REFERENCES: Final = {
     "gold": "Retrained without the pairs to forget: what perfect unlearning could reach.",
 }
 TABLE: Final = (
-    f"Below each value: its {LEVEL:.0%} interval over personas ({RESAMPLES:,} resamples), the distance to the target, "
-    "and that distance where 1 is the distance between Clean and Compromised."
+    f"Below each value: its {LEVEL:.0%} interval over personas, of GenKnow over classes ({RESAMPLES:,} resamples), the "
+    "distance to the target, and that distance where 1 is the distance between Clean and Compromised."
 )
 NO_REFERENCES: Final = "Without {missing} among the models, some targets and distances are missing."
 DIFFERENCES: Final = (

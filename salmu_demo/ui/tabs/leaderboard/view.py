@@ -14,7 +14,7 @@ from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, GOLD, UNLEARNED, RoleStyle
 from salmu_demo.reports.text import NOTHING, signed, unsigned
-from salmu_demo.results.diagnosis import Label
+from salmu_demo.results.questions import Label
 from salmu_demo.ui.widgets.images import data_address
 from salmu_demo.ui.widgets.markup import Download, empty_state
 
