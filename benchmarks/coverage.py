@@ -3,8 +3,8 @@
     python -m benchmarks.coverage [--trials 1000]
 
 Personas are drawn from a population whose mean is known, each with a level of its own and rows around it. Each trial
-makes the interval as the analysis does, over so many personas as the miniature and the official data have. Three shapes
-stand for the metrics: cosines, shares of right answers, and 1 / rank, of which few rows make up most.
+makes the interval as the analysis does, over so many personas as the miniature and the official data have. Two shapes
+stand for the metrics: cosines, and shares of right answers, of which few personas have most.
 """
 
 import argparse
@@ -34,15 +34,9 @@ def shares(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     return rng.beta(0.5, 4.5, count)
 
 
-def inverse_ranks(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """One persona in ten is known and ranks high, the others next to nothing."""
-    return np.where(rng.random(count) < 0.1, rng.beta(2, 2, count), 0.002)
-
-
 SHAPES: Final[dict[str, tuple[Draw, float]]] = {
     "cosines": (cosines, 0.3),
     "shares": (shares, 0.1),
-    "1 / rank": (inverse_ranks, 0.1 * 0.5 + 0.9 * 0.002),
 }
 """Shape to the levels of its personas, and their mean."""
 

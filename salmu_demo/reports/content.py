@@ -434,7 +434,7 @@ def _intervals() -> Iterator[Block]:
         f"Intervals hold {LEVEL:.0%} of {RESAMPLES:,} bootstrap resamples (percentiles). Whole personas are drawn with "
         "replacement, because the rows of one persona are not independent; a row of no persona is drawn by itself, and "
         "of a zero-shot set whole classes, whose images share their prompts. Where 95% is said, such intervals hold "
-        "the truth in 91 to 96% of cases. "
+        "the truth in 90 to 96% of cases. "
         f"The draws use seed {SEED} and are the same for all models. They tell how much the numbers depend on which "
         "personas were measured, not how much they depend on the seed of a training run."
     ).replace("%", " %")
