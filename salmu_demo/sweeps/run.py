@@ -144,7 +144,7 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
     try:
         final = _measured_once(folder / "model", features)
         if job.equal_forgetting is not None:
-            pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, features, final, curve)
+            pairs, at_level = first_at_level(folder / "model", job.equal_forgetting, features, final, curve)
     except StorageError:
         raise
     except SalmuError as error:
@@ -153,7 +153,7 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
     return _keep(RunResult(job, curve[-1].step, seconds, final, at_level, pairs), folder)
 
 
-def _first_at_level(
+def first_at_level(
     folder: Path,
     wanted: EqualForgetting,
     features: FeatureView,
