@@ -83,6 +83,7 @@ class Row:
         reason: why that label.
         mark: what is doubtful, or None.
         measured_by: digest of the code and libraries that measured it; empty if unknown.
+        left_out: names of further metrics in the file, which nothing here defines.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Row:
     reason: str = ""
     mark: Staleness | None = None
     measured_by: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_official(self) -> bool:
@@ -194,6 +196,7 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
         position=position,
         older=older,
         measured_by=evaluation.made.measured_by,
+        left_out=evaluation.left_out,
     )
 
 

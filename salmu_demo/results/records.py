@@ -136,6 +136,8 @@ class Evaluation:
         results: by metric name, in the official order.
         rows: the measured rows by split; without those of splits no metric was measured on.
         made: how and when.
+        left_out: names of further metrics in the result file, which nothing here defines; every view must say so, see
+            `left_out_metrics`.
     """
 
     model: MeasuredModel
@@ -143,6 +145,7 @@ class Evaluation:
     results: dict[str, MetricResult]
     rows: dict[str, Rows] = field(default_factory=dict)
     made: Provenance = field(default_factory=Provenance)
+    left_out: tuple[str, ...] = ()
 
     def value(self, metric: str) -> float | None:
         """Headline value of a metric, or None if it was not run or skipped."""

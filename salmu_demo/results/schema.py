@@ -6,6 +6,7 @@ the fields.
 
 import math
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -40,6 +41,8 @@ _ROUNDING: Final = 1e-3
 """How far beyond 1 a cosine may come out."""
 _LARGEST_WHOLE: Final = 2.0**53
 """Beyond it a JSON number is not an exact integer."""
+_MOST_LEFT_OUT: Final = 100
+"""Metrics without their plug-in whose names are read; a stranger's file may hold millions."""
 
 
 def _number(value: Any) -> float:
@@ -163,9 +166,12 @@ class MetricPart(BaseModel):
 
 
 def _known_metrics(value: Any) -> Any:
-    """A later version may measure more."""
+    """A plug-in or a later version may measure more: of such a metric nothing but the name is read."""
+    if not isinstance(value, Mapping):
+        return value
     known = {spec.name for spec in all_metrics()}
-    return {name: entry for name, entry in value.items() if name in known} if isinstance(value, Mapping) else value
+    others = islice((name for name in value if name not in known), _MOST_LEFT_OUT)
+    return {name: entry for name, entry in value.items() if name in known} | {name: {"value": None} for name in others}
 
 
 class ModelPart(BaseModel):
@@ -348,8 +354,10 @@ class ResultsDocument(BaseModel):
         splits = {spec.name: spec.split for spec in all_metrics()}
         for number, part in enumerate(self.models):
             for name, metric in part.metrics.items():
+                if metric.rows is None:
+                    continue
                 measured = self.rows.get(splits[name])
-                if metric.rows is not None and not _are_within(metric.rows, 0 if measured is None else len(measured)):
+                if not _are_within(metric.rows, 0 if measured is None else len(measured)):
                     raise misfit(
                         f"models[{number}].metrics.{name}.rows names rows that {splits[name]} does not have; export "
                         "the file again"
