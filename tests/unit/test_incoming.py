@@ -73,7 +73,7 @@ def test_an_event_that_makes_a_choice_may_come_twice_before_the_page_has_it():
     with running_loop() as loop:
         for sent, expected in ((None, "a"), (None, "a"), ("b", "b")):
             assert loop.run(page.process_api(0, [sent], state))["data"][0]["value"] == expected
-        with pytest.raises(gr.Error, match='does not offer &quot;c&quot;'):
+        with pytest.raises(gr.Error, match="does not offer &quot;c&quot;"):
             loop.run(page.process_api(0, ["c"], state))
         # Another event is sent by a visitor, who sees the choice.
         with pytest.raises(gr.Error, match="does not offer None"):
