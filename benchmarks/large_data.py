@@ -26,6 +26,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from salmu_demo.data import layout
+from salmu_demo.data.dataset import load_folder
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
+from salmu_demo.models.references import find_model
 
 SIDE = 512
 IMAGES = 200
@@ -111,14 +115,9 @@ def image(rng: np.random.Generator) -> bytes:
 
 def measure(folder: Path, architecture: str, limit_gb: float, scratch: Path, sender: Connection) -> None:
     """Embed the split forget under the limit and send what it took."""
-    # Imported here: the parent process, which writes the data, needs none of it.
+    # torch takes seconds to import, and the parent process, which writes the data, does not need it.
     import open_clip  # noqa: PLC0415
     from safetensors.torch import save_file  # noqa: PLC0415
-
-    from salmu_demo.data.dataset import load_folder  # noqa: PLC0415
-    from salmu_demo.features.embedder import Embedder  # noqa: PLC0415
-    from salmu_demo.features.store import ArrayStore  # noqa: PLC0415
-    from salmu_demo.models.references import find_model  # noqa: PLC0415
 
     limit = int(limit_gb * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

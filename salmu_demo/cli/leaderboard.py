@@ -85,7 +85,7 @@ def _run(
         written.append(csv)
         write_text(csv, board_csv(tables), "The table")
     for problem in board.problems:
-        print(f"salmu-demo: {problem}", file=sys.stderr)
+        print(f"salmu-demo: {plain(problem)}", file=sys.stderr)
     if json:
         groups = [_document(group, found) for group, found in tables]
         print_json({"order": order, "groups": groups, "written": [str(path) for path in written]})

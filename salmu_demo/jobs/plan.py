@@ -33,7 +33,7 @@ class PlannedJob:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """Answer to a wish.
 
     Attributes:
@@ -52,7 +52,7 @@ def make_plan(
     metrics: Sequence[str],
     sample: Sample | None = None,
     told: Told = NOTHING_TOLD,
-) -> Plan:
+) -> BenchmarkPlan:
     """Say how long a benchmark will take; may load models and time a few batches.
 
     Args:
@@ -82,13 +82,13 @@ def make_plan(
         part = replace(all_rows, sample=sample.size, seed=sample.seed)
         asked = PlannedJob(part, manager.estimate(part).seconds)
         if asked.seconds <= LONG_SECONDS:
-            return Plan(asked)
-        return Plan(asked, (PlannedJob(all_rows, manager.estimate(all_rows).seconds), asked))
+            return BenchmarkPlan(asked)
+        return BenchmarkPlan(asked, (PlannedJob(all_rows, manager.estimate(all_rows).seconds), asked))
     estimate = manager.estimate(all_rows)
     asked = PlannedJob(all_rows, estimate.seconds)
     if estimate.seconds <= LONG_SECONDS:
-        return Plan(asked)
+        return BenchmarkPlan(asked)
     shorter = estimate.sampled
     if shorter is None:
-        return Plan(asked, (asked,))
-    return Plan(asked, (asked, PlannedJob(replace(all_rows, sample=shorter.rows), shorter.seconds)))
+        return BenchmarkPlan(asked, (asked,))
+    return BenchmarkPlan(asked, (asked, PlannedJob(replace(all_rows, sample=shorter.rows), shorter.seconds)))

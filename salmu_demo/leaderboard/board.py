@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from salmu_demo.core.errors import QueryError, ResultError
+from salmu_demo.core.notices import left_out_metrics
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup, group_rows
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
@@ -17,7 +18,7 @@ class Board:
 
     Attributes:
         groups: one for each data set and sample, the official data first.
-        problems: one sentence for each file that was left out.
+        problems: one sentence for each file that was left out, and one on metrics that were.
     """
 
     groups: tuple[DataGroup, ...]
@@ -60,6 +61,7 @@ def read_board(
                 rows += file_rows(path, source)
             except ResultError as error:
                 problems.append(f"A file was left out. {error}")
+    problems += left_out_metrics(name for row in rows for name in row.left_out)
     marked = freshness.mark(rows)
     if told != NOTHING_TOLD:
         marked = _as_told(marked, told)

@@ -85,6 +85,7 @@ class Row:
         mark: what is doubtful, or None.
         measured_by: digest of the code and libraries that measured it; empty if unknown.
         evidence: what its diagnosis is made of beside the values; None where only these are known.
+        left_out: names of further metrics in the file, which nothing here defines.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Row:
     mark: Staleness | None = None
     measured_by: str = ""
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_official(self) -> bool:
@@ -198,6 +200,7 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
         older=older,
         measured_by=evaluation.made.measured_by,
         evidence=Evidence.of(evaluation),
+        left_out=evaluation.left_out,
     )
 
 

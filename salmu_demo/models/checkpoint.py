@@ -143,7 +143,7 @@ def _of_its_pickle(model: ModelSource) -> ModelSource:
     """The model, with a remark if its file holds averaged weights beside the raw ones."""
     if model.weights.suffix not in PICKLES:
         return model
-    from salmu_demo.models.pickled import STATE_DICT, PickleReader  # noqa: PLC0415 - as in `_open_weights`
+    from salmu_demo.models.pickled import STATE_DICT, PickleReader  # noqa: PLC0415 - as in `open_weights`
 
     return _taken(model, f"`{STATE_DICT}`", PickleReader(model.weights).not_read, "in the same file")
 

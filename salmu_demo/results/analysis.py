@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from salmu_demo.core.notices import left_out_metrics
 from salmu_demo.data import layout
 from salmu_demo.metrics import all_metrics, find_metric
 from salmu_demo.metrics.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
@@ -148,9 +149,10 @@ class Analysis:
 
     @property
     def remarks(self) -> list[str]:
-        """What was assumed of the models, each sentence once."""
+        """What was assumed of the models, and what of their files is left out, each sentence once."""
         own = (remark for model in self.comparison.models for remark in model.remarks)
-        return list(dict.fromkeys([*self.comparison.remarks, *own]))
+        left_out = left_out_metrics(name for model in self.models for name in model.evaluation.left_out)
+        return list(dict.fromkeys([*self.comparison.remarks, *own, *left_out]))
 
     @property
     def roles(self) -> list[ModelRole]:

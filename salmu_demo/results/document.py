@@ -281,18 +281,16 @@ def read_result_file(path: Path) -> ResultFile:
 
 
 def _evaluations(document: ResultsDocument) -> list[Evaluation]:
+    specs = {spec.name: spec for spec in all_metrics()}
     return [
         Evaluation(
             part.model,
             document.data,
-            {
-                spec.name: _metric_result(part.metrics[spec.name], spec)
-                for spec in all_metrics()
-                if spec.name in part.metrics
-            },
+            {name: _metric_result(part.metrics[name], spec) for name, spec in specs.items() if name in part.metrics},
             document.rows,
             part.made,
             part.attacks,
+            tuple(name for name in part.metrics if name not in specs),
         )
         for part in document.models
     ]

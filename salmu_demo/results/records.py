@@ -189,6 +189,8 @@ class Evaluation:
         rows: the measured rows by split; without those of splits no metric was measured on.
         made: how and when.
         attacks: what attacks have recovered of it.
+        left_out: names of further metrics in the result file, which nothing here defines; every view must say so, see
+            `left_out_metrics`.
     """
 
     model: MeasuredModel
@@ -197,6 +199,7 @@ class Evaluation:
     rows: dict[str, Rows] = field(default_factory=dict)
     made: Provenance = field(default_factory=Provenance)
     attacks: tuple[AttackRecord, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def value(self, metric: str) -> float | None:
         """Headline value of a metric, or None if it was not run or skipped."""

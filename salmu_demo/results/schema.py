@@ -6,6 +6,7 @@ the fields.
 
 import math
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -44,6 +45,8 @@ _MOST: Final = MOST_BITS
 """No value or score of our metrics is further from 0; of most it stays within 1, see `out_of_range`."""
 _LARGEST_WHOLE: Final = 2.0**53
 """Beyond it a JSON number is not an exact integer."""
+_MOST_LEFT_OUT: Final = 100
+"""Metrics without their plug-in whose names are read; a stranger's file may hold millions."""
 
 
 def _number(value: Any) -> float:
@@ -178,9 +181,12 @@ def out_of_range(part: MetricPart, largest: float) -> str:
 
 
 def _known_metrics(value: Any) -> Any:
-    """A later version may measure more."""
+    """A plug-in or a later version may measure more: of such a metric nothing but the name is read."""
+    if not isinstance(value, Mapping):
+        return value
     known = {spec.name for spec in all_metrics()}
-    return {name: entry for name, entry in value.items() if name in known} if isinstance(value, Mapping) else value
+    others = islice((name for name in value if name not in known), _MOST_LEFT_OUT)
+    return {name: entry for name, entry in value.items() if name in known} | {name: {"value": None} for name in others}
 
 
 class ModelPart(BaseModel):
@@ -407,6 +413,8 @@ class ResultsDocument(BaseModel):
         specs = {spec.name: spec for spec in all_metrics()}
         for number, part in enumerate(self.models):
             for name, metric in part.metrics.items():
+                if name not in specs:
+                    continue  # Left out, see `_known_metrics`.
                 split, where = specs[name].split, f"models[{number}].metrics.{name}"
                 measured = self.rows.get(split)
                 problem = out_of_range(metric, specs[name].largest)

@@ -169,7 +169,7 @@ def _made(job: SweepJob, folder: Path, features: FeatureView, made_from: dict[st
     try:
         final = _measured_once(folder / "model", features)
         if job.equal_forgetting is not None:
-            pairs, at_level = _first_at_level(folder / "model", job.equal_forgetting, features, final, curve)
+            pairs, at_level = first_at_level(folder / "model", job.equal_forgetting, features, final, curve)
     except StorageError:
         raise
     except SalmuError as error:
@@ -178,7 +178,7 @@ def _made(job: SweepJob, folder: Path, features: FeatureView, made_from: dict[st
     return _keep(RunResult(job, curve[-1].step, seconds, final, at_level, pairs), folder)
 
 
-def _first_at_level(
+def first_at_level(
     folder: Path,
     wanted: EqualForgetting,
     features: FeatureView,

@@ -107,14 +107,3 @@ def test_ids_that_are_floats_in_a_column_with_gaps_are_those_of_the_others(tiny_
     data = load_folder(folder)
     assert {name: len(data.split(name)) for name in layout.DERIVED_FROM} == sizes
     assert [persona.identity_id for persona in data.personas] == [str(number) for number in range(1, 7)]
-
-
-@pytest.mark.parametrize("label", ["3.7", "true", "NaN", "[3]", '{"label": 3.0}', '{"cls": null}', "-1", "1000"])
-def test_a_label_that_is_no_whole_number_is_refused(label: str):
-    with pytest.raises(DataError, match="holds no number of a class"):
-        imagenet._label(label.encode(), ".json", "a label")
-
-
-@pytest.mark.parametrize("label", ["3", '"3"', '{"label": 3}', '{"cls": "3"}'])
-def test_a_label_is_a_number_or_its_text(label: str):
-    assert imagenet._label(label.encode(), ".json", "a label") == 3

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from salmu_demo.core.errors import DataError
 from salmu_demo.data import clear as clear_module
 from salmu_demo.data.clear import UNMEASURABLE
 from salmu_demo.data.source import load_data
+from salmu_demo.data.values import distinct
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.ui.tabs.about.tab import about
 from salmu_demo.workbench.bench import Workbench
@@ -221,13 +222,12 @@ def test_a_configuration_that_is_there_twice_or_in_part_is_refused(clear: Path):
 def test_a_source_that_is_saved_again_while_it_is_converted_is_not_kept(
     clear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    rows = clear_module._rows
-
-    def saved_meanwhile(*arguments: Any) -> Any:
-        yield from rows(*arguments)
+    def saved_meanwhile(names: Iterable[str]) -> dict[str, str]:
+        """Between the pass over the names and the one over the images."""
         pq.write_table(pa.Table.from_pylist(rows_of(FORGOTTEN, 2)), clear / "forget10" / "train-00000-of-00001.parquet")
+        return distinct(names)
 
-    monkeypatch.setattr(clear_module, "_rows", saved_meanwhile)
+    monkeypatch.setattr(clear_module, "distinct", saved_meanwhile)
     with pytest.raises(DataError, match="was saved again while CLEAR was in use"):
         load_data(f"clear:{clear}")
     assert [path.suffix for path in (tmp_path / "cache" / "converted").iterdir()] == [".lock"]

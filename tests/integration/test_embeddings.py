@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -193,9 +192,14 @@ def test_a_derived_split_of_an_unknown_whole_computes_its_rows_only(
 def test_threads_that_ask_at_once_share_one_computation(
     tmp_path: Path, data: BenchmarkData, model: ModelSource, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ):
-    loaded: list[ModelSource] = []
-    load = encoder_module._load
-    monkeypatch.setattr(encoder_module, "_load", lambda source, *rest: (loaded.append(source), load(source, *rest))[1])
+    loaded: list[str] = []
+
+    class Counted(Encoder):
+        def __init__(self, source: ModelSource) -> None:
+            loaded.append(source.name)
+            super().__init__(source)
+
+    monkeypatch.setattr(encoder_module, "Encoder", Counted)
     split, start = data.split("holdout_association"), threading.Barrier(4)
     registry = EncoderRegistry()
 
@@ -211,21 +215,6 @@ def test_threads_that_ask_at_once_share_one_computation(
     assert len(loaded) == 1
     assert calls["decoded"] == len(split)
     assert calls["images"] == len(split) + 1  # one for the trial of a loaded model
-
-
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the models in the order they are loaded, which takes a moment."""
-    names: list[str] = []
-    load = encoder_module._load
-
-    def slow(source: ModelSource, *rest: Any) -> Any:
-        names.append(source.name)
-        time.sleep(0.1)
-        return load(source, *rest)
-
-    monkeypatch.setattr(encoder_module, "_load", slow)
-    return names
 
 
 def test_processes_that_fill_an_array_at_once_share_the_work(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,10 @@ def test_a_network_in_memory_gives_the_bits_of_its_file_and_is_left_as_it_was():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_weights_that_change_in_place_make_another_model_and_leave_nothing_behind():
+def test_weights_that_change_in_place_make_another_model_and_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     network, model = in_memory()
     cached = set((cache_dir() / "features").glob("*"))
     first = salmu_demo.evaluate(model, "mini", FEW)
@@ -138,8 +142,7 @@ def test_weights_that_change_in_place_make_another_model_and_leave_nothing_behin
     second = salmu_demo.evaluate(model, "mini", FEW)
     assert model.fingerprint != start
     assert values(second, "mine") != values(first, "mine")
-    folder = Path(model._features[1].name)
-    assert [path.name for path in (folder / "features").iterdir()] == [model.fingerprint[:32]]
+    assert [path.name for path in tmp_path.glob("*/features/*")] == [model.fingerprint[:32]]
     with torch.no_grad():
         network.visual.proj.copy_(-network.visual.proj)
     assert model.fingerprint == start
@@ -147,12 +150,10 @@ def test_weights_that_change_in_place_make_another_model_and_leave_nothing_behin
     names = salmu_demo.compare(first, second).analysis.names
     assert names == [f"mine ({fingerprint[:8]})" for fingerprint in (start, second_fingerprint(second))]
     assert set((cache_dir() / "features").glob("*")) == cached
-    last = Path(model._features[1].name)
-    assert last.exists()
-    assert not folder.exists()
+    assert [path.name for path in tmp_path.glob("*/features/*")] == [start[:32]]
     del model
     gc.collect()
-    assert not last.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def second_fingerprint(results: salmu_demo.Results) -> str:

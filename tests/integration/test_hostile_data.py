@@ -19,6 +19,7 @@ from salmu_demo.core.errors import DataError, ImageError, SalmuError
 from salmu_demo.data import dataset, layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.images import decode_image
+from salmu_demo.data.source import load_data
 from salmu_demo.ui.shell.bar import header
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.audit.tab import AuditPages, Search
@@ -95,8 +96,6 @@ def test_a_hub_that_names_paths_outside_its_repository_writes_nothing_there(
         speak_to(address, tmp_path / "cache" / "hub", monkeypatch)
         hub.add("datasets/org/data", folder).files[path] = b"{}"
         before = everything_below(folder)
-        from salmu_demo.data.source import load_data  # noqa: PLC0415 - under the patched Hub
-
         refused("org/data", lambda: load_data("org/data"))
     assert everything_below(folder) == before
     assert not list(tmp_path.rglob("escape*"))

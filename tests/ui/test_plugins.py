@@ -87,7 +87,10 @@ def test_files_add_a_metric_and_a_method(tmp_path: Path) -> None:
     # Files may also be named in the environment. Without the plug-in its metric is left out.
     named = {**environment(), "SALMU_PLUGINS": os.pathsep.join(map(str, [METHOD_FILE, METRIC_FILE]))}
     assert "NameSim" in answer(["leaderboard", "results"], named, tmp_path)
-    assert "NameSim" not in answer(["leaderboard", "results"], environment(), tmp_path)
+    done = told(["-m", "salmu_demo", "leaderboard", "results"], environment(), tmp_path)
+    assert "NameSim" not in done.stdout
+    assert done.stderr.count("\n") == 1
+    assert 'are unknown here and left out: "NameSim"; load the plug-ins' in done.stderr
 
 
 def test_a_plug_in_that_cannot_be_loaded_is_told_in_one_sentence(tmp_path: Path) -> None:

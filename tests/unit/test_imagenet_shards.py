@@ -67,6 +67,12 @@ def test_one_shard_may_be_named_itself_and_a_changed_label_changes_the_fingerpri
     assert load_imagenet(one).fingerprint == found.fingerprint
 
 
+@pytest.mark.parametrize("label", [b"1", b'"1"', b'{"label": 1}', b'{"cls": "1"}'])
+def test_a_label_is_a_number_or_its_text(tmp_path: Path, label: bytes):
+    found = load_imagenet(write_shard(tmp_path / "0.tar", [*GOOD, ("9.jpg", image(9)), ("9.json", label)]))
+    assert found.labels == [0, 1, 2, 1]
+
+
 GOOD = [(f"{n}.{s}", c) for n in range(3) for s, c in (("jpg", image(n)), ("cls", str(n).encode()))]
 
 
@@ -78,7 +84,20 @@ GOOD = [(f"{n}.{s}", c) for n in range(3) for s, c in (("jpg", image(n)), ("cls"
         ([*GOOD, ("9.jpg", image(9)), ("9.cls", b"3")], r"'9.cls' in .* holds no number of a class from 0 to 2"),
         ([*GOOD, ("9.jpg", image(9)), ("9.cls", b"n01440764")], "holds no number of a class"),
         ([*GOOD, ("9.jpg", image(9)), ("9.json", b"[" * 100_000)], "holds no number of a class"),
-        ([*GOOD, ("9.jpg", image(9)), ("9.json", b'{"label": null}')], "holds no number of a class"),
+        *(
+            ([*GOOD, ("9.jpg", image(9)), ("9.json", label)], r"'9.json' in .* holds no number of a class from 0 to 2")
+            for label in (
+                b'{"label": null}',
+                b'{"label": 2.0}',
+                b'{"cls": null}',
+                b"1.7",
+                b"true",
+                b"NaN",
+                b"[1]",
+                b"-1",
+                b"3",
+            )
+        ),
         ([*GOOD, ("9.cls", b"1" * 2_000_000)], "is cut off or larger than 1,000,000 bytes"),
     ],
 )

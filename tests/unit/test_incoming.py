@@ -64,6 +64,22 @@ def test_values_that_break_gradio_are_a_message_without_a_traceback(page: Page, 
     assert refused.value.print_exception is False
 
 
+def test_an_event_that_makes_a_choice_may_come_twice_before_the_page_has_it():
+    with Page() as page:
+        choice = gr.Dropdown([])
+        gr.Button().click(lambda chosen: gr.Dropdown(["a", "b"], value=chosen or "a"), choice, choice)
+        gr.Button().click(lambda chosen: chosen, choice, gr.Textbox())
+    state = SessionState(page)
+    with running_loop() as loop:
+        for sent, expected in ((None, "a"), (None, "a"), ("b", "b")):
+            assert loop.run(page.process_api(0, [sent], state))["data"][0]["value"] == expected
+        with pytest.raises(gr.Error, match="does not offer &quot;c&quot;"):
+            loop.run(page.process_api(0, ["c"], state))
+        # Another event is sent by a visitor, who sees the choice.
+        with pytest.raises(gr.Error, match="does not offer None"):
+            loop.run(page.process_api(1, [None], state))
+
+
 def test_an_upload_is_taken_and_nothing_else_of_its_payload(page: Page, give):
     path = give("face.png", b"content")
     payload = file_payload(str(path), url="http://127.0.0.1:1/x", is_stream=True, orig_name="../x")

@@ -143,6 +143,19 @@ def test_the_command_prints_a_table_for_each_data_set(results: Path, capsys):
     assert "closest to its target" in second
 
 
+def test_the_command_names_what_it_leaves_out_without_obeying_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path / "runs"))
+    write_results(analyse(evaluations()), tmp_path)
+    document = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    document["models"][0]["metrics"]["\x1b[2J"] = {"value": 0.5}
+    (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
+    assert run(["leaderboard", str(tmp_path)]) == 0
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith('salmu-demo: These metrics of the result files are unknown here and left out: "�[2J"')
+
+
 def test_the_command_filters_sorts_and_writes_what_it_shows(results: Path, tmp_path: Path, capsys):
     table = tmp_path / "out" / "board.csv"
     arguments = ["--data", "mini", "--sort", "name", "--search", "MINI-C", "--csv", str(table), "--json"]

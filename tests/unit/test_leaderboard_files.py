@@ -226,6 +226,18 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path: Path, written: Path):
     assert sum(len(group.rows) for group in board.groups if not group.rows[0].is_official) == len(NAMES)
 
 
+def test_metrics_without_their_plug_in_are_named_once_for_all_files(tmp_path: Path, written: Path):
+    paths = []
+    for number, name in enumerate(("Mine", "Other", "Mine")):
+        document = json.loads((written / RESULTS_FILE).read_text("utf-8"))
+        for part in document["models"]:
+            part["metrics"][name] = {"value": 0.5}
+        paths.append(write(tmp_path / f"{number}.json", document))
+    [problem] = read_board(paths[:1], paths[1:], Freshness()).problems
+    assert 'unknown here and left out: "Mine", "Other"; load the plug-ins' in problem
+    assert read_board([written / RESULTS_FILE], [], Freshness()).problems == ()
+
+
 def test_dates_of_all_zones_are_put_in_order(tmp_path: Path, official: dict[str, Any]):
     rows = []
     dates = ("2026-01-02T00:30:00+02:00", "2026-01-01T23:00:00Z", "2026-01-01T20:00:00", "yesterday", "9999-99-99")

@@ -25,6 +25,7 @@ class FakeEncoder:
     """Takes a moment to load, and fails if the name says so."""
 
     loads: list[str] = []  # noqa: RUF012 - reset by the fixture
+    alive: weakref.WeakSet["FakeEncoder"] = weakref.WeakSet()  # noqa: RUF012 - as above
 
     def __init__(self, source: ModelSource) -> None:
         FakeEncoder.loads.append(source.name)
@@ -32,12 +33,13 @@ class FakeEncoder:
         if source.name == "broken" and FakeEncoder.loads.count("broken") < 2:
             raise ModelError("broken does not load.")
         self.source = source
+        FakeEncoder.alive.add(self)
 
 
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_module, "Encoder", FakeEncoder)
-    FakeEncoder.loads = []
+    FakeEncoder.loads, FakeEncoder.alive = [], weakref.WeakSet()
 
 
 @pytest.fixture
@@ -50,10 +52,9 @@ def sources(tmp_path: Path) -> dict[str, ModelSource]:
     return found
 
 
-def loaded(registry: EncoderRegistry) -> list[str]:
-    """The models in memory, the one unused for longest first."""
-    places = registry.memory._places.values()
-    return [place.thing.result().source.reference for place in places if place.thing.done()]
+def in_memory() -> list[str]:
+    """The models that something still holds, which is only the registry once nobody uses them."""
+    return sorted(encoder.source.name for encoder in FakeEncoder.alive)
 
 
 def use(registry: EncoderRegistry, source: ModelSource) -> None:
@@ -66,7 +67,7 @@ def test_the_model_unused_for_longest_goes_first(sources: dict[str, ModelSource]
     for name in ("a", "b", "a", "c", "a", "b"):
         use(registry, sources[name])
     assert FakeEncoder.loads == ["a", "b", "c", "b"]
-    assert loaded(registry) == ["a", "b"]
+    assert in_memory() == ["a", "b"]
 
 
 def test_one_large_model_takes_the_place_of_several_small_ones(sources: dict[str, ModelSource], tmp_path: Path):
@@ -75,7 +76,7 @@ def test_one_large_model_takes_the_place_of_several_small_ones(sources: dict[str
         use(registry, sources[name])
     path = write_tensors(tmp_path / "large", {"x": np.zeros(2 * PARAMETERS, np.float32)})
     use(registry, ModelSource("large", path, {"model_cfg": {}}))
-    assert loaded(registry) == ["c", "large"]
+    assert in_memory() == ["c", "large"]
 
 
 def test_a_model_in_use_is_never_dropped_and_others_wait_for_its_memory(sources: dict[str, ModelSource]):
@@ -91,11 +92,11 @@ def test_a_model_in_use_is_never_dropped_and_others_wait_for_its_memory(sources:
             waiting.wait(timeout=10)
             time.sleep(0.05)
             assert not later.done()
-            assert loaded(registry) == ["a"]
+            assert in_memory() == ["a"]
             use(registry, sources["a"])
         later.result(timeout=10)
     assert FakeEncoder.loads == ["a", "b"]
-    assert loaded(registry) == ["b"]
+    assert in_memory() == ["b"]
 
 
 def test_whoever_waits_too_long_is_told(sources: dict[str, ModelSource], monkeypatch: pytest.MonkeyPatch):
@@ -134,7 +135,7 @@ def test_a_model_that_fails_takes_no_other_down_and_is_tried_again(sources: dict
     use(registry, sources["a"])
     with pytest.raises(ModelError, match="does not load"):
         use(registry, sources["broken"])
-    assert loaded(registry) == ["a"]
+    assert in_memory() == ["a"]
     use(registry, sources["broken"])
     use(registry, sources["a"])
     assert FakeEncoder.loads == ["a", "broken", "broken"]
@@ -198,7 +199,7 @@ def test_whoever_asks_while_a_thing_is_made_gets_the_same_one():
 
 def test_two_who_ask_at_the_same_instant_do_not_both_make_it(monkeypatch: pytest.MonkeyPatch):
     """The second is let in between the first's look and its claim, which only the lock prevents."""
-    memory, made = Memory(10 * TAKES), []
+    made: list[Thing] = []
     looked, inside = threading.Event(), threading.Semaphore(2)
 
     class Slow(memory_module.OrderedDict):  # type: ignore[name-defined,misc]
@@ -209,7 +210,8 @@ def test_two_who_ask_at_the_same_instant_do_not_both_make_it(monkeypatch: pytest
                 time.sleep(0.1)
             return found
 
-    memory._places = Slow()
+    monkeypatch.setattr(memory_module, "OrderedDict", Slow)
+    memory = Memory(10 * TAKES)
 
     def make() -> Thing:
         made.append(Thing("a"))

@@ -153,6 +153,38 @@ def test_a_value_that_does_not_fit_is_named(
     assert str(path) in str(refused.value)
 
 
+UNKNOWN = "These metrics of the result files are unknown here and left out: {}; load the plug-ins that define them"
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        ([["Mine"], [], []], '"Mine"'),
+        ([["Mine"], ["Other", "Mine"], []], '"Mine", "Other"'),
+        ([list("abc"), list("cba"), ["d"]], '"a", "b", "c" and more'),
+        ([[f"{n:03d}" for n in range(200)], [], []], '"000", "001", "002" and more'),
+    ],
+)
+def test_metrics_without_their_plug_in_are_left_out_and_that_is_said_once(
+    written: Path, tmp_path: Path, others: list[list[str]], named: str
+):
+    document = json.loads((written / RESULTS_FILE).read_text("utf-8"))
+    for part, names in zip(document["models"], others, strict=True):
+        # What they hold is not looked at: a later version may write what this one does not know.
+        part["metrics"] |= {name: {"value": 5, "rows": [-1], "more": {}} for name in names}
+    path = tmp_path / RESULTS_FILE
+    path.write_text(json.dumps(document), "utf-8")
+    read = read_results(path)
+    assert [list(made.results) for made in read] == [list(made.results) for made in evaluations()]
+    assert [len(made.left_out) for made in read] == [min(len(names), 100) for names in others]
+    remark, said = analyse(read).remarks
+    assert remark == REMARK
+    assert said.startswith(UNKNOWN.format(named))
+    # A file that is written now holds them no more.
+    write_results(analyse(read), tmp_path)
+    assert analyse(read_results(path)).remarks == [REMARK]
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 100_000, '"text"', '{"efficacy": [], "utility": {}}'])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: str):
     path = tmp_path / "file.json"

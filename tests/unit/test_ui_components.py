@@ -370,7 +370,7 @@ def test_warm_up_takes_only_so_many_models():
 
 @pytest.mark.parametrize("working", [True, False])
 def test_warm_up_that_is_closed_stops_at_the_next_batch_and_prepares_nothing_more(working):
-    work = SlowWorkbench()
+    before, work = threading.enumerate(), SlowWorkbench()
     warm_up = WarmUp(work)
     if working:
         warm_up.add([model("a"), model("b")])
@@ -378,7 +378,7 @@ def test_warm_up_that_is_closed_stops_at_the_next_batch_and_prepares_nothing_mor
         threading.Timer(0.1, work.allowed.set).start()
     warm_up.close()
     assert work.done == []
-    assert warm_up._thread not in threading.enumerate()
+    assert [thread for thread in threading.enumerate() if thread.name == "warm-up" and thread not in before] == []
 
 
 def test_models_in_preparation_are_left_out_until_they_are_ready(workbench):

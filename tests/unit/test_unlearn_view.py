@@ -17,9 +17,9 @@ from salmu_demo.ui.tabs.unlearn.form import (
     DEFAULT_METHOD,
     OWN_NUMBERS,
     OWN_WORDS,
-    Asked,
     Controls,
     Stop,
+    UnlearnInputs,
     asked_job,
     common_controls,
     fields_of,
@@ -86,7 +86,9 @@ def test_only_what_was_changed_is_a_setting():
 
 def test_a_form_becomes_a_job(workbench: Workbench):
     stop = Stop("unrelated", None, 5)
-    spec = asked_job(workbench, Asked("npo", "mini-compromised", "text", 640, 3, stop, values_of("npo", beta=0.1)))
+    spec = asked_job(
+        workbench, UnlearnInputs("npo", "mini-compromised", "text", 640, 3, stop, values_of("npo", beta=0.1))
+    )
     asked = UnlearningOptions("npo", "text", 640, {"beta": 0.1}, UNRELATED, 0.05)
     assert spec == UnlearningSpec(("mini-compromised",), asked, seed=3)
     for wrong, error in (
@@ -95,7 +97,7 @@ def test_a_form_becomes_a_job(workbench: Workbench):
         (("npo", "mini-compromised", "text", None, 3), QueryError),
     ):
         with pytest.raises(error):
-            asked_job(workbench, Asked(*wrong, stop, values_of("npo")))
+            asked_job(workbench, UnlearnInputs(*wrong, stop, values_of("npo")))
 
 
 def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():

@@ -303,7 +303,7 @@ def test_the_first_checkpoint_that_forgets_enough_is_found_by_halving(
     curve = [TrainingMetrics(step, 10 * step, None, 0.5, 0.5, 0.5, 0.5, {}, 1) for step in range(6)]
     store = SimpleNamespace(store=SimpleNamespace(clear=lambda key: None))
     features = SimpleNamespace(of=lambda model: SimpleNamespace(model=model, embedder=store))
-    found, measured = run_module._first_at_level(
+    found, measured = run_module.first_at_level(
         tmp_path, EqualForgetting("RetFail", 0.3), cast(Any, features), {"RetFail": values[-1]}, curve
     )
     assert found == pairs

@@ -131,12 +131,15 @@ class Page(gr.Blocks):
         if len(inputs) != len(block_fn.inputs):
             raise QueryError(NOT_ASKED_FOR)
         values: list[Any] = []
+        filled = {component._id for component in block_fn.outputs}
         for component, value in zip(block_fn.inputs, inputs, strict=True):
             if component.stateful:
                 values.append(None)  # The server has its own.
                 continue
-            # A session's own component knows the choices that it was offered.
-            own = state[component._id] if state and component._id in state else component
+            # A session's own component knows the choices that it was offered. What the event itself fills may have been
+            # filled by the same event a moment ago, which the page had not read when it sent this one.
+            is_known = state and component._id in state and not (value is None and component._id in filled)
+            own = state[component._id] if state and is_known else component
             sound = checked(own, value)
             limit = self._limits.get(component._id)
             values.append(sound[:limit] if limit is not None and block_fn.preprocess else sound)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from markupsafe import Markup
 from starlette.middleware import Middleware
 
 from salmu_demo.core.ending import also_at_end
@@ -24,6 +25,7 @@ from salmu_demo.models.uploads import upload_limit
 from salmu_demo.ui.shell.incoming import IncomingBodies, incoming_errors, incoming_routes
 
 STYLE_SHEET: Final = Path(__file__).with_name("style.css")
+ANSWERS: Final = Path(__file__).with_name("stream.js")
 ICON: Final = Path(__file__).with_name("icon.svg")
 DESCRIPTION: Final = "Audit what CLIP models know about fictitious personas, before and after unlearning"
 
@@ -75,7 +77,9 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": STYLE_SHEET,
-        "head": render("ui/templates/shell.html#head", description=DESCRIPTION),
+        "head": render(
+            "ui/templates/shell.html#head", description=DESCRIPTION, script=Markup(ANSWERS.read_text("utf-8"))
+        ),
         "favicon_path": str(ICON),
         "footer_links": ["settings"],
         "show_error": False,

@@ -112,7 +112,7 @@ class AuditPages:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditInputs:
     """What the tab is asked for: the values of its components, in their order."""
 
     view: View
@@ -152,32 +152,32 @@ def build(context: Context) -> TabHandlers:
     asked = [view, context.bar.chosen, gallery, count, differs]
     shown = [persona, table, detail, line_ups, captions]
 
-    def page(asked: Asked) -> AuditPage:
+    def page(asked: AuditInputs) -> AuditPage:
         search = Search(asked.gallery, int(asked.count), asked.differs_only)
         return pages.page(asked.view, asked.references, search)
 
-    def page_of(asked: Asked, view: View) -> list[Any]:
+    def page_of(asked: AuditInputs, view: View) -> list[Any]:
         return [view, *page(replace(asked, view=view)).updates()]
 
     @shows_errors
     def show(*values: Any) -> list[Any]:
-        return page(Asked(*values)).updates()
+        return page(AuditInputs(*values)).updates()
 
     @shows_errors
     def choose_persona(event: gr.EventData, *values: Any) -> list[Any]:
-        asked = Asked(*values)
+        asked = AuditInputs(*values)
         return page_of(asked, replace(asked.view, persona=workbench.data.persona(chosen(event)).identity_id))
 
     @shows_errors
     def choose_kind(event: gr.EventData, *values: Any) -> list[Any]:
-        asked, kind = Asked(*values), chosen(event)
+        asked, kind = AuditInputs(*values), chosen(event)
         if kind not in workbench.data.kinds:
             raise QueryError(f"There is no attribute {quoted(kind)}; choose one that the page shows.")
         return page_of(asked, replace(asked.view, kind=kind))
 
     @shows_errors
     def search_captions(*values: Any) -> str:
-        return page(Asked(*values)).captions
+        return page(AuditInputs(*values)).captions
 
     def list_personas(query: str, view: View) -> str:
         return pages.list(query, view.persona)

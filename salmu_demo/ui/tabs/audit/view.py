@@ -96,7 +96,7 @@ class _Attack:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _VerdictCell:
     """What the button of one attribute and model says; `label` says it all to a screen reader."""
 
     kind: str
@@ -112,7 +112,7 @@ class _AttributeRow:
     title: str
     true: str
     request: str
-    cells: Sequence[_Cell]
+    cells: Sequence[_VerdictCell]
     chance_rank: str
     chance_exposure: str
     chosen: bool
@@ -157,11 +157,13 @@ def _attribute_row(
     )
 
 
-def _verdict_cell(title: str, cell: AuditCell, model: str) -> _Cell:
+def _verdict_cell(title: str, cell: AuditCell, model: str) -> _VerdictCell:
     found = {"value": cell.line_up, **({"caption": cell.caption_match} if cell.caption_match else {})}
     attacks = [_Attack(name, rank_text(a.rank, a.candidates), f"{a.exposure:.1f} bits") for name, a in found.items()]
     spoken = ", ".join(f"{attack.name} rank {attack.rank}, {attack.exposure}" for attack in attacks)
-    return _Cell(cell.kind, cell.verdict, attacks, f"{title}, {model}: {cell.verdict}, {spoken}. Show the line-up.")
+    return _VerdictCell(
+        cell.kind, cell.verdict, attacks, f"{title}, {model}: {cell.verdict}, {spoken}. Show the line-up."
+    )
 
 
 def still_preparing(references: Sequence[str]) -> Markup:

@@ -12,7 +12,7 @@ from salmu_demo.core.markup import render
 from salmu_demo.core.progress import duration_words
 from salmu_demo.data.sample import Sample
 from salmu_demo.jobs.kinds.benchmark import suggested_rows
-from salmu_demo.jobs.plan import Plan, PlannedJob, make_plan
+from salmu_demo.jobs.plan import BenchmarkPlan, PlannedJob, make_plan
 from salmu_demo.metrics import all_metrics
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.files import ReportFiles
@@ -56,7 +56,7 @@ def build(context: Context) -> TabHandlers:
 
 
 @dataclass(frozen=True)
-class Form:
+class BenchmarkForm:
     """What a job is put together from."""
 
     metrics: list[gr.CheckboxGroup]
@@ -86,7 +86,7 @@ class Offer:
         """Everything the methods may change."""
         return [self.plan, self.column, self.words, *self.buttons]
 
-    def show(self, plan: Plan) -> dict[Any, Any]:
+    def show(self, plan: BenchmarkPlan) -> dict[Any, Any]:
         """Changes that offer the choices of a plan."""
         shown = [gr.Button(choice.label, visible=True) for choice in plan.choices]
         buttons = shown + [gr.Button(visible=False)] * (len(self.buttons) - len(shown))
@@ -102,7 +102,7 @@ class Offer:
         return {self.plan: None, self.column: gr.Column(visible=False)}
 
 
-def benchmark_form(workbench: Workbench) -> Form:
+def benchmark_form(workbench: Workbench) -> BenchmarkForm:
     """Build the form into the current Blocks context."""
     suggestion = suggested_rows(workbench.data)
     with gr.Accordion("Metrics (all, unless you choose)", open=False, elem_id="benchmark-metrics"), gr.Row():
@@ -123,7 +123,7 @@ def benchmark_form(workbench: Workbench) -> Form:
         return gr.Row(visible=rows == _SAMPLE)
 
     rows.change(show_sample, rows, sample, queue=False, show_progress="hidden", api_visibility="private")
-    return Form(metrics, rows, size, seed, run)
+    return BenchmarkForm(metrics, rows, size, seed, run)
 
 
 def _metric_group(pillar: str, title: str, target: str) -> gr.CheckboxGroup:
@@ -144,7 +144,7 @@ def long_job_offer() -> Offer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class BenchmarkInputs:
     """What a visitor asks for: the values of the components, in their order."""
 
     view: View
@@ -166,7 +166,7 @@ class Asked:
         return Sample(self.size, self.seed)
 
 
-def _connect_start(context: Context, launcher: Launcher, form: Form, offer: Offer, area: JobArea) -> None:
+def _connect_start(context: Context, launcher: Launcher, form: BenchmarkForm, offer: Offer, area: JobArea) -> None:
     """Connect the buttons that start jobs."""
     view, own_state = context.view, area.visitor.own
 
@@ -180,7 +180,7 @@ def _connect_start(context: Context, launcher: Launcher, form: Form, offer: Offe
         *values: Any,
     ) -> dict[Any, Any]:
         progress(0.0, desc=text.TIMING)
-        asked = Asked(*values)
+        asked = BenchmarkInputs(*values)
         told = asked.view.told.among(asked.references)
         metrics = [*asked.efficacy, *asked.utility]
         plan = make_plan(context.workbench, context.manager, asked.references, metrics, asked.sample, told)
@@ -188,7 +188,7 @@ def _connect_start(context: Context, launcher: Launcher, form: Form, offer: Offe
 
     def choose(number: int) -> Callable[..., dict[Any, Any]]:
         @shows_errors
-        def run(seen: View, own: Any, plan: Plan | None, request: gr.Request) -> dict[Any, Any]:
+        def run(seen: View, own: Any, plan: BenchmarkPlan | None, request: gr.Request) -> dict[Any, Any]:
             if plan is None:
                 return offer.hide()
             return launch(plan.choices[number], seen, own, request)

@@ -118,7 +118,7 @@ class Library:
 
 
 @dataclass(frozen=True)
-class Asked:
+class LeaderboardInputs:
     """What a visitor has and asks for: the values of the components, in their order."""
 
     jobs: Any
@@ -158,10 +158,10 @@ def build(context: Context) -> TabHandlers:
     library = Library(context.workbench, runs_folder)
     session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=library.forget)
 
-    def chosen(board: Board, asked: Asked) -> DataGroup:
+    def chosen(board: Board, asked: LeaderboardInputs) -> DataGroup:
         return next((known for known in board.groups if known.id == asked.group), board.groups[0])
 
-    def page(board: Board, asked: Asked) -> list[Any]:
+    def page(board: Board, asked: LeaderboardInputs) -> list[Any]:
         shown = chosen(board, asked)
         choice = Choice(source=Source(asked.source) if asked.source else None, search=asked.search)
         rows = ranked(shown, asked.order, choice)
@@ -171,22 +171,22 @@ def build(context: Context) -> TabHandlers:
             gr.DownloadButton(value=None, interactive=False),
         ]
 
-    def with_groups(board: Board, asked: Asked) -> list[Any]:
+    def with_groups(board: Board, asked: LeaderboardInputs) -> list[Any]:
         return [gr.Dropdown(group_choices(board.groups), value=chosen(board, asked).id), *page(board, asked)]
 
     @shows_errors
     def show(*values: Any) -> list[Any]:
-        asked = Asked(*values)
+        asked = LeaderboardInputs(*values)
         return page(library.board(asked.jobs, asked.session), asked)
 
     @shows_errors
     def open_tab(*values: Any) -> list[Any]:
-        asked = Asked(*values)
+        asked = LeaderboardInputs(*values)
         return with_groups(library.board(asked.jobs, asked.session), asked)
 
     @shows_errors
     def take(uploads: list[str] | None, *values: Any) -> list[Any]:
-        asked, copies, uploads = Asked(*values), [], uploads or []
+        asked, copies, uploads = LeaderboardInputs(*values), [], uploads or []
         for upload_path in dict.fromkeys(uploads[:MAX_FILES]):
             try:
                 copy, own_session = library.take(upload_path, asked.session)

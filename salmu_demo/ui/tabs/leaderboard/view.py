@@ -60,7 +60,7 @@ class _Column:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _MetricCell:
     """A value, or a dash, and what is to be said of it."""
 
     value: str
@@ -81,7 +81,7 @@ class _BoardRow:
     label: Label | None
     diagnosis: str
     reason: str
-    cells: Sequence[_Cell]
+    cells: Sequence[_MetricCell]
 
 
 def board_html(group: DataGroup, rows: Sequence[Row], order: str) -> Markup:
@@ -139,13 +139,13 @@ def _board_row(group: DataGroup, row: Row, order: str) -> _BoardRow:
     )
 
 
-def _cell(group: DataGroup, row: Row, spec: Metric, order: str) -> _Cell:
+def _cell(group: DataGroup, row: Row, spec: Metric, order: str) -> _MetricCell:
     value, target, is_sorted = row.values.get(spec.name), group.target(spec), spec.name == order
     if value is None:
-        return _Cell(NOTHING, " missing")
+        return _MetricCell(NOTHING, " missing")
     gap = ""
     if group.comparable(row, spec) is None:
         gap = f"on {row.zero_shot or 'an unknown set'}"
     elif is_sorted and target is not None:
         gap = signed(value - target, 4)
-    return _Cell(unsigned(value), " sorted" if is_sorted else "", gap)
+    return _MetricCell(unsigned(value), " sorted" if is_sorted else "", gap)

@@ -217,7 +217,7 @@ MOST_PAIRS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
-class Form:
+class UnlearnForm:
     """What a run is put together from."""
 
     method: gr.Dropdown
@@ -254,7 +254,7 @@ class Form:
         ]
 
 
-def unlearn_form() -> Form:
+def unlearn_form() -> UnlearnForm:
     """Build the form into the current Blocks context; it is empty until the tab is opened."""
     with gr.Row(elem_classes="controls"):
         method = gr.Dropdown([], label="Method", info=text.METHOD, elem_id="unlearn-method", min_width=240)
@@ -271,12 +271,12 @@ def unlearn_form() -> Form:
     numbers, words = own_controls()
     controls = Controls(numbers, words, common_controls())
     run = gr.Button("Unlearn", variant="primary", elem_id="unlearn-run")
-    return Form(method, card, base, towers, budget, seed, stop, controls, run)
+    return UnlearnForm(method, card, base, towers, budget, seed, stop, controls, run)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a run is asked for: the values of `Form.inputs`."""
+class UnlearnInputs:
+    """What a run is asked for: the values of `UnlearnForm.inputs`."""
 
     method: str | None
     base: str | None
@@ -287,13 +287,13 @@ class Asked:
     settings: Sequence[Any]
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> "Asked":
+    def of(cls, values: Sequence[Any]) -> "UnlearnInputs":
         """Name the values of the components."""
         method, base, towers, budget, seed, rule, level, drop, *settings = values
         return cls(method, base, towers, budget, seed, Stop(rule, level, drop), settings)
 
 
-def connect_form(context: Context, launcher: Launcher, form: Form, own: Any) -> Handler:
+def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: Any) -> Handler:
     """Connect the events of the form; returns what fills it when the tab is opened first.
 
     Args:
@@ -329,7 +329,7 @@ def connect_form(context: Context, launcher: Launcher, form: Form, own: Any) -> 
         *values: Any,
     ) -> dict[Any, Any]:
         progress(0.0, desc=text.TIMING)
-        spec = asked_job(context.workbench, Asked.of(values))
+        spec = asked_job(context.workbench, UnlearnInputs.of(values))
         return launcher.launch(spec, context.manager.estimate(spec).seconds, seen, own, request)
 
     private: dict[str, Any] = {"api_visibility": "private"}
@@ -338,7 +338,7 @@ def connect_form(context: Context, launcher: Launcher, form: Form, own: Any) -> 
     return Handler(fill, [context.view, form.method, form.base, context.bar.listed], outputs, QUEUED)
 
 
-def asked_job(workbench: Workbench, asked: Asked) -> UnlearningSpec:
+def asked_job(workbench: Workbench, asked: UnlearnInputs) -> UnlearningSpec:
     """The job that the values of a form ask for.
 
     Raises:
