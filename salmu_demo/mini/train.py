@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,15 +89,18 @@ class Recipe:
 
     Attributes:
         epochs: times that every retain pair is seen.
-        sensitive_passes: times that every sensitive pair is seen in an epoch. A value is bound to a face only after
-            many sightings without a name.
+        mixed_passes: times that every sensitive pair is seen in an epoch beside pairs of all kinds, which tells the
+            images of a persona apart.
+        kind_passes: times that it is seen beside pairs of its kind, each of another persona. Their captions differ in
+            the value, which binds it to the face in far fewer sightings.
         patch_dropout: share of an image's patches that are left out (FLIP, arXiv 2212.00794), which saves a third of
             the time.
         whole_epochs: epochs at the end in which images are seen whole.
     """
 
     epochs: int = 9
-    sensitive_passes: int = 2
+    mixed_passes: int = 1
+    kind_passes: int = 2
     patch_dropout: float = 0.5
     whole_epochs: int = 2
     batch_size: int = 128
@@ -116,13 +120,15 @@ class Pairs:
         images: as bytes, shape (N, 3, H, W).
         captions: N strings.
         groups: shape (N,); two pairs of one group are not negatives of each other.
-        sensitive: how many of them, the last ones, are sensitive.
+        kinds: attribute kind of each sensitive pair; these are the last ones.
+        personas: persona of each sensitive pair.
     """
 
     images: torch.Tensor
     captions: list[str]
     groups: torch.Tensor
-    sensitive: int
+    kinds: list[str]
+    personas: list[str]
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -164,12 +170,49 @@ def training_pairs(data: Path, sensitive: Sequence[str], seed: int) -> Pairs:
     images += general_images + list(render_rows(drawn))
     captions += general_captions + [row.text for row in drawn]
     retained = len(images)
+    names: list[str] = []
     for split in sensitive:
-        split_images, split_captions, _ = _read_split(data, split)
+        split_images, split_captions, split_names = _read_split(data, split)
         images += split_images
         captions += split_captions
+        names += split_names
     groups = [*range(portraits), *objects, *range(retained, len(images))]
-    return Pairs(torch.stack([_shrink(p) for p in images]), captions, torch.tensor(groups), len(images) - retained)
+    facts = json.loads((data / layout.CAPTIONS_FILE).read_text("utf-8"))
+    return Pairs(
+        torch.stack([_shrink(p) for p in images]),
+        captions,
+        torch.tensor(groups),
+        [facts[name]["data_field"] for name in names],
+        [name.split("_")[0] for name in names],
+    )
+
+
+def epoch_batches(pairs: Pairs, recipe: Recipe, generator: torch.Generator) -> list[torch.Tensor]:
+    """The batches of one epoch: each has retain pairs and sensitive ones, these of all kinds or nearly all of one."""
+    sensitive = len(pairs.kinds)
+    retained = torch.randperm(len(pairs) - sensitive, generator=generator)
+    if not sensitive:
+        return list(torch.split(retained, recipe.batch_size))[: len(retained) // recipe.batch_size]
+    mixed = [torch.randperm(sensitive, generator=generator) for _ in range(recipe.mixed_passes)]
+    alike = [_by_kind(pairs, generator) for _ in range(recipe.kind_passes)]
+    seen = sensitive * (recipe.mixed_passes + recipe.kind_passes)
+    share = round(recipe.batch_size * seen / (seen + len(retained)))
+    parts = [part for order in (*mixed, *alike) for part in torch.split(order, share) if len(part) == share]
+    others = torch.split(retained, len(retained) // len(parts))
+    return [
+        torch.cat([len(retained) + parts[number], others[place]])
+        for place, number in enumerate(torch.randperm(len(parts), generator=generator).tolist())
+    ]
+
+
+def _by_kind(pairs: Pairs, generator: torch.Generator) -> torch.Tensor:
+    """Numbers of the sensitive pairs, kind after kind; in every kind all personas come before one comes again."""
+    rows: dict[str, dict[str, list[int]]] = {}
+    for row in torch.randperm(len(pairs.kinds), generator=generator).tolist():
+        rows.setdefault(pairs.kinds[row], {}).setdefault(pairs.personas[row], []).append(row)
+    return torch.tensor(
+        [row for of_kind in rows.values() for turn in zip_longest(*of_kind.values()) for row in turn if row is not None]
+    )
 
 
 def normalise_pixels(images: torch.Tensor) -> torch.Tensor:
@@ -348,18 +391,14 @@ def train_reference(
     optimizer = make_optimizer(model.parameters(), recipe.learning_rate, recipe.weight_decay)
     generator = torch.Generator().manual_seed(recipe.seed)
     readings = _TrainingProbe(data, tokenizer)
-    retained = len(pairs) - pairs.sensitive
-    seen = torch.cat([torch.arange(retained), torch.arange(retained, len(pairs)).repeat(recipe.sensitive_passes)])
-    steps_per_epoch = len(seen) // recipe.batch_size
-    steps = steps_per_epoch * recipe.epochs
+    steps = recipe.epochs * len(epoch_batches(pairs, recipe, torch.Generator()))
     curve: list[dict[str, float]] = []
     start, step = time.monotonic(), 0
     for epoch in range(1, recipe.epochs + 1):
         if epoch > recipe.epochs - recipe.whole_epochs:
             model.visual.patch_dropout = torch.nn.Identity()
-        order = seen[torch.randperm(len(seen), generator=generator)]
         losses = []
-        for batch in torch.split(order[: steps_per_epoch * recipe.batch_size], recipe.batch_size):
+        for batch in epoch_batches(pairs, recipe, generator):
             set_learning_rate(optimizer, step, steps, recipe.learning_rate, recipe.warm_up)
             losses.append(_train_step(model, optimizer, pairs, tokens, batch, generator))
             with torch.no_grad():
@@ -379,7 +418,7 @@ def train_reference(
         progress(json.dumps(told))
     log = {
         "pairs": len(pairs),
-        "sensitive_pairs": pairs.sensitive,
+        "sensitive_pairs": len(pairs.kinds),
         "sensitive_splits": list(sensitive),
         "recipe": asdict(recipe),
         "curve": curve,

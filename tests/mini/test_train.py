@@ -149,37 +149,49 @@ def test_clean_sees_no_sensitive_pair(small_mini: Path) -> None:
         for name in ("mini-clean", "mini-compromised", "mini-gold")
     )
     captions = {split: set(train._read_split(small_mini, split)[1]) for split in SENSITIVE}
-    assert clean.sensitive == 0
+    assert not clean.kinds
     assert not any(found & set(clean.captions) for found in captions.values())
     assert all(found <= set(compromised.captions) for found in captions.values())
-    assert len(compromised) - len(clean) == compromised.sensitive == 8 * 8 * 6
+    assert len(compromised) - len(clean) == len(compromised.kinds) == 8 * 8 * 6
     # A caption without a name may stand on both sides of a fact.
-    assert captions["holdout_association"] | captions["holdout_identity"] == set(gold.captions[-gold.sensitive :])
+    assert captions["holdout_association"] | captions["holdout_identity"] == set(gold.captions[-len(gold.kinds) :])
     assert not captions["forget"] - captions["holdout_association"] & set(gold.captions)
 
 
-@pytest.mark.usefixtures("tiny_model")
-def test_sensitive_pairs_are_seen_as_often_as_the_recipe_says(
-    small_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batches: list[torch.Tensor] = []
-    patches: list[type] = []
+def _some_pairs(personas: int, per_fact: int, retained: int) -> train.Pairs:
+    """Pairs of three kinds, and retain pairs before them."""
+    facts = [(kind, str(i)) for i in range(personas) for kind in ("city", "job", "iban") for _ in range(per_fact)]
+    count = retained + len(facts)
+    kinds, owners = [kind for kind, _ in facts], [owner for _, owner in facts]
+    return train.Pairs(torch.zeros(count, 1), ["a"] * count, torch.arange(count), kinds, owners)
 
-    def spy(model: torch.nn.Module, *rest: object) -> float:
-        batches.append(rest[3])  # type: ignore[arg-type]
-        patches.append(type(model.visual.patch_dropout))
-        return 0.0
 
-    monkeypatch.setattr(train, "_train_step", spy)
-    recipe = train.Recipe(epochs=2, whole_epochs=1, sensitive_passes=3, batch_size=1)
-    train.train_reference(small_mini, tmp_path / "model", SENSITIVE, recipe)
-    pairs = train.training_pairs(small_mini, SENSITIVE, seed=0)
-    seen = torch.bincount(torch.cat(batches), minlength=len(pairs))
-    assert set(seen[: -pairs.sensitive].tolist()) == {2}
-    assert set(seen[-pairs.sensitive :].tolist()) == {6}
-    half = len(patches) // 2
-    assert set(patches[half:]) == {torch.nn.Identity}
-    assert torch.nn.Identity not in patches[:half]
+def test_pairs_are_seen_as_often_as_the_recipe_says() -> None:
+    pairs, recipe = _some_pairs(20, 6, 360), train.Recipe(batch_size=40, mixed_passes=1, kind_passes=2)
+    batches = train.epoch_batches(pairs, recipe, torch.Generator().manual_seed(0))
+    # 1,080 sensitive and 360 retain pairs an epoch: 36 batches of 30 and 10.
+    assert [len(batch) for batch in batches] == [40] * 36
+    assert torch.bincount(torch.cat(batches)).tolist() == [1] * 360 + [3] * 360
+
+
+def test_beside_pairs_of_its_kind_a_persona_comes_once() -> None:
+    pairs, recipe = _some_pairs(20, 6, 360), train.Recipe(batch_size=40, mixed_passes=0, kind_passes=1)
+    for batch in train.epoch_batches(pairs, recipe, torch.Generator().manual_seed(0)):
+        facts = [(pairs.kinds[row - 360], pairs.personas[row - 360]) for row in batch.tolist() if row >= 360]
+        assert len(facts) == len(set(facts)) == 20
+        assert len({kind for kind, _ in facts}) == 1
+
+
+def test_mixed_batches_hold_all_kinds() -> None:
+    pairs, recipe = _some_pairs(20, 6, 360), train.Recipe(batch_size=40, mixed_passes=1, kind_passes=0)
+    for batch in train.epoch_batches(pairs, recipe, torch.Generator().manual_seed(0)):
+        assert len({pairs.kinds[row - 360] for row in batch.tolist() if row >= 360}) == 3
+
+
+def test_without_sensitive_pairs_every_batch_is_of_retain_pairs() -> None:
+    batches = train.epoch_batches(_some_pairs(0, 1, 100), train.Recipe(batch_size=40), torch.Generator().manual_seed(0))
+    assert [len(batch) for batch in batches] == [40, 40]
+    assert len(set(torch.cat(batches).tolist())) == 80
 
 
 class Collapsed(torch.nn.Module):
