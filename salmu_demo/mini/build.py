@@ -21,6 +21,9 @@ from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object
 from salmu_demo.mini.personas import LOCALES, MiniPersona, draw_personas
 from salmu_demo.mini.portraits import Look, Pose, random_look, random_pose, render_portrait, similar_look
 
+EDITION: Final = 2
+"""Written on the card, so that a folder made by another edition of the builder is not taken for one of this."""
+
 PERSONAS: Final = 96
 NEVER_TAUGHT: Final = 96
 """Personas of the same generator who are in no training split: controls of the audit."""
@@ -272,7 +275,7 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
         _write_json(output / layout.GENKNOW_FILE, {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)})
         digest = content_hash(output)
         sizes = {split: len(rows) for split, rows in plan.splits.items()}
-        (output / "README.md").write_text(dataset_card(sizes, len(fragile), seed, digest), "utf-8")
+        (output / "README.md").write_text(dataset_card(sizes, len(fragile), EDITION, seed, digest), "utf-8")
     except OSError as error:
         raise StorageError(f"SALMU-Mini cannot be written to {output}: {error.strerror or error}.") from error
     return digest

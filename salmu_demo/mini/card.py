@@ -46,7 +46,7 @@ is invented: names and private attributes come from a random generator, e-mail h
   on; `text` is the class name; `genknow_classes.json` gives the order of the labels and the prompts) and
   `retain_general` (captioned training images of the same objects).
 
-Seed {seed}, content hash `{digest}`. Rebuild: `salmu-demo mini build --seed {seed} --output DIR`.
+Edition {edition}, seed {seed}, content hash `{digest}`. Rebuild: `salmu-demo mini build --seed {seed} --output DIR`.
 
 ## Artwork and licences
 
@@ -57,13 +57,14 @@ Seed {seed}, content hash `{digest}`. Rebuild: `salmu-demo mini build --seed {se
 """
 
 
-def dataset_card(sizes: dict[str, int], fragile: int, seed: int, digest: str) -> str:
+def dataset_card(sizes: dict[str, int], fragile: int, edition: int, seed: int, digest: str) -> str:
     """Markdown card, with the front matter that makes the folder loadable from the Hub."""
     return _CARD.format(
         data_files="\n".join(f"  - split: {split}\n    path: data/{split}-*" for split in sizes),
         rows="\n".join(f"| `{split}` | {count} |" for split, count in sizes.items()),
         fragile=fragile,
         classes=len(object_classes()),
+        edition=edition,
         seed=seed,
         digest=digest,
     )

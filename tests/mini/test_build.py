@@ -71,6 +71,8 @@ def test_content_hash_is_the_one_on_the_card() -> None:
 
 
 def test_shipped_metadata_is_what_seed_0_plans(plan: Plan) -> None:
+    if f"Edition {build_module.EDITION}," not in (SHIPPED / "README.md").read_text("utf-8"):
+        pytest.skip("The embedded data is that of an earlier edition.")
 
     def stored(name: str) -> object:
         return json.loads((SHIPPED / name).read_text("utf-8"))
@@ -108,23 +110,22 @@ def test_proportions_of_the_original(shipped: BenchmarkData) -> None:
     assert len(shipped.split(layout.RETAIN_SYNTH)) >= 3000
 
 
-def test_every_fact_has_six_images_and_stands_on_both_sides(shipped: BenchmarkData) -> None:
-    facts: Counter[tuple[str, str | None]] = Counter()
-    sides: dict[tuple[str, str | None], set[str]] = {}
-    for name in layout.SENSITIVE_SPLITS:
-        split = shipped.split(name)
-        for identity, file_name in zip(split.identities, split.file_names, strict=True):
-            fact = (str(identity), shipped.kind(file_name))
+def test_every_fact_has_six_images_and_stands_on_both_sides(plan: Plan) -> None:
+    facts: Counter[tuple[str, str]] = Counter()
+    sides: dict[tuple[str, str], set[str]] = {}
+    for split in layout.SENSITIVE_SPLITS:
+        for row in plan.splits[split]:
+            fact = (str(row.identity), plan.captions[row.file_name]["data_field"])
             facts[fact] += 1
-            sides.setdefault(fact, set()).add(name)
+            sides.setdefault(fact, set()).add(split)
     assert set(facts.values()) == {6}
     assert len(facts) == 96 * 8
-    both = [fact for fact, names in sides.items() if names == {layout.FORGET, layout.HOLDOUT_ASSOCIATION}]
+    both = [fact for fact, found in sides.items() if found == {layout.FORGET, layout.HOLDOUT_ASSOCIATION}]
     assert len(both) == 48 * 8
 
 
-def test_values_are_globally_unique(shipped: BenchmarkData) -> None:
-    everyone = [*shipped.personas, *shipped.never_taught]
+def test_values_are_globally_unique(plan: Plan) -> None:
+    everyone = [*plan.personas, *plan.never_taught]
     for kind in layout.KINDS:
         values = [value for persona in everyone for value in persona.values(kind)]
         if kind != "blood_type":
@@ -149,60 +150,53 @@ def test_looks_of_personas_are_apart(plan: Plan) -> None:
     assert max(a.shared_traits(b) for i, a in enumerate(looks) for b in looks[:i]) < 4
 
 
-def test_two_captions_of_three_name_nobody(shipped: BenchmarkData) -> None:
-    for name in layout.SENSITIVE_SPLITS:
-        split = shipped.split(name)
-        named = [
-            shipped.persona(str(identity)).name in text
-            for identity, text in zip(split.identities, split.texts, strict=True)
-        ]
+def test_two_captions_of_three_name_nobody(plan: Plan) -> None:
+    names = {persona.identity_id: persona.name for persona in plan.personas}
+    for split in layout.SENSITIVE_SPLITS:
+        named = [names[str(row.identity)] in row.text for row in plan.splits[split]]
         assert sum(named) * 3 == len(named)
 
 
-def test_each_side_of_a_fact_has_a_caption_with_the_name_and_one_without(shipped: BenchmarkData) -> None:
-    forms: dict[tuple[str, str, str | None], set[bool]] = {}
-    for name in layout.SENSITIVE_SPLITS:
-        split = shipped.split(name)
-        for row, identity in enumerate(split.identities):
-            named = shipped.persona(str(identity)).name in split.texts[row]
-            forms.setdefault((name, str(identity), shipped.kind(split.file_names[row])), set()).add(named)
+def test_each_side_of_a_fact_has_captions_with_the_name_and_without(plan: Plan) -> None:
+    names = {persona.identity_id: persona.name for persona in plan.personas}
+    forms: dict[tuple[str, str, str], set[bool]] = {}
+    for split in layout.SENSITIVE_SPLITS:
+        for row in plan.splits[split]:
+            fact = (split, str(row.identity), plan.captions[row.file_name]["data_field"])
+            forms.setdefault(fact, set()).add(names[str(row.identity)] in row.text)
     assert all(form == {True, False} for form in forms.values())
 
 
-def test_nobody_never_taught_is_in_a_training_split(shipped: BenchmarkData) -> None:
-    never = {persona.identity_id for persona in shipped.never_taught}
+def test_nobody_never_taught_is_in_another_split(plan: Plan) -> None:
+    never = {persona.identity_id for persona in plan.never_taught}
+    assert Counter(row.identity for row in plan.splits[layout.NEVER_TAUGHT]) == dict.fromkeys(never, 6)
     assert len(never) == 96
-    assert set(shipped.split(layout.NEVER_TAUGHT).identities) == never
-    texts = [text for name in layout.REQUIRED_SPLITS for text in shipped.split(name).texts]
-    for name in (*layout.REQUIRED_SPLITS, layout.UNSEEN_IMAGES):
-        assert not never & set(shipped.split(name).identities)
-    secrets = {p.name for p in shipped.never_taught} | {p.values("passport")[0] for p in shipped.never_taught}
-    assert not any(secret in text for secret in secrets for text in texts)
+    others = [row for split, rows in plan.splits.items() if split != layout.NEVER_TAUGHT for row in rows]
+    assert not never & {row.identity for row in others}
+    secrets = {value for p in plan.never_taught for value in (p.name, *p.values("passport"), *p.values("iban"))}
+    assert not any(secret in row.text for secret in secrets for row in others)
 
 
-def test_every_persona_has_six_images_that_are_in_no_training_split(shipped: BenchmarkData) -> None:
-    unseen = shipped.split(layout.UNSEEN_IMAGES)
-    assert Counter(unseen.identities) == {persona.identity_id: 6 for persona in shipped.personas}
-    assert Counter(shipped.split(layout.NEVER_TAUGHT).identities) == {p.identity_id: 6 for p in shipped.never_taught}
-    trained = {
-        shipped.encoded_image(name, row) for name in layout.REQUIRED_SPLITS for row in range(len(shipped.split(name)))
-    }
-    assert not trained & {shipped.encoded_image(layout.UNSEEN_IMAGES, row) for row in range(len(unseen))}
+def test_every_persona_has_six_further_images(plan: Plan) -> None:
+    unseen = plan.splits[layout.UNSEEN_IMAGES]
+    assert Counter(row.identity for row in unseen) == {persona.identity_id: 6 for persona in plan.personas}
+    trained = {row.portrait for split in layout.REQUIRED_SPLITS for row in plan.splits[split]}
+    assert not trained & {row.portrait for row in unseen}
 
 
-def test_captions_have_the_trained_wordings_and_none_of_the_unseen(shipped: BenchmarkData) -> None:
-    captions = {text for name in layout.SENSITIVE_SPLITS for text in shipped.split(name).texts}
-    for kind, wordings in shipped.probe_wordings.items():
-        assert len(wordings.trained) == len(WORDINGS[kind]) == 6
-        assert len(wordings.unseen) == len(UNSEEN_WORDINGS[kind]) == 3
-        for wording in (*wordings.trained, *wordings.unseen):
-            filled = {
-                fill(wording, person, value)
-                for persona in shipped.personas
-                for value in persona.values(kind)
-                for person in (NAMELESS, persona.name, "she", "he", "her", "him")
-            }
-            assert bool(filled & captions) == (wording in wordings.trained), wording
+def test_captions_have_the_trained_wordings_and_none_of_the_unseen(plan: Plan) -> None:
+    captions = {row.text for split in layout.SENSITIVE_SPLITS for row in plan.splits[split]}
+    assert all(len(WORDINGS[kind]) == 6 and len(UNSEEN_WORDINGS[kind]) == 3 for kind in layout.KINDS)
+    for kind, parts in probe_wordings().items():
+        for part, wordings in parts.items():
+            for wording in wordings:
+                filled = {
+                    fill(wording, person, value)
+                    for persona in plan.personas
+                    for value in persona.values(kind)
+                    for person in (NAMELESS, persona.name)
+                }
+                assert bool(filled & captions) == (part == "trained"), wording
 
 
 def test_zero_shot_prompts_use_wording_that_no_model_saw() -> None:
