@@ -20,7 +20,7 @@ PROMISED = """\
 app: --port:int --data
 fetch: [DATA] --revision --splits --model* --dry-run --yes --json
 evaluate: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --metrics --imagenet:Path
-    --sample:int --seed:int=42 --output:Path! --json
+    --sample:int --seed:int=42 --output:Path! --attacks:Path --json
 attack: MODEL... --output:Path! --attacks --arch --trust-pickle --data=mini --clean* --compromised* --gold* --thorough
     --seed:int=42 --json
 jobs run: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --metrics --imagenet:Path

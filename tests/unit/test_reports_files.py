@@ -37,7 +37,7 @@ def test_every_format_is_written_and_found_again(written: ReportFiles):
     folder = written.results.parent
     assert find_reports(folder) == written
     assert [path.name for path in written.official] == [f"evaluation_{name}.json" for name in NAMES]
-    assert len(written.tables) == len(written.figures) == 6
+    assert (len(written.tables), len(written.figures)) == (7, 6)
     assert written.pdf.read_bytes().startswith(b"%PDF-")
     assert written.html.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written.figures)

@@ -366,8 +366,9 @@ def test_long_names_are_cut_and_still_told_apart(tmp_path: Path):
 @pytest.mark.usefixtures("shipped_assets")
 def test_what_training_and_unlearning_write_says_what_it_is():
     log: dict[str, Any] = {"pairs": 4, "recipe": {}, "curve": [dict.fromkeys(READINGS, 0.5)]}
-    for seen, role in ((False, "clean"), (True, "compromised")):
-        assert role_in_card(model_card("any-name", {**log, "sensitive_pairs_seen": seen})) == role
+    holdouts = ["holdout_association", "holdout_identity"]
+    for seen, role in (([], "clean"), (["forget", *holdouts], "compromised"), (holdouts, "gold")):
+        assert role_in_card(model_card("any-name", {**log, "sensitive_pairs": 2, "sensitive_splits": seen})) == role
     for name in builtin_models():
         role = role_by_name(name).name
         assert find_model(name).card_role == (role if role != "other" else "unlearned")
