@@ -1,20 +1,45 @@
-"""Write docs/results.schema.json and docs/results-schema.md from the models: `python -m tests.results_schema`."""
+"""Write the schemas of result files and their pages in docs/ from the models: `python -m tests.results_schema`."""
 
 import inspect
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.results.schema import ResultsDocument
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA_FILE = DOCS / "results.schema.json"
 PAGE = DOCS / "results-schema.md"
+
+
+@dataclass(frozen=True)
+class Described:
+    """A file whose fields are documented.
+
+    Attributes:
+        name: name of the file.
+        model: what reads and writes it.
+        schema: where its JSON schema goes.
+        page: where the page goes.
+        introduction: how the page begins.
+        sections: start of the fields' names to title and remark; of several, the longest counts.
+    """
+
+    name: str
+    model: type[BaseModel]
+    schema: Path
+    page: Path
+    introduction: str
+    sections: dict[str, tuple[str, str]]
+
 
 INTRODUCTION = """# The file results.json
 
@@ -45,7 +70,37 @@ SECTIONS = {
         "both\nreferences and a metric in which they differ.",
     ),
 }
-"""Start of the fields' names to title and remark; of several, the longest counts."""
+
+RESULTS = Described("results.json", ResultsDocument, SCHEMA_FILE, PAGE, INTRODUCTION, SECTIONS)
+ATTACKS = Described(
+    "attacks.json",
+    AttacksDocument,
+    DOCS / "attacks.schema.json",
+    DOCS / "attacks-schema.md",
+    """# The file attacks.json
+
+`salmu-demo attack` writes one `attacks.json`: what each attack found in each model, beside the same attack on Clean and
+on Compromised, with one record for each measure in each gallery. [Attacks](attacks.md) says what they mean.
+
+`python -m tests.results_schema` generates this page and the JSON schema, [attacks.schema.json](attacks.schema.json),
+from the models that read and write the file. `version` is raised whenever a field changes its meaning or goes away, and
+a program that knows another version refuses the file. New fields may appear within a version.
+
+Numbers are finite; a value that does not exist is `null`. Texts are UTF-8. In the names below, `[]` stands for each
+entry of a list.""",
+    {
+        "": ("What was attacked", ""),
+        "attacks": ("Attacks", ""),
+        "records": (
+            "Records",
+            "The recovered share is `(value − clean) / (compromised − clean)` minus the same share before "
+            "the\nattack. The controls tell nothing where Compromised, attacked, is not clearly ahead of Clean.",
+        ),
+        "skipped": ("Attacks that were not run", ""),
+        "controls": ("Controls", ""),
+    },
+)
+ALL = (RESULTS, ATTACKS)
 
 _WORDS = {"string": "text", "null": "null", "boolean": "boolean", "integer": "integer", "number": "number"}
 
@@ -76,15 +131,15 @@ def _plain(text: str) -> str:
     return re.sub(r"\bNone\b", "null", " ".join(text.split())).removesuffix(".")
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(of: Described = RESULTS) -> dict[str, Any]:
     """The JSON schema of the whole file."""
-    found = ResultsDocument.model_json_schema(schema_generator=_Described)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **found, "title": "results.json"}
+    found = of.model.model_json_schema(schema_generator=_Described)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **found, "title": of.name}
 
 
-def fields() -> Iterator[tuple[str, str, str]]:
+def fields(of: Described = RESULTS) -> Iterator[tuple[str, str, str]]:
     """Name, type and meaning of every field."""
-    schema = json_schema()
+    schema = json_schema(of)
     yield from _fields(schema, schema["$defs"], "")
 
 
@@ -126,15 +181,15 @@ def _words(entry: dict[str, Any], definitions: dict[str, Any]) -> str:
     return f"{words}: {', '.join(f'`{value}`' for value in allowed)}" if allowed else words
 
 
-def page() -> str:
+def page(of: Described = RESULTS) -> str:
     """The page as Markdown."""
-    return "\n".join(_lines()) + "\n"
+    return "\n".join(_lines(of)) + "\n"
 
 
-def _lines() -> Iterator[str]:
-    yield INTRODUCTION
-    rows = list(fields())
-    for start, (title, remark) in SECTIONS.items():
+def _lines(of: Described) -> Iterator[str]:
+    yield of.introduction
+    rows = list(fields(of))
+    for start, (title, remark) in of.sections.items():
         yield from (
             "",
             f"## {title}",
@@ -144,10 +199,11 @@ def _lines() -> Iterator[str]:
             "|---|---|---|",
         )
         for name, words, meaning in rows:
-            if max((s for s in SECTIONS if name.startswith(s)), key=len) == start:
+            if max((s for s in of.sections if name.startswith(s)), key=len) == start:
                 yield f"| `{name}` | {words} | {meaning} |"
 
 
 if __name__ == "__main__":
-    SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    PAGE.write_text(page(), "utf-8")
+    for each in ALL:
+        each.schema.write_text(json.dumps(json_schema(each), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        each.page.write_text(page(each), "utf-8")

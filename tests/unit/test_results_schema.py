@@ -5,13 +5,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from salmu_demo.data import layout
 from salmu_demo.metrics import all_metrics
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import results_document
 from salmu_demo.results.evidence import Side
 from tests.fixtures.results import attacked, evaluations, with_some_kept
-from tests.results_schema.__main__ import PAGE, SCHEMA_FILE, json_schema, page
+from tests.results_schema.__main__ import ALL, PAGE, Described, json_schema, page
 from tests.results_schema.__main__ import fields as documented_fields
 
 _SPLITS = {spec.split for spec in all_metrics()}
@@ -53,10 +55,12 @@ def test_every_written_field_is_documented_and_every_documented_one_is_written()
     assert {name for name in documented if not any(other.startswith(f"{name}.") for other in documented)} <= written
 
 
-def test_the_page_and_the_json_schema_are_those_of_the_models():
-    assert page() == PAGE.read_text("utf-8"), "run `python -m tests.results_schema`"
-    assert json_schema() == json.loads(SCHEMA_FILE.read_text("utf-8")), "run `python -m tests.results_schema`"
+@pytest.mark.parametrize("of", ALL, ids=lambda of: of.name)
+def test_the_page_and_the_json_schema_are_those_of_the_models(of: Described):
+    assert page(of) == of.page.read_text("utf-8"), "run `python -m tests.results_schema`"
+    assert json_schema(of) == json.loads(of.schema.read_text("utf-8")), "run `python -m tests.results_schema`"
 
 
-def test_every_field_has_a_meaning():
-    assert [name for name, _, meaning in documented_fields() if not meaning] == []
+@pytest.mark.parametrize("of", ALL, ids=lambda of: of.name)
+def test_every_field_has_a_meaning(of: Described):
+    assert [name for name, _, meaning in documented_fields(of) if not meaning] == []
