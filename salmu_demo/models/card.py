@@ -6,7 +6,7 @@ from typing import Final
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.core.files import leads_outside
-from salmu_demo.models.roles import CLEAN, COMPROMISED, UNLEARNED, RoleName
+from salmu_demo.models.roles import REFERENCES, UNLEARNED, RoleName
 
 CARD_FILE: Final = "README.md"
 LARGEST_CARD: Final = 1_000_000
@@ -15,7 +15,7 @@ LARGEST_CARD: Final = 1_000_000
 CARD_KEY: Final = "salmu_role"
 """Key in the front matter of a model's card, with one of `CARD_ROLES`."""
 
-CARD_ROLES: Final[tuple[RoleName, ...]] = (CLEAN, COMPROMISED, UNLEARNED)
+CARD_ROLES: Final[tuple[RoleName, ...]] = (*REFERENCES, UNLEARNED)
 
 _READ: Final = 64_000
 _FRONT_MATTER: Final = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)

@@ -93,7 +93,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_measured(
     probe = ["probe", *folders, "--text", "a person"]
     assert '"gone" is told to be Clean and is not among' in refused(capsys, *probe, "--clean", "gone")
     write_card(folders[0], "boss")
-    assert "says salmu_role: 'boss'; write one of clean, compromised, unlearned" in refused(capsys, *evaluate)
+    assert "says salmu_role: 'boss'; write one of clean, compromised, gold, unlearned" in refused(capsys, *evaluate)
     assert not (tmp_path / "out").exists()
 
 
