@@ -120,13 +120,14 @@ def build_attacks(context: Context) -> list[Handler]:
         thorough = gr.Checkbox(False, label="Thorough", info=text.THOROUGH, elem_id="attacks-thorough")
         run = gr.Button("Run attacks", variant="primary", elem_id="attacks-run")
         area = job_area(visitor)
-        with gr.Column(visible=False, elem_id="attacks-results") as column:
-            table = markup(elem_id="attacks-table")
-            with gr.Row():
-                downloads = [
-                    gr.DownloadButton(label, elem_id=f"attacks-download{ending.replace('.', '-')}")
-                    for label, ending in _ENDINGS.items()
-                ]
+    # Not within: what is folded misses the changes that a link brings.
+    with gr.Column(visible=False, elem_id="attacks-results") as column:
+        table = markup(elem_id="attacks-table")
+        with gr.Row():
+            downloads = [
+                gr.DownloadButton(label, elem_id=f"attacks-download{ending.replace('.', '-')}")
+                for label, ending in _ENDINGS.items()
+            ]
     results = _Results(column, table, downloads)
     launcher = Launcher(context.manager, pages, area, context.view)
 
@@ -158,7 +159,8 @@ def build_attacks(context: Context) -> list[Handler]:
         show_progress_on=area.panel,
         api_visibility="private",
     )
-    visitor.finished.change(show, visitor.finished, results.outputs, **SHOWN)
+    # A link changes it twice in a moment: the last one counts.
+    visitor.finished.change(show, visitor.finished, results.outputs, trigger_mode="always_last", **SHOWN)
 
     def unfold(seen: View) -> Any:
         return gr.Accordion(open=True) if pages.shows(seen.job) else gr.skip()
