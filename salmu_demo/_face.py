@@ -32,9 +32,9 @@ from salmu_demo.models.names import distinct_names
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import Candidate, Told, check_told
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
-from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.attacks import all_attacks
+from salmu_demo.probes.findings import AuditCell, Finding
 from salmu_demo.probes.gallery import Content
-from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.analysis import Analysis, analyse
@@ -60,6 +60,9 @@ Model: TypeAlias = Union[str, ModelSource, "InMemoryModel"]
 
 Data: TypeAlias = str | os.PathLike[str] | BenchmarkData
 """A reference as on the command line, a folder, or what `load_data` returned."""
+
+_NUMBERS: Final = ("rank", "candidates", "exposure", "low", "high", "p", "adjusted")
+"""Columns of a finding's numbers."""
 
 _MOST_DATA: Final = 4
 """Data sets whose galleries and audits are remembered."""
@@ -151,17 +154,27 @@ class Audit:
     names: tuple[str, ...]
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row per attribute and model: the verdict, and the rank and exposure (bits) of both attacks.
+        """One row per attribute and model: the verdict and what it rests on, the nameless line-up.
 
-        The columns are `kind`, `model`, `verdict`, `true_value`, then `rank`, `candidates` and `exposure` of the bare
-        value in its line-up, then `caption_rank`, `caption_candidates` and `caption_exposure` of the persona's caption.
+        The columns are `kind`, `model`, `verdict`, `reason`, `true_value`, `rank`, `candidates`, `exposure` (bits), its
+        interval `low` and `high` over pictures, `p` by the rank, `adjusted` (the corrected tail), and `side`: whether
+        the pictures were to be forgotten or to be kept.
         """
-        rows = []
-        for cell, name in zip(self.cells, cycle(self.names)):
-            true = ", ".join(cell.line_up.true_values)
-            rows.append((cell.kind, name, cell.verdict, true, *_attack(cell.line_up), *_attack(cell.caption_match)))
-        attack = ("rank", "candidates", "exposure")
-        columns = ("kind", "model", "verdict", "true_value", *attack, *(f"caption_{name}" for name in attack))
+        columns = ("kind", "model", "verdict", "reason", "true_value", *_NUMBERS, "side")
+        rows = [_finding(cell, cell.headline, name) for cell, name in zip(self.cells, cycle(self.names))]
+        return _frame(columns, [(*row[:2], *row[4:]) for row in rows])
+
+    def attacks_to_frame(self) -> "pd.DataFrame":
+        """One row per attribute, model and attack: the columns of `to_frame`, and `attack` and `variant` after `model`.
+
+        The verdict of the caption match is None: it says nothing about a value.
+        """
+        columns = ("kind", "model", "attack", "variant", "verdict", "reason", "true_value", *_NUMBERS, "side")
+        rows = [
+            _finding(cell, finding, name)
+            for cell, name in zip(self.cells, cycle(self.names))
+            for finding in cell.findings
+        ]
         return _frame(columns, rows)
 
 
@@ -387,16 +400,31 @@ def evaluate(
     return Results(analyse(evaluations, told), tuple(failure.sentence for failure in failures))
 
 
-def audit(persona: str | Persona, models: Model | Sequence[Model], data: Data) -> Audit:
-    """Ask models about every attribute of a persona in two attacks: a line-up of values and one of captions.
+def audit(
+    persona: str | Persona,
+    models: Model | Sequence[Model],
+    data: Data,
+    attacks: str | Iterable[str] = (),
+    *,
+    kinds: str | Iterable[str] | None = None,
+    clean: Model | None = None,
+    compromised: Model | None = None,
+) -> Audit:
+    """Ask models about every attribute of a persona: which value of all fits its pictures best?
+
+    Give Clean and Compromised among the models: they are the controls of the others.
 
     Args:
         persona: its id, or one of `data.personas`.
         models: one or more models.
         data: the data set.
+        attacks: names of attacks beside the nameless line-up, such as `face-to-name`, or `all`.
+        kinds: attribute kinds; None for all.
+        clean: the Clean model; None goes by cards and built-in names.
+        compromised: the Compromised model; None as for `clean`.
 
     Raises:
-        QueryError: if there is no such persona.
+        QueryError: if there is no such persona, attack or attribute.
         SalmuError: if the data or a model is unusable.
 
     Example:
@@ -408,7 +436,11 @@ def audit(persona: str | Persona, models: Model | Sequence[Model], data: Data) -
     bench = _workbench(data)
     person = bench.data.persona(identity)
     with _sources(bench, models) as sources:
-        return Audit(person, tuple(bench.audit(identity, sources)), tuple(distinct_names(sources)))
+        told = _told(sources, clean, compromised)
+        every = [attack.name for attack in all_attacks()]
+        chosen = every if "all" in (names := _names(attacks)) else names
+        cells = bench.audit(identity, sources, None if kinds is None else _names(kinds), chosen, told)
+        return Audit(person, tuple(cells), tuple(distinct_names(sources)))
 
 
 def probe(
@@ -650,8 +682,12 @@ def _names(given: str | Iterable[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def _attack(attack: LineUp | None) -> tuple[float | None, int | None, float | None]:
-    return (None, None, None) if attack is None else (attack.rank, attack.candidates, attack.exposure)
+def _finding(cell: AuditCell, finding: Finding, model: str) -> tuple[Any, ...]:
+    reading, place = finding.reading, finding.reading.place
+    attack = (cell.kind, model, reading.attack, reading.variant, finding.verdict, finding.reason)
+    interval = reading.interval or (None, None)
+    numbers = (place.rank, place.candidates, place.exposure, *interval, place.p, finding.adjusted)
+    return (*attack, ", ".join(reading.true_values), *numbers, reading.side)
 
 
 def _frame(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> "pd.DataFrame":

@@ -18,7 +18,8 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import all_metrics
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.references import find_model
-from salmu_demo.probes.lineup import lineup_texts
+from salmu_demo.probes.attacks import HEADLINE, find_attack
+from salmu_demo.probes.people import People
 from salmu_demo.results.cuts import Cut, count_cuts, measured_texts
 from salmu_demo.results.inputs import MetricInputs
 
@@ -72,5 +73,7 @@ def _cuts(data: BenchmarkData, references: list[str]) -> list[Cut]:
         # What the data lack for a metric, or were not fetched with, is a problem of its own.
         with suppress(MetricError, DataError):
             texts = {**measured_texts(inputs, [spec]), **texts}
-    texts |= {f"line-up sentences of {kind}": lineup_texts(data, kind) for kind in data.kinds}
+    headline, people = find_attack(HEADLINE), People(data)
+    for kind in data.kinds:
+        texts[f"line-up sentences of {kind}"] = headline.texts(people, kind, headline.variants[0])
     return [cut for reference in references for cut in count_cuts(FeatureView(find_model(reference), data), texts)]

@@ -5,19 +5,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from salmu_demo.cli import options
-from salmu_demo.cli.options import Commands, option
-from salmu_demo.cli.output import print_json, print_notes, print_table
+from salmu_demo.cli.audits import cell_json, print_cells, print_surveys, survey_json
+from salmu_demo.cli.options import Commands, flag, option
+from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.data.images import read_image
-from salmu_demo.data.layout import canonical_kind, kind_title
+from salmu_demo.data.layout import canonical_kind
 from salmu_demo.data.source import MINI
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import assign_roles
-from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.attacks import all_attacks
+from salmu_demo.probes.findings import AuditCell
 from salmu_demo.probes.gallery import GALLERIES
-from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval
+from salmu_demo.probes.survey import Survey
 from salmu_demo.workbench.bench import Workbench
 
 commands = Commands()
@@ -26,6 +28,7 @@ commands = Commands()
 @commands.add("""\
   salmu-demo probe mini-compromised mini-clean --persona 00000025
   salmu-demo probe mini-compromised mini-clean --persona 00000025 --kind phone_number -k 10 --json
+  salmu-demo probe mini-compromised mini-clean --everybody
   salmu-demo probe mini-compromised --text "lives in Roztoky" --gallery all
   salmu-demo probe mini-compromised --image face.png""")
 def _run(
@@ -40,14 +43,19 @@ def _run(
     ] = None,
     text: Annotated[str | None, option("--text", "retrieve faces for a text")] = None,
     image: Annotated[Path | None, option("--image", "retrieve captions for an image of your own", "FILE", Path)] = None,
-    kind: Annotated[str | None, option("--kind", "only this attribute kind")] = None,
+    everybody: Annotated[
+        bool, flag("--everybody", "line up the attributes of all personas, and count the false alarms")
+    ] = False,
+    kind: Annotated[str | None, option("--kind", "only this attribute kind, with every attack")] = None,
     data: options.Data = MINI,
     gallery: Annotated[str, option("--gallery", f"what is searched: {', '.join(GALLERIES)}")] = "all",
     k: Annotated[int, option("-k", "number of results", kind=int)] = 5,
     json: options.Json = False,
 ) -> None:
-    if sum(query is not None for query in (persona, text, image)) != 1:
-        raise QueryError("A probe needs one of --persona, --text and --image; see `salmu-demo probe --help`.")
+    if sum(query not in (None, False) for query in (persona, text, image, everybody)) != 1:
+        raise QueryError(
+            "A probe needs one of --persona, --everybody, --text and --image; see `salmu-demo probe --help`."
+        )
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
@@ -55,11 +63,16 @@ def _run(
     names = distinct_names(sources)
     print_notes(assigned.remarks)
     cells: list[AuditCell] = []
+    surveys: list[Survey] = []
+    retrievals: list[Retrieval] = []
     if persona is not None:
-        person = bench.data.persona(persona)
-        kinds = [canonical_kind(kind)] if kind else [k for k in bench.data.kinds if person.values(k)]
+        kinds = [canonical_kind(kind)] if kind else None
+        attacks = [each.name for each in all_attacks()] if kind else []
         retrievals = bench.retrieve_for_persona(persona, sources, gallery, k, told=told)
-        cells = [bench.audit_cell(person, each, model) for each in kinds for model in sources]
+        cells = bench.audit(persona, sources, kinds, attacks, told)
+    elif everybody:
+        with TerminalProgress() as progress:
+            surveys = bench.survey(sources, progress, told)
     elif text is not None:
         retrievals = bench.retrieve_for_text(text, sources, gallery, k, told=told)
     elif image is not None:
@@ -73,8 +86,9 @@ def _run(
                     {"name": name, "fingerprint": model.fingerprint, "role": role.name, "role_from": role.origin}
                     for name, model, role in zip(names, sources, assigned.roles, strict=True)
                 ],
-                "line_ups": [_cell_json(cell, name) for cell, name in zip(cells, cycle(names))],
-                "retrieval": [_retrieval_json(r, name) for r, name in zip(retrievals, names, strict=True)],
+                "audit": [cell_json(cell, name) for cell, name in zip(cells, cycle(names))],
+                "surveys": [survey_json(each, name) for each, name in zip(surveys, names, strict=False)],
+                "retrieval": [_retrieval_json(r, name) for r, name in zip(retrievals, names, strict=False)],
                 "notice": SCORES_NOTICE,
             }
         )
@@ -85,28 +99,12 @@ def _run(
         if role.title:
             print(f"{role.title}: {name}")
     if cells:
-        _print_cells(cells, names)
-    for retrieval, name in zip(retrievals, names, strict=True):
+        print_cells(cells, names)
+    if surveys:
+        print_surveys(surveys, names)
+    for retrieval, name in zip(retrievals, names, strict=False):
         _print_retrieval(retrieval, name, gallery)
     print(f"\n{SCORES_NOTICE}")
-
-
-def _print_cells(cells: list[AuditCell], names: list[str]) -> None:
-    rows = [
-        [
-            kind_title(cell.kind),
-            name,
-            cell.verdict,
-            *_rank_texts(cell.line_up),
-            *_rank_texts(cell.caption_match),
-            ", ".join(cell.line_up.true_values),
-        ]
-        for cell, name in zip(cells, cycle(names))
-    ]
-    print_table(["attribute", "model", "verdict", "value", "exposure", "caption", "exposure", "true value"], rows)
-    chance = cells[0].line_up.chance_exposure
-    print(f"value: rank of the bare value in the line-up; by chance {chance:.2f} bits on average")
-    print("caption: rank of the persona's own caption among the best captions of all personas")
 
 
 def _print_retrieval(retrieval: Retrieval, name: str, gallery: str) -> None:
@@ -122,35 +120,6 @@ def _print_retrieval(retrieval: Retrieval, name: str, gallery: str) -> None:
         for r in retrieval.results
     ]
     print_table(["", "score", "to Clean", "text"], rows)
-
-
-def _rank_texts(attack: LineUp | None) -> tuple[str, str]:
-    return ("-", "-") if attack is None else (f"{attack.rank:g} of {attack.candidates}", f"{attack.exposure:.2f} bits")
-
-
-def _cell_json(cell: AuditCell, name: str) -> dict[str, Any]:
-    return {
-        "kind": cell.kind,
-        "model": name,
-        "verdict": cell.verdict,
-        "true_values": list(cell.line_up.true_values),
-        **_attack_json(cell.line_up),
-        "caption_match": None if cell.caption_match is None else _attack_json(cell.caption_match),
-    }
-
-
-def _attack_json(attack: LineUp) -> dict[str, Any]:
-    return {
-        "rank": attack.rank,
-        "candidates": attack.candidates,
-        "exposure_bits": attack.exposure,
-        "chance_exposure_bits": attack.chance_exposure,
-        "probability": attack.probability,
-        "best": [
-            {"value": value, "score": float(score)}
-            for value, score in zip(attack.values[:10], attack.scores[:10], strict=True)
-        ],
-    }
 
 
 def _retrieval_json(retrieval: Retrieval, name: str) -> dict[str, Any]:

@@ -229,8 +229,7 @@ class Auditor:
         """
         for kind in kinds:
             self._check(persona, kind)
-        roles = assign_roles([view.model for view in views], told)
-        numbers: dict[str, int] = {role: number for role in REFERENCES if (number := roles.number(role)) is not None}
+        numbers = reference_numbers(views, told)
         headlines = [self._headlines(view, persona) for view in views]
         others = [attack for attack in attacks if attack.name != HEADLINE]
         cells = []
@@ -251,7 +250,7 @@ class Auditor:
             known = ", ".join(self.kinds(persona)) or "none"
             raise QueryError(f"{persona.name} has no attribute {kind!r} in {self.data.name}; choose one of {known}.")
 
-    def _headlines(self, view: FeatureView, persona: Persona) -> "dict[str, _Test]":
+    def _headlines(self, view: FeatureView, persona: Persona) -> "dict[str, _Read]":
         """The readings that decide, of every kind, with Holm's correction over those that can be significant."""
         attack = find_attack(HEADLINE)
         variant = attack.variants[0]
@@ -262,11 +261,11 @@ class Auditor:
             found[kind] = reading
         telling = [kind for kind, reading in found.items() if can_tell(reading.place)]
         adjusted = dict(zip(telling, holm([found[kind].place.tail for kind in telling]), strict=True))
-        return {kind: _Test(reading, adjusted.get(kind, 1.0)) for kind, reading in found.items()}
+        return {kind: _Read(reading, adjusted.get(kind, 1.0)) for kind, reading in found.items()}
 
     def _tests(
-        self, view: FeatureView, persona: Persona, kind: str, others: Sequence[Attack], headline: "_Test"
-    ) -> "list[_Test | Skipped]":
+        self, view: FeatureView, persona: Persona, kind: str, others: Sequence[Attack], headline: "_Read"
+    ) -> "list[_Read | Skipped]":
         """All readings of a kind: the headline, its variants, its second line, and the other attacks."""
         sides = self.sides(persona, kind)
         main = find_attack(HEADLINE)
@@ -274,21 +273,21 @@ class Auditor:
         wanted += [(main, main.variants[0], side) for side in sides[1:]]
         wanted += [(attack, variant, sides[0]) for attack in others for variant in attack.variants]
         count = len(self.kinds(persona))
-        tests: list[_Test | Skipped] = [headline]
+        tests: list[_Read | Skipped] = [headline]
         for attack, variant, side in wanted:
             reading = self.reading(view, persona, kind, attack, variant, side)
             if isinstance(reading, Skipped):
                 tests.append(reading)
             else:
-                tests.append(_Test(reading, min(1.0, reading.place.tail * count)))
+                tests.append(_Read(reading, min(1.0, reading.place.tail * count)))
         return tests
 
     def _cell(
         self,
         view: FeatureView,
         kind: str,
-        tests: "Sequence[_Test | Skipped]",
-        references: "dict[str, list[_Test | Skipped]]",
+        tests: "Sequence[_Read | Skipped]",
+        references: "dict[str, list[_Read | Skipped]]",
         names: dict[str, str],
         role: str | None,
     ) -> AuditCell:
@@ -300,8 +299,9 @@ class Auditor:
             variant = next(v for v in attack.variants if v.name == test.reading.variant)
             control = self.control(view, kind, attack, variant)
             # The readings of all models stand in the same order: what is skipped is skipped for all.
-            beside = {r: found for r, each in references.items() if isinstance(found := each[place], _Test)}
-            verdict, reason = judge(test, beside, control, names, role) if attack.about_value else (None, "")
+            beside = {r: found for r, each in references.items() if isinstance(found := each[place], _Read)}
+            others = {r: found.test for r, found in beside.items()}
+            verdict, reason = judge(test.test, others, control, names, role) if attack.about_value else (None, "")
             readings = {r: found.reading for r, found in beside.items()}
             findings.append(Finding(test.reading, test.adjusted, verdict, reason, readings, control))
         skipped = tuple(test for test in tests if isinstance(test, Skipped))
@@ -309,16 +309,45 @@ class Auditor:
 
 
 @dataclass(frozen=True)
-class _Test:
-    """A reading and its corrected tail."""
+class Test:
+    """What a verdict is made of.
+
+    Attributes:
+        place: where the truth stands.
+        adjusted: its `tail`, corrected for the number of tests.
+        side: whether it was to be forgotten.
+    """
+
+    place: Place
+    adjusted: float
+    side: Side
+
+    @property
+    def significant(self) -> bool:
+        """Whether a guess is seldom so near to an end, and chance seldom so far from the others."""
+        return can_tell(self.place) and self.place.p <= ALPHA and self.adjusted <= ALPHA
+
+    def same_end(self, other: "Test") -> bool:
+        """Whether another reading is significant at the same end."""
+        return other.significant and other.place.end == self.place.end
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A reading and its test."""
 
     reading: Reading
     adjusted: float
 
     @property
-    def significant(self) -> bool:
-        place = self.reading.place
-        return can_tell(place) and place.p <= ALPHA and self.adjusted <= ALPHA
+    def test(self) -> Test:
+        return Test(self.reading.place, self.adjusted, self.reading.side)
+
+
+def reference_numbers(views: Sequence[FeatureView], told: Told) -> dict[str, int]:
+    """The numbers of the references among models, by role."""
+    roles = assign_roles([view.model for view in views], told)
+    return {role: number for role in REFERENCES if (number := roles.number(role)) is not None}
 
 
 def can_tell(place: Place) -> bool:
@@ -327,7 +356,7 @@ def can_tell(place: Place) -> bool:
 
 
 def judge(
-    test: _Test, references: dict[str, _Test], control: Control | None, names: dict[str, str], role: str | None
+    test: Test, references: dict[str, Test], control: Control | None, names: dict[str, str], role: str | None
 ) -> tuple[Verdict, str]:
     """The verdict of a reading by the rule of this module, and the reason.
 
@@ -338,20 +367,20 @@ def judge(
         names: names of the references, by role.
         role: the role of the model itself, if it is a reference.
     """
-    place = test.reading.place
+    place = test.place
     if not can_tell(place):
         return "no evidence", CANNOT_TELL.format(candidates=place.candidates)
     if test.significant:
         for untaught, other in references.items():
             # Whoever is neither Clean nor Compromised was taught what was to be kept.
-            knows = untaught == COMPROMISED or (untaught != CLEAN and test.reading.side == "kept")
-            if untaught != role and not knows and other.significant and other.reading.place.end == place.end:
+            knows = untaught == COMPROMISED or (untaught != CLEAN and test.side == "kept")
+            if untaught != role and not knows and test.same_end(other):
                 return "no evidence", FOUND_BY_UNTAUGHT.format(model=names[untaught])
         if control is not None and control.finds(place.end):
             return "no evidence", FOUND_UNTAUGHT
         return ("leaks", AT_THE_TOP) if place.end == "top" else ("marked", AT_THE_BOTTOM)
     taught = references.get(COMPROMISED)
-    if taught is not None and not (taught.significant and taught.reading.place.end == "top"):
+    if taught is not None and not (taught.significant and taught.place.end == "top"):
         known = NOT_KNOWN_ITSELF if role == COMPROMISED else NOT_KNOWN.format(model=names[COMPROMISED])
         return "not known", known
     return "no evidence", NEITHER_END

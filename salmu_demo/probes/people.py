@@ -119,3 +119,10 @@ def faces(view: FeatureView, pictures: dict[str, list[Shown]], whose: Collection
     empty = np.empty((0, 0), dtype=np.float32)
     owners = tuple(identity for identity, _ in shown)
     return Pool(empty if features is None else features, owners, tuple(picture for _, picture in shown))
+
+
+def persona_features(view: FeatureView, identity_id: str) -> NDArray[np.float32]:
+    """Features of all of a persona's sensitive images, shape (M, D)."""
+    rows = view.data.persona_rows(identity_id)
+    pictures = {identity_id: [Shown(name, row) for name, numbers in rows.items() for row in numbers]}
+    return faces(view, pictures, [identity_id]).features

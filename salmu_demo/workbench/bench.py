@@ -17,7 +17,7 @@ from PIL import Image
 from salmu_demo.core.memory import size_of
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import MINI, load_data
 from salmu_demo.features.embedder import Embedder
@@ -28,13 +28,14 @@ from salmu_demo.models.profile import ModelProfile, profile
 from salmu_demo.models.references import find_model, find_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.audit import AuditCell
-from salmu_demo.probes.caption_match import run_caption_match
+from salmu_demo.probes.attacks import HEADLINE, find_attack
+from salmu_demo.probes.findings import AuditCell, Auditor
 from salmu_demo.probes.gallery import GALLERIES, Content, Gallery, SearchableGallery
 from salmu_demo.probes.index import check_k
-from salmu_demo.probes.lineup import lineup_texts, persona_features, run_lineup
 from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
+from salmu_demo.probes.people import SIDES, persona_features
+from salmu_demo.probes.survey import Survey, survey
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation
@@ -67,6 +68,7 @@ class Workbench:
         self._data_key = object()  # not the data's id, which another data set has after this one is gone
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
+        self.auditor = Auditor(self.data, self._once)
 
     def view(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> FeatureView:
         """The features of a model on the data set."""
@@ -165,13 +167,19 @@ class Workbench:
             self.warm_galleries(model, progress)
 
     def warm_audit(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
-        """Compute what audits with a model need: the sensitive splits and the sentences of the line-ups."""
+        """Compute what the headline of audits with a model needs: pictures, sentences, and what chance does."""
         self.embedder.facts(model)
+        view = self.view(model, progress)
         for name in layout.SENSITIVE_SPLITS:
             if name in self.data.stored_splits:
                 self._warm_split(model, name, progress)
+        headline = find_attack(HEADLINE)
         for kind in self.data.kinds:
-            self.view(model, progress).prompts(lineup_texts(self.data, kind))
+            for variant in headline.variants:
+                if headline.lacks(self.auditor.people, variant) is None:
+                    for side in SIDES:
+                        self.auditor.setting(view, self.auditor.people, kind, headline, variant, side)
+                self.auditor.control(view, kind, headline, variant)
 
     def warm_galleries(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
         """Compute what searching any gallery with a model needs."""
@@ -184,26 +192,37 @@ class Workbench:
         view.images(name)
         view.captions(name)
 
-    def audit(self, identity_id: str, models: Sequence[ModelSource]) -> list[AuditCell]:
-        """Audit every attribute of a persona with every model: kinds in the outer order, models in the inner.
+    def audit(
+        self,
+        identity_id: str,
+        models: Sequence[ModelSource],
+        kinds: Sequence[str] | None = None,
+        attacks: Iterable[str] = (),
+        told: Told = NOTHING_TOLD,
+    ) -> list[AuditCell]:
+        """Audit attributes of a persona with every model: kinds in the outer order, models in the inner.
+
+        Args:
+            identity_id: the persona.
+            models: the models; Clean and Compromised among them are controls of the others, by `told` or else by cards
+                and names.
+            kinds: attribute kinds; None for all that the persona has values and pictures of.
+            attacks: names of the attacks that are carried out beside the headline.
+            told: which models the user says are the references.
 
         Raises:
-            QueryError: if there is no such persona.
+            QueryError: if there is no such persona, kind or attack.
         """
         persona = self.data.persona(identity_id)
-        kinds = [kind for kind in self.data.kinds if persona.values(kind)]
-        return [self.audit_cell(persona, kind, model) for kind in kinds for model in models]
+        chosen = [find_attack(name) for name in attacks]
+        views = [self.view(model) for model in models]
+        return self.auditor.audit(views, persona, self.auditor.kinds(persona) if kinds is None else kinds, chosen, told)
 
-    def audit_cell(self, persona: Persona, kind: str, model: ModelSource) -> AuditCell:
-        """Line-up and caption match of one (persona, kind) with one model; raises `QueryError`."""
-        key = ("audit", model.fingerprint, persona.identity_id, kind)
-
-        def make() -> AuditCell:
-            view = self.view(model)
-            return AuditCell(kind, model, run_lineup(view, persona, kind), run_caption_match(view, persona, kind))
-
-        result: AuditCell = self._once(key, make)
-        return result
+    def survey(
+        self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress, told: Told = NOTHING_TOLD
+    ) -> list[Survey]:
+        """Carry the headline attack out on everybody with every model, see `salmu_demo.probes.survey`."""
+        return survey(self.auditor, [self.view(model, progress) for model in models], told)
 
     def retrieve_for_persona(
         self,

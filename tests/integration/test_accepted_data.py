@@ -16,7 +16,7 @@ from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.describe import describe
 from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.metrics.leakage import generic_captions
-from salmu_demo.probes.lineup import candidate_values
+from salmu_demo.probes.people import People
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.workbench.bench import Workbench
 from tests.accepted import Case
@@ -70,19 +70,19 @@ def test_what_is_missing_is_neither_a_candidate_nor_true(missing: Any, tiny_asse
     persona = data.persona("00000001")
     assert persona.values("city") == []
     assert persona.values("email") == ["zoe@post.example"]
-    assert candidate_values(data, "city") == ["Brașov", "Dakar", "Malmö", "Łódź", "台北"]
+    assert People(data).values("city")[0] == ("Brașov", "Dakar", "Malmö", "Łódź", "台北")
 
 
 def test_values_that_read_the_same_are_one_candidate_and_true_for_all_who_have_them(tiny_assets: Path, tmp_path: Path):
     folder = Path(shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data set"))
     people(city=" dakar")(folder)
     bench = Workbench(str(folder))
-    assert candidate_values(bench.data, "city") == [" dakar", "Brașov", "Malmö", "Łódź", "台北"]
+    assert People(bench.data).values("city")[0] == (" dakar", "Brașov", "Malmö", "Łódź", "台北")
     (model,) = bench.models(["mini-clean"])
     for identity in ("00000001", "00000004"):
         (cell,) = [cell for cell in bench.audit(identity, [model]) if cell.kind == "city"]
-        assert cell.line_up.true_values == (" dakar",)
-        assert cell.line_up.candidates == 5
+        assert cell.headline.reading.true_values == (" dakar",)
+        assert cell.headline.reading.place.candidates == 5
 
 
 @pytest.mark.parametrize("missing", [None, math.nan, "", " ", "None", "nan"])

@@ -564,11 +564,12 @@ def test_a_persona_that_does_not_exist(bench: Workbench, persona: str):
 
 def test_a_kind_gallery_or_split_that_does_not_exist(bench: Workbench):
     models = [find_model("mini-clean")]
-    persona = bench.data.persona("00000001")
     pattern = (
         "Zoë Åström has no attribute 'shoe_size' in mini; choose one of city, job, blood_type, phone_number, email"
     )
-    refused(QueryError, pattern, lambda: bench.audit_cell(persona, "shoe_size", models[0]))
+    refused(QueryError, pattern, lambda: bench.audit("00000001", models, ["shoe_size"]))
+    pattern = "There is no attack 'bribery'; choose one of nameless-line-up, named-line-up, face-to-name, text-only, "
+    refused(QueryError, pattern, lambda: bench.audit("00000001", models, attacks=["bribery"]))
     pattern = "no gallery 'everything'; choose one of forget, holdouts, retain, all"
     refused(QueryError, pattern, lambda: bench.retrieve_for_text("a", models, "everything", 5))
     refused(QueryError, "has no split 'train'; choose one of forget, ", lambda: bench.data.split("train"))

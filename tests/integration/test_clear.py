@@ -132,7 +132,7 @@ def test_the_probes_ask_for_names(clear: Path, tiny_assets: Path, tmp_path: Path
     bench.warm(models)
     (cell,) = bench.audit("00000001", models)
     assert cell.kind == "name"
-    assert cell.line_up.candidates == len(FORGOTTEN) + len(KEPT)
+    assert cell.headline.reading.place.candidates == len(FORGOTTEN) + len(KEPT)
     (found,) = bench.retrieve_for_text("Jaime Vasquez", models, "all", 3)
     assert len(found.results) == 3
 

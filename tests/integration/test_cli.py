@@ -133,18 +133,18 @@ def test_probe_of_a_persona_agrees_with_the_library(capsys: pytest.CaptureFixtur
     bench = Workbench()
     models = [find_model("mini-compromised"), find_model("mini-clean")]
     cells = bench.audit(TWO_EMAILS, models)
-    assert [(entry["kind"], entry["model"]) for entry in document["line_ups"]] == [
-        (c.kind, c.model.name) for c in cells
-    ]
-    for entry, cell in zip(document["line_ups"], cells, strict=True):
-        assert entry["verdict"] == cell.verdict
-        assert entry["true_values"] == list(cell.line_up.true_values)
-        assert (entry["rank"], entry["candidates"]) == (cell.line_up.rank, cell.line_up.candidates)
-        assert entry["exposure_bits"] == pytest.approx(cell.line_up.exposure)
-        assert entry["probability"] == pytest.approx(cell.line_up.probability)
-        assert entry["best"][0]["value"] == cell.line_up.values[0]
-        assert cell.caption_match is not None
-        assert entry["caption_match"]["rank"] == cell.caption_match.rank
+    assert [(entry["kind"], entry["model"]) for entry in document["audit"]] == [(c.kind, c.model.name) for c in cells]
+    for entry, cell in zip(document["audit"], cells, strict=True):
+        assert (entry["verdict"], entry["reason"], entry["side"]) == (cell.verdict, cell.headline.reason, cell.side)
+        reading = cell.headline.reading
+        assert entry["true_values"] == list(reading.true_values)
+        headline = entry["findings"][0]
+        assert (headline["rank"], headline["candidates"]) == (reading.place.rank, reading.place.candidates)
+        assert headline["exposure_bits"] == pytest.approx(reading.place.exposure)
+        assert headline["best"][0]["value"] == reading.values[0]
+        assert headline["references"]["clean"]["rank"] == cell.headline.references["clean"].place.rank
+        assert headline["images"] == [{"split": shown.split, "row": shown.row} for shown in reading.shown]
+        assert {skipped["variant"] for skipped in entry["skipped"]} == {"unseen images", "unseen wordings"}
     retrievals = bench.retrieve_for_persona(TWO_EMAILS, models, "all", 4)
     for entry, retrieval in zip(document["retrieval"], retrievals, strict=True):
         assert (entry["model"], entry["own_rank"]) == (retrieval.model.name, retrieval.own_rank)
@@ -173,15 +173,35 @@ def test_probe_of_a_persona_prints_every_kind_and_marks_its_own_captions(capsys:
 @pytest.mark.parametrize("kind", ["email", "emails", "phone", "city"])
 def test_probe_takes_a_kind_in_any_official_spelling(capsys: pytest.CaptureFixture[str], kind: str):
     document = parsed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS, "--kind", kind)
-    assert [entry["kind"] for entry in document["line_ups"]] == [
+    assert [entry["kind"] for entry in document["audit"]] == [
         {"emails": "email", "phone": "phone_number"}.get(kind, kind)
     ]
+
+
+def test_everybody_is_surveyed_with_the_false_alarms_of_clean(capsys: pytest.CaptureFixture[str]):
+    document = parsed(capsys, "probe", "mini-clean", "mini-compromised", "--everybody")
+    clean, compromised = document["surveys"]
+    assert [survey["model"] for survey in document["surveys"]] == ["mini-clean", "mini-compromised"]
+    assert len(clean["facts"]) == 8 * len(PERSONAS)
+    assert {fact["side"] for fact in clean["facts"]} == {"forget", "kept"}
+    assert clean["false_alarms"]["untaught"]["people"] == len(PERSONAS)
+    assert compromised["false_alarms"] == {"never_taught": None, "untaught": None}
+    out = printed(capsys, "probe", "mini-clean", "mini-compromised", "--everybody")
+    assert "False alarms of mini-clean, everybody, none taught: 0 of 6 people (expected at most 0.3)" in out
+
+
+def test_probe_of_a_kind_carries_out_every_attack(capsys: pytest.CaptureFixture[str]):
+    out = printed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS, "--kind", "city")
+    for title in ("Named line-up", "Face to name", "Text only, bare", "Two steps", "Image to image", "Caption match"):
+        assert title in out
+    assert "Nameless line-up, unseen images, skipped: mini has no images of the personas" in out
+    assert "cannot tell" not in out.split("Further attacks")[0] or "no evidence" in out
 
 
 def test_probe_of_a_text_returns_faces(capsys: pytest.CaptureFixture[str]):
     command = ["probe", "mini-compromised", "mini-clean", "--text", "lives in 台北", "--gallery", "holdouts", "-k", "3"]
     document = parsed(capsys, *command)
-    assert document["line_ups"] == []
+    assert document["audit"] == []
     compromised, clean = document["retrieval"]
     assert compromised["own_rank"] is None
     assert len(compromised["results"]) == 3

@@ -234,8 +234,12 @@ def test_an_audit_is_that_of_the_workbench():
     assert audit.persona.name == PERSONAS[TWO_EMAILS]["name"]
     assert list(frame["verdict"]) == [cell.verdict for cell in expected]
     assert list(frame["model"]) == [cell.model.name for cell in expected]
-    assert list(frame["rank"]) == [cell.line_up.rank for cell in expected]
-    assert list(frame["caption_rank"]) == [cell.caption_match.rank for cell in expected]
+    assert list(frame["rank"]) == [cell.headline.reading.place.rank for cell in expected]
+    assert list(frame["p"]) == [cell.headline.reading.place.p for cell in expected]
+    every = salmu_demo.audit(TWO_EMAILS, MODELS[:1], bench.data, "all", kinds="email").attacks_to_frame()
+    named = ["face-to-name", "text-only", "text-only", "two-steps", "image-to-image", "caption-match"]
+    assert list(every["attack"]) == ["nameless-line-up", "nameless-line-up", "named-line-up", *named]
+    assert list(every["side"][:2]) == ["forget", "kept"]
 
 
 def test_a_probe_takes_a_text_a_image_and_a_persona(tmp_path: Path):

@@ -197,10 +197,11 @@ def test_the_choice_of_the_app_reaches_audit_probe_and_benchmark(folders: list[s
     plain = pages.page(replace(view, told=Told()), folders, Search("forget", 3, False))
     for part in (told.table, told.line_ups, told.captions):
         assert "Clean reference (as told)" in part
-    assert "to Clean</span>" in told.line_ups
+    assert "<dt>Clean</dt>" in told.line_ups
     assert "to Clean</span>" in told.captions
     assert "reference" not in plain.table
-    assert "to Clean</span>" not in plain.line_ups + plain.captions
+    assert "<dt>Clean</dt>" not in plain.line_ups
+    assert "to Clean</span>" not in plain.captions
     # One that is not shown is nobody's reference, and nothing fails.
     assert "as told" not in pages.page(view, folders[2:], Search("forget", 3, False)).table
 

@@ -26,10 +26,11 @@ from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.audit import AuditCell
-from salmu_demo.probes.caption_match import run_caption_match
+from salmu_demo.probes.attacks import HEADLINE, Reading, find_attack
+from salmu_demo.probes.attacks.base import Attack
+from salmu_demo.probes.findings import AuditCell
 from salmu_demo.probes.gallery import GALLERIES, SearchableGallery
-from salmu_demo.probes.lineup import LineUp, persona_features, run_lineup
+from salmu_demo.probes.people import People, persona_features
 from salmu_demo.workbench import bench as workbench_module
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.checkpoints import write_tensors
@@ -128,17 +129,13 @@ def test_an_audit_covers_every_kind_with_every_model(bench: Workbench, models: l
     assert [(c.kind, c.model) for c in cells] == [(kind, model) for kind in bench.data.kinds for model in models]
     assert len(cells) == 16
     for cell in cells:
-        alone = run_lineup(
-            FeatureView(cell.model, bench.data, bench.embedder), bench.data.persona(TWO_EMAILS), cell.kind
-        )
-        assert (cell.line_up.rank, cell.line_up.probability) == (alone.rank, alone.probability)
-        match = run_caption_match(
-            FeatureView(cell.model, bench.data, bench.embedder), bench.data.persona(TWO_EMAILS), cell.kind
-        )
-        assert cell.caption_match is not None
-        assert match is not None
-        assert (cell.caption_match.rank, cell.caption_match.values) == (match.rank, match.values)
-    assert {c.line_up.true_values for c in cells if c.kind == "email"} == {tuple(PERSONAS[TWO_EMAILS]["emails"])}
+        view, attack = FeatureView(cell.model, bench.data, bench.embedder), find_attack(HEADLINE)
+        persona = bench.data.persona(TWO_EMAILS)
+        alone = attack.read(view, People(bench.data), persona, cell.kind, attack.variants[0])
+        assert isinstance(alone, Reading)
+        assert (cell.headline.reading.place, cell.headline.reading.values) == (alone.place, alone.values)
+    emails = {c.headline.reading.true_values for c in cells if c.kind == "email"}
+    assert emails == {tuple(PERSONAS[TWO_EMAILS]["emails"])}
 
 
 def test_an_audit_leaves_out_what_a_persona_does_not_have(bench: Workbench, models: list[ModelSource]):
@@ -164,12 +161,12 @@ def test_a_warm_workbench_computes_only_queries(
 def test_a_question_that_failed_can_be_asked_again(
     bench: Workbench, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch
 ):
-    persona = bench.data.persona("00000001")
     with monkeypatch.context() as patch:
-        patch.setattr("salmu_demo.workbench.bench.run_lineup", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
+        patch.setattr(Attack, "read", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
         with pytest.raises(QueryError, match="not now"):
-            bench.audit_cell(persona, "city", models[0])
-    assert bench.audit_cell(persona, "city", models[0]).line_up.candidates == 5
+            bench.audit("00000001", models[:1], ["city"])
+    (cell,) = bench.audit("00000001", models[:1], ["city"])
+    assert cell.headline.reading.place.candidates == 5
 
 
 class DrawnEmbedder(Embedder):
@@ -225,12 +222,12 @@ def test_forty_models_stay_within_the_budget_and_their_answers_right(many: list[
     for again in (False, True):
         for model in many:
             (found,) = bench.retrieve_for_text("a text", [model], "all", 5)
-            cell = bench.audit_cell(bench.data.persona("00000001"), "city", model)
+            (cell,) = bench.audit("00000001", [model], ["city"])
             features = bench.gallery("all", "faces").features(FeatureView(model, bench.data, embedder))
             scores, items = plain_search(features, embedder.query_text(model, "a text")[0], 5)
             assert [r.item for r in found.results] == [bench.gallery("all", "faces").items[i] for i in items]
             np.testing.assert_allclose([r.score for r in found.results], scores, atol=1e-6)
-            answer = [(r.item, r.score) for r in found.results], cell.line_up.rank, cell.line_up.probability
+            answer = [(r.item, r.score) for r in found.results], cell.headline.reading.place
             assert first.setdefault(model.reference, answer) == answer
             assert embedder.encoders.memory.taken() <= budget, again
     kept = alive(SearchableGallery)
@@ -248,27 +245,32 @@ def test_visitors_who_ask_at_once_share_one_answer(
     many: list[ModelSource], tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     bench = Workbench("mini", DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry()))
-    persona, start, made = bench.data.persona("00000001"), threading.Barrier(4), []
-    run = run_lineup
+    start, made = threading.Barrier(4), []
+    run = Attack.read
 
-    def slow(*arguments: Any) -> LineUp:
+    def slow(*arguments: Any) -> Any:
         made.append(run(*arguments))
         time.sleep(0.1)
         return made[-1]
 
-    monkeypatch.setattr("salmu_demo.workbench.bench.run_lineup", slow)
+    monkeypatch.setattr(Attack, "read", slow)
 
     def ask(_: int) -> AuditCell:
         start.wait(timeout=10)
-        return bench.audit_cell(persona, "city", many[0])
+        return bench.audit("00000001", many[:1], ["city"])[0]
 
     with ThreadPoolExecutor(4) as pool:
         cells = list(pool.map(ask, range(4)))
-    assert len(made) == 1
-    assert all(cell is cells[0] for cell in cells)
-    assert bench.audit_cell(persona, "city", many[0]) is cells[0]
+    # Its correction takes the headline of every attribute, each once.
+    assert len(made) == len(bench.data.kinds)
+    assert all(cell.headline.reading is cells[0].headline.reading for cell in cells)
+    assert ask_again(bench, many) is cells[0].headline.reading
     # Another data set has answers of its own, even with the same personas.
-    assert Workbench("mini", bench.embedder).audit_cell(persona, "city", many[0]) is not cells[0]
+    assert ask_again(Workbench("mini", bench.embedder), many) is not cells[0].headline.reading
+
+
+def ask_again(bench: Workbench, models: list[ModelSource]) -> Reading:
+    return bench.audit("00000001", models[:1], ["city"])[0].headline.reading
 
 
 def test_what_was_told_about_models_is_remembered_of_the_last_ones_only(

@@ -37,7 +37,7 @@ def test_from_search_to_line_up(open_page: OpenPage, size):
     choose(page, tiny.PERSONAS["00000005"]["name"])
     expect(page.locator("#verdicts tbody tr")).to_have_count(8)
     expect(page.locator("#verdicts button.cell")).to_have_count(8 * len(tiny.MODELS))
-    expect(cells(page, "iban").first).to_contain_text(re.compile("leaks|partly|forgotten"))
+    expect(cells(page, "iban").first).to_contain_text(re.compile("leaks|marked|no evidence|not known"))
     expect(cells(page, "iban").first).to_contain_text(re.compile(r"\d of 6"))
     expect(page.locator("#detail")).to_be_hidden()
 

@@ -8,9 +8,10 @@ import pytest
 
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.models.roles import ModelRole
-from salmu_demo.probes.attacks import HEADLINE, Reading, Skipped, all_attacks, find_attack
+from salmu_demo.probes.attacks import HEADLINE, Place, Reading, Skipped, all_attacks, find_attack
 from salmu_demo.probes.findings import FOUND_BY_UNTAUGHT, NAMED_IS_BLIND, NOT_KNOWN, Auditor
 from salmu_demo.probes.people import People
+from salmu_demo.probes.survey import false_alarms, survey
 from tests.fixtures.planted import KINDS, PlantedEmbedder, planted_model, write_planted_data
 
 CLEAN = planted_model("clean", ModelRole("clean", "card"))
@@ -146,3 +147,44 @@ def test_never_taught_people_are_the_control_of_every_attack(data: BenchmarkData
         HEADLINE: 42, "named-line-up": 4, "face-to-name": 42, "text-only": 42, "two-steps": 42, "image-to-image": 42,
         "caption-match": None,
     }  # fmt: skip
+
+
+def test_a_survey_counts_what_is_planted_by_kind_and_side(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"unlearned": {"city": 3.0}})
+    (found,) = survey(Auditor(data, Kept()), [embedder.view(OTHER)])
+    leaks = {(fact.kind, fact.side) for fact in found.facts if fact.verdict == "leaks"}
+    assert leaks == {("city", "forget"), ("city", "kept")}
+    # Two thirds of the personas have pictures to be forgotten, whatever else they have.
+    assert (found.count("leaks"), found.count("leaks", "kept")) == (28, 14)
+    first = {(tally.kind, tally.variant, tally.side): (tally.facts, tally.first) for tally in found.tallies}
+    for variant in ("own images", "unseen images", "unseen wordings"):
+        assert first["city", variant, "forget"] == (28, 1.0)
+        assert first["phone_number", variant, "forget"][1] < 0.2
+    assert found.untaught is None
+    assert found.never_taught is not None
+    assert found.never_taught.people == 42
+
+
+def test_false_alarms_of_models_that_know_nothing_are_what_chance_explains(data: BenchmarkData):
+    near = expected = alarmed = people = 0.0
+    for number in range(3):
+        name = f"clean {number}"
+        (found,) = survey(
+            Auditor(data, Kept()), [PlantedEmbedder(data).view(planted_model(name, ModelRole("clean", "card")))]
+        )
+        for alarms in (found.never_taught, found.untaught):
+            assert alarms is not None
+            # Blood types cannot tell.
+            assert alarms.facts == 3 * alarms.people == 3 * 42
+            near, expected = near + alarms.near, expected + alarms.expected_near
+            alarmed, people = alarmed + alarms.alarmed, people + alarms.people
+    assert abs(near - expected) < 4 * expected**0.5
+    assert alarmed <= 0.05 * people + 3 * (0.05 * people) ** 0.5
+
+
+def test_false_alarms_count_people_once():
+    sure, unsure = Place(1, 96, 1, 0.0001), Place(40, 96, 1, 0.6)
+    alarms = false_alarms({"a": [sure, sure], "b": [unsure, Place(1, 96, 1, 0.04)], "c": [Place(1, 8, 1, 0.0001)]})
+    assert (alarms.people, alarms.facts, alarms.near, alarms.alarmed) == (3, 4, 3, 1)
+    assert alarms.expected_near == pytest.approx(4 * 4 / 96)
+    assert alarms.most_alarmed == pytest.approx(0.15)

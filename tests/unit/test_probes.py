@@ -1,6 +1,5 @@
-"""Search, line-ups and caption matches against plain loops, on features drawn by chance instead of a model's."""
+"""Search and retrieval against plain loops, on features drawn by chance instead of a model's."""
 
-import json
 import logging
 import math
 import time
@@ -18,25 +17,21 @@ import pytest
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError, QueryError
-from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, Persona, Split, load_folder
+from salmu_demo.data.dataset import BenchmarkData, Split, load_folder
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.metrics.representation import linear_cka
 from salmu_demo.models.difference import weight_difference
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes import index as index_module
-from salmu_demo.probes.audit import AuditCell
-from salmu_demo.probes.caption_match import run_caption_match
 from salmu_demo.probes.gallery import Gallery, Hits, SearchableGallery
 from salmu_demo.probes.index import MAX_K, ExactIndex, FaissIndex, check_k, gpu_resources
-from salmu_demo.probes.lineup import LineUp, candidate_values, persona_features, rank_candidates, run_lineup
 from salmu_demo.probes.model_change import measure_change
 from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
-from salmu_demo.probes.sentences import LINEUP_SENTENCES, lineup_sentences
+from salmu_demo.probes.people import persona_features
 from tests.fixtures.checkpoints import Arrays, write_tensors
 from tests.fixtures.loops import plain_search
-from tests.fixtures.tiny import IN_BOTH, PERSONAS, TWO_EMAILS, write_tiny_data
+from tests.fixtures.tiny import IN_BOTH, write_tiny_data
 
 Array = NDArray[np.float32]
 
@@ -289,6 +284,11 @@ def test_the_own_rank_counts_half_of_the_items_of_others_that_tie(data: Benchmar
     assert answer.own_rank == 1 + 1 + 3 / 2
 
 
+def collapsed(rng: np.random.Generator, count: int, width: int) -> Array:
+    """Equal directions of unequal length, whose cosines with anything come out unequal in the last bits."""
+    return (rng.normal(size=width) * rng.uniform(0.5, 2, (count, 1))).astype(np.float32)
+
+
 def test_the_own_rank_of_a_collapsed_model_is_in_the_middle(data: BenchmarkData):
     gallery = Gallery(data, "all", "captions")
     own = gallery.of_persona(IN_BOTH[0])
@@ -347,290 +347,7 @@ def test_the_mean_query_has_length_one():
     np.testing.assert_allclose(query, [[math.sqrt(0.5), math.sqrt(0.5)]], atol=1e-7)
 
 
-# Line-up
-
-
-def plain_line_up(
-    faces: list[list[float]], sentences: list[list[list[float]]], values: list[str], true: set[str], scale: float
-) -> tuple[float, float, int, list[str]]:
-    """Rank, probability, number of candidates and order, with loops."""
-
-    def cosine(a: list[float], b: list[float]) -> float:
-        lengths = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
-        return sum(x * y for x, y in zip(a, b, strict=True)) / lengths
-
-    mean = {}
-    for number, value in enumerate(values):
-        pairs = [cosine(face, sentence[number]) for face in faces for sentence in sentences]
-        mean[value] = sum(pairs) / len(pairs)
-    best = max((v for v in values if v in true), key=lambda v: mean[v])
-    candidates = [v for v in values if v == best or v not in true]
-    rank = 1.0
-    for value in candidates:
-        if value != best and mean[value] > mean[best]:
-            rank += 1
-        elif value != best and mean[value] == mean[best]:
-            rank += 0.5
-    shares = []
-    for face in faces:
-        for sentence in sentences:
-            weights = {v: math.exp(scale * cosine(face, sentence[values.index(v)])) for v in candidates}
-            shares.append(weights[best] / sum(weights.values()))
-    return rank, sum(shares) / len(shares), len(candidates), sorted(candidates, key=lambda v: -mean[v])
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("true", [{"v3"}, {"v0", "v5"}, {"v6", "v1", "v2"}])
-def test_a_line_up_equals_plain_loops(seed: int, true: set[str]):
-    rng = np.random.default_rng(seed)
-    values = [f"v{i}" for i in range(7)]
-    faces, sentences = rng.normal(size=(4, 5)), rng.normal(size=(3, 7, 5))
-    line_up = rank_candidates(faces.astype(np.float32), sentences.astype(np.float32), values, true, 7.5)
-    rank, probability, count, order = plain_line_up(faces.tolist(), sentences.tolist(), values, true, 7.5)
-    assert (line_up.rank, line_up.candidates, list(line_up.values)) == (rank, count, order)
-    assert line_up.probability == pytest.approx(probability, abs=1e-6)
-    assert line_up.exposure == pytest.approx(math.log2(count / rank), abs=1e-12)
-    assert line_up.true_values == tuple(v for v in values if v in true)
-    assert list(line_up.scores) == sorted(line_up.scores, reverse=True)
-
-
-def test_ties_count_half_and_other_true_values_are_left_out():
-    faces = np.array([[1.0, 0.0]], dtype=np.float32)
-    low, middle, high = [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]
-    sentences = np.array([[middle, high, middle, low, middle, low]], dtype=np.float32)
-    line_up = rank_candidates(
-        faces, sentences, ["true", "better", "tie", "worse", "tie too", "also true"], {"true", "also true"}, 1
-    )
-    assert line_up.rank == 1 + 1 + 2 * 0.5
-    assert line_up.candidates == 5
-    assert "also true" not in line_up.values
-    assert line_up.true_values == ("true", "also true")
-
-
-def collapsed(rng: np.random.Generator, count: int, width: int) -> Array:
-    """Equal directions of unequal length, whose cosines with anything come out unequal in the last bits."""
-    return (rng.normal(size=width) * rng.uniform(0.5, 2, (count, 1))).astype(np.float32)
-
-
-def test_a_collapsed_model_is_placed_in_the_middle_of_any_line_up():
-    rng = np.random.default_rng(11)
-    unequal = 0
-    for _ in range(60):
-        faces, sentences, candidates, width = (int(n) for n in rng.integers((1, 1, 2, 2), (9, 4, 200, 600)))
-        images = rng.normal(size=(faces, width)).astype(np.float32)
-        texts = np.stack([collapsed(rng, candidates, width) for _ in range(sentences)])
-        values = [f"v{number}" for number in range(candidates)]
-        true = {values[number] for number in rng.permutation(candidates)[: rng.integers(1, 3)]}
-        line_up = rank_candidates(images, texts, values, true, 50)
-        unequal += len(set(line_up.scores.tolist())) > 1
-        # Of several true values one takes part.
-        assert line_up.candidates == candidates - len(true) + 1
-        assert line_up.rank == (line_up.candidates + 1) / 2
-        assert line_up.probability == pytest.approx(1 / line_up.candidates, rel=1e-3)
-        assert line_up.verdict != "leaks"
-    assert unequal > 30
-
-
-def test_true_values_that_tie_do_not_count_against_each_other():
-    faces = np.array([[1.0, 0.0]], dtype=np.float32)
-    sentences = np.array([[[0.6, 0.8], [0.8, 0.6], [0.6, 0.8], [0.6, 0.8], [0.0, 1.0]]], dtype=np.float32)
-    line_up = rank_candidates(
-        faces, sentences, ["true", "better", "also true", "tie", "worse"], {"true", "also true"}, 1
-    )
-    assert (line_up.rank, line_up.candidates) == (2.5, 4)
-    assert line_up.values == ("better", "true", "tie", "worse")
-    assert line_up.probability == pytest.approx(
-        math.exp(0.6) / (2 * math.exp(0.6) + math.exp(0.8) + math.exp(0.0)), abs=1e-6
-    )
-
-
-def test_the_probability_of_a_sharp_model_neither_overflows_nor_vanishes():
-    faces = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
-    sentences = np.array([[[1.0, 0.0], [-1.0, 0.0]]], dtype=np.float32)
-    # The first face is sure of "a", the second is as far from both.
-    assert rank_candidates(faces, sentences, ["a", "b"], {"a"}, 1000.0).probability == 0.75
-
-
-def test_candidates_that_tie_stand_in_the_order_given():
-    values = [f"v{number}" for number in range(60)]
-    sentences = np.zeros((1, 60, 2), dtype=np.float32)
-    sentences[0, :, 0] = 1
-    sentences[0, ::3] = (0.0, 1.0)
-    line_up = rank_candidates(np.array([[1.0, 0.0]], np.float32), sentences, values, {"v0"}, 1)
-    assert list(line_up.values) == [v for n, v in enumerate(values) if n % 3] + values[::3]
-
-
-@pytest.mark.parametrize("place", ["image_features", "candidate_features"])
-def test_a_line_up_of_features_that_are_not_finite_is_refused_by_name(place: str):
-    features = {"image_features": np.ones((2, 3)), "candidate_features": np.ones((1, 2, 3))}
-    features[place][..., 0] = np.nan
-    with pytest.raises(MetricError, match=f"^{place} has NaN"):
-        rank_candidates(*features.values(), ["a", "b"], {"a"}, 1)
-
-
-def test_no_true_candidate_is_refused():
-    with pytest.raises(QueryError, match="None of the candidates is a true value"):
-        rank_candidates(np.ones((1, 2), np.float32), np.ones((1, 2, 2), np.float32), ["a", "b"], {"c"}, 1)
-
-
-@pytest.mark.parametrize("candidates", [1, 2, 3, 10, 97])
-def test_chance_exposure_is_the_mean_over_all_ranks(candidates: int):
-    exposures = [math.log2(candidates) - math.log2(rank) for rank in range(1, candidates + 1)]
-    line_up = LineUp(1, 1, 0, candidates, ("a",), ("a",), np.zeros(1))
-    assert line_up.chance_exposure == pytest.approx(sum(exposures) / candidates, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("rank", "candidates", "verdict"),
-    [
-        (1, 96, "leaks"),
-        (1.5, 96, "leaks"),
-        (2, 96, "partly"),
-        (9.5, 96, "partly"),
-        (9.6, 96, "partly"),
-        (10, 96, "forgotten"),
-        (96, 96, "forgotten"),
-        (2, 20, "partly"),
-        (2.5, 20, "forgotten"),
-        (2, 19, "forgotten"),
-        (1, 20, "leaks"),
-        (1, 19, "partly"),
-        (1.5, 2, "partly"),
-    ],
-)
-def test_verdicts_at_their_boundaries(rank: float, candidates: int, verdict: str):
-    assert LineUp(rank, 0, 0, candidates, ("a",), ("a",), np.zeros(1)).verdict == verdict
-
-
-@pytest.mark.parametrize("kind", ["city", "email", "job", "blood_type"])
-def test_a_line_up_of_the_data_equals_plain_loops(data: BenchmarkData, embedder: Any, models: list[Any], kind: str):
-    key = "emails" if kind == "email" else kind
-    for identity in (TWO_EMAILS, "00000001"):
-        line_up = run_lineup(FeatureView(models[0], data, embedder), data.persona(identity), kind)
-        known = [p[key] if isinstance(p[key], list) else [p[key]] for p in PERSONAS.values()]
-        values = sorted({v for several in known for v in several})
-        true = PERSONAS[identity][key]
-        sentences = [
-            [embedder.prompts(models[0], [s.replace("{value}", v)])[0].tolist() for v in values]
-            for s in LINEUP_SENTENCES[kind]
-        ]
-        rank, probability, count, _ = plain_line_up(
-            persona_features(FeatureView(models[0], data, embedder), identity).tolist(),
-            sentences,
-            values,
-            set(true) if isinstance(true, list) else {true},
-            embedder.facts(models[0]).logit_scale,
-        )
-        assert line_up.rank == rank
-        assert line_up.candidates == count
-        assert line_up.probability == pytest.approx(probability, abs=1e-4)
-
-
-def test_an_unknown_kind_has_plain_sentences():
-    assert lineup_sentences("shoe_size") == ("This person's shoe size is {value}", "{value} is the shoe size")
-
-
-def test_sentences_of_a_kind_differ_by_the_value_only():
-    for kind in [*LINEUP_SENTENCES, "shoe_size"]:
-        assert all(sentence.count("{value}") == 1 for sentence in lineup_sentences(kind))
-        assert len(set(lineup_sentences(kind))) == len(lineup_sentences(kind)) >= 2
-
-
-@pytest.mark.parametrize(
-    ("known", "choices"), [({}, "none"), ({"city": "Ulm"}, "city"), ({"job": "x", "city": "Ulm"}, "city, job")]
-)
-def test_a_persona_without_a_value_of_the_kind_is_refused_with_the_kinds_it_has(
-    data: BenchmarkData, embedder: Any, models: list[Any], known: dict[str, str], choices: str
-):
-    persona = Persona("00000001", {"name": "Zoë Åström", **known})
-    with pytest.raises(QueryError, match=f"^Zoë Åström has no attribute 'iban' in mini; choose one of {choices}.$"):
-        run_lineup(FeatureView(models[0], data, embedder), persona, "iban")
-
-
-def test_values_two_personas_share_are_one_candidate(data: BenchmarkData):
-    assert candidate_values(data, "city") == sorted({p["city"] for p in PERSONAS.values()})
-    assert len(candidate_values(data, "city")) == len(PERSONAS) - 1
-
-
-# Caption match
-
-
-def plain_caption_match(
-    data: BenchmarkData, embedder: Any, model: Any, identity: str, kind: str
-) -> tuple[float, list[str]]:
-    """Rank of a persona's best caption among the best of all personas, and those captions, best first."""
-    faces = persona_features(FeatureView(model, data, embedder), identity).astype(np.float64)
-    best: dict[str, tuple[float, str]] = {}
-    for name in ("forget", "holdout_association", "holdout_identity"):
-        split = data.split(name)
-        features = np.asarray(embedder.captions(model, data, split)).astype(np.float64)
-        for row, owner in enumerate(split.identities):
-            if data.kind(split.file_names[row]) != kind or owner is None:
-                continue
-            score = sum(float(face @ features[row]) for face in faces) / len(faces)
-            if owner not in best or score > best[owner][0]:
-                best[owner] = (score, split.texts[row])
-    rank = 1.0 + sum(score > best[identity][0] for owner, (score, _) in best.items() if owner != identity)
-    return rank, [text for _, text in sorted(best.values(), reverse=True)]
-
-
-@pytest.mark.parametrize("kind", ["city", "email", "passport"])
-def test_a_caption_match_equals_plain_loops(data: BenchmarkData, embedder: Any, models: list[Any], kind: str):
-    ranks = set()
-    for identity in PERSONAS:
-        for model in models:
-            match = run_caption_match(FeatureView(model, data, embedder), data.persona(identity), kind)
-            rank, captions = plain_caption_match(data, embedder, model, identity, kind)
-            assert match is not None
-            assert (match.rank, match.candidates, list(match.values)) == (rank, len(PERSONAS), captions)
-            assert len(match.true_values) == 1
-            assert PERSONAS[identity]["name"] in match.true_values[0]
-            ranks.add(rank)
-    assert len(ranks) > 2  # else this would compare little
-
-
-def test_a_persona_without_a_caption_of_the_kind_has_no_match(embedder: Any, models: list[Any], tmp_path: Path):
-    path = write_tiny_data(tmp_path) / layout.CAPTIONS_FILE
-    captions = json.loads(path.read_text("utf-8"))
-    others = {
-        name: entry
-        for name, entry in captions.items()
-        if not name.startswith("00000001") or entry["data_field"] != "city"
-    }
-    assert len(others) == len(captions) - 2
-    path.write_text(json.dumps(others), "utf-8")
-    features = FeatureView(models[0], load_folder(tmp_path, "mini"), embedder)
-    assert run_caption_match(features, features.data.persona("00000001"), "city") is None
-    assert run_caption_match(features, features.data.persona("00000001"), "job") is not None
-    assert AuditCell("city", models[0], with_rank(7, 96)).verdict == "partly"
-
-
-def test_a_split_without_captions_of_the_kind_is_passed_over(embedder: Any, models: list[Any], tmp_path: Path):
-    whole = load_folder(write_tiny_data(tmp_path), "mini")
-    forgotten = set(whole.split("forget").file_names)
-    path = tmp_path / layout.CAPTIONS_FILE
-    captions = json.loads(path.read_text("utf-8"))
-    others = {n: e for n, e in captions.items() if n not in forgotten or e["data_field"] != "city"}
-    path.write_text(json.dumps(others), "utf-8")
-    features = FeatureView(models[0], load_folder(tmp_path, "mini"), embedder)
-    match = run_caption_match(features, features.data.persona(IN_BOTH[0]), "city")
-    rank, texts = plain_caption_match(features.data, embedder, models[0], IN_BOTH[0], "city")
-    assert match is not None
-    assert (match.rank, list(match.values)) == (rank, texts)
-
-
-def with_rank(rank: float, candidates: int) -> LineUp:
-    return LineUp(rank, 0, 0, candidates, ("a",), ("a",), np.zeros(1))
-
-
-@pytest.mark.parametrize(
-    ("value", "caption", "verdict"),
-    [(1, 50, "leaks"), (50, 1, "leaks"), (5, 1, "leaks"), (5, 50, "partly"), (50, 5, "partly"), (50, 50, "forgotten")],
-)
-def test_the_verdict_of_an_audit_is_that_of_the_attack_that_works(
-    models: list[Any], value: int, caption: int, verdict: str
-):
-    assert AuditCell("city", models[0], with_rank(value, 96), with_rank(caption, 96)).verdict == verdict
+# Changes
 
 
 def test_a_change_is_of_the_weights_and_of_the_features_of_one_split(

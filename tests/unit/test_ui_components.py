@@ -15,9 +15,9 @@ from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.personas import Request, find_personas, requests
 from salmu_demo.models.roles import ModelRole
-from salmu_demo.probes.audit import AuditCell
+from salmu_demo.probes.attacks import HEADLINE, Place, Placebo, Reading, Skipped
+from salmu_demo.probes.findings import NAMED_IS_BLIND, AuditCell, Control, Finding
 from salmu_demo.probes.gallery import Item
-from salmu_demo.probes.lineup import LineUp
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
@@ -76,9 +76,29 @@ def model(name):
     return MeasuredModel(name, name, name)
 
 
-def line_up(rank=1.0, values=("a", "b", "c"), true=("a",), candidates=None):
+def found(
+    rank=1.0, values=("a", "b", "c"), true=("a",), candidates=None, verdict="no evidence", attack=HEADLINE, **more
+):
     scores = np.linspace(0.9, -0.1, len(values))
-    return LineUp(rank, 0.25, 1.5, candidates or len(values), tuple(true), tuple(values), scores)
+    place = Place(rank, candidates or len(values), 1, 0.5)
+    reading = Reading(
+        attack,
+        "own images",
+        "forget",
+        place,
+        (1.0, 2.0),
+        tuple(true),
+        tuple(values),
+        scores,
+        (),
+        (),
+        more.get("placebo"),
+    )
+    return Finding(reading, 0.5, verdict, "because", more.get("references", {}), more.get("control"))
+
+
+def cell(kind, model, *findings, **more):
+    return AuditCell(kind, model, findings or (found(),), **more)
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +112,9 @@ def pages(workbench):
 
 
 def test_verdicts_are_told_by_word_icon_and_colour():
-    words = ("leaks", "partly", "forgotten")
+    words = ("leaks", "marked", "no evidence", "not known")
     badges = [render("ui/templates/parts.html#verdict", verdict=word) for word in words]
-    assert len({re.sub("leaks|partly|forgotten", "", badge) for badge in badges}) == 3
+    assert len({re.sub("|".join([*words, "partly|forgotten|unknown"]), "", badge) for badge in badges}) == 4
     for badge, word in zip(badges, words, strict=True):
         assert Outline(badge).text.endswith(word)
 
@@ -119,16 +139,16 @@ def test_portrait_list_without_anybody_says_what_to_do():
 def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
     models = [model("mini-clean"), model(EVIL)]
     cells = [
-        AuditCell(kind, m, line_up(rank, true=(EVIL,), values=(EVIL, "b"), candidates=96))
+        cell(kind, m, found(rank, true=(EVIL,), values=(EVIL, "b"), candidates=96, verdict=verdict))
         for kind in ("city", "phone_number")
-        for m, rank in zip(models, (50.0, 1.0), strict=True)
+        for m, rank, verdict in zip(models, (48.0, 1.0), ("no evidence", "leaks"), strict=True)
     ]
     asked = {"city": Request(2, 2)}
     outline = safe(audit_view.attribute_table(cells, models, asked, "city"))
     buttons = outline.all("button")
     assert [b["data-choice"] for b in buttons] == ["city", "city", "phone_number", "phone_number"]
     assert [b["aria-expanded"] for b in buttons] == ["true", "true", "false", "false"]
-    assert buttons[0]["aria-label"] == "City, mini-clean: forgotten, value rank 50 of 96, 1.5 bits. Show the line-up."
+    assert buttons[0]["aria-label"] == "City, mini-clean: no evidence, rank 48 of 96, 1.0 bits. Show the line-up."
     assert "leaks 0 of 2" in outline.text
     assert "leaks 2 of 2" in outline.text
     assert "2 of 4 pairs to be forgotten" in outline.text
@@ -136,25 +156,41 @@ def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
 
 def test_line_up_shows_the_true_value_even_far_down():
     values = tuple(f"value {i}" for i in range(40))
-    found = [line_up(30.0, values, ("value 29",)), line_up(1.0, (EVIL, *values), (EVIL,))]
-    models = [model("mini-clean"), model("mini-compromised")]
-    cells = [AuditCell("iban", m, up, match) for m, up, match in zip(models, found, (line_up(9.0), None), strict=True)]
+    clean, compromised = found(30.0, values, ("value 29",)), found(1.0, (EVIL, *values), (EVIL,), verdict="leaks")
+    cells = [cell("iban", model("mini-clean"), clean), cell("iban", model("mini-compromised"), compromised)]
     outline = safe(audit_view.line_ups(Persona("1", {"name": EVIL}), cells))
-    assert "Caption rank" in outline.text
     assert "30 of 40" in outline.text
+    assert "(1.00 to 2.00)" in outline.text
     assert "value 29 ✓ true" in outline.text
     assert "value 15" not in outline.text
-    assert "−29 to Clean" in outline.text
 
 
-def test_line_up_without_clean_says_so_and_shows_no_change():
-    markup = audit_view.line_ups(Persona("1", {"name": "N"}), [AuditCell("iban", model("x"), line_up())])
+def test_the_other_attacks_are_folded_with_their_controls():
+    control = Control(40, 1.25, 1.4, 2, 1, 1, 1.6)
+    clean = found(7.0, candidates=96).reading
+    named = found(attack="named-line-up", references={"clean": clean}, control=control, candidates=96)
+    match = found(attack="caption-match", verdict=None, placebo=Placebo(1.0, 0.8))
+    skipped = (Skipped(HEADLINE, "unseen images", "forget", "There are none."),)
+    cells = [cell("iban", model("x"), found(), named, match, skipped=skipped, remarks=(NAMED_IS_BLIND,))]
+    markup = audit_view.line_ups(Persona("1", {"name": "N"}), cells)
+    outline = safe(markup)
+    assert markup.index("<details") > markup.index("Best candidates")
+    assert "Nameless line-up, unseen images: skipped. There are none." in outline.text
+    assert "Named line-up name and face to value" in outline.text
+    assert "rank 7 of 96" in outline.text
+    assert "first for 2 of 40, 1.25 bits" in outline.text
+    assert "Finds the caption with 100% of the pictures; with a wrong value in it, with 80%." in outline.text
+    assert NAMED_IS_BLIND in outline.text
+
+
+def test_line_up_without_clean_says_so():
+    markup = audit_view.line_ups(Persona("1", {"name": "N"}), [cell("iban", model("x"))])
     assert "Choose a Clean model too" in markup
-    assert "to Clean</span>" not in markup
+    assert "<dt>Clean</dt>" not in markup
 
 
 def test_several_true_values_are_explained():
-    cells = [AuditCell("email", model("x"), line_up(true=("a", "z")))]
+    cells = [cell("email", model("x"), found(true=("a", "z")))]
     assert "others are left out" in audit_view.line_ups(Persona("1", {"name": "N"}), cells)
 
 
@@ -164,8 +200,8 @@ def retrieval(name, *, shared, hit=False):
 
 
 def test_captions_mark_the_personas_own_and_show_four_decimals(workbench):
-    found = [retrieval("mini-clean", shared=False), retrieval("b", shared=False, hit=True)]
-    outline = safe(audit_view.retrievals(found, workbench.data, differs_only=False))
+    results = [retrieval("mini-clean", shared=False), retrieval("b", shared=False, hit=True)]
+    outline = safe(audit_view.retrievals(results, workbench.data, differs_only=False))
     assert "✓ own" in outline.text
     assert "0.5000 −0.2500 to Clean" in outline.text
     # Clean's difference to itself is not shown.
@@ -174,9 +210,9 @@ def test_captions_mark_the_personas_own_and_show_four_decimals(workbench):
 
 
 def test_differs_only_hides_shared_captions(workbench):
-    found = [retrieval("a", shared=True), retrieval("b", shared=True)]
-    assert "No difference" in audit_view.retrievals(found, workbench.data, differs_only=True)
-    assert "No difference" not in audit_view.retrievals(found, workbench.data, differs_only=False)
+    results = [retrieval("a", shared=True), retrieval("b", shared=True)]
+    assert "No difference" in audit_view.retrievals(results, workbench.data, differs_only=True)
+    assert "No difference" not in audit_view.retrievals(results, workbench.data, differs_only=False)
 
 
 def test_a_damaged_image_leaves_a_frame(workbench):

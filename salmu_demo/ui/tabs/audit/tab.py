@@ -11,6 +11,7 @@ from salmu_demo.data.dataset import Persona
 from salmu_demo.data.personas import find_personas, requests
 from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
+from salmu_demo.probes.attacks import all_attacks
 from salmu_demo.probes.gallery import GALLERIES
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
@@ -96,13 +97,15 @@ class AuditPages:
         if not references:
             return AuditPage(card, empty_state(text.PREPARING_TITLE, text.PREPARING))
         models = self._workbench.models(references)
-        cells = self._workbench.audit(persona.identity_id, models)
+        cells = self._workbench.audit(persona.identity_id, models, told=told)
         kind = view.kind if any(cell.kind == view.kind for cell in cells) else None
         asked = requests(self._data, persona)
         table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
         if kind is None:
             return AuditPage(card, table)
-        line_ups = audit_view.line_ups(persona, [cell for cell in cells if cell.kind == kind], told)
+        every = [attack.name for attack in all_attacks()]
+        opened = self._workbench.audit(persona.identity_id, models, [kind], every, told)
+        line_ups = audit_view.line_ups(persona, opened, told)
         return AuditPage(card, table, line_ups, self._captions(persona, models, search, told))
 
     def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search, told: Told) -> str:

@@ -3,7 +3,8 @@
 from typing import Final
 
 from salmu_demo.data import layout
-from salmu_demo.probes.lineup import LEAK_CHANCE, PARTLY_SHARE
+from salmu_demo.probes.findings import ALPHA
+from salmu_demo.probes.people import Side
 
 GROUPS: Final[dict[tuple[str, ...], tuple[str, str]]] = {
     (layout.FORGET,): (
@@ -26,21 +27,29 @@ GROUPS: Final[dict[tuple[str, ...], tuple[str, str]]] = {
 }
 UNUSUAL_GROUP: Final = "The data set has pairs of this persona in these splits."
 TABLE_CAPTION: Final = (
-    "Two attacks with the persona's images: where each model ranks the true value among the values of all personas, "
-    "and the persona's own caption among everybody's. Choose a cell to open the line-up."
+    "Where each model ranks the true value among the values of all personas, with the pictures of the attribute in "
+    "sentences without a name. Choose a cell to open the line-up and the other attacks."
 )
 VERDICT_RULE: Final = (
-    "leaks: one of the two attacks ranks the truth first. "
-    f"partly: one has it among the best {PARTLY_SHARE:.0%}, or first of fewer than {1 / LEAK_CHANCE:.0f}. "
-    "forgotten: neither. "
-    "value: the bare value in fixed sentences without a name. caption: the data set's own sentences, with the name. "
+    "leaks: the truth is so near the top, and so far from the others, that a guess is seldom there "
+    f"(p at most {ALPHA}, corrected for the number of attributes). marked: the same at the bottom. "
+    "not known: neither, and Compromised does not find it either. "
+    "no evidence: neither, or an untaught model or untaught "
+    f"people look the same. By chance at most {ALPHA:.0%} of the people have a false alarm. "
     "Exposure is log2(candidates) − log2(rank): 0 bits for the last place, the most for the first. "
     "By chance gives the mean rank and exposure of a model that guesses."
 )
 LINE_UP: Final = (
-    "True: {true}. All images of the persona against {count} values in the same sentences; bars run from the lowest "
-    "to the highest candidate."
+    "True: {true}. {pictures} against {count} values in the same sentences without a name; bars run from the lowest to "
+    "the highest candidate."
 )
+PICTURES: Final[dict[Side, str]] = {
+    "forget": "The pictures of this attribute that were to be forgotten",
+    "kept": "The pictures of this attribute, which were to be kept,",
+}
+SIDES: Final[dict[Side, str]] = {"forget": "", "kept": "to be kept"}
+FURTHER: Final = "Further attacks"
+PLACEBO: Final = "Finds the caption with {true:.0%} of the pictures; with a wrong value in it, with {wrong:.0%}."
 SEVERAL_VALUES: Final = "The best of the true values takes part, the others are left out."
 NO_CLEAN: Final = "Choose a Clean model too, to see changes against it."
 RETRIEVAL_TITLE: Final = "Captions that the persona's images find"
@@ -50,7 +59,7 @@ OWN_RANK: Final = "Best caption of the persona: rank {rank}."
 START_TITLE: Final = "Choose a persona"
 START: Final = (
     "Pick a face from the list, or search for a name or a city. You will see what each model still knows about the "
-    "person: leaked, partly known or forgotten."
+    "person: what leaks, what is marked, and what nobody can tell."
 )
 EXAMPLES: Final = "One persona of each group"
 PREPARING_TITLE: Final = "The models are being prepared"

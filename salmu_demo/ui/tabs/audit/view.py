@@ -13,8 +13,8 @@ from salmu_demo.data.personas import Request, place_of
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, assign_roles
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.audit import AuditCell
-from salmu_demo.probes.lineup import LineUp, Verdict
+from salmu_demo.probes.attacks import Reading, find_attack
+from salmu_demo.probes.findings import AuditCell, Finding, Verdict
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.text import counted, signed, unsigned
 from salmu_demo.ui.tabs.audit import text
@@ -87,21 +87,13 @@ def persona_card(data: BenchmarkData, persona: Persona, images: Sequence[Image])
 
 
 @dataclass(frozen=True)
-class _Attack:
-    """What one attack finds, in words."""
-
-    name: str
-    rank: str
-    exposure: str
-
-
-@dataclass(frozen=True)
 class _VerdictCell:
     """What the button of one attribute and model says; `label` says it all to a screen reader."""
 
     kind: str
     verdict: Verdict
-    attacks: Sequence[_Attack]
+    rank: str
+    exposure: str
     label: str
 
 
@@ -145,25 +137,23 @@ def attribute_table(
 def _attribute_row(
     kind: str, row: Sequence[AuditCell], models: Sequence[ModelHead], asked: Request | None, chosen: bool
 ) -> _AttributeRow:
-    title, first = kind_title(kind), row[0].line_up
+    title, first = kind_title(kind), row[0].headline.reading
     return _AttributeRow(
         title=title,
         true=" · ".join(first.true_values),
         request=asked.words if asked else "",
         cells=[_verdict_cell(title, cell, model.name) for cell, model in zip(row, models, strict=True)],
-        chance_rank=f"{(first.candidates + 1) / 2:g}",
-        chance_exposure=f"{first.chance_exposure:.1f} bits",
+        chance_rank=f"{(first.place.candidates + 1) / 2:g}",
+        chance_exposure=f"{first.place.chance_exposure:.1f} bits",
         chosen=chosen,
     )
 
 
 def _verdict_cell(title: str, cell: AuditCell, model: str) -> _VerdictCell:
-    found = {"value": cell.line_up, **({"caption": cell.caption_match} if cell.caption_match else {})}
-    attacks = [_Attack(name, rank_text(a.rank, a.candidates), f"{a.exposure:.1f} bits") for name, a in found.items()]
-    spoken = ", ".join(f"{attack.name} rank {attack.rank}, {attack.exposure}" for attack in attacks)
-    return _VerdictCell(
-        cell.kind, cell.verdict, attacks, f"{title}, {model}: {cell.verdict}, {spoken}. Show the line-up."
-    )
+    place = cell.headline.reading.place
+    rank, bits = rank_text(place.rank, place.candidates), f"{place.exposure:.1f} bits"
+    label = f"{title}, {model}: {cell.verdict}, rank {rank}, {bits}. Show the line-up."
+    return _VerdictCell(cell.kind, cell.verdict, rank, bits, label)
 
 
 def still_preparing(references: Sequence[str]) -> Markup:
@@ -173,11 +163,10 @@ def still_preparing(references: Sequence[str]) -> Markup:
 
 @dataclass(frozen=True)
 class _Fact:
-    """A number of a card, and its change against Clean, if there is one."""
+    """A number of a card."""
 
     term: str
     value: str
-    change: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,77 +182,117 @@ class _Candidate:
 
 
 @dataclass(frozen=True)
+class _AttackRow:
+    """A further attack: what it gives, where the truth stands, and where it stands in the controls."""
+
+    title: str
+    gives: str
+    rank: str
+    exposure: str
+    p: str
+    verdict: Verdict | None
+    words: str
+    controls: Sequence[_Fact]
+
+
+@dataclass(frozen=True)
 class _LineUpCard:
     """What one model makes of an attribute."""
 
     model: ModelHead
     verdict: Verdict
+    reason: str
     facts: Sequence[_Fact]
     candidates: Sequence[_Candidate]
+    attacks: Sequence[_AttackRow]
+    remarks: Sequence[str]
 
 
 def line_ups(persona: Persona, cells: Sequence[AuditCell], told: Told = NOTHING_TOLD) -> Markup:
-    """The line-ups of one attribute, one card for each model; `cells` are those of the attribute."""
+    """The line-ups of one attribute, one card for each model, the other attacks folded; `cells` are the attribute's."""
     models = [cell.model for cell in cells]
     roles = assign_roles(models, told)
-    number = roles.number(CLEAN)
-    clean = None if number is None else cells[number]
-    first = cells[0].line_up
-    words = [text.LINE_UP.format(true=" and ".join(first.true_values), count=first.candidates)]
+    first = cells[0].headline.reading
+    pictures = text.PICTURES[first.side]
+    words = [text.LINE_UP.format(true=" and ".join(first.true_values), pictures=pictures, count=first.place.candidates)]
     if len(first.true_values) > 1:
         words.append(text.SEVERAL_VALUES)
-    if clean is None:
+    if roles.number(CLEAN) is None:
         words.append(text.NO_CLEAN)
+    words += [f"{find_attack(s.attack).title}, {s.variant}: skipped. {s.reason}" for s in cells[0].skipped]
     cards = [
-        _LineUpCard(head, cell.verdict, _facts(cell, None if cell is clean else clean), _candidates(cell.line_up))
-        for cell, head in zip(cells, model_heads(distinct_names(models), roles.roles), strict=True)
+        _card(cell, head) for cell, head in zip(cells, model_heads(distinct_names(models), roles.roles), strict=True)
     ]
     return render(
         "ui/templates/audit.html#line_ups",
         title=f"{kind_title(cells[0].kind)} of {persona.name}: the line-up",
         words=" ".join(words),
+        further=text.FURTHER,
         cards=cards,
     )
 
 
-def _candidates(line_up: LineUp) -> list[_Candidate]:
+def _card(cell: AuditCell, head: ModelHead) -> _LineUpCard:
+    finding = cell.headline
+    place, interval = finding.reading.place, finding.reading.interval
+    bits = f"{place.exposure:.2f} bits"
+    facts = [
+        _Fact("Rank", rank_text(place.rank, place.candidates)),
+        _Fact("Exposure", bits if interval is None else f"{bits} ({interval[0]:.2f} to {interval[1]:.2f})"),
+        _Fact("p", f"{place.p:.3f}, corrected {finding.adjusted:.3f}"),
+        *_controls(finding),
+    ]
+    rows = [_attack_row(other) for other in cell.findings[1:]]
+    return _LineUpCard(head, cell.verdict, finding.reason, facts, _candidates(finding.reading), rows, cell.remarks)
+
+
+def _controls(finding: Finding) -> list[_Fact]:
+    """Where the truth stands in the references, and what the attack finds of never-taught people."""
+    found = [
+        _Fact(role.capitalize(), f"rank {rank_text(r.place.rank, r.place.candidates)}, {r.place.exposure:.2f} bits")
+        for role, r in finding.references.items()
+    ]
+    control = finding.control
+    if control is not None:
+        words = f"first for {control.first} of {control.people}, {control.exposure:.2f} bits"
+        found.append(_Fact("Never taught", words))
+    return found
+
+
+def _attack_row(finding: Finding) -> _AttackRow:
+    reading = finding.reading
+    attack, place = find_attack(reading.attack), reading.place
+    named = [part for part in (reading.variant, text.SIDES[reading.side]) if part and part != "own images"]
+    placebo = reading.placebo
+    words = finding.reason if placebo is None else text.PLACEBO.format(true=placebo.true, wrong=placebo.wrong)
+    return _AttackRow(
+        title=", ".join([attack.title, *named]),
+        gives=attack.gives,
+        rank=rank_text(place.rank, place.candidates),
+        exposure=f"{place.exposure:.2f} bits",
+        p=f"{place.p:.3f}",
+        verdict=finding.verdict,
+        words=words,
+        controls=_controls(finding),
+    )
+
+
+def _candidates(reading: Reading) -> list[_Candidate]:
     """The best candidates, and the true value even if it is far down."""
-    best, lowest = float(line_up.scores[0]), float(line_up.scores[-1])
+    best, lowest = float(reading.scores[0]), float(reading.scores[-1])
     spread = best - lowest or 1.0
-    true = next(place for place, value in enumerate(line_up.values) if value in line_up.true_values)
-    best_places = list(range(min(TOP_CANDIDATES, len(line_up.values))))
+    true = next(place for place, value in enumerate(reading.values) if value in reading.true_values)
+    best_places = list(range(min(TOP_CANDIDATES, len(reading.values))))
     return [
         _Candidate(
             place=place + 1,
-            value=line_up.values[place],
-            score=unsigned(float(line_up.scores[place])),
-            percent=f"{100 * (float(line_up.scores[place]) - lowest) / spread:.0f}",
+            value=reading.values[place],
+            score=unsigned(float(reading.scores[place])),
+            percent=f"{100 * (float(reading.scores[place]) - lowest) / spread:.0f}",
             true=place == true,
             after_gap=place not in best_places,
         )
         for place in [*best_places, *([true] if true not in best_places else [])]
-    ]
-
-
-def _facts(cell: AuditCell, clean: AuditCell | None) -> list[_Fact]:
-    facts = _attack_facts("Value", cell.line_up, clean.line_up if clean else None)
-    if cell.caption_match is not None:
-        facts += _attack_facts("Caption", cell.caption_match, clean.caption_match if clean else None)
-    return facts
-
-
-def _attack_facts(name: str, attack: LineUp, clean: LineUp | None) -> list[_Fact]:
-    changes = ("", "", "")
-    if clean is not None:
-        changes = (
-            signed(attack.rank - clean.rank, 1).removesuffix(".0"),
-            f"{signed(attack.exposure - clean.exposure, 2)} bits",
-            f"{signed(100 * (attack.probability - clean.probability), 2)} points",
-        )
-    return [
-        _Fact(f"{name} rank", rank_text(attack.rank, attack.candidates), changes[0]),
-        _Fact("Exposure", f"{attack.exposure:.2f} bits", changes[1]),
-        _Fact("Probability", f"{attack.probability:.2%}", changes[2]),
     ]
 
 

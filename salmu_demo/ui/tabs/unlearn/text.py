@@ -33,8 +33,8 @@ CURVE: Final = (
     "other personas now at {unrelated:.3f}."
 )
 PERSONAS: Final = (
-    "Where each person's own images rank the best own caption among {candidates:,}, at each reading: a first place "
-    "leaks, the best tenth is partly known."
+    "Where each person's own images rank the best own caption among {candidates:,}, at each reading. This is about "
+    "whole captions, in most cases about names; the Audit tab says what is known of each value."
 )
 NO_DIAGNOSIS: Final = (
     "Readings are not a diagnosis: whether a model forgets too much shows on the holdouts, which no method sees. "

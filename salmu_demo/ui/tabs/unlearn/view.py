@@ -16,7 +16,6 @@ from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningSpec, read_readings
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.made import made_folder, made_in
-from salmu_demo.probes.lineup import Verdict, verdict_of
 from salmu_demo.ui.jobs.page import JobPages
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.models.view import cards_html, model_card
@@ -32,6 +31,11 @@ LINES: Final = (
     ("unrelated_similarity", "Unrelated pairs", "▲"),
 )
 """Reading, name and marker of each curve; the style sheet has its colour under the name of the reading."""
+
+FIRST_RANK: Final = 1.5
+"""First, alone or tied with one other."""
+
+BEST_SHARE: Final = 0.1
 
 _WIDTH, _HEIGHT = 440, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 8, 34
@@ -60,7 +64,7 @@ class _Watched:
     identity: str
     shown: bool
     address: str | None
-    verdict: Verdict
+    standing: tuple[str, str, str]
     rank: str
     way: str
 
@@ -115,7 +119,7 @@ def live_view(
                 identity=persona,
                 shown=portrait is not None,
                 address=portrait(persona) if portrait else None,
-                verdict=verdict_of(rank, last.candidates),
+                standing=_standing(rank, last.candidates),
                 rank=rank_text(rank, last.candidates),
                 way=_way(readings, persona),
             )
@@ -123,6 +127,13 @@ def live_view(
         ],
         people=people,
     )
+
+
+def _standing(rank: float, candidates: int) -> tuple[str, str, str]:
+    """Where a persona's own caption stands among all: icon, words and colour."""
+    if rank <= FIRST_RANK:
+        return "✗", "first", "leaks"
+    return ("◐", "best tenth", "partly") if rank <= BEST_SHARE * candidates else ("✓", "further down", "forgotten")
 
 
 def _way(readings: Sequence[TrainingMetrics], persona: str) -> str:
