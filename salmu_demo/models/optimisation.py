@@ -1,7 +1,7 @@
 """Shared by training from scratch, unlearning and attacks: loss, fast caption encoding, optimiser, learning rate."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -38,20 +38,50 @@ def encode_captions(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     causal tower, later positions never influence it, so captions are cut to their longest; the shorter and the longer
     half are cut apart.
     """
-    is_causal = getattr(model, "text_pool_type", None) == "argmax" and isinstance(model.text_projection, torch.Tensor)
-    if not is_causal:
+    if not ends_in_text(model):
         return model.encode_text(tokens, normalize=True)  # type: ignore[no-any-return]
+    return encode_by_block(model, tokens, ())[-1]
+
+
+def ends_in_text(model: Any) -> bool:
+    """Whether the text tower is causal and its feature is read off the end-of-text token, as CLIP's is."""
+    return getattr(model, "text_pool_type", None) == "argmax" and isinstance(model.text_projection, torch.Tensor)
+
+
+def encode_by_block(model: Any, tokens: torch.Tensor, blocks: Sequence[torch.nn.Module]) -> list[torch.Tensor]:
+    """What parts of a causal text tower give at the end-of-text token, and last the normalised features.
+
+    Args:
+        model: one of which `ends_in_text` is true.
+        tokens: shape (N, context length).
+        blocks: blocks of its transformer, or modules in them that give a state for every token.
+
+    Returns:
+        One (N, width) for each block, then (N, D).
+    """
     order = tokens.argmax(dim=1).argsort(stable=True)
-    return torch.cat([_encode_cut(model, tokens[part]) for part in order.chunk(2)])[order.argsort()]
+    halves = [_encode_cut(model, tokens[part], blocks) for part in order.chunk(2)]
+    back = order.argsort()
+    return [torch.cat(parts)[back] for parts in zip(*halves, strict=True)]
 
 
-def _encode_cut(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+def _encode_cut(model: Any, tokens: torch.Tensor, blocks: Sequence[torch.nn.Module]) -> list[torch.Tensor]:
     length = int(tokens.argmax(dim=1).max()) + 1
     tokens = tokens[:, :length]
+    rows, ends = torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)
     hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
-    hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
-    ends = hidden[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)]
-    return functional.normalize(ends @ model.text_projection, dim=1)
+    states: list[torch.Tensor] = []
+
+    def keep(_block: Any, _inputs: Any, output: torch.Tensor) -> None:
+        states.append(output[rows, ends] if model.transformer.batch_first else output[ends, rows])
+
+    handles = [block.register_forward_hook(keep) for block in blocks]
+    try:
+        hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [*states, functional.normalize(hidden[rows, ends] @ model.text_projection, dim=1)]
 
 
 def make_optimizer(

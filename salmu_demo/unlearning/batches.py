@@ -14,6 +14,7 @@ from salmu_demo.features.rows import Rows
 from salmu_demo.features.view import FeatureView
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.unlearning.rows import Part, UnlearningRows
+from salmu_demo.unlearning.stand_ins import StandIns
 from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions
 
 LEVEL_ROWS: Final = 2048
@@ -106,6 +107,7 @@ class BatchSource:
             features: the frozen original's; not stored, because they lead to rows that no method may read.
         """
         self._rows = rows
+        self._encoder = encoder
         self._readers = ExitStack()
         personas = [
             identity if identity is not None else row for row, identity in enumerate(rows.forget.split.identities)
@@ -126,6 +128,17 @@ class BatchSource:
         """Captions made from parts of the forget captions; raises `DataError` if those hold no names."""
         rows, forget = self._rows, self._rows.forget.split
         return SyntheticCaptions(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
+
+    @cached_property
+    def stand_ins(self) -> StandIns:
+        """Invented counterparts of the facts to forget; raises `DataError` if the forget captions hold too few."""
+        rows, forget = self._rows, self._rows.forget.split
+
+        def lengths(texts: Sequence[str]) -> list[int]:
+            # A causal tower's end-of-text token has the largest number of all.
+            return [int(number) for number in self._encoder.tokens(texts).argmax(dim=1)]
+
+        return StandIns(forget.texts, forget.identities, rows.names, rows.values, rows.kinds, lengths)
 
     @cached_property
     def unrelated(self) -> torch.Tensor:

@@ -3,6 +3,8 @@
 Notation: B pairs, D dimensions, `scale` what cosines are multiplied by. Every loss is a scalar.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
@@ -47,6 +49,27 @@ def squared_distance(current: torch.Tensor, frozen: torch.Tensor) -> torch.Tenso
 def drift(current: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
     """Mean cosine distance between current and frozen features."""
     return (1 - (current * frozen).sum(dim=1)).mean()
+
+
+def unexplained(
+    current: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor], scale: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Squared distance to what is wanted in units of `scale`, averaged over layers: 0 is equal, 1 as far as others.
+
+    Args:
+        current: one (N, W) for each layer.
+        wanted: the same.
+        scale: for each layer the variance of the rows of a batch, a scalar.
+    """
+    shares = [
+        (now - aim).square().sum(dim=1).mean() / spread for now, aim, spread in zip(current, wanted, scale, strict=True)
+    ]
+    return torch.stack(shares).mean()
+
+
+def variance(rows: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance of rows (N, W) from their mean."""
+    return (rows - rows.mean(dim=0)).square().sum(dim=1).mean()
 
 
 def candidate_logits(

@@ -13,6 +13,7 @@ from salmu_demo.features.rows import Rows
 from salmu_demo.models.optimisation import encode_captions
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource, Encoded, PairSet
+from salmu_demo.unlearning.stand_ins import StandIns
 from salmu_demo.unlearning.towers import TrainedModel
 
 
@@ -108,12 +109,24 @@ class Step:
         """Each forget pair's name and value in a wording of another kind, see `SyntheticCaptions`."""
         return self._batches.synthetic_captions.misplaced(self.forget_rows.tolist(), self.generator("misplaced"))
 
+    @property
+    def stand_ins(self) -> StandIns:
+        """Invented counterparts of the facts to forget."""
+        return self._batches.stand_ins
+
+    @property
+    def retain_captions(self) -> list[str]:
+        """Captions of the retain batch."""
+        return [self._batches.retain.captions[row] for row in self.retain_rows]
+
     def encode_captions(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Features of captions under the model in training and the frozen original, shape (N, D) each."""
-        tokens = self.model.encoder.tokens(captions)
-        with torch.no_grad():
-            frozen = encode_captions(self.model.frozen, tokens.to(self.model.device))
-        return self.model.texts(tokens), frozen
+        return self.model.texts(self.model.encoder.tokens(captions)), self.frozen_captions(captions)
+
+    @torch.no_grad()
+    def frozen_captions(self, captions: Sequence[str]) -> torch.Tensor:
+        """Features of captions under the frozen original, shape (N, D)."""
+        return encode_captions(self.model.frozen, self.model.encoder.tokens(captions).to(self.model.device))
 
     @cached_property
     def same_generic(self) -> torch.Tensor:

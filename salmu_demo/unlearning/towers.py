@@ -1,14 +1,14 @@
 """The model in training and its frozen original."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.encoder import Encoder
-from salmu_demo.models.optimisation import encode_captions
+from salmu_demo.models.optimisation import encode_by_block, encode_captions, ends_in_text
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import Towers
 
@@ -72,21 +72,46 @@ class TrainedModel:
 
     def images(self, inputs: torch.Tensor) -> torch.Tensor:
         """Normalised features of image inputs, shape (N, D)."""
-        features: torch.Tensor = self._autocast(lambda: self.module.encode_image(inputs, normalize=True))
-        return features
+        with self._autocast():
+            features: torch.Tensor = self.module.encode_image(inputs, normalize=True)
+        return features.float()
 
     def texts(self, tokens: torch.Tensor) -> torch.Tensor:
         """Normalised features of tokens, shape (N, D)."""
-        features: torch.Tensor = self._autocast(lambda: encode_captions(self.module, tokens.to(self.device)))
-        return features
+        with self._autocast():
+            features = encode_captions(self.module, tokens.to(self.device))
+        return features.float()
 
-    def _autocast(self, encode: Any) -> Any:
+    def texts_by_block(
+        self, tokens: torch.Tensor, frozen: bool = False, of: Sequence[torch.nn.Module] | None = None
+    ) -> list[torch.Tensor]:
+        """States after each block of the text tower, and its features, see `encode_by_block`.
+
+        Args:
+            tokens: shape (N, context length).
+            frozen: whether those of the frozen original are wanted.
+            of: parts of the model in training whose states are wanted; the blocks if None.
+        """
+        tokens = tokens.to(self.device)
+        if frozen:
+            with torch.no_grad():
+                return encode_by_block(self.frozen, tokens, self.blocks(Towers.TEXT, frozen=True))
+        with self._autocast():
+            layers = encode_by_block(self.module, tokens, of or self.blocks(Towers.TEXT))
+        return [layer.float() for layer in layers]
+
+    def check_text_blocks(self) -> None:
+        """Refuse a text tower that `texts_by_block` cannot read; raises `ModelError`."""
+        if not ends_in_text(self.module):
+            raise ModelError(
+                f"The text tower of {self._source.reference} is not read off an end-of-text token as CLIP's is, which "
+                "this method needs; choose another base model or method."
+            )
+
+    def _autocast(self) -> AbstractContextManager[Any]:
         # On a GPU, activations are bfloat16 and weights single precision: pure bfloat16 weights would lose the
         # small updates of an edit. On a CPU bfloat16 saves nothing.
-        if self.device.type != "cuda":
-            return encode()
-        with torch.autocast("cuda", torch.bfloat16):
-            return encode().float()
+        return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
 
     def state(self) -> State:
         """Copies of the tensors that may change."""
