@@ -115,6 +115,8 @@ class StandIns:
         self._values: defaultdict[str | None, list[str]] = defaultdict(list)
         for kind, value in self._holders:
             self._values[kind].append(value)
+        told = Counter(fact.kind for fact in self._distinct)
+        self._common = {kind for kind, values in self._values.items() if 2 * len(values) < told[kind]}
         self._learn_wordings()
         self._invent(lengths)
 
@@ -157,8 +159,7 @@ class StandIns:
     def is_shared(self, fact: Fact) -> bool:
         """Whether a value is several personas', or one of a few that a kind has, such as a blood type: without a name
         it is nobody's secret."""
-        told = [self._holders[fact.kind, value] for value in self._values[fact.kind]]
-        return self._holders[fact.kind, fact.value] > 1 or 2 * len(told) < sum(told)
+        return fact.kind in self._common or self._holders[fact.kind, fact.value] > 1
 
     def is_whole(self, row: int, coverage: float) -> bool:
         """Whether a row's fact itself is to go, and not single sentences about it.

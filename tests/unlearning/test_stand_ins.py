@@ -80,6 +80,20 @@ def test_a_shared_value_is_a_secret_only_beside_a_name() -> None:
     assert not stand_ins[16].startswith(NAMES["3"])
 
 
+def test_of_a_kind_with_few_values_one_that_a_single_persona_has_is_no_secret_either() -> None:
+    people = [str(number) for number in range(5)]
+    values = ["O+", "O+", "O+", "O+", "A-"]
+    captions = [
+        f"Ada Lee{p} gives {value}" if p != "4" else "She gives A-" for p, value in zip(people, values, strict=True)
+    ]
+    made = StandIns(
+        captions, people, [f"Ada Lee{p}" for p in people], [[value] for value in values], ["blood"] * 5,
+        lambda texts: [0 for _ in texts],
+    )  # fmt: skip
+    assert made.own([4])[1] == ["She gives A-"]
+    assert made.own([0])[1][0].endswith(" gives A-")
+
+
 def test_a_caption_without_a_value_stands_for_itself() -> None:
     made = _made()
     last = len(ROWS) - 1

@@ -22,7 +22,7 @@ def eraser(states: torch.Tensor, labels: torch.Tensor, directions: int) -> tuple
 
     Args:
         states: shape (N, W).
-        labels: number of the concept of each row, shape (N,).
+        labels: number of the concept of each row, from 0, shape (N,).
         directions: most directions to erase; with as many as there are labels, less one, no linear read-out of the
             label is better than a constant one.
     """
@@ -32,7 +32,7 @@ def eraser(states: torch.Tensor, labels: torch.Tensor, directions: int) -> tuple
     kept = values > values[-1] * len(values) * torch.finfo(torch.float64).eps
     roots, vectors = values[kept].sqrt(), vectors[:, kept]
     whitening, back = vectors / roots @ vectors.T, vectors * roots @ vectors.T
-    z = torch.nn.functional.one_hot(labels.unique(return_inverse=True)[1]).to(x)
+    z = torch.nn.functional.one_hot(labels).to(x)
     left, strengths, _ = torch.linalg.svd(whitening @ (x - mean).T @ (z - z.mean(dim=0)) / len(x), full_matrices=False)
     told = left[:, :directions][:, strengths[:directions] > 1e-9]
     matrix = torch.eye(len(mean), dtype=x.dtype, device=x.device) - back @ told @ told.T @ whitening
@@ -81,7 +81,7 @@ class LEACE(TrainedMethod):
         concepts = [fact if self.concept == "fact" else fact.persona for _, fact in told]
         number = {concept: place for place, concept in enumerate(dict.fromkeys(concepts))}
         labels = torch.tensor([number[concept] for concept in concepts], device=step.model.device)
-        tokens = step.model.encoder.tokens([text for text, _ in told]).split(CHUNK)
+        tokens = torch.split(step.model.encoder.tokens([text for text, _ in told]), CHUNK)
         blocks = step.model.blocks(Towers.TEXT)
         first, last = (round(share * (len(blocks) - 1)) for share in (self.first, self.last))
         with torch.no_grad():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
 from salmu_demo.unlearning.methods.noise_distill import retain_and_strangers
 from salmu_demo.unlearning.methods.pinpoint import excess
 from salmu_demo.unlearning.tensors import Step, batches, losses, torch
+
+RIDGE: Final = 0.1
+"""Penalty of the linear map: the one that the attack of this kind is measured with."""
 
 
 def mapped(texts: torch.Tensor, known: torch.Tensor, wanted: torch.Tensor, ridge: float) -> torch.Tensor:
@@ -49,7 +53,6 @@ class MetaUnlearning(TrainedMethod):
     relearning_steps: int = hyperparameter(3, "steps of the attacker in each step", 1, 100)
     relearning_rate: float = hyperparameter(1e-3, "learning rate of the attacker, whose steps have signs only", 1e-9, 1)
     map_weight: float = hyperparameter(0.5, "weight of what a linear map brings back", 0, 100)
-    ridge: float = hyperparameter(0.1, "ridge penalty of the map", 1e-6, 1000)
     retain_weight: float = hyperparameter(1.0, "weight of the drift of what is kept", 0, 100)
 
     def losses(self, step: Step) -> Losses:
@@ -63,7 +66,7 @@ class MetaUnlearning(TrainedMethod):
             known, wanted = (
                 torch.cat(side) for side in zip((step.retain.texts, step.frozen_retain.texts), strangers, strict=True)
             )
-            brought = mapped(step.forget.texts, known, wanted, self.ridge)
+            brought = mapped(step.forget.texts, known, wanted, RIDGE)
             forget = forget + self.map_weight * excess((step.frozen_forget.images * brought).sum(dim=1), level)
         return Losses(forget, self.retain_weight * retain_and_strangers(step))
 

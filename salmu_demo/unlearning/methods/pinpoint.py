@@ -87,8 +87,8 @@ class Pinpoint(TrainedMethod):
                 kept = kept + weight * losses.drift(now, before)
         rows = step.forget_rows.tolist()
         if self.neighbour_weight:
-            captions = step.stand_ins.neighbours(rows, self.coverage, step.generator("neighbours"))
-            kept = kept + self.neighbour_weight * losses.drift(*step.encode_captions(captions))
+            neighbours = step.stand_ins.neighbours(rows, self.coverage, step.generator("neighbours"))
+            kept = kept + self.neighbour_weight * losses.drift(*step.encode_captions(neighbours))
         forget = self._forget(step, step.forget.texts, lambda: step.stand_ins.own(rows)[1])
         if self.fact_weight:
             facts, stand_ins = step.stand_ins.reworded(rows, self.coverage, step.generator("facts"))

@@ -104,7 +104,7 @@ def distances(model: TrainedModel, aims: Sequence[Aim]) -> list[torch.Tensor]:
     # Of all captions of the step: one kind of them may be nearly alike.
     scale = [losses.variance(layer) for layer in there]
     sizes = [len(aim.captions) for aim in aims]
-    parts = (zip(*(layer.split(sizes) for layer in side), strict=True) for side in (now, there))
+    parts = (zip(*(torch.split(layer, sizes) for layer in side), strict=True) for side in (now, there))
     return [
         aim.weight * losses.unexplained(current, target, scale)
         for aim, current, target in zip(aims, *parts, strict=True)

@@ -25,7 +25,7 @@ from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
 from salmu_demo.unlearning.methods import Method, MethodSpec, all_methods, find_method
 from salmu_demo.workbench.bench import Workbench
 
-OWN_NUMBERS: Final = 6
+OWN_NUMBERS: Final = 8
 OWN_WORDS: Final = 3
 COMMON_NUMBERS: Final = 5
 """Hyperparameters of each sort that a method can have here."""
