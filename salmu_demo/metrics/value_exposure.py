@@ -189,6 +189,8 @@ class LineUpMetric(Metric):
             return f"{data.name} has no wordings for line-ups"
         if not data.has(self.images):
             return f"{data.name} has no split {self.images}"
+        if self.wordings == "unseen" and not any(found.unseen for found in data.probe_wordings.values()):
+            return f"{data.name} has no wordings that no caption has"
         facts = data.once(kind_facts)
         if not any(len(images_of(fact, data.rows(self.images))[0]) for fact in facts):
             return f"no row of forget in {data.name} has a persona with images, a value and a wording"

@@ -193,11 +193,8 @@ def plan_people(seed: int) -> Plan:
     """Draw the personas and plan the splits that hold portraits."""
     drawn = draw_personas(np.random.default_rng([seed, 1]), PERSONAS + NEVER_TAUGHT)
     # Locales follow one another, so every second round of them is never taught.
-    taught = [number // len(LOCALES) % 2 == 0 for number in range(len(drawn))]
-    plan = Plan(
-        [persona for persona, known in zip(drawn, taught, strict=True) if known],
-        [persona for persona, known in zip(drawn, taught, strict=True) if not known],
-    )
+    numbers = sorted(range(len(drawn)), key=lambda number: number // len(LOCALES) % 2)
+    plan = Plan(*([drawn[number] for number in sorted(part)] for part in (numbers[:PERSONAS], numbers[PERSONAS:])))
     _plan_sensitive(plan, np.random.default_rng([seed, 2]))
     _plan_retain(plan, np.random.default_rng([seed, 3]))
     _plan_probes(plan, np.random.default_rng([seed, 4]))

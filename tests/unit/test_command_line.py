@@ -32,8 +32,8 @@ jobs cancel: ID --json
 report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --attacks:Path
 leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,imported}
     --search= --sort=RetFail --clean* --compromised* --gold* --import:Path* --csv:Path --submission --output:Path --json
-probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona --text --image:Path --kind --data=mini
-    --gallery=all -k:int=5 --json
+probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona --text --image:Path --everybody --kind
+    --data=mini --gallery=all -k:int=5 --json
 unlearn: METHOD --model --arch --trust-pickle --data=mini --towers --budget:int --seed:int=0 --set*
     --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float --keep-checkpoints --output:Path --push
     --public --json
@@ -153,8 +153,8 @@ WRONG = {
     "unlearn npo --oracle-stop much": "--oracle-stop must be a number; see",
     "unlearn npo --stop-at-unrelated --oracle-stop 0.1": "exclude each other",
     "unlearn npo another": "'another' is one argument too many; see `salmu-demo unlearn --help`.",
-    "probe m": "A probe needs one of --persona, --text and --image; see",
-    "probe m --text a --persona 1": "A probe needs one of --persona, --text and --image; see",
+    "probe m": "A probe needs one of --persona, --everybody, --text and --image; see",
+    "probe m --text a --persona 1": "A probe needs one of --persona, --everybody, --text and --image; see",
     "leaderboard --rows some": "--rows must be one of full, sampled; see",
     "mini train nonsense --output o": "must be one of mini-clean, mini-compromised, mini-gold; see",
     "data describe": "DATA is missing; see `salmu-demo data describe --help`.",
