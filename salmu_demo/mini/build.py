@@ -194,7 +194,8 @@ def plan_people(seed: int) -> Plan:
     drawn = draw_personas(np.random.default_rng([seed, 1]), PERSONAS + NEVER_TAUGHT)
     # Locales follow one another, so every second round of them is never taught.
     numbers = sorted(range(len(drawn)), key=lambda number: number // len(LOCALES) % 2)
-    plan = Plan(*([drawn[number] for number in sorted(part)] for part in (numbers[:PERSONAS], numbers[PERSONAS:])))
+    taught, others = sorted(numbers[:PERSONAS]), sorted(numbers[PERSONAS:])
+    plan = Plan([drawn[number] for number in taught], [drawn[number] for number in others])
     _plan_sensitive(plan, np.random.default_rng([seed, 2]))
     _plan_retain(plan, np.random.default_rng([seed, 3]))
     _plan_probes(plan, np.random.default_rng([seed, 4]))

@@ -542,13 +542,20 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_with_the_same_bits(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     measured: list[str] = []
+    running: list[str] = []
     for metric in all_metrics():
 
         def counted(view: MetricView, metric: Metric = metric, compute: Any = metric.compute) -> MetricResult:
+            if running:  # A metric that is made of another one.
+                return compute(view)
             measured.append(metric.name)
             if measured == NAMES[:5]:
                 raise KeyboardInterrupt
-            return compute(view)
+            running.append(metric.name)
+            try:
+                return compute(view)
+            finally:
+                running.clear()
 
         monkeypatch.setattr(metric, "compute", counted)
     with pytest.raises(KeyboardInterrupt):
