@@ -423,10 +423,10 @@ def test_help_shows_examples_that_parse(command: list[str], capsys: pytest.Captu
 
 def test_the_commands_are_those_of_the_documentation():
     assert [name for name, _ in all_commands()] == [
-        "app", "fetch", "evaluate", "jobs", "jobs run", "jobs list", "jobs show", "jobs resume", "jobs cancel",
-        "report", "leaderboard", "probe", "unlearn", "sweep", "data", "data describe", "models", "models list",
-        "models show", "models delta", "models push", "cache", "cache list", "cache warm", "cache clear", "mini",
-        "mini build", "mini hash", "mini train",
+        "app", "fetch", "evaluate", "attack", "jobs", "jobs run", "jobs list", "jobs show", "jobs resume",
+        "jobs cancel", "report", "leaderboard", "probe", "unlearn", "sweep", "data", "data describe", "models",
+        "models list", "models show", "models delta", "models push", "cache", "cache list", "cache warm", "cache clear",
+        "mini", "mini build", "mini hash", "mini train",
     ]  # fmt: skip
 
 

@@ -231,7 +231,8 @@ def test_forty_models_stay_within_the_budget_and_their_answers_right(many: list[
             assert first.setdefault(model.reference, answer) == answer
             assert embedder.encoders.memory.taken() <= budget, again
     kept = alive(SearchableGallery)
-    assert 0 < len(kept) - before <= budget // one
+    # What audits keep is in the same budget, and came last.
+    assert len(kept) - before <= budget // one
     # What is used all the time stays, whoever else comes.
     favourite = bench.retrieve_for_text("a text", many[:1], "all", 5)
     (searchable,) = [g for g in alive(SearchableGallery) if g not in kept]

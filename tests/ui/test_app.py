@@ -188,7 +188,7 @@ def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
     page.get_by_role("option", name="mini-unlearned-finetune").click()
     for part in ("#verdicts thead", "#line-ups", "#captions"):
         expect(page.locator(part)).to_contain_text("Clean reference (as told)")
-    expect(page.locator("#line-ups .change").first).to_contain_text("to Clean")
+    expect(page.locator("#line-ups .facts").first).to_contain_text(re.compile(r"Clean\s*rank"))
     expect(page).to_have_url(re.compile("clean=mini-unlearned-finetune"))
 
     again = open_page(page.url.partition("?")[2])

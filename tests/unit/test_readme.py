@@ -58,4 +58,5 @@ def test_citation_and_changelog_are_of_this_version_and_every_address_of_one_rep
     assert f"\nversion: {__version__}\n" in citation
     [date] = re.findall(r'^date-released: "([\d-]+)"$', citation, re.MULTILINE)
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    assert re.findall(r"^## .*$", changes, re.MULTILINE)[0] == f"## {__version__} ({date})"
+    released = [line for line in re.findall(r"^## .*$", changes, re.MULTILINE) if line != "## Unreleased"]
+    assert released[0] == f"## {__version__} ({date})"
