@@ -144,7 +144,7 @@ def chance_beyond(rank: float, candidates: int, true: int = 1) -> float:
 def alarm_rate(candidates: int, true: int, level: float) -> float:
     """How often `two_sided_p` of a model that guesses is at most `level`; below it, because ranks are whole numbers.
 
-    >>> alarm_rate(96, 1, 0.05) == 4 / 96, alarm_rate(8, 1, 0.05)
+    >>> round(alarm_rate(96, 1, 0.05), 12) == round(4 / 96, 12), alarm_rate(8, 1, 0.05)
     (True, 0.0)
     """
     total = candidates - 1 + true

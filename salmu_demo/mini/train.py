@@ -98,7 +98,7 @@ class Recipe:
         whole_epochs: epochs at the end in which images are seen whole.
     """
 
-    epochs: int = 9
+    epochs: int = 12
     mixed_passes: int = 1
     kind_passes: int = 2
     patch_dropout: float = 0.5

@@ -176,17 +176,17 @@ def bench(folders: list[str]) -> Workbench:
 def test_the_app_takes_what_makes_sense_and_takes_back_the_rest(folders: list[str], monkeypatch: pytest.MonkeyPatch):
     warnings: list[str] = []
     monkeypatch.setattr("salmu_demo.ui.shell.messages.gr.Warning", lambda message, **_: warnings.append(message))
-    view, clean, compromised = tell(folders[0], "", folders, View("7"))
-    assert view == View("7", told=Told(folders[0]))
-    assert (clean.value, compromised.value) == (folders[0], "")
-    again, clean, compromised = tell(folders[0], folders[0], folders, view)
+    view, clean, compromised, gold = tell(folders[0], "", folders[2], folders, View("7"))
+    assert view == View("7", told=Told(folders[0], None, folders[2]))
+    assert (clean.value, compromised.value, gold.value) == (folders[0], "", folders[2])
+    again, clean, compromised, _ = tell(folders[0], folders[0], "", folders, view)
     assert (again, clean.value, compromised.value) == (view, folders[0], "")
-    forged, *_ = tell("<b>" * 1_000_000, "", folders, view)
+    forged, *_ = tell("<b>" * 1_000_000, "", "", folders, view)
     assert forged == view
     assert len(warnings) == 2
     assert all(len(warning) < 1500 and "<b>" not in warning for warning in warnings)
-    kept, clean, _ = keep_told(folders[1:], view)
-    assert kept.told == Told()
+    kept, clean, *_ = keep_told(folders[1:], view)
+    assert kept.told == Told(None, None, folders[2])
     assert [value for _, value in clean.choices] == ["", *folders[1:]]
 
 

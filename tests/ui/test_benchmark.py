@@ -5,6 +5,7 @@ import io
 import json
 import re
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,7 +73,7 @@ class Gate:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+def gate(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate, evaluate = Gate(), Workbench.evaluate
 
     def held(self, model, metrics, imagenet, progress, sample, kept):
@@ -82,6 +83,14 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     monkeypatch.setattr(Workbench, "evaluate", held)
     yield gate
     gate.open.set()
+    # Whatever a failed test left behind would keep the next one's job waiting.
+    store = JobStore(runs)
+    for job in store.ids():
+        if not store.read(job).state.over:
+            store.ask_to_cancel(job)
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while any(not store.settled(job).state.over for job in store.ids()) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def start(page: Page) -> None:
