@@ -30,6 +30,9 @@ class Trainee:
     """A copy of a model that an attacker trains; the logit scale stays as it is.
 
     A context manager, because reading images uses threads.
+
+    Attributes:
+        network: the copy, an open_clip network.
     """
 
     def __init__(self, target: Target, recipe: Recipe) -> None:
@@ -38,9 +41,9 @@ class Trainee:
         self._recipe = recipe
         with target.view.embedder.encoders.lend(target.view.model) as encoder:
             self._encoder = encoder
-            self._network: Any = copy.deepcopy(encoder.model)
+            self.network: Any = copy.deepcopy(encoder.model)
         self._trained: list[torch.nn.Parameter] = []
-        for name, parameter in self._network.named_parameters():
+        for name, parameter in self.network.named_parameters():
             # `logit_bias` accompanies the scale in models trained with a sigmoid loss.
             is_scale = name in ("logit_scale", "logit_bias")
             if not is_scale and (recipe.image_tower or not name.startswith("visual.")):
@@ -69,7 +72,7 @@ class Trainee:
         known = [self._known(split) for split, _ in sides]
         tokens = [self._tokens(split.texts) for split, _ in sides]
         optimizer = make_optimizer(self._trained, self._recipe.learning_rate, 0.0)
-        scale, last = self._network.logit_scale.detach().exp(), self._recipe.readings[-1]
+        scale, last = self.network.logit_scale.detach().exp(), self._recipe.readings[-1]
         for step in range(last):
             for group in optimizer.param_groups:
                 group["lr"] = self._recipe.learning_rate * min(1.0, (step + 1) / WARM_UP)
@@ -82,7 +85,7 @@ class Trainee:
             )
             texts = torch.cat([each[chosen] for each, chosen in zip(tokens, rows, strict=True)])
             groups = torch.cat([side.groups[chosen] for side, chosen in zip(prepared, rows, strict=True)])
-            loss = contrastive_loss(images, encode_captions(self._network, texts), groups.to(images.device), scale)
+            loss = contrastive_loss(images, encode_captions(self.network, texts), groups.to(images.device), scale)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(self._trained, CLIP_NORM)
@@ -102,7 +105,7 @@ class Trainee:
         encoded: dict[str, NDArray[np.float32]] = {}
         for start in range(0, len(texts), TEXT_BATCH):
             batch = texts[start : start + TEXT_BATCH]
-            features = encode_captions(self._network, self._tokens(batch)).float().cpu().numpy()
+            features = encode_captions(self.network, self._tokens(batch)).float().cpu().numpy()
             encoded.update(zip(batch, features, strict=True))
             self._target.tell("captions after the attack", start + len(batch), len(texts))
         images = self._target.features.images
@@ -131,7 +134,7 @@ class Trainee:
             self._readers[stored] = self._opened.enter_context(reader)
         pixels = self._readers[stored].read(split.rows[rows], np.empty(0, dtype=np.int64))
         inputs = self._encoder.inputs(torch.from_numpy(np.array(pixels)))
-        features: torch.Tensor = self._network.encode_image(inputs, normalize=True)
+        features: torch.Tensor = self.network.encode_image(inputs, normalize=True)
         return features
 
 
