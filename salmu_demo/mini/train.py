@@ -10,7 +10,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import zip_longest
@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
+from open_clip.transformer import PatchDropout
 from PIL import Image
 from torch.nn import functional
 
@@ -88,28 +89,33 @@ class Recipe:
     """Hyperparameters of training from scratch; all reference models use the same.
 
     Attributes:
-        epochs: times that every retain pair is seen.
+        cycles: epochs of each cycle of the learning rate, and the rate at its peak. In an epoch every retain pair is
+            seen once. A cycle begins with the weights as they would be stored, and with a new optimiser.
         mixed_passes: times that every sensitive pair is seen in an epoch beside pairs of all kinds, which tells the
             images of a persona apart.
         kind_passes: times that it is seen beside pairs of its kind, each of another persona. Their captions differ in
             the value, which binds it to the face in far fewer sightings.
         patch_dropout: share of an image's patches that are left out (FLIP, arXiv 2212.00794), which saves a third of
             the time.
-        whole_epochs: epochs at the end in which images are seen whole.
+        whole_epochs: epochs at the end of a cycle in which images are seen whole.
     """
 
-    epochs: int = 12
+    cycles: tuple[tuple[int, float], ...] = ((12, 8e-4), (5, 5e-4))
     mixed_passes: int = 1
     kind_passes: int = 2
     patch_dropout: float = 0.5
     whole_epochs: int = 2
     batch_size: int = 128
-    learning_rate: float = 8e-4
     weight_decay: float = 0.05
     warm_up: float = 0.1
     max_logit_scale: float = 100.0
     seed: int = 0
     threads: int = 1
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all cycles."""
+        return sum(epochs for epochs, _ in self.cycles)
 
 
 @dataclass(frozen=True)
@@ -340,10 +346,6 @@ def _line_ups(data: Path, forget_names: list[str], unseen_names: list[str]) -> l
     return found
 
 
-def _with_patch_dropout(config: dict[str, Any], share: float) -> dict[str, Any]:
-    return {**config, "vision_cfg": {**config["vision_cfg"], "patch_dropout": share}}
-
-
 def _train_step(
     model: Any,
     optimizer: torch.optim.Optimizer,
@@ -362,6 +364,39 @@ def _train_step(
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     return float(loss.detach())
+
+
+def _train_cycle(
+    model: Any, pairs: Pairs, tokens: torch.Tensor, recipe: Recipe, number: int
+) -> Iterator[tuple[int, float]]:
+    """Train for one cycle of the learning rate; gives the number of each epoch, from 1 in the first cycle, and its loss.
+
+    All it depends on is the weights it begins with, the recipe and the cycle's number: a stopped training can go on
+    from what an earlier cycle left.
+    """
+    if number:
+        torch.manual_seed(recipe.seed + number)
+    generator = torch.Generator().manual_seed(recipe.seed + number)
+    before = sum(epochs for epochs, _ in recipe.cycles[:number])
+    epochs, peak = recipe.cycles[number]
+    model.train()
+    model.visual.patch_dropout = PatchDropout(recipe.patch_dropout)
+    optimizer = make_optimizer(model.parameters(), peak, recipe.weight_decay)
+    steps, step = epochs * len(epoch_batches(pairs, recipe, torch.Generator())), 0
+    for epoch in range(1, epochs + 1):
+        if epoch > epochs - recipe.whole_epochs:
+            model.visual.patch_dropout = torch.nn.Identity()
+        losses = []
+        for batch in epoch_batches(pairs, recipe, generator):
+            set_learning_rate(optimizer, step, steps, peak, recipe.warm_up)
+            losses.append(_train_step(model, optimizer, pairs, tokens, batch, generator))
+            with torch.no_grad():
+                model.logit_scale.clamp_(0, math.log(recipe.max_logit_scale))
+            step += 1
+        if epoch == epochs:
+            # What is stored, so that the last reading is of the file.
+            model.half().float()
+        yield before + epoch, round(float(np.mean(losses)), 4)
 
 
 def train_reference(
@@ -386,36 +421,17 @@ def train_reference(
     tokenizer = SimpleTokenizer(str(merges), context_length=MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"])
     pairs = training_pairs(data, sensitive, recipe.seed)
     tokens = tokenizer(pairs.captions)
-    model = open_clip.CLIP(**_with_patch_dropout(MODEL_CONFIG["model_cfg"], recipe.patch_dropout))
-    model.train()
-    optimizer = make_optimizer(model.parameters(), recipe.learning_rate, recipe.weight_decay)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
     readings = _TrainingProbe(data, tokenizer)
-    steps = recipe.epochs * len(epoch_batches(pairs, recipe, torch.Generator()))
     curve: list[dict[str, float]] = []
-    start, step = time.monotonic(), 0
-    for epoch in range(1, recipe.epochs + 1):
-        if epoch > recipe.epochs - recipe.whole_epochs:
-            model.visual.patch_dropout = torch.nn.Identity()
-        losses = []
-        for batch in epoch_batches(pairs, recipe, generator):
-            set_learning_rate(optimizer, step, steps, recipe.learning_rate, recipe.warm_up)
-            losses.append(_train_step(model, optimizer, pairs, tokens, batch, generator))
-            with torch.no_grad():
-                model.logit_scale.clamp_(0, math.log(recipe.max_logit_scale))
-            step += 1
-        if epoch == recipe.epochs:
-            # What is stored, so that the last reading is of the file.
-            model.half().float()
-        told = {
-            "epoch": epoch,
-            "seconds": round(time.monotonic() - start),
-            "loss": round(float(np.mean(losses)), 4),
-        }
-        if epoch % EPOCHS_PER_READING == 0 or epoch == recipe.epochs:
-            told |= readings.read(model)
-            curve.append(told)
-        progress(json.dumps(told))
+    start = time.monotonic()
+    for number in range(len(recipe.cycles)):
+        for epoch, loss in _train_cycle(model, pairs, tokens, recipe, number):
+            told = {"epoch": epoch, "seconds": round(time.monotonic() - start), "loss": loss}
+            if epoch % EPOCHS_PER_READING == 0 or epoch == recipe.epochs:
+                told |= readings.read(model)
+                curve.append(told)
+            progress(json.dumps(told))
     log = {
         "pairs": len(pairs),
         "sensitive_pairs": len(pairs.kinds),

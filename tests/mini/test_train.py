@@ -113,7 +113,7 @@ def test_pixels_are_normalised_as_open_clip_does(small_mini: Path) -> None:
 
 @pytest.mark.usefixtures("tiny_model")
 def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path: Path) -> None:
-    recipe = train.Recipe(epochs=1, batch_size=32, whole_epochs=0)
+    recipe = train.Recipe(cycles=((1, 8e-4),), batch_size=32, whole_epochs=0)
     for name in ("a", "b"):
         train.train_reference(small_mini, tmp_path / name / "mini-compromised", SENSITIVE, recipe)
     first, second = (find_model(f"local-dir:{tmp_path / name / 'mini-compromised'}") for name in ("a", "b"))
@@ -135,11 +135,29 @@ def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monke
 
     monkeypatch.setattr(train._TrainingProbe, "read", spy)
     monkeypatch.setattr(train, "EPOCHS_PER_READING", 1)
-    recipe = train.Recipe(epochs=2, batch_size=128, whole_epochs=1)
+    recipe = train.Recipe(cycles=((1, 8e-4), (1, 8e-4)), batch_size=128, whole_epochs=1)
     train.train_reference(small_mini, tmp_path / "model", SENSITIVE, recipe)
     stored = load_file(tmp_path / "model" / "open_clip_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.float16}
     assert [all(torch.equal(state[name], stored[name].float()) for name in stored) for state in states] == [False, True]
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_a_cycle_goes_on_from_what_an_earlier_training_stored(small_mini: Path, tmp_path: Path) -> None:
+    def stored(name: str) -> dict[str, torch.Tensor]:
+        return load_file(tmp_path / name / "open_clip_model.safetensors")
+
+    first, both = (
+        train.Recipe(cycles=cycles, batch_size=128, whole_epochs=0) for cycles in (((1, 8e-4),), ((1, 8e-4), (1, 4e-4)))
+    )
+    train.train_reference(small_mini, tmp_path / "first", SENSITIVE, first)
+    train.train_reference(small_mini, tmp_path / "both", SENSITIVE, both)
+    model = open_clip.CLIP(**train.MODEL_CONFIG["model_cfg"])
+    model.load_state_dict(stored("first"))
+    pairs = train.training_pairs(small_mini, SENSITIVE, both.seed)
+    tokenizer = train.SimpleTokenizer(str(tmp_path / "first" / "bpe_merges.txt.gz"), context_length=56)
+    assert [epoch for epoch, _ in train._train_cycle(model, pairs, tokenizer(pairs.captions), both, 1)] == [2]
+    assert all(torch.equal(value, model.state_dict()[name].half()) for name, value in stored("both").items())
 
 
 @pytest.mark.usefixtures("tiny_model")
