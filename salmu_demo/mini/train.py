@@ -369,7 +369,7 @@ def _train_step(
 def _train_cycle(
     model: Any, pairs: Pairs, tokens: torch.Tensor, recipe: Recipe, number: int
 ) -> Iterator[tuple[int, float]]:
-    """Train for one cycle of the learning rate; gives the number of each epoch, from 1 in the first cycle, and its loss.
+    """Train for one cycle of the learning rate; gives the number of each epoch, counted over all cycles, and its loss.
 
     All it depends on is the weights it begins with, the recipe and the cycle's number: a stopped training can go on
     from what an earlier cycle left.

@@ -155,7 +155,8 @@ def test_a_cycle_goes_on_from_what_an_earlier_training_stored(small_mini: Path, 
     model = open_clip.CLIP(**train.MODEL_CONFIG["model_cfg"])
     model.load_state_dict(stored("first"))
     pairs = train.training_pairs(small_mini, SENSITIVE, both.seed)
-    tokenizer = train.SimpleTokenizer(str(tmp_path / "first" / "bpe_merges.txt.gz"), context_length=56)
+    length = train.MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"]
+    tokenizer = train.SimpleTokenizer(str(tmp_path / "first" / "bpe_merges.txt.gz"), context_length=length)
     assert [epoch for epoch, _ in train._train_cycle(model, pairs, tokenizer(pairs.captions), both, 1)] == [2]
     assert all(torch.equal(value, model.state_dict()[name].half()) for name, value in stored("both").items())
 
