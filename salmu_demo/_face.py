@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from salmu_demo.dossiers.contents import Attached
+    from salmu_demo.dossiers.schema import Dossier as DossierDocument
     from salmu_demo.models.in_memory import InMemoryModel
     from salmu_demo.unlearning.output import Record
 
@@ -245,6 +247,51 @@ class Attacked:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write `attacks.json` into a folder, and return its path; raises `StorageError`."""
         return write_attacks(self.document, Path(folder))
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """What `dossier` returns: everything about one person with several models.
+
+    Attributes:
+        document: everything that `dossier.json` holds.
+        thumbnails: PNG of the pictures that the documents show, in their order.
+        attached: the files of attacks that go with it.
+    """
+
+    document: "DossierDocument"
+    thumbnails: tuple[bytes, ...]
+    attached: "tuple[Attached, ...]"
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """The answer in one sentence, by name of the model."""
+        return {answer.model: answer.sentence for answer in self.document.answers}
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per test: `kind`, `model`, `test`, `variant`, `side`, `decides`, `verdict`, `rank`, `of`, `p`, ….
+
+        `corrected` is the corrected tail, `exposure` is in bits, and `low` and `high` are the ends of its interval over
+        pictures.
+        """
+        columns = (
+            "kind", "model", "test", "variant", "side", "decides", "verdict", "reason", "rank", "of", "p", "corrected",
+            "exposure", "low", "high",
+        )  # fmt: skip
+        rows = [tuple(getattr(cell, name) for name in columns) for cell in self.document.cells]
+        return _frame(columns, rows).astype({"low": "float64", "high": "float64"})
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write `dossier.json`, HTML, PDF and the attached files into a folder, and return their paths.
+
+        `salmu-demo verify` checks them again.
+
+        Raises:
+            StorageError: if a file cannot be written.
+        """
+        from salmu_demo.reports.dossier import write_dossier  # noqa: PLC0415 - see the top
+
+        return write_dossier(self.document, self.thumbnails, self.attached, Path(folder))
 
 
 @dataclass(frozen=True)
@@ -539,6 +586,67 @@ def attack(
         own = attack_references(bench, sources)
         references = replace(own, **{role: source for role, source in told.items() if source is not None})
         return Attacked(run_attacks_on(bench, sources, references, names, seed, thorough, progress or ignore_progress))
+
+
+def dossier(
+    persona: str | Persona,
+    models: Model | Sequence[Model],
+    data: Data,
+    attacks: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]" = (),
+    *,
+    clean: Model | None = None,
+    compromised: Model | None = None,
+    gold: Model | None = None,
+    pictures: bool = True,
+    auditor: str = "",
+    release: str = "",
+    notes: str = "",
+    progress: ProgressCallback | None = None,
+) -> Dossier:
+    """Put together everything about one person with several models, as a document to hand in.
+
+    Give Clean, Compromised and the model that another one was unlearned from among the models. What is missing is said
+    in the document.
+
+    Args:
+        persona: its id, or one of `data.personas`.
+        models: one or more models.
+        data: the data set.
+        attacks: files that `Attacked.save` or `salmu-demo attack` wrote for these models.
+        clean: the Clean model; None goes by cards and built-in names.
+        compromised: the Compromised model; None as for `clean`.
+        gold: the Gold model; None as for `clean`.
+        pictures: whether the documents show pictures; they show none of people who may be real.
+        auditor: who makes the dossier.
+        release: how the models are released or used.
+        notes: anything else to say.
+        progress: called often with a `Progress`; it may raise an exception to stop the work.
+
+    Raises:
+        QueryError: if there is no such persona, or a text says what no dossier says.
+        ResultError: if a file of attacks cannot be read, or is about other data or models.
+        SalmuError: if the data or a model is unusable.
+
+    Example:
+        ```python
+        models = ["mini-unlearned-finetune", "mini-clean", "mini-compromised"]
+        made = salmu_demo.dossier("00000025", models, "mini")
+        made.answers
+        made.save("dossier")
+        ```
+    """
+    from salmu_demo.workbench.dossiers import attach, declare, thumbnails  # noqa: PLC0415 - see the top
+    from salmu_demo.workbench.dossiers import dossier as run  # noqa: PLC0415 - see the top
+
+    declared = declare(auditor, release, notes)
+    attached = [attach(Path(path)) for path in ([attacks] if isinstance(attacks, str | os.PathLike) else attacks)]
+    identity = persona.identity_id if isinstance(persona, Persona) else persona
+    bench = _workbench(data)
+    bench.data.persona(identity)  # An unknown one fails before any model is looked at.
+    with _sources(bench, models) as sources:
+        told = _told(sources, clean, compromised, gold)
+        made = run(bench, identity, sources, told, declared, attached, pictures, progress or ignore_progress)
+    return Dossier(made, tuple(thumbnails(bench.data, made)), tuple(attached))
 
 
 def compare(

@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "report": "Write reports (PDF, HTML, Markdown, CSV, ZIP) of results.",
     "leaderboard": "Rank published, local and imported results.",
     "probe": "Ask models about one persona, a text or an image.",
+    "dossier": "Write all that was found about one person as a document.",
+    "verify": "Check a dossier: make its hashes and numbers again.",
     "unlearn": "Make a model forget the forget split by one of many methods.",
     "sweep": "Run and measure methods, seeds, hyperparameters and budgets.",
     "data": "Look at a data set.",

@@ -144,7 +144,7 @@ def survey(auditor: Auditor, views: Sequence[FeatureView], told: Told = NOTHING_
     return found
 
 
-def _places(auditor: Auditor, view: FeatureView, kind: str, variant: Variant, side: Side) -> dict[str, Place]:
+def everybodys_places(auditor: Auditor, view: FeatureView, kind: str, variant: Variant, side: Side) -> dict[str, Place]:
     """The places of everybody with pictures of a kind on a side."""
     attack, people = find_attack(HEADLINE), auditor.people
     if attack.lacks(people, variant):
@@ -164,7 +164,7 @@ def _tests(auditor: Auditor, view: FeatureView) -> dict[tuple[str, str], Test]:
         places = {
             (identity, kind): place
             for kind in auditor.data.kinds
-            for identity, place in _places(auditor, view, kind, own, side).items()
+            for identity, place in everybodys_places(auditor, view, kind, own, side).items()
             if (identity, kind) not in found
         }
         telling = [fact for fact, place in places.items() if can_tell(place)]
@@ -196,7 +196,7 @@ def _tallies(auditor: Auditor, view: FeatureView) -> list[Tally]:
         for side in sides
         for variant in find_attack(HEADLINE).variants
         for kind in auditor.data.kinds
-        if (places := list(_places(auditor, view, kind, variant, side).values()))
+        if (places := list(everybodys_places(auditor, view, kind, variant, side).values()))
     ]
 
 

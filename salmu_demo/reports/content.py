@@ -11,7 +11,7 @@ from salmu_demo.metrics import DECISIONS
 from salmu_demo.metrics.intervals import LEVEL, RESAMPLES, Interval
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.figures import report_figures
-from salmu_demo.reports.report import Block, MissingFigure, Report, Section, Table
+from salmu_demo.reports.report import Block, MissingFigure, Pictures, Report, Section, Table
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.tables import diagnosis_lines
 from salmu_demo.reports.text import (
@@ -100,6 +100,8 @@ def printable_report(report: Report, mark: str = "") -> Report:
             return printable(raw, _PARAGRAPH)
         if isinstance(raw, Table):
             return table(raw)
+        if isinstance(raw, Pictures):
+            return replace(raw, caption=printable(raw.caption), labels=_all_printable(raw.labels))
         return replace(raw, sentence=printable(raw.sentence, _PARAGRAPH), table=table(raw.table))
 
     return Report(

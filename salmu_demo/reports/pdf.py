@@ -21,7 +21,7 @@ from reportlab.platypus import BaseDocTemplate, CondPageBreak, Frame, Image, Lon
 from reportlab.platypus.flowables import Flowable
 
 from salmu_demo.reports.figures.canvas import DPI
-from salmu_demo.reports.report import Block, Report, ReportFigure, Table
+from salmu_demo.reports.report import Block, Pictures, Report, ReportFigure, Table
 
 _FONT: Final = "DejaVuSans"
 _BOLD: Final = "DejaVuSans-Bold"
@@ -34,6 +34,11 @@ _SHORT: Final = 12
 _START: Final = 30 * mm
 _LONGEST_WORD: Final = 115.0
 """Points up to which a word decides the width of its column; a longer one, such as a fingerprint, is broken."""
+
+_PICTURES: Final = 6
+"""Small pictures in a row."""
+_PICTURE: Final = 22 * mm
+"""Longer side of one."""
 
 _TEXT: Final = HexColor("#1f2937")
 _MUTED: Final = HexColor("#4b5563")
@@ -55,6 +60,7 @@ _NOTICE: Final = _style(8.8, spaceAfter=5, backColor=_FAINT, borderPadding=(4, 6
 _CAPTION: Final = _style(7.8, textColor=_MUTED, spaceBefore=6, spaceAfter=3)
 _SENTENCE: Final = _style(8.8, spaceBefore=4, spaceAfter=5)
 _CELL: Final = _style(7)
+_LABEL: Final = _style(7, textColor=_MUTED)
 _HEAD_CELL: Final = _style(7, _BOLD)
 _NUMBER: Final = _style(7, alignment=TA_RIGHT)
 _HEAD_NUMBER: Final = _style(7, _BOLD, alignment=TA_RIGHT)
@@ -120,7 +126,25 @@ def _page_number(canvas: Canvas, document: BaseDocTemplate) -> None:
 def _block(block: Block, images: Mapping[str, bytes]) -> list[Flowable]:
     if isinstance(block, str):
         return [Paragraph(escape(block), _BODY)]
+    if isinstance(block, Pictures):
+        return _pictures(block, images)
     return _table(block) if isinstance(block, Table) else _figure(block, images[block.name])
+
+
+def _pictures(pictures: Pictures, images: Mapping[str, bytes]) -> list[Flowable]:
+    """Rows of small pictures, each with its label."""
+    width = _WIDTH / _PICTURES
+    cells: list[Any] = []
+    for name, label in zip(pictures.names, pictures.labels, strict=True):
+        image = Image(io.BytesIO(images[name]))
+        scale = min(1.0, _PICTURE / max(image.imageWidth, image.imageHeight))
+        image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale
+        cells.append([image, Paragraph(escape(label), _LABEL)])
+    rows = [cells[start : start + _PICTURES] for start in range(0, len(cells), _PICTURES)]
+    filled = [[*row, *[""] * (_PICTURES - len(row))] for row in rows]
+    look = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
+    caption = Paragraph(escape(pictures.caption), _CAPTION)
+    return [caption, LongTable(filled, colWidths=[width] * _PICTURES, style=look, hAlign="LEFT", spaceAfter=8)]
 
 
 def _figure(figure: ReportFigure, png: bytes) -> list[Flowable]:

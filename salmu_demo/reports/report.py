@@ -58,7 +58,22 @@ class MissingFigure:
     reason: str
 
 
-Block = str | Table | ReportFigure
+@dataclass(frozen=True)
+class Pictures:
+    """Small pictures side by side.
+
+    Attributes:
+        caption: what they show.
+        names: names of their files, without an ending.
+        labels: what each is, in a few words.
+    """
+
+    caption: str
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+Block = str | Table | ReportFigure | Pictures
 """A piece of a section; a text is a paragraph."""
 
 

@@ -23,6 +23,7 @@ from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import all_metrics
+from salmu_demo.models.lineage import RECORD_FILE
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import CLEAN, COMPROMISED
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
@@ -31,7 +32,7 @@ from salmu_demo.results.kept import key_of
 from salmu_demo.results.records import Evaluation
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.executor import Executor
-from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, RECORD_FILE, Record
+from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record
 from salmu_demo.unlearning.plan import code_of
 from salmu_demo.unlearning.trainer import unlearn
 from salmu_demo.unlearning.training_metrics import TrainingMetrics

@@ -14,6 +14,7 @@ from salmu_demo.core.errors import StorageError
 from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.models.card import CARD_KEY
 from salmu_demo.models.export import save_local_dir
+from salmu_demo.models.lineage import RECORD_FILE
 from salmu_demo.models.roles import UNLEARNED
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
 from salmu_demo.unlearning import UNRELATED
@@ -24,7 +25,6 @@ from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import State, TrainedModel
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 
-RECORD_FILE: Final = "unlearning.json"
 CURVE_FILE: Final = "unlearning_curve.svg"
 CHECKPOINTS_FOLDER: Final = "checkpoints"
 

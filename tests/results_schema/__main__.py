@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from salmu_demo.attacks.schema import AttacksDocument
+from salmu_demo.dossiers.schema import Dossier
 from salmu_demo.results.schema import ResultsDocument
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -100,7 +101,43 @@ entry of a list.""",
         "controls": ("Controls", ""),
     },
 )
-ALL = (RESULTS, ATTACKS)
+DOSSIER = Described(
+    "dossier.json",
+    Dossier,
+    DOCS / "dossier.schema.json",
+    DOCS / "dossier-schema.md",
+    """# The file dossier.json
+
+`salmu-demo dossier` writes one `dossier.json`: everything that was found about one person with several models. The same
+is in `dossier.html` and `dossier.pdf`, and `salmu-demo verify` makes its hashes and numbers again.
+[Dossiers](guide/dossier.md) says what they mean.
+
+`python -m tests.results_schema` generates this page and the JSON schema, [dossier.schema.json](dossier.schema.json),
+from the models that read and write the file. `version` is raised whenever a field changes its meaning or goes away, and
+a program that knows another version refuses the file. New fields may appear within a version.
+
+Numbers are finite; a value that does not exist is `null`. Texts are UTF-8. In the names below, PACKAGE is a Python
+package, and `[]` stands for each entry of a list.""",
+    {
+        "": ("The question and the answers", ""),
+        "person": ("The person", ""),
+        "pictures": ("Pictures", ""),
+        "cells": ("Tests", "Every tested cell holds `rank`, `of`, `p` and `verdict`."),
+        "not_carried_out": ("Tests that could not be carried out", ""),
+        "risks": ("Residual risk", ""),
+        "before_after": ("Before and after unlearning", ""),
+        "recoverability": ("Recoverability", ""),
+        "collateral": ("Other people", ""),
+        "coverage": ("Classes of attacks", ""),
+        "threats": ("Threat models", ""),
+        "declared": ("What the auditor declares", ""),
+        "limits": ("Limits", ""),
+        "models": ("Models", ""),
+        "data": ("Data", ""),
+        "made": ("How it was made", ""),
+    },
+)
+ALL = (RESULTS, ATTACKS, DOSSIER)
 
 _WORDS = {"string": "text", "null": "null", "boolean": "boolean", "integer": "integer", "number": "number"}
 

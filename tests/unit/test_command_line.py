@@ -34,6 +34,9 @@ leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source
     --search= --sort=RetFail --clean* --compromised* --gold* --import:Path* --csv:Path --submission --output:Path --json
 probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona --text --image:Path --everybody --kind
     --data=mini --gallery=all -k:int=5 --json
+dossier: PERSONA MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --attacks:Path*
+    --no-pictures --auditor= --release= --notes= --output:Path! --json
+verify: FILE:Path --model* --data --json
 unlearn: METHOD --model --arch --trust-pickle --data=mini --towers --budget:int --seed:int=0 --set*
     --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float --keep-checkpoints --output:Path --push
     --public --json

@@ -1,6 +1,5 @@
 """The audit's attacks on models whose knowledge is planted, and how often chance looks like a finding."""
 
-from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,12 @@ from salmu_demo.probes.attacks import HEADLINE, Place, Reading, Skipped, all_att
 from salmu_demo.probes.findings import FOUND_BY_UNTAUGHT, NAMED_IS_BLIND, NOT_KNOWN, Auditor
 from salmu_demo.probes.people import People
 from salmu_demo.probes.survey import false_alarms, survey
-from tests.fixtures.planted import KINDS, PlantedEmbedder, planted_model, write_planted_data
+from tests.fixtures.planted import KINDS, Kept, PlantedEmbedder, planted_model, write_planted_data
 
 CLEAN = planted_model("clean", ModelRole("clean", "card"))
 COMPROMISED = planted_model("compromised", ModelRole("compromised", "card"))
 OTHER = planted_model("unlearned")
 FORGET_ONLY, BOTH, KEPT_ONLY = "00000003", "00000020", "00000040"
-
-
-class Kept:
-    """Keeps everything."""
-
-    def __init__(self) -> None:
-        self.things: dict[tuple[Hashable, ...], Any] = {}
-
-    def __call__(self, key: tuple[Hashable, ...], make: Callable[[], Any]) -> Any:
-        if key not in self.things:
-            self.things[key] = make()
-        return self.things[key]
 
 
 @pytest.fixture(scope="module")

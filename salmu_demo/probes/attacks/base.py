@@ -435,17 +435,25 @@ def exposure_interval(per_query: NDArray[np.float64], true: Sequence[int]) -> tu
 
     None for fewer than 2 pictures, which say nothing about others.
     """
-    if len(per_query) < 2:
-        return None
+    return None if len(per_query) < 2 else percentiles(resampled_exposures(per_query, true))
+
+
+def percentiles(bits: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of the central `LEVEL` of draws."""
+    low, high = np.quantile(bits, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def resampled_exposures(per_query: NDArray[np.float64], true: Sequence[int]) -> NDArray[np.float64]:
+    """Exposures of `RESAMPLES` draws of pictures, with shape (N, C) scores; as many pictures are drawn alike."""
     drawn = np.random.default_rng(SEED).integers(0, len(per_query), (RESAMPLES, len(per_query)))
     weights = np.zeros((RESAMPLES, len(per_query)))
     np.add.at(weights, (np.arange(RESAMPLES)[:, None], drawn), 1 / len(per_query))
     # Draws repeat: three pictures have ten different ones.
     distinct, inverse = np.unique(weights, axis=0, return_inverse=True)
     is_true = ~_wrong(per_query.shape[1], true)
-    bits = np.array([exposure(*value_rank(scores, is_true)) for scores in distinct @ per_query])[inverse.ravel()]
-    low, high = np.quantile(bits, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    bits = np.array([exposure(*value_rank(scores, is_true)) for scores in distinct @ per_query])
+    return bits[inverse.ravel()]
 
 
 def _reading(
