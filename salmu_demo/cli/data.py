@@ -7,7 +7,7 @@ from typing import Annotated
 
 from salmu_demo.cli.options import Commands, Json, argument, data_names, flag, model_names, option
 from salmu_demo.cli.output import print_json, print_table
-from salmu_demo.core.errors import DataError, MetricError
+from salmu_demo.core.errors import DataError, MetricError, SalmuError
 from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.core.text import plain, size_text
 from salmu_demo.data import layout
@@ -15,7 +15,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.describe import describe
 from salmu_demo.data.source import load_data
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics import all_metrics
+from salmu_demo.metrics import known_metrics, metrics_of
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.references import find_model
 from salmu_demo.probes.attacks import HEADLINE, find_attack
@@ -46,8 +46,10 @@ def _describe(
     loaded = load_data(data)
     description = describe(loaded, check_images)
     cuts = _cuts(loaded, model or builtin_models()[:1])
+    measurable, reasons = _measurable(loaded)
     if json:
-        print_json({**description.as_dict(), "cut": [asdict(cut) for cut in cuts]})
+        cut_off = [asdict(cut) for cut in cuts]
+        print_json({**description.as_dict(), "cut": cut_off, "measurable": measurable, "not_measurable": reasons})
         return
     if loaded.is_mini:
         print(f"{MINI_NOTICE}\n")
@@ -59,9 +61,34 @@ def _describe(
     print_table(["split", "", "rows"], rows)
     print()
     print_table(["attribute kind", "sensitive rows"], list(description.kinds.items()))
+    if description.choices:
+        print()
+        chosen = [[split, what, rows] for split, asked in description.choices.items() for what, rows in asked.items()]
+        print_table(["split", "multiple choice of", "rows"], chosen)
+    if description.questions["all"]:
+        count, pictured = description.questions["all"], description.questions["with_picture"]
+        print(f"\n{count:,} questions with an answer, {pictured:,} of them about a picture; none is measured here.")
+    print(f"\nCan be measured: {', '.join(measurable) or 'nothing'}.")
+    for name, reason in reasons.items():
+        if name not in loaded.limits.unmeasurable:  # Those are among the problems.
+            print(f"{name} cannot be measured: {plain(reason)}.")
     for cut in cuts:
         print(f"\nCut off: {plain(cut.sentence)}")
     print("\n" + ("\n".join(f"Problem: {plain(p)}" for p in description.problems) or "No problems."))
+
+
+def _measurable(data: BenchmarkData) -> tuple[list[str], dict[str, str]]:
+    """The metrics of its benchmark that a data set allows, and why it does not allow the others."""
+    inputs, names, reasons = MetricInputs(data), [], {}
+    for spec in metrics_of(data.benchmark):
+        try:
+            if inputs.needs(spec) is not None:
+                names.append(spec.name)
+                continue
+            reasons[spec.name] = inputs.lacks(spec)
+        except SalmuError as error:  # Such as a split that was not fetched.
+            reasons[spec.name] = str(error).rstrip(".")
+    return names, reasons
 
 
 def _cuts(data: BenchmarkData, references: list[str]) -> list[Cut]:
@@ -69,7 +96,7 @@ def _cuts(data: BenchmarkData, references: list[str]) -> list[Cut]:
     inputs = MetricInputs(data)
     stored = [name for name in data.stored_splits if name != layout.GENKNOW_SPLIT]
     texts: dict[str, Sequence[str]] = {f"captions of {name}": data.split(name).texts for name in stored}
-    for spec in all_metrics():
+    for spec in known_metrics():
         # What the data lack for a metric, or were not fetched with, is a problem of its own.
         with suppress(MetricError, DataError):
             texts = {**measured_texts(inputs, [spec]), **texts}

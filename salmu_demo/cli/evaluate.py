@@ -46,7 +46,8 @@ def _run(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    names = [spec.name for spec in options.chosen_metrics(metrics)]  # A misspelt name fails before anything is loaded.
+    # A misspelt name fails before anything is loaded.
+    names = [spec.name for spec in options.chosen_metrics(metrics, data)]
     recovered = [] if attacks is None else read_attacks(attacks)
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)

@@ -51,7 +51,7 @@ def _run(
     named = options.models_without_data(models, arch, trust_pickle) if arch else []
     spec = BenchmarkSpec(
         models=tuple(models),
-        metrics=tuple(spec.name for spec in options.chosen_metrics(metrics)),
+        metrics=tuple(spec.name for spec in options.chosen_metrics(metrics, data)),
         data=data,
         sample=sample,
         seed=seed,

@@ -12,7 +12,7 @@ from salmu_demo.cli.output import print_notes
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 from salmu_demo.data.sample import Sample
-from salmu_demo.data.source import MINI
+from salmu_demo.data.source import MINI, benchmark_of
 from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_MODELS
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.metrics.protocol import SEED
@@ -176,9 +176,9 @@ def told_references(
     return told
 
 
-def chosen_metrics(names: str | None) -> list[Metric]:
-    """The metrics `--metrics` names; raises `MetricError` for a misspelt one."""
-    return choose_metrics(names.split(",") if names is not None else None)
+def chosen_metrics(names: str | None, data: str) -> list[Metric]:
+    """The metrics `--metrics` names, or else all for a data set; raises `MetricError` for a misspelt one."""
+    return choose_metrics(names.split(",") if names is not None else None, benchmark_of(data))
 
 
 def chosen_sample(rows: int | None, seed: int) -> Sample | None:

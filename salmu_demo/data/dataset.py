@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -186,6 +186,25 @@ class _KindWordings(BaseModel):
     unseen: _Wordings
 
 
+class Question(BaseModel):
+    """A question and its answer.
+
+    Attributes:
+        question: the question.
+        answer: the right answer.
+        file_name: the picture it is asked about, in the split `captioned`; None for a question without one.
+    """
+
+    question: str
+    answer: str
+    file_name: str | None = None
+
+
+Choices = Mapping[str, Mapping[str, Sequence[Sequence[str]]]]
+"""By split and by what is asked (`name`, `caption` or `answer`), what each row chooses from, the right answer first; an
+empty row is not asked."""
+
+
 class _ZeroShotFile(BaseModel):
     """The file of the classes that GenKnow is measured on."""
 
@@ -242,6 +261,7 @@ class BenchmarkData:
         revision: Hub revision, or None.
         identities: persona id to metadata.
         zero_shot: zero-shot set stored beside the splits, or None.
+        choices: multiple choice stored beside the splits, which makes it data of CLEAR, or None.
         limits: what it cannot give, and why.
         unread_splits: further splits in another shape, which are left out, and what is odd about them.
         remarks: sentences on what was assumed of it, which every view of its numbers must say.
@@ -277,6 +297,7 @@ class BenchmarkData:
             if isinstance(entry, dict) and not is_missing(entry.get("data_field"))
         }
         self.zero_shot = self._read_zero_shot()
+        self.choices = self._read_choices()
         self._wordings = self._read_wordings()
         self.remarks = (*self._without_missing_identities(), *self._captions_of_nothing(), *self._check_values())
         self._derived = self._derive()
@@ -370,6 +391,25 @@ class BenchmarkData:
         label = f"{self.name} {layout.GENKNOW_SPLIT} ({len(found.classes)} classes)"
         return ZeroShotClasses(label, found.classes, found.templates)
 
+    def _read_choices(self) -> Choices | None:
+        path = self.root / layout.CHOICES_FILE
+        if not path.exists():
+            return None
+        found = self._read_json(layout.CHOICES_FILE, dict[str, dict[str, list[list[str]]]])
+        for split, asked in found.items():
+            rows = len(self._stored[split]) if split in self._stored else 0
+            wrong = [what for what, choices in asked.items() if len(choices) != rows]
+            if wrong:
+                raise DataError(f"{path} has {len(asked[wrong[0]]):,} choices for {rows:,} rows of {split}.")
+        return found
+
+    @cached_property
+    def questions(self) -> list[Question]:
+        """Questions and answers stored beside the splits; raises `DataError`."""
+        if not (self.root / layout.QUESTIONS_FILE).exists():
+            return []
+        return self._read_json(layout.QUESTIONS_FILE, list[Question])
+
     def _derive(self) -> dict[str, Split]:
         """The derived splits, by the rules of the benchmark's card."""
         forget, retain = self._stored[layout.FORGET], self._stored[layout.RETAIN_SYNTH]
@@ -395,7 +435,13 @@ class BenchmarkData:
         """SHA-256 over the names and contents of all parquet shards and metadata files."""
         digest = hashlib.sha256()
         shards = [path for shards in self._shards.values() for path in shards]
-        further = (layout.GENKNOW_FILE, layout.NEVER_TAUGHT_FILE, layout.PROBE_WORDINGS_FILE)
+        further = (
+            layout.GENKNOW_FILE,
+            layout.NEVER_TAUGHT_FILE,
+            layout.PROBE_WORDINGS_FILE,
+            layout.CHOICES_FILE,
+            layout.QUESTIONS_FILE,
+        )
         metadata = [self.root / name for name in (*layout.REQUIRED_FILES, *further)]
         for path in sorted(shards) + [path for path in metadata if path.is_file()]:
             try:
@@ -409,6 +455,11 @@ class BenchmarkData:
         """Whether this is the embedded miniature or a copy of it, which every view must say."""
         card = self.root / "README.md"
         return card.is_file() and "pretty_name: SALMU-Mini" in card.read_text("utf-8", errors="replace")[:300]
+
+    @property
+    def benchmark(self) -> Literal["SALMUBench", "CLEAR"]:
+        """Whose further metrics are measured on it."""
+        return "SALMUBench" if self.choices is None else "CLEAR"
 
     @property
     def stored_splits(self) -> list[str]:

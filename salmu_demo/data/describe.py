@@ -23,6 +23,8 @@ class Description:
         personas: number of personas with metadata.
         kinds: rows of the sensitive splits for each attribute kind.
         zero_shot: what GenKnow would be measured on, or None.
+        choices: by split, how many rows choose a name, a caption or an answer; empty without multiple choice.
+        questions: questions with an answer, and how many of them are about a picture.
         bytes: size of the parquet shards and metadata files.
         problems: one sentence for each oddity.
     """
@@ -35,6 +37,8 @@ class Description:
     personas: int
     kinds: dict[str, int]
     zero_shot: str | None
+    choices: dict[str, dict[str, int]]
+    questions: dict[str, int]
     bytes: int
     problems: list[str]
 
@@ -60,6 +64,15 @@ def describe(data: BenchmarkData, check_images: bool = False) -> Description:
         personas=len(data.personas),
         kinds={kind: kinds[kind] for kind in [*data.kinds, "unknown"] if kinds[kind]},
         zero_shot=data.zero_shot.name if data.zero_shot else None,
+        choices={
+            split: {what: sum(map(bool, choices)) for what, choices in asked.items()}
+            for split, asked in (data.choices or {}).items()
+            if asked
+        },
+        questions={
+            "all": len(data.questions),
+            "with_picture": sum(question.file_name is not None for question in data.questions),
+        },
         bytes=sum(path.stat().st_size for path in files),
         problems=problems,
     )

@@ -60,6 +60,15 @@ NEVER_TAUGHT: Final = "never_taught"
 NEVER_TAUGHT_FILE: Final = "never_taught_metadata.json"
 PROBE_WORDINGS_FILE: Final = "probe_wordings.json"
 
+# Our extensions for CLEAR: pictures whose right answer stands among wrong ones (the splits of names and captions, and
+# `retain_synth` for real faces), pictures with captions and nothing else, and questions with their answers.
+CHOICES_FILE: Final = "choices.json"
+QUESTIONS_FILE: Final = "questions.json"
+FORGET_PERTURBED: Final = "forget_perturbed"
+RETAIN_PERTURBED: Final = "retain_perturbed"
+REAL_WORLD: Final = "real_world"
+CAPTIONED: Final = "captioned"
+
 # Spelling of `data_field` to the key of the persona's metadata. The release's spelling of the last five is not
 # published, so singular and plural forms are both accepted; the first of each is what this project writes.
 KIND_SPELLINGS: Final[dict[str, tuple[str, ...]]] = {

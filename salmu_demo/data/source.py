@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from salmu_demo.core.errors import DataError
 from salmu_demo.core.settings import assets_dir
@@ -50,6 +50,11 @@ def load_data(reference: str) -> BenchmarkData:
     raise DataError(
         f"{reference} is not a folder; give `mini`, `official`, a folder in the SALMUBench layout or a Hub data set id."
     )
+
+
+def benchmark_of(reference: str) -> Literal["SALMUBench", "CLEAR"]:
+    """Whose metrics a data set is made for, as `BenchmarkData.benchmark` says once it is loaded."""
+    return "CLEAR" if reference.startswith(layout.CLEAR) else "SALMUBench"
 
 
 def plan_fetch_of(reference: str, revision: str | None = None, splits: Sequence[str] | None = None) -> "FetchPlan":

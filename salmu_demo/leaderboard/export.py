@@ -15,7 +15,7 @@ from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.files import safe_name
 from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import all_metrics
+from salmu_demo.metrics import known_metrics
 from salmu_demo.models.source import slug_of
 from salmu_demo.results.document import read_results
 from salmu_demo.results.official import official_result
@@ -41,12 +41,15 @@ def board_csv(tables: Iterable[tuple[DataGroup, Iterable[Row]]]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    metrics = [spec.name for spec in all_metrics()]
+    wanted = [(group, list(rows)) for group, rows in tables]
+    filled = {name for _, rows in wanted for row in rows for name in row.values}
+    known = known_metrics()
+    metrics = [spec.name for spec in known if spec.benchmark == "SALMUBench" or spec.name in filled]
     writer.writerow(
         ["data", "data_fingerprint", "revision", "sample", "identified", "model", "fingerprint", "source", "origin",
          "date", "diagnosis", "reason", "mark", "remarks", *metrics, "genknow_measured_on", "notice"]
     )  # fmt: skip
-    for group, rows in tables:
+    for group, rows in wanted:
         for row in rows:
             data, checkpoint = row.data, row.model.fingerprint if row.model else None
             texts = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import Metric, all_metrics
+from salmu_demo.metrics import Metric, known_metrics
 from salmu_demo.models.roles import REFERENCES, SCALE, TITLES, ReferenceName, RoleName
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence
@@ -51,7 +51,7 @@ class DataGroup:
     @cached_property
     def specs(self) -> list[Metric]:
         """The metrics that at least one row has."""
-        return [spec for spec in all_metrics() if any(spec.name in row.values for row in self.rows)]
+        return [spec for spec in known_metrics() if any(spec.name in row.values for row in self.rows)]
 
     @cached_property
     def references(self) -> dict[str, Row]:
@@ -170,4 +170,4 @@ def _evidence(row: Row) -> Evidence:
 
 
 def _on_zero_shot_set() -> set[str]:
-    return {metric.name for metric in all_metrics() if metric.on_zero_shot_set}
+    return {metric.name for metric in known_metrics() if metric.on_zero_shot_set}

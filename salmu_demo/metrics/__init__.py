@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 
 from salmu_demo.metrics.association_classification import association_classification
 from salmu_demo.metrics.base import (
+    Benchmark,
     Metric,
     MetricData,
     MetricResult,
@@ -20,6 +21,8 @@ from salmu_demo.metrics.base import (
     ZeroShotSet,
     all_metrics,
     find_metric,
+    known_metrics,
+    metrics_of,
     official_metrics,
     register,
 )
@@ -36,6 +39,7 @@ for _module in iter_modules(__path__):
 
 __all__ = [
     "DECISIONS",
+    "Benchmark",
     "Decision",
     "Distractors",
     "Metric",
@@ -55,7 +59,9 @@ __all__ = [
     "find_metric",
     "general_knowledge",
     "identity_zero_shot",
+    "known_metrics",
     "leakage_rate",
+    "metrics_of",
     "official_metrics",
     "pair_similarity",
     "register",

@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from salmu_demo.core.plugins import METRICS, is_outside, load_entry_points
 from salmu_demo.data.layout import GENKNOW_SPLIT
 from salmu_demo.metrics.checks import Index
 from salmu_demo.metrics.protocol import EFFICACY_REFERENCE, UTILITY_REFERENCE
+
+Benchmark: TypeAlias = Literal["SALMUBench", "CLEAR"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound="type[Metric]")
@@ -113,6 +115,12 @@ class MetricData(Protocol):
 
     def generic_caption(self, file_name: str) -> str | None:
         """The plain description of an image, or None."""
+
+    def choices(self, split: str, asked: str) -> Sequence[Sequence[str]] | None:
+        """What each measured row of a split chooses from, the right answer first; None if the data have none.
+
+        `asked` is `name`, `caption` or `answer`. A row that is not asked has nothing to choose from.
+        """
 
     def once(self, make: "Callable[[MetricData], T]") -> T:
         """What a function computes from this data set, computed once."""
@@ -214,6 +222,7 @@ class Metric(ABC):
         explanation: one sentence for a reader who meets it for the first time.
         split: the rows its scores belong to; ``genknow`` stands for the zero-shot set.
         value_key: key of the headline value in the official result file.
+        benchmark: whose metric it is; on data of SALMUBench those of CLEAR are measured only if they are named.
         official: whether it is one of the benchmark's ten metrics, which the official result file holds.
         lists_scores: whether the official result file lists its scores.
         grouped: whether its scores are also averaged by attribute kind and by persona.
@@ -228,6 +237,7 @@ class Metric(ABC):
     split: ClassVar[str]
     number: ClassVar[str] = "+"
     value_key: ClassVar[str] = "value"
+    benchmark: ClassVar[Benchmark] = "SALMUBench"
     official: ClassVar[bool] = False
     lists_scores: ClassVar[bool] = False
     grouped: ClassVar[bool] = False
@@ -315,9 +325,21 @@ def official_metrics() -> tuple[Metric, ...]:
 
 
 def all_metrics() -> tuple[Metric, ...]:
-    """Everything that is measured: the ten, the leakage rate, and those of plug-ins in the order they were loaded."""
+    """Everything that is measured on data of SALMUBench: the ten, further ones, and those of plug-ins as loaded."""
     load_entry_points(METRICS)
-    return (*official_metrics(), *(metric for metric in _REGISTRY.values() if not metric.official))
+    further = (metric for metric in _REGISTRY.values() if not metric.official and metric.benchmark == "SALMUBench")
+    return (*official_metrics(), *further)
+
+
+def metrics_of(benchmark: Benchmark) -> tuple[Metric, ...]:
+    """Everything that is measured on data of a benchmark: `all_metrics`, and on those of CLEAR its own after them."""
+    own = (metric for metric in _REGISTRY.values() if metric.benchmark == benchmark != "SALMUBench")
+    return (*all_metrics(), *own)
+
+
+def known_metrics() -> tuple[Metric, ...]:
+    """Every registered metric, in the order of tables."""
+    return metrics_of("CLEAR")
 
 
 def find_metric(name: str) -> Metric:
@@ -337,5 +359,8 @@ def find_metric(name: str) -> Metric:
     found = _REGISTRY.get(name.casefold())
     if found is None:
         valid = ", ".join(metric.name for metric in all_metrics())
-        raise MetricError(f"There is no metric called {name!r}: choose one of {valid}.")
+        raise MetricError(
+            f"There is no metric called {name!r}: choose one of {valid}. `salmu-demo data describe` lists the further "
+            "ones of CLEAR."
+        )
     return found

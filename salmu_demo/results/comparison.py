@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from salmu_demo.core.errors import MetricError
-from salmu_demo.metrics import Metric, all_metrics
+from salmu_demo.metrics import Metric, known_metrics
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import CLEAN, COMPROMISED, NOTHING_TOLD, Told, assign_roles
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
@@ -73,7 +73,7 @@ def compare(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Com
             if evaluations
             else "There are no evaluations to compare; give at least one."
         )
-    for spec in all_metrics():
+    for spec in known_metrics():
         _check_same_rows(spec.name, evaluations)
     measured = [evaluation.model for evaluation in evaluations]
     assigned = assign_roles(measured, told)
@@ -84,7 +84,7 @@ def compare(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Com
     numbers = [assigned.number(role) for role in (CLEAN, COMPROMISED)]
 
     rows = []
-    for spec in all_metrics():
+    for spec in known_metrics():
         values = [evaluation.value(spec.name) for evaluation in evaluations]
         if not any(spec.name in evaluation.results for evaluation in evaluations):
             continue

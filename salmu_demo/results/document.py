@@ -17,7 +17,7 @@ from salmu_demo.core.documents import MismatchError, NotJSONError, check_model, 
 from salmu_demo.core.errors import ResultError, quoted
 from salmu_demo.core.files import write_text
 from salmu_demo.core.notices import SCORES_NOTICE
-from salmu_demo.metrics import DECISIONS, Metric, MetricResult, all_metrics, official_metrics
+from salmu_demo.metrics import DECISIONS, Metric, MetricResult, known_metrics, official_metrics
 from salmu_demo.metrics.intervals import LEVEL, RESAMPLES, Interval
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.results.analysis import Analysis, ModelAnalysis
@@ -281,7 +281,7 @@ def read_result_file(path: Path) -> ResultFile:
 
 
 def _evaluations(document: ResultsDocument) -> list[Evaluation]:
-    specs = {spec.name: spec for spec in all_metrics()}
+    specs = {spec.name: spec for spec in known_metrics()}
     return [
         Evaluation(
             part.model,

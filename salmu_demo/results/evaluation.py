@@ -16,7 +16,7 @@ from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics import Metric, MetricResult, all_metrics, find_metric
+from salmu_demo.metrics import Benchmark, Metric, MetricResult, find_metric, known_metrics, metrics_of
 from salmu_demo.results.cuts import count_cuts, measured_texts
 from salmu_demo.results.inputs import MeasuredView, MetricInputs
 from salmu_demo.results.kept import KeptMetrics, measuring_key
@@ -42,14 +42,14 @@ class Failure:
         return f"{self.model}: {self.error}"
 
 
-def choose_metrics(names: Iterable[str] | None) -> list[Metric]:
-    """The metrics of the given names in the official order, all for None; raises `MetricError`."""
+def choose_metrics(names: Iterable[str] | None, benchmark: Benchmark = "SALMUBench") -> list[Metric]:
+    """The metrics of the given names in the official order, all of a benchmark for None; raises `MetricError`."""
     if names is None:
-        return list(all_metrics())
+        return list(metrics_of(benchmark))
     wanted = {find_metric(name).name for name in names}
     if not wanted:
         raise MetricError("No metric is chosen; choose at least one.")
-    return [metric for metric in all_metrics() if metric.name in wanted]
+    return [metric for metric in known_metrics() if metric.name in wanted]
 
 
 def _reference(model: Any) -> str:
@@ -95,7 +95,7 @@ def evaluate(
 
     Args:
         features: the model and the data; its `progress` is told about every batch and metric.
-        metrics: the metrics to run; None for all.
+        metrics: the metrics to run; None for all of the benchmark that the data belong to.
         imagenet: ImageNet-1k validation folder for GenKnow; without it the data set's own zero-shot set is used, and
             GenKnow is skipped if it has none.
         sample: measure only these rows; distractors and candidates are those of the whole data set all the same.
@@ -109,7 +109,7 @@ def evaluate(
     view = MeasuredView(features, inputs)
     about = measured_data(data, sample)
     results: dict[str, MetricResult] = {}
-    chosen = choose_metrics(None) if metrics is None else list(metrics)
+    chosen = choose_metrics(None, data.benchmark) if metrics is None else list(metrics)
     needed = {}
     for metric in chosen:  # What the data lack is said before any model computes.
         with _in_words(metric):

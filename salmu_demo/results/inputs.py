@@ -82,6 +82,13 @@ class MetricInputs:
         """The plain description of an image, or None."""
         return self.data.generic_caption(file_name)
 
+    def choices(self, split: str, asked: str) -> Sequence[Sequence[str]] | None:
+        """What each measured row of a split chooses from, the right answer first; None if the data have none."""
+        if self.data.choices is None or asked not in self.data.choices.get(split, {}):
+            return None
+        found = self.data.choices[split][asked]
+        return [found[row] for row in self.split(split).rows.tolist()]
+
     def once(self, make: Callable[[MetricData], T]) -> T:
         """What a function makes of this data set, made once."""
         if make not in self._made:
@@ -95,15 +102,23 @@ class MetricInputs:
         Raises:
             MetricError: if the split of the metric has no rows, or the data lack something else.
         """
-        if metric.name in self.data.limits.unmeasurable:
+        if metric.name in self.data.limits.unmeasurable or self._never_filled(metric):
             return None
-        if not metric.on_zero_shot_set and not len(self.data.split(metric.split)):
+        extension = metric.split not in (*layout.REQUIRED_SPLITS, *layout.DERIVED_SPLITS)
+        if not extension and not len(self.data.split(metric.split)):
             raise MetricError(f"{metric.name} cannot be measured: {self.name} has no rows in {metric.split}.")
         return metric.needs(self)
 
     def lacks(self, metric: Metric) -> str:
         """Why `needs` is None, as a clause of a sentence."""
-        return self.data.limits.unmeasurable.get(metric.name, metric.lacks(self)).rstrip(".")
+        reason = self.data.limits.unmeasurable.get(metric.name)
+        if reason is None and self._never_filled(metric):
+            reason = f"{self.name} has no rows in {metric.split}"
+        return (reason or metric.lacks(self)).rstrip(".")
+
+    def _never_filled(self, metric: Metric) -> bool:
+        """Whether the data by their nature have no row in the stored split that a metric is measured on."""
+        return layout.DERIVED_FROM.get(metric.split, (metric.split,))[0] in self.data.limits.empty
 
     @cached_property
     def _imagenet(self) -> tuple[ImageSet, ZeroShotSet, list[str]] | None:

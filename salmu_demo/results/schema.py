@@ -27,7 +27,7 @@ from pydantic import (
 
 from salmu_demo.core.documents import misfit
 from salmu_demo.core.errors import quoted
-from salmu_demo.metrics import Decision, Rows, all_metrics
+from salmu_demo.metrics import Decision, Rows, known_metrics
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.metrics.protocol import GENKNOW_SKIPPED
 from salmu_demo.metrics.ranking import MOST_BITS
@@ -184,7 +184,7 @@ def _known_metrics(value: Any) -> Any:
     """A plug-in or a later version may measure more: of such a metric nothing but the name is read."""
     if not isinstance(value, Mapping):
         return value
-    known = {spec.name for spec in all_metrics()}
+    known = {spec.name for spec in known_metrics()}
     others = islice((name for name in value if name not in known), _MOST_LEFT_OUT)
     return {name: entry for name, entry in value.items() if name in known} | {name: {"value": None} for name in others}
 
@@ -410,7 +410,7 @@ class ResultsDocument(BaseModel):
                 raise misfit(f"rows.{split} has columns of different lengths; export the file again")
         if not self.models:
             raise misfit("it holds no model; export the file again")
-        specs = {spec.name: spec for spec in all_metrics()}
+        specs = {spec.name: spec for spec in known_metrics()}
         for number, part in enumerate(self.models):
             for name, metric in part.metrics.items():
                 if name not in specs:

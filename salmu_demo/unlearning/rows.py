@@ -74,8 +74,10 @@ def unlearning_rows(data: BenchmarkData, most: int | None = None) -> UnlearningR
         most: at most this many rows of each split, from as many personas as possible; None takes all.
 
     Raises:
-        DataError: if there are no rows to retain.
+        DataError: if there are no rows to forget or to retain.
     """
+    if not len(data.split(layout.FORGET)):
+        raise DataError(f"{data.name} has no rows to forget; name data that have the split {layout.FORGET}.")
     forget = _some(data.split(layout.FORGET), most)
     disjoint = data.split(layout.RETAIN_DISJOINT)
     fragile = set(data.split(layout.FRAGILE_SET).rows.tolist())

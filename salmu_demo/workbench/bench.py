@@ -283,7 +283,9 @@ class Workbench:
         kept: KeptMetrics | None = None,
     ) -> Evaluation:
         """Run the chosen metrics (all for None) on a model, see `evaluate`; raises `SalmuError`."""
-        return evaluate(self.view(model, progress), choose_metrics(metrics), imagenet, sample, kept)
+        return evaluate(
+            self.view(model, progress), choose_metrics(metrics, self.data.benchmark), imagenet, sample, kept
+        )
 
     def gallery(self, name: str, content: Content) -> Gallery:
         """The items of a gallery; raises `QueryError`."""

@@ -38,6 +38,9 @@ SPLITS: Final[dict[str, str]] = {
     layout.HOLDOUT_IDENTITY: "personas nobody asked to forget",
     layout.RETAIN_SYNTH: "faces with plain descriptions, without private facts",
     layout.GENKNOW_SPLIT: "ordinary objects, for the general knowledge of the model",
+    layout.FORGET_PERTURBED: "pictures to forget, with names and captions to choose from",
+    layout.RETAIN_PERTURBED: "pictures to keep, with names and captions to choose from",
+    layout.REAL_WORLD: "pictures with a question and answers to choose from",
 }
 OTHER_SPLIT: Final = "not part of the protocol"
 UNMEASURABLE_CAPTION: Final = "These metrics have no meaning on this data set and are skipped."

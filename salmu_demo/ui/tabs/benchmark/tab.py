@@ -13,7 +13,7 @@ from salmu_demo.core.progress import duration_words
 from salmu_demo.data.sample import Sample
 from salmu_demo.jobs.kinds.benchmark import suggested_rows
 from salmu_demo.jobs.plan import BenchmarkPlan, PlannedJob, make_plan
-from salmu_demo.metrics import all_metrics
+from salmu_demo.metrics import Benchmark, metrics_of
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.files import ReportFiles
 from salmu_demo.ui.jobs.area import JobArea, Launcher, connect_jobs, job_area
@@ -106,7 +106,10 @@ def benchmark_form(workbench: Workbench) -> BenchmarkForm:
     """Build the form into the current Blocks context."""
     suggestion = suggested_rows(workbench.data)
     with gr.Accordion("Metrics (all, unless you choose)", open=False, elem_id="benchmark-metrics"), gr.Row():
-        metrics = [_metric_group(pillar, title, target) for pillar, (title, target) in text.PILLARS.items()]
+        metrics = [
+            _metric_group(pillar, title, target, workbench.data.benchmark)
+            for pillar, (title, target) in text.PILLARS.items()
+        ]
     rows = gr.Radio(
         [("All rows", _ALL), *([("A sample", _SAMPLE)] if suggestion else [])],
         value=_ALL,
@@ -126,8 +129,9 @@ def benchmark_form(workbench: Workbench) -> BenchmarkForm:
     return BenchmarkForm(metrics, rows, size, seed, run)
 
 
-def _metric_group(pillar: str, title: str, target: str) -> gr.CheckboxGroup:
-    labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in all_metrics() if spec.pillar == pillar]
+def _metric_group(pillar: str, title: str, target: str, benchmark: Benchmark) -> gr.CheckboxGroup:
+    metrics = (spec for spec in metrics_of(benchmark) if spec.pillar == pillar)
+    labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in metrics]
     with gr.Column(min_width=320):
         return gr.CheckboxGroup(labels, value=[name for _, name in labels], label=title, info=target)
 
