@@ -1,8 +1,10 @@
-"""`salmu-demo models`: the built-in models, what a checkpoint is and changed, that change as a file, pushing."""
+"""`salmu-demo models`: the built-in ones, what a checkpoint is and changed, that change as a file, exports, pushing."""
 
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+
+import typer
 
 from salmu_demo.cli import options
 from salmu_demo.cli.options import Commands, argument, flag, option
@@ -12,9 +14,10 @@ from salmu_demo.data import layout
 from salmu_demo.data.source import MINI
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.delta_export import write_delta
+from salmu_demo.models.formats import Format, export_model
 from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.references import find_models
-from salmu_demo.models.source import DELTA
+from salmu_demo.models.source import DELTA, LOCAL_DIR
 from salmu_demo.probes.model_change import ModelChange
 from salmu_demo.workbench.bench import Workbench
 
@@ -86,6 +89,25 @@ def _delta(
         f"Written: {output}: {written.tensors:,} of {written.of:,} tensors, {size_text(written.bytes)}. "
         f"Load it: {DELTA}{base}+{output}"
     )
+
+
+@commands.add(
+    "  salmu-demo models export mini-unlearned-finetune --format transformers --output my-clip\n"
+    "  salmu-demo models export hf-hub:openai/clip-vit-base-patch32 --format open_clip --output clip-b32",
+    "export",
+)
+def _export(
+    model: options.Model,
+    format: Annotated[Format, typer.Option(help="kind of the folder")],
+    output: Annotated[Path, option("--output", "a new or empty folder", "DIR", Path)],
+    arch: options.Arch = None,
+    trust_pickle: options.TrustPickle = False,
+) -> None:
+    """Write a model as a folder that open_clip or transformers reads, as this program does."""
+    [source] = options.models_without_data([model], arch, trust_pickle)
+    print_notes(source.remarks)
+    export_model(source, format, output)
+    print(f"Written: {output}. Load it: {LOCAL_DIR}{output}")
 
 
 @commands.add("  salmu-demo models push my-model ORG/NAME\n  salmu-demo models push my-model ORG/NAME --public", "push")

@@ -16,24 +16,44 @@ from salmu_demo.models.architecture import guess_architecture, is_alike
 from salmu_demo.models.card import CARD_FILE, LARGEST_CARD, card_role
 from salmu_demo.models.configuration import (
     CONFIG_FILE,
+    MAX_CONFIG_BYTES,
     architecture_configuration,
     open_clip_architectures,
     read_configuration,
 )
 from salmu_demo.models.delta import find_delta
-from salmu_demo.models.header import shown
+from salmu_demo.models.header import MAX_HEADER_BYTES, shown
 from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, completed, missing_parts
 from salmu_demo.models.source import (
+    INDEX_FILE,
+    LOCAL_DIR,
     MERGES_FILE,
     PICKLE_FILE,
     PICKLES,
-    TOKENIZER_FILE,
+    TOKENIZER_CONFIG,
     WEIGHTS_FILES,
     ModelSource,
     open_weights,
 )
-from salmu_demo.models.weights import check_whole
+from salmu_demo.models.transformers_config import (
+    PREPROCESSOR_FILE,
+    TRANSFORMERS_CONFIG,
+    family_of,
+    is_of_transformers,
+    network_of,
+    preprocessing_of,
+    read_document,
+)
+from salmu_demo.models.transformers_tensors import Family, named_by_transformers
+from salmu_demo.models.vocabulary import (
+    CLIP_VOCABULARY,
+    MAX_TOKENIZER_BYTES,
+    MERGES_TEXT,
+    TOKENIZER_FILE,
+    VOCABULARY_FILE,
+)
+from salmu_demo.models.weights import check_prefix, check_whole, shard_names, shards_of
 
 DELTA_FILE: Final = "delta.safetensors"
 """What a built-in model without weights of its own changes in `COMPROMISED`."""
@@ -41,6 +61,18 @@ PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
 """Who may publish a pickle on the Hub that is loaded: the authors of SALMUBench, whose Compromised model is one."""
 COMPROMISED: Final = "mini-compromised"
 """The built-in model that others of the mini architecture start from."""
+
+TRANSFORMERS_WEIGHTS: Final = ("model.safetensors",)
+TRANSFORMERS_PICKLE: Final = "pytorch_model.bin"
+TRANSFORMERS_COMPANIONS: Final[dict[str, int]] = {
+    PREPROCESSOR_FILE: MAX_CONFIG_BYTES,
+    TOKENIZER_FILE: MAX_TOKENIZER_BYTES,
+    MERGES_TEXT: MAX_TOKENIZER_BYTES,
+    VOCABULARY_FILE: MAX_TOKENIZER_BYTES,
+    TOKENIZER_CONFIG: MAX_CONFIG_BYTES,
+    CARD_FILE: LARGEST_CARD,
+}
+"""What is fetched with a model of transformers if it is there, and the largest that is fetched, in bytes."""
 
 _OTHERS_NAMED: Final = 3
 """Files a remark names."""
@@ -76,26 +108,124 @@ def from_folder(reference: str, folder: Path, architecture: str | None, trust_pi
     """
     if not folder.is_dir():
         raise ModelError(f"The model folder {folder} does not exist.")
-    names = (*WEIGHTS_FILES, PICKLE_FILE) if trust_pickle else WEIGHTS_FILES
-    weights = next((folder / name for name in names if (folder / name).is_file()), None)
-    if weights is None:
-        if (folder / PICKLE_FILE).is_file():
-            raise ModelError(_untrusted(folder / PICKLE_FILE))
-        for file in _weight_files(folder):
-            check_whole(file)
-        raise ModelError(f"The model folder {folder} has no {WEIGHTS_FILES[0]}; save the weights as safetensors.")
-    config = folder / CONFIG_FILE
-    tokenizer = next((folder / name for name in (MERGES_FILE, TOKENIZER_FILE) if (folder / name).is_file()), None)
-    for path in (weights, config, tokenizer):
+    config, theirs = folder / CONFIG_FILE, _config_of_transformers(folder)
+    if theirs is not None and not config.exists():
+        model = _of_transformers(reference, folder, theirs, architecture, trust_pickle)
+    else:
+        weights, *more = _weights_of(folder, WEIGHTS_FILES, PICKLE_FILE, trust_pickle)
+        tokenizer = _tokenizer_of(folder, MERGES_FILE, TOKENIZER_FILE)
+        for path in (weights, *more, config, tokenizer):
+            if path is not None:
+                check_inside(folder, path)
+        if config.exists():
+            model = _configured(reference, weights, config, tokenizer, architecture)
+            if theirs is not None:
+                model = _of_both_kinds(model, folder, theirs)
+        else:
+            model = bare(reference, weights, architecture)
+            model = model if tokenizer is None else replace(model, merges=tokenizer)
+        model = replace(model, more_weights=tuple(more))
+    own = {model.weights, *model.more_weights}
+    others = [path.name for path in _weight_files(folder) if path not in own]
+    return replace(_taken(model, model.weights.name, others, "beside it"), card_role=card_role(folder))
+
+
+def _weights_of(folder: Path, names: Sequence[str], pickle: str, trust_pickle: bool) -> tuple[Path, ...]:
+    """The files of a folder that hold its weights together: the first that is there, or those of an index."""
+    for name in (*names, pickle) if trust_pickle else names:
+        if (folder / name).is_file():
+            return (folder / name,)
+    index = folder / INDEX_FILE
+    if index.is_file():
+        check_inside(folder, index)
+        return shards_of(index)
+    if (folder / pickle).is_file():
+        raise ModelError(_untrusted(folder / pickle))
+    for file in _weight_files(folder):
+        check_whole(file)
+    raise ModelError(f"The model folder {folder} has no {names[0]}; save the weights as safetensors.")
+
+
+def _tokenizer_of(folder: Path, *names: str) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _config_of_transformers(folder: Path) -> tuple[dict[str, Any], str] | None:
+    """The `config.json` of a folder and its SHA-256, None if there is none of transformers; raises `ModelError`."""
+    path = folder / TRANSFORMERS_CONFIG
+    if not path.is_file():
+        return None
+    check_inside(folder, path)
+    content, digest = read_document(path)
+    return (content, digest) if is_of_transformers(content) else None
+
+
+def _of_both_kinds(model: ModelSource, folder: Path, theirs: tuple[dict[str, Any], str]) -> ModelSource:
+    """A folder that is configured for open_clip and for transformers: the first is read, if the other says the same."""
+    try:
+        other, _ = network_of(theirs[0], str(folder / TRANSFORMERS_CONFIG))
+    except ModelError:
+        return model  # Whatever else it is for, it is not read.
+    if not is_alike(other, model.config["model_cfg"]):
+        raise ModelError(
+            f"{folder} holds two models, one of open_clip ({CONFIG_FILE}) and another of transformers "
+            f"({TRANSFORMERS_CONFIG}); remove the files of one of them."
+        )
+    if named_by_transformers(model.reader().shapes):
+        raise ModelError(
+            f"{folder} has an {CONFIG_FILE}, but weights of transformers; remove it, and {TRANSFORMERS_CONFIG} is read."
+        )
+    remark = (
+        f"{model.reference} holds its model twice, for open_clip and for transformers; the one for open_clip is read."
+    )
+    return replace(model, remarks=(*model.remarks, remark))
+
+
+def _of_transformers(
+    reference: str, folder: Path, theirs: tuple[dict[str, Any], str], architecture: str | None, trust_pickle: bool,
+    revision: str | None = None,
+) -> ModelSource:  # fmt: skip
+    """A folder of transformers: its `CLIPModel` or `SiglipModel` by open_clip's names."""
+    content, digest = theirs
+    config_file, preprocessor = folder / TRANSFORMERS_CONFIG, folder / PREPROCESSOR_FILE
+    family = family_of(content, str(config_file))
+    weights, *more = _weights_of(folder, TRANSFORMERS_WEIGHTS, TRANSFORMERS_PICKLE, trust_pickle)
+    model, remarks = network_of(content, str(config_file))
+    config: dict[str, Any] = {"model_cfg": model, "preprocess_cfg": {}}
+    read = [(config_file, digest)]
+    if preprocessor.is_file():
+        check_inside(folder, preprocessor)
+        said, digest = read_document(preprocessor)
+        config["preprocess_cfg"] = preprocessing_of(said, model["vision_cfg"]["image_size"], str(preprocessor))
+        read.append((preprocessor, digest))
+    config, assumed = completed(config, _published_preprocessing(model), reference)
+    tokenizer = _tokenizer_of(folder, TOKENIZER_FILE, MERGES_TEXT)
+    for path in (weights, *more, tokenizer):
         if path is not None:
             check_inside(folder, path)
-    if not config.exists():
-        model = bare(reference, weights, architecture)
-        model = model if tokenizer is None else replace(model, merges=tokenizer)
-    else:
-        model = _configured(reference, weights, config, tokenizer, architecture)
-    others = [path.name for path in _weight_files(folder) if path != weights]
-    return replace(_taken(model, weights.name, others, "beside it"), card_role=card_role(folder))
+    if tokenizer is None:
+        remarks = (*remarks, _without_tokenizer(folder, family, model))
+    source = ModelSource(
+        reference,
+        weights,
+        config,
+        tokenizer,
+        revision=revision,
+        remarks=(*remarks, *assumed),
+        config_files=tuple(read),
+        more_weights=tuple(more),
+        family=family,
+    )
+    for path in source.beside_tokenizer:
+        check_inside(folder, path)
+    return keeping_its_own(_of_its_pickle(source), architecture)
+
+
+def _without_tokenizer(folder: Path, family: Family, model: dict[str, Any]) -> str:
+    """The remark that CLIP's own tokenizer is assumed; raises `ModelError` if it cannot be the model's."""
+    if family != "clip" or model["text_cfg"]["vocab_size"] != CLIP_VOCABULARY:
+        raise ModelError(f"The model folder {folder} has no tokenizer; put its {TOKENIZER_FILE} beside the weights.")
+    return f"{folder} has no tokenizer; CLIP's own is assumed, whose vocabulary is of the same size."
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -134,7 +264,7 @@ def _configured(
         tokenizer,
         revision=revision,
         remarks=remarks,
-        config_file=(config_file, digest),
+        config_files=((config_file, digest),),
     )
     return keeping_its_own(_of_its_pickle(source), architecture)
 
@@ -143,9 +273,10 @@ def _of_its_pickle(model: ModelSource) -> ModelSource:
     """The model, with a remark if its file holds averaged weights beside the raw ones."""
     if model.weights.suffix not in PICKLES:
         return model
-    from salmu_demo.models.pickled import STATE_DICT, PickleReader  # noqa: PLC0415 - as in `open_weights`
+    from salmu_demo.models.pickled import PickleReader  # noqa: PLC0415 - as in `open_weights`
 
-    return _taken(model, f"`{STATE_DICT}`", PickleReader(model.weights).not_read, "in the same file")
+    reader = PickleReader(model.weights)
+    return _taken(model, f"`{reader.taken}`", reader.not_read, "in the same file")
 
 
 def _published_preprocessing(model: dict[str, Any]) -> list[Preprocessing]:
@@ -193,6 +324,10 @@ def from_hub(target: HubReference, architecture: str | None) -> ModelSource:
 
     reference, repository, wanted = target.label, target.repository, target.revision
     config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)
+    if config_file is None:
+        theirs = download_file(repository, TRANSFORMERS_CONFIG, wanted, ModelError, MAX_CONFIG_BYTES)
+        if theirs is not None and (content := _config_of_transformers(theirs.parent)) is not None:
+            return _transformers_from_hub(target, content, architecture)
     trusted = repository.partition("/")[0] in PICKLE_PUBLISHERS
     for name in (*WEIGHTS_FILES, PICKLE_FILE) if trusted else WEIGHTS_FILES:
         weights = download_file(repository, name, wanted, ModelError)
@@ -211,6 +346,36 @@ def from_hub(target: HubReference, architecture: str | None) -> ModelSource:
     tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, wanted, ModelError)
     model = _configured(reference, weights, config_file, tokenizer, architecture, commit)
     return replace(model, card_role=role)
+
+
+def _transformers_from_hub(
+    target: HubReference, theirs: tuple[dict[str, Any], str], architecture: str | None
+) -> ModelSource:
+    """A repository of transformers' kind, fetched unless it is here; raises as `from_folder` does."""
+    from salmu_demo.hub.fetch import download_file  # noqa: PLC0415 - as in `from_hub`
+
+    repository, wanted = target.repository, target.revision
+    family_of(theirs[0], f"{TRANSFORMERS_CONFIG} of {repository}")  # Before anything large is fetched.
+
+    def fetched(name: str, largest: int | None = None) -> Path | None:
+        return download_file(repository, name, wanted, ModelError, largest)
+
+    weights = next((path for name in TRANSFORMERS_WEIGHTS if (path := fetched(name)) is not None), None)
+    if weights is None:
+        weights = fetched(INDEX_FILE, MAX_HEADER_BYTES)
+        if weights is None:
+            raise ModelError(
+                f"{repository} has no {TRANSFORMERS_WEIGHTS[0]}; only safetensors are loaded from the Hub."
+            )
+        for name in shard_names(weights):
+            if fetched(name) is None:
+                raise ModelError(f"{repository} lacks {name}, one of the files that hold its weights.")
+    for name, largest in TRANSFORMERS_COMPANIONS.items():
+        fetched(name, largest)
+    folder = weights.parent
+    pin(target, folder.name)
+    model = _of_transformers(target.label, folder, theirs, architecture, False, folder.name)
+    return replace(model, card_role=card_role(folder))
 
 
 def from_file(reference: str, path: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
@@ -237,7 +402,14 @@ def bare(reference: str, weights: Path, architecture: str | None, revision: str 
     if architecture is None:
         own = [COMPROMISED] if COMPROMISED in builtin_models() else []
         configs = {name: builtin(name).config["model_cfg"] for name in own}
-        guess = guess_architecture(open_weights(weights).shapes, configs, str(weights))
+        shapes = open_weights(weights).shapes
+        check_prefix(shapes, str(weights))
+        if named_by_transformers(shapes):
+            raise ModelError(
+                f"{weights} has the tensors of a model of transformers; give its folder ({LOCAL_DIR}FOLDER), whose "
+                f"{TRANSFORMERS_CONFIG} says what they belong to."
+            )
+        guess = guess_architecture(shapes, configs, str(weights))
         architecture, alike = guess.name, guess.twins
         if guess.twins:
             remarks = (

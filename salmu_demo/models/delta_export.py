@@ -1,20 +1,13 @@
 """Write what a model changed in its base as a safetensors file, which `delta.MergedReader` merges again."""
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.core.files import atomic_path, file_digest
 from salmu_demo.models.difference import check_same_shapes
-from salmu_demo.models.header import ITEM_BYTES
 from salmu_demo.models.source import DELTA, ModelSource
-from salmu_demo.models.weights import TensorReader
-
-_ALIGNMENT: Final = 8
-"""Bytes; the tensors begin at a multiple, so that readers can map them."""
+from salmu_demo.models.tensor_file import write_tensors
 
 
 @dataclass(frozen=True)
@@ -51,27 +44,9 @@ def write_delta(base: ModelSource, model: ModelSource, output: Path) -> WrittenD
     if not changed:
         raise ModelError(f"{model.reference} has the same weights as {base.reference}; there is nothing to write.")
     with atomic_path(output, "The delta") as temporary:
-        _write(after, changed, temporary)
+        write_tensors(after, changed, temporary)
     return WrittenDelta(len(changed), len(after.shapes), output.stat().st_size)
 
 
 def _tokenizer(model: ModelSource) -> str | None:
     return None if model.merges is None else file_digest(model.merges)
-
-
-def _write(reader: TensorReader, names: list[str], path: Path) -> None:
-    """A safetensors file of some tensors, see `header`; in memory is one of them at a time."""
-    # The widest types first: each tensor then begins at a multiple of its own width.
-    names = sorted(names, key=lambda name: (-ITEM_BYTES[reader.dtypes[name]], name))
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name in names:
-        dtype, shape, start = reader.dtypes[name], reader.shapes[name], end
-        end += math.prod(shape) * ITEM_BYTES[dtype]
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    with path.open("wb") as stream:
-        stream.write(len(text).to_bytes(_ALIGNMENT, "little") + text)
-        for name in names:
-            stream.write(reader.stored(name))

@@ -18,7 +18,7 @@ from salmu_demo.models.header import FLOATS, shown
 from salmu_demo.models.network import CONFIG_ERRORS, ExpectedTensor, build_network, expected_tensors, in_words
 from salmu_demo.models.source import MERGES_FILE, ModelSource
 from salmu_demo.models.tokenizer import make_tokenizer
-from salmu_demo.models.weights import TensorReader, check_finite_weights, summarise
+from salmu_demo.models.weights import TensorReader, check_finite_weights, check_prefix, summarise
 
 IMAGE_BATCH: Final = 64
 TEXT_BATCH: Final = 128
@@ -192,6 +192,7 @@ def _check_fit(source: ModelSource, reader: TensorReader, expected: Mapping[str,
     for name, wanted in expected.items():
         shape = reader.shapes.get(name)
         if shape is None:
+            check_prefix(reader.shapes, str(source.weights))
             raise ModelError(f"{what}: it lacks the tensor {name}.")
         if shape != wanted.shape:
             raise ModelError(f"{what}: {name} has shape {shape}, not {wanted.shape}.")

@@ -10,11 +10,19 @@ from salmu_demo.hub.fetch import FetchPlan, plan_fetch
 from salmu_demo.hub.push import Pushed, check_push, push
 from salmu_demo.hub.reference import HubReference
 from salmu_demo.models.card import CARD_FILE
-from salmu_demo.models.checkpoint import PICKLE_PUBLISHERS, check_inside
+from salmu_demo.models.checkpoint import (
+    PICKLE_PUBLISHERS,
+    TRANSFORMERS_COMPANIONS,
+    TRANSFORMERS_WEIGHTS,
+    check_inside,
+)
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.references import find_model
-from salmu_demo.models.source import LOCAL_DIR, MERGES_FILE, PICKLE_FILE, TOKENIZER_FILE, WEIGHTS_FILES
+from salmu_demo.models.source import INDEX_FILE, LOCAL_DIR, MERGES_FILE, PICKLE_FILE, WEIGHTS_FILES
+from salmu_demo.models.transformers_config import TRANSFORMERS_CONFIG
+from salmu_demo.models.vocabulary import TOKENIZER_FILE
+from salmu_demo.models.weights import SHARD
 
 _COMPANIONS: Final = (CARD_FILE, "unlearning.json", "unlearning_curve.svg", "training_log.json", "training_curve.svg")
 """The card, the record and the curve that training here writes beside a model."""
@@ -23,9 +31,15 @@ _OWNED: Final = (CONFIG_FILE, *WEIGHTS_FILES, PICKLE_FILE, MERGES_FILE, TOKENIZE
 
 
 def plan_model(target: HubReference) -> FetchPlan:
-    """The configuration, the tokenizer, the card and one file of weights; raises `ModelError`."""
+    """The configuration, the tokenizer, the card and one file of weights, or its shards; raises `ModelError`."""
 
     def choose(paths: Sequence[str]) -> list[str]:
+        if CONFIG_FILE not in paths and TRANSFORMERS_CONFIG in paths:
+            whole = [name for name in TRANSFORMERS_WEIGHTS if name in paths]
+            shards = [INDEX_FILE, *(name for name in paths if SHARD.fullmatch(name))] if INDEX_FILE in paths else []
+            if whole or shards:
+                beside = [name for name in TRANSFORMERS_COMPANIONS if name in paths]
+                return [*(whole[:1] or shards), TRANSFORMERS_CONFIG, *beside]
         is_trusted = target.repository.partition("/")[0] in PICKLE_PUBLISHERS
         names = (*WEIGHTS_FILES, PICKLE_FILE) if is_trusted else WEIGHTS_FILES
         weights = next((name for name in names if name in paths), None)
@@ -50,7 +64,10 @@ def push_model(model: str, repository: str, public: bool) -> Pushed:
     """
     folder = made_folder(model) if model.startswith(MADE) else Path(model.removeprefix(LOCAL_DIR)).expanduser()
     if folder.is_dir() and not (folder / CONFIG_FILE).is_file():
-        raise ModelError(f"{folder} has no {CONFIG_FILE}; only a folder with configuration and weights is pushed.")
+        raise ModelError(
+            f"{folder} has no {CONFIG_FILE}; only a folder of open_clip with configuration and weights is pushed, as "
+            "`salmu-demo models export` writes it."
+        )
     source = find_model(f"{LOCAL_DIR}{folder}")
     source.reader()  # Refuses weights that are cut off.
     companions = [path for name in _COMPANIONS if (path := folder / name).is_file()]

@@ -16,7 +16,7 @@ from torch.torch_version import TorchVersion
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.header import MAX_HEADER_BYTES, MAX_TENSOR_BYTES, MAX_TENSORS, Shape, shown
-from salmu_demo.models.weights import common_prefix
+from salmu_demo.models.weights import plain_names
 
 SAFE_TORCH: Final = "2.10"
 """`weights_only` of older versions can be made to corrupt memory (CVE-2026-24747)."""
@@ -26,8 +26,8 @@ _DTYPES: Final = {
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
 
-STATE_DICT: Final = "state_dict"
-"""What training code calls the weights among the other things it saves."""
+_STATE_DICTS: Final = ("state_dict", "model_state_dict", "model", "module")
+"""What training code calls the weights among the other things it saves; the first that is there is taken."""
 
 # What torch raises for a pickle that is damaged, or that asks for more than tensors.
 _LOAD_ERRORS: Final = (
@@ -40,7 +40,8 @@ class PickleReader:
     """The tensors of a checkpoint written by `torch.save`, mapped from disk; see `weights.TensorReader`.
 
     Attributes:
-        not_read: names of other weights in the file beside `STATE_DICT`, such as averaged ones.
+        taken: name of the state dict that was read among the other things in the file, or None.
+        not_read: names of other weights in the file beside it, such as averaged ones.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,11 +57,10 @@ class PickleReader:
             raise ModelError(
                 f"{path} is damaged or holds more than tensors, so it was not loaded; save its tensors as safetensors."
             ) from error
-        wrapped = isinstance(content, dict) and isinstance(content.get(STATE_DICT), dict)
-        tensors = _state_dict(path, content[STATE_DICT] if wrapped else content)
-        self.not_read = _other_weights(content) if wrapped else ()
-        prefix = common_prefix(tensors)
-        self._tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+        self.taken = _wrapper(content)
+        tensors = _state_dict(path, content if self.taken is None else content[self.taken])
+        self.not_read = () if self.taken is None else _other_weights(content, self.taken)
+        self._tensors = {name: tensors[stored] for name, stored in plain_names(tensors, path).items()}
         self.shapes: Mapping[str, Shape] = {name: tuple(value.shape) for name, value in self._tensors.items()}
         self.dtypes: Mapping[str, str] = {name: _DTYPES[value.dtype] for name, value in self._tensors.items()}
 
@@ -88,7 +88,10 @@ def _check_archive(path: Path) -> None:
         ) from error
     names = [entry.filename for entry in entries]
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
-        raise ModelError(f"{path} is a TorchScript program, not a checkpoint; save its state dict as safetensors.")
+        raise ModelError(
+            f"{path} is a TorchScript program, as OpenAI published its models, and programs are not run; if you trust "
+            "it, save its tensors with safetensors.torch.save_file(torch.jit.load(FILE, 'cpu').state_dict(), NEW_FILE)."
+        )
     pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
     if len(pickles) != 1 or pickles[0].file_size > MAX_HEADER_BYTES:
         raise ModelError(f"{path} is a zip file, but not one of torch.save; save the state dict as safetensors.")
@@ -115,12 +118,19 @@ def _state_dict(path: Path, content: Any) -> dict[str, torch.Tensor]:
     return content
 
 
-def _other_weights(content: dict[Any, Any]) -> tuple[str, ...]:
+def _wrapper(content: Any) -> str | None:
+    """The name of the state dict among other things, None if the content is one itself."""
+    if not isinstance(content, dict):
+        return None
+    return next((name for name in _STATE_DICTS if isinstance(content.get(name), dict)), None)
+
+
+def _other_weights(content: dict[Any, Any], taken: str) -> tuple[str, ...]:
     """What else in a checkpoint is a state dict; an optimizer's is nested and holds numbers."""
     return tuple(
         shown(str(name))
         for name, value in content.items()
-        if name != STATE_DICT
+        if name != taken
         and isinstance(value, dict)
         and value
         and all(isinstance(tensor, torch.Tensor) for tensor in value.values())

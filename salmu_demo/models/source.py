@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +15,10 @@ from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.models.delta import Delta, MergedReader
 from salmu_demo.models.made import MADE, WEIGHTS_FILE
 from salmu_demo.models.roles import ModelRole, RoleName, role_by_name
+from salmu_demo.models.transformers_tensors import Family, from_transformers, named_by_transformers
 from salmu_demo.models.uploads import UPLOAD
-from salmu_demo.models.weights import SafetensorsReader, TensorReader
+from salmu_demo.models.vocabulary import MERGES_TEXT, TOKENIZER_FILE, VOCABULARY_FILE
+from salmu_demo.models.weights import SafetensorsReader, ShardedReader, TensorReader
 
 if TYPE_CHECKING:
     from salmu_demo.models.encoder import Encoder
@@ -27,14 +29,19 @@ MEMORY: Final = "memory:"
 DELTA: Final = "delta:"
 WEIGHTS_FILES: Final = (WEIGHTS_FILE, "model.safetensors")
 PICKLE_FILE: Final = "open_clip_pytorch_model.bin"
+INDEX_FILE: Final = "model.safetensors.index.json"
+"""Says which of several files holds each tensor."""
 PICKLES: Final = (".pt", ".pth", ".bin")
 MERGES_FILE: Final = "bpe_merges.txt.gz"
 """Byte-pair merges of a model with a vocabulary of its own; the loader hands its path to open_clip's tokenizer."""
 DEFAULT_CONTEXT: Final = 77
 """Tokens that a CLIP model reads of a text, start and end included, if its configuration does not say."""
-TOKENIZER_FILE: Final = "tokenizer.json"
-"""Tokenizer of a model of the SigLIP family, as its folder holds it."""
-_TOKENIZER_COMPANIONS: Final = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+TOKENIZER_CONFIG: Final = "tokenizer_config.json"
+TOKENIZER_COMPANIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    TOKENIZER_FILE: (TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json"),
+    MERGES_TEXT: (VOCABULARY_FILE,),
+}
+"""Files that belong to a tokenizer's file of transformers, if they are there."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +50,16 @@ class ModelSource:
 
     Attributes:
         reference: what the user typed.
-        weights: safetensors file, or a pickle that was allowed.
+        weights: safetensors file, or a pickle that was allowed; the first of several that hold the weights together.
         config: content of `open_clip_config.json`: `model_cfg` and `preprocess_cfg`.
         merges: the tokenizer's file, for models with a tokenizer of their own.
         architecture: name of the architecture, for weights without a configuration of their own.
         revision: Hub revision, or None.
         deltas: what is merged onto the weights, one after another.
         remarks: sentences the user should read, for example how the architecture was chosen.
-        config_file: where the configuration was read, and the SHA-256 of what was read; None if it is not a file's.
+        config_files: where the configuration was read, and the SHA-256 of what was read.
+        more_weights: the other files that hold the weights together with the first.
+        family: which model of transformers its tensors are named as; None for open_clip's names.
         card_role: the role that its card names, or None.
     """
 
@@ -62,7 +71,9 @@ class ModelSource:
     revision: str | None = None
     deltas: tuple[Delta, ...] = ()
     remarks: tuple[str, ...] = ()
-    config_file: tuple[Path, str] | None = None
+    config_files: tuple[tuple[Path, str], ...] = ()
+    more_weights: tuple[Path, ...] = ()
+    family: Family | None = None
     card_role: RoleName | None = None
 
     @property
@@ -94,14 +105,15 @@ class ModelSource:
     @property
     def _parts(self) -> tuple[Path | None, ...]:
         added = (part for delta in self.deltas for part in (delta.config, delta.weights))
-        return (self.merges, *self._beside_tokenizer, self.weights, *added)
+        return (self.merges, *self.beside_tokenizer, self.weights, *self.more_weights, *added)
 
     @property
-    def _beside_tokenizer(self) -> tuple[Path, ...]:
-        """Files that transformers reads beside a tokenizer of its own."""
-        if self.merges is None or self.merges.name != TOKENIZER_FILE:
+    def beside_tokenizer(self) -> tuple[Path, ...]:
+        """Files that belong to a tokenizer of transformers."""
+        if self.merges is None:
             return ()
-        return tuple(path for name in _TOKENIZER_COMPANIONS if (path := self.merges.with_name(name)).is_file())
+        names = TOKENIZER_COMPANIONS.get(self.merges.name, ())
+        return tuple(path for name in names if (path := self.merges.with_name(name)).is_file())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -122,8 +134,7 @@ class ModelSource:
         """
         wanted = self.fingerprint
         yield
-        config, read = self.config_file or (None, None)
-        if self._hash() != wanted or (config is not None and _digest(config) != read):
+        if self._hash() != wanted or any(_digest(config) != read for config, read in self.config_files):
             raise ModelError(
                 f"{self.reference} was saved again while it was in use: what was read is not what its fingerprint was "
                 "taken of, so nothing was computed from it; wait until it is written and start again."
@@ -141,8 +152,14 @@ class ModelSource:
 
     def reader(self) -> TensorReader:
         """The tensors, one by one; raises `ModelError` if a header does not hold what it should."""
-        reader = open_weights(self.weights)
-        for delta in self.deltas:
+        reader = ShardedReader((self.weights, *self.more_weights)) if self.more_weights else open_weights(self.weights)
+        after = list(self.deltas)
+        if self.family is not None:
+            # What was trained on a model of transformers names its tensors and layers as they are there.
+            while after and named_by_transformers(SafetensorsReader(after[0].weights).shapes):
+                reader = MergedReader(reader, after.pop(0))
+            reader = from_transformers(reader, self.family, str(self.weights))
+        for delta in after:
             reader = MergedReader(reader, delta)
         return reader
 

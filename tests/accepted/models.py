@@ -14,15 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.models.configuration import architecture_configuration, open_clip_architectures
+from salmu_demo.models.formats import export_model
 from salmu_demo.models.network import expected_tensors
+from salmu_demo.models.references import find_model
 from tests.accepted import Case, Outcome
 from tests.fixtures.checkpoints import entry, random_tensors, write_raw
+from tests.fixtures.transformers_folders import write_clip
 
 BASE: Final = "mini-compromised"
 
@@ -215,6 +219,234 @@ def _arch(what: str, outcome: Outcome, says: str, make: Make, expected: Any = ""
     return Case("Named architectures (`--arch`)", what, outcome, says, make, expected)
 
 
+# Folders of transformers
+
+
+def of_transformers(
+    config: Callable[[dict[str, Any]], Any] = dict,
+    preprocessor: Callable[[dict[str, Any]], Any] = dict,
+    tokenizer: str = "vocab.json",
+    files: Callable[[Path], Any] = lambda folder: None,
+    trust_pickle: bool = False,
+) -> Make:
+    """A folder of a small CLIPModel whose documents and files are changed."""
+
+    def make(folder: Path) -> Named:
+        own = write_clip(folder / "own", tokenizer)
+        for name, change in (("config.json", config), ("preprocessor_config.json", preprocessor)):
+            content = json.loads((own / name).read_text())
+            change(content)
+            (own / name).write_text(json.dumps(content))
+        files(own)
+        return Named(f"local-dir:{own}", trust_pickle=trust_pickle)
+
+    return make
+
+
+def in_shards(folder: Path, missing: bool = False, twice: bool = False, elsewhere: bool = False) -> None:
+    """Split the weights of a folder in two files with an index."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    parts = [{n: v for n, v in tensors.items() if n.startswith("vision") is vision} for vision in (True, False)]
+    if twice:
+        parts[0]["logit_scale"] = parts[1]["logit_scale"]
+    for name, part in zip(names, parts, strict=True):
+        save_file(part, folder / name)
+    index = {"weight_map": {tensor: name for name, part in zip(names, parts, strict=True) for tensor in part}}
+    if elsewhere:
+        index["weight_map"]["logit_scale"] = "../model.safetensors"
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    if missing:
+        (folder / names[1]).unlink()
+
+
+def also_open_clip(folder: Path, **changes: Any) -> None:
+    """Make the folder one of both kinds."""
+    export_model(find_model(f"local-dir:{folder}"), "open_clip", folder / "new")
+    for name in (WEIGHTS, "open_clip_config.json", "bpe_merges.txt.gz"):
+        shutil.move(folder / "new" / name, folder / name)
+    path = folder / "config.json"
+    content = json.loads(path.read_text())
+    content["text_config"].update(changes)
+    path.write_text(json.dumps(content))
+
+
+def _renamed(folder: Path, change: Callable[[dict[str, NDArray[Any]]], dict[str, NDArray[Any]]]) -> None:
+    save_file(change(load_file(folder / "model.safetensors")), folder / "model.safetensors")
+
+
+def _rewritten(name: str, change: Callable[[Any], Any]) -> Callable[[Path], Any]:
+    def files(folder: Path) -> None:
+        content = json.loads((folder / name).read_text())
+        change(content)
+        (folder / name).write_text(json.dumps(content))
+
+    return files
+
+
+def _without(*names: str) -> Callable[[Path], Any]:
+    return lambda folder: [(folder / name).unlink() for name in names]
+
+
+def _hf(what: str, outcome: Outcome, says: str, make: Make, expected: Any = "") -> Case:
+    return Case("Models of transformers", what, outcome, says, make, expected)
+
+
+TRANSFORMERS: Final = [
+    _hf(
+        "a `CLIPModel` with `vocab.json` and `merges.txt`", "accepted", "read with its own preprocessing and tokenizer",
+        of_transformers(),
+        {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "interpolation": "bilinear", "resize_mode": "shortest"},
+    ),
+    _hf("a `CLIPModel` with `tokenizer.json`", "accepted", "the same", of_transformers(tokenizer="tokenizer.json")),
+    _hf("weights in shards with an index", "accepted", "joined", of_transformers(files=in_shards)),
+    _hf(
+        "a missing shard", "refused", "it is named", of_transformers(files=lambda own: in_shards(own, missing=True)),
+        "lacks model-00002-of-00002.safetensors, one of 2 files that hold its weights",
+    ),
+    _hf(
+        "a tensor in two shards", "refused", "it is named",
+        of_transformers(files=lambda own: in_shards(own, twice=True)),
+        "holds the tensor logit_scale, and so does another file",
+    ),
+    _hf(
+        "an index that names a file elsewhere", "refused", "the index is named",
+        of_transformers(files=lambda own: in_shards(own, elsewhere=True)),
+        "names files that are no safetensors files beside it",
+    ),
+    _hf(
+        "names that all begin with `clip.` or `module.`", "accepted", "the prefixes are dropped",
+        of_transformers(files=lambda own: _renamed(own, lambda w: {f"module.clip.{n}": v for n, v in w.items()})),
+    ),
+    _hf(
+        "positions among the tensors, as older versions wrote them", "accepted", "they are left out",
+        of_transformers(files=lambda own: _renamed(
+            own, lambda w: {**w, "text_model.embeddings.position_ids": np.arange(12)[None]})),
+    ),
+    _hf(
+        "a missing tensor", "refused", "it is named as transformers does",
+        of_transformers(files=lambda own: _renamed(
+            own, lambda w: {name: value for name, value in w.items() if "1.mlp.fc2.bias" not in name})),
+        r"does not fit a CLIPModel: it lacks the tensor text_model\.encoder\.layers\.1\.mlp\.fc2\.bias",
+    ),
+    _hf(
+        "a tensor too many", "refused", "it is named",
+        of_transformers(files=lambda own: _renamed(own, lambda w: {**w, "classifier.weight": np.ones((2, 2))})),
+        "has the unknown tensor classifier.weight",
+    ),
+    _hf(
+        "the weight file alone", "refused", "give the folder",
+        lambda folder: Named(str(write_clip(folder) / "model.safetensors")),
+        "has the tensors of a model of transformers; give its folder",
+    ),
+    _hf(
+        "a folder for open_clip and for transformers", "assumed", "open_clip's is read",
+        of_transformers(files=also_open_clip), "holds its model twice, for open_clip and for transformers; the one for",
+    ),
+    _hf(
+        "the same with two different networks", "refused", "remove one of them",
+        of_transformers(files=lambda own: also_open_clip(own, hidden_size=32)), "holds two models, one of open_clip",
+    ),
+    _hf(
+        "a configuration for open_clip beside weights of transformers", "refused", "remove it",
+        of_transformers(files=lambda own: (also_open_clip(own), (own / WEIGHTS).unlink())),
+        "has an open_clip_config.json, but weights of transformers",
+    ),
+    _hf(
+        "another model of transformers (`model_type`)", "refused", "the type is named",
+        of_transformers(lambda config: config.update(model_type="blip")),
+        "describes a model of the type 'blip'; of transformers' models only CLIPModel",
+    ),
+    _hf(
+        "a `config.json` without `model_type`", "refused", "so it is",
+        of_transformers(lambda config: config.pop("model_type")), r"of no named type \(`model_type`\)",
+    ),
+    _hf(
+        "a size that is no number", "refused", "the field is named",
+        of_transformers(lambda config: config["text_config"].update(hidden_size="16")),
+        r"text_config.hidden_size is \"16\"; it must be a whole number",
+    ),
+    _hf(
+        "sizes left out, as older versions write configurations", "refused", "tensors of other sizes are named",
+        of_transformers(lambda config: config["vision_config"].pop("hidden_size")), "has shape",
+    ),
+    _hf(
+        "an older configuration with `text_config_dict`", "accepted", "it overrides `text_config`",
+        of_transformers(lambda config: config.update(
+            text_config={"vocab_size": 5}, text_config_dict=config["text_config"], vision_config_dict=None)),
+    ),
+    _hf(
+        "`gelu` or its approximation instead of QuickGELU", "accepted", "computed so",
+        of_transformers(lambda config: [config["text_config"].update(hidden_act="gelu_pytorch_tanh"),
+                                        config["vision_config"].update(hidden_act="gelu")]),
+    ),
+    _hf(
+        "QuickGELU in one tower only", "refused", "so it is",
+        of_transformers(lambda config: config["text_config"].update(hidden_act="gelu")), "QuickGELU in one tower only",
+    ),
+    _hf(
+        "another activation", "refused", "it is named",
+        of_transformers(lambda config: [config["text_config"].update(hidden_act="relu"),
+                                        config["vision_config"].update(hidden_act="relu")]),
+        "computes the activation 'relu'",
+    ),
+    _hf(
+        "no `preprocessor_config.json`", "assumed", "OpenAI's preprocessing",
+        of_transformers(files=_without("preprocessor_config.json")), "does not say how its images were prepared",
+    ),
+    _hf(
+        "images squashed to a square", "accepted", "so they are",
+        of_transformers(preprocessor=lambda said: said.update(size={"height": 32, "width": 32}, do_center_crop=False)),
+        {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "interpolation": "bilinear", "resize_mode": "squash"},
+    ),
+    _hf(
+        "sizes as numbers, as older versions write them", "accepted", "the shorter edge",
+        of_transformers(preprocessor=lambda said: said.update(size=32, crop_size=32)),
+    ),
+    _hf(
+        "images resized to another size than the model's", "refused", "both are named",
+        of_transformers(preprocessor=lambda said: said.update(size={"shortest_edge": 40})),
+        "resizes images to 40 pixels, but the model sees 32",
+    ),
+    _hf(
+        "images cropped to another size", "refused", "both are named",
+        of_transformers(preprocessor=lambda said: said.update(crop_size=28)), "crops images to 28 × 28 pixels, but",
+    ),
+    _hf(
+        "another filter", "refused", "it is named",
+        of_transformers(preprocessor=lambda said: said.update(resample=1)), "Pillow's filter 1; bilinear",
+    ),
+    _hf(
+        "no resizing", "refused", "the step is named",
+        of_transformers(preprocessor=lambda said: said.update(do_resize=False)), "`do_resize` is false",
+    ),
+    _hf(
+        "no tokenizer, and a vocabulary that is not CLIP's", "refused", "put it there",
+        of_transformers(files=_without("vocab.json", "merges.txt")), "has no tokenizer; put its tokenizer.json",
+    ),
+    _hf(
+        "`merges.txt` without `vocab.json`", "refused", "put it there",
+        of_transformers(files=_without("vocab.json")), "is a tokenizer without its vocabulary; put vocab.json",
+    ),
+    _hf(
+        "a `tokenizer.json` without vocabulary", "refused", "so it is",
+        of_transformers(
+            tokenizer="tokenizer.json", files=_rewritten("tokenizer.json", lambda t: t["model"].pop("vocab"))),
+        "is a tokenizer without vocabulary",
+    ),
+    _hf(
+        "a vocabulary in another order than CLIP's", "refused", "the first token is named",
+        of_transformers(files=_rewritten("vocab.json", lambda v: v.update({"a": v["b"], "b": v["a"]}))),
+        "numbers the token a otherwise than CLIP's tokenizer does",
+    ),
+    _hf(
+        "a pickle (`pytorch_model.bin`) without `--trust-pickle`", "refused", "allow it or convert it",
+        of_transformers(files=lambda own: (own / "model.safetensors").rename(own / "pytorch_model.bin")),
+        "is a pickle, which can hold a program",
+    ),
+]  # fmt: skip
+
 SIGLIP: Final = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
 OWN: Final = "has a configuration of its own, which is not that of"
 
@@ -223,6 +455,38 @@ CASES: list[Case] = [
     _weights(
         "the same, with names that all begin with `module.` or `model.`", "accepted", "the prefixes are dropped",
         bare(lambda weights: {f"module.model.{name}": value for name, value in weights.items()}),
+    ),
+    *(
+        _weights(
+            f"the same with `{prefix}`", "accepted", "the prefix is dropped",
+            bare(lambda weights, prefix=prefix: {f"{prefix}{name}": value for name, value in weights.items()}),
+        )
+        for prefix in ("_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.", "clip.", "base_model.model.")
+    ),
+    _weights(
+        "names with `_fsdp_wrapped_module.` or `_orig_mod.` in the middle", "accepted", "it is dropped",
+        bare(lambda weights: {name.replace(".resblocks.0.", ".resblocks.0._fsdp_wrapped_module._orig_mod."): value
+                              for name, value in weights.items()}),
+    ),
+    _weights(
+        "names that become one without it", "refused", "both are named",
+        bare(lambda weights: {**weights, "visual._orig_mod.proj": weights["visual.proj"]}),
+        r"holds the tensor visual\.proj twice, as visual\._orig_mod\.proj and visual\.proj",
+    ),
+    _weights(
+        "names that all begin with another prefix", "refused", "the prefix is named",
+        bare(lambda weights: {f"student.net.{name}": value for name, value in weights.items()}),
+        r"begin with the prefix student\.net\., which is not known; remove it",
+    ),
+    _weights(
+        "the same with `--arch`", "refused", "the prefix is named",
+        bare(lambda weights: {f"student.{name}": value for name, value in weights.items()}, architecture=BASE),
+        r"begin with the prefix student\., which is not known; remove it",
+    ),
+    _weights(
+        "the state of an archive of OpenAI, with its sizes among the tensors", "accepted", "the sizes are left out",
+        bare(lambda weights: {**weights, **{name: np.array(77) for name in ("input_resolution", "context_length",
+                                                                           "vocab_size")}}),
     ),
     _weights(
         "raw and averaged weights in one safetensors file", "refused", "an unexpected tensor is named",
@@ -271,10 +535,23 @@ CASES: list[Case] = [
         "the same with `--arch`", "assumed", "`state_dict` is used",
         pickled(BASE, state_dict="weights", ema="weights"), "not read: ema in the same file",
     ),
-    _weights(
-        "a pickle with weights under another name (`model`, `model_ema`)", "refused", "save the state dict",
-        pickled(model="weights", model_ema="weights"), "does not hold a state dict: model is not a tensor",
+    *(
+        _weights(
+            f"a pickle with `{name}`", "accepted", f"`{name}` is used",
+            pickled(**{name: "weights", "epoch": "epoch"}),
+        )
+        for name in ("model", "model_state_dict", "module")
     ),
+    _weights(
+        "a pickle with `model` and averaged weights (`model_ema`)", "assumed", "`model` is used",
+        pickled(model="weights", model_ema="weights"),
+        "takes its weights from `model`; not read: model_ema in the same file",
+    ),
+    _weights(
+        "a pickle with weights under another name (`student`)", "refused", "save the state dict",
+        pickled(student="weights"), "does not hold a state dict: student is not a tensor",
+    ),
+    *TRANSFORMERS,
     _images(
         "bare weights of an architecture whose tags agree on open_clip's defaults (ViT-B-32)", "accepted",
         "the defaults", of_architecture("ViT-B-32"), {},

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors.numpy import load_file, save_file
 
@@ -28,6 +29,7 @@ from salmu_demo.features.embedder import Embedder
 from salmu_demo.models import header
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
+from salmu_demo.models.source import open_weights
 from salmu_demo.models.uploads import KEPT_AT_MOST, LIMIT_VARIABLE, keep_upload, upload_limit
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.tabs.probe import tab as probe_tab
@@ -170,7 +172,11 @@ def test_a_pickle_is_read_only_with_the_users_word(model_folder: Path, tmp_path:
 def test_a_torchscript_program_is_refused(tiny_assets: Path, tmp_path: Path):
     path = tmp_path / "script.pt"
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
-    assert "is a TorchScript program" in sentence_of(lambda: load(str(path), trust_pickle=True))
+    sentence = sentence_of(lambda: load(str(path), trust_pickle=True))
+    assert "is a TorchScript program, as OpenAI published its models" in sentence
+    # What it advises gives the tensors.
+    safetensors.torch.save_file(torch.jit.load(path, "cpu").state_dict(), tmp_path / "own.safetensors")
+    assert set(open_weights(tmp_path / "own.safetensors").shapes) == {"weight", "bias"}
 
 
 def test_an_archive_that_unpacks_to_more_than_it_holds_is_refused(tiny_assets: Path, tmp_path: Path):

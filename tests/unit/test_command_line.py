@@ -45,6 +45,7 @@ data describe: DATA --check-images --model* --json
 models list: --json
 models show: MODEL --against --arch --trust-pickle --data=mini --split=forget --json
 models delta: BASE MODEL --arch --trust-pickle --output:Path!
+models export: MODEL --format{open_clip,transformers} --output:Path! --arch --trust-pickle
 models push: DIR ORG/NAME --public
 cache list: --json
 cache warm: [MODEL...] --arch --trust-pickle --data=mini
