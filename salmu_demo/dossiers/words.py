@@ -88,6 +88,8 @@ def _forgotten(model: str, cells: Sequence[Cell]) -> list[str]:
         [cell for cell in cells if cell.verdict == verdict] for verdict in ("leaks", "marked", "not known")
     )
     total = _of(len(leaks), len(cells), "to be forgotten")
+    if len(untold) == len(cells):
+        return [f"Of {model} the test cannot tell: there are too few candidates for all that was to be forgotten"]
     if leaks:
         parts = [f"{model} still gives away {total} ({_kinds(leaks)})"]
     else:

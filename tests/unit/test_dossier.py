@@ -110,6 +110,13 @@ def test_what_is_kept_is_told_beside_what_was_to_be_forgotten(dossier: Dossier):
     )
 
 
+def test_where_nothing_can_be_told_the_answer_does_not_say_that_nothing_is_found(dossier: Dossier):
+    blood = cell(dossier, "blood_type", "unlearned")
+    assert answer("m", [blood]) == (
+        "Of m the test cannot tell: there are too few candidates for all that was to be forgotten."
+    )
+
+
 def test_before_and_after_are_paired_over_the_same_pictures(dossier: Dossier):
     changes = {c.kind: c for c in dossier.before_after.changes}
     assert list(changes) == list(KINDS)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import gradio as gr
 
 from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.personas import find_personas, requests
 from salmu_demo.models.roles import Told
@@ -16,7 +17,7 @@ from salmu_demo.probes.gallery import GALLERIES
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
 from salmu_demo.ui.shell.view import View
-from salmu_demo.ui.tabs.audit import text
+from salmu_demo.ui.tabs.audit import dossiers, text
 from salmu_demo.ui.tabs.audit import view as audit_view
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.widgets.components import IN_SIGHT, QUIETLY, SHOWN, WIDE, Handler, choices, chosen, markup, scroll_to
@@ -52,16 +53,21 @@ class Search:
 
 @dataclass(frozen=True)
 class AuditPage:
-    """What the tab shows: markup of its parts; an attribute is open if `line_ups` is not empty."""
+    """What the tab shows: markup of its parts; an attribute is open if `line_ups` is not empty.
+
+    A dossier can be made if there are verdicts.
+    """
 
     persona: str
     table: str
     line_ups: str = ""
     captions: str = ""
+    has_verdicts: bool = False
 
     def updates(self) -> list[Any]:
-        """New values of the components, in the order of `AuditTab.outputs`."""
-        return [self.persona, self.table, gr.Column(visible=bool(self.line_ups)), self.line_ups, self.captions]
+        """New values of the components that `build` fills; the files of an earlier dossier go."""
+        page = [self.persona, self.table, gr.Column(visible=bool(self.line_ups)), self.line_ups, self.captions]
+        return [*page, gr.Column(visible=self.has_verdicts), gr.Row(visible=False)]
 
 
 class AuditPages:
@@ -102,11 +108,11 @@ class AuditPages:
         asked = requests(self._data, persona)
         table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
         if kind is None:
-            return AuditPage(card, table)
+            return AuditPage(card, table, has_verdicts=True)
         every = [attack.name for attack in all_attacks()]
         opened = self._workbench.audit(persona.identity_id, models, [kind], every, told)
         line_ups = audit_view.line_ups(persona, opened, told)
-        return AuditPage(card, table, line_ups, self._captions(persona, models, search, told))
+        return AuditPage(card, table, line_ups, self._captions(persona, models, search, told), has_verdicts=True)
 
     def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search, told: Told) -> str:
         count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
@@ -135,6 +141,7 @@ def build(context: Context) -> TabHandlers:
     """
     workbench, view = context.workbench, context.view
     pages = AuditPages(workbench, context.warm_up)
+    documents = dossiers.Dossiers(workbench, context.warm_up)
     with gr.Row(elem_classes="audit"):
         with gr.Column(scale=1, min_width=280):
             query = gr.Textbox(label="Find a persona", placeholder="Name, id, city or country code", elem_id="search")
@@ -142,6 +149,14 @@ def build(context: Context) -> TabHandlers:
         with gr.Column(scale=3, min_width=320):
             persona = choices(elem_id="persona")
             table = choices(empty_state(text.START_TITLE, text.START), elem_id="verdicts")
+            with gr.Column(visible=False, elem_id="dossier") as offer:
+                make = gr.Button(text.DOSSIER, size="sm", elem_id="dossier-make")
+                gr.Markdown(text.DOSSIER_INFO)
+                with gr.Row(visible=False, elem_id="dossier-files") as files:
+                    downloads = [
+                        gr.DownloadButton(f"Dossier as {label}", size="sm", elem_id=f"dossier-{label.lower()}")
+                        for label in dossiers.ENDINGS
+                    ]
             with gr.Column(visible=False, elem_id="detail") as detail:
                 line_ups = markup(elem_id="line-ups")
                 gr.Markdown(f"### {text.RETRIEVAL_TITLE}")
@@ -153,7 +168,7 @@ def build(context: Context) -> TabHandlers:
                 captions = markup(elem_id="captions")
 
     asked = [view, context.bar.chosen, gallery, count, differs]
-    shown = [persona, table, detail, line_ups, captions]
+    shown = [persona, table, detail, line_ups, captions, offer, files]
 
     def page(asked: AuditInputs) -> AuditPage:
         search = Search(asked.gallery, int(asked.count), asked.differs_only)
@@ -182,6 +197,18 @@ def build(context: Context) -> TabHandlers:
     def search_captions(*values: Any) -> str:
         return page(AuditInputs(*values)).captions
 
+    @shows_errors
+    def make_dossier(
+        view: View,
+        references: list[str],
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+    ) -> list[Any]:
+        def report(done: Progress) -> None:
+            progress((done.done, done.total), desc=done.text)
+
+        found = documents.files(view, references, report)
+        return [gr.Row(visible=True), *(gr.DownloadButton(value=file) for file in found)]
+
     def list_personas(query: str, view: View) -> str:
         return pages.list(query, view.persona)
 
@@ -200,6 +227,15 @@ def build(context: Context) -> TabHandlers:
     )
     # Not `input`: adding a model changes the choice too.
     showing.on(context.bar.chosen.change, **chosen_options)
+    make.click(
+        make_dossier,
+        [view, context.bar.chosen],
+        [files, *downloads],
+        concurrency_limit=1,
+        show_progress_on=make,
+        trigger_mode="once",
+        api_visibility="private",
+    )
     for control in (gallery, count, differs):
         control.input(search_captions, asked, captions, **_ASIDE)
     return TabHandlers(opened=[listing, showing], told=[showing], prepared=[showing])

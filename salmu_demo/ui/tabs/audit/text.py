@@ -68,3 +68,9 @@ PREPARING: Final = (
     "first model is ready."
 )
 STILL_PREPARING: Final = "Still being prepared, and shown when ready: {models}."
+NOTHING_TO_REPORT: Final = "Choose a persona and at least one model first: a dossier is about both."
+DOSSIER: Final = "Make a dossier"
+DOSSIER_INFO: Final = (
+    "Everything about this persona with these models as a document: verdicts with their evidence, what was not tried, "
+    "and limits. `salmu-demo verify` makes it again from the JSON."
+)

@@ -1,0 +1,69 @@
+"""A visitor makes a dossier of the persona on the page and takes it away."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.progress import ignore_progress
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.shell.visitor_files import VisitorFiles, open_visitor_files
+from salmu_demo.ui.tabs.audit import text
+from salmu_demo.ui.tabs.audit.dossiers import Dossiers
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.dossiers import verify
+from salmu_demo.workbench.warmup import WarmUp
+from tests.fixtures.tiny import MODELS, TWO_EMAILS
+from tests.ui.conftest import PATIENCE_MS, OpenPage
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[VisitorFiles]:
+    files = open_visitor_files(tmp_path)
+    yield files
+    files.close()
+
+
+@pytest.fixture(scope="module")
+def bench(tiny_assets: Path) -> Workbench:
+    return Workbench()
+
+
+def test_the_same_dossier_is_made_once_while_it_is_there(bench: Workbench, served: VisitorFiles):
+    dossiers = Dossiers(bench, WarmUp(bench))
+    view = View(TWO_EMAILS)
+    first = dossiers.files(view, MODELS[:1], ignore_progress)
+    assert [Path(file).suffix for file in first] == [".pdf", ".html", ".json"]
+    assert all(Path(file).is_relative_to(served.served) for file in first)
+    assert json.loads(Path(first[2]).read_text("utf-8"))["person"]["identity_id"] == TWO_EMAILS
+    modified = Path(first[0]).stat().st_mtime_ns
+    assert dossiers.files(view, MODELS[:1], ignore_progress) == first
+    assert Path(first[0]).stat().st_mtime_ns == modified
+    Path(first[0]).unlink()
+    assert Path(dossiers.files(view, MODELS[:1], ignore_progress)[0]).exists()
+    assert dossiers.files(View("00000001"), MODELS[:1], ignore_progress) != first
+
+
+def test_without_a_persona_or_a_model_there_is_nothing_to_report(bench: Workbench):
+    dossiers = Dossiers(bench, WarmUp(bench))
+    for view, models in ((View(), MODELS), (View(TWO_EMAILS), ())):
+        with pytest.raises(QueryError, match=text.NOTHING_TO_REPORT):
+            dossiers.files(view, models, ignore_progress)
+
+
+def test_a_visitor_takes_a_dossier_away_and_it_holds(open_page: OpenPage, tmp_path: Path):
+    page = open_page(f"persona={TWO_EMAILS}")
+    expect(page.locator("#dossier-json")).to_be_hidden()
+    page.locator("#dossier-make").click()
+    expect(page.locator("#dossier-json")).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_download() as waiting:
+        page.locator("#dossier-json").click()
+    waiting.value.save_as(tmp_path / "dossier.json")
+    assert {check.state for check in verify(tmp_path)} == {"agrees"}
+    # Of somebody else there is none yet.
+    page.locator("#people button[data-choice='00000001']").click()
+    expect(page.locator("#dossier-json")).to_be_hidden()
+    expect(page.locator("#dossier-make")).to_be_visible()
