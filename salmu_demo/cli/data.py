@@ -69,9 +69,11 @@ def _describe(
         count, pictured = description.questions["all"], description.questions["with_picture"]
         print(f"\n{count:,} questions with an answer, {pictured:,} of them about a picture; none is measured here.")
     print(f"\nCan be measured: {', '.join(measurable) or 'nothing'}.")
-    for name, reason in reasons.items():
-        if name not in loaded.limits.unmeasurable:  # Those are among the problems.
-            print(f"{name} cannot be measured: {plain(reason)}.")
+    # Those that the data set itself rules out are among the problems.
+    others = {name: reason for name, reason in reasons.items() if name not in loaded.limits.unmeasurable}
+    for reason in dict.fromkeys(others.values()):
+        names = ", ".join(name for name, found in others.items() if found == reason)
+        print(f"{names} cannot be measured: {plain(reason)}.")
     for cut in cuts:
         print(f"\nCut off: {plain(cut.sentence)}")
     print("\n" + ("\n".join(f"Problem: {plain(p)}" for p in description.problems) or "No problems."))

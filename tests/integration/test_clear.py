@@ -404,8 +404,8 @@ def test_data_of_salmubench_are_not_asked_for_choices_unless_it_is_wished(tiny_a
 @pytest.mark.parametrize(
     ("configuration", "measurable", "said"),
     [
-        ("real_faces", "RealFaceAcc, RealFaceProb, RealFaceTR, RealFaceTRAll", "RetFail cannot be measured: clear:"),
-        ("full", "InterIdSim", "ForgetFaceAcc cannot be measured: clear:"),
+        ("real_faces", "RealFaceAcc, RealFaceProb, RealFaceTR, RealFaceTRAll", "RetFail, AssocStr, ACS, RetFailBits, "),
+        ("full", "InterIdSim", "ForgetFaceTR, ForgetFaceTRAll cannot be measured: "),
         ("forget10+tofu", "nothing", "6 questions with an answer, 0 of them about a picture; none is measured here."),
         ("forget10_perturbed", "ForgetFaceAcc, ForgetFaceProb, ForgetFaceTR, ForgetFaceTRAll, ForgetCapAcc, ForgetCap",
          "forget_perturbed"),
