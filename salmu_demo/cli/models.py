@@ -148,6 +148,7 @@ def _facts(facts: ModelProfile) -> list[list[str]]:
         ["architecture", facts.architecture],
         ["parameters", f"{facts.parameters:,}"],
         ["stored as", f"{', '.join(facts.dtypes)}, {size_text(facts.bytes)}"],
+        *([setting.name, f"{setting.value} ({setting.origin})"] for setting in facts.settings),
         ["from", facts.origin],
         ["revision", facts.revision or "none"],
         ["fingerprint", facts.fingerprint],

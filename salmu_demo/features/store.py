@@ -20,9 +20,12 @@ ENCODING_CODE: Final = (
     "features/pixels.py",
     *(
         f"models/{name}.py"
-        for name in ("delta", "encoder", "header", "in_memory", "network", "pickled", "tokenizer", "weights")
+        for name in (
+            "delta", "encoder", "header", "in_memory", "network", "pickled", "tokenizer", "tokenizer_export",
+            "transformers_tensors", "vocabulary", "weights",
+        )
     ),
-)
+)  # fmt: skip
 """Our code that decides a feature of given images, texts and model files."""
 
 ENCODING_PACKAGES: Final = (

@@ -25,6 +25,7 @@ from salmu_demo.models.delta import find_delta
 from salmu_demo.models.header import MAX_HEADER_BYTES, shown
 from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, completed, missing_parts
+from salmu_demo.models.settings import ASSUMED, TABLE, Origins, preprocessing_origin
 from salmu_demo.models.source import (
     INDEX_FILE,
     LOCAL_DIR,
@@ -198,7 +199,9 @@ def _of_transformers(
         said, digest = read_document(preprocessor)
         config["preprocess_cfg"] = preprocessing_of(said, model["vision_cfg"]["image_size"], str(preprocessor))
         read.append((preprocessor, digest))
-    config, assumed = completed(config, _published_preprocessing(model), reference)
+    known = _published_preprocessing(model)
+    origins = Origins(preprocessing=preprocessing_origin(config, known, reference))
+    config, assumed = completed(config, known, reference)
     tokenizer = _tokenizer_of(folder, TOKENIZER_FILE, MERGES_TEXT)
     for path in (weights, *more, tokenizer):
         if path is not None:
@@ -215,6 +218,7 @@ def _of_transformers(
         config_files=tuple(read),
         more_weights=tuple(more),
         family=family,
+        origins=origins,
     )
     for path in source.beside_tokenizer:
         check_inside(folder, path)
@@ -257,6 +261,7 @@ def _configured(
     content, digest = read_configuration(config_file)
     known = _published_preprocessing(content["model_cfg"]) if missing_parts(content, reference) else []
     config, remarks = completed(content, known, reference)
+    origins = Origins(preprocessing=preprocessing_origin(content, known, reference))
     source = ModelSource(
         reference,
         weights,
@@ -265,6 +270,7 @@ def _configured(
         revision=revision,
         remarks=remarks,
         config_files=((config_file, digest),),
+        origins=origins,
     )
     return keeping_its_own(_of_its_pickle(source), architecture)
 
@@ -425,10 +431,15 @@ def bare(reference: str, weights: Path, architecture: str | None, revision: str 
             revision=revision,
             deltas=(),
             remarks=remarks,
+            origins=Origins(f"that of {architecture}", f"that of {architecture}"),
             card_role=None,
         )
         return _of_its_pickle(model)
     known = [AGREED[name] for name in (architecture, *alike) if name in AGREED]
-    config, assumed = completed(architecture_configuration(architecture), known, reference)
-    model = ModelSource(reference, weights, config, None, architecture, revision, remarks=remarks + assumed)
+    given = architecture_configuration(architecture)
+    config, assumed = completed(given, known, reference)
+    origins = Origins(ASSUMED if alike else TABLE, preprocessing_origin(given, known, reference))
+    model = ModelSource(
+        reference, weights, config, None, architecture, revision, remarks=remarks + assumed, origins=origins
+    )
     return _of_its_pickle(model)

@@ -25,6 +25,7 @@ from salmu_demo.core.errors import ModelError, StorageError, quoted
 from salmu_demo.models.encoder import Encoder, Loaded, evaluation_transform
 from salmu_demo.models.header import Shape
 from salmu_demo.models.network import in_words
+from salmu_demo.models.settings import ModelSetting
 from salmu_demo.models.source import MEMORY, ModelSource
 from salmu_demo.models.weights import check_finite_weights, summarise
 
@@ -166,6 +167,11 @@ class _Moment(ModelSource):
     @property
     def files(self) -> tuple[Path, ...]:
         """None."""
+        return ()
+
+    @property
+    def settings(self) -> tuple[ModelSetting, ...]:
+        """None: a network in memory does not say where it has them from."""
         return ()
 
     @contextmanager

@@ -91,8 +91,7 @@ def completed(
     taken: dict[str, Any] = {}
     assumed = []
     for part in missing_parts(config, what):
-        found = {each.get(part) for each in known}
-        value = found.pop() if len(found) == 1 else None
+        value = agreed(part, known)
         if value is None:
             assumed.append(part)
         elif value != DEFAULTS[part]:
@@ -102,7 +101,7 @@ def completed(
     if not assumed:
         return config, ()
     why = "open_clip's checkpoints of its architecture differ in that" if known else "nothing published says it"
-    values = ", ".join(f"{part} {_words(DEFAULTS[part])}" for part in assumed)
+    values = ", ".join(f"{part} {words(DEFAULTS[part])}" for part in assumed)
     return config, (
         f"{what} does not say how its images were prepared ({', '.join(assumed)}), and {why}: OpenAI's way is "
         f"assumed ({values}); if it was trained otherwise, put an open_clip_config.json with `preprocess_cfg` beside "
@@ -110,5 +109,12 @@ def completed(
     )
 
 
-def _words(value: Any) -> str:
+def agreed(part: str, known: Sequence[Preprocessing]) -> Any:
+    """What all that is known says about a part, or None."""
+    found = {each.get(part) for each in known}
+    return found.pop() if len(found) == 1 else None
+
+
+def words(value: Any) -> str:
+    """A value of a preprocessing as sentences show it."""
     return "/".join(f"{number:.3f}" for number in value) if isinstance(value, tuple) else str(value)

@@ -6,6 +6,7 @@ from salmu_demo.models.architecture import configuration_facts
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.configuration import open_clip_architectures
 from salmu_demo.models.references import origin_of
+from salmu_demo.models.settings import ModelSetting
 from salmu_demo.models.source import ModelSource
 from salmu_demo.models.weights import parameter_count, summarise
 
@@ -25,6 +26,7 @@ class ModelProfile:
         fingerprint: SHA-256 over configuration, tokenizer and weights.
         weights_digest: SHA-256 over the values of all tensors, equal for equal weights in different files.
         revision: Hub revision, or None.
+        settings: which activation, preprocessing and tokenizer it has, and who says so.
         warnings: sentences the user should read.
     """
 
@@ -38,6 +40,7 @@ class ModelProfile:
     fingerprint: str
     weights_digest: str
     revision: str | None
+    settings: tuple[ModelSetting, ...]
     warnings: tuple[str, ...]
 
 
@@ -61,6 +64,7 @@ def profile(source: ModelSource) -> ModelProfile:
         fingerprint=source.fingerprint,
         weights_digest=summary.digest,
         revision=source.revision,
+        settings=source.settings,
         warnings=tuple(warnings),
     )
 

@@ -15,6 +15,7 @@ from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.models.delta import Delta, MergedReader
 from salmu_demo.models.made import MADE, WEIGHTS_FILE
 from salmu_demo.models.roles import ModelRole, RoleName, role_by_name
+from salmu_demo.models.settings import FROM_FOLDER, ModelSetting, Origins, settings_of
 from salmu_demo.models.transformers_tensors import Family, from_transformers, named_by_transformers
 from salmu_demo.models.uploads import UPLOAD
 from salmu_demo.models.vocabulary import MERGES_TEXT, TOKENIZER_FILE, VOCABULARY_FILE
@@ -60,6 +61,7 @@ class ModelSource:
         config_files: where the configuration was read, and the SHA-256 of what was read.
         more_weights: the other files that hold the weights together with the first.
         family: which model of transformers its tensors are named as; None for open_clip's names.
+        origins: who says which activation and preprocessing it has.
         card_role: the role that its card names, or None.
     """
 
@@ -74,6 +76,7 @@ class ModelSource:
     config_files: tuple[tuple[Path, str], ...] = ()
     more_weights: tuple[Path, ...] = ()
     family: Family | None = None
+    origins: Origins = FROM_FOLDER
     card_role: RoleName | None = None
 
     @property
@@ -101,6 +104,11 @@ class ModelSource:
     def context_length(self) -> int:
         """Tokens it reads of a text, start and end included."""
         return int(self.config["model_cfg"]["text_cfg"].get("context_length", DEFAULT_CONTEXT))
+
+    @property
+    def settings(self) -> tuple[ModelSetting, ...]:
+        """How it computes its inputs, and who says so."""
+        return settings_of(self.config, self.merges, self.origins)
 
     @property
     def _parts(self) -> tuple[Path | None, ...]:

@@ -134,6 +134,13 @@ def _head(analysis: Analysis) -> Iterator[Block]:
         ),
         7,
     )
+    settings = tuple(
+        (head, setting.name, setting.value, setting.origin)
+        for head, evaluation in zip(_model_heads(analysis), models, strict=True)
+        for setting in evaluation.model.settings
+    )
+    if settings:
+        yield Table("How inputs are computed, and who says so.", ("Model", "Setting", "Value", "Said by"), settings, 4)
     yield from analysis.remarks
     data = analysis.comparison.data
     rows = [

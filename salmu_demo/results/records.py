@@ -14,6 +14,7 @@ from salmu_demo import __version__
 from salmu_demo.metrics import MetricResult, Rows
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.roles import ModelRole, role_by_name
+from salmu_demo.models.settings import ModelSetting
 from salmu_demo.models.source import ModelSource, slug_of
 
 _PACKAGES: Final = ("torch", "open_clip_torch", "numpy", "scikit-learn", "pillow")
@@ -34,6 +35,8 @@ class MeasuredModel:
         remarks: sentences on what was assumed of it and of the data, and on texts that it reads in part only, which
             every view of its numbers must say.
         role: what it is among the models it is compared with; None if a result file does not say.
+        settings: which activation, preprocessing and tokenizer it has, and who says so; empty if a result file does not
+            say, or for a network in memory.
     """
 
     reference: str
@@ -45,6 +48,7 @@ class MeasuredModel:
     device: str | None = None
     remarks: tuple[str, ...] = ()
     role: ModelRole | None = None
+    settings: tuple[ModelSetting, ...] = ()
 
     @property
     def own_role(self) -> ModelRole:
@@ -61,7 +65,7 @@ class MeasuredModel:
         """The facts of a model that was found and loaded once."""
         return cls(
             model.reference, model.name, model.fingerprint, model.revision, model.architecture, parameters, device,
-            model.remarks, model.own_role,
+            model.remarks, model.own_role, model.settings,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 from salmu_demo.models.difference import GroupChange, WeightDifference
 from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.roles import ModelRole
+from salmu_demo.models.settings import ModelSetting
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.model_change import ModelChange
 from salmu_demo.ui.tabs.models.tab import suggestion
@@ -26,6 +27,7 @@ FACTS = ModelProfile(
     fingerprint="0123456789abcdef" * 4,
     weights_digest="f" * 64,
     revision="c0ffee00" * 5,
+    settings=(ModelSetting("activation", "QuickGELU", "open_clip's table"),),
     warnings=(),
 )
 
@@ -46,7 +48,12 @@ def words(markup: str) -> str:
 def test_a_card_holds_every_fact_and_remark():
     said = words(cards_html([ModelCard("org/mine", FACTS, ["mine has the same weights as theirs."])]))
     facts = ["▲ mine", "ViT- B- 16", "149,620,737", "F16, I64, 299.3 MB", "Hugging Face Hub", "0123456789abcdef"]
-    for expected in (*facts, "c0ffee00c0ffee00", "mine has the same weights as theirs."):
+    for expected in (
+        *facts,
+        "Activation QuickGELU (open_clip",
+        "c0ffee00c0ffee00",
+        "mine has the same weights as theirs.",
+    ):
         assert expected in said
 
 

@@ -11,7 +11,7 @@ from salmu_demo.reports.content import build_report, data_line
 from salmu_demo.reports.report import Block, Report, ReportFigure, Table
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.records import MeasuredData
-from tests.fixtures.results import DATA, NAMES, evaluations, valued
+from tests.fixtures.results import DATA, NAMES, evaluations, valued, with_settings
 
 CLEAN = {"RetFail": 0.1, "AssocStr": 0.3, "GenKnow": 0.6, "InterIdSim": 0.2, "IntraIdSim": 0.2}
 COMPROMISED = {"RetFail": 0.5, "AssocStr": 0.8, "GenKnow": 0.8, "InterIdSim": 0.6, "IntraIdSim": 0.7}
@@ -39,6 +39,16 @@ def tables(report: Report, title: str) -> list[Table]:
 
 def words(report: Report, title: str) -> str:
     return " ".join(block for block in blocks(report, title) if isinstance(block, str))
+
+
+def test_it_says_how_inputs_are_computed_and_who_says_so():
+    clean, *others = evaluations()
+    models, settings, *_ = build_report(analyse([with_settings(clean), *others])).head
+    assert isinstance(models, Table)
+    assert isinstance(settings, Table)
+    [row] = settings.rows
+    assert row[1:] == ("activation", "QuickGELU", "assumed")
+    assert row[0] in models.rows[0][0]
 
 
 def test_it_opens_with_what_was_measured_on_what(report: Report):

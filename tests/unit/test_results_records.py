@@ -37,8 +37,8 @@ def turned() -> dict[str, Any]:
 def test_a_measured_model_has_every_fact_of_its_source(tmp_path: Path):
     (tmp_path / "weights").write_bytes(b"w")
     source = ModelSource(
-        "local-dir:runs/a", tmp_path / "weights", {}, architecture="ViT-B-16", revision="r" * 40, remarks=("One.",),
-        card_role="clean",
+        "local-dir:runs/a", tmp_path / "weights", {"model_cfg": {"text_cfg": {}}}, architecture="ViT-B-16",
+        revision="r" * 40, remarks=("One.",), card_role="clean",
     )  # fmt: skip
     assert MeasuredModel.of(source, 7, "cuda:0") == MeasuredModel(
         reference="local-dir:runs/a",
@@ -50,6 +50,7 @@ def test_a_measured_model_has_every_fact_of_its_source(tmp_path: Path):
         device="cuda:0",
         remarks=("One.",),
         role=ModelRole("clean", "card"),
+        settings=source.settings,
     )
 
 

@@ -12,7 +12,7 @@ from salmu_demo.metrics import all_metrics
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import results_document
 from salmu_demo.results.evidence import Side
-from tests.fixtures.results import attacked, evaluations, with_some_kept
+from tests.fixtures.results import attacked, evaluations, with_settings, with_some_kept
 from tests.results_schema.__main__ import ALL, PAGE, Described, json_schema, page
 from tests.results_schema.__main__ import fields as documented_fields
 
@@ -46,7 +46,7 @@ def fields(value: Any, path: str = "") -> Iterator[str]:
 
 
 def test_every_written_field_is_documented_and_every_documented_one_is_written():
-    analysis = analyse([attacked(with_some_kept(one)) for one in evaluations()])
+    analysis = analyse([attacked(with_some_kept(with_settings(one))) for one in evaluations()])
     written = set(fields(json.loads(json.dumps(results_document(analysis)))))
     documented = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
     assert len(documented) == len(set(documented))

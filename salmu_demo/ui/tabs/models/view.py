@@ -72,6 +72,7 @@ def _facts(facts: ModelProfile) -> dict[str, str]:
         "Architecture": breakable(facts.architecture),
         "Parameters": f"{facts.parameters:,}",
         "Stored as": f"{', '.join(facts.dtypes)}, {facts.bytes / 1e6:,.1f} MB",
+        **{setting.name.capitalize(): f"{setting.value} ({setting.origin})" for setting in facts.settings},
         "From": facts.origin,
         "Revision": _digest(facts.revision) if facts.revision else "none",
         "Fingerprint": _digest(facts.fingerprint, whole=True),
