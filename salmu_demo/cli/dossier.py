@@ -12,7 +12,6 @@ from salmu_demo.data.layout import kind_title
 from salmu_demo.data.source import MINI
 from salmu_demo.dossiers.document import content_of
 from salmu_demo.dossiers.schema import Dossier
-from salmu_demo.reports.dossier import write_dossier
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.dossiers import attach, declare, dossier, thumbnails
 
@@ -45,6 +44,9 @@ def _run(
     notes: Annotated[str, option("--notes", "anything else to say", "TEXT")] = "",
     json: options.Json = False,
 ) -> None:
+    # Takes a second to import, which the help does not need.
+    from salmu_demo.reports.dossier import write_dossier  # noqa: PLC0415
+
     declared = declare(auditor, release, notes)
     attached = [attach(path) for path in found_by or ()]
     bench = Workbench(data)
