@@ -23,6 +23,7 @@ from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.core.settings import cache_dir
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.images import read_image, rgb_image
+from salmu_demo.data.personas import find_persona
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import load_data as _load_data
 from salmu_demo.features.embedder import Embedder
@@ -462,7 +463,7 @@ def audit(
     Give Clean and Compromised among the models: they are the controls of the others.
 
     Args:
-        persona: its id, or one of `data.personas`.
+        persona: its id, its name or another value that nobody else has, or one of `data.personas`.
         models: one or more models.
         data: the data set.
         attacks: names of attacks beside the nameless line-up, such as `face-to-name`, or `all`.
@@ -471,7 +472,7 @@ def audit(
         compromised: the Compromised model; None as for `clean`.
 
     Raises:
-        QueryError: if there is no such persona, attack or attribute.
+        QueryError: if there is no such persona, attack or attribute, or a value is true of several personas.
         SalmuError: if the data or a model is unusable.
 
     Example:
@@ -479,14 +480,14 @@ def audit(
         salmu_demo.audit("00000025", ["mini-clean", "mini-compromised"], "mini").to_frame()
         ```
     """
-    identity = persona.identity_id if isinstance(persona, Persona) else persona
     bench = _workbench(data)
-    person = bench.data.persona(identity)
+    identity = persona.identity_id if isinstance(persona, Persona) else None
+    person = find_persona(bench.data, str(persona)) if identity is None else bench.data.persona(identity)
     with _sources(bench, models) as sources:
         told = _told(sources, clean, compromised)
         every = [attack.name for attack in all_attacks()]
         chosen = every if "all" in (names := _names(attacks)) else names
-        cells = bench.audit(identity, sources, None if kinds is None else _names(kinds), chosen, told)
+        cells = bench.audit(person.identity_id, sources, None if kinds is None else _names(kinds), chosen, told)
         return Audit(person, tuple(cells), tuple(distinct_names(sources)))
 
 

@@ -10,8 +10,10 @@ from salmu_demo.cli.options import Commands, flag, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.data.dataset import Persona
 from salmu_demo.data.images import read_image
 from salmu_demo.data.layout import canonical_kind
+from salmu_demo.data.personas import find_persona
 from salmu_demo.data.source import MINI
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import assign_roles
@@ -28,6 +30,7 @@ commands = Commands()
 @commands.add("""\
   salmu-demo probe mini-compromised mini-clean --persona 00000025
   salmu-demo probe mini-compromised mini-clean --persona 00000025 --kind phone_number -k 10 --json
+  salmu-demo probe mini-compromised mini-clean --persona magdalena.hajkova@letters.example
   salmu-demo probe mini-compromised mini-clean --everybody
   salmu-demo probe mini-compromised --text "lives in Roztoky" --gallery all
   salmu-demo probe mini-compromised --image face.png""")
@@ -39,7 +42,12 @@ def _run(
     compromised: options.Compromised = None,
     gold: options.Gold = None,
     persona: Annotated[
-        str | None, option("--persona", "line up the persona's attributes, retrieve captions for its face", "ID")
+        str | None,
+        option(
+            "--persona",
+            "line up the attributes of the persona with this id, name or other value, retrieve captions for its face",
+            "VALUE",
+        ),
     ] = None,
     text: Annotated[str | None, option("--text", "retrieve faces for a text")] = None,
     image: Annotated[Path | None, option("--image", "retrieve captions for an image of your own", "FILE", Path)] = None,
@@ -65,11 +73,13 @@ def _run(
     cells: list[AuditCell] = []
     surveys: list[Survey] = []
     retrievals: list[Retrieval] = []
+    person: Persona | None = None
     if persona is not None:
+        person = find_persona(bench.data, persona)
         kinds = [canonical_kind(kind)] if kind else None
         attacks = [each.name for each in all_attacks()] if kind else []
-        retrievals = bench.retrieve_for_persona(persona, sources, gallery, k, told=told)
-        cells = bench.audit(persona, sources, kinds, attacks, told)
+        retrievals = bench.retrieve_for_persona(person.identity_id, sources, gallery, k, told=told)
+        cells = bench.audit(person.identity_id, sources, kinds, attacks, told)
     elif everybody:
         with TerminalProgress() as progress:
             surveys = bench.survey(sources, progress, told)
@@ -86,6 +96,7 @@ def _run(
                     {"name": name, "fingerprint": model.fingerprint, "role": role.name, "role_from": role.origin}
                     for name, model, role in zip(names, sources, assigned.roles, strict=True)
                 ],
+                "persona": None if person is None else {"identity_id": person.identity_id, "name": person.name},
                 "audit": [cell_json(cell, name) for cell, name in zip(cells, cycle(names))],
                 "surveys": [survey_json(each, name) for each, name in zip(surveys, names, strict=False)],
                 "retrieval": [_retrieval_json(r, name) for r, name in zip(retrievals, names, strict=False)],
@@ -98,6 +109,8 @@ def _run(
     for name, role in zip(names, assigned.roles, strict=True):
         if role.title:
             print(f"{role.title}: {name}")
+    if person is not None:
+        print(f"Persona: {person.name} ({person.identity_id})")
     if cells:
         print_cells(cells, names)
     if surveys:

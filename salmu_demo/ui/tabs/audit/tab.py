@@ -144,7 +144,8 @@ def build(context: Context) -> TabHandlers:
     documents = dossiers.Dossiers(workbench, context.warm_up)
     with gr.Row(elem_classes="audit"):
         with gr.Column(scale=1, min_width=280):
-            query = gr.Textbox(label="Find a persona", placeholder="Name, id, city or country code", elem_id="search")
+            words = "Name, phone number, e-mail, IBAN, any value"
+            query = gr.Textbox(label="Find a persona", placeholder=words, elem_id="search")
             people = choices(elem_id="people", elem_classes="people")
         with gr.Column(scale=3, min_width=320):
             persona = choices(elem_id="persona")
