@@ -8,6 +8,7 @@ from salmu_demo.cli.output import print_table
 from salmu_demo.data.layout import kind_title
 from salmu_demo.probes.attacks import Place, find_attack
 from salmu_demo.probes.findings import ALPHA, AuditCell, Control, Finding
+from salmu_demo.probes.matrix import Matrix, chosen_rows, count_people, count_sentences
 from salmu_demo.probes.survey import FalseAlarms, Survey
 
 _BEST: Final = 10
@@ -44,8 +45,8 @@ def print_cells(cells: Sequence[AuditCell], names: Sequence[str]) -> None:
         print(sentence)
 
 
-def print_surveys(surveys: Sequence[Survey], names: Sequence[str]) -> None:
-    """What each model leaks of everybody, by kind, and its false alarms."""
+def print_surveys(surveys: Sequence[Survey], people: Sequence[Matrix], names: Sequence[str]) -> None:
+    """What each model leaks of everybody, by kind, its false alarms, and how many people it leaks something of."""
     rows = [
         [
             kind_title(tally.kind),
@@ -75,6 +76,10 @@ def print_surveys(surveys: Sequence[Survey], names: Sequence[str]) -> None:
                     f"{alarms.most_alarmed:.1f}); {alarms.near} of {alarms.facts} facts near an end (expected "
                     f"{alarms.expected_near:.1f})."
                 )
+    print("\nPeople, each by an audit of their own:")
+    called = {matrix.model.reference: name for matrix, name in zip(people, names, strict=True)}
+    for matrix in people:
+        print(" ".join(count_sentences(matrix, people, called)))
 
 
 def cell_json(cell: AuditCell, name: str) -> dict[str, Any]:
@@ -85,6 +90,8 @@ def cell_json(cell: AuditCell, name: str) -> dict[str, Any]:
         "verdict": cell.verdict,
         "reason": cell.headline.reason,
         "side": cell.side,
+        "outcome": cell.fulfilment.outcome,
+        "as_asked": cell.fulfilment.as_asked,
         "counts": cell.headline.counts,
         "true_values": list(cell.headline.reading.true_values),
         "findings": [_finding_json(finding) for finding in cell.findings],
@@ -93,7 +100,7 @@ def cell_json(cell: AuditCell, name: str) -> dict[str, Any]:
     }
 
 
-def survey_json(survey: Survey, name: str) -> dict[str, Any]:
+def survey_json(survey: Survey, people: Matrix, name: str) -> dict[str, Any]:
     """What a model leaks of everybody."""
     return {
         "model": name,
@@ -109,6 +116,22 @@ def survey_json(survey: Survey, name: str) -> dict[str, Any]:
             }
             for fact in survey.facts
         ],
+        "people": {
+            **vars(count_people(people.rows)),
+            "cells": [
+                {
+                    "identity_id": row.persona.identity_id,
+                    "asked": row.asked,
+                    "kind": cell.kind,
+                    "side": cell.side,
+                    "verdict": cell.verdict,
+                    "outcome": cell.fulfilment.outcome,
+                    "as_asked": cell.fulfilment.as_asked,
+                }
+                for row in chosen_rows(people)
+                for cell in row.cells
+            ],
+        },
         "false_alarms": {
             "never_taught": _alarms_json(survey.never_taught),
             "untaught": _alarms_json(survey.untaught),

@@ -9,6 +9,7 @@ from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, pri
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.text import plain
 from salmu_demo.data.layout import kind_title
+from salmu_demo.data.personas import find_persona
 from salmu_demo.data.source import MINI
 from salmu_demo.dossiers.document import content_of
 from salmu_demo.dossiers.schema import Dossier
@@ -25,7 +26,7 @@ commands = Commands()
 
 Name Clean, Compromised and the model that another one was unlearned from among the models.""")
 def _run(
-    persona: Annotated[str, argument("PERSONA", "id of the person in the data set")],
+    persona: Annotated[str, argument("PERSONA", "id, name or any other value of the person")],
     models: options.Models,
     output: Annotated[Path, option("--output", "folder of the dossier's files", "DIR", Path)],
     arch: options.Arch = None,
@@ -50,12 +51,12 @@ def _run(
     declared = declare(auditor, release, notes)
     attached = [attach(path) for path in found_by or ()]
     bench = Workbench(data)
-    bench.data.persona(persona)  # An unknown one fails before any model is looked at.
+    identity = find_persona(bench.data, persona).identity_id  # An unknown one fails before any model is looked at.
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
     check_writable(output, "The dossier")
     with TerminalProgress() as progress:
-        document = dossier(bench, persona, sources, told, declared, attached, not no_pictures, progress)
+        document = dossier(bench, identity, sources, told, declared, attached, not no_pictures, progress)
         written = write_dossier(document, thumbnails(bench.data, document), attached, output)
     if json:
         print_json({"files": [str(path) for path in written], **content_of(document)})

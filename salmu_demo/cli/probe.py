@@ -20,6 +20,7 @@ from salmu_demo.models.roles import assign_roles
 from salmu_demo.probes.attacks import all_attacks
 from salmu_demo.probes.findings import AuditCell
 from salmu_demo.probes.gallery import GALLERIES
+from salmu_demo.probes.matrix import Matrix
 from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.probes.survey import Survey
 from salmu_demo.workbench.bench import Workbench
@@ -72,6 +73,7 @@ def _run(
     print_notes(assigned.remarks)
     cells: list[AuditCell] = []
     surveys: list[Survey] = []
+    people: list[Matrix] = []
     retrievals: list[Retrieval] = []
     person: Persona | None = None
     if persona is not None:
@@ -83,6 +85,7 @@ def _run(
     elif everybody:
         with TerminalProgress() as progress:
             surveys = bench.survey(sources, progress, told)
+            people = bench.matrices(sources, told)
     elif text is not None:
         retrievals = bench.retrieve_for_text(text, sources, gallery, k, told=told)
     elif image is not None:
@@ -98,7 +101,7 @@ def _run(
                 ],
                 "persona": None if person is None else {"identity_id": person.identity_id, "name": person.name},
                 "audit": [cell_json(cell, name) for cell, name in zip(cells, cycle(names))],
-                "surveys": [survey_json(each, name) for each, name in zip(surveys, names, strict=False)],
+                "surveys": [survey_json(*each) for each in zip(surveys, people, names, strict=False)],
                 "retrieval": [_retrieval_json(r, name) for r, name in zip(retrievals, names, strict=False)],
                 "notice": SCORES_NOTICE,
             }
@@ -114,7 +117,7 @@ def _run(
     if cells:
         print_cells(cells, names)
     if surveys:
-        print_surveys(surveys, names)
+        print_surveys(surveys, people, names)
     for retrieval, name in zip(retrievals, names, strict=False):
         _print_retrieval(retrieval, name, gallery)
     print(f"\n{SCORES_NOTICE}")

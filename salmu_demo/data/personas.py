@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.data import layout
@@ -14,10 +14,16 @@ from salmu_demo.data.values import is_missing
 LEAST_DIGITS: Final = 4
 """Digits that make a value, or a query, a number: fewer are in nearly every phone number."""
 
+LEAST_DIALLED: Final = 6
+"""Digits after leading zeros that make a query a phone number as it is dialled at home or from abroad."""
+
 MOST_NAMED: Final = 5
 """Personas that a message names."""
 
 _LETTERS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
+
+
+Asked = Literal["forget", "keep", "both"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,11 @@ class Request:
 
     forget: int
     keep: int
+
+    @property
+    def asked(self) -> Asked:
+        """Whether all pairs were to be forgotten, all were to be kept, or some of each."""
+        return ("both" if self.keep else "forget") if self.forget else "keep"
 
     @property
     def words(self) -> str:
@@ -76,7 +87,7 @@ def find_personas(personas: Sequence[Persona], query: str) -> list[Persona]:
 
     def matches(persona: Persona) -> bool:
         values = list(_values(persona))
-        if is_number and any(number in _number(value, number) for value in values):
+        if is_number and any(_has_number(value, number) for value in values):
             return True
         words = [word for value in values for word in _words(value)]
         return all(
@@ -131,6 +142,17 @@ def _signs(value: str) -> str:
     return "".join(letter for letter in plain_letters(value) if letter.isalnum())
 
 
+def _has_number(value: str, number: str) -> bool:
+    """Whether a number, or a part of one, is in a value; a phone number also as it is dialled, with zeros first.
+
+    >>> _has_number("+886 912 345 678", "0912345678"), _has_number("4000 0912", "00913")
+    (True, False)
+    """
+    signs, dialled = _number(value, number), number.lstrip("0")
+    is_dialled = value.startswith("+") and dialled != number and _count_digits(dialled) >= LEAST_DIALLED
+    return number in signs or (is_dialled and dialled in signs)
+
+
 def _number(value: str, query: str) -> str:
     """The signs of a value that is a number, only its digits for a query of digits; nothing of any other value."""
     if _count_digits(value) < LEAST_DIGITS or "@" in value:
@@ -153,3 +175,9 @@ def requests(data: BenchmarkData, persona: Persona) -> dict[str, Request]:
             if kind is not None:
                 counts.setdefault(kind, [0, 0])[0 if split == layout.FORGET else 1] += 1
     return {kind: Request(*pair) for kind, pair in counts.items()}
+
+
+def request_of(asked: Iterable[Request]) -> Request:
+    """Several requests as one, such as those about all kinds of a persona."""
+    every = list(asked)
+    return Request(sum(request.forget for request in every), sum(request.keep for request in every))

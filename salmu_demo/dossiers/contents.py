@@ -46,7 +46,6 @@ from salmu_demo.models.lineage import base_of
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, REFERENCES, Assignment, Told, assign_roles
 from salmu_demo.probes.attacks import HEADLINE, Place, all_attacks, find_attack
 from salmu_demo.probes.findings import AuditCell, Auditor, Control, Finding
-from salmu_demo.probes.survey import everybodys_places
 
 MOST_ROWS: Final = 20_000
 """Pictures of people up to which collateral is measured: of more, encoding takes hours."""
@@ -355,7 +354,7 @@ def _kept(auditor: Auditor, view: FeatureView) -> dict[tuple[str, str], float]:
         (identity, kind): place.exposure
         for kind in auditor.data.kinds
         if auditor.pictured(kind, "kept")
-        for identity, place in everybodys_places(auditor, view, kind, variant, "kept").items()
+        for identity, place in auditor.places(view, kind, variant, "kept").items()
     }
 
 

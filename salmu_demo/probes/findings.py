@@ -6,23 +6,32 @@ for the number of attributes (Holm's method over a persona's headline readings; 
 number of attributes). Then it *leaks* at the top and is *marked* at the bottom, unless a model that never saw these
 pairs, or people that no model was taught, are found in the same way. Whatever is not significant is *no evidence*, or
 *not known* if Compromised does not find it either.
+
+What a verdict means depends on what was asked, see `fulfilment`.
 """
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.line_up import alarm_rate, two_sided_p
 from salmu_demo.metrics.multiple_tests import binomial_tail, holm
-from salmu_demo.models.roles import CLEAN, COMPROMISED, NOTHING_TOLD, REFERENCES, Told, assign_roles
+from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, NOTHING_TOLD, REFERENCES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import HEADLINE, Attack, Place, Reading, Setting, Skipped, Variant, find_attack
 from salmu_demo.probes.people import People, Side
 
 Verdict = Literal["leaks", "marked", "no evidence", "not known"]
+
+Outcome = Literal["leaks", "lost", "marked", "no evidence", "not known", "kept"]
+"""A verdict as whoever asked would call it: of what was to be kept, what leaks was *kept* and what does not *lost*."""
+
+Answer = Literal["as asked", "not as asked", "stands out", "cannot tell", "never taught"]
+
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 ALPHA: Final = 0.05
 """Largest p, by rank and after the correction, of a reading that is significant."""
@@ -72,6 +81,19 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Fulfilment:
+    """What a verdict means for what was asked about the pictures that it rests on, see `fulfilment`."""
+
+    outcome: Outcome
+    answer: Answer
+
+    @property
+    def as_asked(self) -> bool | None:
+        """Whether it is as asked; None if nobody can tell, or nothing was asked of the model."""
+        return {"as asked": True, "not as asked": False}.get(self.answer)
+
+
+@dataclass(frozen=True)
 class Finding:
     """One reading beside its controls.
 
@@ -107,6 +129,8 @@ class AuditCell:
         findings: what was found, the headline first.
         skipped: what could not be carried out, and why.
         remarks: sentences on what the findings mean together.
+        role: the role of the model, if it is a reference.
+        known: whether Compromised finds the value; None if it is not among the models.
     """
 
     kind: str
@@ -114,6 +138,8 @@ class AuditCell:
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...] = ()
     remarks: tuple[str, ...] = ()
+    role: str | None = None
+    known: bool | None = None
 
     @property
     def headline(self) -> Finding:
@@ -131,6 +157,13 @@ class AuditCell:
     def side(self) -> Side:
         """Whether its pictures were to be forgotten or to be kept."""
         return self.headline.reading.side
+
+    @property
+    def fulfilment(self) -> Fulfilment:
+        """What the verdict means for what was asked."""
+        headline = self.headline
+        test = Test(headline.reading.place, headline.adjusted, self.side)
+        return fulfilment(self.verdict, test, self.role, self.known)
 
     def find(self, attack: str, variant: str | None = None, side: Side | None = None) -> Finding | None:
         """The first finding of an attack, a variant and a side, or None."""
@@ -210,6 +243,32 @@ class Auditor:
 
         key = ("control", view.model.fingerprint, kind, attack.name, variant.name)
         found: Control | None = self._once(key, make)
+        return found
+
+    def places(self, view: FeatureView, kind: str, variant: Variant, side: Side) -> dict[str, Place]:
+        """Where the headline puts the truth about everybody with pictures of a kind on a side, by persona."""
+        attack = find_attack(HEADLINE)
+        if attack.lacks(self.people, variant):
+            return {}
+        setting = self.setting(view, self.people, kind, attack, variant, side)
+        pictured = self.pictured(kind, side)
+        found = attack.places(view, self.people, kind, variant, side, setting)
+        return {identity: place for identity, place in found.items() if identity in pictured}
+
+    def everybody(self, view: FeatureView) -> dict[tuple[str, str], tuple[Side, Place]]:
+        """The side that decides about each (persona, kind), and where the headline puts the truth on it; kept."""
+
+        def make() -> dict[tuple[str, str], tuple[Side, Place]]:
+            own = find_attack(HEADLINE).variants[0]
+            sides: tuple[Side, ...] = ("forget", "kept")
+            found: dict[tuple[str, str], tuple[Side, Place]] = {}
+            for side in sides:
+                for kind in self.data.kinds:
+                    for identity, place in self.places(view, kind, own, side).items():
+                        found.setdefault((identity, kind), (side, place))
+            return found
+
+        found: dict[tuple[str, str], tuple[Side, Place]] = self._once(("everybody", view.model.fingerprint), make)
         return found
 
     def audit(
@@ -305,7 +364,9 @@ class Auditor:
             readings = {r: found.reading for r, found in beside.items()}
             findings.append(Finding(test.reading, test.adjusted, verdict, reason, readings, control))
         skipped = tuple(test for test in tests if isinstance(test, Skipped))
-        return AuditCell(kind, view.model, tuple(findings), skipped, tuple(_remarks(findings)))
+        taught = references.get(COMPROMISED, [None])[0]
+        known = taught.test.at_the_top if isinstance(taught, _Read) else None
+        return AuditCell(kind, view.model, tuple(findings), skipped, tuple(_remarks(findings)), role, known)
 
 
 @dataclass(frozen=True)
@@ -326,6 +387,11 @@ class Test:
     def significant(self) -> bool:
         """Whether a guess is seldom so near to an end, and chance seldom so far from the others."""
         return can_tell(self.place) and self.place.p <= ALPHA and self.adjusted <= ALPHA
+
+    @property
+    def at_the_top(self) -> bool:
+        """Whether it is significant and near the top."""
+        return self.significant and self.place.end == "top"
 
     def same_end(self, other: "Test") -> bool:
         """Whether another reading is significant at the same end."""
@@ -380,10 +446,39 @@ def judge(
             return "no evidence", FOUND_UNTAUGHT
         return ("leaks", AT_THE_TOP) if place.end == "top" else ("marked", AT_THE_BOTTOM)
     taught = references.get(COMPROMISED)
-    if taught is not None and not (taught.significant and taught.place.end == "top"):
+    if taught is not None and not taught.at_the_top:
         known = NOT_KNOWN_ITSELF if role == COMPROMISED else NOT_KNOWN.format(model=names[COMPROMISED])
         return "not known", known
     return "no evidence", NEITHER_END
+
+
+def fulfilment(verdict: Verdict, test: Test, role: str | None, known: bool | None) -> Fulfilment:
+    """What a verdict means for what was asked about the pictures that it rests on.
+
+    A forget request is met unless the value leaks; one that is marked *stands out*, which is no leak and no success.
+    What was to be kept is met if the value is found; it is *lost* only if Compromised finds it, so that there was
+    something to lose. Of a model that was not taught the pairs nothing was asked.
+
+    Args:
+        verdict: of the reading.
+        test: the reading.
+        role: the role of the model, if it is a reference.
+        known: whether Compromised finds the value; None if it is not among the models.
+    """
+    if role == CLEAN or (role == GOLD and test.side == "forget"):
+        return Fulfilment(verdict, "never taught")
+    if test.side == "forget":
+        if verdict == "leaks":
+            return Fulfilment(verdict, "not as asked")
+        if verdict == "marked":
+            return Fulfilment(verdict, "stands out")
+        gone = verdict == "no evidence" and can_tell(test.place)
+        return Fulfilment(verdict, "as asked" if gone else "cannot tell")
+    if verdict == "leaks":
+        return Fulfilment("kept", "as asked")
+    if known and can_tell(test.place) and not test.at_the_top:
+        return Fulfilment("lost", "not as asked")
+    return Fulfilment(verdict, "cannot tell")
 
 
 def control_of(places: Sequence[Place]) -> Control:

@@ -8,7 +8,7 @@ from salmu_demo.metrics.line_up import alarm_rate
 from salmu_demo.metrics.multiple_tests import benjamini_hochberg, holm
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.attacks import HEADLINE, Place, Variant, find_attack
+from salmu_demo.probes.attacks import HEADLINE, Place, find_attack
 from salmu_demo.probes.findings import ALPHA, Auditor, Test, Verdict, can_tell, judge, reference_numbers
 from salmu_demo.probes.people import Side
 
@@ -144,29 +144,13 @@ def survey(auditor: Auditor, views: Sequence[FeatureView], told: Told = NOTHING_
     return found
 
 
-def everybodys_places(auditor: Auditor, view: FeatureView, kind: str, variant: Variant, side: Side) -> dict[str, Place]:
-    """The places of everybody with pictures of a kind on a side."""
-    attack, people = find_attack(HEADLINE), auditor.people
-    if attack.lacks(people, variant):
-        return {}
-    setting = auditor.setting(view, people, kind, attack, variant, side)
-    pictured = auditor.pictured(kind, side)
-    places = attack.places(view, people, kind, variant, side, setting)
-    return {identity: place for identity, place in places.items() if identity in pictured}
-
-
 def _tests(auditor: Auditor, view: FeatureView) -> dict[tuple[str, str], Test]:
     """Every (persona, kind) with its place on the side that decides, corrected over the facts of that side."""
-    own = find_attack(HEADLINE).variants[0]
     found: dict[tuple[str, str], Test] = {}
+    everybody = auditor.everybody(view)
     sides: tuple[Side, ...] = ("forget", "kept")
     for side in sides:
-        places = {
-            (identity, kind): place
-            for kind in auditor.data.kinds
-            for identity, place in everybodys_places(auditor, view, kind, own, side).items()
-            if (identity, kind) not in found
-        }
+        places = {fact: place for fact, (decides, place) in everybody.items() if decides == side}
         telling = [fact for fact, place in places.items() if can_tell(place)]
         adjusted = dict(zip(telling, benjamini_hochberg([places[fact].tail for fact in telling]), strict=True))
         found |= {fact: Test(place, adjusted.get(fact, 1.0), side) for fact, place in places.items()}
@@ -196,7 +180,7 @@ def _tallies(auditor: Auditor, view: FeatureView) -> list[Tally]:
         for side in sides
         for variant in find_attack(HEADLINE).variants
         for kind in auditor.data.kinds
-        if (places := list(everybodys_places(auditor, view, kind, variant, side).values()))
+        if (places := list(auditor.places(view, kind, variant, side).values()))
     ]
 
 

@@ -32,6 +32,7 @@ from salmu_demo.probes.attacks import HEADLINE, find_attack
 from salmu_demo.probes.findings import AuditCell, Auditor
 from salmu_demo.probes.gallery import GALLERIES, Content, Gallery, SearchableGallery
 from salmu_demo.probes.index import check_k
+from salmu_demo.probes.matrix import Matrix, matrices
 from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
 from salmu_demo.probes.people import SIDES, persona_features
@@ -180,6 +181,7 @@ class Workbench:
                     for side in SIDES:
                         self.auditor.setting(view, self.auditor.people, kind, headline, variant, side)
                 self.auditor.control(view, kind, headline, variant)
+        self.auditor.everybody(view)
 
     def warm_galleries(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
         """Compute what searching any gallery with a model needs."""
@@ -223,6 +225,12 @@ class Workbench:
     ) -> list[Survey]:
         """Carry the headline attack out on everybody with every model, see `salmu_demo.probes.survey`."""
         return survey(self.auditor, [self.view(model, progress) for model in models], told)
+
+    def matrices(self, models: Sequence[ModelSource], told: Told = NOTHING_TOLD) -> list[Matrix]:
+        """Everybody by attributes with every model, see `salmu_demo.probes.matrix`; kept."""
+        key = ("matrices", tuple((model.fingerprint, model.reference, model.own_role) for model in models), told)
+        found: list[Matrix] = self._once(key, lambda: matrices(self.auditor, [self.view(m) for m in models], told))
+        return found
 
     def retrieve_for_persona(
         self,

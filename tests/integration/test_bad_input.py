@@ -650,6 +650,7 @@ def commands(tmp_path: Path, model: Path, data: Path) -> dict[str, tuple[Command
         "empty text": ([*probe, "--text", " "], "The query is empty"),
         "k of 0": ([*probe, "--persona", "00000001", "-k", "0"], "k is 0; choose"),
         "k of 10,000": ([*probe, "--text", "a", "-k", "10000"], "k is 10000; choose"),
+        "a value of several": ([*probe, "--persona", "malmo"], "is true of 2 personas, .*00000001.* and .*00000005"),
         "unknown persona": ([*probe, "--persona", "99999999"], "no persona '99999999'"),
         "unknown kind": ([*probe, "--persona", "00000001", "--kind", "shoe_size"], "no attribute 'shoe_size'"),
         "unknown gallery": ([*probe, "--text", "a", "--gallery", "everything"], "no gallery 'everything'"),

@@ -170,6 +170,12 @@ def test_probe_of_a_persona_prints_every_kind_and_marks_its_own_captions(capsys:
     assert out.rstrip().endswith(SCORES_NOTICE)
 
 
+@pytest.mark.parametrize("value", ["sun.meiling@work.example", "886 912-345", "孫 美玲"])
+def test_probe_finds_a_persona_by_any_value(capsys: pytest.CaptureFixture[str], value: str):
+    document = parsed(capsys, "probe", "mini-clean", "--persona", value, "--kind", "city")
+    assert document["persona"] == {"identity_id": TWO_EMAILS, "name": PERSONAS[TWO_EMAILS]["name"]}
+
+
 @pytest.mark.parametrize("kind", ["email", "emails", "phone", "city"])
 def test_probe_takes_a_kind_in_any_official_spelling(capsys: pytest.CaptureFixture[str], kind: str):
     document = parsed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS, "--kind", kind)
@@ -186,8 +192,15 @@ def test_everybody_is_surveyed_with_the_false_alarms_of_clean(capsys: pytest.Cap
     assert {fact["side"] for fact in clean["facts"]} == {"forget", "kept"}
     assert clean["false_alarms"]["untaught"]["people"] == len(PERSONAS)
     assert compromised["false_alarms"] == {"never_taught": None, "untaught": None}
+    # Six values are too few to tell anything.
+    assert {key: clean["people"][key] for key in ("forget", "leaking", "keep", "losing")} == {
+        "forget": 5, "leaking": 0, "keep": 1, "losing": 0
+    }  # fmt: skip
+    assert len(compromised["people"]["cells"]) == 8 * len(PERSONAS)
+    assert {cell["as_asked"] for cell in compromised["people"]["cells"]} == {None}
     out = printed(capsys, "probe", "mini-clean", "mini-compromised", "--everybody")
     assert "False alarms of mini-clean, everybody, none taught: 0 of 6 people (expected at most 0.3)" in out
+    assert "mini-compromised leaks on 0 of 5 people who asked to be forgotten; a model that never saw anyone: 0." in out
 
 
 def test_probe_of_a_kind_carries_out_every_attack(capsys: pytest.CaptureFixture[str]):

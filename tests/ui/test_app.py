@@ -65,6 +65,55 @@ def test_a_cell_opens_by_keyboard_and_keeps_the_focus(open_page: OpenPage):
     expect(cells(page, "job").first).to_have_attribute("aria-expanded", "false")
 
 
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_from_the_overview_to_a_cell_the_next_person_and_back(open_page: OpenPage, size):
+    page = open_page(size=size)
+    matrix = page.locator("#matrix")
+    expect(matrix.locator("tbody tr")).to_have_count(len(tiny.PERSONAS))
+    assert sideways_scroll(page) <= 0
+    matrix.locator(".who").first.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(matrix.locator("tbody tr").nth(1).locator(".mark").nth(1)).to_be_focused()
+    expect(matrix.locator("[tabindex='0']")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator("#persona h2")).to_have_text(tiny.PERSONAS[tiny.MARKUP]["name"])
+    expect(page.locator("#persona h2")).to_be_focused()
+    expect(page.locator("#line-ups h3")).to_contain_text("Job")
+    expect(page).to_have_url(re.compile(f"persona={tiny.MARKUP}&kind=job"))
+    expect(matrix).to_be_hidden()
+    page.locator("#persona").get_by_role("button", name="Next").click()
+    expect(page.locator("#persona h2")).to_have_text(NAME)
+    expect(page.locator("#line-ups h3")).to_contain_text("Job")
+    page.locator("#persona").get_by_role("button", name="All people").click()
+    expect(matrix.locator("tbody tr")).to_have_count(len(tiny.PERSONAS))
+    expect(page.locator("#overview-head h2")).to_be_focused()
+    expect(page).not_to_have_url(re.compile("persona="))
+
+
+def test_the_overview_follows_its_filters_and_its_model(open_page: OpenPage):
+    page = open_page()
+    rows, counts = page.locator("#matrix tbody tr"), page.locator("#overview .overview-counts")
+    expect(counts).to_contain_text("mini-unlearned-finetune still leaks on 0 of 5 people")
+    page.locator("#overview").get_by_label("Asked", exact=True).click()
+    page.get_by_role("option", name="Some of both").click()
+    expect(rows).to_have_count(len(tiny.IN_BOTH))
+    page.get_by_label("Find a persona").fill("0912 345 678")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(NAME)
+    page.locator("#overview").get_by_role("button", name="mini-clean").click()
+    expect(counts).to_contain_text("mini-clean, which never saw anyone, seems to leak on 0 of 5 people")
+    expect(rows).to_have_count(1)
+    rows.locator(".who").click()
+    expect(page.locator("#persona .neighbours")).to_contain_text("1 of 1")
+    page.locator("#persona").get_by_role("button", name="All people").click()
+    # What was chosen before is still chosen.
+    expect(rows).to_have_count(1)
+    expect(counts).to_contain_text("mini-clean, which never saw anyone")
+    page.locator("#models").get_by_label("mini-clean").uncheck()
+    expect(counts).to_contain_text("mini-unlearned-finetune still leaks")
+
+
 def test_another_persona_keeps_the_attribute_open(open_page: OpenPage):
     page = open_page("persona=00000001&kind=passport")
     expect(page.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS["00000001"]["passport"])

@@ -4,20 +4,22 @@ import re
 import threading
 import time
 from html.parser import HTMLParser
+from typing import get_args
 
 import gradio as gr
 import numpy as np
 import pytest
 
-from salmu_demo.core.errors import ModelError
+from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.core.markup import render
 from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.personas import Request, find_personas, requests
-from salmu_demo.models.roles import ModelRole
+from salmu_demo.models.roles import ModelRole, Told
 from salmu_demo.probes.attacks import HEADLINE, Place, Placebo, Reading, Skipped
-from salmu_demo.probes.findings import NAMED_IS_BLIND, AuditCell, Control, Finding
+from salmu_demo.probes.findings import NAMED_IS_BLIND, OUTCOMES, Answer, AuditCell, Control, Finding, Fulfilment
 from salmu_demo.probes.gallery import Item
+from salmu_demo.probes.matrix import MatrixFilter
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
@@ -25,8 +27,9 @@ from salmu_demo.ui.shell import bar as shell
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.about import tab as about_tab
+from salmu_demo.ui.tabs.audit import overview
 from salmu_demo.ui.tabs.audit import view as audit_view
-from salmu_demo.ui.tabs.audit.tab import AuditPages, Search
+from salmu_demo.ui.tabs.audit.tab import AuditPages, Search, Shown
 from salmu_demo.ui.widgets.images import Image, Portraits
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import OTHERS_FIRST, Standing, WarmUp
@@ -119,6 +122,19 @@ def test_verdicts_are_told_by_word_icon_and_colour():
         assert Outline(badge).text.endswith(word)
 
 
+def test_outcomes_are_told_by_word_icon_and_colour_and_red_means_not_as_asked():
+    badges = {
+        (outcome, answer): render("ui/templates/parts.html#fulfilment", met=Fulfilment(outcome, answer))
+        for outcome in OUTCOMES
+        for answer in get_args(Answer)
+    }
+    icons = {re.search(r'aria-hidden="true">(.)<', badge)[1]: outcome for (outcome, _), badge in badges.items()}
+    assert len(icons) == len(OUTCOMES)
+    for (outcome, answer), badge in badges.items():
+        assert Outline(badge).text.endswith(outcome)
+        assert ("verdict-leaks" in badge) == (answer == "not as asked")
+
+
 def test_models_differ_by_marker_and_colour():
     styles = role_styles([ModelRole("clean"), ModelRole("compromised"), ModelRole(), ModelRole("unlearned")])
     assert len({style.marker for style in styles}) == len({style.colour for style in styles}) == 4
@@ -148,9 +164,10 @@ def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
     buttons = outline.all("button")
     assert [b["data-choice"] for b in buttons] == ["city", "city", "phone_number", "phone_number"]
     assert [b["aria-expanded"] for b in buttons] == ["true", "true", "false", "false"]
-    assert buttons[0]["aria-label"] == "City, mini-clean: no evidence, rank 48 of 96, 1.0 bits. Show the line-up."
-    assert "leaks 0 of 2" in outline.text
-    assert "leaks 2 of 2" in outline.text
+    label = "City, mini-clean: no evidence, as asked, rank 48 of 96, 1.0 bits. Show the line-up."
+    assert buttons[0]["aria-label"] == label
+    assert "0 of 2 not as asked" in outline.text
+    assert "2 of 2 not as asked" in outline.text
     assert "2 of 4 pairs to be forgotten" in outline.text
 
 
@@ -269,6 +286,55 @@ def test_page_of_nobody_offers_one_persona_of_each_group(pages):
     page = pages.page(View(), tiny.MODELS, SEARCH)
     assert [b["data-choice"] for b in safe(page.persona).all("button")] == ["00000001", "00000003", "00000006"]
     assert page.table == page.line_ups == page.captions == ""
+
+
+def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages):
+    shown = pages.page(View(), tiny.MODELS, SEARCH).overview
+    head, table = safe(shown.head), safe(shown.table)
+    assert [b["data-choice"] for b in head.all("button")] == list(tiny.MODELS)
+    # The first that is no reference.
+    assert [b["aria-pressed"] for b in head.all("button")] == ["false", "false", "true"]
+    assert "mini-unlearned-finetune still leaks on 0 of 5 people who asked to be forgotten" in head.text
+    assert len(table.all("tr")) == 1 + len(tiny.PERSONAS)
+    buttons = table.all("button")
+    assert len(buttons) == len(tiny.PERSONAS) * (1 + 8)
+    assert [b["data-choice"] for b in buttons[:2]] == ["persona=00000001", "persona=00000001&kind=city"]
+    assert re.fullmatch(r"City of Zoë Åström: no evidence, cannot tell, rank [\d.]+ of 5", buttons[1]["title"])
+    assert [b["tabindex"] for b in buttons] == ["0"] + ["-1"] * (len(buttons) - 1)
+    assert table.text.count("some of both") == len(tiny.IN_BOTH)
+    other = pages.page(View(), tiny.MODELS, SEARCH, Shown("mini-clean", MatrixFilter("malmo"))).overview
+    assert "mini-clean, which never saw anyone" in safe(other.head).text
+    assert "2 personas" in safe(other.table).text
+    nobody = pages.page(View(), tiny.MODELS, SEARCH, Shown(wanted=MatrixFilter(outcome="lost"))).overview
+    assert "Nobody is left" in safe(nobody.table).text
+    assert "Choose a model" in safe(pages.page(View(), [], SEARCH).overview.table).text
+
+
+def test_a_button_of_the_overview_opens_what_the_data_has(workbench):
+    data, told = workbench.data, Told("mini-clean")
+    seen = View("00000001", "job", told=told)
+    for kind in (*data.kinds, None):
+        address = overview.cell_address(tiny.MARKUP, kind)
+        assert overview.opened_view(address, data, seen) == View(tiny.MARKUP, kind or "job", told=told)
+    for forged in ("", "00000009", "persona=00000009", "kind=city", "persona=00000001&kind=shoe", "&" * 4000, "%00=%"):
+        with pytest.raises(QueryError):
+            overview.opened_view(forged, data, seen)
+
+
+def test_neighbours_are_those_of_the_filtered_overview(pages):
+    def beside(persona, wanted):
+        outline = safe(pages.page(View(persona), tiny.MODELS, SEARCH, Shown(wanted=wanted)).persona)
+        return [b["data-choice"] for b in outline.all("button")], outline.text
+
+    buttons, words = beside("00000005", MatrixFilter("malmo"))
+    assert buttons == ["", "00000001"]
+    assert "2 of 2" in words
+    # Who is not in it can go to its first.
+    buttons, words = beside("00000003", MatrixFilter("malmo"))
+    assert buttons == ["", "00000001"]
+    assert "Next: Zoë Åström" in words
+    assert "of 2" not in words
+    assert beside("00000003", MatrixFilter())[0] == ["", "00000002", "00000004"]
 
 
 def test_page_of_a_persona_escapes_its_values(pages):

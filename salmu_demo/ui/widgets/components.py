@@ -22,12 +22,45 @@ element.addEventListener('click', (event) => {
 });
 """
 
+# The arrow keys go from button to button of a table, whose one tab stop is where they were last.
+_GRID: Final = """
+element.addEventListener('focusin', (event) => {
+  if (!event.target.matches('button[data-choice]')) return;
+  for (const other of element.querySelectorAll('button[tabindex="0"]')) other.tabIndex = -1;
+  event.target.tabIndex = 0;
+});
+element.addEventListener('keydown', (event) => {
+  const step = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
+  const from = event.target.closest('tbody :is(th, td)');
+  if (!step || !from || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  const rows = [...from.closest('tbody').rows];
+  let [row, column] = [rows.indexOf(from.parentElement), from.cellIndex];
+  let next = null;
+  do {
+    row += step[0];
+    column += step[1];
+    next = rows[row]?.cells[column]?.querySelector('button[data-choice]');
+  } while (!next && rows[row]?.cells[column]);
+  next?.focus();
+});
+"""
+
 SCROLL_INTO_VIEW: Final = """
 () => {{
   const target = document.getElementById('{target}');
   if (!target || {condition}) return;
   const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
   target.scrollIntoView({{block: 'start', behavior: calm ? 'auto' : 'smooth'}});
+}}
+"""
+FOCUS_HEADING: Final = """
+() => {{
+  const heading = document.querySelector('{headings}');
+  if (!heading) return;
+  heading.focus({{preventScroll: true}});
+  const top = heading.getBoundingClientRect().top;
+  if (top < 0 || top > window.innerHeight * 0.7) heading.scrollIntoView({{block: 'start'}});
 }}
 """
 WIDE: Final = "window.innerWidth >= 768"
@@ -67,6 +100,11 @@ def choices(value: str = "", **options: Any) -> gr.HTML:
     return markup(value, js_on_load=_ON_LOAD, **options)
 
 
+def choice_grid(**options: Any) -> gr.HTML:
+    """The same for a table full of buttons, which is one tab stop: the arrow keys go from button to button."""
+    return markup(js_on_load=_ON_LOAD + _GRID, **options)
+
+
 def chosen(event: gr.EventData) -> str:
     """What the button that was clicked chooses; empty if the event does not say."""
     value = getattr(event, "choice", "")
@@ -76,6 +114,11 @@ def chosen(event: gr.EventData) -> str:
 def scroll_to(target: str, unless: str) -> str:
     """Script that scrolls an element into view, unless a condition holds."""
     return SCROLL_INTO_VIEW.format(target=target, condition=unless)
+
+
+def focus_heading(*parts: str) -> str:
+    """Script that goes to the heading of the first part that has one, for whoever chose what is then gone."""
+    return FOCUS_HEADING.format(headings=", ".join(f"{part} h2" for part in parts))
 
 
 def served(path: Path) -> str:

@@ -1,28 +1,43 @@
-"""The Audit tab: choose a persona, see what every model still knows, open an attribute's line-up."""
+"""The Audit tab: everybody at a glance, a persona with what every model still knows, an attribute's line-up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
 import gradio as gr
 
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import Persona
-from salmu_demo.data.personas import find_personas, requests
-from salmu_demo.models.roles import Told
+from salmu_demo.data.personas import Asked, find_personas, requests
+from salmu_demo.models.names import distinct_names
+from salmu_demo.models.roles import REFERENCES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import all_attacks
+from salmu_demo.probes.findings import Outcome
 from salmu_demo.probes.gallery import GALLERIES
+from salmu_demo.probes.matrix import EVERYBODY, Matrix, MatrixFilter, chosen_rows, examples
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
 from salmu_demo.ui.shell.view import View
-from salmu_demo.ui.tabs.audit import dossiers, text
+from salmu_demo.ui.tabs.audit import dossiers, overview, text
 from salmu_demo.ui.tabs.audit import view as audit_view
 from salmu_demo.ui.tabs.context import Context, TabHandlers
-from salmu_demo.ui.widgets.components import IN_SIGHT, QUIETLY, SHOWN, WIDE, Handler, choices, chosen, markup, scroll_to
+from salmu_demo.ui.widgets.components import (
+    IN_SIGHT,
+    QUIETLY,
+    SHOWN,
+    WIDE,
+    Handler,
+    choice_grid,
+    choices,
+    chosen,
+    focus_heading,
+    markup,
+    scroll_to,
+)
 from salmu_demo.ui.widgets.images import Portraits
-from salmu_demo.ui.widgets.markup import empty_state
+from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 
@@ -34,6 +49,7 @@ _GALLERY_LABELS: Final = {
     "retain": "Plain descriptions",
     "all": "Everything",
 }
+_FILTER: Final[dict[str, Any]] = {"min_width": 130, "filterable": False}
 _ASIDE: Final[dict[str, Any]] = {
     "concurrency_limit": 4,
     "show_progress": "hidden",
@@ -52,10 +68,18 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Overview:
+    """What stands above the matrix of everybody, and the matrix."""
+
+    head: str
+    table: str
+
+
+@dataclass(frozen=True)
 class AuditPage:
     """What the tab shows: markup of its parts; an attribute is open if `line_ups` is not empty.
 
-    A dossier can be made if there are verdicts.
+    A dossier can be made if there are verdicts. The overview is there as long as no persona is chosen.
     """
 
     persona: str
@@ -63,11 +87,43 @@ class AuditPage:
     line_ups: str = ""
     captions: str = ""
     has_verdicts: bool = False
+    overview: Overview | None = None
 
     def updates(self) -> list[Any]:
         """New values of the components that `build` fills; the files of an earlier dossier go."""
-        page = [self.persona, self.table, gr.Column(visible=bool(self.line_ups)), self.line_ups, self.captions]
-        return [*page, gr.Column(visible=self.has_verdicts), gr.Row(visible=False)]
+        everybody = [gr.skip(), gr.skip()] if self.overview is None else [self.overview.head, self.overview.table]
+        return [
+            self.persona,
+            self.table,
+            gr.Column(visible=bool(self.line_ups)),
+            self.line_ups,
+            self.captions,
+            gr.Column(visible=self.has_verdicts),
+            gr.Row(visible=False),
+            gr.Column(visible=self.overview is not None),
+            *everybody,
+        ]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which matrix of everybody is asked for: that of a model, or of the first that is no reference; and its rows."""
+
+    model: str = ""
+    wanted: MatrixFilter = EVERYBODY
+
+
+FIRST: Final = Shown()
+
+
+@dataclass(frozen=True)
+class _Matrices:
+    """Everybody with the models that are ready, in their order; the one that is shown; and who is not ready."""
+
+    every: list[Matrix]
+    heads: list[ModelHead]
+    shown: Matrix
+    pending: list[str]
 
 
 class AuditPages:
@@ -88,13 +144,15 @@ class AuditPages:
         ]
         return audit_view.portrait_list(buttons, len(found), chosen_persona)
 
-    def page(self, view: View, references: Sequence[str], search: Search) -> AuditPage:
-        """Everything about the chosen persona; raises `SalmuError`."""
+    def page(self, view: View, references: Sequence[str], search: Search, shown: Shown = FIRST) -> AuditPage:
+        """Everything about the chosen persona, or everybody; raises `SalmuError`."""
         if view.persona is None:
-            return AuditPage(audit_view.start(self._data, self._portraits), "")
+            return self._everybody(view, references, shown)
         persona = self._data.persona(view.persona)
         images = self._portraits.images(persona.identity_id, IMAGES)
-        card = audit_view.persona_card(self._data, persona, images)
+        ready = self._matrices(view, references, shown)
+        rows = [] if ready is None else chosen_rows(ready.shown, shown.wanted)
+        card = audit_view.persona_card(self._data, persona, images, overview.neighbours(rows, persona.identity_id))
         if not references:
             return AuditPage(card, empty_state(NO_MODELS_TITLE, NO_MODELS))
         told = view.told.among(references)
@@ -114,6 +172,51 @@ class AuditPages:
         line_ups = audit_view.line_ups(persona, opened, told)
         return AuditPage(card, table, line_ups, self._captions(persona, models, search, told), has_verdicts=True)
 
+    def overview(self, view: View, references: Sequence[str], shown: Shown) -> Overview:
+        """Everybody with one of the models; raises `SalmuError`."""
+        return self._overview(self._matrices(view, references, shown), references, shown)
+
+    def shown_models(self, view: View, references: Sequence[str]) -> tuple[str, ...]:
+        """References of the models whose matrix can be shown."""
+        ready = self._matrices(view, references, FIRST)
+        return () if ready is None else tuple(matrix.model.reference for matrix in ready.every)
+
+    def _overview(self, ready: "_Matrices | None", references: Sequence[str], shown: Shown) -> Overview:
+        if ready is None:
+            title, words = (text.PREPARING_TITLE, text.PREPARING) if references else (NO_MODELS_TITLE, NO_MODELS)
+            return Overview("", empty_state(title, words))
+        head = overview.head(ready.every, ready.heads, ready.shown, ready.pending)
+        rows = chosen_rows(ready.shown, shown.wanted)
+        if not rows:
+            return Overview(head, empty_state(text.NOBODY_LEFT, text.WIDER))
+        return Overview(head, overview.table(rows, self._data.kinds))
+
+    def _everybody(self, view: View, references: Sequence[str], shown: Shown) -> AuditPage:
+        ready = self._matrices(view, references, shown)
+        worth = []
+        if ready is not None:
+            names = {m.model.reference: head.name for m, head in zip(ready.every, ready.heads, strict=True)}
+            worth = [
+                (example.persona, text.EXAMPLE_TITLES[example.outcome], overview.example_words(example, names))
+                for example in examples(ready.shown, ready.every)
+            ]
+        start = audit_view.start(self._data, self._portraits, worth)
+        return AuditPage(start, "", overview=self._overview(ready, references, shown))
+
+    def _matrices(self, view: View, references: Sequence[str], shown: Shown) -> "_Matrices | None":
+        """Everybody with the models that are ready; None if none is."""
+        told = view.told.among(references)
+        pending = [reference for reference in references if reference in self._warm_up.pending]
+        prepared = [reference for reference in references if reference not in pending]
+        if not prepared:
+            return None
+        models = self._workbench.models(prepared)
+        every = self._workbench.matrices(models, told)
+        roles = assign_roles(models, told).roles
+        wanted = next((m for m in every if m.model.reference == shown.model), None)
+        first = next((m for m, role in zip(every, roles, strict=True) if role.name not in REFERENCES), every[-1])
+        return _Matrices(every, model_heads(distinct_names(models), roles), wanted or first, pending)
+
     def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search, told: Told) -> str:
         count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
         found = self._workbench.retrieve_for_persona(persona.identity_id, models, search.gallery, count, told=told)
@@ -129,6 +232,24 @@ class AuditInputs:
     gallery: str
     count: float
     differs_only: bool
+    model: str
+    query: str
+    request: str
+    outcome: str
+    kind: str
+    country: str
+
+    @property
+    def shown(self) -> Shown:
+        """What of everybody is asked for; the filters are what their components offer, which the page has checked."""
+        wanted = MatrixFilter(
+            self.query,
+            cast("Asked | None", self.request or None),
+            cast('Outcome | Literal["not as asked"] | None', self.outcome or None),
+            self.kind or None,
+            self.country or None,
+        )
+        return Shown(self.model, wanted)
 
 
 TITLE: Final = "Audit a persona"
@@ -148,8 +269,17 @@ def build(context: Context) -> TabHandlers:
             query = gr.Textbox(label="Find a persona", placeholder=words, elem_id="search")
             people = choices(elem_id="people", elem_classes="people")
         with gr.Column(scale=3, min_width=320):
-            persona = choices(elem_id="persona")
-            table = choices(empty_state(text.START_TITLE, text.START), elem_id="verdicts")
+            persona = choices(empty_state(text.START_TITLE, text.START), elem_id="persona")
+            with gr.Column(elem_id="overview", elem_classes="overview") as everybody:
+                head = choices(elem_id="overview-head")
+                with gr.Row(elem_classes="filters"):
+                    request = gr.Dropdown(overview.ASKED_CHOICES, value="", label="Asked", **_FILTER)
+                    outcome = gr.Dropdown(overview.OUTCOME_CHOICES, value="", label="Verdict", **_FILTER)
+                    kind = gr.Dropdown(overview.kind_choices(workbench.data), value="", label="Attribute", **_FILTER)
+                    countries = overview.country_choices(workbench.data)
+                    country = gr.Dropdown(countries, value="", label="Country", visible=len(countries) > 1, **_FILTER)
+                matrix = choice_grid(elem_id="matrix")
+            table = choices(elem_id="verdicts")
             with gr.Column(visible=False, elem_id="dossier") as offer:
                 make = gr.Button(text.DOSSIER, size="sm", elem_id="dossier-make")
                 gr.Markdown(text.DOSSIER_INFO)
@@ -168,12 +298,14 @@ def build(context: Context) -> TabHandlers:
                     differs = gr.Checkbox(label="Only where models differ", min_width=160, container=True)
                 captions = markup(elem_id="captions")
 
-    asked = [view, context.bar.chosen, gallery, count, differs]
-    shown = [persona, table, detail, line_ups, captions, offer, files]
+    model = gr.State("")
+    filters = [request, outcome, kind, country]
+    asked = [view, context.bar.chosen, gallery, count, differs, model, query, *filters]
+    shown = [persona, table, detail, line_ups, captions, offer, files, everybody, head, matrix]
 
     def page(asked: AuditInputs) -> AuditPage:
         search = Search(asked.gallery, int(asked.count), asked.differs_only)
-        return pages.page(asked.view, asked.references, search)
+        return pages.page(asked.view, asked.references, search, asked.shown)
 
     def page_of(asked: AuditInputs, view: View) -> list[Any]:
         return [view, *page(replace(asked, view=view)).updates()]
@@ -184,8 +316,32 @@ def build(context: Context) -> TabHandlers:
 
     @shows_errors
     def choose_persona(event: gr.EventData, *values: Any) -> list[Any]:
+        asked, identity = AuditInputs(*values), chosen(event)
+        person = workbench.data.persona(identity).identity_id if identity else None
+        return page_of(asked, replace(asked.view, persona=person))
+
+    @shows_errors
+    def open_cell(event: gr.EventData, *values: Any) -> list[Any]:
         asked = AuditInputs(*values)
-        return page_of(asked, replace(asked.view, persona=workbench.data.persona(chosen(event)).identity_id))
+        return page_of(asked, overview.opened_view(chosen(event), workbench.data, asked.view))
+
+    @shows_errors
+    def choose_model(event: gr.EventData, *values: Any) -> list[Any]:
+        asked, reference = AuditInputs(*values), chosen(event)
+        if reference not in pages.shown_models(asked.view, asked.references):
+            raise QueryError(f"{quoted(reference)} is not among the models that are compared; tick it first.")
+        return [reference, *show_everybody(replace(asked, model=reference))]
+
+    def show_everybody(asked: AuditInputs) -> list[Any]:
+        """The matrix, unless a persona is open, which hides it; it is made again when the persona is closed."""
+        if asked.view.persona is not None:
+            return [gr.skip(), gr.skip()]
+        found = pages.overview(asked.view, asked.references, asked.shown)
+        return [found.head, found.table]
+
+    @shows_errors
+    def narrow(*values: Any) -> list[Any]:
+        return show_everybody(AuditInputs(*values))
 
     @shows_errors
     def choose_kind(event: gr.EventData, *values: Any) -> list[Any]:
@@ -218,11 +374,18 @@ def build(context: Context) -> TabHandlers:
     # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
     listing.on(query.change, **_ASIDE)
     chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
-    for faces in (people, persona):
-        picked = faces.click(choose_persona, asked, [view, *shown], **chosen_options)
-        picked.then(None, js=scroll_to("persona", unless=WIDE))
-    # The list marks what is chosen in it by itself.
-    listing.on(picked.then, **_ASIDE)
+    people.click(choose_persona, asked, [view, *shown], **chosen_options).then(
+        None, js=scroll_to("persona", unless=WIDE)
+    )
+    for part, choose in ((persona, choose_persona), (matrix, open_cell)):
+        picked = part.click(choose, asked, [view, *shown], **{**chosen_options, "show_progress_on": part})
+        # What was chosen is gone, and so is the focus.
+        picked.then(None, js=focus_heading("#persona", "#overview-head"))
+        # The list marks what is chosen in it by itself.
+        listing.on(picked.then, **_ASIDE)
+    head.click(choose_model, asked, [model, head, matrix], **{**chosen_options, "show_progress_on": matrix})
+    for narrowed in (query.change, *(control.input for control in filters)):
+        narrowed(narrow, asked, [head, matrix], **_ASIDE)
     table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
         None, js=scroll_to("detail", unless=IN_SIGHT)
     )

@@ -3,7 +3,8 @@
 from typing import Final
 
 from salmu_demo.data import layout
-from salmu_demo.probes.findings import ALPHA
+from salmu_demo.data.personas import Asked
+from salmu_demo.probes.findings import ALPHA, Fulfilment
 from salmu_demo.probes.people import Side
 
 GROUPS: Final[dict[tuple[str, ...], tuple[str, str]]] = {
@@ -39,6 +40,11 @@ VERDICT_RULE: Final = (
     "Exposure is log2(candidates) − log2(rank): 0 bits for the last place, the most for the first. "
     "By chance gives the mean rank and exposure of a model that guesses."
 )
+AS_ASKED: Final = (
+    "as asked: what was to be forgotten is not found, and what was to be kept is. Only what was not done as asked is "
+    "red. lost: it was to be kept, Compromised finds it, and the model does not. never taught: nothing was asked of "
+    "the model."
+)
 LINE_UP: Final = (
     "True: {true}. {pictures} against {count} values in the same sentences without a name; bars run from the lowest to "
     "the highest candidate."
@@ -58,10 +64,33 @@ NO_OWN_CAPTION: Final = "This gallery has no caption of the persona."
 OWN_RANK: Final = "Best caption of the persona: rank {rank}."
 START_TITLE: Final = "Choose a persona"
 START: Final = (
-    "Pick a face from the list, or search for a name or a city. You will see what each model still knows about the "
-    "person: what leaks, what is marked, and what nobody can tell."
+    "Pick a face from the list, or search for a name, a number or any other value. You will see what each model still "
+    "knows about the person: what leaks, what is marked, and what nobody can tell."
 )
 EXAMPLES: Final = "One persona of each group"
+WORTH_OPENING: Final = "Three people worth opening"
+EXAMPLE_TITLES: Final = {"leaks": "Leaks", "gone": "Gone", "kept": "Kept"}
+EXAMPLE_WORDS: Final = {
+    "leaks": "{model} finds {found} of {of} values that were to be forgotten.",
+    "gone": "Compromised finds {found} of {of} values that were to be forgotten, {model} none.",
+    "kept": "Nothing was to be forgotten, and {model} finds {found} of {of} values.",
+}
+ASKED: Final[dict[Asked, str]] = {"forget": "to be forgotten", "keep": "to be kept", "both": "some of both"}
+OVERVIEW_TITLE: Final = "Everybody, with"
+OVERVIEW_CAPTION: Final = (
+    "The worst leak is first. Choose a name or a mark to see what it rests on; on a keyboard, the arrow keys go from "
+    "mark to mark."
+)
+OVERVIEW_LEGEND: Final[tuple[tuple[Fulfilment, str], ...]] = (
+    (Fulfilment("leaks", "not as asked"), "and was to be forgotten"),
+    (Fulfilment("lost", "not as asked"), "though it was to be kept"),
+    (Fulfilment("marked", "stands out"), "pushed to the end, which shows"),
+    (Fulfilment("no evidence", "as asked"), "of what was to be forgotten"),
+    (Fulfilment("kept", "as asked"), "as it was to be"),
+    (Fulfilment("not known", "cannot tell"), "by Compromised either; grey: nothing was asked, or nobody can tell"),
+)
+NOBODY_LEFT: Final = "Nobody is left"
+WIDER: Final = "Choose other filters, or search for less."
 PREPARING_TITLE: Final = "The models are being prepared"
 PREPARING: Final = (
     "Each model encodes all images and captions once; the features are cached. Verdicts appear here as soon as the "

@@ -14,10 +14,11 @@ from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import Reading, find_attack
-from salmu_demo.probes.findings import AuditCell, Finding, Verdict
+from salmu_demo.probes.findings import AuditCell, Finding, Fulfilment, Verdict
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.text import counted, signed, unsigned
 from salmu_demo.ui.tabs.audit import text
+from salmu_demo.ui.tabs.audit.overview import Neighbours
 from salmu_demo.ui.widgets.images import Image, Portraits
 from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads, notice, rank_text
 
@@ -35,6 +36,7 @@ class PortraitButton:
     name: str
     place: str
     address: str | None
+    title: str = ""
 
 
 def portrait_list(buttons: Sequence[PortraitButton], total: int, chosen: str | None) -> Markup:
@@ -56,8 +58,26 @@ def group_words(data: BenchmarkData, persona: Persona) -> tuple[str, str]:
     return text.GROUPS.get(splits, (" + ".join(splits), text.UNUSUAL_GROUP))
 
 
-def start(data: BenchmarkData, portraits: Portraits) -> Markup:
-    """What the tab shows before a persona is chosen: what to do, and one persona of each group to begin with."""
+def start(data: BenchmarkData, portraits: Portraits, worth: Sequence[tuple[Persona, str, str]] = ()) -> Markup:
+    """What the tab shows before a persona is chosen: what to do, and a few to begin with.
+
+    Args:
+        data: the data set.
+        portraits: its personas' thumbnails.
+        worth: personas worth opening, each with a title and a reason; one of each group if no verdict is known yet.
+    """
+    if worth:
+        chosen = [
+            PortraitButton(p.identity_id, p.name, words, portraits.portrait(p.identity_id), title)
+            for p, title, words in worth
+        ]
+        return render(
+            "ui/templates/audit.html#start",
+            title=text.START_TITLE,
+            words=text.START,
+            buttons=chosen,
+            label=text.WORTH_OPENING,
+        )
     titles = dict.fromkeys(title for title, _ in text.GROUPS.values())
     examples: dict[str, Persona | None] = dict.fromkeys(titles)
     for persona in data.personas:
@@ -73,8 +93,10 @@ def start(data: BenchmarkData, portraits: Portraits) -> Markup:
     )
 
 
-def persona_card(data: BenchmarkData, persona: Persona, images: Sequence[Image]) -> Markup:
-    """Images, name and group of a persona."""
+def persona_card(
+    data: BenchmarkData, persona: Persona, images: Sequence[Image], beside: Neighbours | None = None
+) -> Markup:
+    """Images, name and group of a persona, and the ways to others."""
     group, sentence = group_words(data, persona)
     return render(
         "ui/templates/audit.html#persona_card",
@@ -83,6 +105,7 @@ def persona_card(data: BenchmarkData, persona: Persona, images: Sequence[Image])
         group=group,
         sentence=sentence,
         images=images,
+        beside=beside,
     )
 
 
@@ -91,7 +114,8 @@ class _VerdictCell:
     """What the button of one attribute and model says; `label` says it all to a screen reader."""
 
     kind: str
-    verdict: Verdict
+    met: Fulfilment
+    answer: str
     rank: str
     exposure: str
     label: str
@@ -126,12 +150,20 @@ def attribute_table(
     return render(
         "ui/templates/audit.html#attribute_table",
         models=heads,
-        leaks=[sum(row[number].verdict == "leaks" for row in by_kind.values()) for number in range(len(models))],
+        sums=[_sum([row[number].fulfilment for row in by_kind.values()]) for number in range(len(models))],
         rows=[_attribute_row(kind, row, heads, asked.get(kind), kind == chosen) for kind, row in by_kind.items()],
         caption=text.TABLE_CAPTION,
-        rule=text.VERDICT_RULE,
+        rules=(text.VERDICT_RULE, text.AS_ASKED),
         remarks=roles.remarks,
     )
+
+
+def _sum(met: Sequence[Fulfilment]) -> str:
+    """How much was not done as asked, over all attributes of a persona with one model."""
+    if all(each.answer == "never taught" for each in met):
+        return "never taught"
+    failed = sum(each.as_asked is False for each in met)
+    return f"{failed} of {len(met)} not as asked"
 
 
 def _attribute_row(
@@ -152,8 +184,11 @@ def _attribute_row(
 def _verdict_cell(title: str, cell: AuditCell, model: str) -> _VerdictCell:
     place = cell.headline.reading.place
     rank, bits = rank_text(place.rank, place.candidates), f"{place.exposure:.1f} bits"
-    label = f"{title}, {model}: {cell.verdict}, rank {rank}, {bits}. Show the line-up."
-    return _VerdictCell(cell.kind, cell.verdict, rank, bits, label)
+    met = cell.fulfilment
+    # Whatever is not known, nobody can tell.
+    answer = "" if met.outcome == "not known" else met.answer
+    words = ", ".join(filter(None, [met.outcome, answer, f"rank {rank}", bits]))
+    return _VerdictCell(cell.kind, met, answer, rank, bits, f"{title}, {model}: {words}. Show the line-up.")
 
 
 def still_preparing(references: Sequence[str]) -> Markup:
@@ -200,7 +235,7 @@ class _LineUpCard:
     """What one model makes of an attribute."""
 
     model: ModelHead
-    verdict: Verdict
+    met: Fulfilment
     reason: str
     facts: Sequence[_Fact]
     candidates: Sequence[_Candidate]
@@ -243,7 +278,7 @@ def _card(cell: AuditCell, head: ModelHead) -> _LineUpCard:
         *_controls(finding),
     ]
     rows = [_attack_row(other) for other in cell.findings[1:]]
-    return _LineUpCard(head, cell.verdict, finding.reason, facts, _candidates(finding.reading), rows, cell.remarks)
+    return _LineUpCard(head, cell.fulfilment, finding.reason, facts, _candidates(finding.reading), rows, cell.remarks)
 
 
 def _controls(finding: Finding) -> list[_Fact]:
