@@ -16,10 +16,10 @@ pytestmark = pytest.mark.usefixtures("shipped_assets")
 UNLEARNED = ("delete-matrix", "finetune", "negative-gradient", "pinpoint")
 
 
-def test_every_file_is_below_10_mb_and_all_below_80() -> None:
+def test_every_file_is_below_10_mb_and_all_below_95() -> None:
     sizes = {path: path.stat().st_size for path in assets_dir().rglob("*") if path.is_file()}
     assert max(sizes.values()) < 10e6
-    assert sum(sizes.values()) < 80e6
+    assert sum(sizes.values()) < 95e6
 
 
 @pytest.mark.parametrize("method", UNLEARNED)
@@ -45,4 +45,4 @@ def test_an_unlearned_model_was_made_from_the_shipped_base_and_data_as_its_card_
 
 
 def test_the_three_failures_and_the_best_method_are_built_in() -> None:
-    assert builtin_models() == ["mini-clean", COMPROMISED, *(f"mini-unlearned-{method}" for method in UNLEARNED)]
+    assert builtin_models() == ["mini-clean", COMPROMISED, "mini-gold", *(f"mini-unlearned-{method}" for method in UNLEARNED)]
