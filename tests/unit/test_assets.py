@@ -45,4 +45,5 @@ def test_an_unlearned_model_was_made_from_the_shipped_base_and_data_as_its_card_
 
 
 def test_the_three_failures_and_the_best_method_are_built_in() -> None:
-    assert builtin_models() == ["mini-clean", COMPROMISED, "mini-gold", *(f"mini-unlearned-{method}" for method in UNLEARNED)]
+    unlearned = [f"mini-unlearned-{method}" for method in UNLEARNED]
+    assert builtin_models() == ["mini-clean", COMPROMISED, "mini-gold", *unlearned]
