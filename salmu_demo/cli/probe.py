@@ -10,6 +10,7 @@ from salmu_demo.cli.options import Commands, flag, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.text import plain
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.images import read_image
 from salmu_demo.data.layout import canonical_kind
@@ -113,7 +114,7 @@ def _run(
         if role.title:
             print(f"{role.title}: {name}")
     if person is not None:
-        print(f"Persona: {person.name} ({person.identity_id})")
+        print(plain(f"Persona: {person.name} ({person.identity_id})"))
     if cells:
         print_cells(cells, names)
     if surveys:

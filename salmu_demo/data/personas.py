@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.core.text import plain
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.values import is_missing
@@ -108,7 +109,7 @@ def find_persona(data: BenchmarkData, wanted: str) -> Persona:
     whole = [p for p in found if _signs(wanted) in {_signs(p.identity_id), *map(_signs, _values(p))}]
     found = whole or found
     if len(found) > 1:
-        named = [f"{persona.name} ({persona.identity_id})" for persona in found[:MOST_NAMED]]
+        named = [plain(f"{persona.name} ({persona.identity_id})") for persona in found[:MOST_NAMED]]
         more = [f"{len(found) - MOST_NAMED:,} more"] if len(found) > MOST_NAMED else []
         *most, last = [*named, *more]
         raise QueryError(
