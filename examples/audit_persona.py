@@ -1,6 +1,6 @@
 """What do models still know about one invented persona, and where does its face lead?
 
-python examples/audit_persona.py mini-clean mini-compromised --persona 00000025
+python examples/audit_persona.py mini-clean mini-compromised --persona 00000024
 """
 
 import argparse

@@ -477,7 +477,7 @@ def audit(
 
     Example:
         ```python
-        salmu_demo.audit("00000025", ["mini-clean", "mini-compromised"], "mini").to_frame()
+        salmu_demo.audit("00000024", ["mini-clean", "mini-compromised"], "mini").to_frame()
         ```
     """
     bench = _workbench(data)
@@ -631,7 +631,7 @@ def dossier(
     Example:
         ```python
         models = ["mini-unlearned-finetune", "mini-clean", "mini-compromised"]
-        made = salmu_demo.dossier("00000025", models, "mini")
+        made = salmu_demo.dossier("00000024", models, "mini")
         made.answers
         made.save("dossier")
         ```

@@ -20,8 +20,8 @@ commands = Commands()
 
 
 @commands.add("""\
-  salmu-demo dossier 00000025 mini-unlearned-finetune mini-clean mini-compromised --output dossier
-  salmu-demo dossier 00000025 mini-unlearned-finetune mini-clean mini-compromised --attacks attacks --output dossier
+  salmu-demo dossier 00000024 mini-unlearned-finetune mini-clean mini-compromised --output dossier
+  salmu-demo dossier 00000024 mini-unlearned-finetune mini-clean mini-compromised --attacks attacks --output dossier
   salmu-demo dossier ID local-dir:mine local-dir:clean --clean clean --data folder --no-pictures --output dossier
 
 Name Clean, Compromised and the model that another one was unlearned from among the models.""")

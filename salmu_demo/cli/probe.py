@@ -30,8 +30,8 @@ commands = Commands()
 
 
 @commands.add("""\
-  salmu-demo probe mini-compromised mini-clean --persona 00000025
-  salmu-demo probe mini-compromised mini-clean --persona 00000025 --kind phone_number -k 10 --json
+  salmu-demo probe mini-compromised mini-clean --persona 00000024
+  salmu-demo probe mini-compromised mini-clean --persona 00000024 --kind phone_number -k 10 --json
   salmu-demo probe mini-compromised mini-clean --persona magdalena.hajkova@letters.example
   salmu-demo probe mini-compromised mini-clean --everybody
   salmu-demo probe mini-compromised --text "lives in Roztoky" --gallery all
