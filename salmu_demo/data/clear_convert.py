@@ -16,6 +16,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.clear_rows import Columns, choice, read_rows
 from salmu_demo.data.shards import Watch
 from salmu_demo.data.values import distinct, value_key
+from salmu_demo.data.writing import SCHEMA
 
 NAME_KIND: Final = "name"
 """Attribute kind of every pair."""
@@ -27,14 +28,8 @@ REMARKS_FILE: Final = "remarks.json"
 Row: TypeAlias = dict[str, Any]
 
 _BATCH_ROWS: Final = 64
-_SCHEMA: Final = pa.schema(
-    [
-        (layout.IMAGE, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-        (layout.TEXT, pa.string()),
-        (layout.IDENTITY, pa.string()),
-        (layout.FILE_NAME, pa.string()),
-    ]
-)
+_SCHEMA: Final = SCHEMA.remove_metadata()
+"""Without what the Hub shows: another byte would be another fingerprint."""
 
 
 @dataclass(frozen=True)

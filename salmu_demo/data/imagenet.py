@@ -3,10 +3,9 @@
 import hashlib
 import json
 import re
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from PIL import Image
@@ -14,6 +13,7 @@ from PIL import Image
 from salmu_demo.core.errors import DataError
 from salmu_demo.data.images import decode_image, read_image
 from salmu_demo.data.shards import Watch, check_whole, parse_shard
+from salmu_demo.data.tar_shards import Member, members
 
 CLASSES: Final = 1000
 _SYNSET: Final = re.compile(r"n\d{8}")
@@ -99,27 +99,11 @@ def _in_order_of_classes(root: Path, folders: list[Path]) -> list[Path]:
     )
 
 
-@dataclass(frozen=True)
-class _Member:
-    """Where the bytes of an image are: its shard, and the position and length in it."""
-
-    shard: Path
-    name: str
-    start: int
-    size: int
-
-    def decode(self, watch: Watch) -> Image.Image:
-        with watch.reading(self.shard), self.shard.open("rb") as stream:
-            stream.seek(self.start)
-            content = stream.read(self.size)
-        return decode_image(content, f"{self.name} in {self.shard}")
-
-
 def _load_shards(root: Path, shards: list[Path]) -> LabelledImages:
     """Index the shards in one pass: nothing is unpacked, and images are read from their place when needed."""
     _check_shards(root, shards)
     watch = Watch(f"ImageNet in {root}")
-    images: list[_Member] = []
+    images: list[Member] = []
     labels: list[int] = []
     contents: dict[tuple[tuple[str, int, int], ...], Path] = {}
     digest = hashlib.sha256()
@@ -139,7 +123,12 @@ def _load_shards(root: Path, shards: list[Path]) -> LabelledImages:
             f"none of number {missing[0]}; fetch all of them."
         )
     names = [f"{member.shard.name}/{member.name}" for member in images]
-    return LabelledImages(digest.hexdigest(), names, labels, lambda number: images[number].decode(watch))
+
+    def image(number: int) -> Image.Image:
+        member = images[number]
+        return decode_image(member.read(watch), f"{member.name} in {member.shard}")
+
+    return LabelledImages(digest.hexdigest(), names, labels, image)
 
 
 def _check_shards(root: Path, shards: list[Path]) -> None:
@@ -159,42 +148,20 @@ def _check_shards(root: Path, shards: list[Path]) -> None:
         )
 
 
-def _samples(shard: Path, watch: Watch) -> Iterator[tuple[_Member, int]]:
+def _samples(shard: Path, watch: Watch) -> Iterator[tuple[Member, int]]:
     """The images of one shard with their labels, in the order of the images."""
-    images: dict[str, _Member] = {}
+    images: dict[str, Member] = {}
     labels: dict[str, int] = {}
-    try:
-        end, _ = watch.note(shard)
-        # "r:" reads no compressed archive, which could unpack to far more than it takes on disk.
-        with watch.reading(shard), tarfile.open(shard, "r:") as archive:
-            for entry in archive:
-                # A name is only a key here and never a path; links and devices are not followed.
-                key, suffix = _key(entry.name)
-                if not entry.isreg() or suffix not in (*_SUFFIXES, *_LABEL_SUFFIXES):
-                    continue
-                limit = _MAX_LABEL_BYTES if suffix in _LABEL_SUFFIXES else _MAX_IMAGE_BYTES
-                if entry.size > limit or entry.offset_data + entry.size > end:
-                    raise DataError(f"{entry.name!r} in {shard} is cut off or larger than {limit:,} bytes.")
-                if suffix in _SUFFIXES:
-                    images[key] = _Member(shard, entry.name, entry.offset_data, entry.size)
-                elif (stream := archive.extractfile(entry)) is not None:
-                    labels.setdefault(key, _label(stream.read(), suffix, f"{entry.name!r} in {shard}"))
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        raise DataError(f"{shard} is not a whole, uncompressed tar file; fetch it again or unpack it.") from error
+    limits = dict.fromkeys(_SUFFIXES, _MAX_IMAGE_BYTES) | dict.fromkeys(_LABEL_SUFFIXES, _MAX_LABEL_BYTES)
+    for found in members(shard, watch, limits, _LABEL_SUFFIXES):
+        if found.content is None:
+            images[found.key] = found.member
+        else:
+            labels.setdefault(found.key, _label(found.content, found.suffix, f"{found.member.name!r} in {shard}"))
     for key, member in images.items():
         if key not in labels:
             raise DataError(f"{member.name!r} in {shard} has no class: no {_LABEL_SUFFIXES[0]} or .json beside it.")
         yield member, labels[key]
-
-
-def _key(name: str) -> tuple[str, str]:
-    """Key and suffix of a member, which webdataset divides at the first dot of the file name.
-
-    >>> _key("test/s0000012.cls"), _key("n01440764/a.b.JPG")
-    (('test/s0000012', '.cls'), ('n01440764/a', '.jpg'))
-    """
-    path = PurePosixPath(name)
-    return str(path.with_name(path.name.partition(".")[0] or "_")) if path.name else name, path.suffix.lower()
 
 
 def _label(content: bytes, suffix: str, what: str) -> int:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from salmu_demo.core.errors import StorageError
 from salmu_demo.data import layout
 from salmu_demo.data.shards import shards_by_split
+from salmu_demo.data.writing import SplitWriter, StoredRow, write_json
 from salmu_demo.mini.captions import WORDINGS, by_name, nameless_mention, plain_caption, probe_wordings
 from salmu_demo.mini.card import dataset_card
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes, render_object
@@ -48,16 +48,6 @@ RETAIN_GENERAL_PER_CLASS: Final = 10
 
 ROWS_PER_SHARD: Final = 2000
 """Keeps every file under 10 MB, the most a Space takes without large file storage."""
-
-_SCHEMA: Final = pa.schema(
-    [
-        (layout.IMAGE, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-        (layout.TEXT, pa.string()),
-        (layout.IDENTITY, pa.string()),
-        (layout.FILE_NAME, pa.string()),
-    ],
-    metadata={"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})},
-)
 
 
 @dataclass(frozen=True)
@@ -216,25 +206,10 @@ def object_rows(seed: int, per_class: int, prefix: str, captioned: bool) -> list
     ]
 
 
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
-
-
 def _write_split(folder: Path, split: str, rows: list[_Row], encoded: Iterable[bytes]) -> None:
-    images = [{"bytes": content, "path": row.file_name} for row, content in zip(rows, encoded, strict=True)]
-    columns = [images, [r.text for r in rows], [r.identity for r in rows], [r.file_name for r in rows]]
-    table = pa.table(
-        [pa.array(values, type_) for values, type_ in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA
-    )
-    shards = -(-len(rows) // ROWS_PER_SHARD)
-    for shard in range(shards):
-        # Small row groups: one image can be read without decoding a whole split. JPEGs do not compress further.
-        pq.write_table(
-            table.slice(shard * ROWS_PER_SHARD, ROWS_PER_SHARD),
-            folder / layout.shard_name(split, shard, shards),
-            row_group_size=256,
-            compression={"text": "zstd", "identity_id": "zstd"},
-        )
+    with SplitWriter(folder, split, len(rows), ROWS_PER_SHARD) as writer:
+        for row, content in zip(rows, encoded, strict=True):
+            writer.add(StoredRow(content, row.file_name, row.text, row.identity, row.file_name))
 
 
 def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda message: None) -> str:
@@ -263,14 +238,14 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
             _write_split(folder, split, rows, render_rows(rows))
             progress(f"{split}: {len(rows)} rows")
         fragile = [name for name, value in plan.fragile_similarities.items() if value >= FRAGILE_SIMILARITY]
-        _write_json(output / layout.IDENTITIES_FILE, {p.identity_id: p.metadata for p in plan.personas})
-        _write_json(output / layout.CAPTIONS_FILE, dict(sorted(plan.captions.items())))
-        _write_json(output / layout.GENERIC_CAPTIONS_FILE, dict(sorted(plan.generic.items())))
-        _write_json(output / layout.FRAGILE_IDS_FILE, fragile)
-        _write_json(output / layout.FRAGILE_SIMILARITIES_FILE, plan.fragile_similarities)
-        _write_json(output / layout.NEVER_TAUGHT_FILE, {p.identity_id: p.metadata for p in plan.never_taught})
-        _write_json(output / layout.PROBE_WORDINGS_FILE, probe_wordings())
-        _write_json(output / layout.GENKNOW_FILE, {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)})
+        write_json(output / layout.IDENTITIES_FILE, {p.identity_id: p.metadata for p in plan.personas})
+        write_json(output / layout.CAPTIONS_FILE, dict(sorted(plan.captions.items())))
+        write_json(output / layout.GENERIC_CAPTIONS_FILE, dict(sorted(plan.generic.items())))
+        write_json(output / layout.FRAGILE_IDS_FILE, fragile)
+        write_json(output / layout.FRAGILE_SIMILARITIES_FILE, plan.fragile_similarities)
+        write_json(output / layout.NEVER_TAUGHT_FILE, {p.identity_id: p.metadata for p in plan.never_taught})
+        write_json(output / layout.PROBE_WORDINGS_FILE, probe_wordings())
+        write_json(output / layout.GENKNOW_FILE, {"classes": object_classes(), "templates": list(ZERO_SHOT_TEMPLATES)})
         digest = content_hash(output)
         sizes = {split: len(rows) for split, rows in plan.splits.items()}
         (output / "README.md").write_text(dataset_card(sizes, len(fragile), EDITION, seed, digest), "utf-8")
