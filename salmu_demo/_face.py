@@ -23,6 +23,8 @@ from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.core.settings import cache_dir
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.images import read_image, rgb_image
+from salmu_demo.data.importing import Imported
+from salmu_demo.data.importing import import_data as _import_data
 from salmu_demo.data.personas import find_persona
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import load_data as _load_data
@@ -334,6 +336,44 @@ def load_data(reference: str | os.PathLike[str]) -> BenchmarkData:
         ```
     """
     return _load_data(os.fspath(reference))
+
+
+def import_data(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    columns: Mapping[str, str] | None = None,
+    *,
+    images: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> Imported:
+    """Write a data set in the official layout from a table with images; every row is taken, or one is named.
+
+    Args:
+        source: a `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.tar` file, or a folder with `metadata.csv` or
+            `metadata.jsonl`, parquet shards or tar shards.
+        output: folder to write, new or empty; nothing is left there if a row is refused.
+        columns: what columns are (`image`, `text`, `persona`, `name`, `kind`, `value`, `split`, `generic`) to their
+            names, an empty name for none; the others are told from their names.
+        images: folder that names of images are relative to; None for that of the table.
+        seed: of the splits, if the table does not say them.
+        progress: called often with a `Progress`; it may raise an exception to stop the work.
+
+    Raises:
+        DataError: if the source cannot be read, a column is missing, or a row cannot be used.
+        ImageError: if the image of a row cannot be used.
+        QueryError: if a column is named that there is not.
+        StorageError: if the folder is not empty or cannot be written.
+
+    Example:
+        ```python
+        made = salmu_demo.import_data("people.csv", "my-data", {"persona": "who", "image": "file"})
+        data = salmu_demo.load_data(made.folder)
+        ```
+    """
+    folder = None if images is None else Path(images)
+    told = progress or ignore_progress
+    return _import_data(Path(source), Path(output), columns, images=folder, seed=seed, progress=told)
 
 
 @overload

@@ -1,29 +1,35 @@
-"""`salmu-demo data describe`: what a data set holds."""
+"""`salmu-demo data`: what a data set holds, and one from a table with images."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 from salmu_demo.cli.options import Commands, Json, argument, data_names, flag, model_names, option
-from salmu_demo.cli.output import print_json, print_table
+from salmu_demo.cli.output import TerminalProgress, print_json, print_table
 from salmu_demo.core.errors import DataError, MetricError, SalmuError
 from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.core.text import plain, size_text
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.describe import describe
+from salmu_demo.data.importing import COLUMNS, import_data, parse_columns
 from salmu_demo.data.source import load_data
+from salmu_demo.data.weaknesses import weaknesses
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import known_metrics, metrics_of
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.references import find_model
 from salmu_demo.probes.attacks import HEADLINE, find_attack
+from salmu_demo.probes.claims import small_galleries
 from salmu_demo.probes.people import People
 from salmu_demo.results.cuts import Cut, count_cuts, measured_texts
 from salmu_demo.results.inputs import MetricInputs
 
-commands = Commands("  salmu-demo data describe mini --json")
+commands = Commands(
+    "  salmu-demo data describe mini --json\n  salmu-demo data import people.csv --output my-data --map persona=who"
+)
 
 
 @commands.add("  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-images", "describe")
@@ -42,14 +48,16 @@ def _describe(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Splits, derived splits, personas, kinds, sizes and problems."""
+    """Splits, derived splits, personas, kinds, sizes, problems and what makes numbers weak."""
     loaded = load_data(data)
     description = describe(loaded, check_images)
+    weak = [*weaknesses(loaded), *small_galleries(loaded)]
     cuts = _cuts(loaded, model or builtin_models()[:1])
     measurable, reasons = _measurable(loaded)
     if json:
         cut_off = [asdict(cut) for cut in cuts]
-        print_json({**description.as_dict(), "cut": cut_off, "measurable": measurable, "not_measurable": reasons})
+        found = {"weak": weak, "cut": cut_off, "measurable": measurable, "not_measurable": reasons}
+        print_json({**description.as_dict(), **found})
         return
     if loaded.is_mini:
         print(f"{MINI_NOTICE}\n")
@@ -76,6 +84,8 @@ def _describe(
         print(f"{names} cannot be measured: {plain(reason)}.")
     for cut in cuts:
         print(f"\nCut off: {plain(cut.sentence)}")
+    for sentence in weak:
+        print(f"\nWeak: {plain(sentence)}")
     print("\n" + ("\n".join(f"Problem: {plain(p)}" for p in description.problems) or "No problems."))
 
 
@@ -91,6 +101,52 @@ def _measurable(data: BenchmarkData) -> tuple[list[str], dict[str, str]]:
         except SalmuError as error:  # Such as a split that was not fetched.
             reasons[spec.name] = str(error).rstrip(".")
     return names, reasons
+
+
+@commands.add(
+    "  salmu-demo data import people.csv --output my-data\n"
+    "  salmu-demo data import table.parquet --output my-data --map image=photo,text=caption,persona=who,kind=field\n"
+    "  salmu-demo data import people.jsonl --images pictures --output my-data --map split= --seed 1",
+    "import",
+)
+def _import(
+    source: Annotated[
+        Path,
+        argument(
+            "SOURCE",
+            "a .csv, .tsv, .jsonl, .parquet or .tar file, or a folder with metadata.csv or .jsonl, or with shards",
+            Path,
+        ),
+    ],
+    output: Annotated[Path, option("--output", "new or empty folder", "DIR", Path)],
+    columns: Annotated[
+        list[str] | None,
+        option(
+            "--map",
+            f"what columns are, comma-separated: {', '.join(f'{target}=COLUMN' for target in COLUMNS)}; nothing for "
+            "COLUMN leaves one out; may be given several times (default: told from their names)",
+            "WHAT=COLUMN",
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None, option("--images", "folder of the images (default: that of the table)", "DIR", Path)
+    ] = None,
+    seed: Annotated[int, option("--seed", "seed of the splits, if no column says them", kind=int)] = 0,
+    json: Json = False,
+) -> None:
+    """Write a data set in the official layout from a table with images."""
+    with TerminalProgress() as progress:
+        report = import_data(source, output, parse_columns(columns or ()), images=images, seed=seed, progress=progress)
+    if json:
+        print_json(report.as_dict())
+        return
+    print(f"{report.folder}: {report.rows:,} rows, {report.personas:,} personas\n")
+    print_table(["what", "column"], [*report.columns.items(), *(["not read", name] for name in report.unread)])
+    print()
+    print_table(["split", "rows"], list(report.splits.items()))
+    print()
+    print_table(["attribute kind", "sensitive rows"], list(report.kinds.items()))
+    print("\n" + "\n".join([*map(plain, report.remarks), f"Next: salmu-demo data describe {report.folder}"]))
 
 
 def _cuts(data: BenchmarkData, references: list[str]) -> list[Cut]:

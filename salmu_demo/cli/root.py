@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "verify": "Check a dossier: make its hashes and numbers again.",
     "unlearn": "Make a model forget the forget split by one of many methods.",
     "sweep": "Run and measure methods, seeds, hyperparameters and budgets.",
-    "data": "Look at a data set.",
+    "data": "Look at a data set, or make one from a table.",
     "models": "Look at models.",
     "cache": "List, fill or clear the computed features.",
     "mini": "Rebuild the embedded benchmark and its models.",

@@ -90,6 +90,35 @@ def atomic_path(target: Path, what: str) -> Iterator[Path]:
         raise StorageError(f"{what} cannot be written to {target}: {reason}. Free or change that folder.") from error
 
 
+@contextmanager
+def atomic_folder(target: Path, what: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `target` that becomes it when the block succeeds, and otherwise vanishes.
+
+    Args:
+        target: the folder to write: new, or empty.
+        what: what is written, for the message, for example "The data set".
+
+    Raises:
+        StorageError: if the target holds something already, is a file, or cannot be written.
+    """
+    target = target.resolve()
+    try:
+        if target.exists() and any(target.iterdir()):
+            raise StorageError(f"{what} needs a new or empty folder, and {target} is not empty.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with passing(target.with_name(f".{target.name}.{secrets.token_hex(6)}")) as temporary:
+            temporary.mkdir()
+            yield temporary
+            for path, _ in entries_within(temporary):
+                if path.is_file():
+                    with path.open("rb") as stream:
+                        os.fsync(stream.fileno())
+            temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{what} cannot be written to {target}: {reason}. Free or change that folder.") from error
+
+
 def check_writable(folder: Path, what: str, remedy: str = "free or change that folder") -> None:
     """Make sure that files can be written to a folder, before long work whose result goes there; leave nothing behind.
 

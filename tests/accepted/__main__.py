@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from tests.accepted import Case, data, images, models
+from tests.accepted import Case, data, images, imports, models
 
 PAGE = Path(__file__).parents[2] / "docs" / "accepted.md"
 INTRODUCTION = """# What is accepted, assumed and refused
@@ -16,7 +16,7 @@ and no number."""
 
 def page() -> str:
     """The page as Markdown."""
-    return "\n".join(_lines([*models.CASES, *data.CASES, *images.CASES])) + "\n"
+    return "\n".join(_lines([*models.CASES, *data.CASES, *imports.CASES, *images.CASES])) + "\n"
 
 
 def _lines(cases: list[Case]) -> Iterator[str]:

@@ -265,6 +265,9 @@ def test_describe_counts_what_the_files_hold(tiny_assets: Path, capsys: pytest.C
     assert document["fingerprint"] == load_data("mini").fingerprint
     assert document["zero_shot"] == f"mini genknow ({len(CLASSES)} classes)"
     assert document["problems"] == []
+    assert [sentence.split(" ")[0] for sentence in document["weak"]] == ["The"] * len(document["kinds"]) + [
+        "IdZSC", "RetFail"
+    ]  # fmt: skip
     assert document["bytes"] == sum(p.stat().st_size for p in folder.rglob("*") if p.suffix in (".parquet", ".json"))
 
 
@@ -274,6 +277,7 @@ def test_describe_prints_text(capsys: pytest.CaptureFixture[str]):
     assert ["forget", "stored", "56"] in table(out, "split")
     assert ["fragile_set", "derived", "6"] in table(out, "split")
     assert ["city", "12"] in table(out, "attribute kind")
+    assert "\nWeak: The line-up of city has 5 values" in out
     assert out.rstrip().endswith("No problems.")
 
 
@@ -437,9 +441,10 @@ def test_help_shows_examples_that_parse(command: list[str], capsys: pytest.Captu
 def test_the_commands_are_those_of_the_documentation():
     assert [name for name, _ in all_commands()] == [
         "app", "fetch", "evaluate", "attack", "jobs", "jobs run", "jobs list", "jobs show", "jobs resume",
-        "jobs cancel", "report", "leaderboard", "probe", "unlearn", "sweep", "data", "data describe", "models",
-        "models list", "models show", "models delta", "models push", "cache", "cache list", "cache warm", "cache clear",
-        "mini", "mini build", "mini hash", "mini train",
+        "jobs cancel", "report", "leaderboard", "probe", "dossier", "verify", "unlearn", "sweep", "data",
+        "data describe", "data import", "models", "models list", "models show", "models delta", "models export",
+        "models push", "cache", "cache list", "cache warm", "cache clear", "mini", "mini build", "mini hash",
+        "mini train",
     ]  # fmt: skip
 
 

@@ -42,6 +42,7 @@ unlearn: METHOD --model --arch --trust-pickle --data=mini --towers --budget:int 
     --public --json
 sweep: CONFIG:Path --output:Path! --workers:int=1 --ray --threads:int=1 --json
 data describe: DATA --check-images --model* --json
+data import: SOURCE:Path --output:Path! --map* --images:Path --seed:int=0 --json
 models list: --json
 models show: MODEL --against --arch --trust-pickle --data=mini --split=forget --json
 models delta: BASE MODEL --arch --trust-pickle --output:Path!
