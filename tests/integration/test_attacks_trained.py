@@ -56,7 +56,7 @@ def trained(target: Target, recipe: Recipe, seed: int = 3) -> tuple[dict[str, An
     """The weights after the last reading, and what they say."""
     with Trainee(target, recipe) as trainee:
         assert list(trainee.train(sides(target), seed)) == list(recipe.readings)
-        return {name: value.clone() for name, value in trainee._network.state_dict().items()}, trainee.features()
+        return {name: value.clone() for name, value in trainee.network.state_dict().items()}, trainee.features()
 
 
 def test_only_the_text_tower_changes_and_only_of_the_copy(target: Target) -> None:

@@ -104,7 +104,7 @@ def test_a_merged_model_runs_and_its_fingerprint_depends_on_every_file(tiny_asse
         (
             {f"{PEFT}{ATTENTION}.q_proj.lora_A.weight": (2, 32), f"{PEFT}{ATTENTION}.q_proj.lora_B.weight": (32, 2)},
             CONFIG,
-            r"the base has no weight for base_model.model.transformer.resblocks.0.attn.q_proj.lora_A.weight",
+            r"the base has no weight for transformer.resblocks.0.attn.q_proj.lora_A.weight",
         ),
         (
             {f"{PEFT}{ATTENTION}.lora_A.weight": (2, 32), f"{PEFT}{ATTENTION}.lora_B.weight": (96, 2)},
