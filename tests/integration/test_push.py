@@ -181,8 +181,9 @@ def test_what_is_no_model_folder_is_not_pushed(
     assert f"The model folder {folder / 'README.md'} does not exist" in told(folder / "README.md")
     assert "There is no model 'made:npo-01234567'" in told("made:npo-01234567")
     (tmp_path / "empty").mkdir()
-    assert "empty has no open_clip_config.json; only a folder of open_clip with configuration and weights is pushed" in told(
-        tmp_path / "empty"
+    assert (
+        "empty has no open_clip_config.json; only a folder of open_clip with configuration and weights is pushed"
+        in told(tmp_path / "empty")
     )
     (tmp_path / "secret").write_text("secret")
     (folder / "unlearning.json").symlink_to(tmp_path / "secret")
