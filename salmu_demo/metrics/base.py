@@ -333,8 +333,9 @@ def all_metrics() -> tuple[Metric, ...]:
 
 def metrics_of(benchmark: Benchmark) -> tuple[Metric, ...]:
     """Everything that is measured on data of a benchmark: `all_metrics`, and on those of CLEAR its own after them."""
-    own = (metric for metric in _REGISTRY.values() if metric.benchmark == benchmark != "SALMUBench")
-    return (*all_metrics(), *own)
+    # First of all: it loads plug-ins, which register more.
+    common = all_metrics()
+    return (*common, *(metric for metric in _REGISTRY.values() if metric.benchmark == benchmark != "SALMUBench"))
 
 
 def known_metrics() -> tuple[Metric, ...]:

@@ -126,11 +126,13 @@ class FirstScreen:
         self._settle()  # What became of the click before.
         element = f"[data-click-test='{number}']"
         if not self._page.locator(element).is_visible() or self._page.url != self._address:
+            # A newcomer again: the page would remember a job that was started.
+            self._page.evaluate("localStorage.clear()")
             self._page.close()
             self.open()
             end = time.monotonic() + PATIENCE_MS / 1000
             while (found := self._found()) != self.names:
-                assert time.monotonic() < end, found
+                assert time.monotonic() < end, (found, self.names)
                 self._page.wait_for_timeout(QUIET_MS)
         target = self._page.locator(element)
         target.hover(force=True)
