@@ -87,7 +87,7 @@ def main() -> None:
 
     def shares(found: list[Evidence], metric: str) -> NDArray[np.float64]:
         clean, compromised, _, *others = (evidence.values.get(metric) for evidence in found)
-        if clean is None or compromised is None or None in others:
+        if clean is None or compromised is None or None in others or clean == compromised:
             return np.empty(0)
         return (np.array(others, dtype=float) - clean) / (compromised - clean)
 
@@ -97,7 +97,8 @@ def main() -> None:
         told = np.repeat([1, 0], [len(knows), len(gold)])
         faithful = f"{roc_auc_score(told, np.concatenate([knows, gold])):.3f}" if len(knows) and len(gold) else "-"
         before = shares(plain, name)
-        moved = [np.abs(shares(found, name) - before).clip(max=1) for found in changed.values()]
+        after = [shares(found, name) for found in changed.values()]
+        moved = [np.abs(part - before).clip(max=1) if len(part) == len(before) else part[:0] for part in after]
         rows.append([name, faithful, *(f"{1 - part.mean():.3f}" if len(part) else "-" for part in moved)])
     print_table(["metric", "faithfulness", *(f"stability, {name}" for name in changes)], rows)
 
