@@ -42,7 +42,7 @@ def _train(
     seed: Seed = 0,
     threads: Annotated[int, option("--threads", "CPU threads; 1 for the shipped models", kind=int)] = 1,
 ) -> None:
-    """Train a reference model from scratch (about an hour on one core)."""
+    """Train a reference model from scratch (half an hour to an hour and a half on one core)."""
     _need_artwork()
     # torch takes seconds to import, which the other actions do not need.
     from salmu_demo.mini import train  # noqa: PLC0415

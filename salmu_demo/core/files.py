@@ -78,13 +78,20 @@ def atomic_path(target: Path, what: str) -> Iterator[Path]:
     """
     # Not from `tempfile`, whose files only their owner may read: the cache and results are shared.
     name = f".{target.name}.{secrets.token_hex(6)}{target.suffix}"
-    try:
+    with _refused(target, what):
         target.parent.mkdir(parents=True, exist_ok=True)
         with passing(target.with_name(name)) as temporary:
             yield temporary
             with temporary.open("rb") as stream:
                 os.fsync(stream.fileno())
             temporary.replace(target)
+
+
+@contextmanager
+def _refused(target: Path, what: str) -> Iterator[None]:
+    """Say what cannot be written where; raises `StorageError`."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{what} cannot be written to {target}: {reason}. Free or change that folder.") from error
@@ -102,7 +109,7 @@ def atomic_folder(target: Path, what: str) -> Iterator[Path]:
         StorageError: if the target holds something already, is a file, or cannot be written.
     """
     target = target.resolve()
-    try:
+    with _refused(target, what):
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{what} needs a new or empty folder, and {target} is not empty.")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,9 +121,6 @@ def atomic_folder(target: Path, what: str) -> Iterator[Path]:
                     with path.open("rb") as stream:
                         os.fsync(stream.fileno())
             temporary.replace(target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"{what} cannot be written to {target}: {reason}. Free or change that folder.") from error
 
 
 def check_writable(folder: Path, what: str, remedy: str = "free or change that folder") -> None:
