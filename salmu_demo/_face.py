@@ -130,8 +130,8 @@ class Results:
 
         Args:
             folder: where the files go.
-            formats: some of `html`, `pdf`, `markdown`, `csv` and `figures`; None writes all of them, the result files
-                and a ZIP of everything, as `salmu-demo report` does.
+            formats: some of `html`, `pdf`, `markdown`, `latex`, `csv` and `figures`; None writes all of them, the
+                result files and a ZIP of everything, as `salmu-demo report` does.
 
         Raises:
             ResultError: if a format does not exist.

@@ -5,12 +5,18 @@ from typing import Annotated
 
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.cli.analysis import print_analysis
-from salmu_demo.cli.options import Clean, Commands, Compromised, Gold, argument, option, told_references
+from salmu_demo.cli.options import Clean, Commands, Compromised, Gold, argument, flag, option, told_references
+from salmu_demo.cli.output import print_notes
+from salmu_demo.core.errors import QueryError, ResultError
 from salmu_demo.core.files import check_writable
+from salmu_demo.core.settings import runs_dir
+from salmu_demo.leaderboard.files import job_results
 from salmu_demo.reports.attacks import attack_section
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import distinct, read_results, result_files
+from salmu_demo.results.merging import renamed, with_others
+from salmu_demo.results.records import Evaluation
 
 commands = Commands()
 
@@ -18,6 +24,7 @@ commands = Commands()
 @commands.add("""\
   salmu-demo report results --output report
   salmu-demo report clean/results.json evaluation_my-model.json --output report
+  salmu-demo report results --jobs --name mini-unlearned-pinpoint=Pinpoint --output report
   salmu-demo report results --attacks attacks --output report""")
 def _run(
     results: Annotated[
@@ -32,6 +39,11 @@ def _run(
     clean: Clean = None,
     compromised: Compromised = None,
     gold: Gold = None,
+    jobs: Annotated[bool, flag("--jobs", "and what finished jobs of this machine measured on the same data")] = False,
+    names: Annotated[
+        list[str] | None,
+        option("--name", "what a model is called in the report; may be given several times", "MODEL=NAME"),
+    ] = None,
     found_by: Annotated[
         Path | None,
         option("--attacks", "attacks.json, or its folder, for a section on it", "FILE", Path),
@@ -39,8 +51,31 @@ def _run(
 ) -> None:
     attacked = [attack_section(read_attacks(found_by))] if found_by else []
     found = distinct(e for path in results for file in result_files(path) for e in read_results(file))
+    if jobs:
+        found = with_others(found, (e for path in job_results(runs_dir()) for e in _readable(path)))
+    found = renamed(found, _names(names or []))
     analysis = analyse(found, told_references(clean, compromised, gold, [evaluation.model for evaluation in found]))
     check_writable(output, "The report")
     files = write_reports(analysis, output, attacked)
     print_analysis(analysis)
-    print(f"\nWritten: {files.pdf}, {files.html}, {files.markdown}, {files.archive}")
+    written = (files.pdf, files.html, files.markdown, *files.paper, files.archive)
+    print(f"\nWritten: {', '.join(map(str, written))}")
+
+
+def _readable(path: Path) -> list[Evaluation]:
+    """What a job measured; of one whose file is damaged nothing, which standard error says."""
+    try:
+        return read_results(path)
+    except ResultError as error:
+        print_notes([f"A job was left out. {error}"])
+        return []
+
+
+def _names(given: list[str]) -> dict[str, str]:
+    names = {}
+    for entry in given:
+        model, _, name = entry.partition("=")
+        if not name.strip():
+            raise QueryError(f"--name {entry} names nothing; write it as MODEL=NAME.")
+        names[model] = name.strip()
+    return names

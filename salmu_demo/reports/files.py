@@ -13,6 +13,7 @@ from salmu_demo.core.files import atomic_path
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures.canvas import figure_png, figure_svg
 from salmu_demo.reports.html import report_html
+from salmu_demo.reports.latex import bibtex, latex_tables
 from salmu_demo.reports.markdown import FIGURES_FOLDER, report_markdown
 from salmu_demo.reports.pdf import report_pdf
 from salmu_demo.reports.report import Section
@@ -28,6 +29,7 @@ FORMATS: Final[dict[str, tuple[str, ...]]] = {
     "html": (".html",),
     "pdf": (".pdf",),
     "markdown": (".md", ".png"),
+    "latex": (".tex", ".bib"),
     "csv": (".csv",),
     "figures": (".png", ".svg"),
 }
@@ -47,6 +49,7 @@ class ReportFiles:
         markdown: the report as Markdown, which shows `figures`.
         html: the report as one HTML file.
         pdf: the report as PDF.
+        paper: tables in LaTeX, and what they cite in BibTeX; none of an earlier version's report.
         archive: ZIP of all files, with the figures as PNG and SVG.
         figures: PNG.
     """
@@ -57,6 +60,7 @@ class ReportFiles:
     markdown: Path
     html: Path
     pdf: Path
+    paper: tuple[Path, ...]
     archive: Path
     figures: tuple[Path, ...]
 
@@ -145,6 +149,8 @@ def _contents(
     made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()
     made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, images).encode()
     made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, images)
+    made[f"tables{mark}.tex"] = lambda: latex_tables(analysis).encode()
+    made[f"references{mark}.bib"] = lambda: bibtex(analysis).encode()
     for name, figure in drawn.items():
         made[f"{FIGURES_FOLDER}/{name}.png"] = partial(images.__getitem__, name)
         made[f"{FIGURES_FOLDER}/{name}.svg"] = partial(figure_svg, figure)
@@ -163,6 +169,7 @@ def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
         markdown=markdown,
         html=html,
         pdf=pdf,
+        paper=(*of_kind(".tex"), *of_kind(".bib")),
         archive=archive,
         figures=of_kind(".png"),
     )
@@ -171,7 +178,7 @@ def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
 def all_paths(files: ReportFiles) -> list[Path]:
     """Every file of a report."""
     single = (files.archive, files.results, files.markdown, files.html, files.pdf)
-    return [*single, *files.official, *files.tables, *files.figures]
+    return [*single, *files.paper, *files.official, *files.tables, *files.figures]
 
 
 def _archive(contents: Mapping[str, bytes]) -> bytes:

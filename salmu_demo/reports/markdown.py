@@ -8,8 +8,8 @@ from salmu_demo.reports.report import Block, Pictures, Report, ReportFigure, Tab
 FIGURES_FOLDER: Final = "figures"
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]#!|~$^])")
-_LINE_START: Final = re.compile(r"^(\d+(?=[.)])|(?=[-+=:]))")
-"""What makes a list, a heading or a rule of a line."""
+_LINE_START: Final = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=:](?!\d)))")
+"""What makes a list, a heading or a rule of a line; a number does not."""
 
 
 def report_markdown(report: Report) -> str:
@@ -26,6 +26,8 @@ def markdown_text(text: str) -> str:
 
     >>> markdown_text("<b>*a*|$x$"), markdown_text("1. a"), markdown_text("https://a.b")
     ('&lt;b&gt;\\*a\\*\\|\\$x\\$', '1\\. a', 'https:&#8203;//a.b')
+    >>> markdown_text("0.1415"), markdown_text("+0.5 points"), markdown_text("1.1 RetFail")
+    ('0.1415', '+0.5 points', '1.1 RetFail')
     """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     escaped = _LINE_START.sub(r"\1\\", _SPECIAL.sub(r"\\\1", escaped))

@@ -72,13 +72,13 @@ def signed(value: float, digits: int) -> str:
     return text.replace("-", "−") if float(text) else f"±{abs(value):.{digits}f}"
 
 
-def unsigned(score: float) -> str:
-    """A score with four decimals and a true minus.
+def unsigned(score: float, digits: int = 4) -> str:
+    """A score with four decimals, or as many as are wanted, and a true minus.
 
-    >>> unsigned(0.25), unsigned(-0.5), unsigned(-0.00001)
-    ('0.2500', '−0.5000', '0.0000')
+    >>> unsigned(0.25), unsigned(-0.5), unsigned(-0.00001), unsigned(0.5, 1)
+    ('0.2500', '−0.5000', '0.0000', '0.5')
     """
-    text = f"{score:.4f}"
+    text = f"{score:.{digits}f}"
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 

@@ -29,7 +29,7 @@ jobs list: --json
 jobs show: ID --json
 jobs resume: ID --json
 jobs cancel: ID --json
-report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --attacks:Path
+report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --jobs --name* --attacks:Path
 leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,imported}
     --search= --sort=RetFail --clean* --compromised* --gold* --import:Path* --csv:Path --submission --output:Path --json
 probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona --text --image:Path --everybody --kind

@@ -149,6 +149,29 @@ def test_the_command_merges_files_and_writes_everything(tmp_path: Path, capsys: 
     assert str(files.pdf) in capsys.readouterr().out
 
 
+def test_the_command_takes_jobs_of_the_same_data_along_and_calls_models_as_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path / "runs"))
+    everything = MeasuredData("mini", "d" * 64)
+    for place, name, data in (
+        ("mine", "mine", SAMPLED), ("runs/a/report", "theirs", SAMPLED), ("runs/b/report", "full", everything),
+    ):  # fmt: skip
+        write_results(analyse([valued(name, {"AssocStr": 0.5}, data)]), tmp_path / place)
+    damaged = tmp_path / "runs" / "c" / "report" / "results.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    command = ["report", str(tmp_path / "mine"), "--output", str(tmp_path / "out"), "--jobs", "--name"]
+    assert run([*command, "theirs=Theirs et al."]) == 0
+    assert "A job was left out." in capsys.readouterr().err
+    files = find_reports(tmp_path / "out")
+    assert [e.model.name for e in read_results(files.results)] == ["mine", "Theirs et al."]
+    assert [path.name for path in files.paper] == ["tables-sampled.tex", "references-sampled.bib"]
+    assert "Theirs et al. & 0.500" in files.paper[0].read_text("utf-8")
+    assert run([*command, "theirs="]) == 2
+    assert "write it as MODEL=NAME" in capsys.readouterr().err
+
+
 def test_results_of_different_rows_are_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for name, data in (("one", SAMPLED), ("two", MeasuredData("mini", "d" * 64))):
         write_results(analyse([valued(name, {"AssocStr": 0.5}, data)]), tmp_path / name)

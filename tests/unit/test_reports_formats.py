@@ -125,6 +125,13 @@ def test_markdown_shows_names_as_they_are(report: Report):
     assert "\x00" not in text
 
 
+def test_markdown_shows_numbers_unescaped(report: Report):
+    text = report_markdown(report)
+    assert re.search(r"\| [−]?0\.\d{4} \|", text)
+    assert re.search(r"\| 1\.1 RetFail \|", text)
+    assert not re.search(r"\d\\[.)]|\\[−+-]\d", text)
+
+
 def test_markdown_tables_have_as_many_cells_as_their_head(report: Report):
     blocks = re.findall(r"(?:^\|.*\n)+", report_markdown(report), re.MULTILINE)
     assert len(blocks) > 20

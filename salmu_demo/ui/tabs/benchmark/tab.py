@@ -215,6 +215,7 @@ class Downloads:
     """The buttons."""
 
     reports: list[gr.DownloadButton]
+    paper: list[gr.DownloadButton]
     official: list[gr.DownloadButton]
     tables: list[gr.DownloadButton]
     remark: gr.HTML
@@ -222,7 +223,7 @@ class Downloads:
     @property
     def outputs(self) -> list[Any]:
         """All components, in the order of `updates`."""
-        return [*self.reports, *self.official, *self.tables, self.remark]
+        return [*self.reports, *self.paper, *self.official, *self.tables, self.remark]
 
     def updates(self, files: ReportFiles) -> list[Any]:
         """New values of the components."""
@@ -230,6 +231,7 @@ class Downloads:
         more = len(files.official) > len(self.official)
         return [
             *(gr.DownloadButton(value=served(path)) for path in reports),
+            *_named(self.paper, files.paper),
             *_named(self.official, files.official),
             *_named(self.tables, files.tables),
             notice(text.OFFICIAL_MORE, "quiet") if more else "",
@@ -245,6 +247,9 @@ def downloads() -> Downloads:
             gr.DownloadButton(label, elem_id=f"download-{name}", variant="primary" if name == "pdf" else "secondary")
             for label, name in zip(labels, ids, strict=True)
         ]
+    _heading("For a paper (LaTeX, BibTeX)")
+    with gr.Row():
+        paper = _pool("paper", 2)
     _heading("Official result files")
     with gr.Row():
         official = _pool("official", MAX_MODELS)
@@ -252,7 +257,7 @@ def downloads() -> Downloads:
     _heading("Tables (CSV)")
     with gr.Row():
         tables = _pool("table", _MOST_TABLES)
-    return Downloads(reports, official, tables, remark)
+    return Downloads(reports, paper, official, tables, remark)
 
 
 def _heading(title: str) -> None:
