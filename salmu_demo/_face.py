@@ -521,8 +521,7 @@ def audit(
         ```
     """
     bench = _workbench(data)
-    identity = persona.identity_id if isinstance(persona, Persona) else None
-    person = find_persona(bench.data, str(persona)) if identity is None else bench.data.persona(identity)
+    person = _person(bench.data, persona)
     with _sources(bench, models) as sources:
         told = _told(sources, clean, compromised)
         every = [attack.name for attack in all_attacks()]
@@ -650,7 +649,7 @@ def dossier(
     in the document.
 
     Args:
-        persona: its id, or one of `data.personas`.
+        persona: its id, its name or another value that nobody else has, or one of `data.personas`.
         models: one or more models.
         data: the data set.
         attacks: files that `Attacked.save` or `salmu-demo attack` wrote for these models.
@@ -664,7 +663,7 @@ def dossier(
         progress: called often with a `Progress`; it may raise an exception to stop the work.
 
     Raises:
-        QueryError: if there is no such persona, or a text says what no dossier says.
+        QueryError: if there is no such persona, a value is true of several, or a text says what no dossier says.
         ResultError: if a file of attacks cannot be read, or is about other data or models.
         SalmuError: if the data or a model is unusable.
 
@@ -681,9 +680,8 @@ def dossier(
 
     declared = declare(auditor, release, notes)
     attached = [attach(Path(path)) for path in ([attacks] if isinstance(attacks, str | os.PathLike) else attacks)]
-    identity = persona.identity_id if isinstance(persona, Persona) else persona
     bench = _workbench(data)
-    bench.data.persona(identity)  # An unknown one fails before any model is looked at.
+    identity = _person(bench.data, persona).identity_id  # An unknown one fails before any model is looked at.
     with _sources(bench, models) as sources:
         told = _told(sources, clean, compromised, gold)
         made = run(bench, identity, sources, told, declared, attached, pictures, progress or ignore_progress)
@@ -790,6 +788,11 @@ def _bench_of(data: BenchmarkData, root: Path) -> Workbench:
 
 def _workbench(data: Data) -> Workbench:
     return _bench_of(data if isinstance(data, BenchmarkData) else load_data(data), cache_dir())
+
+
+def _person(data: BenchmarkData, persona: str | Persona) -> Persona:
+    """The persona that is meant; raises `QueryError`."""
+    return data.persona(persona.identity_id) if isinstance(persona, Persona) else find_persona(data, persona)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from salmu_demo.attacks.kept import KeptReadings, attacking_key
 from salmu_demo.attacks.pairs import MIXED, MRR, ForgetPairs
 from salmu_demo.attacks.recovery import Recovery, recovery
 from salmu_demo.attacks.schema import (
-    AttackedData,
     AttackedModel,
     AttackFacts,
     AttackRecord,
@@ -24,10 +23,9 @@ from salmu_demo.attacks.schema import (
 )
 from salmu_demo.attacks.target import Target
 from salmu_demo.core.errors import SalmuError, StorageError
-from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.record import DataRecord
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.source import ModelSource
@@ -95,7 +93,7 @@ def run_attacks(
                 records += session.records(attack, model, found)
     first.progress(Progress("all attacks", len(models) * len(attacks), len(models) * len(attacks), unit=Unit.PARTS))
     return AttacksDocument(
-        data=_data(first.data),
+        data=DataRecord.of(first.data),
         models=[AttackedModel.of(model) for model in models],
         references=ReferenceModels(
             clean=_model(references.clean), compromised=_model(references.compromised), gold=_model(references.gold)
@@ -252,12 +250,3 @@ def _recovered(found: Recovery) -> Recovered | None:
 
 def _model(model: ModelSource | None) -> AttackedModel | None:
     return None if model is None else AttackedModel.of(model)
-
-
-def _data(data: BenchmarkData) -> AttackedData:
-    return AttackedData(
-        name=data.name,
-        fingerprint=data.fingerprint,
-        revision=data.revision,
-        notice=MINI_NOTICE if data.is_mini else "",
-    )

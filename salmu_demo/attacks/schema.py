@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from salmu_demo.core.documents import misfit
 from salmu_demo.core.errors import quoted
+from salmu_demo.data.record import DataRecord
 from salmu_demo.models.source import ModelSource
 
 SCHEMA: Final = "salmu-demo/attacks"
@@ -71,22 +72,6 @@ class ReferenceModels(BaseModel):
     clean: AttackedModel | None
     compromised: AttackedModel | None
     gold: AttackedModel | None
-
-
-class AttackedData(BaseModel):
-    """The data set.
-
-    Attributes:
-        name: how the user named it.
-        fingerprint: SHA-256 over shards and metadata files.
-        revision: Hub revision, or null.
-        notice: what every view of these numbers must say about the data, or an empty text.
-    """
-
-    name: str
-    fingerprint: str
-    revision: str | None
-    notice: str
 
 
 class Recovered(BaseModel):
@@ -208,7 +193,7 @@ class AttacksDocument(BaseModel):
 
     schema_name: Annotated[Literal["salmu-demo/attacks"], Field(alias="schema")] = SCHEMA
     version: Annotated[Literal[1], BeforeValidator(_version)] = VERSION
-    data: AttackedData
+    data: DataRecord
     models: list[AttackedModel]
     references: ReferenceModels
     attacks: list[AttackFacts]

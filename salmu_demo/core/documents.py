@@ -5,14 +5,17 @@ from collections.abc import Hashable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from salmu_demo.core.errors import SalmuError, quoted
 
 T = TypeVar("T")
+
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+"""A SHA-256 in a document."""
 
 _KINDS: Final = {
     "string_type": "a string",

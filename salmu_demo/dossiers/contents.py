@@ -11,6 +11,7 @@ from salmu_demo.attacks.summary import attackers_choice
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.personas import requests
+from salmu_demo.data.record import DataRecord
 from salmu_demo.dossiers import words
 from salmu_demo.dossiers.document import sealed
 from salmu_demo.dossiers.residual import LEAST_CONTROLS, Residual, residual_risk
@@ -19,7 +20,6 @@ from salmu_demo.dossiers.schema import (
     Answer,
     Asked,
     AttackFile,
-    AuditedData,
     AuditedModel,
     BeforeAfter,
     Cell,
@@ -93,7 +93,7 @@ def make_dossier(
     declared: Declared,
     attached: Sequence[Attached],
     pictures_hidden: str | None,
-    data: AuditedData,
+    data: DataRecord,
     made: Made,
 ) -> Dossier:
     """Everything about one person.

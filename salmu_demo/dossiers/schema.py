@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from salmu_demo.core.documents import misfit
+from salmu_demo.core.documents import Digest, misfit
 from salmu_demo.core.errors import quoted
+from salmu_demo.data.record import DataRecord
 from salmu_demo.models.lineage import Base
 
 SCHEMA: Final = "salmu-demo/dossier"
@@ -16,7 +17,6 @@ VERSION: Final = 1
 FILE: Final = "dossier.json"
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^attacks-[0-9a-f]{8}\.json$")]
 VerdictName = Literal["leaks", "marked", "no evidence", "not known"]
 SideName = Literal["forget", "kept"]
@@ -486,22 +486,6 @@ class AuditedModel(BaseModel):
     base: Base | None
 
 
-class AuditedData(BaseModel):
-    """The data set.
-
-    Attributes:
-        name: how the user named it.
-        fingerprint: SHA-256 over shards and metadata files.
-        revision: Hub revision, or null.
-        notice: what every view of these numbers must say about the data, or an empty text.
-    """
-
-    name: str
-    fingerprint: Digest
-    revision: str | None
-    notice: str
-
-
 class Made(BaseModel):
     """How and when the dossier was made.
 
@@ -565,6 +549,6 @@ class Dossier(BaseModel):
     declared: Declared
     limits: list[str]
     models: list[AuditedModel]
-    data: AuditedData
+    data: DataRecord
     made: Made
     digest: str

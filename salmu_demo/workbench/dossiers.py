@@ -16,11 +16,12 @@ from salmu_demo.core.files import code_digest
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.layout import CLEAR
+from salmu_demo.data.record import DataRecord
 from salmu_demo.data.source import MINI, existing_path, load_data
 from salmu_demo.dossiers.agreement import count_values, disagreements
 from salmu_demo.dossiers.contents import Attached, Subject, make_dossier
 from salmu_demo.dossiers.document import digest_of, read_dossier
-from salmu_demo.dossiers.schema import AuditedData, AuditedModel, Declared, Dossier, Made
+from salmu_demo.dossiers.schema import AuditedModel, Declared, Dossier, Made
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import encoding_key
 from salmu_demo.models.checkpoint import builtin_models
@@ -113,10 +114,7 @@ def dossier(
         SalmuError: if the data or a model is unusable.
     """
     names = distinct_names(models)
-    about = measured_data(bench.data, None)
-    data = AuditedData(
-        name=about.name, fingerprint=bench.data.fingerprint, revision=about.revision, notice=about.notice
-    )
+    data = DataRecord.of(bench.data)
     return _made(
         bench, identity_id, models, names, told, declared or Declared(), attached, with_pictures, data, progress
     )
@@ -131,7 +129,7 @@ def _made(
     declared: Declared,
     attached: Sequence[Attached],
     with_pictures: bool,
-    data: AuditedData,
+    data: DataRecord,
     progress: ProgressCallback,
 ) -> Dossier:
     persona = bench.data.persona(identity_id)
@@ -146,7 +144,7 @@ def _made(
     return make_dossier(bench.auditor, subjects, persona, told, declared, distinct, hidden, data, made)
 
 
-def _check_attached(attached: Sequence[Attached], models: Sequence[ModelSource], data: AuditedData) -> None:
+def _check_attached(attached: Sequence[Attached], models: Sequence[ModelSource], data: DataRecord) -> None:
     here = {model.fingerprint for model in models}
     for each in attached:
         on = each.document.data

@@ -1,6 +1,7 @@
 """A visitor makes a dossier of the persona on the page and takes it away."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from salmu_demo.core.errors import QueryError
-from salmu_demo.core.progress import ignore_progress
+from salmu_demo.core.progress import Progress, ignore_progress
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.shell.visitor_files import VisitorFiles, open_visitor_files
 from salmu_demo.ui.tabs.audit import text
@@ -45,6 +46,28 @@ def test_the_same_dossier_is_made_once_while_it_is_there(bench: Workbench, serve
     Path(first[0]).unlink()
     assert Path(dossiers.files(view, MODELS[:1], ignore_progress)[0]).exists()
     assert dossiers.files(View("00000001"), MODELS[:1], ignore_progress) != first
+
+
+def test_a_dossier_that_is_there_does_not_wait_for_one_that_is_being_made(bench: Workbench, served: VisitorFiles):
+    dossiers, begun, go_on = Dossiers(bench, WarmUp(bench)), threading.Event(), threading.Event()
+    first = dossiers.files(View(TWO_EMAILS), MODELS[:1], ignore_progress)
+    made: list[list[str]] = []
+
+    def held(progress: Progress) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE_MS / 1000)
+
+    # Another model has something to encode, or to search, and tells of it.
+    maker = threading.Thread(target=lambda: made.append(dossiers.files(View(TWO_EMAILS), MODELS[1:2], held)))
+    maker.start()
+    try:
+        assert begun.wait(PATIENCE_MS / 1000)
+        assert dossiers.files(View(TWO_EMAILS), MODELS[:1], ignore_progress) == first
+        assert not made
+    finally:
+        go_on.set()
+        maker.join()
+    assert made != [first]
 
 
 def test_without_a_persona_or_a_model_there_is_nothing_to_report(bench: Workbench):

@@ -9,7 +9,6 @@ import pytest
 
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.schema import (
-    AttackedData,
     AttackedModel,
     AttackFacts,
     AttackRecord,
@@ -20,6 +19,7 @@ from salmu_demo.attacks.schema import (
     SkippedAttack,
 )
 from salmu_demo.attacks.summary import attackers_choice, most_recovered
+from salmu_demo.data.record import DataRecord
 from salmu_demo.reports.attacks import attack_report, attack_section, attacks_csv, recovered_cells, write_attack_reports
 from salmu_demo.reports.report import Table
 
@@ -40,7 +40,7 @@ def document(*records: AttackRecord) -> AttacksDocument:
     models = [AttackedModel(name=name, reference=name, fingerprint="f" * 64) for name in ("m", "=1+1|n")]
     clean = AttackedModel(name="mini-clean", reference="mini-clean", fingerprint="c" * 64)
     return AttacksDocument(
-        data=AttackedData(name="mini", fingerprint="d" * 64, revision=None, notice="A miniature."),
+        data=DataRecord(name="mini", fingerprint="d" * 64, revision=None, notice="A miniature."),
         models=models,
         references=ReferenceModels(clean=clean, compromised=None, gold=None),
         attacks=[AttackFacts(name="a", title="An attack", attacker="Has it.", needs=["the weights"], counts=True)],

@@ -8,7 +8,6 @@ import pytest
 
 from salmu_demo.attacks.kept import attacking_key
 from salmu_demo.attacks.schema import (
-    AttackedData,
     AttackedModel,
     AttackRecord,
     AttacksDocument,
@@ -16,6 +15,7 @@ from salmu_demo.attacks.schema import (
     ReferenceModels,
 )
 from salmu_demo.core.errors import MetricError, QueryError
+from salmu_demo.data.record import DataRecord
 from salmu_demo.models.source import ModelSource
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import SweepJob, read_sweep
@@ -69,7 +69,7 @@ class Attacking:
         names = [attack.name for attack in attacks]
         self.asked.append((references.clean.name, names))
         return AttacksDocument(
-            data=AttackedData(name="mini", fingerprint="d", revision=None, notice=""),
+            data=DataRecord(name="mini", fingerprint="d" * 64, revision=None, notice=""),
             models=[attacked_model(model)],
             references=ReferenceModels(
                 clean=attacked_model(references.clean), compromised=attacked_model(references.compromised), gold=None

@@ -395,7 +395,8 @@ def build(context: Context) -> TabHandlers:
         make_dossier,
         [view, context.bar.chosen],
         [files, *downloads],
-        concurrency_limit=1,
+        # They are made one at a time, but those that are there are handed out meanwhile.
+        concurrency_limit=4,
         show_progress_on=make,
         trigger_mode="once",
         api_visibility="private",
