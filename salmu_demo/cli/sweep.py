@@ -9,7 +9,7 @@ from salmu_demo.cli.output import print_notes
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import check_writable, write_text
 from salmu_demo.core.text import plain
-from salmu_demo.models.roles import SCALE, TITLES
+from salmu_demo.models.roles import TITLES
 from salmu_demo.sweeps.config import read_sweep
 from salmu_demo.sweeps.executor import Executor, LocalProcesses, RayCluster
 
@@ -45,8 +45,8 @@ def _run(
     executor: Executor = (RayCluster if ray else LocalProcesses)(workers, threads)
     results = run.run_sweep(sweep, folder, executor, _report)
     references = run.measure_references(sweep, folder)
-    rows = table.sweep_table(results, references.values)
-    said = [plain(f"{TITLES[role]}: {references.models[role]}") for role in SCALE]
+    rows = table.sweep_table(results, references.evidence)
+    said = [plain(f"{TITLES[role]}: {model}") for role, model in references.models.items()]
     said += [plain(remark) for remark in references.remarks]
     texts = {"csv": table.table_csv(rows), "json": table.table_json(rows), "md": table.table_markdown(rows, said)}
     for suffix, text in texts.items():

@@ -52,6 +52,7 @@ class SweepJob:
         equal_forgetting: where to measure on the way, or None.
         attacks: names of the attacks on the result.
         clean: reference of the Clean model that attacks are compared with; no run ever sees it.
+        gold: reference of the model retrained without the pairs to forget, for attacks; empty without one.
     """
 
     model: str
@@ -65,6 +66,7 @@ class SweepJob:
     equal_forgetting: EqualForgetting | None
     attacks: tuple[str, ...] = ()
     clean: str = ""
+    gold: str = ""
 
     @property
     def variant(self) -> str:
@@ -86,7 +88,7 @@ class SweepJob:
         So a run with other defaults of an earlier version is another run. Attacks change nothing of it: a model that
         is there already can be attacked afterwards.
         """
-        settings = {name: value for name, value in asdict(self).items() if name not in ("attacks", "clean")}
+        settings = {name: value for name, value in asdict(self).items() if name not in ("attacks", "clean", "gold")}
         content = {**settings, "plan": self.plan().describe()}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.method}-seed{self.seed}-{digest[:10]}"
@@ -111,6 +113,7 @@ class Sweep:
     Attributes:
         model: reference of the base model, which every table shows as Compromised.
         clean: reference of the Clean model, for targets and diagnoses; no run ever sees it.
+        gold: reference of a model retrained without the pairs to forget, for diagnoses; empty without one.
         data: reference of the data set.
         equal_forgetting: where runs are measured on the way, or None.
         attacks: names of the attacks on every result; none if it says nothing of them.
@@ -119,6 +122,7 @@ class Sweep:
 
     model: str
     clean: str
+    gold: str
     data: str
     equal_forgetting: EqualForgetting | None
     attacks: tuple[str, ...]
@@ -144,6 +148,7 @@ class _SweepFile(BaseModel):
     model: str = "mini-compromised"
     data: str = MINI
     clean: str = "mini-clean"
+    gold: str = ""
     seeds: _Numbers = [0]
     budgets: _Numbers = [DEFAULT_BUDGET]
     checkpoints: int = 8
@@ -171,8 +176,10 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(f"{path}: {error}.") from error
     if not file.runs:
         raise SweepError(f"{path} has no runs; add a table [[runs]] with a method.")
-    if file.clean == file.model:
-        raise SweepError(f"{path}: {quoted(file.model)} is both the base model and Clean; name two different models.")
+    named = {"the base model": file.model, "Clean": file.clean, "Gold": file.gold}
+    for (first, one), (second, other) in itertools.combinations(named.items(), 2):
+        if one == other:
+            raise SweepError(f"{path}: {quoted(one)} is both {first} and {second}; name two different models.")
     attacks = tuple(attack.name for attack in choose_attacks(file.attacks)) if file.attacks else ()
     equal, jobs = file.equal_forgetting, []
     for run in file.runs:
@@ -181,11 +188,11 @@ def read_sweep(path: Path) -> Sweep:
         for settings, budget, seed in itertools.product(_crossed(run.set), run.budgets or file.budgets, file.seeds):
             job = SweepJob(
                 file.model, file.data, method.name, settings, towers, budget, seed, file.checkpoints, equal, attacks,
-                file.clean if attacks else "",
+                file.clean if attacks else "", file.gold if attacks else "",
             )  # fmt: skip
             job.plan()
             jobs.append(job)
-    return Sweep(file.model, file.clean, file.data, equal, attacks, tuple(jobs))
+    return Sweep(file.model, file.clean, file.gold, file.data, equal, attacks, tuple(jobs))
 
 
 def _crossed(settings: dict[str, _Setting | list[_Setting]]) -> Iterator[dict[str, _Setting]]:

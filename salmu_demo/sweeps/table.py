@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from salmu_demo.core.text import csv_text
 from salmu_demo.metrics import official_metrics
+from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 from salmu_demo.reports.markdown import markdown_text
 from salmu_demo.results.diagnosis import diagnose
-from salmu_demo.results.evidence import Evidence, Values
+from salmu_demo.results.evidence import NOTHING, Evidence, Values
+from salmu_demo.results.records import AttackRecord
 from salmu_demo.sweeps.run import RunResult
 
 CRITERIA: Final = ("gone", "lost", "kept")
@@ -49,9 +51,9 @@ class TableRow:
         metrics: the ten official metrics by name.
         pairs: forget pairs spent, averaged.
         seconds: of a run, averaged.
-        criteria: the diagnosis' three quantities as shares, averaged over the runs that have them: leak gone, general
-            knowledge lost, holdouts kept; empty for a reference.
-        diagnoses: what became of the runs, with how many of each; empty for a reference.
+        criteria: what decides the diagnosis' first three questions, as shares, averaged over the runs that have them:
+            leak gone, general knowledge lost, holdouts kept; empty for Clean and Compromised.
+        diagnoses: what became of the runs, with how many of each; empty for Clean and Compromised.
         problems: sentences of runs without a result.
         recovered: largest share of the leak that an attack brings back; None where no run was attacked.
     """
@@ -75,22 +77,30 @@ class TableRow:
         return ", ".join(f"{label} ({count})" for label, count in self.diagnoses.items())
 
 
-def sweep_table(results: Sequence[RunResult], references: Mapping[str, Values]) -> list[TableRow]:
+def sweep_table(results: Sequence[RunResult], references: Mapping[str, Evidence]) -> list[TableRow]:
     """The references, then all variants at their budgets, then at equal forgetting if the sweep asks for it.
 
     Args:
         results: all runs.
-        references: metric values of "clean" and "compromised".
+        references: what was measured of "clean", "compromised" and perhaps "gold".
     """
-    rows = [
-        TableRow("reference", role, (1, 1), _spreads([values]), None, None, (), {}, ())
-        for role, values in references.items()
-    ]
+    rows = [_reference(role, references) for role in references]
     variants = _by_variant(results)
     rows += [_row("budget", name, runs, references) for name, runs in variants.items()]
     if any(result.job.equal_forgetting for result in results):
         rows += [_row("forgetting", name, runs, references) for name, runs in variants.items()]
     return rows
+
+
+def _reference(role: str, references: Mapping[str, Evidence]) -> TableRow:
+    """A reference; Gold is what a perfect method would make, and diagnosed as a method's result is."""
+    found = references[role]
+    criteria, diagnoses = _diagnosed([found] if role == GOLD else [], references)
+    recovered = _recovered([found.attacks] if found.attacks else [])
+    return TableRow(
+        "reference", role, (1, 1), _spreads([found.values]), None, None, criteria if role == GOLD else (), diagnoses,
+        (), recovered,
+    )  # fmt: skip
 
 
 def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
@@ -107,37 +117,46 @@ def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     return variants
 
 
-def _row(compared_at: str, variant: str, runs: list[RunResult], references: Mapping[str, Values]) -> TableRow:
-    found: list[tuple[Values, float]] = []
+def _row(compared_at: str, variant: str, runs: list[RunResult], references: Mapping[str, Evidence]) -> TableRow:
+    found: list[tuple[Evidence, float]] = []
     for run in runs:
         if compared_at == "budget" and run.final:
-            found.append((run.final, run.job.budget))
+            found.append((run.final.evidence(run.attacks), run.job.budget))
         elif compared_at == "forgetting" and run.at_level and run.level_pairs is not None:
-            found.append((run.at_level, run.level_pairs))
-    clean, compromised = Evidence(references["clean"]), Evidence(references["compromised"])
-    found_diagnoses = [diagnose(Evidence(values), clean, compromised) for values, _ in found]
-    labels = Counter(str(diagnosis.label) for diagnosis in found_diagnoses)
-    shares = [[c.value for c in diagnosis.criteria[: len(CRITERIA)]] for diagnosis in found_diagnoses]
-    criteria = zip(*shares, strict=True)
+            found.append((run.at_level.evidence(run.level_attacks), run.level_pairs))
+    criteria, diagnoses = _diagnosed([evidence for evidence, _ in found], references)
     return TableRow(
         compared_at,
         variant,
         (len(found), len(runs)),
-        _spreads([values for values, _ in found]),
+        _spreads([evidence.values for evidence, _ in found]),
         statistics.mean(pairs for _, pairs in found) if found else None,
         statistics.mean(run.seconds for run in runs),
-        tuple(_mean(values) for values in criteria),
-        dict(labels),
+        criteria,
+        diagnoses,
         tuple(run.problem for run in runs if run.problem),
-        _recovered(compared_at, runs),
+        _recovered([evidence.attacks for evidence, _ in found if evidence.attacks]),
     )
 
 
-def _recovered(compared_at: str, runs: Sequence[RunResult]) -> Spread | None:
-    """Of the results alone: no checkpoint on the way is attacked."""
-    if compared_at != "budget" or not any(run.job.attacks for run in runs):
-        return None
-    return _spread([run.recovered for run in runs if run.recovered is not None])
+def _diagnosed(
+    found: Sequence[Evidence], references: Mapping[str, Evidence]
+) -> tuple[tuple[float | None, ...], dict[str, int]]:
+    """What decides the first questions, averaged, and how many models have each label."""
+    targets = [references.get(role, NOTHING) for role in (CLEAN, COMPROMISED, GOLD)]
+    diagnoses = [diagnose(evidence, *targets) for evidence in found]
+    shares = [[criterion.value for criterion in diagnosis.criteria[: len(CRITERIA)]] for diagnosis in diagnoses]
+    means = tuple(_mean(values) for values in zip(*shares, strict=True))
+    return means, dict(Counter(str(diagnosis.label) for diagnosis in diagnoses))
+
+
+def _recovered(attacked: Sequence[Sequence[AttackRecord]]) -> Spread | None:
+    """Of several models the largest share that any attack brings back; None where none was attacked."""
+    most = [
+        max((one.recovered.value for one in records if one.counts and one.recovered is not None), default=None)
+        for records in attacked
+    ]
+    return _spread([share for share in most if share is not None]) if most else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
