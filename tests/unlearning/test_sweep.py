@@ -10,16 +10,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from salmu_demo.cli.main import run
+from salmu_demo.core.documents import document_of, parse_model
 from salmu_demo.core.errors import MetricError, QueryError, SalmuError, SweepError, TrainingError
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics import MetricResult, find_metric, official_metrics
+from salmu_demo.metrics import MetricResult, Rows, find_metric, official_metrics
+from salmu_demo.results.diagnosis import diagnose
+from salmu_demo.results.evidence import Evidence
+from salmu_demo.results.questions import Criterion
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
 from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
+from salmu_demo.sweeps.measured import Measured
 from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_sweep
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
 from salmu_demo.unlearning import DEFAULT_BUDGET
@@ -91,6 +97,7 @@ def test_a_sweep_crosses_hyperparameters_budgets_and_seeds(config: Path) -> None
         (("seeds = [0, 1]", "seeds = 3"), "seeds is 3; it must be a list"),
         (("seeds", "seed"), "seed is not a known key"),
         (("seeds = [0, 1]", "seeds = [0, 1]\nclean = \"mini-compromised\""), "is both the base model and Clean"),
+        (("seeds = [0, 1]", "seeds = [0, 1]\ngold = \"mini-clean\""), "is both Clean and Gold"),
         (("AssocStr", "GenKnow"), "equal_forgetting.metric is .GenKnow.; it must be 'AssocStr' or 'RetFail'"),
         (("level = 0.9", ""), "equal_forgetting.level is missing"),
         (("budgets = [24]", "towers = \"left\""), "towers is .left.; it must be 'both', 'image' or 'text'"),
@@ -135,7 +142,11 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(
     assert again.done == []
     # A level above every cosine is reached at the first checkpoint; an edit without any at its end.
     assert [result.level_pairs for result in results] == [8, 24]
-    assert all(set(result.final) >= {spec.name for spec in official_metrics()} for result in results)
+    for result in results:
+        assert result.final is not None
+        assert set(result.final.values) >= {spec.name for spec in official_metrics()}
+    # The checkpoint that forgets enough is a model of its own; that of the edit is its result.
+    assert [(tmp_path / "out" / "runs" / job.key / "level").is_dir() for job in sweep.jobs] == [True, False]
     assert not list((tmp_path / "out").rglob("step-*"))
     real = run_module.evaluate
 
@@ -145,21 +156,23 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(
 
     monkeypatch.setattr(run_module, "evaluate", evaluate)
     references = measure_references(sweep, tmp_path / "out")
-    assert set(references.values) == {"clean", "compromised"}
+    assert set(references.measured) == {"clean", "compromised"}
     assert references.models == {"clean": "mini-clean", "compromised": "mini-compromised"}
     assert references.remarks == ("Of both.", "Of mini-clean.", "Of mini-compromised.")
     kept = json.loads((tmp_path / "out" / "references.json").read_text("utf-8"))
-    kept["values"]["clean"]["RetFail"] = 0.125
-    (tmp_path / "out" / "references.json").write_text(json.dumps(kept), "utf-8")
-    assert measure_references(sweep, tmp_path / "out").values["clean"]["RetFail"] == 0.125
+    kept["measured"]["clean"]["values"]["RetFail"] = 0.125
+    for measured_from in (kept["measured_from"], {}):
+        told = {**kept, "measured_from": measured_from}
+        (tmp_path / "out" / "references.json").write_text(json.dumps(told), "utf-8")
+        assert measure_references(sweep, tmp_path / "out").measured["clean"].values["RetFail"] == 0.125
     kept_without = {name: part for name, part in kept.items() if name not in ("models", "remarks")}
     (tmp_path / "out" / "references.json").write_text(json.dumps(kept_without), "utf-8")
     assert measure_references(sweep, tmp_path / "out") == references
     for name in ("clean", "by"):
-        changed = {**kept, "measured": {**kept["measured"], name: "another"}}
+        changed = {**kept, "measured_from": {**kept["measured_from"], name: "another"}}
         (tmp_path / "out" / "references.json").write_text(json.dumps(changed), "utf-8")
         assert measure_references(sweep, tmp_path / "out") == references
-    rows = sweep_table(results, references.values)
+    rows = sweep_table(results, references.evidence)
     assert [row.compared_at for row in rows] == ["reference"] * 2 + ["budget"] * 2 + ["forgetting"] * 2
     capsys.readouterr()
     assert run(["sweep", str(config), "--output", str(tmp_path / "out")]) == 0
@@ -183,7 +196,7 @@ def test_a_run_without_a_result_is_a_row_and_not_the_end(
     monkeypatch.setattr(run_module, "unlearn", fail)
     result = do_run(read_sweep(config).jobs[0], tmp_path)
     assert result.problem == "The loss is not finite."
-    references: dict[str, dict[str, float | None]] = {"clean": {"RetFail": 0.1}, "compromised": {"RetFail": 0.5}}
+    references = {"clean": Evidence({"RetFail": 0.1}), "compromised": Evidence({"RetFail": 0.5})}
     row = sweep_table([result], references)[2]
     assert row.seeds == (0, 1)
     assert row.problems == ("The loss is not finite.",)
@@ -198,23 +211,22 @@ def test_a_run_whose_model_cannot_be_measured_is_a_row_too(
 
     monkeypatch.setattr(run_module, "evaluate", fail)
     result = do_run(read_sweep(config).jobs[0], tmp_path)
-    assert (result.problem, result.final, result.steps > 0) == ("All features are NaN.", {}, True)
+    assert (result.problem, result.final, result.steps > 0) == ("All features are NaN.", None, True)
     with pytest.raises(SweepError, match=r"mini-clean: All features are NaN\. mini-compromised: All features are NaN"):
         measure_references(read_sweep(config), tmp_path)
 
 
 def _result(seed: int, retfail: float, level: float | None, method: str = "npo") -> RunResult:
     job = SweepJob("m", "d", method, {}, "both", 640, seed, 4, EqualForgetting("RetFail", 0.3))
-    at_level = None if level is None else {"RetFail": level, "GenKnow": 0.9}
-    return RunResult(
-        job, 10, 2.0 + seed, {"RetFail": retfail, "GenKnow": 0.8}, at_level, None if level is None else 320
-    )
+    at_level = None if level is None else Measured({"RetFail": level, "GenKnow": 0.9})
+    final = Measured({"RetFail": retfail, "GenKnow": 0.8})
+    return RunResult(job, 10, 2.0 + seed, final, at_level, None if level is None else 320)
 
 
 def test_the_table_by_hand() -> None:
-    references: dict[str, dict[str, float | None]] = {
-        "clean": {"RetFail": 0.0, "GenKnow": 0.9},
-        "compromised": {"RetFail": 0.6, "GenKnow": 0.9},
+    references = {
+        "clean": Evidence({"RetFail": 0.0, "GenKnow": 0.9}),
+        "compromised": Evidence({"RetFail": 0.6, "GenKnow": 0.9}),
     }
     results = [_result(0, 0.1, 0.3), _result(1, 0.2, None), _result(2, 0.6, 0.2)]
     rows = sweep_table(results, references)
@@ -236,6 +248,51 @@ def test_the_table_by_hand() -> None:
     lines = table_csv(rows).splitlines()
     assert lines[3].startswith("budget,npo,3,3,640.0,3.0,0.300000,0.264575,")
     assert json.loads(table_json(rows))[2]["metrics"]["RetFail"]["mean"] == pytest.approx(0.3)
+
+
+def test_what_is_kept_of_a_model_gives_the_same_diagnosis() -> None:
+    """Questions by role and their intervals need what single personas contribute."""
+    rng = np.random.default_rng(1)
+
+    def measured(level: float) -> Evaluation:
+        scores, metric = rng.normal(level, 0.1, 60).clip(0, 1), find_metric("RetFail")
+        result = MetricResult(metric, float(scores.mean()), scores=scores, rows=np.arange(60))
+        rows = {metric.split: of_personas(6), "forget_identity": of_personas(2)}
+        return Evaluation(MeasuredModel("m", "m"), MeasuredData("d"), {metric.name: result}, rows)
+
+    found = [measured(level) for level in (0.2, 0.05, 0.7)]
+    kept = [parse_model(json.dumps(document_of(Measured.of(one))), Measured).evidence() for one in found]
+    whole = diagnose(*map(Evidence.of, found))
+    assert [round_criterion(one) for one in diagnose(*kept).criteria] == [round_criterion(c) for c in whole.criteria]
+    [question, *_] = whole.questions
+    assert [criterion.measure for criterion in question.criteria if criterion.value is not None] == [
+        "RetFail, people with nothing kept"
+    ]
+    assert whole.criteria[0].interval is not None
+
+
+def of_personas(count: int) -> Rows:
+    """Ten rows of each."""
+    personas = [str(row // 10) for row in range(10 * count)]
+    return Rows(personas, personas, personas, personas)
+
+
+def round_criterion(criterion: Criterion) -> Any:
+    ends = criterion.interval and (round(criterion.interval.low, 4), round(criterion.interval.high, 4))
+    return criterion.measure, criterion.value and round(criterion.value, 4), ends, criterion.missing
+
+
+def test_gold_is_diagnosed_as_a_result_is() -> None:
+    references = {
+        "clean": Evidence({"RetFail": 0.0, "GenKnow": 0.9}),
+        "compromised": Evidence({"RetFail": 0.6, "GenKnow": 0.9}),
+        "gold": Evidence({"RetFail": 0.006, "GenKnow": 0.9}),
+    }
+    clean, compromised, gold, row = sweep_table([_result(0, 0.1, 0.3)], references)[:4]
+    assert (clean.criteria, compromised.diagnoses) == ((), {})
+    assert gold.criteria[:2] == (pytest.approx(0.99), pytest.approx(0))
+    assert gold.diagnoses == {"not enough metrics": 1}
+    assert row.variant == "npo"
 
 
 def test_two_workers_of_a_ray_cluster_give_every_result_and_raise_what_was_raised() -> None:
@@ -290,21 +347,27 @@ def test_the_first_checkpoint_that_forgets_enough_is_found_by_halving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[float], pairs: int | None
 ) -> None:
     for step in range(1, 6):
-        (tmp_path / "checkpoints" / f"step-{step:05d}").mkdir(parents=True)
+        checkpoint = tmp_path / "model" / "checkpoints" / f"step-{step:05d}"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "value").write_text(str(values[step - 1]), "utf-8")
     monkeypatch.setattr(
         run_module, "find_model", lambda reference: SimpleNamespace(reference=reference, fingerprint="")
     )
-    monkeypatch.setattr(
-        run_module, "evaluate", lambda view, *rest: evaluation(values[int(view.model.reference[-5:]) - 1])
-    )
+
+    def value(view: Any, *rest: Any) -> Evaluation:
+        return evaluation(float(Path(view.model.reference.removeprefix("local-dir:"), "value").read_text("utf-8")))
+
+    monkeypatch.setattr(run_module, "evaluate", value)
     curve = [TrainingMetrics(step, 10 * step, None, 0.5, 0.5, 0.5, 0.5, {}, 1) for step in range(6)]
     store = SimpleNamespace(store=SimpleNamespace(clear=lambda key: None))
     features = SimpleNamespace(of=lambda model: SimpleNamespace(model=model, embedder=store))
     found, measured = run_module.first_at_level(
-        tmp_path, EqualForgetting("RetFail", 0.3), cast(Any, features), {"RetFail": values[-1]}, curve
+        tmp_path, EqualForgetting("RetFail", 0.3), cast(Any, features), Measured({"RetFail": values[-1]}), curve
     )
     assert found == pairs
-    assert measured == (None if pairs is None else {"RetFail": values[pairs // 10 - 1]})
+    assert (measured and measured.values) == (None if pairs is None else {"RetFail": values[pairs // 10 - 1]})
+    # The last checkpoint is the result.
+    assert (tmp_path / "level").is_dir() == (pairs in (10, 20, 30, 40))
 
 
 def test_workers_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
@@ -340,6 +403,6 @@ def test_the_documented_sweep_runs_every_method_three_times_at_its_defaults() ->
 
 def test_a_method_with_several_budgets_has_a_row_for_each() -> None:
     results = [replace(_result(0, 0.1, None), job=replace(_result(0, 0.1, None).job, budget=b)) for b in (640, 1280)]
-    references: dict[str, dict[str, float | None]] = {"clean": {"RetFail": 0.0}, "compromised": {"RetFail": 0.6}}
+    references = {"clean": Evidence({"RetFail": 0.0}), "compromised": Evidence({"RetFail": 0.6})}
     names = [row.variant for row in sweep_table(results, references) if row.compared_at == "budget"]
     assert names == ["npo, budget 640", "npo, budget 1,280"]

@@ -1,5 +1,6 @@
 """Sweeps that attack their results: once, also afterwards, and as a column of the table."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ from salmu_demo.attacks.schema import (
 from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.data.record import DataRecord
 from salmu_demo.models.source import ModelSource
+from salmu_demo.results.evidence import Evidence
+from salmu_demo.results.records import AttackRecord as Record
+from salmu_demo.results.records import Recovered as Recovery
 from salmu_demo.sweeps import run as run_module
-from salmu_demo.sweeps.config import SweepJob, read_sweep
+from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
+from salmu_demo.sweeps.measured import Measured
 from salmu_demo.sweeps.run import RunResult, do_run, run_sweep
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_markdown
 
@@ -102,7 +107,7 @@ def test_results_are_attacked_once_and_kept_ones_afterwards(
     out, attacking = tmp_path / "out", Attacking()
     monkeypatch.setattr(run_module.attack_runner, "run_attacks", attacking)
     [before] = run_sweep(read_sweep(plain(config)), out, Here(), lambda result: None)
-    assert before.recovered is None
+    assert before.attacks == ()
     assert attacking.asked == []
 
     def fail(*arguments: Any) -> None:
@@ -113,7 +118,10 @@ def test_results_are_attacked_once_and_kept_ones_afterwards(
     monkeypatch.setattr(run_module, "evaluate", fail)
     [result] = run_sweep(read_sweep(config), out, Here(), lambda result: None)
     assert attacking.asked == [("mini-clean", ["linear-map", "own-head"])]
-    assert (result.recovered, result.problem) == (0.25, "")
+    assert [(r.attack, r.recovered and r.recovered.value, r.counts) for r in result.attacks] == [
+        ("linear-map", 0.25, True), ("own-head", 0.9, False)
+    ]  # fmt: skip
+    assert result.problem == ""
     assert (result.final, result.job.key) == (before.final, before.job.key)
     again = Here()
     assert run_sweep(read_sweep(config), out, again, lambda result: None) == [result]
@@ -136,7 +144,7 @@ def test_a_result_that_cannot_be_attacked_is_a_row_too(
 
     monkeypatch.setattr(run_module.attack_runner, "run_attacks", fail)
     result = do_run(read_sweep(config).jobs[0], tmp_path)
-    assert (result.problem, result.recovered) == ("All features are NaN.", None)
+    assert (result.problem, result.attacks) == ("All features are NaN.", ())
     assert result.final
 
 
@@ -147,22 +155,61 @@ def test_an_unknown_attack_gets_one_sentence(config: Path) -> None:
 
 
 def result(seed: int, recovered: float | None, attacks: tuple[str, ...] = ("linear-map",)) -> RunResult:
-    job = SweepJob("m", "d", "npo", {}, "both", 640, seed, 4, None, attacks, "c")
-    return RunResult(job, 10, 2.0, {"RetFail": 0.1}, None, None, recovered=recovered)
+    """Of a run at whose result one attack that counts brings a share back, or cannot tell, and one that does not .9."""
+    job = SweepJob("m", "d", "npo", {}, "both", 640, seed, 4, EqualForgetting("RetFail", 0.5), attacks, "c")
+    found, level = Measured({"RetFail": 0.1}), Measured({"RetFail": 0.4})
+    half = None if recovered is None else recovered / 2
+    return RunResult(
+        job, 10, 2.0, found, level, 320, "", *(told(share) if attacks else () for share in (recovered, half))
+    )
+
+
+def told(share: float | None) -> tuple[Record, ...]:
+    counted = Record("m", "linear-map", "mixed", "MRR", True, recovered=None if share is None else Recovery(share))
+    return counted, Record("m", "tower-swap", "mixed", "MRR", False, recovered=Recovery(0.9))
 
 
 def test_the_column_says_mean_and_spread_and_is_there_only_if_something_was_attacked() -> None:
-    references: dict[str, dict[str, float | None]] = {"clean": {"RetFail": 0.0}, "compromised": {"RetFail": 0.6}}
+    references = {"clean": Evidence({"RetFail": 0.0}), "compromised": Evidence({"RetFail": 0.6})}
     rows = sweep_table([result(0, 0.1), result(1, 0.3), result(2, None)], references)
     assert "| 0.200 ± 0.141 |" in table_markdown(rows)
+    assert "| 0.100 ± 0.071 |" in table_markdown(rows).partition("## At equal forgetting")[2]
     head, *lines = table_csv(rows).splitlines()
     place = head.split(",").index("recovered")
-    assert [line.split(",")[place] for line in lines] == ["", "", "0.200000"]
+    assert [line.split(",")[place] for line in lines] == ["", "", "0.200000", "0.100000"]
     none = sweep_table([result(0, None)], references)
     assert "| recovered |" in table_markdown(none)
     without = sweep_table([result(0, None, ())], references)
     assert "recovered" not in table_markdown(without)
     assert "recovered" not in table_csv(without)
+
+
+def test_what_attacks_bring_back_decides_the_label() -> None:
+    values = {"RetFail": 0.0, "GenKnow": 0.9, "InterIdSim": 0.8, "IntraIdSim": 0.8}
+    references = {
+        "clean": Evidence({**values, "InterIdSim": 0.0, "IntraIdSim": 0.0}),
+        "compromised": Evidence({**values, "RetFail": 0.6}),
+    }
+    labels = []
+    for share in (0.05, 0.3):
+        found = replace(result(0, share), final=Measured(dict(values)))
+        labels += sweep_table([found], references)[2].diagnoses
+    assert labels == ["clean pass", "hidden, not erased"]
+
+
+@pytest.mark.usefixtures("tiny_assets")
+def test_kept_results_that_do_not_say_what_they_were_made_from_are_taken_as_they_are(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr(run_module.attack_runner, "run_attacks", Attacking())
+    [before] = run_sweep(read_sweep(config), out, Here(), lambda result: None)
+    folder = out / "runs" / before.job.key
+    (folder / "made_from.json").unlink()
+    shutil.rmtree(folder / "model")
+    again = Here()
+    assert run_sweep(read_sweep(config), out, again, lambda result: None) == [before]
+    assert again.done == 0
 
 
 def test_attacks_do_not_make_another_run_of_it() -> None:
