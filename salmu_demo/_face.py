@@ -48,6 +48,7 @@ from salmu_demo.unlearning.plan import StopRules, make_plan
 from salmu_demo.workbench.attacking import attack as run_attacks_on
 from salmu_demo.workbench.attacking import attack_references
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.people import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,9 +140,10 @@ class Results:
         """
         from salmu_demo.reports.files import all_paths, write_formats, write_reports  # noqa: PLC0415 - see the top
 
+        people = names_of(self.analysis.comparison.data)
         if formats is None:
-            return all_paths(write_reports(self.analysis, Path(folder)))
-        return write_formats(self.analysis, Path(folder), _names(formats))
+            return all_paths(write_reports(self.analysis, Path(folder), people=people))
+        return write_formats(self.analysis, Path(folder), _names(formats), people)
 
 
 @dataclass(frozen=True)

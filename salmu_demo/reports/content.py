@@ -1,6 +1,6 @@
 """What a report says about an analysis, built once for all formats."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +11,7 @@ from salmu_demo.metrics import DECISIONS
 from salmu_demo.metrics.intervals import LEVEL, RESAMPLES, Interval
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.figures import report_figures
-from salmu_demo.reports.report import Block, MissingFigure, Pictures, Report, Section, Table
+from salmu_demo.reports.report import Block, MissingFigure, Pictures, Report, ReportFigure, Section, Table
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.tables import diagnosis_lines
 from salmu_demo.reports.text import (
@@ -41,33 +41,40 @@ _PERSONAS_SHOWN: Final = 5
 _PARAGRAPH: Final = 5000
 
 
-def build_report(analysis: Analysis, further: Sequence[Section] = ()) -> Report:
-    """The whole report; the same analysis gives the same report.
+def build_report(
+    analysis: Analysis, further: Sequence[Section] = (), people: Mapping[str, str] | None = None
+) -> Report:
+    """The whole report: verdicts first, what was measured on what last; the same analysis gives the same report.
 
     Args:
         analysis: what is reported.
         further: sections on what was found in other ways, such as by attacks.
+        people: names of personas by their ids; those that are not known are called by their ids.
     """
     analysis = with_printable_names(analysis)
+    people = people or {}
     data = analysis.comparison.data
+    first, *figures = report_figures(analysis, people)
     sections = (
-        Section("Summary", tuple(_summary(analysis))),
+        Section("Verdicts", (*_verdicts(analysis), *_figures([first]))),
+        Section("What the verdicts rest on", tuple(_answers(analysis))),
         Section("Metrics", tuple(_metrics(analysis))),
         *_expected(analysis),
         *further,
         Section("Differences between models", tuple(_differences(analysis))),
         Section("By attribute", tuple(_by_kind(analysis))),
-        Section("By persona", tuple(_by_persona(analysis))),
+        Section("By persona", tuple(_by_persona(analysis, people))),
         Section("By what is kept of a person", tuple(_by_side(analysis))),
-        Section("Figures", tuple(_figures(analysis))),
+        Section("Figures", tuple(_figures(figures))),
         Section("How the diagnosis is made", tuple(_rule())),
         Section("How sure the numbers are", tuple(_intervals())),
         Section("Protocol decisions", (_decisions(),)),
         Section("How to cite", tuple(_cite(analysis))),
+        Section("What was measured on what", tuple(_provenance(analysis))),
     )
     about = listed(analysis.names) if len(analysis.names) <= _MODELS_ACROSS else f"{len(analysis.names)} models"
     title = f"What {about} forgot and kept, measured on {data.title}"
-    report = Report(title, (data_line(data), SCORES_NOTICE), tuple(_head(analysis)), sections)
+    report = Report(title, (data_line(data), SCORES_NOTICE), (), sections)
     return printable_report(report, "sampled" if data.sample else "")
 
 
@@ -116,7 +123,7 @@ def _all_printable(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(printable, texts))
 
 
-def _head(analysis: Analysis) -> Iterator[Block]:
+def _provenance(analysis: Analysis) -> Iterator[Block]:
     models = [model.evaluation for model in analysis.models]
     yield Table(
         "What was measured.",
@@ -141,7 +148,6 @@ def _head(analysis: Analysis) -> Iterator[Block]:
     )
     if settings:
         yield Table("How inputs are computed, and who says so.", ("Model", "Setting", "Value", "Said by"), settings, 4)
-    yield from analysis.remarks
     data = analysis.comparison.data
     rows = [
         ("Data", data.name),
@@ -152,7 +158,7 @@ def _head(analysis: Analysis) -> Iterator[Block]:
         ("Date (UTC)", _shared(models, lambda e: e.made.date or NOTHING)),
         ("Seed", _shared(models, lambda e: str(e.made.seed))),
         ("Versions", _shared(models, _versions)),
-        ("Protocol", f"{counted(len(DECISIONS), 'decision')} on what the publications leave open, listed at the end"),
+        ("Protocol", f"{counted(len(DECISIONS), 'decision')} on what the publications leave open, listed above"),
     ]
     yield Table("On what, and how.", ("Fact", "Value"), tuple(rows), 2)
 
@@ -177,22 +183,35 @@ def _shared(models: Sequence[Evaluation], fact: Callable[[Evaluation], str]) -> 
     return "; ".join(f"{model.model.name}: {value}" for model, value in zip(models, facts, strict=True))
 
 
-def _summary(analysis: Analysis) -> Iterator[Block]:
-    diagnosed = [
+def _diagnosed(analysis: Analysis) -> list[tuple[str, Diagnosis]]:
+    return [
         (name, model.diagnosis)
         for name, model in zip(analysis.names, analysis.models, strict=True)
         if model.diagnosis is not None
     ]
-    if not diagnosed:
+
+
+def _verdicts(analysis: Analysis) -> Iterator[Block]:
+    """The label of each model, and what was assumed, which nobody may miss."""
+    diagnosed = _diagnosed(analysis)
+    if diagnosed:
+        yield Table(
+            "Diagnosis of each model, and the answers; in brackets the distance to the threshold, positive on the good "
+            "side.",
+            ("Model", "Diagnosis", *(question.words for question in diagnosed[0][1].questions)),
+            tuple((name, d.label, *map(_answer, d.questions)) for name, d in diagnosed),
+            2,
+        )
+    else:
         yield "Only reference models were measured; a diagnosis is made of a model between them."
-        return
-    yield Table(
-        "Diagnosis of each model, and the answers; in brackets the distance to the threshold, positive on the good "
-        "side.",
-        ("Model", "Diagnosis", *(question.words for question in diagnosed[0][1].questions)),
-        tuple((name, d.label, *map(_answer, d.questions)) for name, d in diagnosed),
-        2,
-    )
+    yield from analysis.remarks
+
+
+def _answers(analysis: Analysis) -> Iterator[Block]:
+    """Of each model everything that answers the questions."""
+    diagnosed = _diagnosed(analysis)
+    if not diagnosed:
+        yield "There is no model to diagnose."
     for name, diagnosis in diagnosed:
         head, *lines = diagnosis_lines(name, diagnosis)
         yield f"{head} {' '.join(line.strip() for line in lines)}{_signs(diagnosis)}"
@@ -313,16 +332,16 @@ def _differences(analysis: Analysis) -> Iterator[Block]:
         yield "Paired differences need two models whose scores are known row by row."
         return
     yield (
-        "Differences are paired: both models are measured on the same rows and resampled with the same personas. One "
-        "whose interval leaves out 0 is marked."
+        "Differences are paired: both models are measured on the same rows and resampled with the same personas. "
+        "Better is nearer to the target. A difference is clear if its interval and that of the distances to the target "
+        "leave out 0."
     )
     for (first, second), found in pairs.items():
         yield Table(
             f"{analysis.names[first]} minus {analysis.names[second]}.",
-            ("Metric", "Difference", "95 % interval", "Leaves out 0"),
+            ("Metric", "Difference", "95 % interval", "The first is"),
             tuple(
-                (d.metric, signed_cell(d.difference.value), interval_cell(d.difference.interval),
-                 "yes" if d.difference.significant else "no")
+                (d.metric, signed_cell(d.difference.value), interval_cell(d.difference.interval), d.standing)
                 for d in found
             ),
         )  # fmt: skip
@@ -339,14 +358,14 @@ def _by_kind(analysis: Analysis) -> Iterator[Block]:
     )
 
 
-def _by_persona(analysis: Analysis) -> Iterator[Block]:
+def _by_persona(analysis: Analysis, people: Mapping[str, str]) -> Iterator[Block]:
     yield (
         f"RetFail of the personas on which the models leak most and least on average, {_PERSONAS_SHOWN} of each; all "
         "personas and metrics are in the table by_persona of the CSV files."
     )
     yield from _grouped(
-        analysis, lambda model: model.by_persona, lambda _: "RetFail by persona.", "Persona", str, ("RetFail",),
-        2 * _PERSONAS_SHOWN,
+        analysis, lambda model: model.by_persona, lambda _: "RetFail by persona.", "Persona",
+        lambda persona: people.get(persona, persona), ("RetFail",), 2 * _PERSONAS_SHOWN,
     )  # fmt: skip
 
 
@@ -414,8 +433,8 @@ def _rows(found: dict[int, dict[str, GroupMean]], name: str) -> str:
     return f"{next(groups[name].count for groups in found.values() if name in groups):,}"
 
 
-def _figures(analysis: Analysis) -> Iterator[Block]:
-    for figure in report_figures(analysis):
+def _figures(figures: Sequence[ReportFigure | MissingFigure]) -> Iterator[Block]:
+    for figure in figures:
         if isinstance(figure, MissingFigure):
             yield f"{figure.title} is not drawn. {figure.reason}"
         else:

@@ -4,34 +4,37 @@ import io
 import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
+
+from matplotlib.figure import Figure
 
 from salmu_demo.core.errors import ResultError, quoted
 from salmu_demo.core.files import atomic_path
 from salmu_demo.reports.content import build_report
-from salmu_demo.reports.figures.canvas import figure_png, figure_svg
+from salmu_demo.reports.figures.canvas import figure_pdf, figure_png, figure_svg
 from salmu_demo.reports.html import report_html
 from salmu_demo.reports.latex import bibtex, latex_tables
 from salmu_demo.reports.markdown import FIGURES_FOLDER, report_markdown
 from salmu_demo.reports.pdf import report_pdf
-from salmu_demo.reports.report import Section
+from salmu_demo.reports.report import Report, Section
 from salmu_demo.reports.tables import csv_tables
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.document import RESULTS_FILE, write_results
 
 _REPORT: Final = "report"
+_LANDSCAPE: Final = "-landscape.pdf"
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)
 _WHAT: Final = "The report"
 
 FORMATS: Final[dict[str, tuple[str, ...]]] = {
     "html": (".html",),
-    "pdf": (".pdf",),
+    "pdf": tuple(f"{_REPORT}{mark}.pdf" for mark in ("", "-sampled")),
     "markdown": (".md", ".png"),
     "latex": (".tex", ".bib"),
     "csv": (".csv",),
-    "figures": (".png", ".svg"),
+    "figures": (".png", ".svg", _LANDSCAPE),
 }
 """Name of a format to the endings of its files."""
 
@@ -52,6 +55,7 @@ class ReportFiles:
         paper: tables in LaTeX, and what they cite in BibTeX; none of an earlier version's report.
         archive: ZIP of all files, with the figures as PNG and SVG.
         figures: PNG.
+        landscape: the figures as a paper shows them, in PDF; none of an earlier version's report.
     """
 
     results: Path
@@ -63,9 +67,12 @@ class ReportFiles:
     paper: tuple[Path, ...]
     archive: Path
     figures: tuple[Path, ...]
+    landscape: tuple[Path, ...]
 
 
-def write_reports(analysis: Analysis, folder: Path, further: Sequence[Section] = ()) -> ReportFiles:
+def write_reports(
+    analysis: Analysis, folder: Path, further: Sequence[Section] = (), people: Mapping[str, str] | None = None
+) -> ReportFiles:
     """Write every format, each file whole or not at all; the same analysis gives the same bytes.
 
     Files of a sampled run have it in their names, apart from `results.json`, which is found by its name. The files of
@@ -75,13 +82,14 @@ def write_reports(analysis: Analysis, folder: Path, further: Sequence[Section] =
         analysis: what is reported.
         folder: where to.
         further: see `build_report`.
+        people: see `build_report`.
 
     Raises:
         StorageError: if a file cannot be written.
     """
     mark = analysis.comparison.data.file_mark
     earlier = find_reports(folder)
-    contents = _contents(analysis, mark, further=further)
+    contents = _contents(analysis, build_report(analysis, further, people), mark)
     written = write_results(analysis, folder)
     archive = folder / f"{_REPORT}{mark}.zip"
     if earlier is not None:
@@ -96,13 +104,16 @@ def write_reports(analysis: Analysis, folder: Path, further: Sequence[Section] =
     return _report_files(folder, archive, [*(path.name for path in written), *contents])
 
 
-def write_formats(analysis: Analysis, folder: Path, formats: Collection[str]) -> list[Path]:
+def write_formats(
+    analysis: Analysis, folder: Path, formats: Collection[str], people: Mapping[str, str] | None = None
+) -> list[Path]:
     """Write the report in some formats only, and return the files; what else is in the folder stays.
 
     Args:
         analysis: what is reported.
         folder: where to.
         formats: of `FORMATS`; Markdown comes with the figures that it shows.
+        people: see `build_report`.
 
     Raises:
         ResultError: if there is no such format, or none is named.
@@ -113,7 +124,8 @@ def write_formats(analysis: Analysis, folder: Path, formats: Collection[str]) ->
         given = "No format is named" if unknown is None else f"There is no format {quoted(unknown)}"
         raise ResultError(f"{given}; choose from {', '.join(FORMATS)}.")
     endings = tuple(ending for name in formats for ending in FORMATS[name])
-    contents = _contents(analysis, analysis.comparison.data.file_mark, endings)
+    report = build_report(analysis, people=people)
+    contents = _contents(analysis, report, analysis.comparison.data.file_mark, endings)
     for name, content in contents.items():
         _write(folder / name, content)
     return [folder / name for name in contents]
@@ -135,12 +147,15 @@ def find_reports(folder: Path) -> ReportFiles | None:
     return None
 
 
-def _contents(
-    analysis: Analysis, mark: str, endings: tuple[str, ...] = _ALL, further: Sequence[Section] = ()
-) -> dict[str, bytes]:
+def _contents(analysis: Analysis, report: Report, mark: str, endings: tuple[str, ...] = _ALL) -> dict[str, bytes]:
     """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
-    report = build_report(analysis, further)
     drawn = {figure.name: figure.draw() for figure in report.figures}
+    by_name = {figure.name: figure for figure in report.figures}
+
+    @cache
+    def wide(name: str) -> Figure:
+        return by_name[name].draw(landscape=True)
+
     images = {name: figure_png(figure) for name, figure in drawn.items()}
     # A byte order mark tells spreadsheets that the text is UTF-8.
     made: dict[str, Callable[[], bytes]] = {
@@ -148,12 +163,13 @@ def _contents(
     }
     made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()
     made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, images).encode()
-    made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, images)
+    made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, {name: figure_png(wide(name)) for name in by_name})
     made[f"tables{mark}.tex"] = lambda: latex_tables(analysis).encode()
     made[f"references{mark}.bib"] = lambda: bibtex(analysis).encode()
     for name, figure in drawn.items():
         made[f"{FIGURES_FOLDER}/{name}.png"] = partial(images.__getitem__, name)
         made[f"{FIGURES_FOLDER}/{name}.svg"] = partial(figure_svg, figure)
+        made[f"{FIGURES_FOLDER}/{name}{_LANDSCAPE}"] = partial(lambda name: figure_pdf(wide(name)), name)
     return {name: make() for name, make in made.items() if name.endswith(endings)}
 
 
@@ -172,13 +188,14 @@ def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
         paper=(*of_kind(".tex"), *of_kind(".bib")),
         archive=archive,
         figures=of_kind(".png"),
+        landscape=of_kind(_LANDSCAPE),
     )
 
 
 def all_paths(files: ReportFiles) -> list[Path]:
     """Every file of a report."""
     single = (files.archive, files.results, files.markdown, files.html, files.pdf)
-    return [*single, *files.paper, *files.official, *files.tables, *files.figures]
+    return [*single, *files.paper, *files.official, *files.tables, *files.figures, *files.landscape]
 
 
 def _archive(contents: Mapping[str, bytes]) -> bytes:

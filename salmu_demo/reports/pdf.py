@@ -28,7 +28,7 @@ _BOLD: Final = "DejaVuSans-Bold"
 _MARGIN: Final = 16 * mm
 _WIDTH: Final = A4[0] - 2 * _MARGIN
 _HEIGHT: Final = A4[1] - 2 * _MARGIN
-_FIGURE_HEIGHT: Final = 168 * mm
+_FIGURE_HEIGHT: Final = 232 * mm
 _CELL_PADDING: Final = 3.0
 _SHORT: Final = 12
 _START: Final = 30 * mm
@@ -71,7 +71,7 @@ def report_pdf(report: Report, images: Mapping[str, bytes]) -> bytes:
 
     Args:
         report: the report.
-        images: PNG of each figure by its name.
+        images: PNG of each figure by its name, landscape ones, whose text then has its size.
     """
     _register_fonts()
     story: list[Flowable] = [Paragraph(escape(report.title), _TITLE)]

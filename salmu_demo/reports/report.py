@@ -3,8 +3,8 @@
 Texts are plain; each format escapes them in its own way.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from matplotlib.figure import Figure
 
@@ -26,6 +26,13 @@ class Table:
     texts: int = 1
 
 
+class Draw(Protocol):
+    """Draws a figure on a white ground, with no global state of matplotlib."""
+
+    def __call__(self, landscape: bool = False) -> Figure:
+        """The figure, upright for a screen or wide for a page of paper."""
+
+
 @dataclass(frozen=True)
 class ReportFigure:
     """A figure with what a reader who cannot see it needs.
@@ -35,14 +42,14 @@ class ReportFigure:
         title: what it is.
         sentence: what it shows, computed from the data.
         table: the numbers behind it.
-        draw: draws it on a white ground, with no global state of matplotlib.
+        draw: draws it, upright or landscape.
     """
 
     name: str
     title: str
     sentence: str
     table: Table
-    draw: Callable[[], Figure]
+    draw: Draw
 
 
 @dataclass(frozen=True)

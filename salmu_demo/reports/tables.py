@@ -66,15 +66,15 @@ def comparison_csv(analysis: Analysis) -> str:
 
 
 def differences_csv(analysis: Analysis) -> str:
-    """One line for each metric of each pair of models: value of the first minus value of the second."""
-    header = ("metric", "first", "second", "difference", "interval_low", "interval_high", "leaves_out_0")
+    """One line for each metric of each pair of models: first minus second, and whether the first is better."""
+    header = ("metric", "first", "second", "difference", "interval_low", "interval_high", "leaves_out_0", "standing")
     names = analysis.names
     return csv_table(
         analysis.comparison.data,
         header,
         (
             (d.metric, names[d.first], names[d.second], d.difference.value, *_ends(d.difference.interval),
-             "yes" if d.difference.significant else "no")
+             "yes" if d.difference.significant else "no", d.standing)
             for d in analysis.differences
         ),
     )  # fmt: skip

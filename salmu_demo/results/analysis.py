@@ -6,7 +6,7 @@ Everything is computed from the evaluations alone, so a result file read again s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,14 @@ from salmu_demo.results.records import Evaluation
 
 DISAGREEMENTS: Final = 8
 """Examples shown for each pair of models."""
+
+Standing = Literal["better", "worse", "no clear difference"]
+OPPOSITE: Final[dict[Standing, Standing]] = {
+    "better": "worse",
+    "worse": "better",
+    "no clear difference": "no clear difference",
+}
+"""What the second of two models is if the first is this."""
 
 
 def grouped_metrics() -> list[str]:
@@ -82,12 +90,30 @@ class PairedDifference:
         first: number of the first model.
         second: number of the second model.
         difference: value and 95 % interval over the same resampled personas.
+        farther: how much farther the first is from the target than the second, on the same resamples; None without a
+            target whose rows are known.
     """
 
     metric: str
     first: int
     second: int
     difference: Difference
+    farther: Difference | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """What the first model is beside the second.
+
+        Better is nearer to the target, without one lower in efficacy and higher in utility. The difference is clear if
+        the intervals of both, the values' and the distances', leave out 0: on either side of a target two values can
+        differ and be equally far from it, and nothing is nearer to a target than the model that sets it.
+        """
+        if not self.difference.significant or (self.farther is not None and not self.farther.significant):
+            return "no clear difference"
+        if self.farther is not None:
+            return "better" if self.farther.value < 0 else "worse"
+        is_lower = self.difference.value < 0
+        return "better" if is_lower is (find_metric(self.metric).pillar == "efficacy") else "worse"
 
 
 @dataclass(frozen=True)
@@ -209,6 +235,7 @@ def _intervals(
     """Intervals of all values and of all differences; one draw of personas serves every model of a metric."""
     found: list[dict[str, Interval | None]] = [{} for _ in evaluations]
     differences = []
+    roles = [model.own_role.name for model in comparison.models]
     for row in comparison.rows:
         name = row.spec.name
         known = [n for n, evaluation in enumerate(evaluations) if evaluation.clusters(name) is not None]
@@ -223,10 +250,15 @@ def _intervals(
             continue
         for position, number in enumerate(known):
             found[number][name] = interval(means[:, position])
+        target = next((n for n, number in enumerate(known) if roles[number] == row.spec.reference), None)
+        values = scores.mean(axis=1)
         for (a, first), (b, second) in combinations(enumerate(known), 2):
-            value = float(scores[a].mean() - scores[b].mean())
-            difference = Difference(value, interval(means[:, a] - means[:, b]))
-            differences.append(PairedDifference(name, first, second, difference))
+            difference = Difference(float(values[a] - values[b]), interval(means[:, a] - means[:, b]))
+            farther = None
+            if target is not None:
+                off, drawn = np.abs(values - values[target]), np.abs(means - means[:, [target]])
+                farther = Difference(float(off[a] - off[b]), interval(drawn[:, a] - drawn[:, b]))
+            differences.append(PairedDifference(name, first, second, difference, farther))
     return found, differences
 
 

@@ -14,6 +14,7 @@ from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark.results import (
     MOST_PERSONAS,
+    Drawing,
     diagnosis_cards,
     figures_view,
     group_choices,
@@ -81,7 +82,7 @@ def test_the_table_shows_value_interval_target_and_both_distances(analysis):
     cell = html.split("1.1 RetFail")[1].split("</tr>")[0].split("<td")[-1]
     assert f"<b>{unsigned(row.cells[2].value)}</b>" in cell
     assert interval_cell(model.intervals["RetFail"]) in cell
-    assert f"{signed(row.distance(2), 4)} to target" in cell
+    assert f"{abs(row.distance(2)):.4f} {'above' if row.distance(2) > 0 else 'below'} target" in cell
     assert f"{model.distances['RetFail']:.2f} on the scale" in cell
     assert f"<b>{unsigned(row.target)}</b><small>Clean</small>" in html
     assert "on target" in html
@@ -102,7 +103,7 @@ def test_missing_references_and_values_are_said():
     html = metric_tables(analyse([replace(evaluation, results=evaluation.results | {"GenKnow": skipped})]))
     assert "Without Clean and Compromised among the models" in html
     assert "<b>not measured</b>" in html
-    assert "to target</small>" not in html
+    assert " target</small>" not in html
 
 
 def test_a_sampled_run_says_so_in_every_heading(people):
@@ -123,12 +124,16 @@ def test_a_pair_can_be_read_both_ways(analysis, people):
     assert "mini-clean minus mini-unlearned-finetune" in there
 
 
-def test_whether_an_interval_leaves_out_0_is_said_in_words(analysis, people):
-    html = pair_view(analysis, 0, 1, people, None)
-    for difference in (d for d in analysis.differences if (d.first, d.second) == (0, 1)):
-        row = html.split(f">{difference.metric}<small>")[1].split("</tr>")[0]
-        assert ("leaves out 0" in row) is difference.difference.significant
-        assert ("holds 0" in row) is not difference.difference.significant
+def test_better_worse_or_no_clear_difference_is_said_in_words_and_turned_round(analysis, people):
+    there, back = pair_view(analysis, 0, 2, people, None), pair_view(analysis, 2, 0, people, None)
+    turned = {"better": "worse", "worse": "better", "no clear difference": "no clear difference"}
+    found = {d.metric: d.standing for d in analysis.differences if (d.first, d.second) == (0, 2)}
+    # Clean is the target of AssocStr, and far from that of InterIdSim; GenKnow is invented alike.
+    assert [found[m] for m in ("AssocStr", "InterIdSim", "GenKnow")] == ["better", "worse", "no clear difference"]
+    for metric, standing in found.items():
+        for html, words in ((there, standing), (back, turned[standing])):
+            row = html.split(f">{metric}<small>")[1].split("</tr>")[0]
+            assert f"</span> {words}</span>" in row, metric
 
 
 def test_examples_show_image_caption_persona_and_both_ranks(analysis, people):
@@ -184,9 +189,12 @@ def test_a_figure_comes_with_its_sentence_and_table():
     table = Table("Behind <it>", ("Model", "Value"), ((HOSTILE, "0.5"),))
     figure = ReportFigure("plane", f"Plane {HOSTILE}", f"It shows {HOSTILE}.", table, lambda: None)
     missing = MissingFigure("Another", f"Because {HOSTILE}")
-    html = figures_view([figure, missing], lambda figure: b"png", SAMPLED)
+    html = figures_view([figure, missing], lambda figure: Drawing(b"<?xml?><svg>...</svg>", b"pdf"), SAMPLED)
     assert "<img src=x" not in html
-    assert 'src="data:image/png;base64,cG5n"' in html
+    assert "<svg>...</svg>" in html
+    assert "<?xml" not in html
+    assert 'download="plane.svg" href="data:image/svg+xml;base64,' in html
+    assert 'download="plane-landscape.pdf" href="data:application/pdf;base64,cGRm"' in html
     assert html.count("It shows &lt;img") == 2
     assert "Behind &lt;it&gt;" in html
     assert "Because &lt;img" in html

@@ -1,10 +1,15 @@
 """Figures of whole analyses: what is drawn where, what the sentence says, and why a figure is missing."""
 
+import re
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from salmu_demo.data import layout
 from salmu_demo.reports.figures import report_figures
+from salmu_demo.reports.figures.canvas import figure_svg, page_svg
 from salmu_demo.reports.figures.exposure import aligned_grids
 from salmu_demo.reports.figures.plane import PlanePoint, plane_sentence
 from salmu_demo.reports.report import MissingFigure, ReportFigure
@@ -196,6 +201,62 @@ def test_a_set_of_the_official_size_stays_readable():
     assert image.get_figheight() < 9
     assert image.axes[0].get_ylabel() == "774 personas, most exposed first"
     assert len(figure.table.rows) == 20
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_landscape_figures_fit_a_page_with_no_text_under_7_points(count: int):
+    names = (*NAMES, *(f"model-{n}" for n in range(count - 3)))
+    figures = [f for f in report_figures(analyse(evaluations(names))) if isinstance(f, ReportFigure)]
+    assert len(figures) == 6
+    for figure in figures:
+        for wide in (False, True):
+            drawn = figure.draw(landscape=wide)
+            sizes = [text.get_fontsize() for text in drawn.findobj(Text) if text.get_text().strip()]
+            assert min(sizes) >= 7, figure.name
+        assert drawn.get_figwidth() == 7.0
+        assert drawn.get_figheight() * 25.4 <= 232, figure.name
+
+
+def test_landscape_panels_stand_side_by_side_with_the_same_dots(by_hand: Analysis):
+    figure = figure_of(by_hand, "forgetting-utility")
+    upright, wide = figure.draw().axes, figure.draw(landscape=True).axes
+    assert [dots(axes) for axes in upright] == [dots(axes) for axes in wide]
+    assert wide[0].get_position().y0 == wide[1].get_position().y0
+    assert wide[0].get_position().x1 < wide[1].get_position().x0
+
+
+def test_marks_say_what_they_are_and_lead_to_the_persona(measured: Analysis):
+    figure = figure_of(measured, "exposure")
+    svg = figure_svg(figure.draw())
+    grid = measured.models[0].exposure
+    row, column = grid.personas.index("00000003"), grid.kinds.index("city")
+    words = f"persona 00000003, City, mini-clean: {grid.bits[row, column]:.4f} bits"
+    assert f'data-persona="00000003" data-kind="city"><title>{words}</title>' in svg.decode()
+    assert b"<a " not in svg
+    page = page_svg(svg, "exposure", lambda persona, kind: f"?persona={persona}&kind={kind}")
+    assert f'<a href="?persona=00000003&amp;kind=city" tabindex="-1" aria-label="{words}"><title>' in page
+    assert page.count("<a ") == page.count("</a>") == 3 * 6 * 8
+    assert "<a " not in page_svg(svg, "exposure")
+    ElementTree.fromstring(svg)  # It is well-formed.
+
+
+def test_a_page_colours_ink_and_paper_and_no_id_is_used_twice(measured: Analysis):
+    pages = [page_svg(figure_svg(figure_of(measured, n).draw()), n) for n in ("metrics", "positions")]
+    for page in pages:
+        assert "fill: var(--paper, #ffffff)" in page
+        assert "var(--ink, #1f2937)" in page
+        assert "<style" not in page
+        used = set(re.findall(r'(?:url\(#|xlink:href="#)([^)"]+)', page))
+        assert used <= set(re.findall(r' id="([^"]+)"', page))
+    first, second = (set(re.findall(r' id="([^"]+)"', page)) for page in pages)
+    assert not first & second
+
+
+def test_what_a_mark_says_is_no_markup():
+    names = ('<script>"&', *NAMES[1:])
+    svg = figure_svg(figure_of(analyse(evaluations(names)), "metrics").draw()).decode()
+    assert "<script>" not in svg
+    assert "of &lt;script&gt;&quot;&amp;: " in svg
 
 
 def test_models_that_look_alike_are_numbered():

@@ -15,6 +15,7 @@ from tests.fixtures.results import DATA, NAMES, evaluations, valued, with_settin
 
 CLEAN = {"RetFail": 0.1, "AssocStr": 0.3, "GenKnow": 0.6, "InterIdSim": 0.2, "IntraIdSim": 0.2}
 COMPROMISED = {"RetFail": 0.5, "AssocStr": 0.8, "GenKnow": 0.8, "InterIdSim": 0.6, "IntraIdSim": 0.7}
+PROVENANCE = "What was measured on what"
 BETWEEN = {"RetFail": 0.2, "AssocStr": 0.2, "GenKnow": 0.76, "InterIdSim": 0.5, "IntraIdSim": 0.6}
 
 
@@ -43,7 +44,7 @@ def words(report: Report, title: str) -> str:
 
 def test_it_says_how_inputs_are_computed_and_who_says_so():
     clean, *others = evaluations()
-    models, settings, *_ = build_report(analyse([with_settings(clean), *others])).head
+    models, settings, *_ = tables(build_report(analyse([with_settings(clean), *others])), PROVENANCE)
     assert isinstance(models, Table)
     assert isinstance(settings, Table)
     [row] = settings.rows
@@ -51,8 +52,17 @@ def test_it_says_how_inputs_are_computed_and_who_says_so():
     assert row[0] in models.rows[0][0]
 
 
-def test_it_opens_with_what_was_measured_on_what(report: Report):
-    models, facts = report.head
+def test_it_opens_with_the_verdicts_and_one_figure(report: Report):
+    verdicts, figure = report.sections[0].blocks
+    assert report.head == ()
+    assert [row[:2] for row in verdicts.rows] == [(NAMES[2], "ineffective forgetting")]
+    assert isinstance(figure, ReportFigure)
+    assert figure.name == "forgetting-utility"
+
+
+def test_it_ends_with_what_was_measured_on_what(report: Report):
+    assert report.sections[-1].title == PROVENANCE
+    models, facts = report.sections[-1].blocks
     assert models.rows[1] == (
         "■ mini-compromised · Compromised reference",
         NAMES[1],
@@ -72,30 +82,31 @@ def test_it_opens_with_what_was_measured_on_what(report: Report):
     assert report.notices == (DATA.notice, SCORES_NOTICE)
 
 
-def test_what_was_assumed_of_a_model_stands_under_the_models():
+def test_what_was_assumed_of_a_model_stands_under_the_verdicts():
     first, second = evaluations(NAMES[:2])
     assumed = replace(second, model=replace(second.model, remarks=("The second was guessed.",)))
-    assert build_report(analyse([first, assumed])).head[1] == "The second was guessed."
+    assert "The second was guessed." in build_report(analyse([first, assumed])).sections[0].blocks
 
 
 def test_facts_that_differ_between_models_are_told_of_each():
     first, second = evaluations(NAMES[:2])
     second = replace(second, made=replace(second.made, date="2027"))
-    facts = {row[0]: row[1] for row in build_report(analyse([first, second])).head[1].rows}
+    facts = {row[0]: row[1] for row in tables(build_report(analyse([first, second])), PROVENANCE)[1].rows}
     assert facts["Date (UTC)"] == "mini-clean: 2026-01-02T03:04:05+00:00; mini-compromised: 2027"
 
 
 def test_the_summary_shows_the_diagnosis_with_its_margins(by_hand: Report):
-    table, answers = tables(by_hand, "Summary")
+    (table,), (answers,) = tables(by_hand, "Verdicts"), tables(by_hand, "What the verdicts rest on")
     assert [row[:6] for row in table.rows] == [
         (NAMES[2], "ineffective forgetting", "no: 75.0 % (−20.0 points)", "no: 5.0 % (−3.0 points)",
          "no: 75.0 % (−5.0 points)", "not measured"),
     ]  # fmt: skip
     assert answers.rows[0] == ("forgetting", "RetFail", "75.0 %", "–", "at least 95 %", "–", "no")
     assert answers.rows[1][-1] == "not measured: RetFailBits of the model is missing"
-    assert "75.0 % of the leak is gone (at least 95 % wanted)" in words(by_hand, "Summary")
-    assert "does not meet the published criterion" in words(by_hand, "Summary")
-    assert "AssocStr is below Clean's" in words(by_hand, "Summary")
+    said = words(by_hand, "What the verdicts rest on")
+    assert "75.0 % of the leak is gone (at least 95 % wanted)" in said
+    assert "does not meet the published criterion" in said
+    assert "AssocStr is below Clean's" in said
 
 
 def test_metrics_stand_beside_target_signed_distance_and_position(by_hand: Report):
@@ -123,7 +134,8 @@ def test_intervals_and_differences_are_those_of_the_analysis(report: Report):
         "mini-clean minus mini-unlearned-finetune.",
         "mini-compromised minus mini-unlearned-finetune.",
     ]
-    assert next(r for r in pairs[0].rows if r[0] == "AssocStr")[3] == "yes"
+    assert next(r for r in pairs[0].rows if r[0] == "AssocStr")[3] == "better"
+    assert next(r for r in pairs[0].rows if r[0] == "InterIdSim")[3] == "worse"
 
 
 def test_break_downs_show_every_kind_and_the_ends_of_the_personas(report: Report):
@@ -136,9 +148,20 @@ def test_break_downs_show_every_kind_and_the_ends_of_the_personas(report: Report
     assert len(personas.rows) == 6
 
 
+def test_personas_are_called_by_their_names_where_these_are_known():
+    people = {f"{n:08d}": f"Person {n}" for n in range(1, 6)}
+    named = build_report(analyse(evaluations()), people=people)
+    (personas,) = tables(named, "By persona")
+    assert {row[0] for row in personas.rows} == {*people.values(), "00000006"}
+    exposed = next(figure for figure in named.figures if figure.name == "exposure")
+    assert {row[0] for row in exposed.table.rows} == {*people.values(), "00000006"}
+    assert "persona 0000000" not in exposed.sentence
+
+
 def test_figures_come_with_sentence_and_table_or_with_a_reason(report: Report, by_hand: Report):
-    figures = [block for block in blocks(report, "Figures") if isinstance(block, ReportFigure)]
+    figures = report.figures
     assert len(figures) == 6
+    assert [figure for figure in figures if figure in blocks(report, "Figures")] == figures[1:]
     assert all(figure.sentence and figure.table.rows for figure in figures)
     assert "Exposure by persona and attribute is not drawn. No model has" in words(by_hand, "Figures")
 
@@ -156,7 +179,7 @@ def test_a_sample_is_named_in_the_title_and_in_every_caption():
     sampled = build_report(analyse(evaluations(data=data)))
     assert "sampled: 48 of 96" in sampled.title
     assert "sampled: 48 of 96" in sampled.notices[0]
-    every = [b for s in sampled.sections for b in s.blocks if not isinstance(b, str)] + list(sampled.head)
+    every = [b for s in sampled.sections for b in s.blocks if not isinstance(b, str)]
     captions = [b.caption if isinstance(b, Table) else b.table.caption for b in every]
     assert len(captions) > 20
     assert all(caption.endswith("(sampled).") for caption in captions)

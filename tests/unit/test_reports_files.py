@@ -38,6 +38,7 @@ def test_every_format_is_written_and_found_again(written: ReportFiles):
     assert find_reports(folder) == written
     assert [path.name for path in written.official] == [f"evaluation_{name}.json" for name in NAMES]
     assert (len(written.tables), len(written.figures)) == (7, 6)
+    assert [path.name for path in written.landscape] == [f"{path.stem}-landscape.pdf" for path in written.figures]
     assert written.pdf.read_bytes().startswith(b"%PDF-")
     assert written.html.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written.figures)
@@ -76,7 +77,7 @@ def test_results_read_again_give_the_same_bytes_in_every_format(written: ReportF
 def test_a_sampled_report_says_so_in_every_file_name_but_the_fixed_one(tmp_path: Path):
     files = small(tmp_path)
     assert find_reports(tmp_path) == files
-    assert {name for name in content(tmp_path) if "-sampled." not in name} == {"results.json"}
+    assert {name for name in content(tmp_path) if "-sampled" not in name} == {"results.json"}
     assert json.loads(files.results.read_text("utf-8"))["data"]["sample"].startswith("sampled")
 
 

@@ -56,7 +56,8 @@ def html(report: Report, images: dict[str, bytes]) -> str:
 
 @pytest.fixture(scope="module")
 def pdf(report: Report, images: dict[str, bytes]) -> PdfReader:
-    return PdfReader(io.BytesIO(report_pdf(report, images)))
+    wide = {figure.name: figure_png(figure.draw(landscape=True)) for figure in report.figures}
+    return PdfReader(io.BytesIO(report_pdf(report, wide)))
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,13 @@ def test_pdf_holds_every_value_of_every_table(pages: list[str], report: Report):
     }
     assert len(cells) > 100
     assert [cell for cell in cells if "".join(cell.split()) not in text] == []
+
+
+def test_pdf_has_no_text_under_7_points(pdf: PdfReader):
+    for page in pdf.pages:
+        sizes: list[float] = []
+        page.extract_text(visitor_text=lambda text, _, __, ___, size, p=sizes: p.append(size) if text.strip() else None)
+        assert min(sizes) >= 7
 
 
 def test_pdf_keeps_everything_on_the_page(pdf: PdfReader):

@@ -11,8 +11,9 @@ import pytest
 from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
 from salmu_demo.metrics import MetricResult, Rows, all_metrics
+from salmu_demo.metrics.intervals import Difference, Interval
 from salmu_demo.models.roles import Told
-from salmu_demo.results.analysis import DISAGREEMENTS, Analysis, analyse, grouped_metrics
+from salmu_demo.results.analysis import DISAGREEMENTS, Analysis, PairedDifference, analyse, grouped_metrics
 from salmu_demo.results.document import read_results, results_document, write_results
 from salmu_demo.results.questions import LEAKS, Label
 from salmu_demo.results.records import Evaluation
@@ -81,6 +82,39 @@ def test_intervals_and_paired_differences_equal_a_plain_bootstrap(
         assert difference.value == pytest.approx(
             measured[first].results[metric].value - measured[second].results[metric].value, abs=1e-12
         )
+
+
+@pytest.mark.parametrize(("metric", "target"), [("AssocStr", 0), ("GenKnow", 1)])
+def test_distances_to_the_target_are_compared_on_the_same_draws(
+    analysis: Analysis, measured: list[Evaluation], metric: str, target: int
+):
+    draws = plain_draws(measured[0], metric)
+    means = [[sum(scores(one, metric)[row] for row in rows) / len(rows) for rows in draws] for one in measured]
+    for found in (d for d in analysis.differences if d.metric == metric):
+        off = [[abs(a - b) for a, b in zip(means[n], means[target], strict=True)] for n in (found.first, found.second)]
+        gaps = [a - b for a, b in zip(*off, strict=True)]
+        assert (found.farther.interval.low, found.farther.interval.high) == pytest.approx(percentiles(gaps), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "farther", "standing"),
+    [
+        # Without a target lower is better in efficacy, higher in utility.
+        ("RetFail", (-0.2, -0.3, -0.1), None, "better"),
+        ("GenKnow", (-0.2, -0.3, -0.1), None, "worse"),
+        ("RetFail", (-0.2, -0.3, 0.1), None, "no clear difference"),
+        # With one, lower may be too low.
+        ("RetFail", (-0.2, -0.3, -0.1), (0.2, 0.1, 0.3), "worse"),
+        ("RetFail", (-0.2, -0.3, -0.1), (0.01, -0.1, 0.1), "no clear difference"),
+        ("RetFail", (-0.2, -0.3, 0.1), (-0.2, -0.3, -0.1), "no clear difference"),
+        ("GenKnow", (0.2, 0.1, 0.3), (-0.2, -0.3, -0.1), "better"),
+    ],
+)
+def test_better_is_nearer_to_the_target_and_clear(
+    metric: str, difference: tuple[float, float, float], farther: tuple[float, float, float] | None, standing: str
+):
+    value, far = (d and Difference(d[0], Interval(*d[1:])) for d in (difference, farther))
+    assert PairedDifference(metric, 0, 1, value, far).standing == standing
 
 
 def test_positions_and_distances_follow_from_the_three_values(analysis: Analysis, measured: list[Evaluation]):

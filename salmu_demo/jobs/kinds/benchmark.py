@@ -22,6 +22,7 @@ from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation, MeasuredModel
 from salmu_demo.results.workload import Workload, workload
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.people import persona_names
 
 BENCHMARK: Final = "benchmark"
 METRICS_FOLDER: Final = "metrics"
@@ -120,7 +121,8 @@ class Benchmark(JobKind[BenchmarkSpec]):
         # matplotlib and the PDF writer take a second to import; listing jobs needs neither.
         from salmu_demo.reports.files import write_reports  # noqa: PLC0415
 
-        write_reports(analyse(evaluations, spec.told), folder / REPORT_FOLDER)
+        people = persona_names(workbench.data.personas)
+        write_reports(analyse(evaluations, spec.told), folder / REPORT_FOLDER, people=people)
         return failures
 
     def estimate(self, spec: BenchmarkSpec, workbench: Workbench) -> Estimate:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from salmu_demo.data.layout import kind_title
-from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, dot, plain
+from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, MUTED, TEXT, Sheet, dot, plain, tell
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
+from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import NOTHING
 from salmu_demo.results.analysis import Analysis, Disagreement
 
@@ -41,7 +43,7 @@ def disagreements(analysis: Analysis, note: str) -> ReportFigure | MissingFigure
             rows,
             5,
         ),
-        lambda: _draw(analysis, pairs, note),
+        lambda landscape=False: _draw(analysis, pairs, note, landscape),
     )
 
 
@@ -66,31 +68,42 @@ def _sentence(analysis: Analysis, pairs: Sequence[Disagreement]) -> str:
     )
 
 
-def _draw(analysis: Analysis, pairs: Sequence[Disagreement], note: str) -> Figure:
-    heights = [_ROW * len(d.examples) for d in pairs]
-    sheet = Sheet(analysis.comparison.models, sum(heights) + _HEAD * len(pairs) + _AXIS, note)
+def _draw(analysis: Analysis, pairs: Sequence[Disagreement], note: str, landscape: bool) -> Figure:
+    """The pairs below each other, or in two columns."""
+    across = min(2, len(pairs)) if landscape else 1
+    columns = [pairs[start::across] for start in range(across)]
+    heights = [sum(_HEAD + _ROW * len(pair.examples) for pair in column) for column in columns]
+    sheet = Sheet(analysis.comparison.models, max(heights) + _AXIS, note, landscape=landscape)
+    beside = LANDSCAPE_WIDTH / across
     last = max(max(e.first, e.second) for d in pairs for e in d.examples)
-    top = 0.0
-    for pair, height in zip(pairs, heights, strict=True):
-        top += _HEAD
-        first, second = sheet.styles[pair.first], sheet.styles[pair.second]
-        left_name, right_name = (plain(analysis.names[n], 30) for n in (pair.first, pair.second))
-        sheet.heading(top - 0.08, f"{left_name} and {right_name}".replace(r"\$", "$"))
-        axes = sheet.axes(top, height, 0.14)
-        axes.set_xscale("log")
-        axes.set_xlim(0.8, last * 1.4)
-        axes.set_ylim(len(pair.examples), 0)
-        for row, example in enumerate(pair.examples):
-            y = row + 0.7
-            axes.plot([example.first, example.second], [y, y], color=MUTED, linewidth=1.0, zorder=2)
-            axes.plot(example.first, y, zorder=3, **dot(first))
-            axes.plot(example.second, y, zorder=3, **dot(second))
-            axes.text(0.86, row + 0.28, plain(example.text, 62), fontsize=7.5, color=TEXT, va="center")
-            axes.axhline(row, color=FAINT, linewidth=0.5, zorder=0)
-        axes.set_yticks([])
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.tick_params(axis="x", labelbottom=pair is pairs[-1])
-        top += height
-    axes.set_xlabel("Rank of the image's own caption (1 is a leak)", fontsize=9, color=TEXT)
+    for number, column in enumerate(columns):
+        top, left = 0.0, beside * number if landscape else 0.0
+        right = sheet.width - left - beside + 0.14 if landscape else 0.14
+        for pair in column:
+            top += _HEAD
+            names = [plain(analysis.names[n], 19 if landscape else 30) for n in (pair.first, pair.second)]
+            sheet.heading(top - 0.08, " and ".join(names).replace(r"\$", "$"), left)
+            axes = sheet.axes(top, _ROW * len(pair.examples), left + 0.14, right)
+            axes.set_xlim(0.8, last * 1.4)
+            _draw_pair(axes, pair, analysis.names, sheet.styles)
+            axes.tick_params(axis="x", labelbottom=pair is column[-1])
+            top += _ROW * len(pair.examples)
+        axes.set_xlabel("Rank of the image's own caption (1 is a leak)", fontsize=9, color=TEXT)
     return sheet.figure
+
+
+def _draw_pair(axes: Axes, pair: Disagreement, names: Sequence[str], styles: Sequence[RoleStyle]) -> None:
+    axes.set_xscale("log")
+    axes.set_ylim(len(pair.examples), 0)
+    for row, example in enumerate(pair.examples):
+        y = row + 0.7
+        axes.plot([example.first, example.second], [y, y], color=MUTED, linewidth=1.0, zorder=2)
+        for number, rank in ((pair.first, example.first), (pair.second, example.second)):
+            (drawn,) = axes.plot(rank, y, zorder=3, **dot(styles[number]))
+            words = f"{names[number]}: rank {rank:,.10g} of “{example.text}”"
+            tell(drawn, words, example.identity or "", example.kind or "")
+        axes.text(0.86, row + 0.28, plain(example.text, 62), fontsize=7.5, color=TEXT, va="center")
+        axes.axhline(row, color=FAINT, linewidth=0.5, zorder=0)
+    axes.set_yticks([])
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from salmu_demo.reports.figures.canvas import FAINT, TEXT, Sheet, dot
+from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, TEXT, Sheet, dot, tell
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
-from salmu_demo.reports.text import listed, number_cell
+from salmu_demo.reports.text import listed, number_cell, unsigned
 from salmu_demo.results.analysis import Analysis
 
 _TITLE: Final = "Distributions of similarity"
@@ -21,6 +21,7 @@ _SETS: Final = {
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS: Final = 64
 _PANEL: Final = 1.05
+_LANDSCAPE_PANEL: Final = 1.6
 _GAP: Final = 0.32
 _AXIS: Final = 0.42
 _DASHES: Final[tuple[tuple[float, ...], ...]] = ((), (5, 1.5), (1.5, 1), (5, 1, 1, 1), (8, 2), (3, 1, 1, 1, 1, 1))
@@ -50,7 +51,11 @@ def distributions(analysis: Analysis, note: str) -> ReportFigure | MissingFigure
         2,
     )  # fmt: skip
     return ReportFigure(
-        "similarity-distributions", _TITLE, _sentence(analysis, panels), table, lambda: _draw(analysis, panels, note)
+        "similarity-distributions",
+        _TITLE,
+        _sentence(analysis, panels),
+        table,
+        lambda landscape=False: _draw(analysis, panels, note, landscape),
     )
 
 
@@ -72,16 +77,21 @@ def _sentence(analysis: Analysis, panels: list[_Scores]) -> str:
     )
 
 
-def _draw(analysis: Analysis, panels: list[_Scores], note: str) -> Figure:
-    sheet = Sheet(analysis.comparison.models, (_PANEL + _GAP) * len(panels) + _AXIS, note)
+def _draw(analysis: Analysis, panels: list[_Scores], note: str, landscape: bool) -> Figure:
+    """The panels below each other, or side by side."""
+    panel_height = _LANDSCAPE_PANEL if landscape else _PANEL
+    body = (panel_height + _GAP) * (1 if landscape else len(panels)) + _AXIS
+    sheet = Sheet(analysis.comparison.models, body, note, landscape=landscape)
+    beside = LANDSCAPE_WIDTH / len(panels)
     every = np.concatenate([scores for panel in panels for _, scores in panel.models])
     low, high = float(every.min()), float(every.max())
     # A collapsed model has one similarity for all rows.
     edges = np.linspace(low, high if high - low > 1e-6 else low + 0.01, _BINS + 1)
     for position, panel in enumerate(panels):
-        top = (_PANEL + _GAP) * position + _GAP
-        sheet.heading(top - 0.08, _SETS[panel.metric])
-        axes = sheet.axes(top, _PANEL, 0.14)
+        top = _GAP if landscape else (_PANEL + _GAP) * position + _GAP
+        left = beside * position if landscape else 0.0
+        sheet.heading(top - 0.08, panel.metric if landscape else _SETS[panel.metric], left)
+        axes = sheet.axes(top, panel_height, left + 0.14, *([sheet.width - left - beside + 0.14] if landscape else []))
         for number, scores in panel.models:
             style = sheet.styles[number]
             share = np.histogram(scores, edges)[0] / len(scores)
@@ -91,11 +101,14 @@ def _draw(analysis: Analysis, panels: list[_Scores], note: str) -> Figure:
             )
             mean = float(scores.mean())
             at = min(int(np.searchsorted(edges, mean, side="right")) - 1, _BINS - 1)
-            axes.plot(mean, share[at], zorder=4, **dot(style))
+            (drawn,) = axes.plot(mean, share[at], zorder=4, **dot(style))
+            tell(drawn, f"{panel.metric} of {analysis.names[number]}: mean {unsigned(mean)}")
         axes.margins(0.01, 0.12)
         axes.set_ylim(bottom=0)
         axes.set_yticks([])
         axes.grid(axis="x", color=FAINT, linewidth=0.5)
-        axes.tick_params(axis="x", labelbottom=position == len(panels) - 1)
-    axes.set_xlabel("Cosine of image and caption", fontsize=9, color=TEXT)
+        is_lowest = landscape or position == len(panels) - 1
+        axes.tick_params(axis="x", labelbottom=is_lowest)
+        if is_lowest:
+            axes.set_xlabel("Cosine of image and caption", fontsize=9, color=TEXT)
     return sheet.figure

@@ -1,16 +1,18 @@
 """How exposed each attribute of each persona is: a heat map for each model, the personas in the same order."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from salmu_demo.data.layout import kind_title
-from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, WIDTH, Sheet, plain
+from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, plain, tell
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import NOTHING, counted, listed
 from salmu_demo.results.analysis import Analysis
@@ -22,15 +24,19 @@ _MOST_ACROSS: Final = 4
 _LABELLED: Final = 40
 """Personas up to which each is named; more are an image, not a list."""
 
+_MOST_TOLD: Final = 1000
+"""Cells up to which each says on a page what it is; more would make it heavy."""
+
 _SHOWN: Final = 10
 _LEFT: Final = 0.72
+_NAMES: Final = 1.15
 _HEAD: Final = 0.26
 _KINDS: Final = 0.86
 _BAR: Final = 0.52
 
 
-def exposure(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
-    """Small multiples, personas from the most to the least exposed one over all models."""
+def exposure(analysis: Analysis, note: str, people: Mapping[str, str]) -> ReportFigure | MissingFigure:
+    """Small multiples, personas from the most to the least exposed one over all models; `people` has their names."""
     known = [(number, model.exposure) for number, model in enumerate(analysis.models)]
     grids = [(number, grid) for number, grid in known if grid is not None and grid.bits.size]
     if not grids:
@@ -46,10 +52,16 @@ def exposure(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
     table = Table(
         f"Mean exposure of a persona in bits; {which} of {counted(len(personas), 'persona')}.",
         ("Persona", *names),
-        tuple((personas[n], *(_bits(mean[n]) for mean in means)) for n in ends),
+        tuple((people.get(personas[n], personas[n]), *(_bits(mean[n]) for mean in means)) for n in ends),
     )
     models = [analysis.comparison.models[number] for number, _ in grids]
-    return ReportFigure("exposure", _TITLE, _sentence(names, aligned), table, lambda: _draw(models, aligned, note))
+    return ReportFigure(
+        "exposure",
+        _TITLE,
+        _sentence(names, aligned, people),
+        table,
+        lambda landscape=False: _draw(models, aligned, note, people, landscape),
+    )
 
 
 def aligned_grids(grids: list[ExposureGrid]) -> list[ExposureGrid]:
@@ -68,36 +80,45 @@ def _bits(value: float) -> str:
     return NOTHING if np.isnan(value) else f"{value:.4f}"
 
 
-def _sentence(names: list[str], grids: list[ExposureGrid]) -> str:
+def _sentence(names: list[str], grids: list[ExposureGrid], people: Mapping[str, str]) -> str:
     means = [f"{_bits(float(np.nanmean(grid.bits)))} bits for {n}" for n, grid in zip(names, grids, strict=True)]
     worst = max(range(len(grids)), key=lambda n: float(np.nanmax(grids[n].bits)))
     row, column = np.unravel_index(int(np.nanargmax(grids[worst].bits)), grids[worst].bits.shape)
+    persona = grids[worst].personas[int(row)]
+    whose = people.get(persona, f"persona {persona}")
     return (
         f"Exposure, log2(candidates) − log2(rank), of {counted(len(grids[0].personas), 'persona')} in "
         f"{counted(len(grids[0].kinds), 'kind')} of attribute, on average {listed(means)}; the highest is "
-        f"{_bits(float(grids[worst].bits[row, column]))} bits, persona {grids[worst].personas[int(row)]} and "
+        f"{_bits(float(grids[worst].bits[row, column]))} bits, {whose} and "
         f"{kind_title(grids[worst].kinds[int(column)])}, for {names[worst]}."
     )
 
 
-def _draw(models: Sequence[MeasuredModel], grids: list[ExposureGrid], note: str) -> Figure:
+def _draw(
+    models: Sequence[MeasuredModel], grids: list[ExposureGrid], note: str, people: Mapping[str, str], landscape: bool
+) -> Figure:
     count = len(grids[0].personas)
     # 774 personas get two pixels or so each; few ones get a line of text each.
     lines = math.ceil(len(grids) / _MOST_ACROSS)
     across = math.ceil(len(grids) / lines)
-    height = min(max(1.2, 0.13 * count), 5.2 if lines == 1 else 3.4)
+    height = min(max(1.2, 0.13 * count), 5.2 if lines == 1 else 6.4 / lines if landscape else 3.4)
     block = _HEAD + height + _KINDS
-    sheet = Sheet(models, block * lines + _BAR, note)
+    sheet = Sheet(models, block * lines + _BAR, note, landscape=landscape)
     top_bits = max(float(np.nanmax(grid.bits)) for grid in grids)
     colours = mpl.colormaps["viridis"].with_extremes(bad=FAINT)
-    room = (WIDTH - _LEFT - 0.1) / across
+    named = count <= _LABELLED and height >= 0.12 * count
+    left_of_all = _NAMES if named and people else _LEFT
+    room = (sheet.width - left_of_all - 0.1) / across
+    cells = sum(grid.bits.size for grid in grids)
     for number, grid in enumerate(grids):
         line, column = divmod(number, across)
-        left = _LEFT + room * column
-        axes = sheet.axes(block * line + _HEAD, height, left, WIDTH - left - room + 0.1)
+        left = left_of_all + room * column
+        axes = sheet.axes(block * line + _HEAD, height, left, sheet.width - left - room + 0.1)
         image = axes.imshow(
             _masked(grid.bits), aspect="auto", interpolation="nearest", cmap=colours, vmin=0, vmax=top_bits or 1
         )
+        if cells <= _MOST_TOLD:
+            _tell_cells(axes, grid, models[number].name, people)
         style = sheet.styles[number]
         axes.set_title(f"{style.marker} {plain(models[number].name, int(room * 11))}", fontsize=8, color=TEXT, pad=4)
         axes.set_xticks(
@@ -105,16 +126,28 @@ def _draw(models: Sequence[MeasuredModel], grids: list[ExposureGrid], note: str)
         )
         if column:
             axes.set_yticks([])
-        elif count <= _LABELLED:
-            axes.set_yticks(range(count), [plain(p, 12) for p in grid.personas], fontsize=7.5)
+        elif named:
+            axes.set_yticks(range(count), [plain(people.get(p, p), 18) for p in grid.personas], fontsize=7.5)
         else:
             axes.set_ylabel(f"{count} personas, most exposed first", fontsize=8, color=MUTED)
             axes.set_yticks([])
-    bar = sheet.axes(block * lines + 0.06, 0.12, _LEFT)
+    bar = sheet.axes(block * lines + 0.06, 0.12, left_of_all)
     sheet.figure.colorbar(image, cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=8, labelcolor=TEXT, length=2)
     bar.set_xlabel("Mean exposure in bits; grey: no row", fontsize=8, color=TEXT)
     return sheet.figure
+
+
+def _tell_cells(axes: Axes, grid: ExposureGrid, model: str, people: Mapping[str, str]) -> None:
+    """An unseen square on every cell, which says on a page what it is."""
+    for row, persona in enumerate(grid.personas):
+        for column, kind in enumerate(grid.kinds):
+            if not np.isnan(grid.bits[row, column]):
+                # What is drawn in no colour at all has no place where a pointer could rest.
+                square = axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="white", alpha=0.002))
+                whose = people.get(persona, f"persona {persona}")
+                bits = _bits(float(grid.bits[row, column]))
+                tell(square, f"{whose}, {kind_title(kind)}, {model}: {bits} bits", persona, kind)
 
 
 def _masked(bits: NDArray[np.float64]) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]:

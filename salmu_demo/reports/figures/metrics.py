@@ -6,7 +6,7 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from salmu_demo.metrics.intervals import Interval
-from salmu_demo.reports.figures.canvas import Sheet
+from salmu_demo.reports.figures.canvas import LANDSCAPE_WIDTH, Sheet
 from salmu_demo.reports.figures.lanes import LaneRow, Mark, draw_lanes, lanes_height, lanes_limits, target_entry
 from salmu_demo.reports.report import ReportFigure, Table
 from salmu_demo.reports.text import counted, interval_cell, listed, number_cell
@@ -15,11 +15,11 @@ from salmu_demo.results.comparison import Comparison
 
 _HEADING: Final = 0.42
 _TICKS: Final = 0.22
-_LEFT: Final = 0.94
+_LEFT: Final = 1.18
 
 _PILLARS: Final = {
-    "efficacy": "Forgetting · target: the Clean model's value",
-    "utility": "Keeping the rest · target: the Compromised model's value",
+    "efficacy": "Forgetting · target: Clean's value",
+    "utility": "Keeping the rest · target: Compromised's value",
 }
 
 
@@ -37,34 +37,44 @@ def metrics(analysis: Analysis, note: str) -> ReportFigure:
         "Every metric against its target",
         figure_sentence(comparison),
         Table("Values, 95 % intervals and targets.", ("Metric", "Model", "Value", "95 % interval", "Target"), rows, 2),
-        lambda: metric_figure(comparison, intervals, note),
+        lambda landscape=False: metric_figure(comparison, intervals, note, landscape),
     )
 
 
-def metric_figure(comparison: Comparison, intervals: Sequence[Mapping[str, Interval | None]], note: str = "") -> Figure:
+def metric_figure(
+    comparison: Comparison,
+    intervals: Sequence[Mapping[str, Interval | None]],
+    note: str = "",
+    landscape: bool = False,
+) -> Figure:
     """Draw every metric as a row with a lane for each model, the target as a vertical line across the row.
 
     Args:
         comparison: the table behind it.
         intervals: of each model, by metric; drawn as bars.
         note: a sentence to print below.
+        landscape: whether the pillars stand side by side, in dense rows without numbers.
     """
     models = comparison.models
     groups: dict[str, list[LaneRow]] = {}
     for row in comparison.rows:
         marks = [Mark(cell.value, found.get(row.spec.name)) for cell, found in zip(row.cells, intervals, strict=True)]
         groups.setdefault(row.spec.pillar, []).append(LaneRow(row.spec.name, row.target, tuple(marks)))
-    heights = [lanes_height(len(models), len(rows)) for rows in groups.values()]
+    names = [model.name for model in models]
+    heights = [lanes_height(len(models), len(rows), landscape) for rows in groups.values()]
     has_target = any(row.target is not None for row in comparison.rows)
-    sheet = Sheet(models, sum(heights) + _HEADING * len(groups) + _TICKS, note, [target_entry()] if has_target else [])
-    limits = lanes_limits([row for rows in groups.values() for row in rows], 0.0, 0.1)
+    beside = LANDSCAPE_WIDTH / len(groups) if landscape else 0.0
+    body = (max(heights) + _HEADING if landscape else sum(heights) + _HEADING * len(groups)) + _TICKS
+    sheet = Sheet(models, body, note, [target_entry()] if has_target else [], landscape)
+    limits = lanes_limits([row for rows in groups.values() for row in rows], 0.0, 0.1, landscape)
     top = 0.0
-    for (pillar, rows), height in zip(groups.items(), heights, strict=True):
-        top += _HEADING
-        sheet.heading(top - 0.09, _PILLARS[pillar])
-        axes = sheet.axes(top, height, _LEFT)
-        draw_lanes(axes, rows, sheet.styles, limits)
-        axes.tick_params(axis="x", labelbottom=False)
+    for number, ((pillar, rows), height) in enumerate(zip(groups.items(), heights, strict=True)):
+        top = _HEADING if landscape else top + _HEADING
+        left = beside * number
+        sheet.heading(top - 0.09, _PILLARS[pillar], left)
+        axes = sheet.axes(top, height, left + _LEFT, *([sheet.width - left - beside + 0.14] if landscape else []))
+        draw_lanes(axes, rows, sheet.styles, names, limits, landscape)
+        axes.tick_params(axis="x", labelbottom=landscape)
         top += height
     axes.tick_params(axis="x", labelbottom=True)
     return sheet.figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from salmu_demo.models.roles import SCALE
-from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, dot, reference_line
+from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, MUTED, TEXT, Sheet, dot, reference_line, tell
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import listed, number_cell, percent
@@ -98,7 +98,11 @@ def plane(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
         tuple((p.name, *(number_cell(v) for v in (p.gone, p.knowledge, p.holdouts))) for p in points),
     )
     return ReportFigure(
-        "forgetting-utility", _TITLE, plane_sentence(points), table, lambda: _draw(analysis, drawn, note)
+        "forgetting-utility",
+        _TITLE,
+        plane_sentence(points),
+        table,
+        lambda landscape=False: _draw(analysis, drawn, note, landscape),
     )
 
 
@@ -135,23 +139,33 @@ class _Panel:
     threshold: float
     points: list[tuple[PlanePoint, float, float]]
 
+    @property
+    def short_title(self) -> str:
+        """The title without how it is computed."""
+        return self.title.partition(":")[0]
 
-def _draw(analysis: Analysis, panels: Sequence[_Panel], note: str) -> Figure:
-    body = (_PANEL + _GAP) * len(panels) + _AXIS
+
+def _draw(analysis: Analysis, panels: Sequence[_Panel], note: str, landscape: bool) -> Figure:
+    """The panels below each other, or side by side."""
+    body = (_PANEL + _GAP) * (1 if landscape else len(panels)) + _AXIS
+    beside = LANDSCAPE_WIDTH / len(panels)
     sheet = Sheet(
         analysis.comparison.models, body, note,
-        [reference_line("threshold of the diagnosis; wanted is the shaded corner", linestyle=(0, (3, 2)), linewidth=1)],
+        [reference_line("threshold; wanted is the shaded corner", linestyle=(0, (3, 2)), linewidth=1)], landscape,
     )  # fmt: skip
     xs = [x for panel in panels for _, x, _ in panel.points]
     limits = _limits([*xs, 0.0, 1.0, FORGETS])
     for number, panel in enumerate(panels):
-        top = (_PANEL + _GAP) * number + _GAP
-        sheet.heading(top - 0.08, panel.title)
-        axes = sheet.axes(top, _PANEL, 0.5)
+        top = _GAP if landscape else (_PANEL + _GAP) * number + _GAP
+        left = beside * number if landscape else 0.0
+        sheet.heading(top - 0.08, panel.short_title if landscape else panel.title, left)
+        axes = sheet.axes(top, _PANEL, left + 0.5, *([sheet.width - left - beside + 0.14] if landscape else []))
         axes.set_xlim(*limits)
         _draw_panel(axes, panel, sheet.styles)
-        axes.tick_params(axis="x", labelbottom=number == len(panels) - 1)
-    axes.set_xlabel("Share of the leak that is gone", fontsize=9, color=TEXT)
+        is_lowest = landscape or number == len(panels) - 1
+        axes.tick_params(axis="x", labelbottom=is_lowest)
+        if is_lowest:
+            axes.set_xlabel("Share of the leak that is gone", fontsize=9, color=TEXT)
     return sheet.figure
 
 
@@ -169,7 +183,8 @@ def _draw_panel(axes: Axes, panel: _Panel, styles: list[RoleStyle]) -> None:
     axes.text(FORGETS, low, f"{FORGETS:g} ", fontsize=7.5, color=MUTED, va="bottom", ha="right")
     axes.grid(color=FAINT, linewidth=0.5)
     for point, x, y in panel.points:
-        axes.plot(x, y, zorder=3, **dot(styles[point.number]))
+        (drawn,) = axes.plot(x, y, zorder=3, **dot(styles[point.number]))
+        tell(drawn, f"{point.name}: {percent(x)} of the leak is gone. {panel.short_title}: {percent(y)}")
         if styles.count(styles[point.number]) > 1:
             axes.annotate(
                 f"{point.number + 1}", (x, y), (5, 0), textcoords="offset points", fontsize=7.5, color=TEXT, va="center"

@@ -35,7 +35,11 @@ def positions(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
         2,
     )
     return ReportFigure(
-        "positions", _TITLE, positions_sentence(analysis, rows), table, lambda: _draw(analysis, rows, note)
+        "positions",
+        _TITLE,
+        positions_sentence(analysis, rows),
+        table,
+        lambda landscape=False: _draw(analysis, rows, note, landscape),
     )
 
 
@@ -86,11 +90,11 @@ def positions_sentence(analysis: Analysis, rows: list[LaneRow]) -> str:
     return f"{start}."
 
 
-def _draw(analysis: Analysis, rows: list[LaneRow], note: str) -> Figure:
-    height = lanes_height(len(analysis.names), len(rows))
-    sheet = Sheet(analysis.comparison.models, _HEAD + height + _AXIS, note, [target_entry()])
-    axes = sheet.axes(_HEAD, height, 0.94)
-    draw_lanes(axes, rows, sheet.styles, lanes_limits(rows, 0.0, 1.0))
+def _draw(analysis: Analysis, rows: list[LaneRow], note: str, landscape: bool) -> Figure:
+    height = lanes_height(len(analysis.names), len(rows), landscape)
+    sheet = Sheet(analysis.comparison.models, _HEAD + height + _AXIS, note, [target_entry()], landscape)
+    axes = sheet.axes(_HEAD, height, 1.18)
+    draw_lanes(axes, rows, sheet.styles, analysis.names, lanes_limits(rows, 0.0, 1.0, landscape), landscape)
     for place, label in ((0.0, "Clean"), (1.0, "Compromised")):
         axes.axvline(place, color=MUTED, linewidth=0.8, zorder=0)
         axes.text(place, -0.04, label, fontsize=8, color=MUTED, ha="center", va="bottom")

@@ -169,13 +169,13 @@ class People:
         """A persona's name, or None if it is not known here."""
         return self._names.get(identity)
 
-    def address(self, identity: str) -> str:
-        """The address of the audit of a persona.
+    def address(self, identity: str, kind: str | None = None) -> str:
+        """The address of the audit of a persona, with one of its attributes open.
 
-        >>> People().address("7")
-        '?persona=7'
+        >>> People().address("7"), People().address("7", "city")
+        ('?persona=7', '?persona=7&kind=city')
         """
-        return f"?{format_link(View(identity), (), ())}"
+        return f"?{format_link(View(identity, kind), (), ())}"
 
 
 def _escape(reference: str) -> str:

@@ -1,6 +1,8 @@
 """What the Benchmark tab shows of jobs and their results; no component is touched here."""
 
 import threading
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -11,6 +13,7 @@ from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.files import ReportFiles, find_reports
+from salmu_demo.reports.markdown import FIGURES_FOLDER
 from salmu_demo.reports.report import MissingFigure, ReportFigure
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.document import read_results
@@ -18,6 +21,7 @@ from salmu_demo.ui.jobs.page import JobPages
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.results import (
+    Drawing,
     diagnosis_cards,
     figures_view,
     group_choices,
@@ -30,6 +34,7 @@ from salmu_demo.ui.tabs.benchmark.results import (
 from salmu_demo.ui.widgets.images import Thumbnails
 from salmu_demo.ui.widgets.markup import empty_state
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.people import persona_names
 
 _KEPT: Final = 4
 """Analyses in memory; one of the official data with four models takes about 100 MB."""
@@ -49,19 +54,23 @@ class Outcome:
     files: ReportFiles
     figures: tuple[ReportFigure | MissingFigure, ...]
 
-    def figure_png(self, figure: ReportFigure) -> bytes:
-        """The image of a figure; raises `ResultError` if its file is gone."""
+    def drawing(self, figure: ReportFigure) -> Drawing:
+        """The files of a figure; raises `ResultError` if one is gone."""
+        wide = next((path for path in self.files.landscape if path.name == f"{figure.name}-landscape.pdf"), None)
         try:
-            return next(path for path in self.files.figures if path.stem == figure.name).read_bytes()
-        except (OSError, StopIteration) as error:
+            with zipfile.ZipFile(self.files.archive) as archive:
+                svg = archive.read(f"{FIGURES_FOLDER}/{figure.name}.svg")
+            return Drawing(svg, None if wide is None else wide.read_bytes())
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise ResultError(f"The figure {figure.name} of this job is gone; run the benchmark again.") from error
 
 
 class Outcomes:
     """Outcomes by job."""
 
-    def __init__(self, manager: JobManager) -> None:
+    def __init__(self, manager: JobManager, people: Mapping[str, str]) -> None:
         self._manager = manager
+        self._people = people
         self._kept = lru_cache(_KEPT)(self._read)
         self._lock = threading.Lock()
 
@@ -81,7 +90,7 @@ class Outcomes:
         if files is None:
             raise ResultError("The results of this job are gone; run the benchmark again.")
         analysis = analyse(read_results(files.results))
-        return Outcome(analysis, files, tuple(report_figures(analysis)))
+        return Outcome(analysis, files, tuple(report_figures(analysis, self._people)))
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ class BenchmarkPages(JobPages):
     def __init__(self, workbench: Workbench, manager: JobManager) -> None:
         super().__init__(manager, BENCHMARK, empty_state(text.EMPTY_TITLE, text.EMPTY))
         self._data = workbench.data
-        self._outcomes = Outcomes(manager)
+        self._outcomes = Outcomes(manager, persona_names(workbench.data.personas))
         self._people = People(workbench.data.personas)
         self._thumbnails = Thumbnails(workbench.data)
         self._forget_rows = {name: row for row, name in enumerate(workbench.data.split(layout.FORGET).file_names)}
@@ -129,7 +138,12 @@ class BenchmarkPages(JobPages):
             outcome=outcome,
             head=results_title(analysis) + diagnosis_cards(analysis),
             metrics=metric_tables(analysis),
-            figures=figures_view(outcome.figures, outcome.figure_png, analysis.comparison.data),
+            figures=figures_view(
+                outcome.figures,
+                outcome.drawing,
+                analysis.comparison.data,
+                self._people.address if self._is_here(analysis) else None,
+            ),
             models=pair_choices(analysis),
             groups=group_choices(analysis),
         )

@@ -12,10 +12,18 @@ from salmu_demo.data.layout import kind_title
 from salmu_demo.metrics import find_metric
 from salmu_demo.metrics.intervals import Difference, Interval
 from salmu_demo.models.roles import SCALE, TITLES
+from salmu_demo.reports.figures.canvas import page_svg
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.text import counted, interval_cell, number_cell, percent, signed, unsigned
-from salmu_demo.results.analysis import Analysis, ModelAnalysis, grouped_metrics
+from salmu_demo.results.analysis import (
+    OPPOSITE,
+    Analysis,
+    ModelAnalysis,
+    PairedDifference,
+    Standing,
+    grouped_metrics,
+)
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import ComparisonRow
 from salmu_demo.results.diagnosis import Diagnosis
@@ -24,7 +32,7 @@ from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.widgets.images import data_address
-from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads
+from salmu_demo.ui.widgets.markup import Download, ModelHead, empty_state, model_heads
 
 MOST_PERSONAS: Final = 20
 """Personas listed at once: half of them from either end."""
@@ -191,7 +199,8 @@ def _metric_cell(row: ComparisonRow, number: int, model: ModelAnalysis) -> list[
     distance = row.distance(number)
     if distance is not None:
         on_target = abs(distance) < 0.00005
-        lines.append("on target" if on_target else f"{signed(distance, 4)} to target")
+        side = "above" if distance > 0 else "below"
+        lines.append("on target" if on_target else f"{abs(distance):.4f} {side} target")
         scaled = model.distances.get(name)
         if scaled is not None and not on_target:
             lines.append(f"{scaled:.2f} on the scale")
@@ -217,32 +226,62 @@ def _provenance(analysis: Analysis) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """The files of a figure.
+
+    Attributes:
+        svg: upright, for a screen.
+        pdf: landscape, for a paper; None of an earlier version's report.
+    """
+
+    svg: bytes
+    pdf: bytes | None
+
+
+@dataclass(frozen=True)
 class _Figure:
-    """A figure with its sentence and the table behind it, or why it is missing."""
+    """A figure with its sentence, the table behind it and its files, or why it is missing."""
 
     title: str
     missing: str = ""
     sentence: str = ""
-    address: str = ""
+    svg: str = ""
+    files: Sequence[Download] = ()
     table: Table | None = None
 
 
 def figures_view(
-    figures: Sequence[ReportFigure | MissingFigure], png: Callable[[ReportFigure], bytes], data: MeasuredData
+    figures: Sequence[ReportFigure | MissingFigure],
+    drawing: Callable[[ReportFigure], Drawing],
+    data: MeasuredData,
+    address: Callable[[str, str], str] | None = None,
 ) -> Markup:
-    """All figures; `png` gives the image of one. Instead of one that is missing the page says why."""
+    """All figures, in the page's own colours; instead of one that is missing the page says why.
+
+    Args:
+        figures: the figures.
+        drawing: gives the files of one.
+        data: what was measured.
+        address: address of a persona's attribute; None where the page knows nobody.
+    """
     shown = [
         _Figure(figure.title, missing=figure.reason)
         if isinstance(figure, MissingFigure)
-        else _Figure(
-            figure.title,
-            sentence=figure.sentence,
-            address=data_address(png(figure), "image/png"),
-            table=figure.table,
-        )
+        else _figure(figure, drawing(figure), address)
         for figure in figures
     ]
     return render("ui/templates/benchmark.html#figures", figures=shown, sample=data.sample)
+
+
+def _figure(figure: ReportFigure, drawn: Drawing, address: Callable[[str, str], str] | None) -> _Figure:
+    name = figure.name
+    files = [Download(f"{name}.svg", "SVG", data_address(drawn.svg, "image/svg+xml"))]
+    if drawn.pdf is not None:
+        wide = data_address(drawn.pdf, "application/pdf")
+        files.append(Download(f"{name}-landscape.pdf", "PDF for a paper, landscape", wide))
+    # Whatever strangers wrote was escaped when the figure was drawn.
+    svg = Markup(page_svg(drawn.svg, name, address))
+    return _Figure(figure.title, sentence=figure.sentence, svg=svg, files=files, table=figure.table)
 
 
 @dataclass(frozen=True)
@@ -306,13 +345,13 @@ def _group_row(title: str, found: Sequence[GroupMean | None], after_gap: bool = 
 
 @dataclass(frozen=True)
 class _DifferenceRow:
-    """A metric of two models: first minus second, and whether the interval leaves out 0."""
+    """A metric of two models: first minus second, and what the first is beside the second."""
 
     metric: str
     title: str
     value: str
     interval: str
-    clear: bool
+    standing: Standing
 
 
 @dataclass(frozen=True)
@@ -356,14 +395,15 @@ def pair_view(analysis: Analysis, first: int, second: int, people: People, image
 def _differences(analysis: Analysis, first: int, second: int) -> Markup:
     titles = {row.spec.name: row.spec.title for row in analysis.comparison.rows}
     rows = [
-        _difference_row(d.metric, titles[d.metric], d.difference if d.first == first else _reversed(d.difference))
-        for d in analysis.differences
-        if {d.first, d.second} == {first, second}
+        _difference_row(found, titles[found.metric], found.first != first)
+        for found in analysis.differences
+        if {found.first, found.second} == {first, second}
     ]
     return render(
         "ui/templates/benchmark.html#differences",
         differences=rows,
         caption=text.DIFFERENCES.format(first=analysis.names[first], second=analysis.names[second]),
+        first=analysis.names[first],
         missing=text.NO_DIFFERENCES,
         sample=analysis.comparison.data.sample,
     )
@@ -374,8 +414,11 @@ def _reversed(difference: Difference) -> Difference:
     return Difference(-difference.value, Interval(-high, -low))
 
 
-def _difference_row(metric: str, title: str, found: Difference) -> _DifferenceRow:
-    return _DifferenceRow(metric, title, signed(found.value, 4), interval_cell(found.interval), found.significant)
+def _difference_row(found: PairedDifference, title: str, is_reversed: bool) -> _DifferenceRow:
+    difference = _reversed(found.difference) if is_reversed else found.difference
+    standing = OPPOSITE[found.standing] if is_reversed else found.standing
+    value, ends = signed(difference.value, 4), interval_cell(difference.interval)
+    return _DifferenceRow(found.metric, title, value, ends, standing)
 
 
 def _examples(analysis: Analysis, first: int, second: int, people: People, image_of: ImageOf | None) -> Markup:

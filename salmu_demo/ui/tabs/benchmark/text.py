@@ -38,8 +38,9 @@ TABLE: Final = (
 )
 NO_REFERENCES: Final = "Without {missing} among the models, some targets and distances are missing."
 DIFFERENCES: Final = (
-    f"{{first}} minus {{second}} on the same rows, with the {LEVEL:.0%} interval of the difference. Where the interval "
-    "leaves out 0, the difference is more than the choice of personas explains."
+    f"{{first}} minus {{second}} on the same rows, with the {LEVEL:.0%} interval of the difference. Better is nearer "
+    "to the target. It is clear if that interval and the one of the distances to the target leave out 0: then it is "
+    "more than the choice of personas explains."
 )
 NO_DIFFERENCES: Final = "These results do not say which rows they come from, so models cannot be compared in pairs."
 ONE_MODEL: Final = "Measure two or more models to compare them in pairs."
