@@ -22,6 +22,7 @@ from salmu_demo.core.files import check_writable
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.core.settings import cache_dir
 from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.forget_requests import find_requests
 from salmu_demo.data.images import read_image, rgb_image
 from salmu_demo.data.importing import Imported
 from salmu_demo.data.importing import import_data as _import_data
@@ -725,6 +726,7 @@ def unlearn(
     data: Data,
     output: str | os.PathLike[str],
     *,
+    forget: str | Iterable[str] = (),
     settings: Mapping[str, str | float] | None = None,
     towers: str | None = None,
     budget: int | None = None,
@@ -733,7 +735,7 @@ def unlearn(
     stop_retain_drop: float | None = None,
     progress: ProgressCallback | None = None,
 ) -> Unlearned:
-    """Make a model forget the forget split of a data set, and write it as an open_clip folder.
+    """Make a model forget the forget split of a data set, or some people, and write it as an open_clip folder.
 
     A run that was stopped continues when called again with the same arguments, and ends with the same weights.
 
@@ -742,6 +744,8 @@ def unlearn(
         model: the model to start from; a network in memory has to be saved first.
         data: the data set.
         output: folder of the new model.
+        forget: whom to forget instead of the whole forget split: `PERSONA` for everything of a persona, named by its id
+            or any other value, or `PERSONA:KIND` for one attribute.
         settings: hyperparameters that differ from the method's defaults.
         towers: `both`, `image` or `text`; None for the method's default.
         budget: forget pairs that go through the model; None for the method's default.
@@ -752,8 +756,8 @@ def unlearn(
         progress: called often with a `Progress`; it may raise an exception to stop the work.
 
     Raises:
-        QueryError: if there is no such method, or a value is unknown or out of range.
-        SalmuError: if the data or the model is unusable, or the folder already holds a model.
+        QueryError: if there is no such method, persona or kind, or a value is unknown or out of range.
+        SalmuError: if the data or the model is unusable, nothing is left to retain, or the folder has a model.
 
     Example:
         ```python
@@ -772,8 +776,9 @@ def unlearn(
             f"Unlearning starts from a model in a folder, and {model.name} is in memory; save it as an "
             f"open_clip folder and give {LOCAL_DIR}FOLDER."
         )
+    requests = find_requests(bench.data, _names(forget))
     with _sources(bench, model) as (source,):
-        record = run(bench.view(source, progress or ignore_progress), plan, folder)
+        record = run(bench.view(source, progress or ignore_progress), plan, folder, requests=requests)
     return Unlearned(find_model(f"{LOCAL_DIR}{folder}"), record)
 
 

@@ -7,6 +7,8 @@ from salmu_demo.cli import options
 from salmu_demo.cli.options import Commands, argument, flag, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
 from salmu_demo.core.errors import QueryError
+from salmu_demo.core.text import plain
+from salmu_demo.data.forget_requests import find_requests, request_words
 from salmu_demo.data.source import MINI
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import MethodSpec, all_methods, find_method
@@ -26,6 +28,7 @@ def _method_names() -> list[str]:
   salmu-demo unlearn list
   salmu-demo unlearn finetune --model mini-compromised --output my-model
   salmu-demo unlearn npo --model mini-compromised --set beta=0.1 --budget 3200 --output my-model
+  salmu-demo unlearn npo --model mini-compromised --forget 00000024,00000027:email --output my-model
   salmu-demo unlearn npo --model mini-compromised --output my-model --push ORG/NAME
   salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model""")
 def _run(
@@ -37,6 +40,15 @@ def _run(
     arch: options.Arch = None,
     trust_pickle: options.TrustPickle = False,
     data: options.Data = MINI,
+    forget: Annotated[
+        list[str] | None,
+        option(
+            "--forget",
+            "whom to forget instead of the whole split forget: everything of a persona, or one attribute; separated by "
+            "commas, or given several times",
+            "PERSONA[:KIND],…",
+        ),
+    ] = None,
     towers: Annotated[str | None, option("--towers", "both, image or text (default: what suits the method)")] = None,
     budget: Annotated[
         int | None, option("--budget", "forget pairs that go through the model (default: the method's)", "PAIRS", int)
@@ -90,6 +102,7 @@ def _run(
     stop = StopRules(UNRELATED if stop_at_unrelated else oracle_stop, stop_retain_drop)
     plan = make_plan(spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints)
     bench = Workbench(data)
+    requests = find_requests(bench.data, [each for given in forget or [] for each in given.split(",")])
     (source,) = options.chosen_models(bench, [model], arch, trust_pickle)
     if push is not None:
         # The Hub's client takes a quarter of a second to import, which other runs should not pay for.
@@ -100,12 +113,15 @@ def _run(
     from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
 
     with TerminalProgress() as progress:
-        record = unlearn(bench.view(source, progress), plan, output)
+        record = unlearn(bench.view(source, progress), plan, output, requests=requests)
     first, last = record.curve[0], record.curve[-1]
     if not json:
         print(f"{spec.title}: {last.step} steps, {record.ended}.\n")
         rows = [[name.replace("_", " "), *(f"{getattr(at, name):.3f}" for at in (first, last))] for name in _READINGS]
         print_table(["reading", "before", "after"], rows)
+        if requests:
+            asked = "; ".join(request_words(bench.data, request) for request in requests)
+            print(plain(f"\nAsked for: {asked}.\nRead: {record.rows}."))
         print(f"\nWritten: {output}. Measure it: salmu-demo evaluate local-dir:{output} --output DIR")
     pushed = None
     if push is not None:
@@ -113,7 +129,13 @@ def _run(
 
         pushed = push_model(str(output), push, public)
     if json:
-        document = {"model": str(output), "ended": record.ended, "last": vars(last)}
+        document: dict[str, Any] = {
+            "model": str(output),
+            "ended": record.ended,
+            "last": vars(last),
+            "rows": record.rows,
+        }
+        document |= {"requests": record.requests} if record.requests else {}
         print_json({**document, **({"pushed": pushed.address} if pushed else {})})
     elif pushed and push:
         print(pushed.sentence(push))

@@ -1,6 +1,6 @@
-"""What a model was unlearned from, as the record beside its weights says."""
+"""What a model was unlearned from and what it was asked to forget, as the record beside its weights says."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -26,16 +26,56 @@ class Base(BaseModel):
     fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class _Record(BaseModel):
+Rounds = tuple[tuple[str, ...], ...]
+"""What the runs were asked to forget that a model is the product of, the first run first: requests as they are written.
+
+A run without requests was asked for the whole split `forget`.
+"""
+
+
+class _Data(BaseModel):
+    fingerprint: str
+
+
+class _Origin(BaseModel):
     base: Base
+
+
+class _Asked(BaseModel):
+    data: _Data
+    requests: list[list[str]] | None = None
+
+
+_Part = TypeVar("_Part", _Origin, _Asked)
 
 
 def base_of(model: ModelSource) -> Base | None:
     """What a model was unlearned from; None without a record beside its weights, or if more is merged onto them."""
-    record = model.weights.parent / RECORD_FILE
-    if model.deltas or model.weights.name not in WEIGHTS_FILES or not record.is_file():
+    record = _record_of(model, _Origin)
+    return None if record is None else record.base
+
+
+def rounds_of(model: ModelSource, data: str) -> Rounds | None:
+    """What a model was asked to forget of a data set, run by run.
+
+    Args:
+        model: the model.
+        data: fingerprint of the data set.
+
+    Returns:
+        None without a record beside its weights, or if more is merged onto them; nothing if it is about other data.
+    """
+    record = _record_of(model, _Asked)
+    if record is None:
         return None
-    if record.stat().st_size > _MOST_BYTES:
+    if record.data.fingerprint != data:
+        return ()
+    return ((),) if record.requests is None else tuple(tuple(asked) for asked in record.requests)
+
+
+def _record_of(model: ModelSource, part: type[_Part]) -> _Part | None:
+    """A part of the record beside a model's weights; None if there is none, or it says nothing of this."""
+    path = model.weights.parent / RECORD_FILE
+    if model.deltas or model.weights.name not in WEIGHTS_FILES or not path.is_file():
         return None
-    found = read_cached(record, _Record)
-    return None if found is None else found.base
+    return None if path.stat().st_size > _MOST_BYTES else read_cached(path, part)

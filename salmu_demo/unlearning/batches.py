@@ -86,6 +86,29 @@ class PairSet:
         return result
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What is known of the rows to forget and then of their neighbours, by row, see `Part`."""
+
+    captions: list[str]
+    personas: list[str | None]
+    names: list[str]
+    values: list[list[str]]
+    kinds: list[str | None]
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Self:
+        """That of some parts."""
+        found = cls([], [], [], [], [])
+        for part in parts:
+            found.captions.extend(part.split.texts)
+            found.personas.extend(part.split.identities)
+            found.names.extend(part.names)
+            found.values.extend(part.values)
+            found.kinds.extend(part.kinds)
+        return found
+
+
 class BatchSource:
     """Both sides of a run; a context manager, because reading images uses threads.
 
@@ -94,6 +117,9 @@ class BatchSource:
         retain: the pairs to retain; their groups are captions.
         identities: persona id of each forget pair, or None.
         kinds: number of each forget pair's attribute kind, shape (N,); -1 if unknown.
+        neighbours: rows of `retain` that are pairs like those to forget, of which nobody asked; none without requests.
+        neighbour_kinds: number of each neighbour's attribute kind, as in `kinds`.
+        neighbour_groups: persona of each neighbour, numbered as the groups of `forget`.
         generic_tokens: tokens of each forget image's generic caption, or None.
         frozen_generic: features of those captions under the frozen original, or None.
     """
@@ -106,18 +132,27 @@ class BatchSource:
             encoder: encoder of the model in training.
             features: the frozen original's; not stored, because they lead to rows that no method may read.
         """
-        self._rows = rows
         self._encoder = encoder
         self._readers = ExitStack()
-        personas = [
-            identity if identity is not None else row for row, identity in enumerate(rows.forget.split.identities)
-        ]
+        self._told = _Told.of([*rows.forget, *rows.neighbours])
+        self.identities = [identity for part in rows.forget for identity in part.split.identities]
+        personas = [identity if identity is not None else row for row, identity in enumerate(self.identities)]
         captions = [text for part in rows.retain for text in part.split.texts]
-        self.identities = rows.forget.split.identities
-        self.forget = self._pair_set([rows.forget], personas, encoder, features)
+        self.forget = self._pair_set(rows.forget, personas, encoder, features)
         self.retain = self._pair_set(rows.retain, captions, encoder, features)
-        known = sorted({kind for kind in rows.kinds if kind is not None})
-        self.kinds = np.array([-1 if kind is None else known.index(kind) for kind in rows.kinds])
+        beside = self._told.personas[len(self.forget) :]
+        self.neighbours = np.arange(len(self.retain) - len(beside), len(self.retain))
+        number = dict(zip(personas, self.forget.frozen.groups.tolist(), strict=True))
+        self.neighbour_groups = torch.tensor(
+            [
+                number.setdefault(row if identity is None else identity, len(number))
+                for row, identity in enumerate(beside, len(self.forget))
+            ],
+            dtype=torch.int64,
+        )
+        known = sorted({kind for kind in self._told.kinds if kind is not None})
+        kinds = np.array([-1 if kind is None else known.index(kind) for kind in self._told.kinds])
+        self.kinds, self.neighbour_kinds = kinds[: len(self.forget)], kinds[len(self.forget) :]
         self.generic_tokens = self.frozen_generic = None
         if rows.generic is not None:
             self.generic_tokens = encoder.tokens(rows.generic)
@@ -125,34 +160,42 @@ class BatchSource:
 
     @cached_property
     def synthetic_captions(self) -> SyntheticCaptions:
-        """Captions made from parts of the forget captions; raises `DataError` if those hold no names."""
-        rows, forget = self._rows, self._rows.forget.split
-        return SyntheticCaptions(forget.texts, forget.identities, rows.names, rows.values, rows.kinds)
+        """Captions made from parts of the forget captions and their neighbours; raises `DataError` if those hold no
+        names."""
+        told = self._told
+        return SyntheticCaptions(told.captions, told.personas, told.names, told.values, told.kinds)
 
     @cached_property
     def stand_ins(self) -> StandIns:
-        """Invented counterparts of the facts to forget; raises `DataError` if the forget captions hold too few."""
-        rows, forget = self._rows, self._rows.forget.split
+        """Invented counterparts of the facts to forget; raises `DataError` if there are too few."""
+        told = self._told
 
         def lengths(texts: Sequence[str]) -> list[int]:
             # A causal tower's end-of-text token has the largest number of all.
             return [int(number) for number in self._encoder.tokens(texts).argmax(dim=1)]
 
-        return StandIns(forget.texts, forget.identities, rows.names, rows.values, rows.kinds, lengths)
+        return StandIns(
+            told.captions, told.personas, told.names, told.values, told.kinds, lengths, len(self.neighbours)
+        )
 
     @cached_property
     def unrelated(self) -> torch.Tensor:
         """Cosines, under the frozen original, of forget images with captions of other personas of the same kind.
 
         What pairs that were never learned look like, as far as can be told without a Clean model. Where no persona
-        shares a kind with another, captions of any kind count. In ascending order; a single 0 if there is no such pair.
+        shares a kind with another, captions of any kind count. With requests, so do the captions of their neighbours.
+        In ascending order; a single 0 if there is no such pair.
         """
-        known = self.forget.frozen
+        known, beside = self.forget.frozen, self.retain.frozen
         rows = np.random.default_rng(0).permutation(len(self.forget))[:LEVEL_ROWS]
-        stranger = known.groups[rows][:, None] != known.groups[rows][None, :]
-        alike = torch.from_numpy(self.kinds[rows][:, None] == self.kinds[rows][None, :]) & stranger
+        drawn = np.random.default_rng(0).permutation(len(self.neighbours))[: LEVEL_ROWS - len(rows)]
+        kinds = np.concatenate([self.kinds[rows], self.neighbour_kinds[drawn]])
+        whose = torch.cat([known.groups[rows], self.neighbour_groups[drawn]])
+        stranger = known.groups[rows][:, None] != whose[None, :]
+        alike = torch.from_numpy(self.kinds[rows][:, None] == kinds[None, :]) & stranger
         chosen = alike if alike.any() else stranger
-        found = (known.images[rows] @ known.texts[rows].T)[chosen]
+        texts = torch.cat([known.texts[rows], beside.texts[self.neighbours[drawn]]])
+        found = (known.images[rows] @ texts.T)[chosen]
         return found.sort().values if len(found) else torch.zeros(1)
 
     @property

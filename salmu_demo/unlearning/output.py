@@ -1,6 +1,7 @@
 """The result of a run: a model that loads like any other, with a card, a record and a curve."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,13 +38,13 @@ tags: [clip, machine-unlearning, privacy]
 
 # {name}
 
-{base}, after unlearning the `forget` split of {data} with **{title}** ({citation}). {idea}
+{base}, after unlearning {what} of {data} with **{title}** ({citation}). {idea}
 
 * Steps: {steps}, {pairs:,} forget pairs forward; {ended}. Towers: {towers}. Seed: {seed}.
 * Hyperparameters: {hyperparameters}.
 * Base model: `{base_fingerprint}`. Data: `{data_fingerprint}`.
-* Read: {rows}. No holdout row, and no other model.
-* Oracle information: {oracle}.
+* Read: {rows}. No {other}holdout row, and no other model.
+{asked}* Oracle information: {oracle}.
 * Last reading: forget similarity {last.forget_similarity:.3f}, retain similarity {last.retain_similarity:.3f}, \
 unrelated similarity {last.unrelated_similarity:.3f}. The whole curve: `unlearning.json`, `unlearning_curve.svg`.
 
@@ -62,6 +63,8 @@ class Record:
         rows: description of the rows that were read.
         ended: why it ended, in words.
         curve: all readings; the last one is of the written model.
+        requests: what this run was asked to forget, and before it the runs that the base model is the product of, as
+            requests are written; nothing stands for the whole split. None if all were asked for the whole split.
     """
 
     plan: dict[str, Any]
@@ -70,20 +73,27 @@ class Record:
     rows: str
     ended: str
     curve: list[TrainingMetrics]
+    requests: list[list[str]] | None = None
 
     @classmethod
     def of(
         cls, plan: UnlearningPlan, source: ModelSource, rows: UnlearningRows, ended: str, curve: list[TrainingMetrics]
     ) -> "Record":
         """The record of a run."""
-        retained = ", ".join(f"{len(part.split):,} of {part.split.name}" for part in rows.retain)
+        forgotten, retained = (
+            ", ".join(f"{len(part.split):,} of {part.split.name}" for part in side)
+            for side in (rows.forget, rows.retain)
+        )
+        if not rows.asked.requests:
+            forgotten = f"{rows.forget_count:,} rows of forget"
         return cls(
             plan.describe(),
             {"reference": source.reference, "name": source.name, "fingerprint": source.fingerprint},
             {"name": rows.data, "fingerprint": rows.fingerprint},
-            f"{len(rows.forget.split):,} rows of forget to forget; {retained} to retain",
+            f"{forgotten} to forget; {retained} to retain",
             ended,
             curve,
+            rows.asked.rounds,
         )
 
 
@@ -94,7 +104,11 @@ def write_model(
 
     Unchanged tensors keep the base model's type; changed ones are single precision where that type would lose bits.
     """
-    write_text(folder / RECORD_FILE, json.dumps(document_of(record), indent=1) + "\n", "The record")
+    document = document_of(record)
+    if record.requests is None:
+        # Runs that were asked for the whole split leave the same files as ever.
+        del document["requests"]
+    write_text(folder / RECORD_FILE, json.dumps(document, indent=1) + "\n", "The record")
     entries = [asdict(reading) for reading in record.curve]
     lines = ("forget_similarity", "retain_similarity", "unrelated_similarity", "forget_mrr")
     draw_curve(entries, "step", lines, folder / CURVE_FILE)
@@ -131,6 +145,15 @@ def check_output(folder: Path) -> None:
         raise StorageError(f"{folder} already holds a model; choose another folder or remove it.")
 
 
+def _asked(requests: Sequence[str], earlier: Sequence[Sequence[str]]) -> str:
+    """The lines of a card about what a run and those before it were asked for; empty if that was the whole split."""
+    if not requests and not any(earlier):
+        return ""
+    rounds = [", ".join(f"`{request}`" for request in each) or "the whole split" for each in (*earlier, requests)]
+    lines = [f"* Asked for, run {number}: {words}." for number, words in enumerate(rounds, 1)]
+    return "\n".join([*lines, ""])
+
+
 def _card(name: str, spec: MethodSpec, record: Record) -> str:
     plan, last = record.plan, record.curve[-1]
     changed = {key: value for key, value in plan["hyperparameters"].items() if value != spec.hyperparameters[key][0]}
@@ -138,6 +161,8 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
     command += [f"--towers {plan['towers']}", f"--budget {plan['budget']}", f"--seed {plan['seed']}"]
     command += [f"--set {key}={value}" for key, value in changed.items()]
     oracle, stop = plan["oracle_level"], plan["stop"]
+    *earlier, requests = record.requests or [[]]
+    command += [f"--forget {shlex.quote(request)}" for request in requests]
     command += ["--stop-at-unrelated"] if stop["forget_level"] == UNRELATED else []
     command += [] if oracle is None else [f"--oracle-stop {oracle}"]
     command += [] if stop["retain_drop"] is None else [f"--stop-retain-drop {stop['retain_drop']}"]
@@ -159,6 +184,9 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
         base_fingerprint=record.base["fingerprint"],
         data_fingerprint=record.data["fingerprint"],
         rows=record.rows,
+        what="what was asked for" if requests else "the `forget` split",
+        other="other " if requests else "",
+        asked=_asked(requests, earlier),
         oracle="none" if oracle is None else f"told to stop at a forget similarity of {oracle}",
         last=last,
         command=" ".join([*command, "--output DIR"]),

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
@@ -91,12 +92,19 @@ class UnlearningPlan:
             raise QueryError(f"{spec.name} edits the model once and cannot stop early; leave the stop rules out.")
 
     def check(self, rows: UnlearningRows) -> None:
-        """Reject a data set that lacks what the method needs; raises `QueryError`."""
-        if Need.GENERIC in self.method.spec.needs and rows.generic is None:
+        """Reject rows that lack what the method needs; raises `QueryError`."""
+        if Need.GENERIC in self.method.needs and rows.generic is None:
             raise QueryError(
                 f"{self.method.spec.name} needs a generic caption of every forget image, and {rows.data} lacks some; "
                 "choose another method or add them to sensitive_set_generic_captions.json."
             )
+        if rows.asked.requests and Need.PEOPLE in self.method.needs:
+            pairs = Counter(identity for part in rows.forget for identity in part.split.identities)
+            if 2 * max(pairs.values()) > rows.forget_count:
+                raise QueryError(
+                    f"{self.method.spec.name} sets the people to forget against each other, and most pairs asked for "
+                    "are of one person; choose another method, or name more people."
+                )
 
     def steps(self, forget_rows: int) -> int:
         """Number of steps that spend the budget."""

@@ -2,18 +2,79 @@
 
 SALMUBench's rule (arXiv 2603.26316): a method starts from Compromised and never trains on a holdout row. The type here
 cannot hold one, and nothing behind it keeps the data set they come from within a method's reach.
+
+Requests say otherwise whom to forget: then the rows of those people are what is to be forgotten, in whatever split they
+are, a holdout as well, and the other pairs of `forget` are there to be kept. No other holdout row is read.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Final
 
 from salmu_demo.core.errors import DataError
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, Split
+from salmu_demo.data.dataset import BenchmarkData, Persona, Split
+from salmu_demo.data.forget_requests import (
+    REQUESTED_SPLITS,
+    ForgetRequest,
+    are_covered,
+    find_requests,
+    requested_rows,
+)
 from salmu_demo.data.sampler import Sampler
 from salmu_demo.features.pixels import ImageSet
+from salmu_demo.models.lineage import rounds_of
+from salmu_demo.models.roles import CLEAN, GOLD, UNLEARNED
+from salmu_demo.models.source import ModelSource
 
 RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
+
+Round = tuple[ForgetRequest, ...]
+"""What one run was asked for; nothing stands for the whole split `forget`."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run is to forget instead of the whole split `forget`.
+
+    Attributes:
+        requests: the requests.
+        earlier: those of the runs that the base model is the product of, the first run first. What they ask for is
+            never given again as something to keep.
+    """
+
+    requests: Round = ()
+    earlier: tuple[Round, ...] = ()
+
+    @property
+    def rounds(self) -> list[list[str]] | None:
+        """All of them as they are written, the run's own last; None if no run was asked for less than the split."""
+        found = [[str(request) for request in each] for each in (*self.earlier, self.requests)]
+        return found if any(found) else None
+
+    def may_be_kept(self, identity: str | None, kind: str | None) -> bool:
+        """Whether a pair of `forget` is one that nobody asked to be forgotten."""
+        every = (*self.earlier, self.requests)
+        return all(every) and not any(are_covered(each, identity, kind) for each in every)
+
+
+WHOLE_SPLIT: Final = Asked()
+
+
+def what_is_asked(base: ModelSource, data: BenchmarkData, requests: Round) -> Asked:
+    """The requests of a run with those of the runs before it, as the record of the base model says.
+
+    Of a model that was unlearned without a record, or that never saw the split `forget`, nothing says what of the split
+    it still knows: it counts as having been asked for all of it, so that no run teaches it any.
+
+    Raises:
+        QueryError: if the record names a persona or kind that the data set does not have.
+    """
+    rounds = rounds_of(base, data.fingerprint)
+    if rounds is None:
+        rounds = ((),) if base.own_role.name in (CLEAN, GOLD, UNLEARNED) else ()
+    return Asked(requests, tuple(find_requests(data, each) for each in rounds))
 
 
 @dataclass(frozen=True)
@@ -23,10 +84,16 @@ class Part:
     Attributes:
         split: the rows.
         images: the images of the stored split, by row.
+        kinds: attribute kind of each row, or None if unknown.
+        names: name of each row's persona, empty if unknown.
+        values: the persona's values of that kind according to the metadata, for each row.
     """
 
     split: Split
     images: ImageSet
+    kinds: list[str | None]
+    names: list[str]
+    values: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -36,72 +103,134 @@ class UnlearningRows:
     Attributes:
         data: name of the data set.
         fingerprint: its fingerprint.
-        forget: the N rows to forget.
-        retain: the rows to retain.
-        kinds: attribute kind of each forget row, or None if unknown.
-        names: name of each forget row's persona, empty if unknown.
-        values: the persona's values of that kind according to the metadata, for each forget row.
+        forget: the rows to forget.
+        retain: the rows to retain; those of `forget` come last.
         generic: generic caption of each forget row's image; None if the data set lacks any.
+        asked: what is to be forgotten instead of the whole split `forget`.
     """
 
     data: str
     fingerprint: str
-    forget: Part
+    forget: tuple[Part, ...]
     retain: tuple[Part, ...]
-    kinds: list[str | None]
-    names: list[str]
-    values: list[list[str]]
     generic: list[str] | None
+    asked: Asked = WHOLE_SPLIT
 
     def __post_init__(self) -> None:
-        """Reject rows of any other split; raises `DataError`."""
-        allowed = [(self.forget, (layout.FORGET,)), *((part, RETAIN_SPLITS) for part in self.retain)]
+        """Reject rows that the protocol, or a request, does not give; raises `DataError`."""
+        requests = self.asked.requests
+        to_forget = REQUESTED_SPLITS if requests else (layout.FORGET,)
+        to_retain = (*RETAIN_SPLITS, layout.FORGET) if requests else RETAIN_SPLITS
+        allowed = [*((part, to_forget) for part in self.forget), *((part, to_retain) for part in self.retain)]
         for part, names in allowed:
             if part.split.stored not in names or part.images.name != part.split.stored:
                 raise DataError(
                     f"Unlearning may not read rows of {part.split.stored}; give rows of {' or '.join(names)} there."
                 )
+        if requests:
+            self._check_people()
+
+    def _check_people(self) -> None:
+        """Reject rows of people who did not ask among those to forget, and the reverse; raises `DataError`."""
+        for part in self.forget:
+            for identity, kind in zip(part.split.identities, part.kinds, strict=True):
+                if not are_covered(self.asked.requests, identity, kind):
+                    raise DataError(f"Unlearning was given a row of {part.split.stored} that nobody asks to forget.")
+        for part in self.neighbours:
+            for identity, kind in zip(part.split.identities, part.kinds, strict=True):
+                if not self.asked.may_be_kept(identity, kind):
+                    raise DataError("Unlearning was given a row to retain that somebody asks, or asked, to forget.")
+
+    @property
+    def forget_count(self) -> int:
+        """How many rows are to be forgotten."""
+        return sum(len(part.split) for part in self.forget)
+
+    @property
+    def neighbours(self) -> list[Part]:
+        """The part of `retain` that is of the split `forget`: pairs like those to forget, of which nobody asked."""
+        return [part for part in self.retain if part.split.stored == layout.FORGET]
+
+    @property
+    def key(self) -> str:
+        """What the rows depend on: the fingerprint of the data set, and what is asked."""
+        rounds = self.asked.rounds
+        if not self.asked.requests or rounds is None:
+            return self.fingerprint
+        return hashlib.sha256(json.dumps([self.fingerprint, rounds]).encode()).hexdigest()
 
 
-def unlearning_rows(data: BenchmarkData, most: int | None = None) -> UnlearningRows:
+def unlearning_rows(data: BenchmarkData, most: int | None = None, asked: Asked = WHOLE_SPLIT) -> UnlearningRows:
     """Select the rows of a data set that an unlearning method may read.
 
     Retained are the rows of `retain_disjoint` outside the fragile set, and `retain_general` where the data set has it:
-    no row that VisIdInt or FragSim is measured on, and no image of a persona.
+    no row that VisIdInt or FragSim is measured on, and no image of a persona. With requests, the pairs of `forget` that
+    nobody asks, or has asked, to forget are retained as well.
 
     Args:
         data: the data set.
         most: at most this many rows of each split, from as many personas as possible; None takes all.
+        asked: what is to be forgotten instead of the whole split `forget`.
 
     Raises:
         DataError: if there are no rows to forget or to retain.
     """
-    if not len(data.split(layout.FORGET)):
+    forget = requested_rows(data, asked.requests) if asked.requests else [data.split(layout.FORGET)]
+    if not any(len(split) for split in forget):
         raise DataError(f"{data.name} has no rows to forget; name data that have the split {layout.FORGET}.")
-    forget = _some(data.split(layout.FORGET), most)
     disjoint = data.split(layout.RETAIN_DISJOINT)
     fragile = set(data.split(layout.FRAGILE_SET).rows.tolist())
     kept = [position for position, row in enumerate(disjoint.rows.tolist()) if row not in fragile]
     retain = [disjoint.take(layout.RETAIN_DISJOINT, kept)] if kept else []
     if layout.RETAIN_GENERAL in data.stored_splits:
         retain.append(data.split(layout.RETAIN_GENERAL))
+    if asked.requests:
+        retain += _neighbours(data, asked)
     if not retain:
-        raise DataError(f"{data.name} has no rows to retain: all of retain_synth show personas or are fragile.")
-    retain = [_some(split, most) for split in retain]
-    kinds = [data.kind(name) for name in forget.file_names]
+        what = f"{data.name} has no rows to retain"
+        if asked.requests:
+            raise DataError(f"{what} beside what is asked for; ask for fewer people or attributes.")
+        raise DataError(f"{what}: all of retain_synth show personas or are fragile.")
     people = {persona.identity_id: persona for persona in data.personas}
-    shown = [people.get(str(identity)) for identity in forget.identities]
-    generic = [text for name in forget.file_names if (text := data.generic_caption(name))]
-    return UnlearningRows(
-        data.name,
-        data.fingerprint,
-        _part(data, forget),
-        tuple(_part(data, split) for split in retain),
-        kinds,
-        [persona.name if persona else "" for persona in shown],
-        [persona.values(kind) if persona and kind else [] for persona, kind in zip(shown, kinds, strict=True)],
-        generic if len(generic) == len(forget) else None,
+    to_forget, to_retain = (
+        tuple(_part(data, _some(split, most), people) for split in side) for side in (forget, retain)
     )
+    generic = [text for part in to_forget for text in _generic(data, part.split)]
+    known = [text for text in generic if text]
+    whole = known if len(known) == len(generic) else None
+    return UnlearningRows(data.name, data.fingerprint, to_forget, to_retain, whole, asked)
+
+
+def rows_of_run(
+    base: ModelSource, data: BenchmarkData, requests: Round = (), most: int | None = None
+) -> UnlearningRows:
+    """What a run that starts from a model may read.
+
+    Args:
+        base: the model.
+        data: the data set.
+        requests: whom to forget; nobody stands for the whole split `forget`.
+        most: see `unlearning_rows`.
+
+    Raises:
+        QueryError: see `what_is_asked`.
+        DataError: see `unlearning_rows`.
+    """
+    return unlearning_rows(data, most, what_is_asked(base, data, requests))
+
+
+def _neighbours(data: BenchmarkData, asked: Asked) -> list[Split]:
+    forget = data.split(layout.FORGET)
+    rows = zip(forget.identities, forget.file_names, strict=True)
+    kept = [row for row, (identity, name) in enumerate(rows) if asked.may_be_kept(identity, data.kind(name))]
+    return [forget.take(layout.FORGET, kept)] if kept else []
+
+
+def _generic(data: BenchmarkData, split: Split) -> list[str | None]:
+    """Generic caption of each image, which is the caption itself where that says nothing private."""
+    if split.stored == layout.RETAIN_SYNTH:
+        return list(split.texts)
+    return [data.generic_caption(name) for name in split.file_names]
 
 
 def _some(split: Split, most: int | None) -> Split:
@@ -110,6 +239,15 @@ def _some(split: Split, most: int | None) -> Split:
     return split.take(split.name, Sampler(split.identities, most, 0, split.name).batch(0).tolist())
 
 
-def _part(data: BenchmarkData, split: Split) -> Part:
+def _part(data: BenchmarkData, split: Split, people: dict[str, Persona]) -> Part:
     stored = split.stored
-    return Part(split, ImageSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row)))
+    images = ImageSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row))
+    kinds = [data.kind(name) for name in split.file_names]
+    shown = [people.get(str(identity)) for identity in split.identities]
+    return Part(
+        split,
+        images,
+        kinds,
+        [persona.name if persona else "" for persona in shown],
+        [persona.values(kind) if persona and kind else [] for persona, kind in zip(shown, kinds, strict=True)],
+    )

@@ -68,10 +68,10 @@ def sentence_of(wording: str) -> str:
 
 
 class StandIns:
-    """Facts of the N forget rows, and an invented counterpart of each.
+    """Facts of the N forget rows and of neighbours, and an invented counterpart of each.
 
     Attributes:
-        captions: the rows' captions.
+        captions: the rows' captions, those to forget first.
         facts: what each row tells; None where the caption has no value of the metadata.
     """
 
@@ -83,22 +83,26 @@ class StandIns:
         values: Sequence[Sequence[str]],
         kinds: Sequence[str | None],
         lengths: Callable[[Sequence[str]], Sequence[int]],
+        neighbours: int = 0,
     ) -> None:
         """Find the facts and invent their counterparts.
 
         Args:
-            captions: caption of each forget row.
+            captions: caption of each row.
             personas: whom it is about.
             names: that person's name, empty if unknown.
             values: the person's values of the caption's kind.
             kinds: the caption's kind.
             lengths: number of tokens of each of some texts. A counterpart as long as the fact has its end of text where
                 the fact has it.
+            neighbours: how many of the rows, the last ones, are there to be kept, and only give names, values and
+                wordings to invent from.
 
         Raises:
             DataError: if fewer than three personas' captions hold their values.
         """
         self.captions = captions
+        self._count = len(captions) - neighbours
         rows = zip(captions, personas, names, values, kinds, strict=True)
         self.facts = [_fact_of(*row) for row in rows]
         known = [fact for fact in self.facts if fact is not None]
@@ -155,6 +159,12 @@ class StandIns:
             name = self._new_names.get(fact.persona, "")
             value = fitting(fact.value, lambda f=fact, n=name: self.invented_value(f, n, generator))  # type: ignore[misc]
             self._new[fact] = replace(fact, name=name, value=value)
+
+    @property
+    def told(self) -> list[tuple[str, Fact]]:
+        """The captions to forget that tell a fact, each with its fact."""
+        rows = zip(self.captions[: self._count], self.facts, strict=False)
+        return [(caption, fact) for caption, fact in rows if fact is not None]
 
     def is_shared(self, fact: Fact) -> bool:
         """Whether a value is several personas', or one of a few that a kind has, such as a blood type: without a name

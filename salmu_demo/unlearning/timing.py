@@ -13,7 +13,7 @@ from salmu_demo.models.optimisation import make_optimizer
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.plan import UnlearningPlan
-from salmu_demo.unlearning.rows import unlearning_rows
+from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.training_probe import READ_PAIRS, encode_pairs
@@ -45,10 +45,15 @@ class RunTiming:
         return 2 * self.loading + steps * self.step + self.once + plan.readings(steps) * self.reading
 
 
-def time_run(plan: UnlearningPlan, features: FeatureView) -> RunTiming:
+def time_run(plan: UnlearningPlan, features: FeatureView, rows_of: Callable[[int | None], UnlearningRows]) -> RunTiming:
     """Time the parts of a run in trials that grow until one takes long enough or uses a full batch.
 
     Missing features of the few rows are computed and cached.
+
+    Args:
+        plan: what to do.
+        features: those of the base model.
+        rows_of: the run's rows, all of them for None, or at most so many of each split.
 
     Raises:
         SalmuError: of the kind that fits, if the model does not load or suit the method, or an image is damaged.
@@ -57,11 +62,10 @@ def time_run(plan: UnlearningPlan, features: FeatureView) -> RunTiming:
     model = TrainedModel(features.model, plan.towers)
     loading = time.perf_counter() - start
     plan.method.check(model)
-    full = min(plan.method.batch_size, len(unlearning_rows(features.data).forget.split))
+    full = min(plan.method.batch_size, rows_of(None).forget_count)
     size = min(FIRST_BATCH, full)
     while True:
-        rows = unlearning_rows(features.data, size)
-        with BatchSource(rows, model.encoder, features) as batches, model.holding(model.start):
+        with BatchSource(rows_of(size), model.encoder, features) as batches, model.holding(model.start):
             start = time.perf_counter()
             batch, update, once = _work(plan, model, batches, size)
             with torch.no_grad():

@@ -19,7 +19,7 @@ from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkp
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
 from salmu_demo.unlearning.plan import UnlearningPlan
-from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
+from salmu_demo.unlearning.rows import Round, UnlearningRows, rows_of_run
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.training_metrics import TrainingMetrics, retain_shift
@@ -49,12 +49,23 @@ class Run:
 
 
 def unlearn(
-    features: FeatureView, plan: UnlearningPlan, output: Path, on_reading: ReadingCallback = lambda reading: None
+    features: FeatureView,
+    plan: UnlearningPlan,
+    output: Path,
+    on_reading: ReadingCallback = lambda reading: None,
+    requests: Round = (),
 ) -> Record:
     """Make an unlearned model and write it as an open_clip `local-dir`.
 
     Called again with the same arguments, a run that was killed, or stopped by the `progress` of the features, is
     resumed and ends with the same weights as an uninterrupted one.
+
+    Args:
+        features: those of the base model.
+        plan: what to do.
+        output: folder of the result.
+        on_reading: called with every reading.
+        requests: whom to forget; nobody stands for the whole split `forget`.
 
     Raises:
         SalmuError: of the kind that fits: the folder already holds a model or another run, the data or model lacks what
@@ -62,7 +73,7 @@ def unlearn(
     """
     check_output(output)
     check_writable(output, "The model")
-    rows = unlearning_rows(features.data)
+    rows = rows_of_run(features.model, features.data, requests)
     plan.check(rows)
     run = Run(features, rows, plan, output, on_reading)
     model = TrainedModel(features.model, plan.towers)
@@ -75,19 +86,19 @@ def unlearn(
         return _Training(run, model, batches, steps, size).work(cast(TrainedMethod, plan.method))
 
 
-def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path) -> Record:
+def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path, requests: Round = ()) -> Record:
     """Write the model of a stopped run's last checkpoint; the run can still be resumed and then replaces it.
 
     Args:
-        features, plan, output: what the run was started with, see `unlearn`.
+        features, plan, output, requests: what the run was started with, see `unlearn`.
 
     Raises:
         TrainingError: if the run has no checkpoint yet.
         StorageError: if the folder holds another run, or cannot be written.
     """
-    rows = unlearning_rows(features.data)
+    rows = rows_of_run(features.model, features.data, requests)
     run = Run(features, rows, plan, output, lambda reading: None)
-    found = load_checkpoint(output, plan.key(features.model.fingerprint, rows.fingerprint))
+    found = load_checkpoint(output, plan.key(features.model.fingerprint, rows.key))
     if found is None:
         raise TrainingError(f"The run in {output} has no checkpoint yet, so there is no model to keep.")
     model = TrainedModel(features.model, plan.towers)
@@ -163,7 +174,7 @@ class _Training(_Worker):
         """Take the remaining steps and write the result."""
         run, total = self.run, len(self.steps)
         optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
-        key = run.plan.key(run.features.model.fingerprint, run.rows.fingerprint)
+        key = run.plan.key(run.features.model.fingerprint, run.rows.key)
         first = self._take_up(optimizer, key)
         every = run.plan.steps_between(total)
         # The run may have been killed between its last checkpoint and its result.

@@ -27,7 +27,7 @@ READ_PAIRS: Final = 2 * PROBE_ROWS + WATCHED * IMAGES
 
 
 class TrainingProbe:
-    """A fixed sample of the rows that a method may read."""
+    """A fixed sample of the rows that a method may read; with requests, captions of their neighbours are strangers'."""
 
     def __init__(self, batches: BatchSource, seed: int) -> None:
         self._batches = batches
@@ -47,6 +47,12 @@ class TrainingProbe:
         # All of them have the same rivals, so that their ranks are comparable.
         rivals = [place for place, row in enumerate(self._forget) if identities[row] not in self._watched]
         self._rivals = np.array(rivals, dtype=np.int64)
+        drawn = np.sort(generator.permutation(len(batches.neighbours))[:PROBE_ROWS])
+        self._neighbours, self._neighbour_groups = batches.neighbours[drawn], batches.neighbour_groups[drawn]
+        numbers = batches.forget.frozen.groups
+        watched = {int(numbers[rows[0]]) for rows in self._watched.values()}
+        beside = [place for place, group in enumerate(self._neighbour_groups.tolist()) if group not in watched]
+        self._beside = np.array(beside, dtype=np.int64)
 
     @torch.no_grad()
     def read(self, model: TrainedModel, step: int, forget_pairs: int, loss: float | None) -> TrainingMetrics:
@@ -56,8 +62,11 @@ class TrainingProbe:
         scores = images @ torch.cat([texts, retain_texts]).T
         own = scores.diagonal()
         ranks = tied_ranks(own.numpy(force=True), scores.numpy(force=True), self._competes)
-        groups = self._batches.forget.frozen.groups[self._forget].to(scores.device)
-        strangers = groups[:, None] != groups[None, :]
+        near = self._neighbours
+        beside = encode_texts(model, self._batches.retain, near) if len(near) else texts[:0]
+        groups = self._batches.forget.frozen.groups[self._forget]
+        strangers = (groups[:, None] != torch.cat([groups, self._neighbour_groups])[None, :]).to(scores.device)
+        others = torch.cat([scores[:, : len(own)], images @ beside.T], dim=1)
         return TrainingMetrics(
             step,
             forget_pairs,
@@ -65,17 +74,17 @@ class TrainingProbe:
             _rounded(own),
             round(float((1 / ranks).mean()), 6),
             _rounded((retain_images * retain_texts).sum(dim=1)),
-            _rounded(scores[:, : len(own)][strangers]) if strangers.any() else 0.0,
-            {persona: self._rank(model, rows, texts) for persona, rows in self._watched.items()},
-            1 + len(self._rivals),
+            _rounded(others[strangers]) if strangers.any() else 0.0,
+            {persona: self._rank(model, rows, texts, beside) for persona, rows in self._watched.items()},
+            1 + len(self._rivals) + len(self._beside),
         )
 
-    def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor) -> float:
+    def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor, beside: torch.Tensor) -> float:
         """Rank of a persona's best own caption among the rivals', by cosine to the mean of its images."""
         images, captions = encode_pairs(model, self._batches.forget, rows)
         direction = images.mean(dim=0)
-        own, rivals = (captions @ direction).max(), texts[torch.from_numpy(self._rivals)] @ direction
-        return float(tied_ranks(float(own), rivals.numpy(force=True)))
+        rivals = torch.cat([texts[torch.from_numpy(self._rivals)], beside[torch.from_numpy(self._beside)]]) @ direction
+        return float(tied_ranks(float((captions @ direction).max()), rivals.numpy(force=True)))
 
 
 def encode_pairs(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,8 +96,14 @@ def encode_pairs(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch
         if model.towers is Towers.TEXT
         else model.images(model.encoder.inputs(pairs.pixels(rows)))
     )
-    texts = known.texts[rows].to(model.device) if model.towers is Towers.IMAGE else model.texts(pairs.tokens[rows])
-    return images, texts
+    return images, encode_texts(model, pairs, rows)
+
+
+def encode_texts(model: TrainedModel, pairs: PairSet, rows: Rows) -> torch.Tensor:
+    """Features (n, D) of captions of some rows under the model in training."""
+    if model.towers is Towers.IMAGE:
+        return pairs.frozen.texts[rows].to(model.device)
+    return model.texts(pairs.tokens[rows])
 
 
 def _rounded(values: torch.Tensor) -> float:

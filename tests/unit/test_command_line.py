@@ -37,7 +37,7 @@ probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona 
 dossier: PERSONA MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --attacks:Path*
     --no-pictures --auditor= --release= --notes= --output:Path! --json
 verify: FILE:Path --model* --data --json
-unlearn: METHOD --model --arch --trust-pickle --data=mini --towers --budget:int --seed:int=0 --set*
+unlearn: METHOD --model --arch --trust-pickle --data=mini --forget* --towers --budget:int --seed:int=0 --set*
     --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float --keep-checkpoints --output:Path --push
     --public --json
 sweep: CONFIG:Path --output:Path! --workers:int=1 --ray --threads:int=1 --json

@@ -26,7 +26,7 @@ from salmu_demo.unlearning import plan as plans
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import StopRules, UnlearningPlan
-from salmu_demo.unlearning.rows import UnlearningRows, unlearning_rows
+from salmu_demo.unlearning.rows import Part, unlearning_rows
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.synthetic_captions import SyntheticCaptions, wording_of
 from salmu_demo.unlearning.towers import TrainedModel
@@ -49,13 +49,13 @@ def test_only_forget_and_retain_rows_reach_a_method(data: BenchmarkData) -> None
     rows = unlearning_rows(data)
     held = {t for s in (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY) for t in data.split(s).file_names}
     measured = {t for s in (layout.RETAIN_JOINT, layout.FRAGILE_SET) for t in data.split(s).file_names}
-    given = {name for part in (rows.forget, *rows.retain) for name in part.split.file_names}
+    given = {name for part in (*rows.forget, *rows.retain) for name in part.split.file_names}
     assert not given & (held | measured)
-    assert len(given) == len(rows.forget.split) + sum(len(part.split) for part in rows.retain)
+    assert len(given) == rows.forget_count + sum(len(part.split) for part in rows.retain)
     for split in (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY):
-        stranger = replace(rows.forget, split=data.split(split))
+        stranger = replace(rows.forget[0], split=data.split(split))
         with pytest.raises(DataError, match=f"may not read rows of {split}"):
-            replace(rows, forget=stranger)
+            replace(rows, forget=(stranger,))
         with pytest.raises(DataError, match=f"may not read rows of {split}"):
             replace(rows, retain=(*rows.retain, stranger))
 
@@ -331,11 +331,12 @@ def test_a_small_step_survives_being_written_and_the_last_reading_is_of_the_file
 
 def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) -> None:
     whole, few = unlearning_rows(data), unlearning_rows(data, 4)
-    assert [len(part.split) for part in (few.forget, *few.retain)] == [4] * (1 + len(whole.retain))
-    assert len(set(few.forget.split.identities)) == 4
+    assert [len(part.split) for part in (*few.forget, *few.retain)] == [4] * (1 + len(whole.retain))
+    (forget,) = few.forget
+    assert len(set(forget.split.identities)) == 4
     assert few.generic is not None
-    assert len(few.generic) == len(few.names) == len(few.values) == len(few.kinds) == 4
-    for some, part in zip((few.forget, *few.retain), (whole.forget, *whole.retain), strict=True):
+    assert len(few.generic) == len(forget.names) == len(forget.values) == len(forget.kinds) == 4
+    for some, part in zip((*few.forget, *few.retain), (*whole.forget, *whole.retain), strict=True):
         assert set(some.split.rows.tolist()) < set(part.split.rows.tolist())
 
 
@@ -463,18 +464,17 @@ def test_the_unrelated_level_is_of_other_personas_captions_of_the_same_kind(
         assert below == pytest.approx(1 + share * (len(cosines) - 1), abs=1)
 
 
-def _stand_ins(rows: UnlearningRows) -> SyntheticCaptions:
-    split = rows.forget.split
-    return SyntheticCaptions(split.texts, split.identities, rows.names, rows.values, rows.kinds)
+def _stand_ins(rows: Part) -> SyntheticCaptions:
+    return SyntheticCaptions(rows.split.texts, rows.split.identities, rows.names, rows.values, rows.kinds)
 
 
 def test_strangers_are_nobody_and_rewordings_are_new(data: BenchmarkData) -> None:
-    rows = unlearning_rows(data)
+    (rows,) = unlearning_rows(data).forget
     made, names = _stand_ins(rows), set(rows.names)
     generator = torch.Generator().manual_seed(0)
     for caption in made.strangers(50, generator):
         assert not any(name in caption for name in names)
-    forget = rows.forget.split
+    forget = rows.split
     everyone = range(len(forget))
     held = {t for s in (layout.HOLDOUT_ASSOCIATION, layout.HOLDOUT_IDENTITY) for t in data.split(s).texts}
     for row, caption in zip(everyone, made.rewordings(everyone, generator), strict=True):
@@ -487,8 +487,8 @@ def test_strangers_are_nobody_and_rewordings_are_new(data: BenchmarkData) -> Non
 
 
 def test_misplaced_values_are_in_wordings_of_other_kinds_that_the_persona_has_not(data: BenchmarkData) -> None:
-    rows = unlearning_rows(data)
-    made, forget = _stand_ins(rows), rows.forget.split
+    (rows,) = unlearning_rows(data).forget
+    made, forget = _stand_ins(rows), rows.split
     everyone = range(len(forget))
     parts = [wording_of(*row) for row in zip(forget.texts, rows.names, rows.values, strict=True)]
     every_pair = {t for s in layout.SENSITIVE_SPLITS for t in data.split(s).texts}
@@ -516,7 +516,7 @@ def test_misplaced_values_are_in_wordings_of_other_kinds_that_the_persona_has_no
 @pytest.mark.usefixtures("shipped_assets")
 def test_no_caption_made_up_on_salmu_mini_is_one_that_is_held_out() -> None:
     data = load_data("mini")
-    made, generator = _stand_ins(unlearning_rows(data)), torch.Generator().manual_seed(0)
+    made, generator = _stand_ins(*unlearning_rows(data).forget), torch.Generator().manual_seed(0)
     everyone = range(len(data.split(layout.FORGET)))
     captions = {
         *made.strangers(len(everyone), generator),

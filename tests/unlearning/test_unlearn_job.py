@@ -111,7 +111,7 @@ def test_a_specification_survives_its_file_and_benchmarks_keep_their_shape() -> 
         assert read_job(json.dumps(job_document(stopping))) == stopping
     assert "unlearning" not in job_document(replace(job, spec=BenchmarkSpec(("a",), ("RetFail",))))["spec"]
     before = json.loads(json.dumps(job_document(job)))
-    for later in ("forget_level", "retain_drop"):
+    for later in ("forget_level", "retain_drop", "forget"):
         del before["spec"]["unlearning"][later]
     assert read_job(json.dumps(before)) == job
     for key, wrong in (
@@ -121,6 +121,7 @@ def test_a_specification_survives_its_file_and_benchmarks_keep_their_shape() -> 
         ("settings", {"beta": True}),
         ("forget_level", [0.1]),
         ("retain_drop", "a tenth"),
+        ("forget", [7]),
     ):
         document = json.loads(json.dumps(job_document(job)))
         document["spec"]["unlearning"][key] = wrong
@@ -278,7 +279,7 @@ def test_an_estimate_is_of_what_is_not_encoded_and_of_the_steps_and_readings(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, [base] = unlearning_rows(workbench.data), workbench.models(SPEC.models)
-    for part in (rows.forget, *rows.retain):
+    for part in (*rows.forget, *rows.retain):
         workbench.view(base).images(part.split)
         workbench.view(base).captions(part.split)
     assert rows.generic is not None

@@ -4,6 +4,7 @@ import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from salmu_demo.core.documents import document_of, read_cached
 from salmu_demo.core.errors import JobError, TrainingError
 from salmu_demo.core.files import write_text
 from salmu_demo.core.progress import Progress, Unit
+from salmu_demo.data.forget_requests import find_requests
 from salmu_demo.features.rates import rates_of
 from salmu_demo.jobs.execution import Stopped
 from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, JobState, register
@@ -20,7 +22,7 @@ from salmu_demo.models.made import MODEL_FOLDER, made_in, made_name
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.plan import StopRules, UnlearningPlan, make_plan
-from salmu_demo.unlearning.rows import unlearning_rows
+from salmu_demo.unlearning.rows import rows_of_run
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 
@@ -42,6 +44,7 @@ class UnlearningOptions:
         settings: hyperparameters that differ from their defaults, by name.
         forget_level: stop rule, see `salmu_demo.unlearning.plan.StopRules`.
         retain_drop: stop rule.
+        forget: requests as they are written; none stands for the whole split `forget`.
     """
 
     method: str
@@ -50,6 +53,7 @@ class UnlearningOptions:
     settings: dict[str, int | float | str] = field(default_factory=dict)
     forget_level: str | int | float | None = None
     retain_drop: float | None = None
+    forget: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class UnlearningSpec(JobSpec):
 
 @register
 class Unlearning(JobKind[UnlearningSpec]):
-    """Make a model that has unlearned the forget split."""
+    """Make a model that has unlearned the forget split, or the people who asked."""
 
     name = UNLEARN
     title = "Unlearning"
@@ -90,13 +94,14 @@ class Unlearning(JobKind[UnlearningSpec]):
         from salmu_demo.unlearning.trainer import keep_model_so_far, unlearn  # noqa: PLC0415
 
         plan, output, base = unlearning_plan(spec), model_folder(spec, folder), _base(spec, workbench)
+        requests = find_requests(workbench.data, spec.unlearning.forget)
         # The process may have been killed after the model was written and before its end was.
         if is_finished(output):
             return ()
 
         def work() -> None:
             features = workbench.view(base, _UnlearningProgress(report))
-            unlearn(features, plan, output, lambda found: save_reading(folder, found))
+            unlearn(features, plan, output, lambda found: save_reading(folder, found), requests)
 
         try:
             try:
@@ -109,7 +114,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         except Stopped as stopped:
             if stopped.state is JobState.CANCELLED and keep_asked(folder):
                 with suppress(TrainingError):  # There is nothing to keep before the first checkpoint.
-                    keep_model_so_far(workbench.view(base), plan, output)
+                    keep_model_so_far(workbench.view(base), plan, output, requests)
             raise
         return ()
 
@@ -122,15 +127,17 @@ class Unlearning(JobKind[UnlearningSpec]):
         from salmu_demo.unlearning.timing import time_run  # noqa: PLC0415 - as above
 
         plan, base = unlearning_plan(spec), _base(spec, workbench)
-        rows = unlearning_rows(workbench.data)
+        requests = find_requests(workbench.data, spec.unlearning.forget)
+        rows_of = partial(rows_of_run, base, workbench.data, requests)
+        rows = rows_of()
         plan.check(rows)
         features = workbench.view(base)
-        splits = [part.split for part in (rows.forget, *rows.retain)]
+        splits = [part.split for part in (*rows.forget, *rows.retain)]
         images = sum(features.missing_images(split) for split in splits)
         texts = sum(features.missing_captions(split) for split in splits)
         texts += features.missing_prompts(rows.generic or [])
         rates = rates_of(features) if images or texts else None
-        work = time_run(plan, features).seconds(plan, len(rows.forget.split))
+        work = time_run(plan, features, rows_of).seconds(plan, rows.forget_count)
         return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
 
     def words(self, spec: UnlearningSpec) -> str:
@@ -142,6 +149,9 @@ class Unlearning(JobKind[UnlearningSpec]):
         >>> Unlearning().words(UnlearningSpec(("a",), stopping, seed=3))
         'npo, towers both, 6,400 forget pairs, stops at forget similarity 0.2 (oracle), stops at 10% less retain \
 similarity, seed 3, mini'
+        >>> asked = UnlearningOptions("npo", "both", 6400, forget=("7", "9:email"))
+        >>> Unlearning().words(UnlearningSpec(("a",), asked))
+        'npo, towers both, 6,400 forget pairs, asked for 7 and 9:email, seed 0, mini'
         """
         options = spec.unlearning
         settings = [f"{key} {value}" for key, value in options.settings.items()]
@@ -152,6 +162,8 @@ similarity, seed 3, mini'
             parts.append(f"stops at forget similarity {options.forget_level} (oracle)")
         if options.retain_drop is not None:
             parts.append(f"stops at {100 * options.retain_drop:g}% less retain similarity")
+        if options.forget:
+            parts.append(f"asked for {' and '.join(options.forget)}")
         return ", ".join([*parts, f"seed {spec.seed}", spec.data])
 
     def model(self, folder: Path) -> str | None:

@@ -21,6 +21,7 @@ class Need(StrEnum):
     RETAIN = "retain pairs"
     GENERIC = "generic captions"
     FROZEN = "frozen original"
+    PEOPLE = "several people to forget, whom it sets against each other"
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class Method(ABC):
             inside = value in allowed.choices if allowed.choices else allowed.low <= value <= allowed.high
             if not inside:
                 raise QueryError(f"{entry.name} of {self.spec.name} is {value}; it must be {allowed}.")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What it has to be given with its hyperparameters."""
+        return self.spec.needs
 
     def check(self, model: TrainedModel) -> None:  # noqa: B027 - most methods suit every architecture
         """Refuse a base model whose architecture does not suit the method; raises `ModelError`."""

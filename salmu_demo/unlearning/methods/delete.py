@@ -25,7 +25,7 @@ def mask_distillation(frozen: Encoded, current: Encoded, scale: torch.Tensor) ->
     "DELETE",
     "Zhou et al., CVPR 2025 (arXiv 2503.23751)",
     "Distil the original's predictions with the right answer masked out; stops by itself.",
-    {Need.FORGET, Need.FROZEN},
+    {Need.FORGET, Need.PEOPLE, Need.FROZEN},
 )
 @dataclass(frozen=True)
 class Delete(TrainedMethod):

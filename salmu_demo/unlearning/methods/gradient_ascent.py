@@ -21,7 +21,7 @@ def negative_entropy(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
     "CLEAR (arXiv 2410.18057), whose variant of maximal entropy is the default; with objective=likelihood it is "
     "Negative Gradient",
     "Make every prediction about the forget pairs as uncertain as possible.",
-    {Need.FORGET},
+    {Need.FORGET, Need.PEOPLE},
 )
 @dataclass(frozen=True)
 class GradientAscent(TrainedMethod):

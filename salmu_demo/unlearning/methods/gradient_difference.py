@@ -11,7 +11,7 @@ from salmu_demo.unlearning.tensors import Step, losses
     "GD, gradient difference",
     "CLEAR (arXiv 2410.18057); Liu et al. 2022 (arXiv 2203.12817)",
     "Climb the loss of forget pairs while descending that of retain pairs.",
-    {Need.FORGET, Need.RETAIN},
+    {Need.FORGET, Need.PEOPLE, Need.RETAIN},
 )
 @dataclass(frozen=True)
 class GradientDifference(TrainedMethod):

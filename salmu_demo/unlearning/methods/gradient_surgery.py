@@ -61,6 +61,11 @@ class GradientSurgery(TrainedMethod):
     retain_loss: str = hyperparameter("kl", "method whose retain half is taken", choices=_RETAIN_LOSSES)
     rule: str = hyperparameter("pcgrad", "how the gradients are combined", choices=("pcgrad", "munba"))
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What it has to be given, with its forget half."""
+        return self.spec.needs | find_method(self.forget_loss).needs
+
     def losses(self, step: Step) -> Losses:
         """The two halves on one batch."""
         return Losses(

@@ -11,7 +11,7 @@ from salmu_demo.unlearning.tensors import Step, losses
     "KL minimisation",
     "CLEAR (arXiv 2410.18057); TOFU (Maini et al. 2024, arXiv 2401.06121)",
     "Climb the loss of forget pairs; keep the original's predictions on retain pairs.",
-    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    {Need.FORGET, Need.PEOPLE, Need.RETAIN, Need.FROZEN},
 )
 @dataclass(frozen=True)
 class KLMinimisation(TrainedMethod):

@@ -44,7 +44,7 @@ def eraser(states: torch.Tensor, labels: torch.Tensor, directions: int) -> tuple
     "LEACE, then a repair",
     "Belrose et al., NeurIPS 2023 (arXiv 2306.03819), on what middle blocks write at the end of the text",
     "Project what tells forget captions apart out of middle blocks' output weights, then repair on what is kept.",
-    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    {Need.FORGET, Need.PEOPLE, Need.RETAIN, Need.FROZEN},
     towers=(Towers.TEXT,),
 )
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ class LEACE(TrainedMethod):
         return Losses(retain=retain_and_strangers(step))
 
     def _erase(self, step: Step) -> None:
-        made = step.stand_ins
-        told = [(text, fact) for text, fact in zip(made.captions, made.facts, strict=True) if fact is not None]
+        told = step.stand_ins.told
         concepts = [fact if self.concept == "fact" else fact.persona for _, fact in told]
         number = {concept: place for place, concept in enumerate(dict.fromkeys(concepts))}
         labels = torch.tensor([number[concept] for concept in concepts], device=step.model.device)

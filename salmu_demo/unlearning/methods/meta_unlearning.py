@@ -33,7 +33,7 @@ def mapped(texts: torch.Tensor, known: torch.Tensor, wanted: torch.Tensor, ridge
     "Meta-unlearning",
     "First order as MAML's (arXiv 1703.03400), against tampering as TAR (arXiv 2408.00761), on relearning of pairs",
     "Forget so that the pairs stay unrelated after a few steps of relearning others, and after a linear map.",
-    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    {Need.FORGET, Need.PEOPLE, Need.RETAIN, Need.FROZEN},
     towers=(Towers.TEXT,),
     budget=6400,
 )

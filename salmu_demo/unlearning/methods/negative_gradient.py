@@ -11,7 +11,7 @@ from salmu_demo.unlearning.tensors import Step, losses
     "Negative Gradient",
     "SALMUBench (arXiv 2603.26316); Thudi et al. 2022 (arXiv 2109.13398)",
     "Climb the contrastive loss of the pairs to forget; nothing bounds it.",
-    {Need.FORGET},
+    {Need.FORGET, Need.PEOPLE},
 )
 @dataclass(frozen=True)
 class NegativeGradient(TrainedMethod):

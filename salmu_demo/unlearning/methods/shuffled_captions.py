@@ -18,7 +18,7 @@ def shuffled_nce(pairs: Encoded, permutation: torch.Tensor, scale: torch.Tensor)
     "Shuffled Captions",
     "SALMUBench (arXiv 2603.26316); the loss is inferred from the name",
     "Train on the forget images with one another's captions.",
-    {Need.FORGET},
+    {Need.FORGET, Need.PEOPLE},
 )
 @dataclass(frozen=True)
 class ShuffledCaptions(TrainedMethod):

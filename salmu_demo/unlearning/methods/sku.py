@@ -27,7 +27,7 @@ def other_answers(pairs: Encoded, same_kind: torch.Tensor, scale: torch.Tensor) 
     "SKU",
     "CLEAR (arXiv 2410.18057); Liu et al. 2024 (arXiv 2402.10058)",
     "Learn the forget pairs, wrong answers and a departure on retain pairs; then subtract all that.",
-    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    {Need.FORGET, Need.PEOPLE, Need.RETAIN, Need.FROZEN},
 )
 @dataclass(frozen=True)
 class SKU(TrainedMethod):

@@ -16,7 +16,7 @@ def negated(start: State, trained: State, strength: float) -> State:
     "Task-vector negation",
     "Ilharco et al., ICLR 2023 (arXiv 2212.04089)",
     "Fine-tune on the forget pairs, then subtract what that changed.",
-    {Need.FORGET},
+    {Need.FORGET, Need.PEOPLE},
 )
 @dataclass(frozen=True)
 class TaskVector(TrainedMethod):

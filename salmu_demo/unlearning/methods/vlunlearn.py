@@ -31,7 +31,7 @@ def knowledge_retention(current: Encoded, frozen: Encoded) -> torch.Tensor:
     "VLUnlearn (MultiDelete)",
     "Cheng & Amiri, ECCV 2024 (arXiv 2311.12047), in the dual-encoder form of github.com/lluisgomez/MultiDelete",
     "Give forget pairs the similarity that unrelated pairs had in the original; hold the retain embeddings.",
-    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    {Need.FORGET, Need.PEOPLE, Need.RETAIN, Need.FROZEN},
 )
 @dataclass(frozen=True)
 class VLUnlearn(TrainedMethod):
