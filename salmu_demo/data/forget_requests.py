@@ -42,12 +42,16 @@ class ForgetRequest:
         return self.persona == identity and self.kind in (None, kind)
 
 
+Round = tuple[ForgetRequest, ...]
+"""What one run was asked for; nothing stands for the whole split `forget`."""
+
+
 def are_covered(requests: Iterable[ForgetRequest], identity: str | None, kind: str | None) -> bool:
     """Whether any of some requests asks for a pair, see `ForgetRequest.covers`."""
     return any(request.covers(identity, kind) for request in requests)
 
 
-def find_requests(data: BenchmarkData, written: Iterable[str]) -> tuple[ForgetRequest, ...]:
+def find_requests(data: BenchmarkData, written: Iterable[str]) -> Round:
     """Read requests, each once; one for everything takes in those for single attributes of the same person.
 
     Args:

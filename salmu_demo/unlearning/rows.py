@@ -17,7 +17,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona, Split
 from salmu_demo.data.forget_requests import (
     REQUESTED_SPLITS,
-    ForgetRequest,
+    Round,
     are_covered,
     find_requests,
     requested_rows,
@@ -29,9 +29,6 @@ from salmu_demo.models.roles import CLEAN, GOLD, UNLEARNED
 from salmu_demo.models.source import ModelSource
 
 RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
-
-Round = tuple[ForgetRequest, ...]
-"""What one run was asked for; nothing stands for the whole split `forget`."""
 
 
 @dataclass(frozen=True)

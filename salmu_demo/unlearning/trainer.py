@@ -11,6 +11,7 @@ import torch
 from salmu_demo.core.errors import TrainingError
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.progress import Progress, Unit
+from salmu_demo.data.forget_requests import Round
 from salmu_demo.features.view import FeatureView
 from salmu_demo.models.optimisation import make_optimizer, set_learning_rate
 from salmu_demo.unlearning import UNRELATED
@@ -19,7 +20,7 @@ from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkp
 from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
 from salmu_demo.unlearning.plan import UnlearningPlan
-from salmu_demo.unlearning.rows import Round, UnlearningRows, rows_of_run
+from salmu_demo.unlearning.rows import UnlearningRows, rows_of_run
 from salmu_demo.unlearning.step import Steps
 from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.training_metrics import TrainingMetrics, retain_shift

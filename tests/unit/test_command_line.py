@@ -40,6 +40,7 @@ verify: FILE:Path --model* --data --json
 unlearn: METHOD --model --arch --trust-pickle --data=mini --forget* --towers --budget:int --seed:int=0 --set*
     --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float --keep-checkpoints --output:Path --push
     --public --json
+requests: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --json
 sweep: CONFIG:Path --output:Path! --workers:int=1 --ray --threads:int=1 --json
 data describe: DATA --check-images --model* --json
 data import: SOURCE:Path --output:Path! --map* --images:Path --seed:int=0 --json

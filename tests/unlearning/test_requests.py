@@ -24,6 +24,8 @@ from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.training_probe import TrainingProbe
 from tests.fixtures.tiny import HOLDOUT_ONLY, IN_BOTH
 
+pytestmark = pytest.mark.usefixtures("tiny_assets")
+
 ONE, OTHER = IN_BOTH[:2]
 [KEPT] = HOLDOUT_ONLY
 
@@ -179,6 +181,21 @@ def test_one_request_after_another_from_the_command_line(capsys: pytest.CaptureF
     made, data = find_model(f"local-dir:{second}"), json.loads((second / RECORD_FILE).read_text("utf-8"))["data"]
     assert rounds_of(made, data["fingerprint"]) == ((ONE, f"{OTHER}:email"), (KEPT,))
     assert rounds_of(made, "other data") == ()
+    models = ["mini-clean", f"local-dir:{second}", "mini-compromised", f"local-dir:{first}"]
+    assert run(["requests", *models]) == 0
+    printed = capsys.readouterr().out
+    assert f"Asked for, run 1 (first): 孫 美玲 ({ONE}); Amara Diallo ({OTHER}): E-mail." in printed
+    tables = [line.split() for line in printed.splitlines()]
+    assert ["asked", "in", "mini-compromised", "first", "second"] in tables
+    assert ["erased", "in", "run", "1", "run", "2", "everybody", "else"] in tables
+    assert run(["requests", *models, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [made["name"] for made in document["models"]] == ["mini-compromised", "first", "second"]
+    # All eight attributes of one and the e-mail of the other; then the eight of a third.
+    assert [[each["facts"] for each in made["standings"]] for made in document["runs"]] == [[9] * 3, [8] * 3]
+    assert [each["facts"] for each in document["runs"][0]["effects"]] == [9, 8, 48 - 17]
+    assert run(["requests", "mini-compromised", f"local-dir:{second}"]) == 2
+    assert "second was made from first (SHA-256" in capsys.readouterr().err
 
 
 def test_a_run_without_requests_says_nothing_of_them(base: ModelSource, data: BenchmarkData) -> None:

@@ -1,0 +1,81 @@
+"""Models that are the product of forget requests, one after another: which comes from which, and what it did."""
+
+from collections.abc import Sequence
+
+from salmu_demo.core.errors import QueryError
+from salmu_demo.core.progress import ProgressCallback, ignore_progress
+from salmu_demo.data.forget_requests import find_requests
+from salmu_demo.models.lineage import Rounds, base_of, rounds_of
+from salmu_demo.models.names import distinct_names
+from salmu_demo.models.roles import NOTHING_TOLD, Told
+from salmu_demo.models.source import ModelSource
+from salmu_demo.probes.persistence import Persistence, persistence
+from salmu_demo.workbench.bench import Workbench
+
+
+def follow_requests(
+    bench: Workbench,
+    models: Sequence[ModelSource],
+    told: Told = NOTHING_TOLD,
+    progress: ProgressCallback = ignore_progress,
+) -> Persistence:
+    """Follow requests through the runs that were asked for them.
+
+    Args:
+        bench: the data and the models found so far.
+        models: the model that the first run started from and the result of each run, in any order. Others are controls
+            of the audits.
+        told: which models the user says are the references.
+        progress: called often with a `Progress`.
+
+    Raises:
+        QueryError: if none of the models was asked to forget anybody, one that another was made from is missing, or the
+            models are of several lines of runs.
+    """
+    line, rounds = line_of_runs(models, bench.data.fingerprint)
+    for model in models:
+        bench.warm_audit(model, progress)
+    every = bench.matrices(models, told)
+    by_fingerprint = {matrix.model.fingerprint: matrix for matrix in every}
+    asked = [find_requests(bench.data, each) for each in rounds]
+    return persistence([by_fingerprint[model.fingerprint] for model in line], asked)
+
+
+def line_of_runs(models: Sequence[ModelSource], data: str) -> tuple[list[ModelSource], Rounds]:
+    """The models in the order they were made in, and what each but the first was asked for.
+
+    Args:
+        models: some models, in any order.
+        data: fingerprint of the data set.
+
+    Raises:
+        QueryError: see `follow_requests`.
+    """
+    names = dict(zip((model.fingerprint for model in models), distinct_names(models), strict=True))
+    known = {model.fingerprint: model for model in models}
+    found = {model.fingerprint: rounds for model in models if (rounds := rounds_of(model, data))}
+    bases = {fingerprint: base for fingerprint in found if (base := base_of(known[fingerprint])) is not None}
+    ends = [
+        fingerprint
+        for fingerprint in found
+        if any(found[fingerprint]) and fingerprint not in {base.fingerprint for base in bases.values()}
+    ]
+    if not ends:
+        raise QueryError(
+            "None of these models has a record of requests on this data; name one that `unlearn --forget` made, and "
+            "the model that it was made from."
+        )
+    if len(ends) > 1:
+        several = " and ".join(names[fingerprint] for fingerprint in ends)
+        raise QueryError(f"{several} are not made one from another; name the models of one line of requests.")
+    line, rounds = [known[ends[0]]], found[ends[0]]
+    # As long as there is a record, and never beyond the runs that the last one tells of, which may be anybody's.
+    while line[0].fingerprint in bases and len(line) <= len(rounds):
+        last, base = line[0].fingerprint, bases[line[0].fingerprint]
+        if base.fingerprint not in known:
+            raise QueryError(
+                f"{names[last]} was made from {base.name} (SHA-256 {base.fingerprint}), which is not among these "
+                "models; name it with them."
+            )
+        line.insert(0, known[base.fingerprint])
+    return line, rounds[len(rounds) - len(line) + 1 :]
