@@ -19,8 +19,9 @@ from salmu_demo.leaderboard.export import board_csv, submission
 from salmu_demo.leaderboard.files import given_results, import_result, imported_results, job_results
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup
-from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, RULE, Choice, check_order, ranked
+from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, RULE, Choice, check_order, placed, ranked
 from salmu_demo.leaderboard.rows import Row, Source, file_rows
+from salmu_demo.leaderboard.sweeps import embedded_sweeps, sweep_rows
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 
 Tables = list[tuple[DataGroup, list[Row]]]
@@ -49,12 +50,15 @@ def _run(
     ] = None,
     source: Annotated[Source | None, typer.Option(help="only rows of this source")] = None,
     search: Annotated[str, option("--search", "only models with this in their name", "TEXT")] = "",
-    sort: Annotated[str, option("--sort", "metric, name or date", "METRIC")] = DEFAULT_ORDER,
+    sort: Annotated[str, option("--sort", "diagnosis, metric, name or date", "ORDER")] = DEFAULT_ORDER,
     clean: Annotated[list[str] | None, _reference(CLEAN)] = None,
     compromised: Annotated[list[str] | None, _reference(COMPROMISED)] = None,
     gold: Annotated[list[str] | None, _reference(GOLD)] = None,
     imports: Annotated[
         list[Path] | None, option("--import", "keep copies of result files", f"FILE{SEVERAL}", Path)
+    ] = None,
+    sweeps: Annotated[
+        list[Path] | None, option("--sweep", "and the methods of a sweep, from its folder", f"DIR{SEVERAL}", Path)
     ] = None,
     csv: Annotated[Path | None, option("--csv", "write what is shown as CSV", "FILE", Path)] = None,
     chosen: Annotated[
@@ -74,7 +78,10 @@ def _run(
         import_result(path, kept)
     # The user may name the file of a job.
     local = dict.fromkeys(path.resolve() for path in (*given, *job_results(runs_dir())))
-    board = read_board(local, imported_results(kept), Freshness(), told_once(clean, compromised, gold))
+    for folder in sweeps or []:
+        sweep_rows(folder)  # The same of the folder of a sweep.
+    told = told_once(clean, compromised, gold)
+    board = read_board(local, imported_results(kept), Freshness(), told, [*embedded_sweeps(), *(sweeps or [])])
     tables = _tables(board, order, Choice(data, revision, rows, source, search))
     written = []
     if chosen is not None and output is not None:
@@ -87,11 +94,11 @@ def _run(
     for problem in board.problems:
         print(f"salmu-demo: {plain(problem)}", file=sys.stderr)
     if json:
-        groups = [_document(group, found) for group, found in tables]
+        groups = [_document(group, found, order) for group, found in tables]
         print_json({"order": order, "groups": groups, "written": [str(path) for path in written]})
         return
     for group, found in tables:
-        _print(group, found)
+        _print(group, found, order)
     print(RULE)
     for path in written:
         print(f"Written: {path}")
@@ -105,7 +112,7 @@ def _tables(board: Board, order: str, choice: Choice) -> Tables:
     return shown
 
 
-def _print(group: DataGroup, rows: list[Row]) -> None:
+def _print(group: DataGroup, rows: list[Row], order: str) -> None:
     print(f"{group.title}\n{'=' * len(group.title)}")
     if group.notice:
         print(group.notice)
@@ -113,31 +120,37 @@ def _print(group: DataGroup, rows: list[Row]) -> None:
         print(plain(group.reference_line))
     metrics = [spec.name for spec in group.specs]
     print_table(
-        ["model", "source", "date", *metrics, "diagnosis", "id"],
+        ["place", "model", "source", "date", *metrics, "diagnosis", "distance", "id"],
         [
             [
+                "-" if each.place is None else f"{each.place}{' =' if each.is_shared else ''}",
                 row.name,
                 row.source,
                 row.date[:10] or "-",
                 *(_number(row, name) for name in metrics),
                 row.diagnosis,
+                "-" if row.distance is None else f"{row.distance:.4f}",
                 row.id,
             ]
-            for row in rows
+            for each in placed(group, rows, order)
+            for row in [each.row]
         ],
     )
     for row in rows:
         if row.mark:
             print(f"{row.name} ({row.id}) {row.marked}")
+        if row.copies:
+            print(f"{row.name} ({row.id}) is also in {', '.join(map(str, row.copies))}")
     print()
 
 
 def _number(row: Row, metric: str) -> str:
     value = row.values.get(metric)
-    return "-" if value is None else f"{value:.4f}"
+    spread = f" ± {row.spread[metric]:.4f}" if metric in row.spread else ""
+    return "-" if value is None else f"{value:.4f}{spread}"
 
 
-def _document(group: DataGroup, rows: list[Row]) -> dict[str, Any]:
+def _document(group: DataGroup, rows: list[Row], order: str) -> dict[str, Any]:
     return {
         "title": group.title,
         "identified": group.identified,
@@ -147,6 +160,8 @@ def _document(group: DataGroup, rows: list[Row]) -> dict[str, Any]:
         "rows": [
             {
                 "id": row.id,
+                "place": each.place,
+                "is_shared": each.is_shared,
                 "model": row.name,
                 "source": row.source,
                 "origin": row.origin,
@@ -157,11 +172,15 @@ def _document(group: DataGroup, rows: list[Row]) -> dict[str, Any]:
                 "data": asdict(row.data),
                 "date": row.date,
                 "values": dict(row.values),
+                "spread": dict(row.spread),
+                "distance": row.distance,
                 "genknow_measured_on": row.zero_shot,
                 "diagnosis": row.diagnosis,
                 "reason": row.reason,
                 "mark": row.marked,
+                "copies": [str(path) for path in row.copies],
             }
-            for row in rows
+            for each in placed(group, rows, order)
+            for row in [each.row]
         ],
     }

@@ -7,8 +7,9 @@ from pathlib import Path
 from salmu_demo.core.errors import QueryError, ResultError
 from salmu_demo.core.notices import left_out_metrics
 from salmu_demo.leaderboard.freshness import Freshness
-from salmu_demo.leaderboard.groups import DataGroup, group_rows
+from salmu_demo.leaderboard.groups import DataGroup, group_rows, merged
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
+from salmu_demo.leaderboard.sweeps import sweep_rows
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
 
 
@@ -41,7 +42,12 @@ def find_row(name: str, rows: Iterable[Row]) -> Row:
 
 
 def read_board(
-    local: Iterable[Path], imported: Iterable[Path], freshness: Freshness, told: Told = NOTHING_TOLD
+    local: Iterable[Path],
+    imported: Iterable[Path],
+    freshness: Freshness,
+    told: Told = NOTHING_TOLD,
+    sweeps: Iterable[Path] = (),
+    own: str | None = None,
 ) -> Board:
     """Read the leaderboard; a file that cannot be read is left out and named.
 
@@ -50,6 +56,8 @@ def read_board(
         imported: result files of others.
         freshness: marks local rows.
         told: names or ids of rows that are the references of their groups.
+        sweeps: folders of the results of sweeps.
+        own: fingerprint of data whose groups come first; None for the official data.
 
     Raises:
         QueryError: if `told` names no row, or several, or one twice.
@@ -61,11 +69,19 @@ def read_board(
                 rows += file_rows(path, source)
             except ResultError as error:
                 problems.append(f"A file was left out. {error}")
+    for folder in sweeps:
+        try:
+            rows += sweep_rows(folder)
+        except ResultError as error:
+            problems.append(f"A sweep was left out. {error}")
     problems += left_out_metrics(name for row in rows for name in row.left_out)
-    marked = freshness.mark(rows)
+    marked = merged(freshness.mark(rows))
     if told != NOTHING_TOLD:
         marked = _as_told(marked, told)
-    return Board(tuple(group_rows(marked)), tuple(problems))
+    groups = group_rows(marked)
+    if own is not None:
+        groups.sort(key=lambda group: all(row.data.fingerprint != own for row in group.rows))
+    return Board(tuple(groups), tuple(problems))
 
 
 def _as_told(rows: Iterable[Row], told: Told) -> list[Row]:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import Metric, known_metrics
+from salmu_demo.metrics import Metric, known_metrics, official_metrics
 from salmu_demo.models.roles import REFERENCES, SCALE, TITLES, ReferenceName, RoleName
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence
 
-_TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.IMPORTED: 3}
-"""Whose references a group takes first; a stale local one comes between the local and the imported ones."""
+_TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.SWEEP: 3, Source.IMPORTED: 4}
+"""Whose references a group takes first; a stale local one comes between the local and the sweeps' ones."""
+
+_DIGITS = 9
+"""Decimals to which two files of one measurement agree."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class DataGroup:
     @property
     def title(self) -> str:
         """The data in words: name, sample, revision and the start of the fingerprint."""
-        data = next((row.data for row in self.rows if row.data.fingerprint), self.rows[0].data)
+        named = [row for row in self.rows if row.source is not Source.SWEEP] or list(self.rows)
+        data = next((row.data for row in named if row.data.fingerprint), named[0].data)
         parts = [plain_text(data.name), data.sample or "all rows"]
         if data.revision:
             parts.append(f"revision {data.revision[:8]}")
@@ -105,7 +109,49 @@ def group_rows(rows: Iterable[Row]) -> list[DataGroup]:
         )
         for key, rows in members.items()
     ]
-    return sorted(groups, key=lambda group: (not group.rows[0].is_official, not group.identified, group.title))
+    return sorted(map(_with_one_scale, groups), key=_place)
+
+
+def _with_one_scale(group: DataGroup) -> DataGroup:
+    """Without the references that a sweep measured once more, where the group has them from elsewhere."""
+    given = group.references.values()
+    rows = [r for r in group.rows if r.source is not Source.SWEEP or r.role not in SCALE or r in given]
+    return replace(group, rows=tuple(rows))
+
+
+def _place(group: DataGroup) -> tuple[bool, bool, str]:
+    return not group.rows[0].is_official, not group.identified, group.title
+
+
+def merged(rows: Iterable[Row]) -> list[Row]:
+    """The rows, each measurement once: what several files hold of a model is one row, which names the other files.
+
+    It is the same measurement if model, data, sample, zero-shot set and role are the same and no official metric has
+    another value. The row with the most values stays, a local one before an imported one, one without doubt first.
+    """
+    found: dict[tuple[object, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        own = (row.id,) if row.file is None or row.source is Source.SWEEP else ()
+        found[(own, *_measurement(row))].append(row)
+    kept = []
+    for same in found.values():
+        first, *others = sorted(same, key=_worth)
+        kept.append(replace(first, copies=tuple(row.file for row in others if row.file is not None)))
+    return kept
+
+
+def _worth(row: Row) -> tuple[int, int, bool]:
+    return -len(row.values), list(Source).index(row.source), row.mark is not None
+
+
+def _measurement(row: Row) -> tuple[object, ...]:
+    data, model = row.data, row.model
+    known = None if model is None else model.fingerprint
+    values = tuple(row.values.get(spec.name) for spec in official_metrics())
+    return (
+        row.name, known, data.fingerprint or data.name, data.sample, row.zero_shot, row.role, row.role_from,
+        tuple(None if value is None else round(value, _DIGITS) for value in values),
+    )  # fmt: skip
 
 
 def _key(row: Row, content_disputed: bool) -> tuple[str, ...]:
@@ -144,16 +190,19 @@ def _diagnosed(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 def _diagnose(row: Row, rows: Sequence[Row], candidates: Mapping[ReferenceName, Sequence[Row]]) -> Row:
     """A row with its diagnosis against the references of its own file, or else of its group."""
-    if row.role in SCALE or row.label is not None:
+    if row.role in SCALE:
         return row
     references = []
     for role in REFERENCES:
-        own = [other for other in rows if other.role == role and row.file is not None and other.file == row.file]
+        own = [other for other in rows if other.role == role and row.file in (other.file, *other.copies) and row.file]
         reference = next(iter([*own, *candidates[role]]), None)
         references.append(NOTHING if reference is None else _evidence_beside(row, reference))
     diagnosis = diagnose(_evidence(row), *references)
+    shares = tuple(criterion.value for criterion in diagnosis.criteria[:3])
+    if row.label is not None:
+        return replace(row, shares=shares)
     reason = " ".join(filter(None, (diagnosis.sentence, diagnosis.proviso)))
-    return replace(row, label=diagnosis.label, reason=reason)
+    return replace(row, label=diagnosis.label, reason=reason, shares=shares)
 
 
 def _evidence_beside(row: Row, reference: Row) -> Evidence:

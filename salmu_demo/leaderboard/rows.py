@@ -44,6 +44,7 @@ class Source(StrEnum):
 
     PUBLISHED = "published"
     LOCAL = "local"
+    SWEEP = "sweep"
     IMPORTED = "imported"
 
 
@@ -86,6 +87,9 @@ class Row:
         measured_by: digest of the code and libraries that measured it; empty if unknown.
         evidence: what its diagnosis is made of beside the values; None where only these are known.
         left_out: names of further metrics in the file, which nothing here defines.
+        shares: of its diagnosis: the leak that is gone, the general knowledge lost, the holdouts kept; empty without.
+        spread: of a sweep's row, standard deviations over seeds by metric name; its values are means.
+        copies: files that hold the same measurement once more.
     """
 
     id: str
@@ -109,6 +113,20 @@ class Row:
     measured_by: str = ""
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
     left_out: tuple[str, ...] = ()
+    shares: tuple[float | None, ...] = ()
+    spread: Mapping[str, float] = field(default_factory=dict)
+    copies: tuple[Path, ...] = ()
+
+    @property
+    def distance(self) -> float | None:
+        """How far it is from what was wanted: the mean of the leak that is left, the knowledge lost, the holdouts lost.
+
+        None if one of the three is not known. Too much of a good thing is as far off as too little.
+        """
+        if len(self.shares) < 3 or None in self.shares:
+            return None
+        gone, lost, kept = (share or 0.0 for share in self.shares)
+        return (abs(1 - gone) + abs(lost) + abs(1 - kept)) / 3
 
     @property
     def is_official(self) -> bool:
@@ -127,7 +145,11 @@ class Row:
     @property
     def gives_targets(self) -> bool:
         """Whether the rows of other files are held against it: what a card or a stranger's file says is not enough."""
-        return self.is_told or self.role_from == "name" or (self.role_from == "told" and self.source is Source.LOCAL)
+        return (
+            self.is_told
+            or self.role_from == "name"
+            or (self.role_from == "told" and self.source in (Source.LOCAL, Source.SWEEP))
+        )
 
     @property
     def marked(self) -> str:

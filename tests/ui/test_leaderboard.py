@@ -34,7 +34,10 @@ def test_from_published_rows_to_a_submission(open_page: OpenPage):
     rows = page.locator("#board-table tbody tr")
     expect(rows).to_have_count(10)
     expect(rows.first).to_contain_text("Clean")
-    expect(rows.nth(1)).to_contain_text("over-generalised forgetting")
+    expect(rows.nth(2)).to_contain_text("over-generalised forgetting")
+    page.locator("#board-table").get_by_role("button", name="RetFail").click()
+    expect(page.get_by_label("Sort by")).to_have_value("1.1 RetFail")
+    expect(rows.nth(1)).to_contain_text("CLIPErase")
 
     page.get_by_label("Sort by").click()
     page.get_by_role("option", name="2.1 GenKnow").click()

@@ -30,8 +30,9 @@ jobs show: ID --json
 jobs resume: ID --json
 jobs cancel: ID --json
 report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --jobs --name* --attacks:Path
-leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,imported}
-    --search= --sort=RetFail --clean* --compromised* --gold* --import:Path* --csv:Path --submission --output:Path --json
+leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,sweep,imported}
+    --search= --sort=diagnosis --clean* --compromised* --gold* --import:Path* --sweep:Path* --csv:Path --submission
+    --output:Path --json
 probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona --text --image:Path --everybody --kind
     --data=mini --gallery=all -k:int=5 --json
 dossier: PERSONA MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --attacks:Path*

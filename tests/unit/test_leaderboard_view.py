@@ -12,7 +12,7 @@ from markupsafe import escape
 from salmu_demo.core.errors import ResultError
 from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.leaderboard.groups import group_rows
-from salmu_demo.leaderboard.ranking import RULE
+from salmu_demo.leaderboard.ranking import RULE, ranked
 from salmu_demo.leaderboard.rows import Source, Staleness, published_rows
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
@@ -58,6 +58,22 @@ def test_the_table_shows_values_targets_gaps_marks_and_the_rule():
     assert escape(RULE) in page
 
 
+def test_heads_sort_and_rows_say_their_place_distance_and_spread():
+    rows = [
+        row("b", {"RetFail": 0.1}, spread={"RetFail": 0.05}, copies=(Path(f"{EVIL}.json"),)),
+        row("c", {"RetFail": 0.1}),
+    ]
+    [group] = group_rows([*rows, *references()])
+    page = board_html(group, ranked(group, "RetFail"), "RetFail")
+    assert re.findall(r'data-choice="(\w+)"', page) == ["name", "diagnosis", *(spec.name for spec in group.specs)]
+    assert page.count(">1 =</span>") == 2
+    assert "± 0.0500, +0.1000" in page
+    assert "also in &lt;img" in page
+    full = row("m", {"RetFail": 0.0, "GenKnow": 0.7, "InterIdSim": 0.5, "IntraIdSim": 0.5})
+    [group] = group_rows([full, *references()])
+    assert "distance 0.0000" in board_html(group, ranked(group), "diagnosis")
+
+
 def test_a_row_says_what_was_assumed_of_its_model():
     model = MeasuredModel("m", "m", remarks=(f"Guessed. {EVIL}",))
     [group] = group_rows([row("m", {"RetFail": 0.25}, model=model), *references()])
@@ -99,8 +115,8 @@ def give_result(give: Callable[[str, bytes], Path]) -> Callable[[str], str]:
 
 @pytest.fixture
 def library(tiny_assets: Path, tmp_path: Path, give: Callable[[str, bytes], Path]) -> Library:
-    for job in ("job-of-one", "job-of-other"):
-        write_results(analyse(evaluations()), tmp_path / "runs" / job / "report")
+    for seed, job in ((0, "job-of-one"), (10, "job-of-other")):
+        write_results(analyse(evaluations(seed=seed)), tmp_path / "runs" / job / "report")
     return Library(Workbench(), tmp_path / "runs")
 
 

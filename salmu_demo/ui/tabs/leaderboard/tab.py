@@ -19,8 +19,9 @@ from salmu_demo.leaderboard.export import submission
 from salmu_demo.leaderboard.files import import_result, imported_results, job_results
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup
-from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, ranked
+from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, check_order, ranked
 from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.leaderboard.sweeps import embedded_sweeps
 from salmu_demo.ui.shell.incoming import MAX_FILES, gives_paths
 from salmu_demo.ui.shell.messages import inform, shows_errors, warn
 from salmu_demo.ui.shell.visitor_files import visitor_files
@@ -33,7 +34,7 @@ from salmu_demo.ui.tabs.leaderboard.view import (
     problems_html,
     row_choices,
 )
-from salmu_demo.ui.widgets.components import SHOWN, Handler, markup, served
+from salmu_demo.ui.widgets.components import SHOWN, Handler, choices, chosen, served
 from salmu_demo.workbench.bench import Workbench
 
 MAX_VISITOR_IMPORTS: Final = 10
@@ -61,6 +62,7 @@ class Library:
 
     def __init__(self, workbench: Workbench, runs: Path) -> None:
         self._runs = runs
+        self._data = workbench.data.fingerprint
         self._freshness = Freshness(workbench.models, workbench.data)
         self._visitors = visitor_files().private_folder("leaderboard", SESSION_SECONDS)
 
@@ -68,7 +70,8 @@ class Library:
         """The leaderboard as a visitor sees it."""
         own = own_jobs if isinstance(own_jobs, list) else []
         local = job_results(self._runs, [job for job in own if isinstance(job, str)] if on_space() else None)
-        return read_board(local, imported_results(self._imports(session)), self._freshness)
+        imported = imported_results(self._imports(session))
+        return read_board(local, imported, self._freshness, sweeps=embedded_sweeps(), own=self._data)
 
     def take(self, upload: str, session: str) -> tuple[Path, str]:
         """Import an uploaded file, which is deleted; returns the copy, and the visitor's session.
@@ -145,7 +148,7 @@ def build(context: Context) -> TabHandlers:
             label="Search by name", placeholder="Part of a name", max_length=200, elem_id="board-search", min_width=200
         )
         source = gr.Radio(SOURCES, value="", label="Source", elem_id="board-source", min_width=280)
-    table = markup(elem_id="board-table")
+    table = choices(elem_id="board-table")
     with gr.Row():
         upload = gr.UploadButton(
             "Import result files", file_types=[".json"], file_count="multiple", elem_id="board-import", min_width=180
@@ -158,11 +161,11 @@ def build(context: Context) -> TabHandlers:
     library = Library(context.workbench, runs_folder)
     session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=library.forget)
 
-    def chosen(board: Board, asked: LeaderboardInputs) -> DataGroup:
+    def shown_group(board: Board, asked: LeaderboardInputs) -> DataGroup:
         return next((known for known in board.groups if known.id == asked.group), board.groups[0])
 
     def page(board: Board, asked: LeaderboardInputs) -> list[Any]:
-        shown = chosen(board, asked)
+        shown = shown_group(board, asked)
         choice = Choice(source=Source(asked.source) if asked.source else None, search=asked.search)
         rows = ranked(shown, asked.order, choice)
         return [
@@ -172,12 +175,18 @@ def build(context: Context) -> TabHandlers:
         ]
 
     def with_groups(board: Board, asked: LeaderboardInputs) -> list[Any]:
-        return [gr.Dropdown(group_choices(board.groups), value=chosen(board, asked).id), *page(board, asked)]
+        return [gr.Dropdown(group_choices(board.groups), value=shown_group(board, asked).id), *page(board, asked)]
 
     @shows_errors
     def show(*values: Any) -> list[Any]:
         asked = LeaderboardInputs(*values)
         return page(library.board(asked.jobs, asked.session), asked)
+
+    @shows_errors
+    def sort(event: gr.EventData, *values: Any) -> list[Any]:
+        asked = LeaderboardInputs(*values)
+        asked = replace(asked, order=check_order(chosen(event)))
+        return [asked.order, *page(library.board(asked.jobs, asked.session), asked)]
 
     @shows_errors
     def open_tab(*values: Any) -> list[Any]:
@@ -197,9 +206,14 @@ def build(context: Context) -> TabHandlers:
             copies.append(copy)
         board = library.board(asked.jobs, asked.session)
         if copies:
-            inform(f"{len(copies)} of {len(uploads)} files are on the leaderboard.", "Imported")
+            known = {path for group in board.groups for row in group.rows for path in row.copies}
+            twice = sum(copy in known or copies.count(copy) > 1 for copy in copies)
+            again = f" {twice} of them hold what was there already." if twice else ""
+            inform(f"{len(copies)} of {len(uploads)} files are on the leaderboard.{again}", "Imported")
             # What was imported is what the visitor wants to see, whatever was chosen before.
-            imported = (known.id for known in board.groups if any(row.file == copies[0] for row in known.rows))
+            imported = (
+                known.id for known in board.groups if any(copies[0] in (row.file, *row.copies) for row in known.rows)
+            )
             asked = replace(asked, group=next(imported, asked.group))
         return [asked.session, *with_groups(board, asked)]
 
@@ -216,6 +230,7 @@ def build(context: Context) -> TabHandlers:
     quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
     # A browser hands in what it knows of its jobs after the page has opened.
     opening.on(own_jobs.change, **quiet)
+    table.click(sort, inputs, [order, *shown], **quiet)
     for changed in (group.input, order.input, source.input, search.change):
         # The data sets to choose from are left alone: to replace them would undo a choice made meanwhile.
         changed(show, inputs, shown, trigger_mode="always_last", **quiet)

@@ -9,8 +9,8 @@ from markupsafe import Markup
 from salmu_demo.core.markup import render
 from salmu_demo.leaderboard.export import board_csv
 from salmu_demo.leaderboard.groups import DataGroup
-from salmu_demo.leaderboard.ranking import BY_DATE, BY_NAME, RULE
-from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.leaderboard.ranking import BY_DATE, BY_DIAGNOSIS, BY_NAME, RULE, Placed, placed
+from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, GOLD, UNLEARNED, RoleStyle
 from salmu_demo.reports.text import NOTHING, signed, unsigned
@@ -32,7 +32,7 @@ _REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {
 def orders() -> list[tuple[str, str]]:
     """Label and value of each order."""
     metrics = [(f"{spec.number} {spec.name}", spec.name) for spec in all_metrics()]
-    return [*metrics, ("Name", BY_NAME), ("Date, newest first", BY_DATE)]
+    return [("Diagnosis, then distance", BY_DIAGNOSIS), *metrics, ("Name", BY_NAME), ("Date, newest first", BY_DATE)]
 
 
 def group_choices(groups: Sequence[DataGroup]) -> list[tuple[str, str]]:
@@ -72,6 +72,8 @@ class _MetricCell:
 class _BoardRow:
     """A row in words; `doubts` are pairs of a mark and its sentence."""
 
+    place: str
+    is_shared: bool
     name: str
     style: RoleStyle
     source: str
@@ -81,6 +83,7 @@ class _BoardRow:
     label: Label | None
     diagnosis: str
     reason: str
+    distance: str
     cells: Sequence[_MetricCell]
 
 
@@ -93,8 +96,9 @@ def board_html(group: DataGroup, rows: Sequence[Row], order: str) -> Markup:
         "ui/templates/leaderboard.html#board",
         remarks=[*filter(None, [group.notice]), *([] if group.identified else [UNKNOWN_DATA])],
         caption=f"{'. '.join(filter(None, parts))}.",
+        order=order,
         columns=[_column(group, spec, order) for spec in group.specs],
-        rows=[_board_row(group, row, order) for row in rows],
+        rows=[_board_row(group, each, order) for each in placed(group, rows, order)],
         rule=RULE,
         # The mark at the start tells spreadsheets that it is UTF-8.
         file=Download(
@@ -121,12 +125,16 @@ def _column(group: DataGroup, spec: Metric, order: str) -> _Column:
     return _Column(spec.name, aim, spec.explanation, spec.name == order)
 
 
-def _board_row(group: DataGroup, row: Row, order: str) -> _BoardRow:
+def _board_row(group: DataGroup, placed: Placed, order: str) -> _BoardRow:
+    row, place = placed.row, "" if placed.place is None else f"{placed.place:,}"
+    origins = [row.origin, *(f"also in {plain_text(path.name)}" for path in row.copies)]
     return _BoardRow(
+        place=f"{place} =" if placed.is_shared else place,
+        is_shared=placed.is_shared,
         name=row.name,
         style=_REFERENCE_STYLES[row.role],
         source=row.source,
-        origin=row.origin,
+        origin=", ".join(origins),
         date=row.date,
         doubts=[
             *([(row.mark.kind, row.mark.sentence)] if row.mark else []),
@@ -135,6 +143,7 @@ def _board_row(group: DataGroup, row: Row, order: str) -> _BoardRow:
         label=row.label,
         diagnosis=row.diagnosis,
         reason=row.reason,
+        distance="" if row.distance is None else f"distance {unsigned(row.distance)}",
         cells=[_cell(group, row, spec, order) for spec in group.specs],
     )
 
@@ -148,4 +157,6 @@ def _cell(group: DataGroup, row: Row, spec: Metric, order: str) -> _MetricCell:
         gap = f"on {row.zero_shot or 'an unknown set'}"
     elif is_sorted and target is not None:
         gap = signed(value - target, 4)
+    if spec.name in row.spread:
+        gap = f"± {row.spread[spec.name]:.4f}{f', {gap}' if gap else ''}"
     return _MetricCell(unsigned(value), " sorted" if is_sorted else "", gap)

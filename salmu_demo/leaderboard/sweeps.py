@@ -1,0 +1,112 @@
+"""Rows of sweeps: a row for each method, its values the means over seeds, with their spread."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, FiniteFloat
+
+from salmu_demo.core.documents import read_cached, read_model
+from salmu_demo.core.errors import ResultError
+from salmu_demo.core.notices import MINI_NOTICE
+from salmu_demo.core.settings import assets_dir
+from salmu_demo.data.dataset import load_folder
+from salmu_demo.data.source import MINI
+from salmu_demo.leaderboard.rows import Row, Source, plain_text
+from salmu_demo.metrics import official_metrics
+from salmu_demo.models.roles import REFERENCES
+from salmu_demo.results.questions import Label
+from salmu_demo.results.records import MeasuredData
+
+TABLE_FILE: Final = "sweep.json"
+REFERENCES_FILE: Final = "references.json"
+_MOST_ROWS: Final = 1000
+
+
+class _Spread(BaseModel):
+    mean: FiniteFloat | None = None
+    deviation: FiniteFloat | None = None
+
+
+class _Line(BaseModel):
+    """A line of the table that `salmu-demo sweep` writes."""
+
+    compared_at: str
+    variant: str
+    seeds: tuple[int, int]
+    metrics: dict[str, _Spread]
+    diagnoses: dict[str, int] = {}
+
+
+class _References(BaseModel):
+    """What a sweep's references were measured on; an older one calls it otherwise."""
+
+    measured_from: dict[str, str] = {}
+    measured: dict[str, object] = {}
+
+    @property
+    def data(self) -> str | None:
+        """Fingerprint of the data."""
+        found = self.measured_from.get("data", self.measured.get("data"))
+        return found if isinstance(found, str) else None
+
+
+def embedded_sweeps() -> list[Path]:
+    """Folders of the sweeps that come with the program."""
+    return sorted(path.parent for path in assets_dir().glob(f"sweeps/*/{TABLE_FILE}"))
+
+
+def sweep_rows(folder: Path) -> list[Row]:
+    """The methods of a sweep at equal budget, and its references.
+
+    Raises:
+        ResultError: if the folder holds no results of a sweep.
+    """
+    path = folder / TABLE_FILE
+    lines = read_model(path, list[_Line], ResultError, "The table of a sweep")
+    references = read_cached(folder / REFERENCES_FILE, _References)
+    data, zero_shot = _measured_on(None if references is None else references.data)
+    wanted = [line for line in lines[:_MOST_ROWS] if line.compared_at in ("reference", "budget")]
+    return [_row(line, position, path, data, zero_shot) for position, line in enumerate(wanted)]
+
+
+def _measured_on(fingerprint: str | None) -> tuple[MeasuredData, str | None]:
+    """The data, by their name if they are the embedded ones, and their own zero-shot set: a sweep measures no other."""
+    folder = assets_dir() / "salmu-mini"
+    mini = load_folder(folder, MINI) if fingerprint and folder.is_dir() else None
+    if mini is None or mini.fingerprint != fingerprint:
+        return MeasuredData("data of a sweep", fingerprint), None
+    return MeasuredData(MINI, fingerprint, notice=MINI_NOTICE), None if mini.zero_shot is None else mini.zero_shot.name
+
+
+def _row(line: _Line, position: int, path: Path, data: MeasuredData, zero_shot: str | None) -> Row:
+    known = {spec.name for spec in official_metrics()}
+    role = next((r for r in REFERENCES if line.compared_at == "reference" and line.variant == r), None)
+    measured = {name: spread for name, spread in line.metrics.items() if name in known and spread.mean is not None}
+    values = {name: spread.mean for name, spread in measured.items() if spread.mean is not None}
+    label, outcome = _outcome(line)
+    return Row(
+        id=hashlib.sha256(f"{path}\0{position}".encode(errors="surrogateescape")).hexdigest()[:12],
+        name=plain_text(line.variant),
+        source=Source.SWEEP,
+        origin=plain_text(path.parent.name),
+        data=data,
+        values=values,
+        zero_shot=zero_shot,
+        role=role,
+        role_from="told",
+        file=path,
+        label=label,
+        reason=outcome,
+        spread={name: spread.deviation for name, spread in measured.items() if spread.deviation is not None},
+    )
+
+
+def _outcome(line: _Line) -> tuple[Label | None, str]:
+    """The label of most seeds, and how many have which."""
+    labels = {label: count for label, count in line.diagnoses.items() if label in set(Label)}
+    if line.compared_at == "reference" or not labels:
+        return None, ""
+    most = max(labels, key=lambda label: labels[label])
+    told = ", ".join(f"{label} ({count})" for label, count in labels.items()) if len(labels) > 1 else ""
+    return Label(most), f"Mean of {line.seeds[0]} of {line.seeds[1]} seeds{f': {told}' if told else ''}."
