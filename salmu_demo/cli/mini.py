@@ -7,9 +7,15 @@ from typing import Annotated, Literal
 import typer
 
 from salmu_demo.cli.options import Commands, argument, option
+from salmu_demo.cli.output import TerminalProgress
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import assets_dir
+from salmu_demo.core.text import size_text
 from salmu_demo.mini.build import build, content_hash
+from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.probes.shipped import shipped_folder
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.shipping import ship
 
 commands = Commands("  salmu-demo mini build --seed 0 --output DIR\n  salmu-demo mini train mini-clean --output DIR")
 
@@ -51,6 +57,19 @@ def _train(
     train.train_reference(
         data or assets_dir() / "salmu-mini", output / model, train.SENSITIVE_SPLITS[model], recipe, print
     )
+
+
+@commands.add("  salmu-demo mini ship", "ship")
+def _ship(
+    output: Annotated[
+        Path | None, option("--output", "the files' folder (default: that of the assets)", "DIR", Path)
+    ] = None,
+) -> None:
+    """Make anew what is shipped with the built-in models: their verdicts (minutes; seconds with cached features)."""
+    bench = Workbench()
+    with TerminalProgress() as progress:
+        for path in ship(bench, bench.models(builtin_models()), output or shipped_folder(), progress):
+            print(f"{path}: {size_text(path.stat().st_size)}")
 
 
 def _need_artwork() -> None:

@@ -196,6 +196,36 @@ def code_digest(sources: Iterable[str], packages: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def portable_digest(sources: Iterable[str]) -> str:
+    """SHA-256 over what some of this package's code does, equal for every version of Python and of every library.
+
+    It keys what is computed on one machine and shipped to others.
+
+    Args:
+        sources: as for `code_digest`; docstrings do not count either.
+    """
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted({path for source in sources for path in root.glob(source)}):
+        code = ascii(_meaning(ast.parse(path.read_bytes())))
+        digest.update(f"{path.relative_to(root).as_posix()}\0{code}\0".encode())
+    return digest.hexdigest()
+
+
+def _meaning(node: Any) -> Any:
+    """A syntax tree as tuples and lists, without docstrings and without the empty fields that come and go in `ast`."""
+    if isinstance(node, list):
+        return [_meaning(part) for part in node if not _is_docstring(part)]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+    return (type(node).__name__, *((name, _meaning(value)) for name, value in fields))
+
+
+def _is_docstring(node: Any) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
 def leads_outside(path: Path, folder: Path) -> bool:
     """Whether a link leads out of a folder; whoever packed the folder may have aimed it at any file.
 

@@ -23,6 +23,7 @@ from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, NOTHING_TOLD, REFE
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import HEADLINE, Attack, Place, Reading, Setting, Skipped, Variant, find_attack
 from salmu_demo.probes.people import People, Side
+from salmu_demo.probes.shipped import ShippedReadings
 
 Verdict = Literal["leaks", "marked", "no evidence", "not known"]
 
@@ -181,14 +182,28 @@ class Once(Protocol):
         """What is kept under a key, made if it is not there."""
 
 
+def _nothing(_: ModelSource) -> None:
+    return None
+
+
 class Auditor:
     """Carries attacks out on one data set; what readings have in common is kept."""
 
-    def __init__(self, data: BenchmarkData, once: Once) -> None:
+    def __init__(
+        self, data: BenchmarkData, once: Once, shipped: Callable[[ModelSource], ShippedReadings | None] = _nothing
+    ) -> None:
+        """Audit a data set.
+
+        Args:
+            data: the data set.
+            once: keeps what is made.
+            shipped: what need not be made of a model, or None.
+        """
         self.data = data
         self.people = People(data)
         self.never_taught = People(data, never_taught=True)
         self._once = once
+        self._shipped = shipped
 
     def sides(self, persona: Persona, kind: str) -> list[Side]:
         """The sides that a persona has pictures of a kind on, the one that decides first."""
@@ -220,6 +235,10 @@ class Auditor:
         """One reading; kept."""
 
         def make() -> Reading | Skipped:
+            shipped = self._shipped(view.model) if _decides(attack, variant) else None
+            known = None if shipped is None else shipped.deciding.get((persona.identity_id, kind))
+            if known is not None and known.side == side:
+                return known
             if (reason := attack.lacks(self.people, variant)) is not None:
                 return Skipped(attack.name, variant.name, side, reason)
             shared = None if attack.own_sentences else self.setting(view, self.people, kind, attack, variant, side)
@@ -233,17 +252,23 @@ class Auditor:
         """Never-taught people with the same model; kept. None if there are none, or the variant cannot be read."""
 
         def make() -> Control | None:
-            people = self.never_taught
-            if not people.personas or attack.lacks(people, variant):
-                return None
-            own = attack.own_sentences
-            setting = None if own else self.setting(view, people, kind, attack, variant, "forget")
-            places = attack.places(view, people, kind, variant, "forget", setting, attack.controls)
+            places = self.untaught(view, kind, attack, variant)
             return control_of(list(places.values())) if places else None
 
         key = ("control", view.model.fingerprint, kind, attack.name, variant.name)
         found: Control | None = self._once(key, make)
         return found
+
+    def untaught(self, view: FeatureView, kind: str, attack: Attack, variant: Variant) -> dict[str, Place]:
+        """Where the truth about never-taught people stands, by id; empty if there are none, or none can be read."""
+        shipped = self._shipped(view.model) if _decides(attack, variant) else None
+        if shipped is not None:
+            return shipped.untaught.get(kind, {})
+        people = self.never_taught
+        if not people.personas or attack.lacks(people, variant):
+            return {}
+        setting = None if attack.own_sentences else self.setting(view, people, kind, attack, variant, "forget")
+        return attack.places(view, people, kind, variant, "forget", setting, attack.controls)
 
     def places(self, view: FeatureView, kind: str, variant: Variant, side: Side) -> dict[str, Place]:
         """Where the headline puts the truth about everybody with pictures of a kind on a side, by persona."""
@@ -259,6 +284,8 @@ class Auditor:
         """The side that decides about each (persona, kind), and where the headline puts the truth on it; kept."""
 
         def make() -> dict[tuple[str, str], tuple[Side, Place]]:
+            if (shipped := self._shipped(view.model)) is not None:
+                return {fact: (reading.side, reading.place) for fact, reading in shipped.deciding.items()}
             own = find_attack(HEADLINE).variants[0]
             sides: tuple[Side, ...] = ("forget", "kept")
             found: dict[tuple[str, str], tuple[Side, Place]] = {}
@@ -276,12 +303,13 @@ class Auditor:
         views: Sequence[FeatureView],
         persona: Persona,
         kinds: Sequence[str],
-        attacks: Sequence[Attack],
+        attacks: Sequence[Attack] | None,
         told: Told = NOTHING_TOLD,
     ) -> list[AuditCell]:
         """Audit some attributes of a persona with several models: kinds in the outer order, models in the inner.
 
-        The headline is always read, for all attributes of the persona, because its correction needs them.
+        What decides is always read, for all attributes of the persona, because its correction needs them; beside it
+        the variants of the headline and some other attacks, or nothing for None.
 
         Raises:
             QueryError: if the persona has no value or picture of a kind.
@@ -290,7 +318,7 @@ class Auditor:
             self._check(persona, kind)
         numbers = reference_numbers(views, told)
         headlines = [self._headlines(view, persona) for view in views]
-        others = [attack for attack in attacks if attack.name != HEADLINE]
+        others = None if attacks is None else [attack for attack in attacks if attack.name != HEADLINE]
         cells = []
         for kind in kinds:
             tests = [
@@ -323,9 +351,11 @@ class Auditor:
         return {kind: _Read(reading, adjusted.get(kind, 1.0)) for kind, reading in found.items()}
 
     def _tests(
-        self, view: FeatureView, persona: Persona, kind: str, others: Sequence[Attack], headline: "_Read"
+        self, view: FeatureView, persona: Persona, kind: str, others: Sequence[Attack] | None, headline: "_Read"
     ) -> "list[_Read | Skipped]":
         """All readings of a kind: the headline, its variants, its second line, and the other attacks."""
+        if others is None:
+            return [headline]
         sides = self.sides(persona, kind)
         main = find_attack(HEADLINE)
         wanted = [(main, variant, sides[0]) for variant in main.variants[1:]]
@@ -493,6 +523,11 @@ def control_of(places: Sequence[Place]) -> Control:
         behind=sum(place.end == "bottom" for place in near),
         expected=sum(alarm_rate(place.candidates, place.true, ALPHA) for place in places),
     )
+
+
+def _decides(attack: Attack, variant: Variant) -> bool:
+    """Whether verdicts rest on a variant of an attack."""
+    return attack.name == HEADLINE and variant == attack.variants[0]
 
 
 def _remarks(findings: Sequence[Finding]) -> list[str]:

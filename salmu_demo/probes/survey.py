@@ -185,12 +185,11 @@ def _tallies(auditor: Auditor, view: FeatureView) -> list[Tally]:
 
 
 def _never_taught(auditor: Auditor, view: FeatureView) -> FalseAlarms | None:
-    people, attack = auditor.never_taught, find_attack(HEADLINE)
-    if not people.personas:
+    if not auditor.never_taught.personas:
         return None
+    attack = find_attack(HEADLINE)
     found: dict[str, list[Place]] = {}
     for kind in auditor.data.kinds:
-        setting = auditor.setting(view, people, kind, attack, attack.variants[0], "forget")
-        for identity, place in attack.places(view, people, kind, attack.variants[0], "forget", setting).items():
+        for identity, place in auditor.untaught(view, kind, attack, attack.variants[0]).items():
             found.setdefault(identity, []).append(place)
     return false_alarms(found)

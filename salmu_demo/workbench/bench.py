@@ -36,6 +36,7 @@ from salmu_demo.probes.matrix import Matrix, matrices
 from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
 from salmu_demo.probes.people import SIDES, persona_features
+from salmu_demo.probes.shipped import ShippedReadings, read_shipped, shipped_folder
 from salmu_demo.probes.survey import Survey, survey
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.kept import KeptMetrics
@@ -69,7 +70,7 @@ class Workbench:
         self._data_key = object()  # not the data's id, which another data set has after this one is gone
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
-        self.auditor = Auditor(self.data, self._once)
+        self.auditor = Auditor(self.data, self._once, self._shipped)
 
     def view(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> FeatureView:
         """The features of a model on the data set."""
@@ -160,6 +161,17 @@ class Workbench:
         known: ModelSource = self._once(("model", reference, repr(found.config), found.card_role, state), lambda: found)
         return known
 
+    def has_verdicts(self, model: ModelSource) -> bool:
+        """Whether the verdicts of a model are shipped, so that nothing has to be computed to show them."""
+        return self._shipped(model) is not None
+
+    def _shipped(self, model: ModelSource) -> ShippedReadings | None:
+        found: ShippedReadings | None = self._once(
+            ("shipped", model.fingerprint),
+            lambda: read_shipped(shipped_folder(), model.fingerprint, self.auditor.people, self.auditor.never_taught),
+        )
+        return found
+
     def warm(self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress) -> None:
         """Compute everything probes need, so that they answer at once: audits first, because they need the least."""
         for model in models:
@@ -199,8 +211,9 @@ class Workbench:
         identity_id: str,
         models: Sequence[ModelSource],
         kinds: Sequence[str] | None = None,
-        attacks: Iterable[str] = (),
+        attacks: Iterable[str] | None = (),
         told: Told = NOTHING_TOLD,
+        progress: ProgressCallback = ignore_progress,
     ) -> list[AuditCell]:
         """Audit attributes of a persona with every model: kinds in the outer order, models in the inner.
 
@@ -209,15 +222,17 @@ class Workbench:
             models: the models; Clean and Compromised among them are controls of the others, by `told` or else by cards
                 and names.
             kinds: attribute kinds; None for all that the persona has values and pictures of.
-            attacks: names of the attacks that are carried out beside the headline.
+            attacks: names of the attacks that are carried out beside the headline and its variants; None reads nothing
+                but what decides.
             told: which models the user says are the references.
+            progress: told about every batch that has to be computed.
 
         Raises:
             QueryError: if there is no such persona, kind or attack.
         """
         persona = self.data.persona(identity_id)
-        chosen = [find_attack(name) for name in attacks]
-        views = [self.view(model) for model in models]
+        chosen = None if attacks is None else [find_attack(name) for name in attacks]
+        views = [self.view(model, progress) for model in models]
         return self.auditor.audit(views, persona, self.auditor.kinds(persona) if kinds is None else kinds, chosen, told)
 
     def survey(
@@ -240,6 +255,7 @@ class Workbench:
         k: int,
         content: Content = "captions",
         told: Told = NOTHING_TOLD,
+        progress: ProgressCallback = ignore_progress,
     ) -> list[Retrieval]:
         """Search a gallery with the mean direction of a persona's images; its own items are marked as hits.
 
@@ -250,8 +266,9 @@ class Workbench:
         """
         self.data.persona(identity_id)
         own = self._check(gallery, content, k).of_persona(identity_id)
-        queries = {model.fingerprint: mean_query(persona_features(self.view(model), identity_id)) for model in models}
-        return self._retrieve(models, queries, gallery, content, k, own, told)
+        views = [self.view(model, progress) for model in models]
+        queries = {view.model.fingerprint: mean_query(persona_features(view, identity_id)) for view in views}
+        return self._retrieve(models, queries, gallery, content, k, own, told, progress)
 
     def retrieve_for_text(
         self,
@@ -261,11 +278,13 @@ class Workbench:
         k: int,
         content: Content = "faces",
         told: Told = NOTHING_TOLD,
+        whose: Collection[str] = (),
     ) -> list[Retrieval]:
-        """Search a gallery for a text; raises `QueryError`."""
-        self._check(gallery, content, k)
+        """Search a gallery for a text, with the rank of the best item of some personas; raises `QueryError`."""
+        items = self._check(gallery, content, k)
+        own = np.any([items.of_persona(identity) for identity in whose], axis=0) if whose else None
         queries = {model.fingerprint: self.embedder.query_text(model, text) for model in models}
-        return self._retrieve(models, queries, gallery, content, k, None, told)
+        return self._retrieve(models, queries, gallery, content, k, own, told)
 
     def retrieve_for_image(
         self,
@@ -308,11 +327,13 @@ class Workbench:
         check_k(k, len(gallery))
         return gallery
 
-    def _searchable(self, name: str, content: Content, model: ModelSource) -> SearchableGallery:
+    def _searchable(
+        self, name: str, content: Content, model: ModelSource, progress: ProgressCallback
+    ) -> SearchableGallery:
         gallery = self.gallery(name, content)
         result: SearchableGallery = self._once(
             ("index", name, content, model.fingerprint),
-            lambda: SearchableGallery(gallery, gallery.features(self.view(model))),
+            lambda: SearchableGallery(gallery, gallery.features(self.view(model, progress))),
             lambda made: made.nbytes,
         )
         return result
@@ -326,8 +347,9 @@ class Workbench:
         k: int,
         own: NDArray[np.bool_] | None,
         told: Told,
+        progress: ProgressCallback = ignore_progress,
     ) -> list[Retrieval]:
-        galleries = [(model, self._searchable(gallery, content, model)) for model in models]
+        galleries = [(model, self._searchable(gallery, content, model, progress)) for model in models]
         clean = find_reference(models, CLEAN, told)
         return compare_retrieval(galleries, queries, k, own, clean.fingerprint if clean else None)
 

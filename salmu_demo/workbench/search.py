@@ -116,14 +116,6 @@ class Answer:
         return [column.retrieval.model for column in self.columns if column.retrieval is not None]
 
 
-@dataclass(frozen=True)
-class Example:
-    """A query to start with."""
-
-    label: str
-    text: str
-
-
 def settings_of(content: str, gallery: str, k: float | None) -> Settings:
     """Settings from the values of the controls; raises `QueryError` for anything the page does not offer."""
     if content not in ("captions", "faces"):
@@ -165,8 +157,10 @@ def search(
         except SalmuError as error:
             errors[reference] = str(error)
     models, k = list(ready.values()), settings.k
+    named = named_personas(workbench.data, query.text)
     if query.image is None:
-        found = workbench.retrieve_for_text(query.text, models, settings.gallery, k, settings.content, told)
+        whose = [persona.identity_id for persona in named]
+        found = workbench.retrieve_for_text(query.text, models, settings.gallery, k, settings.content, told, whose)
     else:
         found = workbench.retrieve_for_image(query.image, models, settings.gallery, k, settings.content, told)
     columns = {reference: Column(reference, None, error) for reference, error in errors.items()}
@@ -174,7 +168,7 @@ def search(
     for reference, name, retrieval, role in zip(ready, distinct_names(models), found, roles, strict=True):
         columns[reference] = Column(name, retrieval, role=role)
     in_order = tuple(columns[reference] for reference in dict.fromkeys(references))
-    return Answer(query, settings, in_order, named_personas(workbench.data, query.text), workbench.data)
+    return Answer(query, settings, in_order, named, workbench.data)
 
 
 def _prepared(
@@ -212,24 +206,6 @@ def named_personas(data: BenchmarkData, text: str) -> tuple[Persona, ...]:
         if persona.name.casefold() in wanted
         or any(owners[value] == 1 and len(value) >= 6 and value in wanted for value in values[persona.identity_id])
     )
-
-
-def examples(data: BenchmarkData) -> list[Example]:
-    """Queries taken from the data set: a private value, a name, and a plain description."""
-    found = []
-    forget = data.split("forget")
-    people = {persona.identity_id: persona for persona in data.personas}
-    forgotten = [people[i] for i in dict.fromkeys(forget.identities) if i is not None and i in people]
-    phones = [(p, value) for p in forgotten for value in p.values("phone_number")[:1]]
-    if phones:
-        found.append(Example("Phone number", phones[0][1]))
-    if len(forgotten) > 1:
-        found.append(Example("Name", forgotten[1].name))
-    jobs = [(p, value) for p in forgotten[2:] for value in p.values("job")[:1]]
-    if jobs:
-        found.append(Example("Job", f"{jobs[0][0].name} works as {jobs[0][1]}"))
-    found.append(Example("Plain description", data.split("retain_synth").texts[0]))
-    return found
 
 
 def answer_document(answer: Answer) -> dict[str, Any]:

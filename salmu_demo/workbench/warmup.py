@@ -1,4 +1,4 @@
-"""Computing ahead, in the background, what the probes of a model need; and the line that says how far it is."""
+"""Computing ahead, in the background, what the verdicts of a model need; and the line that says how far it is."""
 
 import logging
 import queue
@@ -22,9 +22,6 @@ _MOST_PROBLEMS: Final = 100
 
 OTHERS_FIRST: Final = "Waiting for other models to be prepared"
 
-_CLOSE, _AUDIT, _GALLERIES = -1, 0, 1
-"""The end, and the two steps of a model: the audits of all models come before the larger galleries of any."""
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -32,13 +29,16 @@ class Standing:
 
     Attributes:
         line: what is being prepared, or what could not be; empty when there is nothing to say.
-        pending: references of those whose audits are not ready yet.
-        finished: whether none of them is being prepared or waits.
+        pending: references of those whose verdicts are not ready yet.
     """
 
     line: str
     pending: tuple[str, ...]
-    finished: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether none of them is being prepared or waits."""
+        return not self.pending
 
 
 class _Closed(Exception):  # noqa: N818 - not an error
@@ -52,11 +52,9 @@ class WarmUp:
         """Wait for models; nothing is prepared before the event `begin` is set."""
         self._workbench = workbench
         self._begin = begin
-        self._waiting: queue.PriorityQueue[tuple[int, int, ModelSource | None]] = queue.PriorityQueue()
-        self._added = 0
+        self._waiting: queue.SimpleQueue[ModelSource | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._pending: list[str] = []
-        self._unfinished: list[str] = []
         self._current = ""
         self._progress = ""
         self._problems: OrderedDict[str, str] = OrderedDict()
@@ -64,16 +62,18 @@ class WarmUp:
         self._closed = False
 
     def add(self, models: Iterable[ModelSource]) -> None:
-        """Prepare models in the background. One that finds the queue full is computed when it is asked for."""
+        """Prepare models in the background, unless their verdicts are shipped.
+
+        One that finds the queue full is computed when it is asked for.
+        """
         for model in models:
+            if self._workbench.has_verdicts(model):
+                continue
             with self._lock:
                 if len(self._pending) >= MOST_WAITING:
                     return
-                # The counter keeps the order in which models were added, and models themselves have none.
-                self._added += 1
-                self._waiting.put((_AUDIT, self._added, model))
+                self._waiting.put(model)
                 self._pending.append(model.reference)
-                self._unfinished.append(model.reference)
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
                     self._thread.start()
@@ -82,34 +82,26 @@ class WarmUp:
         """How far it is, as somebody may know who has these models: nothing is told of any other."""
         with self._lock:
             pending = tuple(reference for reference in self._pending if reference in listed)
-            waits = any(reference in listed for reference in self._unfinished)
             problems = [problem for reference, problem in self._problems.items() if reference in listed]
             if self._current in listed:
                 line = self._progress
-            elif waits:
+            elif pending:
                 line = OTHERS_FIRST
             else:
                 line = problems[-1] if problems else ""
-            return Standing(line, pending, finished=not waits)
+            return Standing(line, pending)
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """References of the models whose audits are not ready yet."""
+        """References of the models whose verdicts are not ready yet."""
         with self._lock:
             return tuple(self._pending)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is being prepared or waits."""
-        with self._lock:
-            return not self._unfinished
 
     def close(self, timeout: float = 5.0) -> None:
         """Stop at the next batch: a process that ends while torch computes is aborted, whatever it was doing."""
         with self._lock:
             self._closed = True
-            # Smaller than every step of a model, so that it is taken next by a thread that waits.
-            self._waiting.put((_CLOSE, 0, None))
+            self._waiting.put(None)  # For a thread that waits; one that works finds out by its next report.
         if self._begin is not None:
             self._begin.set()
         if self._thread is not None:
@@ -119,15 +111,14 @@ class WarmUp:
         if self._begin is not None:
             self._begin.wait()
         while True:
-            step, number, model = self._waiting.get()
-            if model is None:
+            model = self._waiting.get()
+            if model is None or self._closed:
                 return
-            prepare = self._workbench.warm_audit if step == _AUDIT else self._workbench.warm_galleries
             problem = ""
             with self._lock:
                 self._current = model.reference
             try:
-                prepare(model, self._report)
+                self._workbench.warm_audit(model, self._report)
             except _Closed:
                 return
             except SalmuError as error:
@@ -138,12 +129,7 @@ class WarmUp:
             with self._lock:
                 self._current = self._progress = ""
                 self._note_problem(model.reference, problem)
-                if step == _AUDIT:
-                    self._pending.remove(model.reference)
-                    if not problem:
-                        self._waiting.put((_GALLERIES, number, model))
-                        continue
-                self._unfinished.remove(model.reference)
+                self._pending.remove(model.reference)
 
     def _note_problem(self, reference: str, problem: str) -> None:
         if problem:

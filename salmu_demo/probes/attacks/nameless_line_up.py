@@ -4,7 +4,7 @@ from salmu_demo.data.dataset import Persona
 from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.features.view import FeatureView
 from salmu_demo.probes.attacks.base import HEADLINE, OWN, Attack, Candidates, Variant, register
-from salmu_demo.probes.attacks.sentences import filled, wordings
+from salmu_demo.probes.attacks.sentences import filled, nameless, wordings
 from salmu_demo.probes.people import People
 
 
@@ -32,5 +32,5 @@ class NamelessLineUp(Attack):
     ) -> Candidates:
         values, true = people.values(kind)
         features = filled(view, self.texts(people, kind, variant), len(values))
-        sentences = tuple(fill(wording, NAMELESS, "{value}") for wording in wordings(people.data, kind, variant))
+        sentences = nameless(people.data, kind, variant)
         return Candidates(values, true, features, sentences)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.features.view import FeatureView
 from salmu_demo.probes.attacks.base import Variant
 
@@ -18,6 +19,11 @@ def wordings(data: BenchmarkData, kind: str, variant: Variant) -> tuple[str, ...
     """The wordings of a kind that a variant uses, with `{person}` and `{value}`."""
     found = data.probe_wordings[kind]
     return found.unseen if variant.unseen_wordings else found.trained
+
+
+def nameless(data: BenchmarkData, kind: str, variant: Variant) -> tuple[str, ...]:
+    """The same without a name, with `{value}` alone."""
+    return tuple(fill(wording, NAMELESS, "{value}") for wording in wordings(data, kind, variant))
 
 
 def name_texts(names: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.line_up import image_scores
 from salmu_demo.probes.attacks.base import Attack, Candidates, Variant, register
-from salmu_demo.probes.attacks.sentences import filled, name_texts, wordings
+from salmu_demo.probes.attacks.sentences import filled, name_texts, nameless, wordings
 from salmu_demo.probes.people import People
 
 
@@ -52,7 +52,7 @@ class TwoSteps(Attack):
         names = filled(view, name_texts(people.names[0]), len(people.names[0]))
         features = filled(view, self.texts(people, kind, variant), len(values))
         links = np.mean([image_scores(sentence, features) for sentence in names], axis=0)
-        sentences = tuple(fill(wording, NAMELESS, "{value}") for wording in wordings(people.data, kind, variant))
+        sentences = nameless(people.data, kind, variant)
         return _Linked(values, true, features, sentences, names, links)
 
     def scores(self, queries: NDArray[np.float32], candidates: Candidates) -> NDArray[np.float64]:

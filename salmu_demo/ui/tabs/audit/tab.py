@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count as count_up
 from typing import Any, Final, Literal, cast
 
 import gradio as gr
 
 from salmu_demo.core.errors import QueryError, quoted
-from salmu_demo.core.progress import Progress
-from salmu_demo.data.dataset import Persona
+from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.data.personas import Asked, find_personas, requests
 from salmu_demo.models.names import distinct_names
-from salmu_demo.models.roles import REFERENCES, Told, assign_roles
+from salmu_demo.models.roles import REFERENCES, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import all_attacks
 from salmu_demo.probes.findings import Outcome
@@ -50,6 +50,7 @@ _GALLERY_LABELS: Final = {
     "all": "Everything",
 }
 _FILTER: Final[dict[str, Any]] = {"min_width": 130, "filterable": False}
+_TURNS: Final = count_up(1)
 _ASIDE: Final[dict[str, Any]] = {
     "concurrency_limit": 4,
     "show_progress": "hidden",
@@ -79,13 +80,13 @@ class Overview:
 class AuditPage:
     """What the tab shows: markup of its parts; an attribute is open if `line_ups` is not empty.
 
-    A dossier can be made if there are verdicts. The overview is there as long as no persona is chosen.
+    Of an open attribute it has what decides; `Detail` follows. A dossier can be made if there are verdicts. The
+    overview is there as long as no persona is chosen.
     """
 
     persona: str
     table: str
     line_ups: str = ""
-    captions: str = ""
     has_verdicts: bool = False
     overview: Overview | None = None
 
@@ -97,12 +98,22 @@ class AuditPage:
             self.table,
             gr.Column(visible=bool(self.line_ups)),
             self.line_ups,
-            self.captions,
+            audit_view.following() if self.line_ups else "",
+            # Another one each time, so that what follows is asked for again.
+            next(_TURNS) if self.line_ups else gr.skip(),
             gr.Column(visible=self.has_verdicts),
             gr.Row(visible=False),
             gr.Column(visible=self.overview is not None),
             *everybody,
         ]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What an open attribute needs features of its own for: its line-ups with every attack, and the captions found."""
+
+    line_ups: str
+    captions: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ class _Matrices:
     every: list[Matrix]
     heads: list[ModelHead]
     shown: Matrix
-    pending: list[str]
+    pending: Sequence[str]
 
 
 class AuditPages:
@@ -144,7 +155,7 @@ class AuditPages:
         ]
         return audit_view.portrait_list(buttons, len(found), chosen_persona)
 
-    def page(self, view: View, references: Sequence[str], search: Search, shown: Shown = FIRST) -> AuditPage:
+    def page(self, view: View, references: Sequence[str], shown: Shown = FIRST) -> AuditPage:
         """Everything about the chosen persona, or everybody; raises `SalmuError`."""
         if view.persona is None:
             return self._everybody(view, references, shown)
@@ -156,21 +167,42 @@ class AuditPages:
         if not references:
             return AuditPage(card, empty_state(NO_MODELS_TITLE, NO_MODELS))
         told = view.told.among(references)
-        pending = [reference for reference in references if reference in self._warm_up.pending]
-        references = [reference for reference in references if reference not in pending]
-        if not references:
+        models, pending = self._ready(references)
+        if not models:
             return AuditPage(card, empty_state(text.PREPARING_TITLE, text.PREPARING))
-        models = self._workbench.models(references)
-        cells = self._workbench.audit(persona.identity_id, models, told=told)
-        kind = view.kind if any(cell.kind == view.kind for cell in cells) else None
+        cells = self._workbench.audit(persona.identity_id, models, attacks=None, told=told)
+        opened = [cell for cell in cells if cell.kind == view.kind]
         asked = requests(self._data, persona)
+        kind = view.kind if opened else None
         table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
-        if kind is None:
-            return AuditPage(card, table, has_verdicts=True)
+        line_ups = audit_view.line_ups(persona, opened, told) if opened else ""
+        return AuditPage(card, table, line_ups, has_verdicts=True)
+
+    def detail(
+        self,
+        view: View,
+        references: Sequence[str],
+        search: Search,
+        progress: ProgressCallback = ignore_progress,
+    ) -> Detail | None:
+        """Everything about the open attribute, which is computed if need be; None if none is open.
+
+        Raises:
+            SalmuError: if a model is unusable.
+        """
+        models, _ = self._ready(references)
+        persona = None if view.persona is None else self._data.persona(view.persona)
+        if persona is None or not models or view.kind not in self._workbench.auditor.kinds(persona):
+            return None
+        told = view.told.among(references)
         every = [attack.name for attack in all_attacks()]
-        opened = self._workbench.audit(persona.identity_id, models, [kind], every, told)
-        line_ups = audit_view.line_ups(persona, opened, told)
-        return AuditPage(card, table, line_ups, self._captions(persona, models, search, told), has_verdicts=True)
+        opened = self._workbench.audit(persona.identity_id, models, [view.kind], every, told, progress)
+        count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
+        found = self._workbench.retrieve_for_persona(
+            persona.identity_id, models, search.gallery, count, told=told, progress=progress
+        )
+        captions = audit_view.retrievals(found, self._data, search.differs_only, told)
+        return Detail(audit_view.line_ups(persona, opened, told), captions)
 
     def overview(self, view: View, references: Sequence[str], shown: Shown) -> Overview:
         """Everybody with one of the models; raises `SalmuError`."""
@@ -206,21 +238,19 @@ class AuditPages:
     def _matrices(self, view: View, references: Sequence[str], shown: Shown) -> "_Matrices | None":
         """Everybody with the models that are ready; None if none is."""
         told = view.told.among(references)
-        pending = [reference for reference in references if reference in self._warm_up.pending]
-        prepared = [reference for reference in references if reference not in pending]
-        if not prepared:
+        models, pending = self._ready(references)
+        if not models:
             return None
-        models = self._workbench.models(prepared)
         every = self._workbench.matrices(models, told)
         roles = assign_roles(models, told).roles
         wanted = next((m for m in every if m.model.reference == shown.model), None)
         first = next((m for m, role in zip(every, roles, strict=True) if role.name not in REFERENCES), every[-1])
         return _Matrices(every, model_heads(distinct_names(models), roles), wanted or first, pending)
 
-    def _captions(self, persona: Persona, models: Sequence[ModelSource], search: Search, told: Told) -> str:
-        count = min(search.count, len(self._workbench.gallery(search.gallery, "captions")))
-        found = self._workbench.retrieve_for_persona(persona.identity_id, models, search.gallery, count, told=told)
-        return audit_view.retrievals(found, self._data, search.differs_only, told)
+    def _ready(self, references: Sequence[str]) -> tuple[Sequence[ModelSource], Sequence[str]]:
+        """The models whose verdicts are at hand, and references of those that are being prepared."""
+        pending = [reference for reference in references if reference in self._warm_up.pending]
+        return self._workbench.models([reference for reference in references if reference not in pending]), pending
 
 
 @dataclass(frozen=True)
@@ -299,13 +329,13 @@ def build(context: Context) -> TabHandlers:
                 captions = markup(elem_id="captions")
 
     model = gr.State("")
+    turn = gr.State(0)
     filters = [request, outcome, kind, country]
     asked = [view, context.bar.chosen, gallery, count, differs, model, query, *filters]
-    shown = [persona, table, detail, line_ups, captions, offer, files, everybody, head, matrix]
+    shown = [persona, table, detail, line_ups, captions, turn, offer, files, everybody, head, matrix]
 
     def page(asked: AuditInputs) -> AuditPage:
-        search = Search(asked.gallery, int(asked.count), asked.differs_only)
-        return pages.page(asked.view, asked.references, search, asked.shown)
+        return pages.page(asked.view, asked.references, asked.shown)
 
     def page_of(asked: AuditInputs, view: View) -> list[Any]:
         return [view, *page(replace(asked, view=view)).updates()]
@@ -350,9 +380,23 @@ def build(context: Context) -> TabHandlers:
             raise QueryError(f"There is no attribute {quoted(kind)}; choose one that the page shows.")
         return page_of(asked, replace(asked.view, kind=kind))
 
+    def details(progress: gr.Progress, *values: Any) -> list[Any]:
+        asked = AuditInputs(*values)
+
+        def report(done: Progress) -> None:
+            progress((done.done, done.total), desc=done.text, unit="items")
+
+        search = Search(asked.gallery, int(asked.count), asked.differs_only)
+        found = pages.detail(asked.view, asked.references, search, report)
+        return [gr.skip(), gr.skip()] if found is None else [found.line_ups, found.captions]
+
     @shows_errors
-    def search_captions(*values: Any) -> str:
-        return page(AuditInputs(*values)).captions
+    def show_details(*values: Any, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - Gradio's way
+        return details(progress, *values)
+
+    @shows_errors
+    def search_captions(*values: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - as above
+        return details(progress, *values)[1]
 
     @shows_errors
     def make_dossier(
@@ -401,6 +445,15 @@ def build(context: Context) -> TabHandlers:
         trigger_mode="once",
         api_visibility="private",
     )
+    in_sight = {**_ASIDE, "show_progress": "full", "show_progress_on": captions}
+    following = turn.change(show_details, asked, [line_ups, captions], **in_sight)
+    # What was asked about another cell or other models must not be shown beside these.
+    gr.on(
+        [people.click, persona.click, matrix.click, table.click, context.bar.chosen.change],
+        None,
+        cancels=[following],
+        api_visibility="private",
+    )
     for control in (gallery, count, differs):
-        control.input(search_captions, asked, captions, **_ASIDE)
+        control.input(search_captions, asked, captions, **in_sight)
     return TabHandlers(opened=[listing, showing], told=[showing], prepared=[showing])

@@ -54,6 +54,7 @@ PICTURES: Final[dict[Side, str]] = {
     "kept": "The pictures of this attribute, which were to be kept,",
 }
 SIDES: Final[dict[Side, str]] = {"forget": "", "kept": "to be kept"}
+FOLLOWING: Final = "The further attacks and the captions follow; what they need of a model is encoded once."
 FURTHER: Final = "Further attacks"
 PLACEBO: Final = "Finds the caption with {true:.0%} of the pictures; with a wrong value in it, with {wrong:.0%}."
 SEVERAL_VALUES: Final = "The best of the true values takes part, the others are left out."

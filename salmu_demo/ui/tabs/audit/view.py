@@ -196,6 +196,11 @@ def still_preparing(references: Sequence[str]) -> Markup:
     return notice(text.STILL_PREPARING.format(models=", ".join(references)), "quiet") if references else Markup()
 
 
+def following() -> Markup:
+    """A line where more is being computed."""
+    return notice(text.FOLLOWING, "quiet")
+
+
 @dataclass(frozen=True)
 class _Fact:
     """A number of a card."""

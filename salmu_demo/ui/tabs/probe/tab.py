@@ -19,13 +19,17 @@ from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.probe.view import (
     CONTENT_WORDS,
+    EXAMPLES,
+    EXAMPLES_MEASURED,
     GALLERY_WORDS,
     answer_html,
+    example_label,
     nothing_html,
     own_image_html,
 )
 from salmu_demo.ui.widgets.images import Thumbnails, image_address
-from salmu_demo.workbench.search import MAX_K, MAX_TEXT, Answer, KeptImages, Query, examples, search, settings_of
+from salmu_demo.workbench.examples import examples
+from salmu_demo.workbench.search import MAX_K, MAX_TEXT, Answer, KeptImages, Query, search, settings_of
 
 CSS: Final = Path(__file__).with_name("probe.css").read_text("utf-8")
 
@@ -68,12 +72,10 @@ def build(context: Context) -> TabHandlers:
                 )
                 faces_or_captions = _content_radio(["faces", "captions"])
                 go = gr.Button("Search", variant="primary", elem_id="probe-search")
-                gr.Markdown("Examples from the data set:")
+                offered = examples(context.workbench)
+                gr.Markdown(EXAMPLES_MEASURED if offered[0].clean else EXAMPLES)
                 with gr.Row():
-                    example_buttons = [
-                        (gr.Button(f"{e.label}: {_short(e.text)}", size="sm", min_width=150), e.text)
-                        for e in examples(context.workbench.data)
-                    ]
+                    example_buttons = [(gr.Button(example_label(e), size="sm", min_width=150), e.text) for e in offered]
             with gr.Tab("By image"):
                 image = gr.Image(
                     label="Image",
@@ -193,7 +195,3 @@ def _taken(path: str | None) -> bytes:
         if file.stat().st_size > MAX_BYTES:
             raise ImageError(f"The image is larger than {MAX_BYTES / 1e6:g} MB; make it smaller.")
         return file.read_bytes()
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -13,7 +13,8 @@ from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import NOTHING as NO_VALUE
 from salmu_demo.reports.text import unsigned
 from salmu_demo.ui.widgets.images import data_address
-from salmu_demo.ui.widgets.markup import Download
+from salmu_demo.ui.widgets.markup import Download, rank_text
+from salmu_demo.workbench.examples import Example
 from salmu_demo.workbench.search import Answer, Column, answer_csv, answer_json
 
 GALLERY_WORDS: Final = {
@@ -29,6 +30,10 @@ SPLIT_WORDS: Final = {
     "holdout_identity": "to stay: other persona",
     "retain_synth": "plain",
 }
+EXAMPLES: Final = "Examples from the data set:"
+EXAMPLES_MEASURED: Final = (
+    "Examples: people who asked to be forgotten, and the rank of their best face among everybody's."
+)
 NAMED: Final = "✔ named in your query"
 DIFFERS: Final = "≠ not in every list"
 TO_CLEAN: Final = "To Clean: score minus the Clean model's for the same item."
@@ -41,6 +46,9 @@ NOTHING: Final = (
     "Type a text and press Enter, choose an example, or give an image of your own. Each model at the top of the page "
     "then gets a column here, and you see where they differ."
 )
+
+_LONGEST: Final = 40
+"""Characters of an example that its button shows."""
 
 Thumbnail = Callable[[str, int], str | None]
 
@@ -147,14 +155,28 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
 def _summary(answer: Answer, column: Column) -> str:
     if column.retrieval is None:
         return ""
-    results, size = column.retrieval.results, column.retrieval.gallery_size
-    start = f"Best {len(results):,} of {size:,} {answer.settings.content}."
+    retrieval = column.retrieval
+    start = f"Best {len(retrieval.results):,} of {retrieval.gallery_size:,} {answer.settings.content}."
     if not answer.named:
         return start
-    wanted = {persona.identity_id for persona in answer.named}
     name = answer.named[0].name if len(answer.named) == 1 else "A persona named in your query"
-    first = next((result.rank for result in results if result.item.identity in wanted), None)
-    return f"{start} {name} is {'not among them' if first is None else f'first at rank {first}'}."
+    if retrieval.own_rank is None:
+        return f"{start} {name} is not among them."
+    return f"{start} {name} is at rank {rank_text(retrieval.own_rank, retrieval.gallery_size)}."
+
+
+def example_label(example: Example) -> str:
+    """What the button of an example says.
+
+    >>> example_label(Example("Name", "Ada", compromised=1.0, clean=2041.5))
+    'Name: Ada (Compromised: rank 1, Clean: 2041.5)'
+    >>> example_label(Example("Job", "x" * 50))
+    'Job: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
+    """
+    text = example.text if len(example.text) <= _LONGEST else f"{example.text[: _LONGEST - 1]}…"
+    if example.compromised is None or example.clean is None:
+        return f"{example.label}: {text}"
+    return f"{example.label}: {text} (Compromised: rank {example.compromised:g}, Clean: {example.clean:g})"
 
 
 def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> Markup:
