@@ -1,10 +1,15 @@
 """Embedding throughput against the bare encoder forward on the same preloaded batches, in one run.
 
     python -m benchmarks.embedding [--rounds 3] [--split forget]
+    python -m benchmarks.embedding --texts [--arch ViT-B-16] [--rows 256]
 
 Three figures a round, in images a second: `bare` (the encoder on batches that are already decoded, in memory),
 `first` (a model on an empty cache: read parquet, decode, resize, encode, store) and `following` (another model on the
 same data, which finds the pixels). The ratio to `bare` is what the project's own work costs.
+
+With `--texts`: a model of random weights and as many distinct captions of the split, and texts of 32 and 40 tokens.
+`bare` is the encoder on tokens that are already in memory, all of them up to the context length; ours also finds the
+tokens and stores the features.
 """
 
 import argparse
@@ -15,22 +20,41 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from benchmarks.random_model import write_random_model
+from salmu_demo.data.dataset import Split
 from salmu_demo.data.source import load_data
-from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.embedder import TEXTS, Embedder
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.models.encoder import IMAGE_BATCH
+from salmu_demo.models.encoder import IMAGE_BATCH, TEXT_BATCH, Encoder
 from salmu_demo.models.references import find_models
 from salmu_demo.models.registry import EncoderRegistry
+from salmu_demo.models.source import ModelSource
+
+LENGTHS = (32, 40)
+DIGITS = 4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--split", default="forget")
+    parser.add_argument("--texts", action="store_true")
+    parser.add_argument("--arch", default="ViT-B-16")
+    parser.add_argument("--rows", type=int, default=TEXTS)
     options = parser.parse_args()
+    split = load_data("mini").split(options.split)
+    if options.texts:
+        captions = list(dict.fromkeys(split.texts))[: options.rows]
+        measure_texts(options.arch, f"captions of {options.split}", captions, options.rounds)
+    else:
+        measure_images(split, options.rounds)
+
+
+def measure_images(split: Split, rounds: int) -> None:
+    """Print the table of images of a split of SALMU-Mini."""
     data = load_data("mini")
-    split = data.split(options.split)
     first, following = find_models(["mini-compromised", "mini-clean"])
     encoders = EncoderRegistry()
     with encoders.lend(following), encoders.lend(first) as encoder:
@@ -52,13 +76,51 @@ def main() -> None:
                     rate(lambda: embedder.images(following, data, split)),
                 )
 
-        rows = [one_round() for _ in range(options.rounds)]
-        print(f"{len(split)} images of {options.split}, {options.rounds} rounds, medians; device {encoder.device}\n")
+        rows = [one_round() for _ in range(rounds)]
+        print(f"{len(split)} images of {split.name}, {rounds} rounds, medians; device {encoder.device}\n")
         print("| | images/s | ratio to bare |\n|---|---|---|")
         for column, name in enumerate(("bare", "first model", "following model")):
             speed = statistics.median(row[column] for row in rows)
             ratio = statistics.median(row[column] / row[0] for row in rows)
             print(f"| {name} | {speed:.0f} | {ratio:.2f} |")
+
+
+def measure_texts(architecture: str, name: str, captions: list[str], rounds: int) -> None:
+    """Print the table of texts: these captions, and as many texts of fixed lengths."""
+    encoders = EncoderRegistry()
+    with tempfile.TemporaryDirectory() as scratch:
+        model = write_random_model(Path(scratch) / "model", architecture)
+        with encoders.lend(model) as encoder:
+            lists = {name: captions}
+            for length in LENGTHS:
+                # A word, a number of four digits, and two tokens around: the numbers make the texts distinct.
+                lists[f"{length} tokens"] = [
+                    " ".join([*["a"] * (length - 2 - DIGITS), str(10**DIGITS // 10 + number)])
+                    for number in range(len(captions))
+                ]
+            print(f"{architecture}, {len(captions)} texts, {rounds} rounds, medians; device {encoder.device}\n")
+            print("| texts | mean tokens | bare texts/s | texts/s | ratio to bare |\n|---|---|---|---|---|")
+            for words, texts in lists.items():
+                tokens = encoder.tokens(texts)
+                mean = float(tokens.argmax(dim=1).float().mean()) + 1
+                rates = [_text_rates(encoders, model, encoder, texts, tokens) for _ in range(rounds)]
+                bare, ours = (statistics.median(column) for column in zip(*rates, strict=True))
+                ratio = statistics.median(ours / bare for bare, ours in rates)
+                print(f"| {words} | {mean:.1f} | {bare:.1f} | {ours:.1f} | {ratio:.2f} |", flush=True)
+
+
+def _text_rates(
+    encoders: EncoderRegistry, model: ModelSource, encoder: Encoder, texts: list[str], tokens: torch.Tensor
+) -> tuple[float, float]:
+    """Texts a second of the bare encoder, and of ours on an empty cache."""
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        embedder = Embedder(ArrayStore(Path(folder)), encoders)
+        start = time.perf_counter()
+        for batch in tokens.split(TEXT_BATCH):
+            encoder.model.encode_text(batch.to(encoder.device), normalize=True).cpu()
+        middle = time.perf_counter()
+        embedder.prompts(model, texts)
+        return len(texts) / (middle - start), len(texts) / (time.perf_counter() - middle)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +28,6 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
-from salmu_demo.models.references import find_model
 
 SIDE = 512
 IMAGES = 200
@@ -116,19 +114,11 @@ def image(rng: np.random.Generator) -> bytes:
 def measure(folder: Path, architecture: str, limit_gb: float, scratch: Path, sender: Connection) -> None:
     """Embed the split forget under the limit and send what it took."""
     # torch takes seconds to import, and the parent process, which writes the data, does not need it.
-    import open_clip  # noqa: PLC0415
-    from safetensors.torch import save_file  # noqa: PLC0415
+    from benchmarks.random_model import write_random_model  # noqa: PLC0415
 
     limit = int(limit_gb * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    config: dict[str, Any] = SMALL if architecture == "small" else open_clip.get_model_config(architecture)
-    model_folder = scratch / "model"
-    model_folder.mkdir()
-    (model_folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
-    network = open_clip.create_model(f"local-dir:{model_folder}", load_weights=False, pretrained_text=False)
-    save_file(network.state_dict(), model_folder / "open_clip_model.safetensors")
-    del network
-    model = find_model(f"local-dir:{model_folder}")
+    model = write_random_model(scratch / "model", SMALL if architecture == "small" else architecture)
     embedder = Embedder(ArrayStore(scratch / "cache"))
     embedder.facts(model)
     before = peak_mb()

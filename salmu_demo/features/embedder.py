@@ -110,7 +110,7 @@ class Embedder:
         with self.encoders.lend(model) as encoder:
 
             def write_batch() -> None:
-                missing = table.missing(texts)
+                missing = _alike_in_length(table.missing(texts))
                 progress(step(total - len(missing), total))
                 if missing:
                     table.append(missing[:TEXTS], encoder.encode_texts(missing[:TEXTS]))
@@ -263,7 +263,7 @@ class Embedder:
                 array = RowArray(path, count)
                 missing = array.to_write(split.rows)
                 # Captions repeat; each distinct one is encoded once.
-                texts = list(dict.fromkeys(stored[row] for row in missing))
+                texts = _alike_in_length({stored[row] for row in missing})
                 progress(step(total - len(texts), total))
                 number = {text: position for position, text in enumerate(texts[:TEXTS])}
                 if number:
@@ -286,6 +286,14 @@ class Embedder:
             if found is not None:
                 return found
         raise StorageError(f"The cache file {path} vanishes while it is written; stop what clears the cache.")
+
+
+def _alike_in_length(texts: Iterable[str]) -> list[str]:
+    """Distinct texts, neighbours of about one length, since those of one length are encoded together.
+
+    The longest come first, so that what is left never takes longer than it seemed.
+    """
+    return sorted(texts, key=lambda text: (-len(text), text))
 
 
 def _digest(text: str) -> str:

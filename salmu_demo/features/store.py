@@ -21,8 +21,8 @@ ENCODING_CODE: Final = (
     *(
         f"models/{name}.py"
         for name in (
-            "delta", "encoder", "header", "in_memory", "network", "pickled", "tokenizer", "tokenizer_export",
-            "transformers_tensors", "vocabulary", "weights",
+            "delta", "encoder", "header", "in_memory", "network", "pickled", "text_tower", "tokenizer",
+            "tokenizer_export", "transformers_tensors", "vocabulary", "weights",
         )
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from salmu_demo.core.errors import ModelError
 from salmu_demo.models.header import FLOATS, shown
 from salmu_demo.models.network import CONFIG_ERRORS, ExpectedTensor, build_network, expected_tensors, in_words
 from salmu_demo.models.source import MERGES_FILE, ModelSource
+from salmu_demo.models.text_tower import CausalTower, causal_tower, encode_to_ends
 from salmu_demo.models.tokenizer import make_tokenizer
 from salmu_demo.models.weights import TensorReader, check_finite_weights, check_prefix, summarise
 
@@ -24,6 +25,15 @@ IMAGE_BATCH: Final = 64
 TEXT_BATCH: Final = 128
 """Fixed batch sizes: the order in which a matrix product is summed depends on the batch's size, but not on the place of
 a row in it nor on the other rows. A smaller batch is filled up, so that a row has the same bits in any company."""
+
+LENGTH_STEP: Final = 8
+"""Texts are cut to the next multiple of so many tokens: what a text is cut to depends on nothing but the text."""
+
+CUT_BATCH: Final = 32
+"""Batch size of texts that are cut: those of each length fill batches of their own, the last of them only in part."""
+
+_TRIAL: Final = ("a", "A portrait of a person, whose phone number is +46 70 111 22 33.")
+"""Texts of two lengths that a model is tried with when it is loaded."""
 
 
 def best_device() -> torch.device:
@@ -75,8 +85,11 @@ class Encoder:
             shape = {k: v for k, v in self._model.visual.preprocess_cfg.items() if k not in ("mean", "std")}
         self.preprocessing = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
         self.logit_scale = float(self._model.logit_scale.exp())
+        self._tower: CausalTower | None = None
         try:
-            self.dim = int(self.encode_texts(["a"], fill=False).shape[1])
+            with torch.inference_mode():
+                self._tower = causal_tower(self._model, self.tokens(_TRIAL).to(self.device))
+            self.dim = int(self.encode_texts(_TRIAL[:1], fill=False).shape[1])
             self.encode_pixels(np.zeros((1, *self.image_size, 3), dtype=np.uint8), fill=False)
         except CONFIG_ERRORS as error:
             # Most often a model with a vocabulary of its own whose merges are missing: token numbers out of range.
@@ -125,13 +138,34 @@ class Encoder:
 
         Without `fill` a batch is as small as it is, which is quicker for a single query.
         """
-        batches = []
-        for start in range(0, len(texts), TEXT_BATCH):
-            batch = self.tokens(texts[start : start + TEXT_BATCH])
-            tokens = (_filled(batch, TEXT_BATCH) if fill else batch).to(self.device)
-            features = self._model.encode_text(tokens, normalize=True)
-            batches.append(features[: len(batch)].float().cpu().numpy())
-        return np.concatenate(batches)
+        tokens = self.tokens(texts)
+        size = TEXT_BATCH if self._tower is None else CUT_BATCH
+        batches, order = [], []
+        for rows, length in self._by_length(tokens):
+            for start in range(0, len(rows), size):
+                batch = tokens[rows[start : start + size], :length]
+                inputs = (_filled(batch, size) if fill else batch).to(self.device)
+                batches.append(self._encode_tokens(inputs)[: len(batch)].float().cpu().numpy())
+            order.append(rows)
+        features = np.concatenate(batches)
+        return features[np.argsort(np.concatenate(order))]
+
+    def _by_length(self, tokens: torch.Tensor) -> Iterator[tuple[NDArray[np.int64], int]]:
+        """The rows whose texts are cut to the same number of tokens, and that number."""
+        whole = tokens.shape[1]
+        if self._tower is None:
+            yield np.arange(len(tokens)), whole
+            return
+        lengths = self._tower.ends(tokens).numpy() + 1
+        cut = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, whole)
+        for length in np.unique(cut):
+            yield np.flatnonzero(cut == length), int(length)
+
+    def _encode_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
+        if self._tower is None:
+            features: torch.Tensor = self._model.encode_text(tokens, normalize=True)
+            return features
+        return encode_to_ends(self._tower.module, tokens, self._tower.ends(tokens))
 
     @property
     def parameters(self) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from salmu_demo.models.text_tower import encode_to_ends
+
 
 def contrastive_loss(
     images: torch.Tensor, texts: torch.Tensor, groups: torch.Tensor, scale: torch.Tensor
@@ -69,7 +71,6 @@ def _encode_cut(model: Any, tokens: torch.Tensor, blocks: Sequence[torch.nn.Modu
     length = int(tokens.argmax(dim=1).max()) + 1
     tokens = tokens[:, :length]
     rows, ends = torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)
-    hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
     states: list[torch.Tensor] = []
 
     def keep(_block: Any, _inputs: Any, output: torch.Tensor) -> None:
@@ -77,11 +78,11 @@ def _encode_cut(model: Any, tokens: torch.Tensor, blocks: Sequence[torch.nn.Modu
 
     handles = [block.register_forward_hook(keep) for block in blocks]
     try:
-        hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+        features = encode_to_ends(model, tokens, ends)
     finally:
         for handle in handles:
             handle.remove()
-    return [*states, functional.normalize(hidden[rows, ends] @ model.text_projection, dim=1)]
+    return [*states, features]
 
 
 def make_optimizer(
