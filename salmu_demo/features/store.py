@@ -21,7 +21,7 @@ ENCODING_CODE: Final = (
     *(
         f"models/{name}.py"
         for name in (
-            "delta", "encoder", "header", "in_memory", "network", "pickled", "text_tower", "tokenizer",
+            "delta", "encoder", "header", "in_memory", "json_file", "network", "pickled", "text_tower", "tokenizer",
             "tokenizer_export", "transformers_tensors", "vocabulary", "weights",
         )
     ),

@@ -16,13 +16,13 @@ from salmu_demo.models.architecture import guess_architecture, is_alike
 from salmu_demo.models.card import CARD_FILE, LARGEST_CARD, card_role
 from salmu_demo.models.configuration import (
     CONFIG_FILE,
-    MAX_CONFIG_BYTES,
     architecture_configuration,
     open_clip_architectures,
     read_configuration,
 )
 from salmu_demo.models.delta import find_delta
 from salmu_demo.models.header import MAX_HEADER_BYTES, shown
+from salmu_demo.models.json_file import MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES, read_object
 from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, completed, missing_parts
 from salmu_demo.models.settings import ASSUMED, TABLE, Origins, preprocessing_origin
@@ -44,12 +44,10 @@ from salmu_demo.models.transformers_config import (
     is_of_transformers,
     network_of,
     preprocessing_of,
-    read_document,
 )
 from salmu_demo.models.transformers_tensors import Family, named_by_transformers
 from salmu_demo.models.vocabulary import (
     CLIP_VOCABULARY,
-    MAX_TOKENIZER_BYTES,
     MERGES_TEXT,
     TOKENIZER_FILE,
     VOCABULARY_FILE,
@@ -157,7 +155,7 @@ def _config_of_transformers(folder: Path) -> tuple[dict[str, Any], str] | None:
     if not path.is_file():
         return None
     check_inside(folder, path)
-    content, digest = read_document(path)
+    content, digest = read_object(path)
     return (content, digest) if is_of_transformers(content) else None
 
 
@@ -196,7 +194,7 @@ def _of_transformers(
     read = [(config_file, digest)]
     if preprocessor.is_file():
         check_inside(folder, preprocessor)
-        said, digest = read_document(preprocessor)
+        said, digest = read_object(preprocessor)
         config["preprocess_cfg"] = preprocessing_of(said, model["vision_cfg"]["image_size"], str(preprocessor))
         read.append((preprocessor, digest))
     known = _published_preprocessing(model)

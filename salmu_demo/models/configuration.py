@@ -4,7 +4,6 @@ A configuration comes with a checkpoint and is as little to be trusted: it may a
 for a model of any size.
 """
 
-import hashlib
 import importlib.util
 import json
 import re
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.core.errors import ModelError
+from salmu_demo.models.json_file import read_object
 
 CONFIG_FILE: Final = "open_clip_config.json"
-MAX_CONFIG_BYTES: Final = 1_000_000
 MAX_LAYERS: Final = 200
 """More than any open_clip model has; building takes time in proportion, whatever the weights hold."""
 
@@ -30,18 +29,10 @@ _LAYER_KEYS: Final = ("layers", "timm_layers")
 
 def read_configuration(path: Path) -> tuple[dict[str, Any], str]:
     """The content of an `open_clip_config.json`, and the SHA-256 of its bytes; raises `ModelError`."""
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ModelError(f"{path} is larger than any configuration; fetch it again.")
-        raw = path.read_bytes()
-        config = json.loads(raw.decode("utf-8-sig"))
-    except FileNotFoundError as error:
-        raise ModelError(f"The model folder {path.parent} has no {CONFIG_FILE}.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not readable JSON.") from error
-    if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
+    config, digest = read_object(path)
+    if not isinstance(config.get("model_cfg"), dict):
         raise ModelError(f"{path} lacks `model_cfg`; it must be an open_clip configuration.")
-    return checked(config, str(path)), hashlib.sha256(raw).hexdigest()
+    return checked(config, str(path)), digest
 
 
 def checked(config: dict[str, Any], what: str) -> dict[str, Any]:

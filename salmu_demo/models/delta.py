@@ -19,8 +19,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, FiniteFl
 
 from salmu_demo.core.documents import MismatchError, misfit, parse_model
 from salmu_demo.core.errors import ModelError
-from salmu_demo.models.configuration import MAX_CONFIG_BYTES
 from salmu_demo.models.header import FLOATS, Shape, shown
+from salmu_demo.models.json_file import MAX_CONFIG_BYTES, read_bytes
 from salmu_demo.models.weights import SafetensorsReader, TensorReader, check_whole
 
 ADAPTER_FILE: Final = "adapter_model.safetensors"
@@ -288,10 +288,6 @@ def _read_adapter(delta: Delta, has_pairs: bool) -> _Adapter | None:
     if delta.config is None:
         raise ModelError(f"{delta.weights} holds LoRA matrices; it needs {ADAPTER_CONFIG_FILE} beside it.")
     try:
-        if delta.config.stat().st_size > MAX_CONFIG_BYTES:
-            raise ModelError(f"{delta.config} is larger than any configuration; fetch it again.")
-        return parse_model(delta.config.read_bytes(), _Adapter)
-    except OSError as error:
-        raise ModelError(f"{delta.config} cannot be read: {error.strerror or error}.") from error
+        return parse_model(read_bytes(delta.config, MAX_CONFIG_BYTES), _Adapter)
     except MismatchError as error:
         raise ModelError(f"{delta.config} cannot be used: {error}.") from error

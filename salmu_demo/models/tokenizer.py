@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.header import shown
+from salmu_demo.models.json_file import MAX_TOKENIZER_BYTES, read_object
 from salmu_demo.models.source import DEFAULT_CONTEXT, TOKENIZER_COMPANIONS, TOKENIZER_CONFIG, ModelSource
 from salmu_demo.models.tokenizer_export import merges_archive
 from salmu_demo.models.vocabulary import (
@@ -25,7 +26,6 @@ from salmu_demo.models.vocabulary import (
     START,
     Vocabulary,
     clip_vocabulary,
-    read_object,
     read_tokenizer,
 )
 
@@ -116,8 +116,8 @@ class LibraryTokenizer:
 def _padding(path: Path) -> tuple[str, str]:
     """Side and token of the padding, by `tokenizer_config.json` or the tokenizer itself; raises `ModelError`."""
     config = path.with_name(TOKENIZER_CONFIG)
-    said = read_object(config) if config.is_file() else {}
-    own = read_object(path).get("padding") or {}
+    said = read_object(config)[0] if config.is_file() else {}
+    own = read_object(path, MAX_TOKENIZER_BYTES)[0].get("padding") or {}
     token = said.get("pad_token") or own.get("pad_token")
     token = token.get("content") if isinstance(token, dict) else token
     if not isinstance(token, str):

@@ -4,17 +4,15 @@ Sizes that a file leaves out are transformers' defaults (versions 4 and 5), whic
 open_clip's networks cannot compute is refused by its name.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from salmu_demo.core.documents import MismatchError, parse_model
 from salmu_demo.core.errors import ModelError
-from salmu_demo.models.configuration import MAX_CONFIG_BYTES, checked, open_clip_architectures
+from salmu_demo.models.configuration import checked, open_clip_architectures
 from salmu_demo.models.transformers_tensors import CLASSES, Family
 
 TRANSFORMERS_CONFIG: Final = "config.json"
@@ -147,22 +145,6 @@ class _Preprocessor(BaseModel):
     rescale_factor: float | None = None
     image_mean: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None
     image_std: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None
-
-
-def read_document(path: Path) -> tuple[dict[str, Any], str]:
-    """The JSON object in a file of transformers, and the SHA-256 of its bytes; raises `ModelError`."""
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ModelError(f"{path} is larger than any configuration; fetch it again.")
-        raw = path.read_bytes()
-        content = json.loads(raw.decode("utf-8-sig"))
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not readable JSON.") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} is not readable JSON.")
-    return content, hashlib.sha256(raw).hexdigest()
 
 
 def is_of_transformers(document: dict[str, Any]) -> bool:

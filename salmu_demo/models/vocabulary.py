@@ -1,12 +1,12 @@
 """CLIP's vocabulary in the files of transformers: `tokenizer.json`, or `merges.txt` and `vocab.json`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from salmu_demo.core.errors import ModelError
+from salmu_demo.models.json_file import MAX_TOKENIZER_BYTES, read_bytes, read_object
 
 TOKENIZER_FILE: Final = "tokenizer.json"
 MERGES_TEXT: Final = "merges.txt"
@@ -17,9 +17,6 @@ START: Final = "<|startoftext|>"
 END: Final = "<|endoftext|>"
 CLIP_VOCABULARY: Final = 49408
 """Tokens of CLIP's own tokenizer."""
-
-MAX_TOKENIZER_BYTES: Final = 100_000_000
-"""Three times the largest of SigLIP, with a vocabulary of 256,000."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,10 @@ def clip_vocabulary(path: Path) -> Vocabulary | None:
             raise ModelError(f"{path} is a tokenizer without its vocabulary; put {VOCABULARY_FILE} beside it.")
         lines = read_tokenizer(path).strip().split("\n")
         lines = lines[1:] if lines[0].startswith("#") else lines
-        tokens = read_object(beside)
+        tokens, _ = read_object(beside, MAX_TOKENIZER_BYTES)
         return _checked(path, [line.split() for line in lines], tokens)
-    model = read_object(path).get("model")
+    content, _ = read_object(path, MAX_TOKENIZER_BYTES)
+    model = content.get("model")
     if not isinstance(model, dict) or not model.get("vocab"):
         raise ModelError(f"{path} is a tokenizer without vocabulary; fetch it again.")
     if model.get("end_of_word_suffix") != WORD_END:
@@ -68,24 +66,9 @@ def _checked(path: Path, pairs: list[Any], tokens: Any) -> Vocabulary:
     return Vocabulary(tuple((first, second) for first, second in pairs), tokens)
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a tokenizer's file; raises `ModelError`."""
-    try:
-        content = json.loads(read_tokenizer(path))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not readable JSON.") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} is not a tokenizer's file; fetch it again.")
-    return content
-
-
 def read_tokenizer(path: Path) -> str:
     """The text of a tokenizer's file; raises `ModelError` if it cannot be read or is larger than any."""
     try:
-        if path.stat().st_size > MAX_TOKENIZER_BYTES:
-            raise ModelError(f"{path} is larger than any tokenizer; fetch it again.")
-        return path.read_text("utf-8")
+        return read_bytes(path, MAX_TOKENIZER_BYTES).decode()
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is not readable text.") from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error

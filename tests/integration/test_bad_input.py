@@ -189,7 +189,7 @@ def changed(path: str, value: Any) -> str:
     [
         ("{", f"{CONFIG} is not readable JSON"),
         ("\x00\x01", f"{CONFIG} is not readable JSON"),
-        ("[1]", f"{CONFIG} lacks `model_cfg`"),
+        ("[1]", f"{CONFIG} is not readable JSON: it must hold one object"),
         ('{"model_type": "bert"}', f"{CONFIG} lacks `model_cfg`"),
         (changed("model_cfg.text_cfg", None), f"{CONFIG} lacks `text_cfg`"),
         (changed("model_cfg.text_cfg", "small"), f"{CONFIG} lacks `text_cfg`"),

@@ -400,7 +400,7 @@ def test_a_configuration_that_asks_for_more_than_a_model(model_folder: Path, cha
 
 def test_a_configuration_of_any_size_or_depth_is_refused(model_folder: Path):
     (model_folder / CONFIG).write_text(" " * 1_000_001)
-    assert "larger than any configuration" in sentence_of(lambda: find_model(f"local-dir:{model_folder}"))
+    assert "larger than any file of its kind" in sentence_of(lambda: find_model(f"local-dir:{model_folder}"))
     (model_folder / CONFIG).write_text("[" * 100_000)
     assert "not readable JSON" in sentence_of(lambda: find_model(f"local-dir:{model_folder}"))
 
