@@ -84,7 +84,10 @@ class _Spoken:
     def _spelt_out(self, ctx: Any, args: Sequence[str]) -> list[str]:
         """A line with whole names of options, each before its one value; raises `QueryError`."""
         options = {
-            name: each for each in self.get_params(ctx) if each.param_type_name == "option" for name in each.opts
+            name: each
+            for each in self.get_params(ctx)
+            if each.param_type_name == "option"
+            for name in (*each.opts, *each.secondary_opts)
         }
         given, spelt = deque(args), list[str]()
         while given:

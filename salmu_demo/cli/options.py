@@ -1,6 +1,9 @@
 """What several commands share: how a command is made, options, and what they mean."""
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +22,7 @@ from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.references import find_model, find_models
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, TITLES, Candidate, Told, check_told
+from salmu_demo.models.said import Said, split_said
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.evaluation import choose_metrics
 from salmu_demo.workbench.bench import Workbench
@@ -53,7 +57,12 @@ class Commands(typer.Typer):
 
     def add(self, examples: str, name: str | None = None) -> Callable[[F], F]:
         """Decorator that makes a function a command; its docstring is the first line of the help."""
-        return self.command(name, cls=_Command, epilog=examples)
+
+        def made(function: F) -> F:
+            self.command(name, cls=_Command, epilog=examples)(_deciding(function))
+            return function
+
+        return made
 
 
 def _nothing() -> None:
@@ -114,6 +123,26 @@ TrustPickle = Annotated[
         "are read (weights_only), a fault of torch could let it run: use it for files you made yourself",
     ),
 ]
+QuickGelu = Annotated[
+    bool | None,
+    typer.Option(
+        "--quickgelu/--no-quickgelu",
+        help="compute the activation QuickGELU, or GELU, whatever the model's files say; built-in and official models "
+        "keep their own",
+        show_default=False,
+    ),
+]
+Preprocess = Annotated[
+    str | None,
+    option(
+        "--preprocess",
+        "prepare images for these models as OpenAI did (`openai`), or as open_clip does for an architecture",
+        "NAME",
+    ),
+]
+Weights = Annotated[
+    str | None, option("--weights", "read this file of the models' folders instead of the usual one", "FILE")
+]
 Data = Annotated[str, option("--data", DATA_WORDS, completion=data_names)]
 Json = Annotated[bool, flag("--json", "print JSON instead of text")]
 Metrics = Annotated[str | None, option("--metrics", "comma-separated; default all", "NAMES")]
@@ -135,6 +164,53 @@ def reference(
 Clean = Annotated[list[str] | None, reference(CLEAN)]
 Compromised = Annotated[list[str] | None, reference(COMPROMISED)]
 Gold = Annotated[list[str] | None, reference(GOLD)]
+
+
+def _deciding(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes models of any kind, with the options that decide what their files leave open.
+
+    What is decided is written behind the references, see `salmu_demo.models.said`.
+    """
+    parameters = inspect.signature(function).parameters
+    if "arch" not in parameters:
+        return function
+    references = [name for name, each in parameters.items() if _names_models(each.annotation)]
+
+    @functools.wraps(function)
+    def command(*, quickgelu: bool | None, preprocess: str | None, weights: str | None, **given: Any) -> None:
+        said = Said(quickgelu, preprocess, weights)
+        for name in references:
+            value = given[name]
+            if isinstance(value, str):
+                given[name] = _with_said(value, said)
+            elif value is not None:
+                given[name] = [_with_said(each, said) for each in value]
+        function(**given)
+
+    added = {"quickgelu": QuickGelu, "preprocess": Preprocess, "weights": Weights}
+    kind = inspect.Parameter.KEYWORD_ONLY
+    listed = [
+        *(each.replace(kind=kind) for each in parameters.values()),
+        *(inspect.Parameter(name, kind, default=None, annotation=annotation) for name, annotation in added.items()),
+    ]
+    command.__signature__ = inspect.Signature(listed)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in listed}
+    return command
+
+
+def _names_models(annotation: Any) -> bool:
+    """Whether a parameter's placeholder says that its value is one model or several."""
+    placeholders = {getattr(each, "metavar", None) for each in getattr(annotation, "__metadata__", ())}
+    return not placeholders.isdisjoint(("MODEL", "MODEL...", "[MODEL...]", "BASE"))
+
+
+def _with_said(reference: str, said: Said) -> str:
+    """A reference with what the line decides; what stands behind it already has precedence."""
+    place, own = split_said(reference)
+    if place in model_names():
+        return reference
+    decided = {name: value for name, value in vars(own).items() if value is not None}
+    return f"{place}{replace(said, **decided)}"
 
 
 def chosen_models(

@@ -25,6 +25,7 @@ from salmu_demo.models.header import MAX_HEADER_BYTES, shown
 from salmu_demo.models.json_file import MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES, read_object
 from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, completed, missing_parts
+from salmu_demo.models.said import NOTHING_WANTED, Said, Wanted
 from salmu_demo.models.settings import ASSUMED, TABLE, Origins, preprocessing_origin
 from salmu_demo.models.source import (
     INDEX_FILE,
@@ -93,35 +94,36 @@ def builtin(name: str) -> ModelSource:
     """A built-in model; raises `ModelError`."""
     folder = assets_dir() / "models" / name
     if (folder / WEIGHTS_FILE).is_file():
-        return from_folder(name, folder, None, False)
+        return from_folder(name, folder)
     base = builtin(COMPROMISED)
     return replace(base, reference=name, deltas=(find_delta(folder / DELTA_FILE),), card_role=card_role(folder))
 
 
-def from_folder(reference: str, folder: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
+def from_folder(reference: str, folder: Path, wanted: Wanted = NOTHING_WANTED) -> ModelSource:
     """A folder with weights, and usually a configuration, a tokenizer and a card.
 
     Raises:
         ArchitectureError: if it has a configuration, and another architecture is named.
-        ModelError: if it lacks its weights, a file is a link that leads out of it, or its architecture cannot be told.
+        ModelError: if it lacks its weights or those that are wanted, a file is a link that leads out of it, or its
+            architecture cannot be told.
     """
     if not folder.is_dir():
         raise ModelError(f"The model folder {folder} does not exist.")
     config, theirs = folder / CONFIG_FILE, _config_of_transformers(folder)
     if theirs is not None and not config.exists():
-        model = _of_transformers(reference, folder, theirs, architecture, trust_pickle)
+        model = _of_transformers(reference, folder, theirs, wanted)
     else:
-        weights, *more = _weights_of(folder, WEIGHTS_FILES, PICKLE_FILE, trust_pickle)
+        weights, *more = _weights_of(folder, WEIGHTS_FILES, PICKLE_FILE, wanted)
         tokenizer = _tokenizer_of(folder, MERGES_FILE, TOKENIZER_FILE)
         for path in (weights, *more, config, tokenizer):
             if path is not None:
                 check_inside(folder, path)
         if config.exists():
-            model = _configured(reference, weights, config, tokenizer, architecture)
+            model = _configured(reference, weights, config, tokenizer, wanted)
             if theirs is not None:
                 model = _of_both_kinds(model, folder, theirs)
         else:
-            model = bare(reference, weights, architecture)
+            model = bare(reference, weights, wanted)
             model = model if tokenizer is None else replace(model, merges=tokenizer)
         model = replace(model, more_weights=tuple(more))
     own = {model.weights, *model.more_weights}
@@ -129,9 +131,11 @@ def from_folder(reference: str, folder: Path, architecture: str | None, trust_pi
     return replace(_taken(model, model.weights.name, others, "beside it"), card_role=card_role(folder))
 
 
-def _weights_of(folder: Path, names: Sequence[str], pickle: str, trust_pickle: bool) -> tuple[Path, ...]:
-    """The files of a folder that hold its weights together: the first that is there, or those of an index."""
-    for name in (*names, pickle) if trust_pickle else names:
+def _weights_of(folder: Path, names: Sequence[str], pickle: str, wanted: Wanted) -> tuple[Path, ...]:
+    """The files of a folder that hold its weights together: those wanted, the first that is there, or an index's."""
+    if wanted.said.weights is not None:
+        return (_chosen_weights(folder, wanted.said.weights, wanted.trust_pickle),)
+    for name in (*names, pickle) if wanted.trust_pickle else names:
         if (folder / name).is_file():
             return (folder / name,)
     index = folder / INDEX_FILE
@@ -143,6 +147,16 @@ def _weights_of(folder: Path, names: Sequence[str], pickle: str, trust_pickle: b
     for file in _weight_files(folder):
         check_whole(file)
     raise ModelError(f"The model folder {folder} has no {names[0]}; save the weights as safetensors.")
+
+
+def _chosen_weights(folder: Path, name: str, trust_pickle: bool) -> Path:
+    path = folder / name
+    there = [file.name for file in _weight_files(folder)]
+    if name not in there:
+        raise ModelError(f"The model folder {folder} has no weights {name}; it has {', '.join(there) or 'none'}.")
+    if path.suffix in PICKLES and not trust_pickle:
+        raise ModelError(_untrusted(path))
+    return path
 
 
 def _tokenizer_of(folder: Path, *names: str) -> Path | None:
@@ -181,14 +195,13 @@ def _of_both_kinds(model: ModelSource, folder: Path, theirs: tuple[dict[str, Any
 
 
 def _of_transformers(
-    reference: str, folder: Path, theirs: tuple[dict[str, Any], str], architecture: str | None, trust_pickle: bool,
-    revision: str | None = None,
-) -> ModelSource:  # fmt: skip
+    reference: str, folder: Path, theirs: tuple[dict[str, Any], str], wanted: Wanted, revision: str | None = None
+) -> ModelSource:
     """A folder of transformers: its `CLIPModel` or `SiglipModel` by open_clip's names."""
     content, digest = theirs
     config_file, preprocessor = folder / TRANSFORMERS_CONFIG, folder / PREPROCESSOR_FILE
     family = family_of(content, str(config_file))
-    weights, *more = _weights_of(folder, TRANSFORMERS_WEIGHTS, TRANSFORMERS_PICKLE, trust_pickle)
+    weights, *more = _weights_of(folder, TRANSFORMERS_WEIGHTS, TRANSFORMERS_PICKLE, wanted)
     model, remarks = network_of(content, str(config_file))
     config: dict[str, Any] = {"model_cfg": model, "preprocess_cfg": {}}
     read = [(config_file, digest)]
@@ -197,8 +210,9 @@ def _of_transformers(
         said, digest = read_object(preprocessor)
         config["preprocess_cfg"] = preprocessing_of(said, model["vision_cfg"]["image_size"], str(preprocessor))
         read.append((preprocessor, digest))
+    config = wanted.said.applied(config)
     known = _published_preprocessing(model)
-    origins = Origins(preprocessing=preprocessing_origin(config, known, reference))
+    origins = wanted.said.origins(Origins(preprocessing=preprocessing_origin(config, known, reference)))
     config, assumed = completed(config, known, reference)
     tokenizer = _tokenizer_of(folder, TOKENIZER_FILE, MERGES_TEXT)
     for path in (weights, *more, tokenizer):
@@ -220,7 +234,7 @@ def _of_transformers(
     )
     for path in source.beside_tokenizer:
         check_inside(folder, path)
-    return keeping_its_own(_of_its_pickle(source), architecture)
+    return keeping_its_own(_of_its_pickle(source), wanted)
 
 
 def _without_tokenizer(folder: Path, family: Family, model: dict[str, Any]) -> str:
@@ -252,14 +266,15 @@ def _configured(
     weights: Path,
     config_file: Path,
     tokenizer: Path | None,
-    architecture: str | None,
+    wanted: Wanted,
     revision: str | None = None,
 ) -> ModelSource:
     """Weights with a configuration of their own."""
     content, digest = read_configuration(config_file)
+    content = wanted.said.applied(content)
     known = _published_preprocessing(content["model_cfg"]) if missing_parts(content, reference) else []
     config, remarks = completed(content, known, reference)
-    origins = Origins(preprocessing=preprocessing_origin(content, known, reference))
+    origins = wanted.said.origins(Origins(preprocessing=preprocessing_origin(content, known, reference)))
     source = ModelSource(
         reference,
         weights,
@@ -270,7 +285,7 @@ def _configured(
         config_files=((config_file, digest),),
         origins=origins,
     )
-    return keeping_its_own(_of_its_pickle(source), architecture)
+    return keeping_its_own(_of_its_pickle(source), wanted)
 
 
 def _of_its_pickle(model: ModelSource) -> ModelSource:
@@ -298,14 +313,26 @@ def _published_preprocessing(model: dict[str, Any]) -> list[Preprocessing]:
     return [AGREED[name] for name in same]
 
 
-def keeping_its_own(source: ModelSource, architecture: str | None) -> ModelSource:
+def keeping_its_own(source: ModelSource, wanted: Wanted) -> ModelSource:
     """A model with a configuration of its own, which an architecture that is named must not contradict."""
-    if architecture is not None and configuration_of(architecture)["model_cfg"] != source.config["model_cfg"]:
-        raise ArchitectureError(
-            f"{source.reference} has a configuration of its own, which is not that of {architecture}; leave the "
-            "architecture out (--arch), which is for weights without a configuration."
-        )
+    named = wanted.architecture
+    if named is not None:
+        theirs = wanted.said.applied(configuration_of(named))["model_cfg"]
+        if {**theirs, "quick_gelu": bool(theirs.get("quick_gelu"))} != {
+            **source.config["model_cfg"],
+            "quick_gelu": bool(source.config["model_cfg"].get("quick_gelu")),
+        }:
+            raise ArchitectureError(
+                f"{source.reference} has a configuration of its own, which is not that of {named}; leave the "
+                "architecture out (--arch), which is for weights without a configuration."
+            )
     return source
+
+
+def decided(source: ModelSource, wanted: Wanted) -> ModelSource:
+    """A model with what was decided instead of its files; raises `ModelError`."""
+    said = wanted.said
+    return replace(source, config=said.applied(source.config), origins=said.origins(source.origins))
 
 
 def configuration_of(architecture: str) -> dict[str, Any]:
@@ -321,50 +348,62 @@ def check_inside(folder: Path, path: Path) -> None:
         raise ModelError(f"{path} is a link that leads out of its folder; put the file itself there.")
 
 
-def from_hub(target: HubReference, architecture: str | None) -> ModelSource:
+def from_hub(target: HubReference, wanted: Wanted) -> ModelSource:
     """A repository of the Hub, fetched unless it is here; raises as `from_folder` does."""
     # The Hub's client takes a quarter of a second to import, which local models do not need.
     from salmu_demo.hub.fetch import download_file  # noqa: PLC0415
 
-    reference, repository, wanted = target.label, target.repository, target.revision
-    config_file = download_file(repository, CONFIG_FILE, wanted, ModelError)
+    reference, repository, revision = target.label, target.repository, target.revision
+    config_file = download_file(repository, CONFIG_FILE, revision, ModelError)
     if config_file is None:
-        theirs = download_file(repository, TRANSFORMERS_CONFIG, wanted, ModelError, MAX_CONFIG_BYTES)
+        theirs = download_file(repository, TRANSFORMERS_CONFIG, revision, ModelError, MAX_CONFIG_BYTES)
         if theirs is not None and (content := _config_of_transformers(theirs.parent)) is not None:
-            return _transformers_from_hub(target, content, architecture)
+            return _transformers_from_hub(target, content, wanted)
     trusted = repository.partition("/")[0] in PICKLE_PUBLISHERS
-    for name in (*WEIGHTS_FILES, PICKLE_FILE) if trusted else WEIGHTS_FILES:
-        weights = download_file(repository, name, wanted, ModelError)
+    for name in _names_on_hub((*WEIGHTS_FILES, PICKLE_FILE) if trusted else WEIGHTS_FILES, wanted, trusted):
+        weights = download_file(repository, name, revision, ModelError)
         if weights is not None:
             break
     else:
-        raise ModelError(f"{repository} has no {WEIGHTS_FILES[0]}; only safetensors are loaded from the Hub.")
+        name = wanted.said.weights or WEIGHTS_FILES[0]
+        raise ModelError(f"{repository} has no {name}; only safetensors are loaded from the Hub.")
     # The parent of a cached Hub file is its snapshot, named by the commit.
     commit = weights.parent.name
     pin(target, commit)
-    card = download_file(repository, CARD_FILE, wanted, ModelError, LARGEST_CARD)
+    card = download_file(repository, CARD_FILE, revision, ModelError, LARGEST_CARD)
     role = None if card is None else card_role(card.parent)
     if config_file is None:
-        return replace(bare(reference, weights, architecture, commit), card_role=role)
-    tokenizer = download_file(repository, MERGES_FILE, wanted, ModelError)
-    tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, wanted, ModelError)
-    model = _configured(reference, weights, config_file, tokenizer, architecture, commit)
+        return replace(bare(reference, weights, wanted, commit), card_role=role)
+    tokenizer = download_file(repository, MERGES_FILE, revision, ModelError)
+    tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, revision, ModelError)
+    model = _configured(reference, weights, config_file, tokenizer, wanted, commit)
     return replace(model, card_role=role)
 
 
-def _transformers_from_hub(
-    target: HubReference, theirs: tuple[dict[str, Any], str], architecture: str | None
-) -> ModelSource:
+def _names_on_hub(usual: Sequence[str], wanted: Wanted, trusted: bool) -> Sequence[str]:
+    """The files that may hold the weights of a repository, the first that is there wins; raises `ModelError`."""
+    name = wanted.said.weights
+    if name is None:
+        return usual
+    if not name.endswith(".safetensors") and not (trusted and name.endswith(PICKLES)):
+        raise ModelError(f"{name} is no safetensors file, and only those are loaded from the Hub.")
+    return (name,)
+
+
+def _transformers_from_hub(target: HubReference, theirs: tuple[dict[str, Any], str], wanted: Wanted) -> ModelSource:
     """A repository of transformers' kind, fetched unless it is here; raises as `from_folder` does."""
     from salmu_demo.hub.fetch import download_file  # noqa: PLC0415 - as in `from_hub`
 
-    repository, wanted = target.repository, target.revision
+    repository, revision = target.repository, target.revision
     family_of(theirs[0], f"{TRANSFORMERS_CONFIG} of {repository}")  # Before anything large is fetched.
 
     def fetched(name: str, largest: int | None = None) -> Path | None:
-        return download_file(repository, name, wanted, ModelError, largest)
+        return download_file(repository, name, revision, ModelError, largest)
 
-    weights = next((path for name in TRANSFORMERS_WEIGHTS if (path := fetched(name)) is not None), None)
+    names = _names_on_hub(TRANSFORMERS_WEIGHTS, wanted, False)
+    weights = next((path for name in names if (path := fetched(name)) is not None), None)
+    if weights is None and wanted.said.weights is not None:
+        raise ModelError(f"{repository} has no {wanted.said.weights}; only safetensors are loaded from the Hub.")
     if weights is None:
         weights = fetched(INDEX_FILE, MAX_HEADER_BYTES)
         if weights is None:
@@ -378,18 +417,19 @@ def _transformers_from_hub(
         fetched(name, largest)
     folder = weights.parent
     pin(target, folder.name)
-    model = _of_transformers(target.label, folder, theirs, architecture, False, folder.name)
+    model = _of_transformers(target.label, folder, theirs, wanted, folder.name)
     return replace(model, card_role=card_role(folder))
 
 
-def from_file(reference: str, path: Path, architecture: str | None, trust_pickle: bool) -> ModelSource:
+def from_file(reference: str, path: Path, wanted: Wanted) -> ModelSource:
     """A weight file alone; raises `ModelError`."""
-    if path.suffix in PICKLES and not trust_pickle:
+    wanted.only_one_file(reference)
+    if path.suffix in PICKLES and not wanted.trust_pickle:
         raise ModelError(_untrusted(path))
     if path.suffix not in (".safetensors", *PICKLES):
         raise ModelError(f"{path} is not a safetensors file; convert it with safetensors.torch.save_file.")
     check_whole(path)
-    return bare(reference, path, architecture)
+    return bare(reference, path, wanted)
 
 
 def _untrusted(path: Path) -> str:
@@ -399,8 +439,9 @@ def _untrusted(path: Path) -> str:
     )
 
 
-def bare(reference: str, weights: Path, architecture: str | None, revision: str | None = None) -> ModelSource:
+def bare(reference: str, weights: Path, wanted: Wanted, revision: str | None = None) -> ModelSource:
     """Weights without a configuration, of the architecture that was given or that their tensors tell."""
+    architecture = wanted.architecture
     remarks: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     if architecture is None:
@@ -414,11 +455,12 @@ def bare(reference: str, weights: Path, architecture: str | None, revision: str 
                 f"{TRANSFORMERS_CONFIG} says what they belong to."
             )
         guess = guess_architecture(shapes, configs, str(weights))
-        architecture, alike = guess.name, guess.twins
-        if guess.twins:
+        architecture, *others = _as_decided((guess.name, *guess.twins), wanted.said)
+        alike = tuple(others)
+        if alike:
             remarks = (
-                f"{reference} has the tensors of {guess.name}, but also those of {', '.join(guess.twins)}, which "
-                f"compute otherwise; {guess.name} is taken unless another architecture is named (--arch).",
+                f"{reference} has the tensors of {architecture}, but also those of {', '.join(alike)}, which "
+                f"compute otherwise; {architecture} is taken unless another architecture is named (--arch).",
             )
     if architecture in builtin_models():
         model = replace(
@@ -432,12 +474,20 @@ def bare(reference: str, weights: Path, architecture: str | None, revision: str 
             origins=Origins(f"that of {architecture}", f"that of {architecture}"),
             card_role=None,
         )
-        return _of_its_pickle(model)
+        return decided(_of_its_pickle(model), wanted)
     known = [AGREED[name] for name in (architecture, *alike) if name in AGREED]
-    given = architecture_configuration(architecture)
+    given = wanted.said.applied(architecture_configuration(architecture))
     config, assumed = completed(given, known, reference)
-    origins = Origins(ASSUMED if alike else TABLE, preprocessing_origin(given, known, reference))
+    origins = wanted.said.origins(Origins(ASSUMED if alike else TABLE, preprocessing_origin(given, known, reference)))
     model = ModelSource(
         reference, weights, config, None, architecture, revision, remarks=remarks + assumed, origins=origins
     )
     return _of_its_pickle(model)
+
+
+def _as_decided(architectures: Sequence[str], said: Said) -> Sequence[str]:
+    """Those of some architectures whose activation is the one that was decided; all of them if none is."""
+    if said.quickgelu is None:
+        return architectures
+    quick = [bool(configuration_of(name)["model_cfg"].get("quick_gelu")) for name in architectures]
+    return [name for name, its in zip(architectures, quick, strict=True) if its is said.quickgelu] or architectures

@@ -15,6 +15,7 @@ from salmu_demo.models.checkpoint import (
     builtin_models,
     check_inside,
     configuration_of,
+    decided,
     from_file,
     from_folder,
     from_hub,
@@ -22,17 +23,11 @@ from salmu_demo.models.checkpoint import (
 )
 from salmu_demo.models.delta import find_delta
 from salmu_demo.models.made import MADE, made_folder
+from salmu_demo.models.said import Wanted, split_said
 from salmu_demo.models.source import DELTA, LOCAL_DIR, ModelSource, split_delta
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
 
 FindModel = Callable[[str, str | None], ModelSource]
-
-
-class Wanted(NamedTuple):
-    """What was said beside a reference: the architecture, and whether pickles of this machine may be read."""
-
-    architecture: str | None
-    trust_pickle: bool
 
 
 class ReferenceKind(NamedTuple):
@@ -49,7 +44,8 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     Args:
         reference: a built-in name, `official-clean`, `official-compromised`, `local-dir:FOLDER`,
             `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, a model that a job made, or `delta:BASE+PATH`, where
-            BASE is one of these and PATH a PEFT folder or a safetensors file to merge onto it.
+            BASE is one of these and PATH a PEFT folder or a safetensors file to merge onto it; what is decided instead
+            of its files may follow, see `salmu_demo.models.said`.
         architecture: open_clip architecture or built-in model, for weights without a configuration; None to tell it
             from the tensors. A model with a configuration of its own must have the one that is named.
         trust_pickle: whether the user has said that pickles of this machine may be read.
@@ -60,13 +56,15 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     """
     if architecture is not None:
         configuration_of(architecture)  # A misspelt name is refused whatever it is named for.
-    kind = _kind_of(reference)
+    place, said = split_said(reference)
+    kind = _kind_of(place)
     if kind is not None:
-        return kind.find(reference, Wanted(architecture, trust_pickle))
-    path = _path(reference)
-    if path.is_dir() and reference:
+        found = kind.find(place, Wanted(architecture, trust_pickle, said))
+        return replace(found, reference=f"{found.reference}{said}")
+    path = _path(place)
+    if path.is_dir() and place:
         raise ModelError(f"{reference} is a folder; write {LOCAL_DIR}{reference} to load it.")
-    if path.suffix or os.sep in reference:
+    if path.suffix or os.sep in place:
         raise ModelError(f"There is no weight file {reference:.200}; check the path.")
     known = ", ".join(builtin_models()) or "none"
     raise ModelError(
@@ -106,7 +104,7 @@ def find_models(
 
 def origin_of(reference: str) -> str:
     """Where the model of a reference comes from, in words."""
-    kind = _kind_of(reference)
+    kind = _kind_of(split_said(reference)[0])
     return "this machine" if kind is None else kind.origin
 
 
@@ -128,7 +126,7 @@ def _find_delta(reference: str, wanted: Wanted) -> ModelSource:
     base_reference, typed = split_delta(reference)
     if base_reference.startswith(DELTA):
         raise ModelError(f"{reference} names a delta as its base; merge that one first.")
-    base = find_model(base_reference, *wanted)
+    base = find_model(f"{base_reference}{wanted.said}", wanted.architecture, wanted.trust_pickle)
     path = _path(typed)
     delta = find_delta(path)
     for file in filter(None, (delta.weights, delta.config)):
@@ -139,22 +137,30 @@ def _find_delta(reference: str, wanted: Wanted) -> ModelSource:
 def _find_on_hub(reference: str, wanted: Wanted) -> ModelSource:
     target = model_on_hub(reference)
     assert target is not None
-    return from_hub(target, wanted.architecture)
+    return from_hub(target, wanted)
+
+
+def _find_builtin(reference: str, wanted: Wanted) -> ModelSource:
+    wanted.only_one_file(reference)
+    return decided(keeping_its_own(builtin(reference), wanted), wanted)
+
+
+def _find_made(reference: str, wanted: Wanted) -> ModelSource:
+    return from_folder(reference, made_folder(reference), replace(wanted, trust_pickle=False))
+
+
+def _find_upload(reference: str, wanted: Wanted) -> ModelSource:
+    wanted.only_one_file(reference)
+    return bare(reference, uploaded_file(reference), wanted)
 
 
 REFERENCE_KINDS: Final = (
-    ReferenceKind(
-        "built in", lambda r: r in builtin_models(), lambda r, w: keeping_its_own(builtin(r), w.architecture)
-    ),
+    ReferenceKind("built in", lambda r: r in builtin_models(), _find_builtin),
     ReferenceKind("a change merged onto another model", lambda r: r.startswith(DELTA), _find_delta),
-    ReferenceKind(
-        "unlearned here",
-        lambda r: r.startswith(MADE),
-        lambda r, w: from_folder(r, made_folder(r), w.architecture, trust_pickle=False),
-    ),
+    ReferenceKind("unlearned here", lambda r: r.startswith(MADE), _find_made),
     ReferenceKind("Hugging Face Hub", lambda r: model_on_hub(r) is not None, _find_on_hub),
-    ReferenceKind("uploaded", lambda r: r.startswith(UPLOAD), lambda r, w: bare(r, uploaded_file(r), w.architecture)),
-    ReferenceKind("this machine", lambda r: r.startswith(LOCAL_DIR), lambda r, w: from_folder(r, _path(r), *w)),
-    ReferenceKind("this machine", lambda r: _path(r).is_file(), lambda r, w: from_file(r, _path(r), *w)),
+    ReferenceKind("uploaded", lambda r: r.startswith(UPLOAD), _find_upload),
+    ReferenceKind("this machine", lambda r: r.startswith(LOCAL_DIR), lambda r, w: from_folder(r, _path(r), w)),
+    ReferenceKind("this machine", lambda r: _path(r).is_file(), lambda r, w: from_file(r, _path(r), w)),
 )
 """Every way to name a model, in the order they are tried."""

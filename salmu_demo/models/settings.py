@@ -10,6 +10,8 @@ from salmu_demo.models.preprocessing import DEFAULTS, Preprocessing, agreed, mis
 FOLDER: Final = "its configuration"
 TABLE: Final = "open_clip's table"
 ASSUMED: Final = "assumed"
+USER: Final = "the user"
+"""Who decided it on the command line or behind the reference."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class ModelSetting:
     Attributes:
         name: `activation`, `preprocessing` or `tokenizer`.
         value: what is computed with, in words.
-        origin: who says so: the model's configuration or a file of its folder, open_clip's table, or `assumed`.
+        origin: who says so: the model's configuration or a file of its folder, open_clip's table, the user who decided
+            it, or `assumed`.
     """
 
     name: str

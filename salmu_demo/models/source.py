@@ -15,6 +15,7 @@ from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.models.delta import Delta, MergedReader
 from salmu_demo.models.made import MADE, WEIGHTS_FILE
 from salmu_demo.models.roles import ModelRole, RoleName, role_by_name
+from salmu_demo.models.said import split_said
 from salmu_demo.models.settings import FROM_FOLDER, ModelSetting, Origins, settings_of
 from salmu_demo.models.transformers_tensors import Family, from_transformers, named_by_transformers
 from salmu_demo.models.uploads import UPLOAD
@@ -195,10 +196,13 @@ def name_of(reference: str) -> str:
 def slug_of(reference: str) -> str:
     """A model's name in result files, by the official rule: `/` and `:` become `_`, then the stem.
 
-    >>> slug_of("local-dir:out/model.v2")
-    'local-dir_out_model'
+    What was decided about the model follows, so that its files are told from those of the model as it is.
+
+    >>> slug_of("local-dir:out/model.v2"), slug_of("local-dir:out/model.v2#quickgelu=yes")
+    ('local-dir_out_model', 'local-dir_out_model_quickgelu-yes')
     """
-    return Path(reference.replace("/", "_").replace(":", "_")).stem
+    place, said = split_said(reference)
+    return Path(place.replace("/", "_").replace(":", "_")).stem + str(said).replace("#", "_").replace("=", "-")
 
 
 def split_delta(reference: str) -> tuple[str, str]:

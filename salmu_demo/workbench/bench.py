@@ -27,6 +27,7 @@ from salmu_demo.hub.reference import model_on_hub
 from salmu_demo.models.profile import ModelProfile, profile
 from salmu_demo.models.references import find_model, find_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
+from salmu_demo.models.said import split_said
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import HEADLINE, find_attack
 from salmu_demo.probes.findings import AuditCell, Auditor
@@ -148,7 +149,7 @@ class Workbench:
             return {known.model.reference: known.model for known in self._known.values()}
 
     def _find(self, reference: str, architecture: str | None, trusted: bool) -> ModelSource:
-        if model_on_hub(reference) is not None:
+        if model_on_hub(split_said(reference)[0]) is not None:
             # Asking the Hub takes a request; the revision stays what it was when the model was first asked for.
             hub: ModelSource = self._once(
                 ("model", reference, architecture), lambda: find_model(reference, architecture)

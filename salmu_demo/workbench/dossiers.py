@@ -28,6 +28,7 @@ from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
+from salmu_demo.models.said import split_said
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
 from salmu_demo.results.evaluation import measured_data
 from salmu_demo.results.expectations import is_official_data
@@ -275,11 +276,11 @@ def _find_model(given: AuditedModel, offered: Sequence[ModelSource]) -> ModelSou
     """A model of a dossier, called as it is there, or why it is not at hand."""
     source = next((model for model in offered if model.fingerprint == given.fingerprint), None)
     if source is None:
-        own = given.reference
-        if own not in builtin_models() and not own.startswith(LOCAL_DIR) and not own.endswith(".safetensors"):
-            return "it is not on this machine; give it with --model"
         try:
-            source = find_model(own)
+            place, _ = split_said(given.reference)
+            if not (place in builtin_models() or place.startswith(LOCAL_DIR) or place.endswith(".safetensors")):
+                return "it is not on this machine; give it with --model"
+            source = find_model(given.reference)
         except SalmuError as error:
             return str(error)
     return replace(source, reference=given.reference, revision=given.revision)

@@ -19,12 +19,12 @@ from tests.fixtures.command_line import all_commands, read
 PROMISED = """\
 app: --port:int --data
 fetch: [DATA] --revision --splits --model* --dry-run --yes --json
-evaluate: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --metrics --imagenet:Path
-    --sample:int --seed:int=42 --output:Path! --attacks:Path --json
-attack: MODEL... --output:Path! --attacks --arch --trust-pickle --data=mini --clean* --compromised* --gold* --thorough
-    --seed:int=42 --json
-jobs run: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --metrics --imagenet:Path
-    --sample:int --seed:int=42 --estimate --json
+evaluate: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
+    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --output:Path! --attacks:Path --json
+attack: MODEL... --output:Path! --attacks --arch --trust-pickle --quickgelu --preprocess --weights --data=mini
+    --clean* --compromised* --gold* --thorough --seed:int=42 --json
+jobs run: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
+    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --estimate --json
 jobs list: --json
 jobs show: ID --json
 jobs resume: ID --json
@@ -33,25 +33,28 @@ report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --jobs --
 leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,sweep,imported}
     --search= --sort=diagnosis --clean* --compromised* --gold* --import:Path* --sweep:Path* --csv:Path --submission
     --output:Path --json
-probe: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --persona --text --image:Path --everybody --kind
-    --data=mini --gallery=all -k:int=5 --json
-dossier: PERSONA MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --attacks:Path*
-    --no-pictures --auditor= --release= --notes= --output:Path! --json
+probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold* --persona
+    --text --image:Path --everybody --kind --data=mini --gallery=all -k:int=5 --json
+dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
+    --data=mini --attacks:Path* --no-pictures --auditor= --release= --notes= --output:Path! --json
 verify: FILE:Path --model* --data --json
-unlearn: METHOD --model --arch --trust-pickle --data=mini --forget* --towers --budget:int --seed:int=0 --set*
-    --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float --keep-checkpoints --output:Path --push
-    --public --json
-requests: MODEL... --arch --trust-pickle --clean* --compromised* --gold* --data=mini --json
+unlearn: METHOD --model --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --forget* --towers
+    --budget:int --seed:int=0 --set* --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float
+    --keep-checkpoints --output:Path --push --public --json
+requests: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
+    --data=mini --json
 sweep: CONFIG:Path --output:Path! --workers:int=1 --ray --threads:int=1 --json
 data describe: DATA --check-images --model* --json
 data import: SOURCE:Path --output:Path! --map* --images:Path --seed:int=0 --json
 models list: --json
-models show: MODEL --against --arch --trust-pickle --data=mini --split=forget --json
-models delta: BASE MODEL --arch --trust-pickle --output:Path!
-models export: MODEL --format{open_clip,transformers} --output:Path! --arch --trust-pickle
+models show: MODEL --against --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --split=forget
+    --json
+models delta: BASE MODEL --arch --trust-pickle --quickgelu --preprocess --weights --output:Path!
+models export: MODEL --format{open_clip,transformers} --output:Path! --arch --trust-pickle --quickgelu --preprocess
+    --weights
 models push: DIR ORG/NAME --public
 cache list: --json
-cache warm: [MODEL...] --arch --trust-pickle --data=mini
+cache warm: [MODEL...] --arch --trust-pickle --quickgelu --preprocess --weights --data=mini
 cache clear: [KEY]
 mini build: --seed:int=0 --output:Path!
 mini hash: DIR:Path

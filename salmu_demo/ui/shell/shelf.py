@@ -11,6 +11,7 @@ from salmu_demo.hub.client import Visitor, acting_for, check_access
 from salmu_demo.hub.reference import model_on_hub
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.made import MADE, made_folder
+from salmu_demo.models.said import split_said
 from salmu_demo.models.source import ModelSource
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.reports.roles import role_styles
@@ -78,8 +79,9 @@ class ModelShelf:
         if not reference:
             raise ModelError(NO_REFERENCE)
         visitor = Visitor(token) if on_space() else None
-        target = model_on_hub(reference)
-        is_allowed = target is not None or reference.startswith((UPLOAD, MADE)) or reference in self.builtin
+        place, _ = split_said(reference)
+        target = model_on_hub(place)
+        is_allowed = target is not None or place.startswith((UPLOAD, MADE)) or place in self.builtin
         if visitor and not is_allowed:
             raise ModelError(HUB_ONLY)
         is_restricted = bool(visitor and target and check_access(target, visitor, ModelError))
