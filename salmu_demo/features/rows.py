@@ -31,6 +31,10 @@ _FileState = tuple[tuple[int, int, int], ...]
 _intact: Final[dict[Path, _FileState]] = {}
 """Whole arrays whose rows this process has compared with their checksums, and the state of their files then."""
 
+_MOST_MAPPED: Final = 64
+_contents: "Final[dict[Path, tuple[_FileState, _Content]]]" = {}
+"""Arrays of which rows were read, mapped; to find and map one takes longer than to read a few of its rows."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -76,18 +80,23 @@ class RowArray:
             StorageError: if a file cannot be read, or is damaged and cannot be removed.
         """
         state = self._state()
-        content = self._content()
+        content = self._known(state) or self._content()
         wanted = np.arange(self._count) if rows is None else rows
         if content is None or not content.sound or not content.sums[wanted].all():
             return None
         if _intact.get(self._path) != state:
             if content.damaged(wanted).any():
                 return None
-            if rows is None and time.time_ns() - max(time_ns for *_, time_ns in state) > _SETTLED_NANOSECONDS:
-                if len(_intact) >= _MOST_REMEMBERED:
-                    _intact.clear()
-                _intact[self._path] = state
+            if time.time_ns() - max(time_ns for *_, time_ns in state) > _SETTLED_NANOSECONDS:
+                _remember(_contents, self._path, (state, content), _MOST_MAPPED)
+                if rows is None:
+                    _remember(_intact, self._path, state, _MOST_REMEMBERED)
         return content.array if rows is None else _frozen(content.array[rows])
+
+    def _known(self, state: _FileState) -> _Content | None:
+        """What was read of the files before, if they have not changed since."""
+        known = _contents.get(self._path)
+        return known[1] if known is not None and known[0] == state and len(known[1].sums) == self._count else None
 
     def missing(self, rows: Rows) -> Rows:
         """Those of the rows that are not finished, in their order; damaged ones count as finished."""
@@ -223,6 +232,12 @@ class RowArray:
             ) from error
         _log.warning("The cache file %s is damaged (it cannot be read); it is computed again.", self._path)
         return None
+
+
+def _remember(table: dict[Path, Any], path: Path, value: Any, most: int) -> None:
+    if len(table) >= most:
+        table.clear()
+    table[path] = value
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:

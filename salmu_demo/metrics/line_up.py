@@ -27,13 +27,22 @@ def image_scores(image_features: NDArray[np.float32], candidate_features: NDArra
     Raises:
         MetricError: if features are not usable.
     """
+    return unit_scores(image_features, unit_candidates(candidate_features))
+
+
+def unit_candidates(candidate_features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The candidates of `image_scores` with features of length 1, of the same shape (S, C, D); raises as it does."""
+    rows = candidate_features.reshape(-1, candidate_features.shape[-1])
+    return normalised(rows, "candidate_features").reshape(candidate_features.shape)
+
+
+def unit_scores(image_features: NDArray[np.float32], candidates: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What `image_scores` gives, with candidates that `unit_candidates` has made ready for many calls."""
     images = normalised(image_features, "image_features").astype(np.float64)
-    sentences, candidates, width = candidate_features.shape
-    texts = normalised(candidate_features.reshape(-1, width), "candidate_features").astype(np.float64)
-    means = np.zeros((len(images), candidates))
+    means = np.zeros((len(images), candidates.shape[1]))
     # One sentence at a time: of a thousand candidates and images all at once would take a hundred times the features.
-    for sentence in texts.reshape(sentences, candidates, width):
-        means += standardised(images @ sentence.T) / sentences
+    for sentence in candidates:
+        means += standardised(images @ sentence.astype(np.float64).T) / len(candidates)
     return means
 
 

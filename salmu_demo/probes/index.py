@@ -5,7 +5,6 @@ import threading
 from contextlib import nullcontext
 from typing import Any, Final, Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +57,9 @@ class FaissIndex:
     """
 
     def __init__(self, features: NDArray[np.float32]) -> None:
+        # A fifth of a second to import, which an evaluation, for one, does without.
+        import faiss  # noqa: PLC0415
+
         cpu = faiss.IndexFlatIP(features.shape[1])
         cpu.add(np.ascontiguousarray(features, dtype=np.float32))
         self._resources = gpu_resources()
@@ -94,6 +96,8 @@ def _in_order(
 
 def gpu_resources() -> Any | None:
     """GPU resources if FAISS has GPU support and a trial search works, else None with the reason in the log."""
+    import faiss  # noqa: PLC0415 - as for `FaissIndex`
+
     if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
         return None
     with _gpu_lock:

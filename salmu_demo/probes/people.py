@@ -1,7 +1,7 @@
 """Whom an attack lines up against each other: the personas of the data, or those that no model was taught."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
@@ -60,6 +60,9 @@ class People:
 
     data: BenchmarkData
     never_taught: bool = False
+    _pictures: dict[tuple[str, Side, Pictures], dict[str, list[Shown]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def personas(self) -> dict[str, Persona]:
@@ -86,7 +89,16 @@ class People:
         return tuple(kept.values()), own
 
     def pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[Shown]]:
-        """The pictures of each persona who has any: those of one kind and side, or those that no model trained on."""
+        """The pictures of each persona who has any: those of one kind and side, or those that no model trained on.
+
+        They are kept, and not to be changed.
+        """
+        key = (kind, side, pictures)
+        if key not in self._pictures:
+            self._pictures[key] = self._find_pictures(kind, side, pictures)
+        return self._pictures[key]
+
+    def _find_pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[Shown]]:
         if self.never_taught or pictures == "unseen":
             splits: tuple[str, ...] = (layout.NEVER_TAUGHT if self.never_taught else layout.UNSEEN_IMAGES,)
         else:

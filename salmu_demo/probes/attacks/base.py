@@ -8,6 +8,7 @@ test.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final, Literal, TypeVar
 
 import numpy as np
@@ -17,8 +18,16 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics.line_up import chance_exposure, exposure, image_scores, two_sided_p, value_rank
+from salmu_demo.metrics.line_up import (
+    chance_exposure,
+    exposure,
+    two_sided_p,
+    unit_candidates,
+    unit_scores,
+    value_rank,
+)
 from salmu_demo.metrics.protocol import SEED, TIE_TOLERANCE
+from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.probes.people import People, Pictures, Pool, Shown, Side, faces
 
 A = TypeVar("A", bound="type[Attack]")
@@ -31,6 +40,9 @@ RESAMPLES: Final = 1000
 
 LEVEL: Final = 0.95
 """Share of the draws within the interval."""
+
+_MOST_COUNTS: Final = 32
+"""Numbers of pictures whose draws are remembered; making them takes longer than the rest of a reading."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,8 @@ class Candidates:
     Attributes:
         values: C candidates.
         true: persona id to the numbers of the candidates that are true for it.
-        features: every sentence with every candidate, shape (S, C, D).
+        features: every sentence with every candidate, shape (S, C, D); they are given length 1 here, because every
+            reading needs them so.
         sentences: the S sentences, with `{value}` where the candidate goes; empty if candidates are pictures.
     """
 
@@ -67,6 +80,9 @@ class Candidates:
     true: Mapping[str, tuple[int, ...]]
     features: NDArray[np.float32]
     sentences: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", unit_candidates(self.features))
 
 
 @dataclass(frozen=True)
@@ -268,7 +284,7 @@ class Attack(ABC):
 
     def scores(self, queries: NDArray[np.float32], candidates: Candidates) -> NDArray[np.float64]:
         """Scores of the candidates for each query, shape (N, C); by default standardised over the candidates."""
-        return image_scores(queries, candidates.features)
+        return unit_scores(queries, candidates.features)
 
     def asked(self, people: People, kind: str, variant: Variant, side: Side) -> list[str]:
         """Who can be asked about: personas with a value of the kind and a picture, by id."""
@@ -446,14 +462,24 @@ def percentiles(bits: NDArray[np.float64]) -> tuple[float, float]:
 
 def resampled_exposures(per_query: NDArray[np.float64], true: Sequence[int]) -> NDArray[np.float64]:
     """Exposures of `RESAMPLES` draws of pictures, with shape (N, C) scores; as many pictures are drawn alike."""
-    drawn = np.random.default_rng(SEED).integers(0, len(per_query), (RESAMPLES, len(per_query)))
-    weights = np.zeros((RESAMPLES, len(per_query)))
-    np.add.at(weights, (np.arange(RESAMPLES)[:, None], drawn), 1 / len(per_query))
-    # Draws repeat: three pictures have ten different ones.
+    distinct, inverse = _draws(len(per_query))
+    scores, wrong = distinct @ per_query, _wrong(per_query.shape[1], true)
+    ranks = tied_ranks(scores[:, ~wrong].max(axis=1), scores[:, wrong])
+    bits = np.array([exposure(rank, int(wrong.sum()) + 1) for rank in ranks.tolist()])
+    return bits[inverse]
+
+
+@lru_cache(maxsize=_MOST_COUNTS)
+def _draws(count: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Weights of `count` pictures in the different draws, shape (K, count), and which of them each draw is.
+
+    Draws repeat: three pictures have ten different ones.
+    """
+    drawn = np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
+    weights = np.zeros((RESAMPLES, count))
+    np.add.at(weights, (np.arange(RESAMPLES)[:, None], drawn), 1 / count)
     distinct, inverse = np.unique(weights, axis=0, return_inverse=True)
-    is_true = ~_wrong(per_query.shape[1], true)
-    bits = np.array([exposure(*value_rank(scores, is_true)) for scores in distinct @ per_query])
-    return bits[inverse.ravel()]
+    return distinct, inverse.ravel()
 
 
 def _reading(
