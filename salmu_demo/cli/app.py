@@ -8,10 +8,18 @@ from salmu_demo.cli.options import Commands, option
 commands = Commands()
 
 
-@commands.add("  salmu-demo app --port 8000\n  salmu-demo app --data official")
+@commands.add("  salmu-demo app --port 8000 --root-path /demo\n  salmu-demo app --data official")
 def _run(
     port: Annotated[
         int | None, option("--port", "port to listen on (default: PORT, or the first free one from 7860)", kind=int)
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        option(
+            "--root-path",
+            "path below which another server offers the page, such as /demo (default: SALMU_ROOT_PATH, or none)",
+            "PATH",
+        ),
     ] = None,
     data: Annotated[
         str | None, option("--data", "mini, official, a folder, or a Hub data set id (default: SALMU_DATA, or mini)")
@@ -19,6 +27,8 @@ def _run(
 ) -> None:
     if port is not None:
         os.environ["PORT"] = str(port)
+    if root_path is not None:
+        os.environ["SALMU_ROOT_PATH"] = root_path
     # gradio takes seconds to import, and the help of this command does not need it.
     from salmu_demo.ui.app import main  # noqa: PLC0415
 

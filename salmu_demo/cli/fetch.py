@@ -10,7 +10,7 @@ from salmu_demo.core.text import size_text
 from salmu_demo.data.layout import CLEAR
 from salmu_demo.data.source import plan_fetch_of
 from salmu_demo.hub.fetch import FetchPlan, check_space, fetch
-from salmu_demo.hub.reference import HF_HUB, OFFICIAL, OFFICIAL_MODELS, model_on_hub
+from salmu_demo.hub.reference import HF_HUB, OFFICIAL, OFFICIAL_DATASETS, OFFICIAL_MODELS, model_on_hub
 from salmu_demo.models.hub import plan_model
 
 _ASK_FROM_BYTES: Final = 1_000_000_000
@@ -32,7 +32,8 @@ def _run(
         str | None,
         argument(
             "[DATA]",
-            f"{OFFICIAL}, a Hub data set id, or {CLEAR}ID#CONFIGURATION (default: {OFFICIAL}, without --model)",
+            f"{', '.join(OFFICIAL_DATASETS)}, a Hub data set id, or {CLEAR}ID#CONFIGURATION (default: {OFFICIAL}, "
+            "without --model)",
         ),
     ] = None,
     revision: Annotated[str | None, option("--revision", "branch, tag or commit of the data set")] = None,

@@ -37,9 +37,9 @@ def load_data(reference: str) -> BenchmarkData:
     """Load the data set a user named.
 
     Args:
-        reference: `mini` (the embedded miniature), `official` (the release, pinned), a folder in the official layout, a
-            Hub data set id, optionally with a revision (`org/name@revision`), or `clear:` and what
-            `salmu_demo.data.clear.load_clear` takes.
+        reference: `mini` (the embedded miniature), `official` (the release, pinned), `official-base` (its variant of
+            that name), a folder in the official layout, a Hub data set id, optionally with a revision
+            (`org/name@revision`), or `clear:` and what `salmu_demo.data.clear.load_clear` takes.
 
     Raises:
         DataError: if it cannot be found, fetched or read.

@@ -1,10 +1,10 @@
 """Pushing files to the user's own repository on the Hub, with this machine's token; nothing is pushed for a visitor."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -13,6 +13,8 @@ from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # typ
 from salmu_demo.core.errors import PushError
 from salmu_demo.hub.client import HUB_ERRORS, TIMEOUT, TRANSPORT_ERROR
 from salmu_demo.hub.reference import HF_HUB
+
+PushedKind = Literal["model", "space"]
 
 _TOKENS: Final = "https://huggingface.co/settings/tokens"
 # hf_xet, which transfers large files, raises RuntimeError for whatever its storage answers; so does the client around
@@ -56,18 +58,25 @@ def check_push(repository: str) -> None:
 
 
 def push(
-    files: Sequence[Path], repository: str, public: bool, message: str, owned: Collection[str], again: str
+    files: Mapping[str, Path],
+    repository: str,
+    public: bool,
+    message: str,
+    again: str,
+    owned: Collection[str] | None = None,
+    kind: PushedKind = "model",
 ) -> Pushed:
     """Write files to a repository in one commit; the repository is made if there is none.
 
     Args:
-        files: what is written, each under its own name.
+        files: what is written, by its name there.
         repository: `organisation/name`.
         public: whether a new repository is public, and an existing one may be.
         message: of the commit.
-        owned: names that belong to what is pushed: a file of such a name that is not among `files` is removed, because
-            it is of an earlier push and would be taken for a part of this one.
         again: what to do if the push fails, for the message.
+        owned: names that belong to what is pushed: a file of such a name that is not among `files` is removed, because
+            it is of an earlier push and would be taken for a part of this one. None for all names.
+        kind: what the repository is.
 
     Raises:
         PushError: if the Hub refuses or fails.
@@ -76,19 +85,20 @@ def push(
         disable_progress_bars()
     client = _client()
     try:
-        client.create_repo(repository, private=not public, exist_ok=True)
-        about = client.model_info(repository, timeout=TIMEOUT)
+        sdk = "gradio" if kind == "space" else None
+        client.create_repo(repository, private=not public, exist_ok=True, repo_type=kind, space_sdk=sdk)
+        about: Any = client.repo_info(repository, repo_type=kind, timeout=TIMEOUT)
         if not (about.private or public):
             raise PushError(f"{repository} is public: add --public if everybody may see what you push.")
-        names = {file.name for file in files}
-        old = [entry.rfilename for entry in about.siblings or () if entry.rfilename in owned]
+        old = [entry.rfilename for entry in about.siblings or () if owned is None or entry.rfilename in owned]
         commit = client.create_commit(
             repository,
             [
-                *(CommitOperationAdd(file.name, str(file)) for file in files),
-                *(CommitOperationDelete(name) for name in old if name not in names),
+                *(CommitOperationAdd(name, str(file)) for name, file in files.items()),
+                *(CommitOperationDelete(name) for name in old if name not in files),
             ],
             commit_message=message,
+            repo_type=kind,
         )
     except _ERRORS as error:
         raise PushError(f"{_reason(error, repository)}; {again}.") from error

@@ -15,6 +15,8 @@ OFFICIAL: Final = "official"
 OFFICIAL_DATA: Final = "cvc-mmu/salmubench-512-redistributed"
 OFFICIAL_REVISION: Final = "b76aa3885a696969e51de4786c9f92e8064b4679"
 """Revision the published reference values were measured on."""
+OFFICIAL_DATASETS: Final[dict[str, str]] = {OFFICIAL: OFFICIAL_DATA, "official-base": "cvc-mmu/salmubench-512-base"}
+"""Short names of the released data and its variants. Published values are those of the first alone."""
 OFFICIAL_MODELS: Final[dict[str, str]] = {
     "official-clean": "cvc-mmu/clip-vit-b-16-salmu-clean",
     "official-compromised": "cvc-mmu/clip-vit-b-16-salmu-compromised",
@@ -55,12 +57,12 @@ def data_on_hub(reference: str) -> HubReference | None:
 
     The released data set is always pinned, whatever it is called, unless the reference names a revision.
 
-    >>> data_on_hub("official").label
-    'cvc-mmu/salmubench-512-redistributed'
+    >>> data_on_hub("official").label, data_on_hub("official-base").revision
+    ('cvc-mmu/salmubench-512-redistributed', None)
     >>> data_on_hub("org/name@v1").revision, data_on_hub("mini")
     ('v1', None)
     """
-    label = OFFICIAL_DATA if reference == OFFICIAL else reference
+    label = OFFICIAL_DATASETS.get(reference, reference)
     if not _DATA.match(label) or label.startswith("."):
         return None
     repository, _, revision = label.partition("@")

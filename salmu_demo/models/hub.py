@@ -76,10 +76,10 @@ def push_model(model: str, repository: str, public: bool) -> Pushed:
     check_push(repository)
     command = f"salmu-demo models push {shlex.quote(model)} {repository}{' --public' if public else ''}"
     return push(
-        [folder / CONFIG_FILE, *source.files, *companions],
+        {file.name: file for file in (folder / CONFIG_FILE, *source.files, *companions)},
         repository,
         public,
         f"{source.name}, pushed by salmu-demo",
-        _OWNED,
         f"the model stays where it is, push it again with `{command}`",
+        _OWNED,
     )

@@ -30,7 +30,7 @@ from salmu_demo.ui.shell.bar import (
 )
 from salmu_demo.ui.shell.incoming import Page
 from salmu_demo.ui.shell.messages import shows_errors, warn
-from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_port, listen, serving
+from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_host, chosen_port, chosen_root_path, listen, serving
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.text import DATA_FAILED, TITLE
 from salmu_demo.ui.shell.view import (
@@ -207,7 +207,8 @@ def main(data: str | None = None) -> None:
     try:
         trusted_proxies()
         check_writable(cache_dir(), "The cache", "free it or set SALMU_CACHE_DIR")
-        listener = listen("0.0.0.0" if on_space() else "127.0.0.1", chosen_port())
+        chosen_root_path()
+        listener = listen(chosen_host(), chosen_port())
         app = build_app(*open_data(data or os.environ.get("SALMU_DATA") or MINI), answers)
     except SalmuError as error:
         print(f"salmu-demo: {error}", file=sys.stderr)

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
+import gradio as gr
 import httpx
 import pytest
 
@@ -16,7 +17,7 @@ from salmu_demo.workbench.bench import Workbench
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
-    for name in ("PORT", "GRADIO_SERVER_PORT", "SPACE_ID"):
+    for name in ("PORT", "GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME", "SALMU_ROOT_PATH", "SPACE_ID"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -33,6 +34,39 @@ def test_a_port_that_is_none_is_refused(monkeypatch, value):
     monkeypatch.setenv("PORT", value)
     with pytest.raises(SalmuError, match="number from 1 to 65535"):
         server.chosen_port()
+
+
+@pytest.mark.parametrize("value", ["demo", "/a b", "//demo", "/demo/../x", "/.hidden", "https://example.org/demo"])
+def test_a_root_path_that_is_none_gives_one_sentence(monkeypatch, capsys, value):
+    monkeypatch.setenv("SALMU_ROOT_PATH", value)
+    with pytest.raises(SystemExit) as stopped:
+        app.main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"salmu-demo: SALMU_ROOT_PATH is {value!r}; it must be a path such as /demo.\n"
+
+
+def test_the_page_listens_where_it_is_told_to(monkeypatch):
+    assert server.chosen_host() == "127.0.0.1"
+    monkeypatch.setenv("SPACE_ID", "org/space")
+    assert server.chosen_host() == "0.0.0.0"
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "192.0.2.1")
+    assert server.chosen_host() == "192.0.2.1"
+
+
+def test_a_page_below_a_path_is_found_with_a_proxy_that_cuts_the_path_off_and_without(tiny_assets, monkeypatch):
+    monkeypatch.setenv("SALMU_ROOT_PATH", "/demo/one/")
+    with gr.Blocks() as built:
+        gr.Markdown("Below a path")
+    with server.serving(built, server.listen("127.0.0.1", None)) as served, httpx.Client() as client:
+        address = served.url.removesuffix("/demo/one/")
+        proxy = {"X-Forwarded-Host": "example.org", "X-Forwarded-Proto": "https"}
+        for place in ("/demo/one", ""):
+            assert "Below a path" in client.get(f"{address}{place}/").text
+            assert client.get(f"{address}{place}/config").json()["root"] == f"{address}/demo/one"
+            far = client.get(f"{address}{place}/config", headers=proxy).json()
+            assert far["root"] == "https://example.org/demo/one"
+            assert client.get(f"{address}{place}/theme.css").is_success
+        assert client.get(f"{address}/demo/oneself/config").status_code == 404
 
 
 def test_a_busy_port_gives_one_sentence(tiny_assets, monkeypatch, capsys):

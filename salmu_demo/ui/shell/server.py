@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -15,11 +16,12 @@ import uvicorn
 from fastapi import FastAPI
 from markupsafe import Markup
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from salmu_demo.core.ending import also_at_end
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.markup import render
-from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, runs_dir
+from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.models.uploads import upload_limit
 from salmu_demo.ui.shell.incoming import IncomingBodies, incoming_errors, incoming_routes
@@ -30,6 +32,7 @@ ICON: Final = Path(__file__).with_name("icon.svg")
 DESCRIPTION: Final = "Audit what CLIP models know about fictitious personas, before and after unlearning"
 
 DEFAULT_PORT: Final = 7860
+_ROOT_PATH: Final = re.compile(r"(/\w[\w.~-]*)+")
 _PORTS: Final = 100
 """Ports that are tried when none is asked for."""
 
@@ -119,6 +122,23 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise SalmuError(f"{tried} of {host} cannot be used; set PORT to a free one.")
 
 
+class UnderPrefix:
+    """Serves a page below a path of another server, whether or not that server cuts the path off what it passes on."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        """Take what is served, and a path such as `/demo`."""
+        self._app = app
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] in ("http", "websocket"):
+            root, path = self._root_path, scope["path"]
+            whole = path if f"{path}/".startswith(f"{root}/") else root + path
+            scope = {**scope, "path": whole, "root_path": root}
+        await self._app(scope, receive, send)
+
+
 class Server(uvicorn.Server):
     """Serves the page in a thread, so that the main thread can be stopped at any moment.
 
@@ -127,12 +147,16 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: gr.Blocks, listener: socket.socket) -> None:
         """Start; `listener` is closed at the end."""
-        page = gr.mount_gradio_app(FastAPI(openapi_url=None), app, path="/", **launch_options())
+        root = chosen_root_path()
+        page: ASGIApp = gr.mount_gradio_app(
+            FastAPI(openapi_url=None), app, path="/", root_path=root, **launch_options()
+        )
+        page = UnderPrefix(page, root) if root else page
         app.has_launched = True  # Otherwise Gradio does not check the paths of files.
         # Who asks is told by `visitors`, which knows the proxies.
         super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False))
         host, port = listener.getsockname()
-        self.url = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}/"
+        self.url = f"http://{'localhost' if host == '0.0.0.0' else host}:{port}{root or ''}/"
         self._thread = threading.Thread(target=self.run, args=([listener],), name="server", daemon=True)
         self._thread.start()
 
@@ -167,6 +191,25 @@ def serving(app: gr.Blocks, listener: socket.socket) -> Iterator[Server]:
     with also_at_end(server.stop):
         server.wait_until_it_answers()
         yield server
+
+
+def chosen_root_path() -> str | None:
+    """The path below which another server offers the page, as `SALMU_ROOT_PATH` says, or None.
+
+    Raises:
+        SalmuError: if it is not a path.
+    """
+    value = os.environ.get("SALMU_ROOT_PATH", "").rstrip("/")
+    if not value:
+        return None
+    if not _ROOT_PATH.fullmatch(value):
+        raise SalmuError(f"SALMU_ROOT_PATH is {value!r:.80}; it must be a path such as /demo.")
+    return value
+
+
+def chosen_host() -> str:
+    """The address to listen on: `GRADIO_SERVER_NAME`, or every one on a Space, and this machine alone elsewhere."""
+    return os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space() else "127.0.0.1")
 
 
 def chosen_port() -> int | None:
