@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, get_args, overlo
 from PIL import Image
 
 from salmu_demo.attacks.base import choose_attacks
-from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.document import read_attacks, write_attacks
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import ModelError, QueryError, quoted
 from salmu_demo.core.files import check_writable
@@ -42,6 +42,7 @@ from salmu_demo.probes.gallery import Content
 from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.reports.tables import comparison_text
 from salmu_demo.results.analysis import Analysis, analyse
+from salmu_demo.results.attacked import with_attacks
 from salmu_demo.results.document import distinct, read_results, result_files, write_results
 from salmu_demo.results.evaluation import choose_metrics, each_model
 from salmu_demo.results.records import Evaluation
@@ -84,10 +85,12 @@ class Results:
     Attributes:
         analysis: everything that is known: values, intervals, differences, break-downs and diagnoses.
         failures: a sentence for each model that could not be measured.
+        attacks: what attacks found in the models, see `with_attacks`.
     """
 
     analysis: Analysis
     failures: tuple[str, ...] = ()
+    attacks: AttacksDocument | None = None
 
     def __str__(self) -> str:
         return "\n".join([comparison_text(self.analysis.comparison), *self.remarks, *self.failures])
@@ -102,6 +105,19 @@ class Results:
         """The diagnosis of each model by name; None for the references, and if a reference is missing."""
         analyses = zip(self.analysis.names, self.analysis.models, strict=True)
         return {name: None if model.diagnosis is None else model.diagnosis.label for name, model in analyses}
+
+    def with_attacks(self, found: "Attacked | str | os.PathLike[str]") -> "Results":
+        """The same with what attacks found in these models: the diagnosis then says whether it is gone or hidden.
+
+        Args:
+            found: what `attack` returned, an `attacks.json` or its folder.
+
+        Raises:
+            ResultError: if the file cannot be read, or the attacks were run on other data or on none of the models.
+        """
+        document = found.document if isinstance(found, Attacked) else read_attacks(Path(found))
+        evaluations = with_attacks([model.evaluation for model in self.analysis.models], document)
+        return replace(self, analysis=analyse(evaluations), attacks=document)
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per model and metric: `model`, `metric`, `value`, `low`, `high`, `target`.
@@ -143,8 +159,8 @@ class Results:
 
         people = names_of(self.analysis.comparison.data)
         if formats is None:
-            return all_paths(write_reports(self.analysis, Path(folder), people=people))
-        return write_formats(self.analysis, Path(folder), _names(formats), people)
+            return all_paths(write_reports(self.analysis, Path(folder), self.attacks, people))
+        return write_formats(self.analysis, Path(folder), _names(formats), self.attacks, people)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from salmu_demo.attacks.document import read_attacks
 from salmu_demo.cli import options
 from salmu_demo.cli.analysis import comparison_document, print_analysis
 from salmu_demo.cli.options import Commands, option
@@ -12,7 +13,7 @@ from salmu_demo.core.files import check_writable
 from salmu_demo.data.source import MINI
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.attacked import read_attacks, with_attacks
+from salmu_demo.results.attacked import with_attacks
 from salmu_demo.results.document import write_results
 from salmu_demo.results.evaluation import each_model, measured_data
 from salmu_demo.results.official import official_names, write_official
@@ -42,13 +43,13 @@ def _run(
     sample: options.SampleRows = None,
     seed: options.SampleSeed = options.SAMPLE_SEED,
     attacks: Annotated[
-        Path | None, option("--attacks", "attacks.json of these models, for the diagnosis", "FILE", Path)
+        Path | None, option("--attacks", "attacks.json of these models, or its folder, for the diagnosis", "FILE", Path)
     ] = None,
     json: options.Json = False,
 ) -> None:
     # A misspelt name fails before anything is loaded.
     names = [spec.name for spec in options.chosen_metrics(metrics, data)]
-    recovered = [] if attacks is None else read_attacks(attacks)
+    found = None if attacks is None else read_attacks(attacks)
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
@@ -67,7 +68,7 @@ def _run(
     if not evaluations:
         raise failures[0].error
     print_notes(remark for model in sources for remark in bench.twin_remarks(model))
-    analysis = analyse(with_attacks(evaluations, recovered), told)
+    analysis = analyse(evaluations if found is None else with_attacks(evaluations, found), told)
     written = write_results(analysis, output)
     for path in set(early) - set(written):
         path.unlink()  # Beside a namesake that failed, it had a longer name.

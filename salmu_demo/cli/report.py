@@ -11,9 +11,9 @@ from salmu_demo.core.errors import QueryError, ResultError
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.settings import runs_dir
 from salmu_demo.leaderboard.files import job_results
-from salmu_demo.reports.attacks import attack_section
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
+from salmu_demo.results.attacked import with_attacks
 from salmu_demo.results.document import distinct, read_results, result_files
 from salmu_demo.results.merging import renamed, with_others
 from salmu_demo.results.records import Evaluation
@@ -47,17 +47,19 @@ def _run(
     ] = None,
     found_by: Annotated[
         Path | None,
-        option("--attacks", "attacks.json, or its folder, for a section on it", "FILE", Path),
+        option("--attacks", "attacks.json of these models, or its folder, for the diagnosis", "FILE", Path),
     ] = None,
 ) -> None:
-    attacked = [attack_section(read_attacks(found_by))] if found_by else []
+    attacks = None if found_by is None else read_attacks(found_by)
     found = distinct(e for path in results for file in result_files(path) for e in read_results(file))
     if jobs:
         found = with_others(found, (e for path in job_results(runs_dir()) for e in _readable(path)))
+    if attacks is not None:
+        found = with_attacks(found, attacks)
     found = renamed(found, _names(names or []))
     analysis = analyse(found, told_references(clean, compromised, gold, [evaluation.model for evaluation in found]))
     check_writable(output, "The report")
-    files = write_reports(analysis, output, attacked, names_of(analysis.comparison.data))
+    files = write_reports(analysis, output, attacks, names_of(analysis.comparison.data))
     print_analysis(analysis)
     written = (files.pdf, files.html, files.markdown, *files.paper, files.archive)
     print(f"\nWritten: {', '.join(map(str, written))}")

@@ -43,6 +43,12 @@ def new_id() -> str:
     return job_id
 
 
+def check_id(job_id: str) -> None:
+    """Refuse anything but an id, before it can become a path; raises `JobError`."""
+    if not _ID.fullmatch(job_id):
+        raise JobError(f"{job_id!r:.60} is not a job id; copy the whole id.")
+
+
 def keep_asked(folder: Path) -> bool:
     """Whether the job of a folder was cancelled with the request to keep its result so far."""
     return (folder / _KEEP_FILE).exists()
@@ -62,8 +68,7 @@ class JobStore:
 
     def folder(self, job_id: str) -> Path:
         """Folder of a job; raises `JobError` for anything but an id, before it can become a path."""
-        if not _ID.fullmatch(job_id):
-            raise JobError(f"{job_id!r:.60} is not a job id; copy the whole id.")
+        check_id(job_id)
         return self.root / job_id
 
     def acquire(self, job_id: str) -> FileLock:

@@ -18,8 +18,12 @@ _LONGEST_NAME: Final = 50
 
 
 def job_results(runs: Path, jobs: Collection[str] | None = None) -> list[Path]:
-    """The result files of finished jobs, all or those with the given ids; no path is made of an id."""
-    found = sorted(runs.glob(f"*/report/{RESULTS_FILE}"))
+    """The result files of finished jobs, all or those with the given ids; no path is made of an id.
+
+    Of an evaluation whose models were attacked, it is the one that tells of the attacks too.
+    """
+    attacked = {path.parent.parent: path for path in runs.glob(f"*/attacked/{RESULTS_FILE}")}
+    found = [attacked.get(path.parent.parent, path) for path in sorted(runs.glob(f"*/report/{RESULTS_FILE}"))]
     return [path for path in found if jobs is None or path.parent.parent.name in jobs]
 
 

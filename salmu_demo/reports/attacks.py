@@ -38,7 +38,7 @@ _WHAT: Final = "The report of the attacks"
 
 def attack_section(document: AttacksDocument) -> Section:
     """What attacks brought back, with the controls beside it."""
-    return Section(RECOVERABILITY, tuple(_section(document)))
+    return Section(RECOVERABILITY, tuple(_section(document)), on_all_rows=True)
 
 
 def _section(document: AttacksDocument) -> Iterator[Block]:

@@ -96,26 +96,32 @@ def data_line(data: MeasuredData) -> str:
 
 
 def printable_report(report: Report, mark: str = "") -> Report:
-    """All texts printable, and `mark` in every caption, so that a table taken out of the report still says it."""
+    """All texts printable, and `mark` in every caption, so that a table taken out of the report still says it.
 
-    def table(raw: Table) -> Table:
+    Sections that are about all rows are not marked.
+    """
+
+    def table(raw: Table, mark: str) -> Table:
         caption = f"{raw.caption.rstrip('.')} ({mark})." if mark else raw.caption
         return Table(printable(caption), _all_printable(raw.header), tuple(map(_all_printable, raw.rows)), raw.texts)
 
-    def block(raw: Block) -> Block:
+    def block(raw: Block, mark: str = mark) -> Block:
         if isinstance(raw, str):
             return printable(raw, _PARAGRAPH)
         if isinstance(raw, Table):
-            return table(raw)
+            return table(raw, mark)
         if isinstance(raw, Pictures):
             return replace(raw, caption=printable(raw.caption), labels=_all_printable(raw.labels))
-        return replace(raw, sentence=printable(raw.sentence, _PARAGRAPH), table=table(raw.table))
+        return replace(raw, sentence=printable(raw.sentence, _PARAGRAPH), table=table(raw.table, mark))
 
     return Report(
         printable(report.title),
         _all_printable(report.notices),
         tuple(map(block, report.head)),
-        tuple(Section(section.title, tuple(map(block, section.blocks))) for section in report.sections),
+        tuple(
+            replace(section, blocks=tuple(block(raw, "" if section.on_all_rows else mark) for raw in section.blocks))
+            for section in report.sections
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -10,15 +10,19 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.schema import FILE as ATTACKS_FILE
+from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import ResultError, quoted
 from salmu_demo.core.files import atomic_path
+from salmu_demo.reports.attacks import attack_section, attacks_csv
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures.canvas import figure_pdf, figure_png, figure_svg
 from salmu_demo.reports.html import report_html
 from salmu_demo.reports.latex import bibtex, latex_tables
 from salmu_demo.reports.markdown import FIGURES_FOLDER, report_markdown
 from salmu_demo.reports.pdf import report_pdf
-from salmu_demo.reports.report import Report, Section
+from salmu_demo.reports.report import Report
 from salmu_demo.reports.tables import csv_tables
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.document import RESULTS_FILE, write_results
@@ -56,6 +60,7 @@ class ReportFiles:
         archive: ZIP of all files, with the figures as PNG and SVG.
         figures: PNG.
         landscape: the figures as a paper shows them, in PDF; none of an earlier version's report.
+        attacks: what attacks found, see `docs/attacks-schema.md`; None without any.
     """
 
     results: Path
@@ -68,10 +73,11 @@ class ReportFiles:
     archive: Path
     figures: tuple[Path, ...]
     landscape: tuple[Path, ...]
+    attacks: Path | None
 
 
 def write_reports(
-    analysis: Analysis, folder: Path, further: Sequence[Section] = (), people: Mapping[str, str] | None = None
+    analysis: Analysis, folder: Path, attacks: AttacksDocument | None = None, people: Mapping[str, str] | None = None
 ) -> ReportFiles:
     """Write every format, each file whole or not at all; the same analysis gives the same bytes.
 
@@ -81,7 +87,7 @@ def write_reports(
     Args:
         analysis: what is reported.
         folder: where to.
-        further: see `build_report`.
+        attacks: what attacks found in its models, which has a section and files of its own.
         people: see `build_report`.
 
     Raises:
@@ -89,8 +95,10 @@ def write_reports(
     """
     mark = analysis.comparison.data.file_mark
     earlier = find_reports(folder)
-    contents = _contents(analysis, build_report(analysis, further, people), mark)
+    contents = _contents(analysis, _report(analysis, attacks, people), mark, attacks=attacks)
     written = write_results(analysis, folder)
+    if attacks is not None:
+        written.append(write_attacks(attacks, folder))
     archive = folder / f"{_REPORT}{mark}.zip"
     if earlier is not None:
         # Without its archive a half-replaced report is not taken for a whole one.
@@ -105,7 +113,11 @@ def write_reports(
 
 
 def write_formats(
-    analysis: Analysis, folder: Path, formats: Collection[str], people: Mapping[str, str] | None = None
+    analysis: Analysis,
+    folder: Path,
+    formats: Collection[str],
+    attacks: AttacksDocument | None = None,
+    people: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write the report in some formats only, and return the files; what else is in the folder stays.
 
@@ -113,6 +125,7 @@ def write_formats(
         analysis: what is reported.
         folder: where to.
         formats: of `FORMATS`; Markdown comes with the figures that it shows.
+        attacks: see `write_reports`.
         people: see `build_report`.
 
     Raises:
@@ -124,8 +137,8 @@ def write_formats(
         given = "No format is named" if unknown is None else f"There is no format {quoted(unknown)}"
         raise ResultError(f"{given}; choose from {', '.join(FORMATS)}.")
     endings = tuple(ending for name in formats for ending in FORMATS[name])
-    report = build_report(analysis, people=people)
-    contents = _contents(analysis, report, analysis.comparison.data.file_mark, endings)
+    report = _report(analysis, attacks, people)
+    contents = _contents(analysis, report, analysis.comparison.data.file_mark, endings, attacks)
     for name, content in contents.items():
         _write(folder / name, content)
     return [folder / name for name in contents]
@@ -147,7 +160,17 @@ def find_reports(folder: Path) -> ReportFiles | None:
     return None
 
 
-def _contents(analysis: Analysis, report: Report, mark: str, endings: tuple[str, ...] = _ALL) -> dict[str, bytes]:
+def _report(analysis: Analysis, attacks: AttacksDocument | None, people: Mapping[str, str] | None) -> Report:
+    return build_report(analysis, [] if attacks is None else [attack_section(attacks)], people)
+
+
+def _contents(
+    analysis: Analysis,
+    report: Report,
+    mark: str,
+    endings: tuple[str, ...] = _ALL,
+    attacks: AttacksDocument | None = None,
+) -> dict[str, bytes]:
     """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
     drawn = {figure.name: figure.draw() for figure in report.figures}
     by_name = {figure.name: figure for figure in report.figures}
@@ -157,10 +180,11 @@ def _contents(analysis: Analysis, report: Report, mark: str, endings: tuple[str,
         return by_name[name].draw(landscape=True)
 
     images = {name: figure_png(figure) for name, figure in drawn.items()}
+    tables = {f"{name}{mark}": table for name, table in csv_tables(analysis).items()}
+    if attacks is not None:
+        tables["attacks"] = attacks_csv(attacks)
     # A byte order mark tells spreadsheets that the text is UTF-8.
-    made: dict[str, Callable[[], bytes]] = {
-        f"{name}{mark}.csv": f"\ufeff{table}".encode for name, table in csv_tables(analysis).items()
-    }
+    made: dict[str, Callable[[], bytes]] = {f"{name}.csv": f"\ufeff{table}".encode for name, table in tables.items()}
     made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()
     made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, images).encode()
     made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, {name: figure_png(wide(name)) for name in by_name})
@@ -180,7 +204,7 @@ def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
     (markdown, html, pdf) = (archive.with_suffix(ending) for ending in (".md", ".html", ".pdf"))
     return ReportFiles(
         results=folder / RESULTS_FILE,
-        official=tuple(path for path in of_kind(".json") if path.name != RESULTS_FILE),
+        official=tuple(path for path in of_kind(".json") if path.name not in (RESULTS_FILE, ATTACKS_FILE)),
         tables=of_kind(".csv"),
         markdown=markdown,
         html=html,
@@ -189,13 +213,17 @@ def _report_files(folder: Path, archive: Path, names: list[str]) -> ReportFiles:
         archive=archive,
         figures=of_kind(".png"),
         landscape=of_kind(_LANDSCAPE),
+        attacks=folder / ATTACKS_FILE if ATTACKS_FILE in names else None,
     )
 
 
 def all_paths(files: ReportFiles) -> list[Path]:
     """Every file of a report."""
     single = (files.archive, files.results, files.markdown, files.html, files.pdf)
-    return [*single, *files.paper, *files.official, *files.tables, *files.figures, *files.landscape]
+    attacks = [] if files.attacks is None else [files.attacks]
+    return [
+        *single, *files.paper, *attacks, *files.official, *files.tables, *files.figures, *files.landscape
+    ]  # fmt: skip
 
 
 def _archive(contents: Mapping[str, bytes]) -> bytes:

@@ -86,10 +86,17 @@ Block = str | Table | ReportFigure | Pictures
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a report."""
+    """A titled part of a report.
+
+    Attributes:
+        title: its title.
+        blocks: what it consists of.
+        on_all_rows: whether it is about all rows of the data, even if a sample of them was measured.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    on_all_rows: bool = False
 
 
 @dataclass(frozen=True)

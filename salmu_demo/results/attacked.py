@@ -1,43 +1,66 @@
-"""What attacks have recovered, read from `attacks.json` and put beside what was measured of each model."""
+"""What attacks found, put beside what was measured of the same models on the same data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from pydantic import BaseModel
-
-from salmu_demo.core.documents import read_model
+from salmu_demo.attacks.schema import AttackedModel, AttacksDocument
+from salmu_demo.core.documents import check_model
 from salmu_demo.core.errors import ResultError
-from salmu_demo.results.records import AttackRecord, Evaluation
+from salmu_demo.results.records import AttackRecord, Evaluation, MeasuredModel
 
 
-class _AttacksFile(BaseModel):
-    """What of `attacks.json` a diagnosis needs."""
+def with_attacks(evaluations: Sequence[Evaluation], found: AttacksDocument) -> list[Evaluation]:
+    """The evaluations with what attacks found in their models, in place of what was known of the attacked ones.
 
-    records: list[AttackRecord]
-
-
-def read_attacks(path: Path) -> list[AttackRecord]:
-    """The records of an `attacks.json`.
+    Models are recognised by their fingerprints; those of a result file without any, by how they are called.
 
     Raises:
-        ResultError: if it cannot be read, or a value does not fit.
+        ResultError: if the attacks were run on other data, or on none of the models.
     """
-    return read_model(path, _AttacksFile, ResultError, "The file of attacks").records
-
-
-def with_attacks(evaluations: Iterable[Evaluation], records: Sequence[AttackRecord]) -> list[Evaluation]:
-    """The evaluations with the records of their models, which name them as tables do or as the user typed.
-
-    Raises:
-        ResultError: if no record is about any of the models.
-    """
-    found = [
-        replace(e, attacks=tuple(r for r in records if r.model in (e.model.name, e.model.reference)))
-        for e in evaluations
+    for evaluation in evaluations:
+        if evaluation.data.fingerprint not in (None, found.data.fingerprint):
+            raise ResultError(
+                f"The attacks were run on {found.data.name} and not on the data that was measured, "
+                f"{evaluation.data.name}; run them on that."
+            )
+    named = [{other.name for other in found.models if _is_same(evaluation.model, other)} for evaluation in evaluations]
+    if not any(named):
+        models = ", ".join(model.name for model in found.models)
+        raise ResultError(f"The attacks were run on {models:.200}, and on none of the evaluated models.")
+    return [
+        replace(evaluation, attacks=_records(found, names)) if names else evaluation
+        for evaluation, names in zip(evaluations, named, strict=True)
     ]
-    if records and not any(evaluation.attacks for evaluation in found):
-        raise ResultError(
-            f"The file of attacks is about other models, such as {records[0].model}; give that of the evaluated ones."
-        )
-    return found
+
+
+def joined(earlier: AttacksDocument, later: AttacksDocument) -> AttacksDocument:
+    """What two runs found, of an attack on a model the later; the later run alone if they cannot be compared."""
+    if any(
+        getattr(earlier, fact) != getattr(later, fact)
+        for fact in ("data", "references", "seed", "thorough", "attacked_by")
+    ):
+        return later
+    attacked = {model.name: model for model in later.models}
+    if any(attacked.get(model.name, model) != model for model in earlier.models):
+        return later
+    again = {(model.name, attack.name) for model in later.models for attack in later.attacks}
+    attacks = {attack.name for attack in later.attacks}
+    return later.model_copy(
+        update={
+            "models": list({model.name: model for model in [*earlier.models, *later.models]}.values()),
+            "attacks": [*(attack for attack in earlier.attacks if attack.name not in attacks), *later.attacks],
+            "records": [*(r for r in earlier.records if (r.model, r.attack) not in again), *later.records],
+            "skipped": [*(s for s in earlier.skipped if (s.model, s.attack) not in again), *later.skipped],
+            "controls": [*(c for c in earlier.controls if c.attack not in attacks), *later.controls],
+        }
+    )
+
+
+def _is_same(measured: MeasuredModel, attacked: AttackedModel) -> bool:
+    if measured.fingerprint is not None:
+        return measured.fingerprint == attacked.fingerprint
+    return measured.name == attacked.name or measured.reference == attacked.reference
+
+
+def _records(found: AttacksDocument, models: set[str]) -> tuple[AttackRecord, ...]:
+    return tuple(check_model(r.model_dump(), AttackRecord) for r in found.records if r.model in models)

@@ -2,13 +2,21 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from salmu_demo.attacks import all_attacks
+from salmu_demo.core.settings import runs_dir
+from salmu_demo.jobs.job import JobState
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.metrics import all_metrics
+from salmu_demo.workbench.bench import Workbench
+from tests.fixtures.tiny import MODELS
 from tests.ui.conftest import PATIENCE_MS, OpenPage, served_app
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -22,13 +30,49 @@ def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
             yield url
 
 
+def choose_one_attack(page: Page, name: str) -> None:
+    page.get_by_text("Gone, or only hidden?").click()
+    for attack in all_attacks():
+        if attack.name != name:
+            page.locator("#attacks-chosen").get_by_label(attack.title, exact=True).uncheck()
+
+
+def test_the_models_of_an_evaluation_are_attacked_and_it_tells_of_it(open_page: OpenPage):
+    manager = JobManager(runs_dir(), lambda data: Workbench())
+    job = manager.submit(BenchmarkSpec(MODELS, tuple(spec.name for spec in all_metrics())))
+    assert manager.wait(job.id, 120).state is JobState.DONE
+    manager.close()
+
+    page = open_page(f"job={job.id}")
+    head = page.locator("#results-head")
+    expect(head).to_contain_text("no attack was run")
+    choose_one_attack(page, "own-head")
+    page.locator("#results-attack").click()
+    expect(page.locator("#attack-job")).to_contain_text("It took")
+    expect(head).not_to_contain_text("no attack was run")
+    # Told once, in the place of the evaluation.
+    expect(page.locator("#attacks-results")).to_be_hidden()
+    page.locator("#results-tabs").get_by_role("tab", name="Attacks", exact=True).click()
+    expect(page.locator("#results-attacks")).to_contain_text(f"{MODELS[2]}: what each attack brings back")
+    page.locator("#results-tabs").get_by_role("tab", name="Downloads").click()
+    with page.expect_download() as waiting:
+        page.locator("#download-zip").click()
+    with zipfile.ZipFile(Path(waiting.value.path())) as archive:
+        assert {"attacks.json", "results.json"} <= set(archive.namelist())
+
+    # The link of the attacks, on another device, and that of the evaluation.
+    expect(page).to_have_url(re.compile(r"job=(?!" + re.escape(job.id) + r")[\w-]{22}"))
+    for query in (page.url.partition("?")[2], f"job={job.id}"):
+        again = open_page(query)
+        expect(again.locator("#results-head")).to_contain_text("Is it gone, not hidden?")
+        expect(again.locator("#results-head")).not_to_contain_text("no attack was run")
+        expect(again.locator("#attacks-results")).to_be_hidden()
+
+
 def test_attacks_are_started_read_and_found_again(open_page: OpenPage):
     page = open_page("tab=benchmark")
-    page.get_by_text("Gone, or only hidden?").click()
+    choose_one_attack(page, "own-head")
     expect(page.locator("#attack-job")).to_contain_text("No attack yet")
-    for attack in all_attacks():
-        if attack.name != "own-head":
-            page.locator("#attacks-chosen").get_by_label(attack.title, exact=True).uncheck()
     page.locator("#attacks-run").click()
     expect(page.locator("#attack-job")).to_contain_text("It took")
     expect(page.locator("#attacks-table")).to_contain_text("mini-unlearned-finetune: what each attack brings back")

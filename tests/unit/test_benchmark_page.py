@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from salmu_demo.core.errors import ResultError
+from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.schema import AttackedModel
+from salmu_demo.core.errors import QueryError, ResultError
 from salmu_demo.jobs.job import JobSpec, JobState
-from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER, BenchmarkSpec
+from salmu_demo.jobs.kinds.attack import ATTACK, AttackSpec
+from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER, BenchmarkSpec, attach
+from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.roles import Told
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE
@@ -18,7 +23,9 @@ from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.widgets.components import served
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import results
-from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, jobs_of
+from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, doing, jobs_of
+from tests.unit.test_reports_attacks import document as attacks_document
+from tests.unit.test_reports_attacks import record
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +34,25 @@ def workbench(tiny_assets) -> Workbench:
 
 
 @pytest.fixture(scope="module")
-def finished(workbench, tmp_path_factory):
+def made(workbench, tmp_path_factory) -> Path:
+    """The reports of three models on the page's data."""
+    folder = tmp_path_factory.mktemp("made")
+    here = MeasuredData("mini", workbench.data.fingerprint)
+    write_reports(analyse(results.evaluations(data=here)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(workbench, made, tmp_path_factory):
     """A manager and the ids of two finished jobs with the same numbers: on the page's data, and on other data."""
     root = tmp_path_factory.mktemp("jobs")
-    here = MeasuredData("mini", workbench.data.fingerprint)
-    write_reports(analyse(results.evaluations(data=here)), root / "made")
 
     def work(spec: JobSpec, bench, folder: Path, report) -> tuple[str, ...]:
-        shutil.copytree(root / "made", folder / REPORT_FOLDER)
+        shutil.copytree(made, folder / REPORT_FOLDER)
         if spec.data != "mini":
             document = folder / REPORT_FOLDER / RESULTS_FILE
-            document.write_text(document.read_text("utf-8").replace(here.fingerprint, "d" * 64), "utf-8")
+            text = document.read_text("utf-8").replace(workbench.data.fingerprint, "d" * 64)
+            document.write_text(text, "utf-8")
         return ()
 
     with jobs_of(root / "runs", work) as manager:
@@ -142,6 +157,57 @@ def test_images_and_names_only_for_the_data_of_the_page(finished, pages):
     assert "no-image" in pages.pair(here, 0, 1)  # These files are not in the data set.
     assert "<a " not in pages.groups(elsewhere, "RetFail", 0)
     assert "for the data set of this page only" in pages.pair(elsewhere, 0, 1)
+
+
+def test_attacks_on_an_evaluation_are_told_in_its_place(workbench, made, tmp_path):
+    found = attacks_document(record("linear-map", 0.4, model=results.NAMES[2]))
+    found.data.fingerprint = workbench.data.fingerprint
+    found.models = [AttackedModel(name=results.NAMES[2], reference=results.NAMES[2], fingerprint=f"{2:064d}")]
+
+    def evaluate(spec: JobSpec, bench, folder: Path, report) -> tuple[str, ...]:
+        shutil.copytree(made, folder / REPORT_FOLDER)
+        return ()
+
+    def attack(spec: AttackSpec, bench, folder: Path, report) -> tuple[str, ...]:
+        write_attacks(found, folder / REPORT_FOLDER)
+        return ()
+
+    kinds = {BENCHMARK: doing(BENCHMARK, evaluate), ATTACK: doing(ATTACK, attack)}
+    manager = JobManager(tmp_path, lambda data: None, kinds=kinds)
+    try:
+        evaluation = manager.wait(manager.submit(SPEC).id, TIMEOUT).id
+        pages = BenchmarkPages(workbench, manager)
+        before = pages.results(evaluation)
+        assert (before.can_attack, "no attack was run" in before.head, "Attack these models" in before.attacks) == (
+            True, True, True,
+        )  # fmt: skip
+        assert pages.compared(evaluation) == (list(results.NAMES), Told(*results.NAMES[:2]))
+        assert pages.measured(evaluation, ["another", results.NAMES[2]])
+        assert not pages.measured(evaluation, ["another"])
+        assert not pages.measured("", [results.NAMES[2]])
+        attacks = manager.wait(manager.submit(AttackSpec(("m",), ("a",), evaluation=evaluation)).id, TIMEOUT).id
+        assert not pages.tells_of(evaluation, attacks)
+        attach(found, manager.folder(evaluation))
+        after = pages.results(evaluation)
+        assert "40.0 % of the leak comes back by linear-map" in after.head
+        assert "The most that any attack that counts brings back" in after.attacks
+        assert after.outcome.files.attacks is not None
+        # A link to the attacks shows the evaluation too, and does not show them twice.
+        assert pages.page(attacks, []).finished == evaluation
+        assert pages.tells_of(evaluation, attacks)
+        assert not pages.tells_of("", attacks)
+        # Without the evaluation they are on their own.
+        shutil.rmtree(manager.folder(evaluation))
+        assert not pages.tells_of(evaluation, attacks)
+        assert pages.page(attacks, []).finished == ""
+    finally:
+        manager.close(0)
+
+
+def test_models_measured_on_other_data_are_not_attacked_here(finished, pages):
+    assert not pages.results(finished[1][1]).can_attack
+    with pytest.raises(QueryError, match="on other data than that of this page"):
+        pages.compared(finished[1][1])
 
 
 def test_results_that_are_gone_are_said(tmp_path, workbench):

@@ -7,7 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 
+from salmu_demo.attacks.document import read_attacks, write_attacks
+from salmu_demo.attacks.schema import AttackedModel
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import ResultError, StorageError
 from salmu_demo.reports.files import ReportFiles, find_reports, write_reports
@@ -15,6 +18,8 @@ from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import distinct, read_results, result_files, write_results
 from salmu_demo.results.records import MeasuredData
 from tests.fixtures.results import NAMES, evaluation, evaluations, valued
+from tests.unit.test_reports_attacks import document as attacks_document
+from tests.unit.test_reports_attacks import record
 
 SAMPLED = MeasuredData("mini", "d" * 64, sample="sampled: 48 of 96 forget rows (50 %), seed 1")
 
@@ -88,6 +93,44 @@ def test_a_later_report_replaces_an_earlier_one_and_leaves_other_files(tmp_path:
     assert find_reports(tmp_path) == files
     assert not [name for name in content(tmp_path) if "sampled" in name]
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_what_attacks_found_is_in_every_format_and_in_files_of_its_own(tmp_path: Path):
+    found = attacks_document(record("linear-map", 0.4, model=NAMES[2]))
+    found.models = [AttackedModel(name=NAMES[2], reference=NAMES[2], fingerprint=f"{2:064d}")]
+    (tmp_path / "measured").mkdir()
+    write_results(analyse(evaluations()), tmp_path / "measured")
+    write_attacks(found, tmp_path / "measured")
+    folder = tmp_path / "report"
+    assert (
+        run(["report", str(tmp_path / "measured"), "--attacks", str(tmp_path / "measured"), "--output", str(folder)])
+        == 0
+    )
+    files = find_reports(folder)
+    assert files is not None
+    assert files.attacks is not None
+    assert read_attacks(files.attacks) == found
+    assert [path.name for path in files.official] == [f"evaluation_{name}.json" for name in NAMES]
+    assert "attacks.csv" in [path.name for path in files.tables]
+    with zipfile.ZipFile(files.archive) as archive:
+        assert {"attacks.json", "attacks.csv"} <= set(archive.namelist())
+    pdf = "".join(page.extract_text() for page in PdfReader(files.pdf).pages)
+    for text in (files.markdown.read_text("utf-8"), files.html.read_text("utf-8"), " ".join(pdf.split())):
+        assert "The most that any attack that counts brings back" in text
+        assert "40.0 % of the leak comes back by linear-map (mixed, MRR)" in text
+    again = read_results(files.results)[2].attacks
+    assert [(found.attack, found.recovered and found.recovered.value) for found in again] == [("linear-map", 0.4)]
+    # A later report without them takes them away.
+    small(folder)
+    assert not (folder / "attacks.json").exists()
+
+
+def test_attacks_on_all_rows_are_not_marked_as_sampled(tmp_path: Path):
+    found = attacks_document(record("linear-map", 0.4))
+    files = write_reports(analyse([valued("model", {"AssocStr": 0.25}, SAMPLED)]), tmp_path, found)
+    text = files.markdown.read_text("utf-8")
+    assert "The most that any attack that counts brings back." in text
+    assert "On what, and how (sampled)." in text
 
 
 def test_an_incomplete_damaged_or_foreign_report_is_none(tmp_path: Path):

@@ -1,69 +1,110 @@
-"""What attacks recovered, beside what was measured: read, matched, kept in results.json and told by the diagnosis."""
+"""What attacks recovered, beside what was measured: matched, joined, kept in results.json and told by the diagnosis."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pytest
 
+from salmu_demo.attacks.schema import AttackedModel, AttackFacts, AttacksDocument, ControlRecord, SkippedAttack
+from salmu_demo.attacks.schema import AttackRecord as Found
 from salmu_demo.core.errors import ResultError
 from salmu_demo.data import layout
+from salmu_demo.data.record import DataRecord
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.attacked import read_attacks, with_attacks
+from salmu_demo.results.attacked import joined, with_attacks
 from salmu_demo.results.document import read_results, write_results
 from salmu_demo.results.evidence import Evidence, Side
 from salmu_demo.results.questions import Answer
-from salmu_demo.results.records import AttackRecord, Recovered
+from salmu_demo.results.records import AttackRecord, MeasuredModel, Recovered
 from tests.fixtures.results import NAMES, evaluations, with_some_kept
+from tests.unit.test_reports_attacks import document, record
 
-RECORD: dict[str, Any] = {
-    "model": NAMES[2], "attack": "linear-map", "variant": "", "gallery": "mixed", "measure": "MRR", "value": 0.4,
-    "as_is": 0.1, "clean": 0.01, "compromised": 0.7, "share": 0.57, "left": 0.13,
-    "recovered": {"value": 0.44, "low": 0.4, "high": None}, "reason": None, "counts": True, "pairs": 9, "personas": 3,
-    "seed": 1, "seconds": 2.5,
-}  # fmt: skip
+FORGETFUL: Final = AttackedModel(name=NAMES[2], reference=NAMES[2], fingerprint=f"{2:064d}")
 
 
-def written(folder: Path, *records: dict[str, Any]) -> Path:
-    path = folder / "attacks.json"
-    path.write_text(json.dumps({"schema": "salmu-demo/attacks", "records": records}), "utf-8")
-    return path
+def found(*records: Found, models: Sequence[AttackedModel] = (FORGETFUL,), **changed: Any) -> AttacksDocument:
+    """What attacks found in the third of the invented models."""
+    return document(*records).model_copy(update={"models": list(models), **changed})
 
 
-def test_records_are_read_with_what_a_diagnosis_needs(tmp_path: Path):
-    (found,) = read_attacks(written(tmp_path, RECORD))
-    assert found == AttackRecord(
-        NAMES[2], "linear-map", "mixed", "MRR", True, "", 0.4, 0.1, 0.01, 0.7, Recovered(0.44, 0.4), None, 1, 2.5
+def share(attack: str, value: float | None, **changed: Any) -> Found:
+    return record(attack, value, **{"model": NAMES[2], **changed})
+
+
+def test_records_go_to_the_model_whose_fingerprint_they_name():
+    other = replace(evaluations()[2], model=replace(evaluations()[2].model, fingerprint="9" * 64))
+    evaluated = [*evaluations(), other]
+    told = with_attacks(evaluated, found(share("linear-map", 0.25), share("own-head", 0.5, model="another")))
+    assert [len(evaluation.attacks) for evaluation in told] == [0, 0, 1, 0]
+    assert told[2].attacks[0] == AttackRecord(
+        NAMES[2], "linear-map", "mixed", "MRR", True, "", 0.3, 0.1, 0.0, 0.6, Recovered(0.25, 0.2, 0.3), None, 42, 1.5
     )
 
 
+def test_a_model_without_a_fingerprint_is_recognised_by_its_name():
+    foreign = replace(evaluations()[2], model=MeasuredModel(NAMES[2], NAMES[2]))
+    (told,) = with_attacks([foreign], found(share("linear-map", 0.25)))
+    assert len(told.attacks) == 1
+
+
+def test_a_later_file_takes_the_place_of_an_earlier_one_for_its_models_alone():
+    first = AttackedModel(name=NAMES[0], reference=NAMES[0], fingerprint=f"{0:064d}")
+    both = with_attacks(
+        evaluations(), found(share("a", 0.1), share("b", 0.2, model=NAMES[0]), models=[FORGETFUL, first])
+    )
+    again = with_attacks(both, found(share("c", 0.3)))
+    assert [[r.attack for r in evaluation.attacks] for evaluation in again] == [["b"], [], ["c"]]
+
+
+def test_attacks_on_other_models_or_other_data_are_refused():
+    elsewhere = AttackedModel(name="elsewhere", reference="elsewhere", fingerprint="e" * 64)
+    with pytest.raises(ResultError, match="were run on elsewhere, and on none of the evaluated models"):
+        with_attacks(evaluations(), found(models=[elsewhere]))
+    other = DataRecord(name="other", fingerprint="0" * 64, revision=None, notice="")
+    with pytest.raises(ResultError, match="were run on other and not on the data that was measured, mini"):
+        with_attacks(evaluations(), found(share("a", 0.1), data=other))
+
+
+def test_two_runs_stand_together_and_the_later_one_counts_of_the_same_attack():
+    def of(*names: str) -> list[AttackFacts]:
+        return [AttackFacts(name=name, title=name, attacker="", needs=[], counts=True) for name in names]
+
+    def control(attack: str, value: float) -> ControlRecord:
+        return ControlRecord(attack=attack, variant="", control="copy", expected=1.0, share=value)
+
+    def skipped(attack: str) -> SkippedAttack:
+        return SkippedAttack(model=NAMES[2], attack=attack, reason="why")
+
+    earlier = found(
+        share("a", 0.1), share("b", 0.2), attacks=of("a", "b"), skipped=[skipped("c")], controls=[control("a", 0.9),
+        control("b", 0.8)],
+    )  # fmt: skip
+    later = found(share("b", 0.3), attacks=of("b", "c"), skipped=[skipped("c")], controls=[control("b", 1.0)], date="x")
+    both = joined(earlier, later)
+    assert [(r.attack, r.recovered and r.recovered.value) for r in both.records] == [("a", 0.1), ("b", 0.3)]
+    assert [attack.name for attack in both.attacks] == ["a", "b", "c"]
+    assert (both.skipped, both.models, both.date) == ([skipped("c")], [FORGETFUL], "x")
+    assert [(c.attack, c.share) for c in both.controls] == [("a", 0.9), ("b", 1.0)]
+
+
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    "change",
     [
-        ({"attack": 3}, r"records\[0\].attack is 3"),
-        ({"counts": "yes"}, r"records\[0\].counts"),
-        ({"recovered": {"low": 0.1}}, r"records\[0\].recovered"),
+        {"seed": 7}, {"thorough": True}, {"attacked_by": "other code"},
+        {"models": [FORGETFUL.model_copy(update={"fingerprint": "9" * 64})]},
     ],
-)
-def test_records_that_do_not_fit_are_refused(tmp_path: Path, change: dict[str, Any], sentence: str):
-    with pytest.raises(ResultError, match=sentence):
-        read_attacks(written(tmp_path, RECORD | change))
-
-
-def test_records_go_to_their_model_and_those_of_no_model_are_refused(tmp_path: Path):
-    records = read_attacks(written(tmp_path, RECORD))
-    found = with_attacks(evaluations(), records)
-    assert [evaluation.attacks for evaluation in found] == [(), (), tuple(records)]
-    with pytest.raises(ResultError, match="about other models, such as elsewhere;"):
-        with_attacks(evaluations(), [replace(records[0], model="elsewhere")])
-    assert [evaluation.attacks for evaluation in with_attacks(evaluations(), [])] == [(), (), ()]
+)  # fmt: skip
+def test_runs_that_cannot_be_compared_do_not_stand_together(change: dict[str, Any]):
+    later = found(share("b", 0.3))
+    assert joined(found(share("a", 0.1), **change), later) is later
 
 
 def test_attacks_are_kept_in_the_results_and_diagnosed_again(tmp_path: Path):
-    records = read_attacks(written(tmp_path, RECORD))
-    analysis = analyse(with_attacks(evaluations(), records))
+    analysis = analyse(with_attacks(evaluations(), found(share("linear-map", 0.44))))
     question = analysis.models[2].diagnosis.questions[3]
     assert (question.answer, question.deciding.value) == (Answer.NO, 0.44)
     write_results(analysis, tmp_path)
@@ -72,7 +113,7 @@ def test_attacks_are_kept_in_the_results_and_diagnosed_again(tmp_path: Path):
     part = json.loads((tmp_path / "results.json").read_text("utf-8"))["analysis"]["models"][2]["diagnosis"]
     assert [q["answer"] for q in part["questions"]] == [q.answer for q in analysis.models[2].diagnosis.questions]
     assert part["questions"][3]["sentence"] == (
-        "44.0 % of the leak comes back by linear-map (mixed, MRR) (less than 10 % wanted)."
+        "44.0 % of the leak comes back by linear-map (mixed, MRR) (interval 39.0 to 49.0 %, less than 10 % wanted)."
     )
 
 

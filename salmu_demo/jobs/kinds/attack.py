@@ -7,17 +7,19 @@ from typing import Final
 from salmu_demo.attacks.base import Attack, Need, choose_attacks
 from salmu_demo.attacks.recipe import trained_texts
 from salmu_demo.attacks.runner import References, finished
-from salmu_demo.core.errors import JobError
+from salmu_demo.core.errors import JobError, ResultError
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
 from salmu_demo.features.rates import Rates, rates_of
 from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, register
-from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER, encoding_seconds
+from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER, attach, encoding_seconds
+from salmu_demo.jobs.store import check_id
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.reports.text import counted
 from salmu_demo.workbench.attacking import attack, attack_references
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.people import persona_names
 
 ATTACK: Final = "attack"
 
@@ -39,12 +41,14 @@ class AttackSpec(JobSpec):
         attacks: names of the attacks.
         told: the references, where the user named them; they need not be among the models.
         thorough: whether to try more than the defaults do.
+        evaluation: id of a finished benchmark of these models, whose results then also say what the attacks found.
     """
 
     attacks: tuple[str, ...]
     kind: str = field(default=ATTACK, kw_only=True)
     told: Told = field(default=NOTHING_TOLD, kw_only=True)
     thorough: bool = field(default=False, kw_only=True)
+    evaluation: str | None = field(default=None, kw_only=True)
 
 
 @register
@@ -60,20 +64,22 @@ class Attacks(JobKind[AttackSpec]):
         """Reject attacks on nothing, or without one.
 
         Raises:
-            JobError: if no model is named.
+            JobError: if no model is named, or the evaluation is no job.
             QueryError: if no attack is named, or one is unknown.
         """
         if not spec.models:
             raise JobError("No model is chosen; choose at least one.")
         choose_attacks(spec.attacks)
+        if spec.evaluation is not None:
+            check_id(spec.evaluation)
 
     def run(self, spec: AttackSpec, workbench: Workbench, folder: Path, report: JobProgressCallback) -> tuple[str, ...]:
-        """Attack the models and write what was found into the folder.
+        """Attack the models and write what was found into the folder, and into that of their evaluation.
 
         Finished attacks are kept beside the models' features, so that a resumed job does only the others.
 
         Returns:
-            A sentence for each attack that was skipped, which says what it lacks.
+            A sentence for each attack that was skipped, which says what it lacks, and one if the evaluation is gone.
 
         Raises:
             SalmuError: of the kind that fits, if a model or the data cannot be used, or a file cannot be written.
@@ -86,7 +92,13 @@ class Attacks(JobKind[AttackSpec]):
         from salmu_demo.reports.attacks import write_attack_reports  # noqa: PLC0415
 
         write_attack_reports(document, folder / REPORT_FOLDER)
-        return tuple(dict.fromkeys(f"{skipped.model}: {skipped.reason}" for skipped in document.skipped))
+        failures = [f"{skipped.model}: {skipped.reason}" for skipped in document.skipped]
+        if spec.evaluation is not None:
+            try:
+                attach(document, folder.parent / spec.evaluation, persona_names(workbench.data.personas))
+            except ResultError as error:
+                failures.append(f"The evaluation does not tell of it: {error}")
+        return tuple(dict.fromkeys(failures))
 
     def estimate(self, spec: AttackSpec, workbench: Workbench) -> Estimate:
         """Estimate what is not encoded and not attacked yet, the references included.
@@ -134,6 +146,7 @@ class Attacks(JobKind[AttackSpec]):
             "models": ", ".join(spec.models),
             **{role: spec.told.of(role) for role in REFERENCES},
             "attacks": ", ".join(spec.attacks),
+            "evaluation": spec.evaluation,
             "data": spec.data,
         }
 

@@ -1,10 +1,15 @@
 """Benchmark jobs: measure every model, compare them, write the reports, and estimate how long that takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock
+
+from salmu_demo.attacks.document import read_attacks
+from salmu_demo.attacks.schema import FILE as ATTACKS_FILE
+from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import JobError
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
@@ -16,6 +21,8 @@ from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told, check_told
 from salmu_demo.models.source import ModelSource, name_of
 from salmu_demo.reports.text import counted
 from salmu_demo.results.analysis import analyse
+from salmu_demo.results.attacked import joined, with_attacks
+from salmu_demo.results.document import RESULTS_FILE, read_results
 from salmu_demo.results.evaluation import choose_metrics, each_model
 from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.kept import KeptMetrics
@@ -27,6 +34,10 @@ from salmu_demo.workbench.people import persona_names
 BENCHMARK: Final = "benchmark"
 METRICS_FOLDER: Final = "metrics"
 REPORT_FOLDER: Final = "report"
+ATTACKED_FOLDER: Final = "attacked"
+"""Of the report that also says what attacks found; the one of the benchmark stays as it was."""
+
+_ATTACHING_LOCK: Final = "attached.lock"
 
 METRICS_SECONDS: Final = 0.1
 METRICS_SECONDS_PER_ROW: Final = 0.0002
@@ -155,7 +166,39 @@ class Benchmark(JobKind[BenchmarkSpec]):
 
     def files(self, folder: Path) -> list[Path]:
         """The reports."""
-        return sorted(path for path in (folder / REPORT_FOLDER).rglob("*") if path.is_file())
+        return sorted(path for path in report_folder(folder).rglob("*") if path.is_file())
+
+
+def report_folder(folder: Path) -> Path:
+    """Where the reports of a job lie: with what attacks found, once that is attached."""
+    attacked = folder / ATTACKED_FOLDER
+    # The archive is written last, and removed first when another one is to come.
+    return attacked if any(attacked.glob("*.zip")) else folder / REPORT_FOLDER
+
+
+def attach(found: AttacksDocument, folder: Path, people: Mapping[str, str] | None = None) -> None:
+    """Write the reports of a finished benchmark once more, with what attacks found in its models.
+
+    What was attached before stays, unless the same attack was run on the same model again, or in another way.
+
+    Args:
+        found: what attacks found.
+        folder: of the benchmark.
+        people: names of the personas of the data, see `build_report`.
+
+    Raises:
+        ResultError: if its results are gone or damaged, or the attacks were run on other data or models.
+        StorageError: if a file cannot be written.
+    """
+    # matplotlib and the PDF writer take a second to import; listing jobs needs neither.
+    from salmu_demo.reports.files import write_reports  # noqa: PLC0415
+
+    evaluations = read_results(folder / REPORT_FOLDER / RESULTS_FILE)
+    attacked = folder / ATTACKED_FOLDER
+    with FileLock(folder / _ATTACHING_LOCK):
+        if (attacked / ATTACKS_FILE).exists():
+            found = joined(read_attacks(attacked), found)
+        write_reports(analyse(with_attacks(evaluations, found)), attacked, found, people)
 
 
 @dataclass(frozen=True)

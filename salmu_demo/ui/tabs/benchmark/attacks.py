@@ -1,7 +1,10 @@
-"""The part of the Benchmark tab about attacks: run them on the models chosen above, and read what they bring back."""
+"""The part of the Benchmark tab about attacks: run them on the models chosen above, and read what they bring back.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+What they find in models whose results are shown is told there: in the diagnosis, a tab of its own and the reports.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,21 +13,20 @@ from markupsafe import Markup
 
 from salmu_demo.attacks import all_attacks
 from salmu_demo.attacks.document import read_attacks
-from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import QueryError, ResultError
-from salmu_demo.core.markup import render
 from salmu_demo.jobs.kinds.attack import ATTACK, AttackSpec
 from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.roles import REFERENCES, SCALE, Told, assign_roles
-from salmu_demo.reports.attacks import attack_report
 from salmu_demo.ui.jobs.area import Launcher, connect_jobs, job_area
 from salmu_demo.ui.jobs.page import JobPages
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.benchmark import text
+from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
+from salmu_demo.ui.tabs.benchmark.results import attacks_view
 from salmu_demo.ui.tabs.context import Context
-from salmu_demo.ui.widgets.components import QUIETLY, SHOWN, Handler, markup, served
+from salmu_demo.ui.widgets.components import QUIETLY, SHOWN, Handler, markup, scroll_to, served
 from salmu_demo.ui.widgets.markup import empty_state
 from salmu_demo.workbench.bench import Workbench
 
@@ -35,6 +37,8 @@ _ENDINGS: Final = {
     "Everything as JSON": ".json",
 }
 """What can be downloaded, and how its file ends."""
+
+_FROM_TOP: Final = "target.getBoundingClientRect().top >= 0"
 
 
 class AttackPages(JobPages):
@@ -53,17 +57,6 @@ class AttackPages(JobPages):
         if not set(_ENDINGS.values()) <= written.keys():
             raise ResultError(text.ATTACKS_GONE)
         return [written[ending] for ending in _ENDINGS.values()]
-
-
-def attacks_view(document: AttacksDocument) -> Markup:
-    """What attacks brought back, as their report says it."""
-    report = attack_report(document)
-    return render(
-        "ui/templates/benchmark.html#attacks",
-        title=report.title,
-        provisos=" ".join(report.notices),
-        blocks=[block for section in report.sections for block in section.blocks],
-    )
 
 
 def asked_attacks(
@@ -109,9 +102,22 @@ class _Results:
         return [self.column, self.table, *self.downloads]
 
 
-def build_attacks(context: Context) -> list[Handler]:
-    """Build this part of the tab into the current Blocks context; returns what to do when the tab is opened."""
-    visitor = context.jobs[ATTACK]
+@dataclass(frozen=True)
+class AttackPart:
+    """This part of the tab.
+
+    Attributes:
+        viewed: what to do when the tab is opened.
+        offer: lets a button attack the models whose results are shown.
+    """
+
+    viewed: list[Handler]
+    offer: Callable[[gr.Button], None]
+
+
+def build_attacks(context: Context, results_of: BenchmarkPages) -> AttackPart:
+    """Build this part of the tab into the current Blocks context, above the results of benchmarks."""
+    visitor, evaluated = context.jobs[ATTACK], context.jobs[BENCHMARK].finished
     pages = AttackPages(context.manager)
     with gr.Accordion(text.ATTACKS_TITLE, open=False, elem_id="attacks") as folded:
         gr.Markdown(text.ATTACKS)
@@ -136,6 +142,7 @@ def build_attacks(context: Context) -> list[Handler]:
         seen: View,
         own: Any,
         chosen: list[str],
+        evaluation: str,
         names: list[str],
         tries_more: bool,
         request: gr.Request,
@@ -143,27 +150,55 @@ def build_attacks(context: Context) -> list[Handler]:
     ) -> dict[Any, Any]:
         progress(0.0, desc=text.TIMING)
         spec = asked_attacks(context.workbench, chosen, seen.told, names, tries_more)
+        if results_of.measured(evaluation, spec.models):
+            spec = replace(spec, evaluation=evaluation)
         return launcher.launch(spec, context.manager.estimate(spec).seconds, seen, own, request)
 
     @shows_errors
-    def show(job_id: str) -> list[Any]:
-        if not job_id:
+    def start_again(
+        seen: View,
+        own: Any,
+        evaluation: str,
+        names: list[str],
+        tries_more: bool,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+    ) -> dict[Any, Any]:
+        progress(0.0, desc=text.TIMING)
+        spec = asked_attacks(context.workbench, *results_of.compared(evaluation), names, tries_more)
+        spec = replace(spec, evaluation=evaluation)
+        begun = launcher.launch(spec, context.manager.estimate(spec).seconds, seen, own, request)
+        return {folded: gr.Accordion(open=True), **begun}
+
+    def offer(button: gr.Button) -> None:
+        button.click(
+            start_again,
+            [context.view, visitor.own, evaluated, attacks, thorough],
+            [folded, *launcher.outputs],
+            show_progress_on=button,
+            api_visibility="private",
+        ).success(None, js=scroll_to("attacks", unless=_FROM_TOP))
+
+    @shows_errors
+    def show(job_id: str, evaluation: str) -> list[Any]:
+        if not job_id or results_of.tells_of(evaluation, job_id):
             return [gr.Column(visible=False), *[gr.skip()] * (len(results.outputs) - 1)]
         files = [gr.DownloadButton(value=served(path)) for path in pages.files(job_id)]
         return [gr.Column(visible=True), pages.results(job_id), *files]
 
     run.click(
         start,
-        [context.view, visitor.own, context.bar.chosen, attacks, thorough],
+        [context.view, visitor.own, context.bar.chosen, evaluated, attacks, thorough],
         launcher.outputs,
         show_progress_on=area.panel,
         api_visibility="private",
     )
     # A link changes it twice in a moment: the last one counts.
-    visitor.finished.change(show, visitor.finished, results.outputs, trigger_mode="always_last", **SHOWN)
+    changes = [visitor.finished.change, evaluated.change]
+    gr.on(changes, show, [visitor.finished, evaluated], results.outputs, trigger_mode="always_last", **SHOWN)
 
     def unfold(seen: View) -> Any:
         return gr.Accordion(open=True) if pages.shows(seen.job) else gr.skip()
 
     jobs = connect_jobs(context.manager, pages, area, context.view)
-    return [jobs, Handler(unfold, [context.view], [folded], QUIETLY)]
+    return AttackPart([jobs, Handler(unfold, [context.view], [folded], QUIETLY)], offer)

@@ -2,26 +2,34 @@
 
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
-from salmu_demo.core.errors import ResultError
+from salmu_demo.attacks.document import read_attacks
+from salmu_demo.attacks.schema import AttacksDocument
+from salmu_demo.core.errors import QueryError, ResultError, SalmuError
 from salmu_demo.data import layout
-from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER
+from salmu_demo.jobs.job import Job
+from salmu_demo.jobs.kinds.attack import AttackSpec
+from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER, report_folder
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.roles import REFERENCES, SCALE, Told
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.files import ReportFiles, find_reports
 from salmu_demo.reports.markdown import FIGURES_FOLDER
 from salmu_demo.reports.report import MissingFigure, ReportFigure
 from salmu_demo.results.analysis import Analysis, analyse
-from salmu_demo.results.document import read_results
-from salmu_demo.ui.jobs.page import JobPages
+from salmu_demo.results.document import RESULTS_FILE, read_results
+from salmu_demo.ui.jobs.page import JobPage, JobPages
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.results import (
     Drawing,
+    attacks_view,
     diagnosis_cards,
     figures_view,
     group_choices,
@@ -48,11 +56,13 @@ class Outcome:
         analysis: the results.
         files: everything to download.
         figures: all figures.
+        attacks: what attacks found in its models, or None.
     """
 
     analysis: Analysis
     files: ReportFiles
     figures: tuple[ReportFigure | MissingFigure, ...]
+    attacks: AttacksDocument | None
 
     def drawing(self, figure: ReportFigure) -> Drawing:
         """The files of a figure; raises `ResultError` if one is gone."""
@@ -83,14 +93,25 @@ class Outcomes:
         """
         # One at a time: several visitors who open the same job must not all compute its intervals.
         with self._lock:
-            return self._kept(job_id)
+            folder = self._manager.folder(job_id)
+            return self._kept(folder, _written(report_folder(folder)))
 
-    def _read(self, job_id: str) -> Outcome:
-        files = find_reports(self._manager.folder(job_id) / REPORT_FOLDER)
+    def _read(self, folder: Path, written: int) -> Outcome:
+        """The outcome in a folder whose results were written at a time: they are again when attacks are attached."""
+        files = find_reports(report_folder(folder)) or find_reports(folder / REPORT_FOLDER)
         if files is None:
             raise ResultError("The results of this job are gone; run the benchmark again.")
         analysis = analyse(read_results(files.results))
-        return Outcome(analysis, files, tuple(report_figures(analysis, self._people)))
+        attacks = None if files.attacks is None else read_attacks(files.attacks)
+        return Outcome(analysis, files, tuple(report_figures(analysis, self._people)), attacks)
+
+
+def _written(report: Path) -> int:
+    """When the results of a report were written, in ns; 0 if there are none."""
+    try:
+        return (report / RESULTS_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +123,8 @@ class ResultPage:
         head: title and diagnosis.
         metrics: tables of all metrics.
         figures: all figures.
+        attacks: what attacks found in the models, or that none was run.
+        can_attack: whether there is a model to attack.
         models: label and number of each model.
         groups: names of the metrics that can be broken down.
     """
@@ -110,6 +133,8 @@ class ResultPage:
     head: str
     metrics: str
     figures: str
+    attacks: str
+    can_attack: bool
     models: list[tuple[str, int]]
     groups: list[str]
 
@@ -130,6 +155,45 @@ class BenchmarkPages(JobPages):
         self._thumbnails = Thumbnails(workbench.data)
         self._forget_rows = {name: row for row, name in enumerate(workbench.data.split(layout.FORGET).file_names)}
 
+    def page(self, job_id: str | None, own: Sequence[str], latest: bool = False) -> JobPage:
+        """The tab with one job opened, see `JobPages.page`; of attacks on an evaluation it is the evaluation."""
+        evaluation = self.attacked_by(job_id)
+        return super().page(evaluation if self.shows(evaluation) else job_id, own, latest)
+
+    def attacked_by(self, job_id: str | None) -> str | None:
+        """The evaluation that a job of attacks belongs to, or None."""
+        job = self._find(job_id) if job_id else None
+        return job.spec.evaluation if isinstance(job, Job) and isinstance(job.spec, AttackSpec) else None
+
+    def tells_of(self, job_id: str, attacks: str) -> bool:
+        """Whether the results of a finished job tell what a finished job of attacks found."""
+        if not job_id or self.attacked_by(attacks) != job_id:
+            return False
+        with suppress(SalmuError):  # Gone or damaged: they tell nothing.
+            told = self._outcomes.of(job_id).attacks
+            return told is not None and told.date == read_attacks(self._manager.folder(attacks) / REPORT_FOLDER).date
+        return False
+
+    def measured(self, job_id: str, models: Sequence[str]) -> bool:
+        """Whether the results of a finished job are about some of these models, on the data of the page."""
+        with suppress(SalmuError):
+            return bool(job_id) and not set(models).isdisjoint(self.compared(job_id)[0])
+        return False
+
+    def compared(self, job_id: str) -> tuple[list[str], Told]:
+        """References of the models of a finished job, and which of them are references.
+
+        Raises:
+            QueryError: if they were measured on other data than the page's.
+            SalmuError: as `results`.
+        """
+        analysis = self._outcomes.of(job_id).analysis
+        if not self._is_here(analysis):
+            raise QueryError(text.OTHER_DATA)
+        models = [model.reference for model in analysis.comparison.models]
+        held = {role.name: model for role, model in zip(analysis.roles, models, strict=True)}
+        return models, Told(*(held.get(role) for role in REFERENCES))
+
     def results(self, job_id: str) -> ResultPage:
         """The results of a finished job; raises `SalmuError` if they are gone or damaged."""
         outcome = self._outcomes.of(job_id)
@@ -144,6 +208,12 @@ class BenchmarkPages(JobPages):
                 analysis.comparison.data,
                 self._people.address if self._is_here(analysis) else None,
             ),
+            attacks=(
+                empty_state(text.NOT_ATTACKED_TITLE, text.NOT_ATTACKED)
+                if outcome.attacks is None
+                else attacks_view(outcome.attacks)
+            ),
+            can_attack=self._is_here(analysis) and any(role.name not in SCALE for role in analysis.roles),
             models=pair_choices(analysis),
             groups=group_choices(analysis),
         )

@@ -6,12 +6,14 @@ from typing import Final
 
 from markupsafe import Markup
 
+from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.markup import render
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import kind_title
 from salmu_demo.metrics import find_metric
 from salmu_demo.metrics.intervals import Difference, Interval
 from salmu_demo.models.roles import SCALE, TITLES
+from salmu_demo.reports.attacks import attack_report
 from salmu_demo.reports.figures.canvas import page_svg
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import role_styles
@@ -282,6 +284,17 @@ def _figure(figure: ReportFigure, drawn: Drawing, address: Callable[[str, str], 
     # Whatever strangers wrote was escaped when the figure was drawn.
     svg = Markup(page_svg(drawn.svg, name, address))
     return _Figure(figure.title, sentence=figure.sentence, svg=svg, files=files, table=figure.table)
+
+
+def attacks_view(document: AttacksDocument) -> Markup:
+    """What attacks brought back, as their report says it."""
+    report = attack_report(document)
+    return render(
+        "ui/templates/benchmark.html#attacks",
+        title=report.title,
+        provisos=" ".join(report.notices),
+        blocks=[block for section in report.sections for block in section.blocks],
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.core.markup import render
 from salmu_demo.core.progress import duration_words
 from salmu_demo.data.sample import Sample
+from salmu_demo.jobs.kinds.attack import ATTACK
 from salmu_demo.jobs.kinds.benchmark import suggested_rows
 from salmu_demo.jobs.plan import BenchmarkPlan, PlannedJob, make_plan
 from salmu_demo.metrics import Benchmark, metrics_of
@@ -29,7 +30,7 @@ from salmu_demo.workbench.bench import Workbench
 
 _ALL: Final = "all"
 _SAMPLE: Final = "sample"
-_MOST_TABLES: Final = 8
+_MOST_TABLES: Final = 9
 _SHOWN: Final[dict[str, Any]] = {
     "concurrency_limit": 4,
     "concurrency_id": "results",
@@ -49,10 +50,11 @@ def build(context: Context) -> TabHandlers:
     form = benchmark_form(context.workbench)
     offer = long_job_offer()
     area = job_area(visitor)
-    result_area(pages, visitor.finished)
+    attacks = build_attacks(context, pages)
+    results = result_area(pages, visitor.finished, context.jobs[ATTACK].finished)
+    attacks.offer(results.attack)
     _connect_start(context, Launcher(context.manager, pages, area, context.view), form, offer, area)
-    attacks = build_attacks(context)
-    return TabHandlers(viewed=[connect_jobs(context.manager, pages, area, context.view), *attacks])
+    return TabHandlers(viewed=[connect_jobs(context.manager, pages, area, context.view), *attacks.viewed])
 
 
 @dataclass(frozen=True)
@@ -285,8 +287,10 @@ class ResultArea:
     finished: gr.Textbox
     column: gr.Column
     head: gr.HTML
+    attack: gr.Button
     metrics: gr.HTML
     figures: gr.HTML
+    attacks: gr.HTML
     first: gr.Dropdown
     second: gr.Dropdown
     pair: gr.HTML
@@ -298,8 +302,8 @@ class ResultArea:
     @property
     def outputs(self) -> list[Any]:
         """All components that show results, in the order of `updates`."""
-        return [self.column, self.head, self.metrics, self.figures, self.first, self.second, self.pair, self.metric,
-                self.order_by, self.groups, *self.downloads.outputs]  # fmt: skip
+        return [self.column, self.head, self.attack, self.metrics, self.figures, self.attacks, self.first, self.second,
+                self.pair, self.metric, self.order_by, self.groups, *self.downloads.outputs]  # fmt: skip
 
     def updates(self, pages: BenchmarkPages, job_id: str) -> list[Any]:
         """New values of the components; raises `SalmuError`."""
@@ -309,8 +313,10 @@ class ResultArea:
         return [
             gr.Column(visible=True),
             page.head,
+            gr.Button(visible=page.can_attack),
             page.metrics,
             page.figures,
+            page.attacks,
             gr.Dropdown(page.models, value=first),
             gr.Dropdown(page.models, value=second),
             pages.pair(job_id, first, second),
@@ -321,15 +327,24 @@ class ResultArea:
         ]
 
 
-def result_area(pages: BenchmarkPages, finished: gr.Textbox) -> ResultArea:
-    """Build the results into the current Blocks context, hidden until there are some."""
+def result_area(pages: BenchmarkPages, finished: gr.Textbox, attacked: gr.Textbox) -> ResultArea:
+    """Build the results into the current Blocks context, hidden until there are some.
+
+    Args:
+        pages: what is shown.
+        finished: id of the job whose results are shown.
+        attacked: id of the finished job of attacks, whose end may add to the results.
+    """
     with gr.Column(visible=False, elem_id="results") as column:
         head = markup(elem_id="results-head")
+        attack = gr.Button(text.ATTACK_THESE, size="sm", elem_id="results-attack")
         with gr.Tabs(elem_id="results-tabs", overflow_behavior="wrap"):
             with gr.Tab("Metrics"):
                 metrics = markup(elem_id="results-metrics")
             with gr.Tab("Figures"):
                 figures = markup(elem_id="results-figures")
+            with gr.Tab("Attacks"):
+                attacks = markup(elem_id="results-attacks")
             with gr.Tab("Two models"):
                 with gr.Row():
                     first = gr.Dropdown([], label="First model", elem_id="results-first", min_width=200)
@@ -342,17 +357,23 @@ def result_area(pages: BenchmarkPages, finished: gr.Textbox) -> ResultArea:
                 groups = markup(elem_id="results-groups")
             with gr.Tab("Downloads"):
                 files = downloads()
-    area = ResultArea(finished, column, head, metrics, figures, first, second, pair, metric, order_by, groups, files)
-    _connect(pages, area)
+    area = ResultArea(
+        finished, column, head, attack, metrics, figures, attacks, first, second, pair, metric, order_by, groups, files
+    )
+    _connect(pages, area, attacked)
     return area
 
 
-def _connect(pages: BenchmarkPages, area: ResultArea) -> None:
+def _connect(pages: BenchmarkPages, area: ResultArea, attacked: gr.Textbox) -> None:
     @shows_errors
     def show(job_id: str) -> list[Any]:
         if not job_id:
             return [gr.Column(visible=False), *[gr.skip()] * (len(area.outputs) - 1)]
         return area.updates(pages, job_id)
+
+    @shows_errors
+    def show_attacked(job_id: str, attacks: str) -> list[Any]:
+        return show(job_id) if pages.tells_of(job_id, attacks) else [gr.skip()] * len(area.outputs)
 
     @shows_errors
     def compare(job_id: str, first: int, second: int) -> str:
@@ -363,6 +384,7 @@ def _connect(pages: BenchmarkPages, area: ResultArea) -> None:
         return pages.groups(job_id, metric, order_by)
 
     area.finished.change(show, area.finished, area.outputs, show_progress_on=area.head, **_SHOWN)
+    attacked.change(show_attacked, [area.finished, attacked], area.outputs, show_progress_on=area.head, **_SHOWN)
     for model in (area.first, area.second):
         model.input(compare, [area.finished, area.first, area.second], area.pair, **_SHOWN)
     for control in (area.metric, area.order_by):

@@ -53,12 +53,19 @@ NO_GROUPS: Final = "None of the measured metrics has rows with a persona and an 
 SAME_MODEL: Final = "Choose two different models."
 SOME_PERSONAS: Final = "The {count} highest and the {count} lowest of {total:,} personas, ordered by {model}."
 ALL_PERSONAS: Final = "All {total:,} personas, ordered by {model}."
+NOT_ATTACKED_TITLE: Final = "No attack yet"
+NOT_ATTACKED: Final = (
+    "Press Attack these models above: what the attacks bring back appears here, in the diagnosis and in the reports."
+)
+ATTACK_THESE: Final = "Attack these models"
+OTHER_DATA: Final = "These models were measured on other data than that of this page; attack them on a page with that."
 NO_IMAGES: Final = "Images and names are shown for the data set of this page only."
 ATTACKS_TITLE: Final = "Gone, or only hidden? Attacks on the models"
 ATTACKS: Final = (
     "Each attack tries to bring back what the models chosen above were to forget, and is run on Clean and Compromised "
     "as well: what comes back of Clean is no leak, and where the two do not differ an attack cannot tell. Attacks that "
-    "train or read the weights take a minute or two for each model."
+    "train or read the weights take a minute or two for each model. If results of these models are shown below, their "
+    "diagnosis then says whether it is gone or hidden."
 )
 THOROUGH: Final = "Tries more people, both towers and several learning rates; takes much longer."
 ATTACKS_EMPTY_TITLE: Final = "No attack yet"
