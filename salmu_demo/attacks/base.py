@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -85,6 +85,10 @@ class Attack(ABC):
         What `needs` says is checked already.
         """
         return None
+
+    def omissions(self, target: "Target") -> Sequence[str]:
+        """Why some of its forms cannot be run on a model, a clause for each reason; the others run."""
+        return ()
 
     @abstractmethod
     def run(self, target: "Target") -> Iterable[Reading]:

@@ -62,6 +62,11 @@ class Membership(Attack):
             f"{layout.HOLDOUT_ASSOCIATION} nor unseen pictures"
         )
 
+    def omissions(self, target: Target) -> Sequence[str]:
+        """See `Attack`."""
+        there = labelled_pairs(target.data, target.seed)
+        return [f"{target.data.name} has no {name} to compare with" for name in (HOLDOUTS, UNSEEN) if name not in there]
+
     def run(self, target: Target) -> Iterable[Reading]:
         """See `Attack`."""
         for gallery, pairs in labelled_pairs(target.data, target.seed).items():

@@ -1,8 +1,8 @@
 """Do rounded weights, or weights pulled back towards the original, show what the model hides?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -10,9 +10,6 @@ from salmu_demo.attacks.base import Attack, Need, Reading, register
 from salmu_demo.attacks.depth import same_architecture
 from salmu_demo.attacks.pairs import PairFeatures
 from salmu_demo.attacks.target import Target
-
-if TYPE_CHECKING:
-    pass
 
 MOST_PAIRS: Final = 400
 """Pairs that are read, of whole personas: each form of the attack encodes them, and all distractors, anew."""
@@ -34,6 +31,14 @@ class Quantisation(Attack):
     source = "Rounding undoes small edits (arXiv 2410.16454)"
     needs = frozenset({Need.WEIGHTS})
     counts = False
+
+    def omissions(self, target: Target) -> Sequence[str]:
+        """See `Attack`."""
+        if target.original is None:
+            return ["no weights are on the way back to the original model, because none is given"]
+        if same_architecture(target.view, target.original):
+            return []
+        return [f"{target.name} has another architecture than the original {target.original.model.name}"]
 
     def run(self, target: Target) -> Iterable[Reading]:
         """See `Attack`."""

@@ -91,6 +91,7 @@ def run_attacks(
                 skipped.append(SkippedAttack(model=model.name, attack=attack.name, reason=found))
             else:
                 records += session.records(attack, model, found)
+                skipped += session.omitted(attack, model)
     first.progress(Progress("all attacks", len(models) * len(attacks), len(models) * len(attacks), unit=Unit.PARTS))
     return AttacksDocument(
         data=DataRecord.of(first.data),
@@ -151,6 +152,11 @@ class _Session:
         if key not in self._runs:
             self._runs[key] = self._attacked(attack, self._target(model))
         return self._runs[key]
+
+    def omitted(self, attack: Attack, model: ModelSource) -> Iterator[SkippedAttack]:
+        """What an attack that was run left out."""
+        for clause in attack.omissions(self._target(model)):
+            yield SkippedAttack(model=model.name, attack=attack.name, reason=f"{attack.name} is run in part: {clause}.")
 
     def has(self, attack: Attack, model: ModelSource) -> bool:
         """Whether what an attack found in a model is on disk."""

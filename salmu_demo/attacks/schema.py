@@ -138,7 +138,7 @@ class AttackRecord(BaseModel):
 
 
 class SkippedAttack(BaseModel):
-    """An attack that was not run.
+    """An attack that was not run, or not in all of its forms.
 
     Attributes:
         model: name of the model.

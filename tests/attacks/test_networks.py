@@ -141,8 +141,16 @@ def test_every_block_of_both_towers_is_read(views: dict[str, FeatureView]):
     assert list(variants) == [f"block {block} of the {tower} tower" for tower in TOWERS for block in (1, 2)]
 
 
-def test_the_forms_of_changed_weights(views: dict[str, FeatureView]):
+def test_the_forms_of_changed_weights(views: dict[str, FeatureView], monkeypatch: pytest.MonkeyPatch):
     forms = {key[0] for key in keyed(find_attack("quantisation").run(target_of(views, "clean")))}
     assert forms == {"INT8", "INT4", "25% of the way back", "50% of the way back"}
     alone = Target(views["clean"], ForgetPairs.of(views["clean"].data))
     assert {key[0] for key in keyed(find_attack("quantisation").run(alone))} == {"INT8", "INT4"}
+    assert find_attack("quantisation").omissions(target_of(views, "clean")) == []
+    assert find_attack("quantisation").omissions(alone) == [
+        "no weights are on the way back to the original model, because none is given"
+    ]
+    monkeypatch.setattr("salmu_demo.attacks.quantisation.same_architecture", lambda *_: False)
+    assert find_attack("quantisation").omissions(target_of(views, "clean")) == [
+        "mini-clean has another architecture than the original mini-compromised"
+    ]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.ui.app import build_app
@@ -26,7 +26,10 @@ CHROMIUM_OPTIONS = [
 ]
 DESKTOP = (1280, 900)
 PHONE = (390, 844)
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
+"""Far more than anything takes, for a machine that is busy with other things."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 LEFT = "AbortError: signal is aborted"
 """What a request of Gradio's says that was under way when the page was left or loaded again."""
@@ -38,17 +41,6 @@ OWN_IMAGE = "own-face.png"
 """Name of the image that tests search with."""
 
 OpenPage = Callable[..., Page]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a browser test again if it fails, up to twice.
-
-    On a busy machine Gradio's client loses an event that it sends just while the server closes the stream of answers
-    after the last one: its answer comes only with the next event, for which a test waits in vain.
-    """
-    for item in items:
-        if "open_page" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @contextmanager

@@ -6,9 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage
+from tests.ui.conftest import DESKTOP, PHONE, OpenPage
 
-expect.set_options(timeout=PATIENCE_MS)
 NAME = tiny.PERSONAS[tiny.TWO_EMAILS]["name"]
 
 

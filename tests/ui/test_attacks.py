@@ -17,9 +17,7 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import all_metrics
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.tiny import MODELS
-from tests.ui.conftest import PATIENCE_MS, OpenPage, served_app
-
-expect.set_options(timeout=PATIENCE_MS)
+from tests.ui.conftest import OpenPage, served_app
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,9 @@ from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app
 from tests.ui.test_accessibility import violations
 from tests.ui.test_app import sideways_scroll
 
-expect.set_options(timeout=PATIENCE_MS)
 MODELS = tiny.MODELS
 SPEC = BenchmarkSpec(MODELS, tuple(spec.name for spec in all_metrics()))
-TABS = ("Metrics", "Figures", "Two models", "Attributes and personas", "Downloads")
+TABS = ("Metrics", "Figures", "Attacks", "Two models", "Attributes and personas", "Downloads")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ from salmu_demo.ui.shell.view import TABS
 from tests.fixtures import tiny
 from tests.ui.conftest import PATIENCE_MS, OpenPage, served_app
 
-expect.set_options(timeout=PATIENCE_MS)
-
 EFFECT_SECONDS: Final = 15.0
 """How long an effect is waited for; nearly all come at once, and on a busy machine the others take a while."""
 

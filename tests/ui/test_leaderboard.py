@@ -9,10 +9,8 @@ from playwright.sync_api import Page, expect
 
 from salmu_demo.results.official import official_result
 from tests.fixtures.results import DATA, evaluation
-from tests.ui.conftest import PATIENCE_MS, PHONE, OpenPage
+from tests.ui.conftest import PHONE, OpenPage
 from tests.ui.test_accessibility import violations
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 def upload(page: Page, **files: bytes) -> None:

@@ -26,7 +26,6 @@ from tests.ui.conftest import PATIENCE_MS
 CLEAN = OFFICIAL_MODELS["official-clean"]
 COMPROMISED = OFFICIAL_MODELS["official-compromised"]
 
-expect.set_options(timeout=PATIENCE_MS)
 
 Serve = Callable[[gr.Blocks], Page]
 

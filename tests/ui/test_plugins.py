@@ -12,9 +12,8 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import PATIENCE_MS, OpenPage
+from tests.ui.conftest import OpenPage
 
-expect.set_options(timeout=PATIENCE_MS)
 pytestmark = pytest.mark.usefixtures("tiny_assets")
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "tests" / "fixtures" / "plugin_package"

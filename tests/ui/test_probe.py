@@ -11,10 +11,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, OWN_IMAGE, PATIENCE_MS, PHONE, OpenPage
+from tests.ui.conftest import DESKTOP, OWN_IMAGE, PHONE, OpenPage
 from tests.ui.test_accessibility import violations
 
-expect.set_options(timeout=PATIENCE_MS)
 MODELS = len(tiny.MODELS)
 PHONE_NUMBER = tiny.PERSONAS["00000004"]["phone_number"]
 

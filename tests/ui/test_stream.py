@@ -8,9 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from salmu_demo.ui.shell.server import ANSWERS
 from tests.fixtures import tiny
-from tests.ui.conftest import PATIENCE_MS, OpenPage
-
-expect.set_options(timeout=PATIENCE_MS)
+from tests.ui.conftest import OpenPage
 
 CLOSE_LATE: Final = """
 (() => {

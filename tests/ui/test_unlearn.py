@@ -8,11 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import PATIENCE_MS, PHONE, OpenPage, served_app
+from tests.ui.conftest import PHONE, OpenPage, served_app
 from tests.ui.test_accessibility import violations
 from tests.ui.test_app import sideways_scroll
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
