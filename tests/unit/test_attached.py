@@ -56,6 +56,13 @@ def test_the_reports_of_a_benchmark_tell_of_one_run_after_another(benchmark: Pat
     assert label == "ineffective forgetting"
 
 
+def test_a_damaged_earlier_file_is_replaced(benchmark: Path):
+    attach(found("linear-map", 0.4), benchmark)
+    (benchmark / ATTACKED_FOLDER / "attacks.json").write_text("{}", "utf-8")
+    attach(found("own-head", 0.2), benchmark)
+    assert known(benchmark) == ["own-head"]
+
+
 def test_while_a_report_is_written_the_benchmark_has_its_own(benchmark: Path):
     attach(found("linear-map", 0.4), benchmark)
     next((benchmark / ATTACKED_FOLDER).glob("*.zip")).unlink()

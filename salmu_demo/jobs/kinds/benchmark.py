@@ -7,9 +7,9 @@ from typing import Final
 
 from filelock import FileLock
 
-from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.schema import FILE as ATTACKS_FILE
 from salmu_demo.attacks.schema import AttacksDocument
+from salmu_demo.core.documents import read_cached
 from salmu_demo.core.errors import JobError
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
@@ -196,8 +196,8 @@ def attach(found: AttacksDocument, folder: Path, people: Mapping[str, str] | Non
     evaluations = read_results(folder / REPORT_FOLDER / RESULTS_FILE)
     attacked = folder / ATTACKED_FOLDER
     with FileLock(folder / _ATTACHING_LOCK):
-        if (attacked / ATTACKS_FILE).exists():
-            found = joined(read_attacks(attacked), found)
+        earlier = read_cached(attacked / ATTACKS_FILE, AttacksDocument)
+        found = found if earlier is None else joined(earlier, found)
         write_reports(analyse(with_attacks(evaluations, found)), attacked, found, people)
 
 

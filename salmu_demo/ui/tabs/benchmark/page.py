@@ -198,6 +198,7 @@ class BenchmarkPages(JobPages):
         """The results of a finished job; raises `SalmuError` if they are gone or damaged."""
         outcome = self._outcomes.of(job_id)
         analysis = outcome.analysis
+        can_attack = self._is_here(analysis) and any(role.name not in SCALE for role in analysis.roles)
         return ResultPage(
             outcome=outcome,
             head=results_title(analysis) + diagnosis_cards(analysis),
@@ -209,11 +210,11 @@ class BenchmarkPages(JobPages):
                 self._people.address if self._is_here(analysis) else None,
             ),
             attacks=(
-                empty_state(text.NOT_ATTACKED_TITLE, text.NOT_ATTACKED)
+                empty_state(text.NOT_ATTACKED_TITLE, text.NOT_ATTACKED if can_attack else text.NOTHING_TO_ATTACK)
                 if outcome.attacks is None
                 else attacks_view(outcome.attacks)
             ),
-            can_attack=self._is_here(analysis) and any(role.name not in SCALE for role in analysis.roles),
+            can_attack=can_attack,
             models=pair_choices(analysis),
             groups=group_choices(analysis),
         )
