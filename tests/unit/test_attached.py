@@ -1,7 +1,8 @@
 """Attacks on the models of a finished benchmark: their results are told by it, and it stays as it was."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from salmu_demo.jobs.kinds.benchmark import ATTACKED_FOLDER, REPORT_FOLDER, Benc
 from salmu_demo.leaderboard.files import job_results
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE, read_results, write_results
+from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.results import NAMES, evaluations
 from tests.unit.test_reports_attacks import document, record
 
@@ -88,7 +90,8 @@ def attacked(folder: Path, evaluation: str) -> tuple[str, ...]:
     shown: list[Any] = []
     spec = AttackSpec(NAMES[2:], ("linear-map",), evaluation=evaluation)
     Attacks().check(spec)
-    return Attacks().run(spec, None, folder, shown.append)  # type: ignore[arg-type]
+    workbench = cast(Workbench, SimpleNamespace(data=SimpleNamespace(personas=())))
+    return Attacks().run(spec, workbench, folder, shown.append)
 
 
 @pytest.mark.usefixtures("attacking")
