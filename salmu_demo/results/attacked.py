@@ -1,6 +1,6 @@
 """What attacks found, put beside what was measured of the same models on the same data."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from salmu_demo.attacks.schema import AttackedModel, AttacksDocument
@@ -28,9 +28,15 @@ def with_attacks(evaluations: Sequence[Evaluation], found: AttacksDocument) -> l
         models = ", ".join(model.name for model in found.models)
         raise ResultError(f"The attacks were run on {models:.200}, and on none of the evaluated models.")
     return [
-        replace(evaluation, attacks=_records(found, names)) if names else evaluation
+        replace(evaluation, attacks=records_of(found, names)) if names else evaluation
         for evaluation, names in zip(evaluations, named, strict=True)
     ]
+
+
+def records_of(found: AttacksDocument, models: Collection[str] | None = None) -> tuple[AttackRecord, ...]:
+    """What attacks found, as results keep it: of the models of some names, or of all."""
+    records = (record for record in found.records if models is None or record.model in models)
+    return tuple(check_model(record.model_dump(), AttackRecord) for record in records)
 
 
 def joined(earlier: AttacksDocument, later: AttacksDocument) -> AttacksDocument:
@@ -60,7 +66,3 @@ def _is_same(measured: MeasuredModel, attacked: AttackedModel) -> bool:
     if measured.fingerprint is not None:
         return measured.fingerprint == attacked.fingerprint
     return measured.name == attacked.name or measured.reference == attacked.reference
-
-
-def _records(found: AttacksDocument, models: set[str]) -> tuple[AttackRecord, ...]:
-    return tuple(check_model(r.model_dump(), AttackRecord) for r in found.records if r.model in models)

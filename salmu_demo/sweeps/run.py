@@ -11,7 +11,7 @@ from typing import Final
 
 from salmu_demo.attacks import runner as attack_runner
 from salmu_demo.attacks.base import choose_attacks
-from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.document import read_attacks, write_attacks
 from salmu_demo.attacks.kept import attacking_key
 from salmu_demo.attacks.schema import FILE, AttacksDocument
 from salmu_demo.core.documents import document_of, read_cached, read_model
@@ -26,7 +26,7 @@ from salmu_demo.models.lineage import RECORD_FILE
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
-from salmu_demo.results.attacked import read_attacks
+from salmu_demo.results.attacked import records_of
 from salmu_demo.results.evaluation import choose_metrics, each_model, evaluate
 from salmu_demo.results.evidence import Evidence
 from salmu_demo.results.kept import key_of
@@ -162,7 +162,8 @@ def measure_references(sweep: Sweep, output: Path) -> References:
             choose_attacks(attacks),
             attack_runner.References(models[CLEAN], models[COMPROMISED], models[GOLD]),
         )
-        records = tuple(read_attacks(write_attacks(document, output / GOLD)))
+        write_attacks(document, output / GOLD)
+        records = records_of(document)
     remarks = tuple(dict.fromkeys(remark for evaluation in found for remark in evaluation.model.remarks))
     references = References(measured_from, names, measured, records, remarks)
     _write(references, path, "The references")
@@ -292,7 +293,7 @@ def _models(result: RunResult, folder: Path) -> list[Path]:
 
 def _with_attacks(result: RunResult, folder: Path) -> RunResult:
     """The result with what was kept beside its models."""
-    found = [tuple(read_attacks(model / FILE)) for model in _models(result, folder)]
+    found = [records_of(read_attacks(model / FILE)) for model in _models(result, folder)]
     return replace(result, attacks=found[0], level_attacks=found[-1] if result.at_level else ())
 
 
