@@ -10,6 +10,7 @@ from salmu_demo.attacks.schema import AttackRecord, AttacksDocument
 from salmu_demo.attacks.summary import attackers_choice
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.forget_requests import are_covered, find_requests
 from salmu_demo.data.personas import requests
 from salmu_demo.data.record import DataRecord
 from salmu_demo.dossiers import words
@@ -28,6 +29,7 @@ from salmu_demo.dossiers.schema import (
     Controls,
     Declared,
     Dossier,
+    Followed,
     Loss,
     Made,
     NotCarriedOut,
@@ -37,12 +39,13 @@ from salmu_demo.dossiers.schema import (
     Pictures,
     Recoverability,
     Recovery,
+    Requests,
     Risk,
     Standing,
 )
 from salmu_demo.dossiers.scores import control_shares, exposure_change, person_scores
 from salmu_demo.features.view import FeatureView
-from salmu_demo.models.lineage import base_of
+from salmu_demo.models.lineage import base_of, rounds_of
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, REFERENCES, Assignment, Told, assign_roles
 from salmu_demo.probes.attacks import HEADLINE, Place, all_attacks, find_attack
 from salmu_demo.probes.findings import AuditCell, Auditor, Control, Finding
@@ -144,6 +147,7 @@ def make_dossier(
             not_carried_out=_not_carried_out(found),
             risks=[_risk(auditor, subject, persona, cell) for subject in subjects for cell in by_model[subject.name]],
             before_after=_before_after(auditor, subjects, persona, by_model, bases),
+            requests=_requests(auditor.data, subjects, persona, by_model),
             recoverability=recovered,
             collateral=_collateral(auditor, subjects, persona, bases),
             coverage=words.coverage(tests, run),
@@ -274,6 +278,51 @@ def _change(
         kind=now.kind, model=after.name, before=before.name, side=now.side, rank_before=places[0].rank,
         rank_after=places[1].rank, of=places[1].candidates, verdict_before=was.verdict, verdict_after=now.verdict,
         exposure_change=change, low=low, high=high,
+    )  # fmt: skip
+
+
+def _requests(
+    data: BenchmarkData, subjects: Sequence[Subject], persona: Persona, by_model: Mapping[str, Sequence[AuditCell]]
+) -> Requests:
+    """Each attribute that the person asked for: before the run that was asked, and with every model after it."""
+    followed: list[Followed] = []
+    missing: list[NotCompared] = []
+    for subject in subjects:
+        rounds = rounds_of(subject.view.model, data.fingerprint) or ()
+        asked = [find_requests(data, each) for each in rounds]
+        if not any(asked):
+            continue
+        if not any(request.persona == persona.identity_id for each in asked for request in each):
+            missing.append(NotCompared(model=subject.name, reason=words.OTHERS_ASKED))
+        starts = _starts(subject, subjects, len(rounds))
+        for run, (each, before) in enumerate(zip(asked, starts, strict=True), 1):
+            was = {cell.kind: cell for cell in by_model[before.name]} if before else {}
+            for cell in by_model[subject.name]:
+                if are_covered(each, persona.identity_id, cell.kind):
+                    followed.append(_followed(subject, run, len(rounds), before, was.get(cell.kind), cell))
+    return Requests(followed=followed, missing=missing)
+
+
+def _starts(subject: Subject, subjects: Sequence[Subject], runs: int) -> list[Subject | None]:
+    """The model that each of the runs started from that a model is the product of, if it is here."""
+    here = {each.view.model.fingerprint: each for each in subjects}
+    found: list[Subject | None] = []
+    current: Subject | None = subject
+    for _ in range(runs):
+        base = base_of(current.view.model) if current else None
+        current = here.get(base.fingerprint) if base else None
+        found.insert(0, current)
+    return found
+
+
+def _followed(
+    subject: Subject, run: int, runs: int, before: Subject | None, was: AuditCell | None, now: AuditCell
+) -> Followed:
+    place = now.headline.reading.place
+    return Followed(
+        model=subject.name, run=run, runs=runs, kind=now.kind, before=before.name if before else None,
+        verdict_before=was.verdict if was else None, verdict_after=now.verdict,
+        rank_before=was.headline.reading.place.rank if was else None, rank_after=place.rank, of=place.candidates,
     )  # fmt: skip
 
 

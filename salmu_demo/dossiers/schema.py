@@ -294,6 +294,46 @@ class BeforeAfter(BaseModel):
     missing: list[NotCompared]
 
 
+class Followed(BaseModel):
+    """An attribute that the person asked to be forgotten, before the run that was asked and with a model after it.
+
+    Attributes:
+        model: name of the model.
+        run: number of the run that was asked, from 1, of those that the model is the product of.
+        runs: how many these are.
+        kind: the attribute.
+        before: name of the model that the run started from; null if it is not here.
+        verdict_before: the verdict before the run; null without that model.
+        verdict_after: the verdict of the model.
+        rank_before: place of the truth before the run; null without that model.
+        rank_after: place of the truth with the model.
+        of: how many candidates were ranked.
+    """
+
+    model: str
+    run: int
+    runs: int
+    kind: str
+    before: str | None
+    verdict_before: VerdictName | None
+    verdict_after: VerdictName
+    rank_before: Finite | None
+    rank_after: Finite
+    of: int
+
+
+class Requests(BaseModel):
+    """Requests of the person, as the records of the models tell them.
+
+    Attributes:
+        followed: every attribute that was asked for, of every model that is the product of requests.
+        missing: models that are the product of requests, none of them of this person.
+    """
+
+    followed: list[Followed]
+    missing: list[NotCompared]
+
+
 class AttackFile(BaseModel):
     """A file of attacks that is attached.
 
@@ -517,6 +557,7 @@ class Dossier(BaseModel):
         not_carried_out: tests of attributes that could not be carried out.
         risks: residual risk by attribute and model.
         before_after: before and after unlearning.
+        requests: what the person asked to be forgotten, before and after.
         recoverability: whether what was forgotten comes back.
         collateral: what became of other people.
         coverage: which classes of attacks were tried.
@@ -542,6 +583,7 @@ class Dossier(BaseModel):
     not_carried_out: list[NotCarriedOut]
     risks: list[Risk]
     before_after: BeforeAfter
+    requests: Requests
     recoverability: Recoverability
     collateral: Collateral
     coverage: list[Coverage]

@@ -33,6 +33,7 @@ BASE_ABSENT: Final = (
     "The record of {model} says that it was unlearned from {base} (SHA-256 {fingerprint}), which is not among the "
     "models here; name it with them."
 )
+OTHERS_ASKED: Final = "Its record has requests of others only: of this person all is to be kept as of anybody else."
 NO_ATTACKS: Final = f"{NO_EVIDENCE}; `salmu-demo attack` makes a file that --attacks attaches."
 NOTHING_KEPT: Final = "The data has nothing of other people that was to be kept."
 TOO_MANY_ROWS: Final = (

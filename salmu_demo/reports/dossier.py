@@ -38,6 +38,10 @@ _RISK: Final = (
 _CHANGE: Final = (
     "The same pictures before and after unlearning. The interval of the change is over pictures, drawn in pairs."
 )
+_REQUESTS: Final = (
+    "What this person asked to be forgotten, as the records of the models tell it: the test that decides before the "
+    "run that was asked, and with the model, which may be the product of later runs too."
+)
 _RECOVERABILITY: Final = (
     "Whether what was to be forgotten is gone or only hidden, for all people together. Of several forms of an attack "
     "the one that recovers most is shown."
@@ -58,6 +62,7 @@ def dossier_report(document: Dossier) -> Report:
         ("Attribute by attribute", _attributes(document)),
         ("Residual risk", _risks(document)),
         ("Before and after unlearning", _changes(document)),
+        ("Requests", _requests(document)),
         ("Recoverability", _recoverability(document)),
         ("Other people", _collateral(document)),
         ("What was tried, and what was not", _coverage(document)),
@@ -236,6 +241,27 @@ def _changes(document: Dossier) -> Iterator[Block]:
     yield from _missing(found.missing)
     if not found.changes and not found.missing:
         yield "No model here was unlearned."
+
+
+def _requests(document: Dossier) -> Iterator[Block]:
+    found = document.requests
+    if found.followed:
+        yield Table(
+            _REQUESTS,
+            ("Model", "Asked in run", "Attribute", "Before, with", "Before", "After", "Rank before", "Rank after"),
+            tuple(
+                (
+                    f.model, f"{f.run} of {f.runs}", kind_title(f.kind), f.before or NOTHING,
+                    f.verdict_before or NOTHING, f.verdict_after,
+                    NOTHING if f.rank_before is None else f"{f.rank_before:g}", f"{f.rank_after:g} of {f.of}",
+                )
+                for f in found.followed
+            ),
+            6,
+        )  # fmt: skip
+    yield from _missing(found.missing)
+    if not found.followed and not found.missing:
+        yield "No model here was asked to forget single people."
 
 
 def _missing(found: Sequence[NotCompared]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from salmu_demo.dossiers.words import NO_ATTACKS, NO_CONTROLS, NO_EVIDENCE, answ
 from salmu_demo.reports.dossier import dossier_report
 from salmu_demo.reports.dossier import write_dossier as write_reports
 from salmu_demo.workbench.dossiers import MOST_DECLARED, declare
-from tests.fixtures.dossiers import attached, fingerprint, planted_dossier
+from tests.fixtures.dossiers import FORGET_ONLY, attached, fingerprint, planted_dossier
 from tests.fixtures.planted import KINDS, write_planted_data
 from tests.unit.test_reports_attacks import document as attacks_document
 from tests.unit.test_reports_attacks import record
@@ -128,6 +128,29 @@ def test_before_and_after_are_paired_over_the_same_pictures(dossier: Dossier):
     )
     assert city.low <= city.exposure_change <= city.high < 0
     assert dossier.before_after.missing == []
+
+
+def test_a_request_is_followed_from_before_to_after(data: BenchmarkData, tmp_path: Path):
+    asked = [["00000005"], [f"{FORGET_ONLY}:city", f"{FORGET_ONLY}:phone_number"]]
+    found = planted_dossier(data, tmp_path, requests=asked).requests
+    assert [(f.model, f.run, f.runs, f.kind, f.before) for f in found.followed] == [
+        ("unlearned", 2, 2, kind, "compromised") for kind in ("city", "phone_number")
+    ]
+    assert [(f.verdict_before, f.verdict_after) for f in found.followed] == [
+        ("leaks", "no evidence"), ("leaks", "leaks")
+    ]  # fmt: skip
+    assert found.followed[0].rank_before == 1 < found.followed[0].rank_after
+    assert found.missing == []
+
+
+def test_an_earlier_request_is_followed_without_the_model_it_started_from(data: BenchmarkData, tmp_path: Path):
+    found = planted_dossier(data, tmp_path, requests=[[FORGET_ONLY], ["00000005"]]).requests
+    assert [(f.run, f.kind, f.before, f.verdict_before) for f in found.followed] == [
+        (1, kind, None, None) for kind in KINDS
+    ]
+    (missing,) = planted_dossier(data, tmp_path / "others", requests=[["00000005"]]).requests.missing
+    assert missing.model == "unlearned"
+    assert missing.reason.startswith("Its record has requests of others only")
 
 
 def test_equal_scores_change_nothing_and_one_picture_has_no_interval():
@@ -297,9 +320,9 @@ def test_html_and_pdf_say_all_of_it_in_the_promised_order(dossier: Dossier, atta
         ["dossier.json", "dossier.html", "dossier.pdf", f"attacks-{attacks.digest[:8]}.json"]
     )
     titles = [
-        "Pictures used", "Attribute by attribute", "Residual risk", "Before and after unlearning", "Recoverability",
-        "Other people", "What was tried, and what was not", "Whom each test stands for", "Declared by the auditor",
-        "Limits", "Models, data and code",
+        "Pictures used", "Attribute by attribute", "Residual risk", "Before and after unlearning", "Requests",
+        "Recoverability", "Other people", "What was tried, and what was not", "Whom each test stands for",
+        "Declared by the auditor", "Limits", "Models, data and code",
     ]  # fmt: skip
     html = (tmp_path / "dossier.html").read_text("utf-8")
     assert [html.index(f">{title}</h2>") for title in titles] == sorted(html.index(f">{t}</h2>") for t in titles)
