@@ -65,7 +65,7 @@ def _ship(
         Path | None, option("--output", "the files' folder (default: that of the assets)", "DIR", Path)
     ] = None,
 ) -> None:
-    """Make anew what is shipped with the built-in models: their verdicts (minutes; seconds with cached features)."""
+    """Make anew what is shipped with the built-in models: verdicts, results, examples (minutes without a cache)."""
     bench = Workbench()
     with TerminalProgress() as progress:
         for path in ship(bench, bench.models(builtin_models()), output or shipped_folder(), progress):

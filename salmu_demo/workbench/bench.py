@@ -24,6 +24,7 @@ from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.features.view import FeatureView
 from salmu_demo.hub.reference import model_on_hub
+from salmu_demo.metrics import Metric
 from salmu_demo.models.profile import ModelProfile, profile
 from salmu_demo.models.references import find_model, find_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_reference, role_by_name
@@ -42,6 +43,7 @@ from salmu_demo.probes.survey import Survey, survey
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation
+from salmu_demo.results.shipped import of_metrics, read_evaluation
 
 MOST_MODELS: Final = 1000
 """Models that a workbench remembers by name."""
@@ -310,10 +312,21 @@ class Workbench:
         sample: Sample | None = None,
         kept: KeptMetrics | None = None,
     ) -> Evaluation:
-        """Run the chosen metrics (all for None) on a model, see `evaluate`; raises `SalmuError`."""
-        return evaluate(
-            self.view(model, progress), choose_metrics(metrics, self.data.benchmark), imagenet, sample, kept
+        """Run the chosen metrics (all for None) on a model, see `evaluate`; raises `SalmuError`.
+
+        What is shipped is not measured again.
+        """
+        chosen = choose_metrics(metrics, self.data.benchmark)
+        shipped = self.shipped_evaluation(model, chosen) if imagenet is None and sample is None else None
+        return shipped or evaluate(self.view(model, progress), chosen, imagenet, sample, kept)
+
+    def shipped_evaluation(self, model: ModelSource, metrics: Iterable[Metric]) -> Evaluation | None:
+        """What is shipped of some metrics of a model on all rows, or None if it lacks one."""
+        found: Evaluation | None = self._once(
+            ("evaluation", model.reference, model.fingerprint, model.own_role),
+            lambda: read_evaluation(shipped_folder(), model, self.data),
         )
+        return None if found is None else of_metrics(found, metrics)
 
     def gallery(self, name: str, content: Content) -> Gallery:
         """The items of a gallery; raises `QueryError`."""

@@ -6,11 +6,14 @@ from pathlib import Path
 from salmu_demo.core.memory import Memory, size_of
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics import metrics_of
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import HEADLINE, Reading, find_attack
 from salmu_demo.probes.findings import Auditor
 from salmu_demo.probes.people import SIDES
 from salmu_demo.probes.shipped import ShippedReadings, read_shipped, readings_file, write_shipped
+from salmu_demo.results.evaluation import evaluate
+from salmu_demo.results.shipped import evaluation_file, read_evaluation, write_evaluation
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.examples import write_examples
 
@@ -44,6 +47,11 @@ def ship(
         else:
             readings = readings_of(auditor, bench.view(model, progress))
             written.append(write_shipped(folder, model.fingerprint, people, readings))
+        if read_evaluation(folder, model, bench.data) is not None:
+            written.append(folder / evaluation_file(model.fingerprint, bench.data.fingerprint))
+        else:
+            evaluation = evaluate(bench.view(model, progress), metrics_of(bench.data.benchmark))
+            written.append(write_evaluation(folder, model, bench.data, evaluation))
     written += write_examples(folder, bench, models)
     for path in set(folder.iterdir()) - set(written):
         path.unlink()

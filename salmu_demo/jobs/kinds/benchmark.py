@@ -259,11 +259,16 @@ def measured_rows(spec: BenchmarkSpec, data: BenchmarkData) -> MetricInputs:
 def plan_model(spec: BenchmarkSpec, workbench: Workbench, inputs: MetricInputs, reference: str) -> ModelPlan:
     """Plan the work of one model; loads the model if it has something to encode and was never timed.
 
+    There is nothing to encode of what is shipped.
+
     Raises:
         SalmuError: of the kind that fits, if the model or data is unusable.
     """
     (model,) = workbench.models([reference], spec.architectures.get(reference), spec.trust_pickle)
-    load = workload(workbench.view(model), inputs, choose_metrics(spec.metrics))
+    metrics = choose_metrics(spec.metrics)
+    whole = spec.sample is None and spec.imagenet is None
+    is_shipped = whole and workbench.shipped_evaluation(model, metrics) is not None
+    load = Workload(0, 0) if is_shipped else workload(workbench.view(model), inputs, metrics)
     rates = rates_of(workbench.view(model)) if load.images or load.texts else None
     return ModelPlan(model, load, rates, len(inputs.split(layout.FORGET)))
 

@@ -1,0 +1,77 @@
+"""Evaluations that are shipped: the same as measured ones, used for the same model, data and code alone."""
+
+from pathlib import Path
+
+import pytest
+
+from salmu_demo.features.embedder import Embedder
+from salmu_demo.features.store import ArrayStore
+from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec, measured_rows, plan_model
+from salmu_demo.models.source import ModelSource
+from salmu_demo.results import shipped
+from salmu_demo.results.document import metric_document
+from salmu_demo.results.records import Evaluation
+from salmu_demo.results.shipped import evaluation_file, read_evaluation, write_evaluation
+from salmu_demo.results.workload import Workload
+from salmu_demo.workbench import bench as workbench_module
+from salmu_demo.workbench.bench import Workbench
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelSource, Evaluation]:
+    bench = Workbench("mini", Embedder(ArrayStore(tmp_path_factory.mktemp("cache"))))
+    [model] = bench.models(["mini-clean"])
+    return model, bench.evaluate(model)
+
+
+@pytest.fixture
+def bench(measured: tuple[ModelSource, Evaluation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with no features, and what is shipped of the model in `tmp_path`."""
+    bench = Workbench("mini", Embedder(ArrayStore(tmp_path / "cache")))
+    model, evaluation = measured
+    write_evaluation(tmp_path, model, bench.data, evaluation)
+    monkeypatch.setattr(workbench_module, "shipped_folder", lambda: tmp_path)
+    return bench
+
+
+def test_what_is_shipped_is_not_measured_again(
+    bench: Workbench, measured: tuple[ModelSource, Evaluation], tmp_path: Path
+):
+    model, made = measured
+    again = bench.evaluate(model)
+    assert (again.model, again.data, again.rows, again.made) == (made.model, made.data, made.rows, made.made)
+    assert list(again.results) == list(made.results)
+    for name, result in made.results.items():
+        assert metric_document(again.results[name]) == metric_document(result)
+    some = bench.evaluate(model, ["LeakRate", "RetFail"])
+    assert list(some.results) == ["RetFail", "LeakRate"]
+    assert list(some.rows) == ["forget"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_benchmark_has_nothing_to_encode_of_what_is_shipped(bench: Workbench):
+    for sample, nothing in ((None, True), (8, False)):
+        spec = BenchmarkSpec(("mini-clean",), ("RetFail",), sample=sample)
+        plan = plan_model(spec, bench, measured_rows(spec, bench.data), "mini-clean")
+        assert (plan.workload == Workload(0, 0)) is nothing
+
+
+def test_what_other_code_measured_or_is_damaged_is_not_found(
+    bench: Workbench,
+    measured: tuple[ModelSource, Evaluation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    model, _ = measured
+    assert read_evaluation(tmp_path, model, bench.data) is not None
+    [other] = bench.models(["mini-compromised"])
+    assert read_evaluation(tmp_path, other, bench.data) is None
+    path = tmp_path / evaluation_file(model.fingerprint, bench.data.fingerprint)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert read_evaluation(tmp_path, model, bench.data) is None
+    assert "is damaged" in caplog.text
+    monkeypatch.setattr(shipped, "_code", lambda: "0" * 64)
+    write_evaluation(tmp_path, model, bench.data, measured[1])
+    monkeypatch.undo()
+    assert read_evaluation(tmp_path, model, bench.data) is None
