@@ -62,6 +62,9 @@ PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
 COMPROMISED: Final = "mini-compromised"
 """The built-in model that others of the mini architecture start from."""
 
+DECODER: Final = "text_decoder."
+"""How the tensors of the part begin that a CoCa has beside its two encoders."""
+
 TRANSFORMERS_WEIGHTS: Final = ("model.safetensors",)
 TRANSFORMERS_PICKLE: Final = "pytorch_model.bin"
 TRANSFORMERS_COMPANIONS: Final[dict[str, int]] = {
@@ -126,6 +129,7 @@ def from_folder(reference: str, folder: Path, wanted: Wanted = NOTHING_WANTED) -
             model = bare(reference, weights, wanted)
             model = model if tokenizer is None else replace(model, merges=tokenizer)
         model = replace(model, more_weights=tuple(more))
+        _check_decoder(model)
     own = {model.weights, *model.more_weights}
     others = [path.name for path in _weight_files(folder) if path not in own]
     return replace(_taken(model, model.weights.name, others, "beside it"), card_role=card_role(folder))
@@ -288,6 +292,16 @@ def _configured(
     return keeping_its_own(_of_its_pickle(source), wanted)
 
 
+def _check_decoder(source: ModelSource) -> None:
+    """Refuse the dual encoder of a CoCa alone: what its decoder would say is lost."""
+    if "multimodal_cfg" not in source.config["model_cfg"]:
+        return
+    shapes = source.reader().shapes
+    check_prefix(shapes, str(source.weights))
+    if not any(name.startswith(DECODER) for name in shapes):
+        raise ModelError(f"{source.weights} has no text decoder, which its configuration has; save the whole CoCa.")
+
+
 def _of_its_pickle(model: ModelSource) -> ModelSource:
     """The model, with a remark if its file holds averaged weights beside the raw ones."""
     if model.weights.suffix not in PICKLES:
@@ -377,6 +391,7 @@ def from_hub(target: HubReference, wanted: Wanted) -> ModelSource:
     tokenizer = download_file(repository, MERGES_FILE, revision, ModelError)
     tokenizer = tokenizer or download_file(repository, TOKENIZER_FILE, revision, ModelError)
     model = _configured(reference, weights, config_file, tokenizer, wanted, commit)
+    _check_decoder(model)
     return replace(model, card_role=role)
 
 
@@ -439,14 +454,22 @@ def _untrusted(path: Path) -> str:
     )
 
 
+def _own_architectures() -> dict[str, dict[str, Any]]:
+    """The `model_cfg` of the built-in models, each by the name of the first that has it, before all `COMPROMISED`."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in sorted(builtin_models(), key=lambda name: name != COMPROMISED):
+        config = builtin(name).config["model_cfg"]
+        if config not in found.values():
+            found[name] = config
+    return found
+
+
 def bare(reference: str, weights: Path, wanted: Wanted, revision: str | None = None) -> ModelSource:
     """Weights without a configuration, of the architecture that was given or that their tensors tell."""
     architecture = wanted.architecture
     remarks: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     if architecture is None:
-        own = [COMPROMISED] if COMPROMISED in builtin_models() else []
-        configs = {name: builtin(name).config["model_cfg"] for name in own}
         shapes = open_weights(weights).shapes
         check_prefix(shapes, str(weights))
         if named_by_transformers(shapes):
@@ -454,7 +477,7 @@ def bare(reference: str, weights: Path, wanted: Wanted, revision: str | None = N
                 f"{weights} has the tensors of a model of transformers; give its folder ({LOCAL_DIR}FOLDER), whose "
                 f"{TRANSFORMERS_CONFIG} says what they belong to."
             )
-        guess = guess_architecture(shapes, configs, str(weights))
+        guess = guess_architecture(shapes, _own_architectures(), str(weights))
         architecture, *others = _as_decided((guess.name, *guess.twins), wanted.said)
         alike = tuple(others)
         if alike:

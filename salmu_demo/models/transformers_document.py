@@ -40,6 +40,8 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 def family_of_network(model: dict[str, Any], what: str) -> Family:
     """The class of transformers that a `model_cfg` is one of; raises `ModelError` if it is none."""
     vision = model["vision_cfg"]
+    if "multimodal_cfg" in model:
+        raise ModelError(f"{what} has a text decoder, which no class of transformers has; write it for open_clip.")
     if "siglip" in str(vision.get("timm_model_name", "")) and model.get("custom_text"):
         return "siglip"
     if not vision.get("timm_model_name") and isinstance(vision.get("layers", 12), int) and not model.get("custom_text"):
