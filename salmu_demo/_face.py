@@ -34,7 +34,7 @@ from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.references import find_model
-from salmu_demo.models.roles import Candidate, Told, check_told
+from salmu_demo.models.roles import GOLD, Candidate, Told, check_told, find_reference
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
 from salmu_demo.probes.attacks import all_attacks
 from salmu_demo.probes.findings import AuditCell, Finding
@@ -500,8 +500,12 @@ def evaluate(
     bench = _workbench(data)
     with _sources(bench, models) as sources:
         told = _told(sources, clean, compromised, gold)
-        told_of = progress or ignore_progress
-        evaluations, failures = each_model(sources, lambda s: bench.evaluate(s, names, folder, told_of, chosen))
+        told_of, reference = progress or ignore_progress, find_reference(sources, GOLD, told)
+
+        def measure(source: ModelSource) -> Evaluation:
+            return bench.evaluate(source, names, folder, told_of, chosen, gold=reference)
+
+        evaluations, failures = each_model(sources, measure)
     if not evaluations:
         raise failures[0].error
     return Results(analyse(evaluations, told), tuple(failure.sentence for failure in failures))

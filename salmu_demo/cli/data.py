@@ -18,7 +18,7 @@ from salmu_demo.data.importing import COLUMNS, import_data, parse_columns
 from salmu_demo.data.source import load_data
 from salmu_demo.data.weaknesses import weaknesses
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics import known_metrics, metrics_of
+from salmu_demo.metrics import find_metric, known_metrics, metrics_of
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.references import find_model
 from salmu_demo.probes.attacks import HEADLINE, find_attack
@@ -76,7 +76,13 @@ def _describe(
     if description.questions["all"]:
         count, pictured = description.questions["all"], description.questions["with_picture"]
         print(f"\n{count:,} questions with an answer, {pictured:,} of them about a picture; none is measured here.")
-    print(f"\nCan be measured: {', '.join(measurable) or 'nothing'}.")
+    compared = {name for name in measurable if find_metric(name).against_gold}
+    written = {name for name in measurable if find_metric(name).decodes} - compared
+    by_any = [name for name in measurable if name not in compared | written]
+    print(f"\nCan be measured: {', '.join(by_any) or 'nothing'}.")
+    for who, further in (("models with a text decoder", written), ("models beside a Gold model", compared)):
+        if further:
+            print(f"Of {who} also: {', '.join(name for name in measurable if name in further)}.")
     # Those that the data set itself rules out are among the problems.
     others = {name: reason for name, reason in reasons.items() if name not in loaded.limits.unmeasurable}
     for reason in dict.fromkeys(others.values()):

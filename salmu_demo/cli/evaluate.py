@@ -11,6 +11,7 @@ from salmu_demo.cli.output import TerminalProgress, print_json, print_notes
 from salmu_demo.core.errors import EvaluationError
 from salmu_demo.core.files import check_writable
 from salmu_demo.data.source import MINI
+from salmu_demo.models.roles import GOLD, find_reference
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.attacked import with_attacks
@@ -54,12 +55,13 @@ def _run(
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
     check_writable(output, "The result file")  # Now rather than after minutes of work.
+    reference = find_reference(sources, GOLD, told)
     rows, early = options.chosen_sample(sample, seed), list[Path]()
     files = official_names(sources, measured_data(bench.data, rows))
     with TerminalProgress() as progress:
 
         def measure(model: ModelSource) -> Evaluation:
-            evaluation = bench.evaluate(model, names, imagenet, progress, rows)
+            evaluation = bench.evaluate(model, names, imagenet, progress, rows, gold=reference)
             # Each file is written as soon as its model is done: nothing that happens later loses it.
             early.append(write_official(evaluation, output, files[sources.index(model)]))
             return evaluation
@@ -76,9 +78,10 @@ def _run(
         print_json({"files": [str(path) for path in written], **comparison_document(analysis)})
     else:
         print_analysis(analysis)
-        for result in evaluations[0].results.values():
-            if result.reason:
-                print(f"{result.spec.name} cannot be measured: {result.reason}.")
+        reasons = {name: result.reason for name, result in evaluations[0].results.items() if result.reason}
+        for reason in dict.fromkeys(reasons.values()):
+            names_of = ", ".join(name for name, found in reasons.items() if found == reason)
+            print(f"{names_of} cannot be measured: {reason}.")
         print("\nWritten: " + ", ".join(str(path) for path in written))
     if failures:
         raise EvaluationError(" ".join(failure.sentence for failure in failures))

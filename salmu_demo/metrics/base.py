@@ -145,6 +145,16 @@ class MetricView(Protocol):
     def prompts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Features of texts that are not in the data, shape (K, D)."""
 
+    def written(self, prompted: "Prompted") -> Sequence[str]:
+        """What a model with a text decoder writes about N images after their beginnings, N texts."""
+
+    def log_likelihoods(self, prompted: "Prompted", texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """Mean logarithms of the probabilities of the tokens of texts: N lists to shape (N, C), -inf fills up."""
+
+    @property
+    def gold(self) -> "MetricView | None":
+        """The same view of Gold, for metrics that compare with it, or None."""
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -157,6 +167,21 @@ class Texts:
 
     prompts: Sequence[str] = ()
     captions: Mapping[str, Index] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """Images that a model with a text decoder writes about, or finds texts likely for.
+
+    Attributes:
+        split: their split.
+        rows: shape (N,), which of its measured rows.
+        beginnings: N texts that are given, and that texts continue.
+    """
+
+    split: str
+    rows: NDArray[np.int64]
+    beginnings: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -228,6 +253,9 @@ class Metric(ABC):
         grouped: whether its scores are also averaged by attribute kind and by persona.
         unit: what its values are counted in, such as ``bits``; empty for shares and cosines.
         largest: no score is further from 0.
+        of_rows: whether its value is the mean of scores; a number made of several metrics has none.
+        decodes: whether it needs a model with a text decoder; of others it is not measured.
+        against_gold: whether it compares with Gold, and is not measured without one.
     """
 
     name: ClassVar[str]
@@ -243,6 +271,9 @@ class Metric(ABC):
     grouped: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     largest: ClassVar[float] = 1.0
+    of_rows: ClassVar[bool] = True
+    decodes: ClassVar[bool] = False
+    against_gold: ClassVar[bool] = False
 
     @property
     def reference(self) -> str:

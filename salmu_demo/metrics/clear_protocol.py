@@ -14,6 +14,22 @@ NAME_PROMPT = "The name of the person on the image is {answer}"
 ANSWER_PROMPT = "{answer}"
 """The text of a candidate caption or answer; a question is not part of it."""
 
+CAPTION_BEGINNING = ""
+"""What a decoder is given before a caption. Before a name it is the beginning of `NAME_PROMPT`, before an answer its
+question."""
+
+END_COUNTS = True
+"""Whether the end of a text is one of the tokens that its likelihood is the mean of."""
+
+CAPTIONS_SHARE = False
+"""Whether a decoder's Probability of captions is a share of that of wrong ones, as it is of names and answers."""
+
+ROUGE_STEMS = True
+"""Whether ROUGE-L compares stems of words."""
+
+FORGET_QUALITY_TASK = "ForgetCap"
+"""The task whose truth ratios Forget Quality compares."""
+
 TABLES_HAVE_ROUGE = False
 """Whether the aggregates of the form `tables` hold ROUGE-L. The paper's text says so, its tables leave it out."""
 
@@ -38,6 +54,36 @@ CLEAR_DECISIONS = (
         question="What text stands for a candidate caption or answer?",
         decision="The candidate alone; the right caption is its paraphrase, as in the official truth ratio.",
         constant=f"{ANSWER_PROMPT = }",
+    ),
+    Decision(
+        topic="captions of a decoder",
+        question="What is a model given that writes a caption, or whose likelihood of one is taken?",
+        decision="The picture alone; before a name the sentence above, before an answer its question.",
+        constant=f"{CAPTION_BEGINNING = }",
+    ),
+    Decision(
+        topic="likelihoods of a decoder",
+        question="Does the end of a text count as a token?",
+        decision="Yes, as in training; what is given before does not.",
+        constant=f"{END_COUNTS = }",
+    ),
+    Decision(
+        topic="Probability of a decoder",
+        question="Is the probability of a caption a share among wrong ones?",
+        decision="As the official code runs it: that of the caption itself, per token; names and answers have shares.",
+        constant=f"{CAPTIONS_SHARE = }",
+    ),
+    Decision(
+        topic="ROUGE-L",
+        question="Which words are equal?",
+        decision="Those with one stem (Porter), letters a to z and digits alone, by the library rouge-score.",
+        constant=f"{ROUGE_STEMS = }",
+    ),
+    Decision(
+        topic="Forget Quality",
+        question="Of which task are the truth ratios?",
+        decision="Of the captions to be forgotten.",
+        constant=f"{FORGET_QUALITY_TASK = }",
     ),
     Decision(
         topic="Real, Retain and Forget metric",

@@ -107,6 +107,12 @@ class ModelSource:
         return int(self.config["model_cfg"]["text_cfg"].get("context_length", DEFAULT_CONTEXT))
 
     @property
+    def has_decoder(self) -> bool:
+        """Whether it is a CoCa, which can write about images."""
+        own = self.own_encoder()
+        return hasattr(own.model, "text_decoder") if own else "multimodal_cfg" in self.config["model_cfg"]
+
+    @property
     def settings(self) -> tuple[ModelSetting, ...]:
         """How it computes its inputs, and who says so."""
         return settings_of(self.config, self.merges, self.origins)

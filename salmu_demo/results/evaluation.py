@@ -17,6 +17,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import Benchmark, Metric, MetricResult, find_metric, known_metrics, metrics_of
+from salmu_demo.models.source import ModelSource
 from salmu_demo.results.cuts import count_cuts, measured_texts
 from salmu_demo.results.inputs import MeasuredView, MetricInputs
 from salmu_demo.results.kept import KeptMetrics, measuring_key
@@ -90,6 +91,7 @@ def evaluate(
     imagenet: Path | None = None,
     sample: Sample | None = None,
     kept: KeptMetrics | None = None,
+    gold: ModelSource | None = None,
 ) -> Evaluation:
     """Measure a model.
 
@@ -100,13 +102,14 @@ def evaluate(
             GenKnow is skipped if it has none.
         sample: measure only these rows; distractors and candidates are those of the whole data set all the same.
         kept: finished metrics are kept there, and those already there are not computed again.
+        gold: the Gold model, for metrics that compare with it.
 
     Raises:
         SalmuError: of the kind that fits, if data, model or features are unusable.
     """
     model, data, progress = features.model, features.data, features.progress
     inputs = MetricInputs(data, imagenet, sample)
-    view = MeasuredView(features, inputs)
+    view = MeasuredView(features, inputs, gold)
     about = measured_data(data, sample)
     results: dict[str, MetricResult] = {}
     chosen = choose_metrics(None, data.benchmark) if metrics is None else list(metrics)
@@ -117,15 +120,12 @@ def evaluate(
     for number, metric in enumerate(chosen):
         progress(Progress(metric.name, number, len(chosen), unit=Unit.METRICS, model=model.name))
         folder = inputs.folder(metric.split) if kept else None
-        images = folder.data if folder else ""
+        images = folder.data if folder else gold.fingerprint if metric.against_gold and gold else ""
         result = kept.load(model, about, metric, images) if kept else None
         if result is None:
             start = time.perf_counter()
-            result = (
-                MetricResult(metric, None, reason=inputs.lacks(metric))
-                if needed[metric.name] is None
-                else _measure(metric, view)
-            )
+            reason = inputs.lacks(metric) if needed[metric.name] is None else _unfit(metric, model, gold)
+            result = MetricResult(metric, None, reason=reason) if reason else _measure(metric, view)
             result = replace(result, seconds=time.perf_counter() - start)
             if kept:
                 kept.save(model, about, result, images)
@@ -149,6 +149,16 @@ def measured_data(data: BenchmarkData, sample: Sample | None) -> MeasuredData:
         MINI_NOTICE if data.is_mini else "",
         sample.describe(data) if sample else "",
     )
+
+
+def _unfit(metric: Metric, model: ModelSource, gold: ModelSource | None) -> str:
+    """Why a metric has no meaning for a model, as a clause of a sentence; empty if it has."""
+    if metric.against_gold and gold is None:
+        return f"no Gold model is given that {model.name} could be compared with"
+    for one in (model, gold) if metric.against_gold and gold else (model,):
+        if metric.decodes and not one.has_decoder:
+            return f"{one.name} has no text decoder"
+    return ""
 
 
 def _measure(metric: Metric, view: MeasuredView) -> MetricResult:
@@ -177,6 +187,9 @@ def _in_words(metric: Metric) -> Iterator[None]:
 
 def _problem(result: MetricResult) -> str:
     """Why tables and files cannot hold a result, or an empty text."""
+    if not result.spec.of_rows:
+        value = result.value
+        return "" if value is not None and abs(value) <= result.spec.largest + ROUNDING else "no number in its range"
     scores, rows = result.scores, result.rows
     if scores is None or rows is None or scores.ndim != 1 or scores.shape != rows.shape or not len(scores):
         return "no score for each row"

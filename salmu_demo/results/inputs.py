@@ -16,7 +16,10 @@ from salmu_demo.data.imagenet import load_imagenet
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.pixels import ImageSet
 from salmu_demo.features.view import FeatureView
-from salmu_demo.metrics import Metric, MetricData, Needs, Rows, Texts, ZeroShotSet
+from salmu_demo.features.writing import Prompts, likelihoods, written
+from salmu_demo.metrics import Metric, MetricData, Needs, Prompted, Rows, Texts, ZeroShotSet
+from salmu_demo.metrics.clear_protocol import END_COUNTS
+from salmu_demo.models.source import ModelSource
 
 T = TypeVar("T")
 
@@ -164,10 +167,17 @@ class MeasuredView:
     Attributes:
         features: the model and the data set.
         data: which of its rows are measured.
+        of_gold: the Gold model, for metrics that compare with it, or None.
     """
 
     features: FeatureView
     data: MetricInputs
+    of_gold: ModelSource | None = None
+
+    @property
+    def gold(self) -> "MeasuredView | None":
+        """The same view of Gold, or None."""
+        return None if self.of_gold is None else MeasuredView(self.features.of(self.of_gold), self.data)
 
     def images(self, split: str) -> NDArray[np.float32]:
         """Features of the measured images of a split, shape (N, D)."""
@@ -180,6 +190,26 @@ class MeasuredView:
     def prompts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Features of texts outside the data's columns, shape (K, D)."""
         return self.features.prompts(texts)
+
+    def written(self, prompted: Prompted) -> list[str]:
+        """What the model writes about N images after their beginnings."""
+        of = self.features
+        return written(of.embedder, of.model, of.data, self._prompts(prompted), of.progress)
+
+    def log_likelihoods(self, prompted: Prompted, texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """Mean logarithms of the probabilities of the tokens of N lists of texts, shape (N, C), -inf fills up."""
+        of = self.features
+        found = likelihoods(of.embedder, of.model, of.data, self._prompts(prompted), texts, of.progress)
+        means = np.full((len(texts), max(map(len, texts))), -np.inf)
+        for row, of_row in enumerate(found):
+            means[row, : len(of_row)] = [
+                (one.total + one.end) / (one.tokens + 1) if END_COUNTS else one.total / one.tokens for one in of_row
+            ]
+        return means
+
+    def _prompts(self, prompted: Prompted) -> Prompts:
+        rows = self.data.split(prompted.split).take(prompted.split, prompted.rows.tolist())
+        return Prompts(rows, prompted.beginnings)
 
     def texts(self, texts: Texts) -> NDArray[np.float32]:
         """Features of further texts, shape (K, D)."""

@@ -19,6 +19,8 @@ MEASURING_CODE: Final = (
     "data/*.py",
     "features/embedder.py",
     "features/view.py",
+    "features/writing.py",
+    "models/captioner.py",
     *(f"results/{name}.py" for name in ("document", "evaluation", "inputs", "kept", "records", "schema")),
 )
 """Our code that decides a metric of given features."""
@@ -55,7 +57,7 @@ class KeptMetrics:
             model: the model.
             data: the data.
             spec: the metric.
-            images: fingerprint of images that are not part of the data, or an empty text.
+            images: fingerprint of what else was read, images that are not part of the data or Gold; or an empty text.
         """
         document = read_checked(self._path(model, spec))
         try:

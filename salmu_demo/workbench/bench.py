@@ -311,6 +311,7 @@ class Workbench:
         progress: ProgressCallback = ignore_progress,
         sample: Sample | None = None,
         kept: KeptMetrics | None = None,
+        gold: ModelSource | None = None,
     ) -> Evaluation:
         """Run the chosen metrics (all for None) on a model, see `evaluate`; raises `SalmuError`.
 
@@ -318,7 +319,7 @@ class Workbench:
         """
         chosen = choose_metrics(metrics, self.data.benchmark)
         shipped = self.shipped_evaluation(model, chosen) if imagenet is None and sample is None else None
-        return shipped or evaluate(self.view(model, progress), chosen, imagenet, sample, kept)
+        return shipped or evaluate(self.view(model, progress), chosen, imagenet, sample, kept, gold)
 
     def shipped_evaluation(self, model: ModelSource, metrics: Iterable[Metric]) -> Evaluation | None:
         """What is shipped of some metrics of a model on all rows, or None if it lacks one."""

@@ -405,7 +405,7 @@ def test_data_of_salmubench_are_not_asked_for_choices_unless_it_is_wished(tiny_a
     ("configuration", "measurable", "said"),
     [
         ("real_faces", "RealFaceAcc, RealFaceProb, RealFaceTR, RealFaceTRAll", "RetFail, AssocStr, ACS, RetFailBits, "),
-        ("full", "InterIdSim", "ForgetFaceTR, ForgetFaceTRAll cannot be measured: "),
+        ("full", "InterIdSim", "ForgetFaceTRAllGen, ForgetText, ForgetTables cannot be measured: "),
         ("forget10+tofu", "nothing", "6 questions with an answer, 0 of them about a picture; none is measured here."),
         ("forget10_perturbed", "ForgetFaceAcc, ForgetFaceProb, ForgetFaceTR, ForgetFaceTRAll, ForgetCapAcc, ForgetCap",
          "forget_perturbed"),

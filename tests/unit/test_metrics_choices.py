@@ -28,6 +28,7 @@ from salmu_demo.metrics.forget_quality import (
     forget_quality_of_distributions,
     ks_p_value,
 )
+from salmu_demo.metrics.rouge import rouge_l_recall
 
 NONE = -np.inf
 
@@ -223,3 +224,14 @@ def test_every_constant_of_clear_has_a_decision_that_states_its_value():
     constants = {name: value for name, value in vars(clear_protocol).items() if name.isupper()}
     del constants["CLEAR_DECISIONS"]
     assert {found.constant for found in CLEAR_DECISIONS} == {f"{name} = {value!r}" for name, value in constants.items()}
+
+
+def test_rouge_l_is_the_longest_common_subsequence_of_stems_over_the_truth():
+    truths = ["The author is holding three apples", "Zoë Åström", "one two three four"]
+    written = ["three apple are held by the author", "zoë åström", "four three two one"]
+    # "the author", "three apple" is the longer of two; "zo str m" of letters a to z; any one of four in reverse.
+    assert rouge_l_recall(written, truths).tolist() == pytest.approx([2 / 6, 1.0, 1 / 4])
+    with pytest.raises(MetricError, match="has no letter from a to z or digit"):
+        rouge_l_recall(["a"], ["孫 美玲"])
+    with pytest.raises(MetricError, match="written has 1 rows but truths has 2"):
+        rouge_l_recall(["a"], ["a", "b"])

@@ -17,7 +17,7 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.sample import Sample
 from salmu_demo.features.rates import Rates, rates_of
 from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, SampledEstimate, register
-from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told, check_told
+from salmu_demo.models.roles import GOLD, NOTHING_TOLD, REFERENCES, Told, check_told, find_reference
 from salmu_demo.models.source import ModelSource, name_of
 from salmu_demo.reports.text import counted
 from salmu_demo.results.analysis import analyse
@@ -117,12 +117,13 @@ class Benchmark(JobKind[BenchmarkSpec]):
         plans, unplanned = each_model(references, plan, str)
         cached = KeptMetrics(folder / METRICS_FOLDER)
         total, before = total_seconds(plans), 0.0
+        gold = find_reference([plan.model for plan in plans], GOLD, spec.told)
 
         def measure(plan: ModelPlan) -> Evaluation:
             nonlocal before
             progress = _BenchmarkProgress(report, plan, before / total, total)
             before += plan.encoding + plan.measuring
-            return workbench.evaluate(plan.model, spec.metrics, inputs.imagenet, progress, inputs.sample, cached)
+            return workbench.evaluate(plan.model, spec.metrics, inputs.imagenet, progress, inputs.sample, cached, gold)
 
         evaluations, unmeasured = each_model(plans, measure, lambda plan: plan.model.reference)
         failures = tuple(failure.sentence for failure in (*unplanned, *unmeasured))
