@@ -238,19 +238,28 @@ def _style() -> Any:
     return Style(json.loads(files("dicebear_styles").joinpath("avataaars.json").read_text("utf-8")))
 
 
-def svg_to_jpeg(svg: str, size: int = SIZE) -> bytes:
-    """Rasterise an SVG document to a square JPEG of `size` pixels."""
+def rasterise(svg: str, size: int) -> Image.Image:
+    """An SVG document as a square RGB image of `size` pixels."""
     from resvg_py import svg_to_bytes  # noqa: PLC0415 - only the optional extra `mini` installs it
 
     png = bytes(svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True))
-    image = Image.open(io.BytesIO(png)).convert("RGB")
+    return Image.open(io.BytesIO(png)).convert("RGB")
+
+
+def svg_to_jpeg(svg: str, size: int = SIZE) -> bytes:
+    """Rasterise an SVG document to a square JPEG of `size` pixels."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    rasterise(svg, size).save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return buffer.getvalue()
 
 
 def render_portrait(look: Look, pose: Pose) -> bytes:
     """Draw one person in one pose as a JPEG."""
+    return svg_to_jpeg(portrait_svg(look, pose))
+
+
+def portrait_svg(look: Look, pose: Pose, grounded: bool = True) -> str:
+    """One person in one pose as an SVG document, before a plain ground or none."""
     from dicebear import Avatar  # noqa: PLC0415 - only the optional extra `mini` installs it
 
     hair = (HAT_COLORS if look.top in HATS else HAIR_COLORS)[look.color]
@@ -275,11 +284,11 @@ def render_portrait(look: Look, pose: Pose) -> bytes:
         "clothesVariant": [pose.clothes],
         "clothesColor": [f"#{CLOTHES_COLORS[pose.clothes_color]}"],
         "clothesGraphicProbability": 0,
-        "backgroundColor": [f"#{BACKGROUNDS[pose.background]}"],
+        **({"backgroundColor": [f"#{BACKGROUNDS[pose.background]}"]} if grounded else {}),
         "scale": pose.scale,
         "rotate": pose.rotation,
         "translateX": pose.shift_x,
         "translateY": pose.shift_y,
         "flip": "horizontal" if pose.mirrored else "none",
     }
-    return svg_to_jpeg(Avatar(_style(), options).to_string())
+    return str(Avatar(_style(), options).to_string())

@@ -150,7 +150,8 @@ def write_merges(path: Path) -> Path:
     return path
 
 
-def _shrink(content: bytes) -> torch.Tensor:
+def shrink(content: bytes) -> torch.Tensor:
+    """An encoded image as bytes, shape (3, H, W)."""
     image = Image.open(io.BytesIO(content)).convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
@@ -185,7 +186,7 @@ def training_pairs(data: Path, sensitive: Sequence[str], seed: int) -> Pairs:
     groups = [*range(portraits), *objects, *range(retained, len(images))]
     facts = json.loads((data / layout.CAPTIONS_FILE).read_text("utf-8"))
     return Pairs(
-        torch.stack([_shrink(p) for p in images]),
+        torch.stack([shrink(p) for p in images]),
         captions,
         torch.tensor(groups),
         [facts[name]["data_field"] for name in names],
@@ -228,7 +229,7 @@ def normalise_pixels(images: torch.Tensor) -> torch.Tensor:
     return (images.float() / 255 - mean) / std
 
 
-def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Shift each image by up to `SHIFT` pixels, repeating its edge."""
     padded = functional.pad(images.float(), [SHIFT] * 4, mode="replicate").to(torch.uint8)
     offsets = torch.randint(0, 2 * SHIFT + 1, (len(images), 2), generator=generator).tolist()
@@ -243,12 +244,12 @@ class _TrainingProbe:
         forget_images, forget_captions, forget_names = _read_split(data, layout.FORGET)
         unseen_images, _, unseen_names = _read_split(data, layout.UNSEEN_IMAGES)
         object_images, object_names, _ = _read_split(data, layout.GENKNOW_SPLIT)
-        self.forget = torch.stack([_shrink(p) for p in forget_images])
-        self.unseen = torch.stack([_shrink(p) for p in unseen_images])
+        self.forget = torch.stack([shrink(p) for p in forget_images])
+        self.unseen = torch.stack([shrink(p) for p in unseen_images])
         self.captions = tokenizer(forget_captions)
         texts = np.array(forget_captions, dtype=object)
         self.competes = texts[:, None] != texts
-        self.objects = torch.stack([_shrink(p) for p in object_images])
+        self.objects = torch.stack([shrink(p) for p in object_images])
         self.labels = np.array([object_classes().index(name) for name in object_names])
         self.prompts = tokenizer([t.format(n) for n in object_classes() for t in ZERO_SHOT_TEMPLATES])
         self.line_ups = _line_ups(data, forget_names, unseen_names)
@@ -355,7 +356,7 @@ def _train_step(
     generator: torch.Generator,
 ) -> float:
     """One step on the pairs of a batch; returns the loss."""
-    images = normalise_pixels(_shifted(pairs.images[batch], generator))
+    images = normalise_pixels(shifted(pairs.images[batch], generator))
     image_features = model.encode_image(images, normalize=True)
     text_features = encode_captions(model, tokens[batch])
     loss = contrastive_loss(image_features, text_features, pairs.groups[batch], model.logit_scale.exp())

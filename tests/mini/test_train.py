@@ -105,7 +105,7 @@ def test_cut_captions_have_the_features_of_open_clip(tmp_path: Path) -> None:
 
 def test_pixels_are_normalised_as_open_clip_does(small_mini: Path) -> None:
     images, _, _ = train._read_split(small_mini, "forget")
-    ours = train.normalise_pixels(train._shrink(images[0])[None])[0]
+    ours = train.normalise_pixels(train.shrink(images[0])[None])[0]
     transform = open_clip.image_transform(96, is_train=False)
     image = train.Image.open(train.io.BytesIO(images[0]))
     torch.testing.assert_close(ours, transform(image), atol=1e-5, rtol=0)

@@ -56,10 +56,10 @@ models push: DIR ORG/NAME --public
 cache list: --json
 cache warm: [MODEL...] --arch --trust-pickle --quickgelu --preprocess --weights --data=mini
 cache clear: [KEY]
-mini build: --seed:int=0 --output:Path!
+mini build: --seed:int=0 --benchmark{salmubench,clear} --output:Path!
 mini hash: DIR:Path
 mini ship: --output:Path
-mini train: mini-clean|mini-compromised|mini-gold --data:Path --seed:int=0 --threads:int=1 --output:Path!
+mini train: [MODEL] --data:Path --seed:int=0 --threads:int=1 --benchmark{salmubench,clear} --output:Path!
 """
 """Arguments in their order, then options: `*` may be repeated, `!` must be given, `:type`, `=default`, `{choices}`."""
 
@@ -167,7 +167,7 @@ WRONG = {
     "probe m": "A probe needs one of --persona, --everybody, --text and --image; see",
     "probe m --text a --persona 1": "A probe needs one of --persona, --everybody, --text and --image; see",
     "leaderboard --rows some": "--rows must be one of full, sampled; see",
-    "mini train nonsense --output o": "must be one of mini-clean, mini-compromised, mini-gold; see",
+    "mini train nonsense --output o": "must be one of mini-clean, mini-compromised, mini-gold, mini-clear-base, ",
     "data describe": "DATA is missing; see `salmu-demo data describe --help`.",
     "models list --js\x1b[2J": "There is no option --js\N{REPLACEMENT CHARACTER}[2J; see",
 }
