@@ -35,7 +35,7 @@ class Aim:
     {Need.FORGET, Need.RETAIN, Need.FROZEN},
     towers=(Towers.TEXT,),
     # As for pinpoint, no image is encoded.
-    budget=12800,
+    budget=25600,
 )
 @dataclass(frozen=True)
 class Redirect(TrainedMethod):
