@@ -15,6 +15,7 @@ from salmu_demo.results.shipped import evaluation_file, read_evaluation, write_e
 from salmu_demo.results.workload import Workload
 from salmu_demo.workbench import bench as workbench_module
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.shipping import ship
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,25 @@ def test_what_other_code_measured_or_is_damaged_is_not_found(
     write_evaluation(tmp_path, model, bench.data, measured[1])
     monkeypatch.undo()
     assert read_evaluation(tmp_path, model, bench.data) is None
+
+
+def test_what_is_current_is_kept_and_what_is_of_nobody_goes(
+    tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bench = Workbench("mini", Embedder(ArrayStore(tmp_path / "cache")))
+    models = bench.models(["mini-clean", "mini-compromised"])
+    folder = tmp_path / "shipped"
+    first = ship(bench, models[:1], folder)
+    assert {path.suffix for path in first} == {".npz", ".xz"}
+    (folder / "left.npz").touch()
+    before = {path: path.stat().st_mtime_ns for path in first}
+    both = ship(bench, models, folder)
+    assert {path.suffix for path in both} == {".npz", ".xz", ".json"}
+    assert sorted(folder.iterdir()) == sorted(both)
+    assert {path: path.stat().st_mtime_ns for path in first} == before
+    monkeypatch.setattr(workbench_module, "shipped_folder", lambda: folder)
+    # What is shipped needs no features, and gives the verdicts that these give.
+    empty = Workbench("mini", Embedder(ArrayStore(tmp_path / "empty")))
+    assert all(empty.has_verdicts(model) for model in models)
+    assert empty.matrices(models) == bench.matrices(models)
+    assert not (tmp_path / "empty").exists()
