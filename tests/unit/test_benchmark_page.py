@@ -146,7 +146,7 @@ def test_results_come_with_diagnosis_tables_and_every_figure(finished, pages):
     assert "3 models on mini" in page.head
     assert "ineffective forgetting" in page.head
     assert "1.1 RetFail" in page.metrics
-    assert page.figures.count('src="data:image/png') == len(page.outcome.files.figures) > 4
+    assert page.figures.count('<figure class="plot">') == len(page.outcome.files.figures) > 4
     assert page.groups[0] == "RetFail"
     assert page.pair == (0, 2)
 

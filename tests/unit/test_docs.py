@@ -31,7 +31,7 @@ NAMES_NO_FILE: Final = {"canonical", "prev", "next"}
 """Kinds of `link` that a browser does not load."""
 
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-OTHERS: Final = {"metrics/", "model/", "report/", "results/"}
+OTHERS: Final = {"attacked/", "metrics/", "model/", "report/", "results/"}
 """Folders that a page names and that are a user's own."""
 
 ROOMS: Final = [path.name for path in (ROOT / "salmu_demo").iterdir() if path.is_dir()]

@@ -66,10 +66,12 @@ class Models:
         monkeypatch.setattr(benchmark, "measured_rows", lambda *_: SimpleNamespace(imagenet=None, sample=None))
         monkeypatch.setattr(benchmark, "plan_model", lambda *arguments: self._answer(self.plans[arguments[-1]]))
         monkeypatch.setattr(benchmark, "analyse", lambda evaluations, told: [e.model.name for e in evaluations])
-        monkeypatch.setattr("salmu_demo.reports.files.write_reports", lambda names, folder: self.reported.extend(names))
+        monkeypatch.setattr(
+            "salmu_demo.reports.files.write_reports", lambda names, folder, people: self.reported.extend(names)
+        )
 
     def run(self, *metrics: str) -> tuple[str, ...]:
-        workbench = cast(Workbench, SimpleNamespace(data=None, evaluate=self._evaluate))
+        workbench = cast(Workbench, SimpleNamespace(data=SimpleNamespace(personas=()), evaluate=self._evaluate))
         return Benchmark().run(BenchmarkSpec(tuple(self.plans), metrics), workbench, Path("job"), self.shown.append)
 
     def _evaluate(
