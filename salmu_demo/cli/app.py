@@ -8,7 +8,7 @@ from salmu_demo.cli.options import Commands, option
 commands = Commands()
 
 
-@commands.add("  salmu-demo app --port 8000 --root-path /demo\n  salmu-demo app --data official")
+@commands.add("  salmu-demo app --port 8000 --root-path /demo\n  salmu-demo app --data official --data my-folder")
 def _run(
     port: Annotated[
         int | None, option("--port", "port to listen on (default: PORT, or the first free one from 7860)", kind=int)
@@ -22,7 +22,12 @@ def _run(
         ),
     ] = None,
     data: Annotated[
-        str | None, option("--data", "mini, official, a folder, or a Hub data set id (default: SALMU_DATA, or mini)")
+        list[str] | None,
+        option(
+            "--data",
+            "mini, official, a folder, or a Hub data set id (default: SALMU_DATA, or mini); named again, another that "
+            "the page offers",
+        ),
     ] = None,
 ) -> None:
     if port is not None:
@@ -32,4 +37,4 @@ def _run(
     # gradio takes seconds to import, and the help of this command does not need it.
     from salmu_demo.ui.app import main  # noqa: PLC0415
 
-    main(data)
+    main(data or ())

@@ -5,14 +5,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.core.errors import DataError, JobError, QueryError, SalmuError, StorageError, quoted
+from salmu_demo.core.errors import DataError, JobError, ModelError, QueryError, SalmuError, StorageError, quoted
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.core.settings import cache_dir, on_space
@@ -21,13 +21,16 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
 from salmu_demo.ui.shell.bar import (
     SYNC_ADDRESS,
+    UNFOLD,
     header,
     keep_told,
     pending_text,
+    provisos,
     reference_updates,
     tell,
     top_bar,
 )
+from salmu_demo.ui.shell.data_shelf import DataShelf
 from salmu_demo.ui.shell.incoming import Page
 from salmu_demo.ui.shell.messages import shows_errors, warn
 from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_host, chosen_port, chosen_root_path, listen, serving
@@ -58,17 +61,37 @@ MAX_SESSIONS: Final = 1000
 """Pages whose states are held at once; anybody can open, or invent, any number, and the one unused for longest goes."""
 
 
-def build_app(workbench: Workbench, problem: str = "", answers: threading.Event | None = None) -> gr.Blocks:
-    """Build the page; nothing is computed until a visitor asks, except what the warm-up prepares in the background.
+@dataclass(frozen=True)
+class Shared:
+    """What the pages of all data sets have in common: the data sets, the models, and the jobs of this process."""
+
+    datasets: DataShelf
+    models: ModelShelf
+    manager: JobManager
+
+    @classmethod
+    def of(cls, workbench: Workbench, references: Sequence[str] = ()) -> "Shared":
+        """Begin with the first page's data set, and offer others by reference; raises `DataError`."""
+        datasets = DataShelf(workbench, references)
+        manager = JobManager(workbench_for=datasets.workbench_for, one_per_owner=on_space())
+        atexit.register(manager.close)
+        return cls(datasets, ModelShelf(workbench), manager)
+
+
+def build_app(
+    workbench: Workbench, problem: str = "", answers: threading.Event | None = None, shared: Shared | None = None
+) -> gr.Blocks:
+    """Build the page of a data set; nothing is computed until a visitor asks, but for what the warm-up prepares.
 
     Args:
         workbench: the data that is served, and its models.
         problem: why it is not the data that was asked for, see `open_data`.
         answers: set once the page can be asked for, which the warm-up then waits for.
+        shared: what it has in common with other pages, or None if it is the first.
     """
-    shelf = ModelShelf(workbench)
+    shared = shared or Shared.of(workbench)
+    shelf, manager = shared.models, shared.manager
     warm_up = WarmUp(workbench, answers)
-    manager = job_manager(workbench)
     known_personas = frozenset(persona.identity_id for persona in workbench.data.personas)
 
     visitor_files()  # Components remember where Gradio's folder is when they are made.
@@ -76,14 +99,15 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
     app.state_session_capacity = MAX_SESSIONS
     with app:
         view = gr.State(View())
-        markup(header(workbench.data, problem))
-        bar = top_bar(shelf, warm_up)
+        markup(header(workbench.data, problem), js_on_load=UNFOLD)
+        bar = top_bar(shelf, warm_up, shared.datasets, workbench, view)
         app.limit(bar.chosen, MAX_MODELS)
         own = own_jobs()
         jobs = {name: visitor_jobs(own, prefix) for name, prefix in JOB_PREFIXES.items()}
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             context = Context(workbench, manager, shelf, warm_up, bar, view, tabs, own, jobs)
             parts = [_build_tab(name, context) for name in TABS]
+        markup(provisos(workbench.data))
 
         @shows_errors
         def open_link(request: gr.Request) -> list[Any]:
@@ -93,6 +117,9 @@ def build_app(workbench: Workbench, problem: str = "", answers: threading.Event 
             for notice in link.notices:
                 warn(notice, "Part of the link was left out")
             listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
+            with suppress(ModelError):  # Whoever asks for one that is gone is told then.
+                # They were added on the page of another data set.
+                warm_up.add(workbench.models([name for name in link.models if not warm_up.was_asked(name)]))
             boxes = gr.CheckboxGroup(shelf.choices(listed), value=list(link.models))
             view = replace(link.view, tab=tab_of_job(manager, link.view))
             told = reference_updates(view.told, link.models)
@@ -181,23 +208,14 @@ def open_data(reference: str) -> tuple[Workbench, str]:
         return Workbench(), problem
 
 
-def job_manager(workbench: Workbench) -> JobManager:
-    """The jobs of this process, on the page's own data and models where they are the same."""
-
-    def workbench_for(data: str) -> Workbench:
-        return workbench if data == workbench.data.name else Workbench(data, workbench.embedder)
-
-    manager = JobManager(workbench_for=workbench_for, one_per_owner=on_space())
-    atexit.register(manager.close)
-    return manager
-
-
-def main(data: str | None = None) -> None:
+def main(data: Sequence[str] = ()) -> None:
     """Serve the app until it is interrupted.
 
-    The data comes from the argument or `SALMU_DATA`, the port from `PORT` or `GRADIO_SERVER_PORT`. Data of the Hub that
-    cannot be had is no reason not to start: the embedded data is served, and the page says why.
+    The data comes from the argument or `SALMU_DATA`, the port from `PORT` or `GRADIO_SERVER_PORT`. The first data set
+    is that of the first page, and visitors can choose the others too. Data of the Hub that cannot be had is no reason
+    not to start: the embedded data is served, and the page says why.
     """
+    named = [*data] or [part.strip() for part in os.environ.get("SALMU_DATA", "").split(",") if part.strip()] or [MINI]
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("salmu_demo").setLevel(logging.WARNING)
     # Its warnings hold the signed addresses of downloads.
@@ -209,11 +227,17 @@ def main(data: str | None = None) -> None:
         check_writable(cache_dir(), "The cache", "free it or set SALMU_CACHE_DIR")
         chosen_root_path()
         listener = listen(chosen_host(), chosen_port())
-        app = build_app(*open_data(data or os.environ.get("SALMU_DATA") or MINI), answers)
+        workbench, problem = open_data(named[0])
+        shared = Shared.of(workbench, named)
+        app = build_app(workbench, problem, answers, shared)
     except SalmuError as error:
         print(f"salmu-demo: {error}", file=sys.stderr)
         sys.exit(2)
-    with serving(app, listener) as server:
+
+    def build(name: str) -> gr.Blocks:
+        return build_app(shared.datasets.workbench(name), shared=shared)
+
+    with serving(app, listener, build) as server:
         answers.set()
         with suppress(OSError, StorageError):  # Whoever threw this line away wants the app all the same.
             print(f"salmu-demo is running on {server.url} (stop it with Ctrl+C)", flush=True)

@@ -75,6 +75,16 @@ class Workbench:
         self._lock = threading.Lock()
         self.auditor = Auditor(self.data, self._once, self._shipped)
 
+    def beside(self, data: str) -> "Workbench":
+        """Another data set with the same models: what was found, told and loaded for one holds for both.
+
+        Raises:
+            DataError: if it cannot be loaded.
+        """
+        other = Workbench(data, self.embedder)
+        other._known, other._lock = self._known, self._lock
+        return other
+
     def view(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> FeatureView:
         """The features of a model on the data set."""
         return FeatureView(model, self.data, self.embedder, progress)

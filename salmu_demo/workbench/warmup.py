@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +19,9 @@ MOST_WAITING: Final = 12
 
 _MOST_PROBLEMS: Final = 100
 """Models whose problem is remembered, the latest ones."""
+
+_MOST_ASKED: Final = 1000
+"""Models that are remembered to have been prepared, the latest ones."""
 
 OTHERS_FIRST: Final = "Waiting for other models to be prepared"
 
@@ -54,6 +57,7 @@ class WarmUp:
         self._begin = begin
         self._waiting: queue.SimpleQueue[ModelSource | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._asked: deque[str] = deque(maxlen=_MOST_ASKED)
         self._pending: list[str] = []
         self._current = ""
         self._progress = ""
@@ -70,6 +74,7 @@ class WarmUp:
             if self._workbench.has_verdicts(model):
                 continue
             with self._lock:
+                self._asked.append(model.reference)
                 if len(self._pending) >= MOST_WAITING:
                     return
                 self._waiting.put(model)
@@ -77,6 +82,11 @@ class WarmUp:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
                     self._thread.start()
+
+    def was_asked(self, reference: str) -> bool:
+        """Whether a model was ever to be prepared here."""
+        with self._lock:
+            return reference in self._asked
 
     def seen_by(self, listed: Collection[str]) -> Standing:
         """How far it is, as somebody may know who has these models: nothing is told of any other."""

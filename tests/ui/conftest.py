@@ -75,6 +75,12 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def unfold_settings(page: Page) -> None:
+    """Unfold the choice of data and models, which is beside the page."""
+    page.get_by_role("button", name="Data and models").click()
+    expect(page.locator("#models input").first).to_be_visible()
+
+
 def faults(logged: list[str]) -> list[str]:
     """What tells of something broken: not what requests say that were under way when the page was left."""
     left = any(LEFT in text for text in logged)

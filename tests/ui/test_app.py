@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, PHONE, OpenPage
+from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings
 
 NAME = tiny.PERSONAS[tiny.TWO_EMAILS]["name"]
 
@@ -109,6 +109,7 @@ def test_the_overview_follows_its_filters_and_its_model(open_page: OpenPage):
     # What was chosen before is still chosen.
     expect(rows).to_have_count(1)
     expect(counts).to_contain_text("mini-clean, which never saw anyone")
+    unfold_settings(page)
     page.locator("#models").get_by_label("mini-clean").uncheck()
     expect(counts).to_contain_text("mini-unlearned-finetune still leaks")
 
@@ -135,6 +136,7 @@ def test_caption_search_follows_its_controls(open_page: OpenPage):
 def test_fewer_models_give_fewer_columns(open_page: OpenPage):
     page = open_page("persona=00000001&kind=job")
     expect(page.locator("#line-ups article")).to_have_count(3)
+    unfold_settings(page)
     page.locator("#models").get_by_label("mini-compromised").uncheck()
     expect(page.locator("#line-ups article")).to_have_count(2)
     expect(page).to_have_url(re.compile("models=mini-clean,mini-unlearned-finetune"))
@@ -152,6 +154,7 @@ def test_the_link_reopens_the_same_view(open_page: OpenPage):
     expect(page.locator("#line-ups h3")).to_contain_text("Phone number")
     expected = f"persona={tiny.TWO_EMAILS}&kind=phone_number&models=mini-clean,mini-compromised"
     expect(page).to_have_url(re.compile(re.escape(expected)))
+    unfold_settings(page)
     page.get_by_role("button", name="Link to this view").click()
     expect(page.locator("#share-link textarea, #share-link input").first).to_have_value(re.compile(f"{expected}$"))
     expect(page.locator("#line-ups .further")).to_have_count(2)
@@ -192,6 +195,7 @@ def test_values_with_markup_are_shown_as_text(open_page: OpenPage):
 
 def test_adding_a_model(open_page: OpenPage, tiny_assets):
     page = open_page("persona=00000001")
+    unfold_settings(page)
     page.get_by_role("button", name="Add a model").click()
     box = page.locator("#add-model")
     box.get_by_label("Model").fill("no-such-model")
@@ -233,6 +237,7 @@ def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
     page = open_page("persona=00000001&kind=job&models=mini-compromised,mini-unlearned-finetune")
     expect(page.locator("#line-ups")).to_contain_text("Choose a Clean model too")
     expect(page.locator("#verdicts thead")).to_contain_text("Compromised reference")
+    unfold_settings(page)
     page.get_by_role("button", name="Clean, Compromised and Gold").click()
     page.locator("#told-clean input").click()
     page.get_by_role("option", name="mini-unlearned-finetune").click()
@@ -243,6 +248,7 @@ def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
 
     again = open_page(page.url.partition("?")[2])
     expect(again.locator("#line-ups")).to_contain_text("Clean reference (as told)")
+    unfold_settings(again)
     again.get_by_role("button", name="Clean, Compromised and Gold").click()
     expect(again.locator("#told-clean input")).to_have_value("mini-unlearned-finetune")
     # The same model cannot be both: that is said, and what was told stays.

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import DESKTOP, PHONE, OpenPage
+from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings
 
 
 def choose_file(page: Page, path: Path) -> None:
@@ -31,6 +31,7 @@ def test_the_tab_shows_facts_and_what_changed(open_page: OpenPage, size: tuple[i
 
 def test_a_checkpoint_is_uploaded_and_a_pickle_is_not(open_page: OpenPage, tiny_assets: Path, tmp_path: Path):
     page = open_page("tab=models&models=mini-clean")
+    unfold_settings(page)
     page.get_by_role("button", name="Add a model").click()
     evil = tmp_path / "evil.safetensors"
     evil.write_bytes(b"cos\nsystem\n(S'touch canary'\ntR.")
@@ -48,6 +49,7 @@ def test_a_checkpoint_is_uploaded_and_a_pickle_is_not(open_page: OpenPage, tiny_
 
 def test_a_message_shows_markup_as_text(open_page: OpenPage):
     page = open_page("tab=models")
+    unfold_settings(page)
     page.get_by_role("button", name="Add a model").click()
     name = '<a href="https://example.org">x</a><img src="x"> [y](https://example.org)'
     page.get_by_placeholder("hf-hub:organisation/name").fill(name)

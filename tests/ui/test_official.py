@@ -21,7 +21,7 @@ from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
-from tests.ui.conftest import PATIENCE_MS
+from tests.ui.conftest import PATIENCE_MS, unfold_settings
 
 CLEAN = OFFICIAL_MODELS["official-clean"]
 COMPROMISED = OFFICIAL_MODELS["official-compromised"]
@@ -79,7 +79,8 @@ def test_the_official_data_and_models_are_chosen_and_audited(
     hub: StandInHub, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ):
     page = serve(build_app(*open_data("official")))
-    expect(page.locator(".data-line")).to_have_text(f"Data: {OFFICIAL_DATA} at revision {OFFICIAL_REVISION[:12]}.")
+    expect(page.locator(".data-line")).to_have_text(f"{OFFICIAL_DATA} at revision {OFFICIAL_REVISION[:12]}.")
+    unfold_settings(page)
     page.get_by_text("Add a model", exact=True).click()
 
     # Gated, and nobody has set a token: the page says what to do and goes on.

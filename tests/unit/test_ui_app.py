@@ -83,9 +83,10 @@ def test_a_busy_port_gives_one_sentence(tiny_assets, monkeypatch, capsys):
     )
 
 
-def test_a_missing_data_set_gives_one_sentence(capsys):
+@pytest.mark.parametrize("named", [[], ["mini"]])
+def test_a_missing_data_set_gives_one_sentence(tiny_assets, capsys, named):
     with pytest.raises(SystemExit) as stopped:
-        app.main("/no/such/folder")
+        app.main([*named, "/no/such/folder"])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith("salmu-demo: /no/such/folder is not a folder")
 

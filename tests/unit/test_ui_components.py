@@ -380,8 +380,8 @@ def test_about_tables_hold_every_metric_and_decision(workbench):
     assert "forget" in safe(about_tab.splits_table(workbench.data)).text
 
 
-def test_header_carries_both_notices(workbench):
-    text = safe(shell.header(workbench.data)).text
+def test_the_page_carries_both_notices(workbench):
+    text = safe(shell.provisos(workbench.data)).text
     assert "its numbers are not the paper's" in text
     assert "not facts about people" in text
 

@@ -59,9 +59,10 @@ def visitor_jobs(own: gr.BrowserState, prefix: str = "") -> VisitorJobs:
 
 @dataclass(frozen=True)
 class JobArea:
-    """Components that depend on the visitor's jobs."""
+    """Components that depend on the visitor's jobs; `form` starts them, and is folded while one is shown."""
 
     visitor: VisitorJobs
+    form: gr.Accordion
     queue: gr.HTML
     panel: gr.HTML
     estimate: gr.HTML
@@ -79,13 +80,14 @@ class JobArea:
     @property
     def outputs(self) -> list[Any]:
         """Everything `show` may change."""
-        return [self.visitor.shown, self.visitor.finished, self.queue, self.panel, self.estimate, self.buttons,
-                self.cancel, self.keep, self.resume, self.live, self.link_box, self.jobs, self.jobs_box,
+        return [self.form, self.visitor.shown, self.visitor.finished, self.queue, self.panel, self.estimate,
+                self.buttons, self.cancel, self.keep, self.resume, self.live, self.link_box, self.jobs, self.jobs_box,
                 self.timer]  # fmt: skip
 
     def show(self, page: JobPage, estimate: str = "") -> dict[Any, Any]:
         """Changes that bring the components to a page; `estimate` is what was said before the job started."""
         return {
+            self.form: gr.Accordion(open=not page.job_id),
             self.visitor.shown: page.job_id,
             self.visitor.finished: page.finished,
             self.queue: page.queue,
@@ -103,7 +105,7 @@ class JobArea:
         }
 
 
-def job_area(visitor: VisitorJobs) -> JobArea:
+def job_area(visitor: VisitorJobs, form: gr.Accordion) -> JobArea:
     """Build the components into the current Blocks context."""
     prefix = visitor.prefix
     queue = markup(elem_id=f"{prefix}queue", elem_classes="job-queue")
@@ -128,7 +130,21 @@ def job_area(visitor: VisitorJobs) -> JobArea:
             jobs = choices()
     timer = gr.Timer(POLL_SECONDS, active=False)
     return JobArea(
-        visitor, queue, panel, estimate, buttons, cancel, keep, resume, live, link, link_box, jobs, jobs_box, timer
+        visitor,
+        form,
+        queue,
+        panel,
+        estimate,
+        buttons,
+        cancel,
+        keep,
+        resume,
+        live,
+        link,
+        link_box,
+        jobs,
+        jobs_box,
+        timer,
     )
 
 
@@ -177,7 +193,8 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
     def look(job_id: str, own: Any, live: str | None) -> dict[Any, Any]:
         found = pages.progress(job_id)
         if found is None:
-            return show(job_id, own)
+            # Whoever has unfolded the form meanwhile is at it.
+            return {**show(job_id, own), area.form: gr.skip()}
         # While a job goes on, a poll sends only what has changed.
         return {
             area.panel: found.panel,

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.utils import get_space
 from markupsafe import Markup
 
-from salmu_demo.core.errors import QueryError
+from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.markup import render
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.core.settings import on_space
@@ -20,18 +20,23 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.models.uploads import keep_upload, upload_limit
 from salmu_demo.results.records import MeasuredModel
 from salmu_demo.ui.shell import text
+from salmu_demo.ui.shell.data_shelf import DataShelf, title
 from salmu_demo.ui.shell.incoming import gives_paths
 from salmu_demo.ui.shell.messages import inform, shows_errors, warn
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.values import MAX_TEXT
-from salmu_demo.ui.shell.view import MAX_MODELS, PARAMETERS, View
+from salmu_demo.ui.shell.view import MAX_MODELS, PARAMETERS, View, format_link
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of
 from salmu_demo.ui.widgets.components import markup
 from salmu_demo.ui.widgets.markup import notice
+from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import MOST_WAITING, WarmUp
 
 POLL_SECONDS: Final = 1.0
+
+SETTINGS_WIDTH: Final = 330
+"""Pixels of the sidebar on a wide screen; on a narrow one it takes all."""
 
 SYNC_ADDRESS: Final = f"""
 (query) => {{
@@ -50,22 +55,66 @@ SYNC_ADDRESS: Final = f"""
 """Writes a view into the browser's address without touching other parameters, and returns the link to it."""
 
 
+UNFOLDED: Final = """
+() => {
+  document.querySelector('.settings-button').setAttribute('aria-expanded', 'true');
+  setTimeout(() => document.querySelector('#settings .toggle-button').focus(), 50);
+}
+"""
+FOLDED: Final = """
+() => {
+  const button = document.querySelector('.settings-button');
+  button.setAttribute('aria-expanded', 'false');
+  button.focus();
+}
+"""
+UNFOLD: Final = """
+element.addEventListener('click', (event) => {
+  if (event.target.closest('.settings-button')) document.querySelector('#settings .toggle-button').click();
+});
+"""
+"""The button of the header does what that of the sidebar does, which is out of sight while it is folded."""
+
+GO_THERE: Final = f"""
+(address) => {{
+  if (!address) return;
+  const there = new URL(address, window.location.href);
+  const others = new URLSearchParams(window.location.search);
+  for (const name of {list(PARAMETERS)}) others.delete(name);
+  for (const [name, value] of others) there.searchParams.append(name, value);
+  window.location.assign(there);
+}}
+"""
+"""Goes to the page of another data set; parameters that do not belong to a view go with it."""
+
+
 def header(data: BenchmarkData, problem: str = "") -> Markup:
-    """Title, purpose, the data that is served and the notices every view must carry.
+    """One line with the title, the purpose, and the button that unfolds the choice of data and models.
 
     Args:
         data: the data that is served.
         problem: why it is not the data that was asked for, or nothing.
     """
-    revision = f" at revision {data.revision[:12]}" if data.revision else ""
-    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=data.name, revision=revision)
-    proviso = f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE
     return render(
         "ui/templates/shell.html#header",
         title=text.TITLE,
-        lines=(text.PURPOSE, served),
-        notices=[*filter(None, [problem]), proviso],
+        purpose=text.PURPOSE,
+        settings=text.SETTINGS,
+        data=title(data.name),
+        problem=problem,
     )
+
+
+def provisos(data: BenchmarkData) -> Markup:
+    """The notices that every view must carry."""
+    return notice(f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE)
+
+
+def data_line(data: BenchmarkData) -> Markup:
+    """Which data is served, to the revision."""
+    revision = f" at revision {data.revision[:12]}" if data.revision else ""
+    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=data.name, revision=revision)
+    return notice(served, "quiet data-line")
 
 
 def can_sign_in() -> bool:
@@ -78,7 +127,7 @@ def can_sign_in() -> bool:
 
 @dataclass(frozen=True)
 class TopBar:
-    """Components above the tabs that other parts read or write.
+    """Components beside and above the tabs that other parts read or write.
 
     Attributes:
         chosen: the references of the models to compare.
@@ -104,17 +153,21 @@ class TopBar:
         return [self.chosen, self.listed, self.pending, self.timer]
 
 
-def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
-    """Build the choice of models, the box that adds one, the link to the view, and the status line."""
-    models = gr.CheckboxGroup(
-        shelf.choices(shelf.builtin),
-        value=list(shelf.default),
-        label=f"Models to compare (up to {MAX_MODELS})",
-        elem_id="models",
-    )
-    if can_sign_in():
-        gr.LoginButton(size="sm", elem_id="sign-in")
-    with gr.Row(elem_id="extras"):
+def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: Workbench, view: gr.State) -> TopBar:
+    """Build the choice of data and models, the box that adds one, the link to the view, and the status line."""
+    with gr.Sidebar(text.SETTINGS, open=False, width=SETTINGS_WIDTH, elem_id="settings") as sidebar:
+        markup(render("ui/templates/shell.html#settings_title", title=text.SETTINGS))
+        own = datasets.name(workbench)
+        data = gr.Dropdown(datasets.choices, value=own, label=text.DATA, filterable=False, elem_id="data")
+        markup(data_line(workbench.data))
+        models = gr.CheckboxGroup(
+            shelf.choices(shelf.builtin),
+            value=list(shelf.default),
+            label=f"Models to compare (up to {MAX_MODELS})",
+            elem_id="models",
+        )
+        if can_sign_in():
+            gr.LoginButton(size="sm", elem_id="sign-in")
         with gr.Accordion("Add a model", open=False, elem_id="add-model"):
             reference = gr.Textbox(
                 label="Model",
@@ -159,6 +212,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
                 max_lines=3,
             )
     query = gr.Textbox(visible="hidden", label="Query of this view", elem_id="view-query")
+    address = gr.Textbox(visible="hidden", label="Page of another data set", elem_id="data-address")
     pending = gr.Textbox(
         visible="hidden", label="Models being prepared", max_length=MOST_WAITING * MAX_TEXT, elem_id="pending"
     )
@@ -166,6 +220,17 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
     timer = gr.Timer(POLL_SECONDS)
     bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, references, pending, timer)
 
+    sidebar.expand(None, js=UNFOLDED)
+    sidebar.collapse(None, js=FOLDED)
+    moved = data.input(
+        mover(datasets, own, shelf),
+        [data, models, view],
+        [data, address],
+        show_progress_on=data,
+        concurrency_limit=4,
+        api_visibility="private",
+    )
+    moved.success(None, address, None, js=GO_THERE)
     query.change(None, query, link, js=SYNC_ADDRESS)
     # The one handler that is told of every tick, see `Page.limit`.
     models.input(limit_models, models, models, preprocess=False, show_progress="hidden", api_visibility="private")
@@ -203,6 +268,29 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp) -> TopBar:
         api_visibility="private",
     )
     return bar
+
+
+def mover(datasets: DataShelf, own: str, shelf: ModelShelf) -> Callable[..., list[Any]]:
+    """The handler that opens another data set than the page's own, and says where its page is."""
+
+    def move(
+        wanted: str,
+        chosen: list[str],
+        seen: View,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+    ) -> list[Any]:
+        progress(0.0, desc=text.OPENING_DATA)
+        try:
+            datasets.workbench(wanted)
+            address = datasets.address(wanted, own)
+        except SalmuError as error:
+            warn(str(error), "Not opened")
+            return [own, ""]
+        # Personas and jobs stay behind; who is compared, and where, does not.
+        query = format_link(View(tab=seen.tab, told=seen.told), chosen, shelf.default)
+        return [own, "" if wanted == own else f"{address}{'?' if query else ''}{query}"]
+
+    return move
 
 
 def reference_choices(chosen: Sequence[str]) -> list[tuple[str, str]]:

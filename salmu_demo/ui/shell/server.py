@@ -1,13 +1,14 @@
 """Serving the page: its look, where it listens, and what of the machine it hands out."""
 
+import asyncio
 import logging
 import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from salmu_demo.core.ending import also_at_end
@@ -24,6 +27,7 @@ from salmu_demo.core.markup import render
 from salmu_demo.core.settings import assets_dir, cache_dir, leaderboard_dir, on_space, runs_dir
 from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.models.uploads import upload_limit
+from salmu_demo.ui.shell.data_shelf import FOLDER
 from salmu_demo.ui.shell.incoming import IncomingBodies, incoming_errors, incoming_routes
 
 STYLE_SHEET: Final = Path(__file__).with_name("style.css")
@@ -139,20 +143,69 @@ class UnderPrefix:
         await self._app(scope, receive, send)
 
 
+class Pages:
+    """The ASGI app of all pages: the first, and one for each other data set, which is built when it is first asked for.
+
+    Gradio takes no second page into an app that runs, so each has an app of its own.
+    """
+
+    def __init__(self, first: gr.Blocks, build: Callable[[str], gr.Blocks] | None = None) -> None:
+        """Take the page at the root, and what builds that of a data set by its name and raises `SalmuError`."""
+        self._first = _mounted(first, "/")
+        self._build = build
+        self._built: dict[str, FastAPI] = {}
+        self._building = asyncio.Lock()
+        self._started = AsyncExitStack()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        named = _OF_DATA.match(path) if self._build else None
+        app: ASGIApp = self._first
+        if named:
+            try:
+                app = await self._page(named["name"])
+            except SalmuError as error:
+                app = PlainTextResponse(str(error), 404)
+        await app(scope, receive, send)
+
+    async def _page(self, name: str) -> FastAPI:
+        # One after another: what Gradio builds is known to the whole process.
+        async with self._building:
+            if name not in self._built:
+                assert self._build is not None
+                blocks = await run_in_threadpool(self._build, name)
+                page = await run_in_threadpool(_mounted, blocks, f"/{FOLDER}/{name}")
+                # Nobody tells this app that it starts, nor that it ends with the process.
+                await self._started.enter_async_context(page.router.lifespan_context(page))
+                self._built[name] = page
+        return self._built[name]
+
+
+_OF_DATA: Final = re.compile(rf"/{FOLDER}/(?P<name>[a-z0-9-]+)(/|$)")
+
+
+def _mounted(app: gr.Blocks, path: str) -> FastAPI:
+    options, root = launch_options(), chosen_root_path()
+    icon = options.pop("favicon_path")
+    page: FastAPI = gr.mount_gradio_app(
+        FastAPI(openapi_url=None), app, path=path, root_path=root and f"{root}{path.rstrip('/')}", **options
+    )
+    app.favicon_path = icon  # Gradio takes it as an option at the root only.
+    app.has_launched = True  # Otherwise Gradio does not check the paths of files.
+    return page
+
+
 class Server(uvicorn.Server):
-    """Serves the page in a thread, so that the main thread can be stopped at any moment.
+    """Serves the pages in a thread, so that the main thread can be stopped at any moment.
 
     Gradio's own `launch` ends the program on a busy machine, because it asks its own address and waits three seconds.
     """
 
-    def __init__(self, app: gr.Blocks, listener: socket.socket) -> None:
+    def __init__(self, pages: Pages, listener: socket.socket) -> None:
         """Start; `listener` is closed at the end."""
         root = chosen_root_path()
-        page: ASGIApp = gr.mount_gradio_app(
-            FastAPI(openapi_url=None), app, path="/", root_path=root, **launch_options()
-        )
-        page = UnderPrefix(page, root) if root else page
-        app.has_launched = True  # Otherwise Gradio does not check the paths of files.
+        page: ASGIApp = UnderPrefix(pages, root) if root else pages
         # Who asks is told by `visitors`, which knows the proxies.
         super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False))
         host, port = listener.getsockname()
@@ -185,9 +238,11 @@ class Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: gr.Blocks, listener: socket.socket) -> Iterator[Server]:
-    """Serve the page within the block, which begins when it answers; `listener` is a socket that listens."""
-    server = Server(app, listener)
+def serving(
+    app: gr.Blocks, listener: socket.socket, build: Callable[[str], gr.Blocks] | None = None
+) -> Iterator[Server]:
+    """Serve `Pages` within the block, which begins when they answer; `listener` is a socket that listens."""
+    server = Server(Pages(app, build), listener)
     with also_at_end(server.stop):
         server.wait_until_it_answers()
         yield server

@@ -11,13 +11,13 @@ WHO_IS_CLEAN: Final = (
     "name, others by their card (`salmu_role`). If yours is not, choose it here."
 )
 BY_CARD_OR_NAME: Final = "by card or name"
+SETTINGS: Final = "Data and models"
 NO_MODELS_TITLE: Final = "Choose a model"
-NO_MODELS: Final = "Tick at least one model above."
-DATA_IS_MINI: Final = (
-    "Data: SALMU-Mini, which comes with the app. To work on the released SALMUBench data (about 4.4 GB), run "
-    "salmu-demo fetch official, then salmu-demo app --data official."
-)
-DATA_IS_OTHER: Final = "Data: {name}{revision}."
+NO_MODELS: Final = f"Tick at least one under “{SETTINGS}”, at the top of the page."
+DATA: Final = "Data set"
+DATA_IS_MINI: Final = "SALMU-Mini comes with the app."
+DATA_IS_OTHER: Final = "{name}{revision}."
+OPENING_DATA: Final = "Opening the data set"
 DATA_FAILED: Final = "The embedded data is shown, because {reference} could not be opened. {problem}"
 ADD_MODEL: Final = (
     "A folder with safetensors (local-dir:FOLDER), a Hub model (hf-hub:ORG/NAME), a .safetensors file, or "

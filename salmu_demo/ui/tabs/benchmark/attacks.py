@@ -121,11 +121,13 @@ def build_attacks(context: Context, results_of: BenchmarkPages) -> AttackPart:
     pages = AttackPages(context.manager)
     with gr.Accordion(text.ATTACKS_TITLE, open=False, elem_id="attacks") as folded:
         gr.Markdown(text.ATTACKS)
-        names = [(attack.title, attack.name) for attack in all_attacks()]
-        attacks = gr.CheckboxGroup(names, value=[name for _, name in names], label="Attacks", elem_id="attacks-chosen")
-        thorough = gr.Checkbox(False, label="Thorough", info=text.THOROUGH, elem_id="attacks-thorough")
-        run = gr.Button("Run attacks", variant="primary", elem_id="attacks-run")
-        area = job_area(visitor)
+        with gr.Accordion(text.ATTACKS_FORM, elem_id="attacks-form") as form:
+            names = [(attack.title, attack.name) for attack in all_attacks()]
+            every = [name for _, name in names]
+            attacks = gr.CheckboxGroup(names, value=every, label="Attacks", elem_id="attacks-chosen")
+            thorough = gr.Checkbox(False, label="Thorough", info=text.THOROUGH, elem_id="attacks-thorough")
+            run = gr.Button("Run attacks", variant="primary", elem_id="attacks-run")
+        area = job_area(visitor, form)
     # Not within: what is folded misses the changes that a link brings.
     with gr.Column(visible=False, elem_id="attacks-results") as column:
         table = markup(elem_id="attacks-table")

@@ -47,9 +47,10 @@ def build(context: Context) -> TabHandlers:
     visitor = context.jobs["benchmark"]
     pages = BenchmarkPages(context.workbench, context.manager)
     gr.Markdown(text.INTRODUCTION)
-    form = benchmark_form(context.workbench)
+    with gr.Accordion(text.FORM, elem_id="benchmark-form") as folded:
+        form = benchmark_form(context.workbench)
     offer = long_job_offer()
-    area = job_area(visitor)
+    area = job_area(visitor, folded)
     attacks = build_attacks(context, pages)
     results = result_area(pages, visitor.finished, context.jobs[ATTACK].finished)
     attacks.offer(results.attack)

@@ -5,9 +5,10 @@ from typing import Final
 from salmu_demo.metrics.intervals import LEVEL, RESAMPLES
 
 INTRODUCTION: Final = (
-    "Measure the models chosen above with the ten official SALMUBench metrics and the further ones of this tool. The "
+    "Measure the chosen models with the ten official SALMUBench metrics and the further ones of this tool. The "
     "job continues when you close the page: reload it, open another tab or follow the link to the job to see it again."
 )
+FORM: Final = "What to measure"
 PILLARS: Final = {
     "efficacy": ("Has it forgotten?", "Target: the Clean model's value."),
     "utility": ("What did forgetting break?", "Target: the Compromised model's value."),
@@ -22,7 +23,7 @@ NO_SAMPLE: Final = "Type how many forget rows to measure, and a seed."
 OFFER: Final = "This takes {time} on this machine. What would you like to run?"
 
 EMPTY_TITLE: Final = "No results yet"
-EMPTY: Final = "Choose models at the top of the page and press Run. What each of them forgot and broke appears here."
+EMPTY: Final = "Choose models under “Data and models” and press Run. What each of them forgot and broke appears here."
 
 NO_DIAGNOSIS: Final = (
     "A diagnosis needs Clean and Compromised beside the model, and RetFail, GenKnow, InterIdSim and IntraIdSim."
@@ -63,14 +64,15 @@ OTHER_DATA: Final = "These models were measured on other data than that of this 
 NO_IMAGES: Final = "Images and names are shown for the data set of this page only."
 ATTACKS_TITLE: Final = "Gone, or only hidden? Attacks on the models"
 ATTACKS: Final = (
-    "Each attack tries to bring back what the models chosen above were to forget, and is run on Clean and Compromised "
+    "Each attack tries to bring back what the chosen models were to forget, and is run on Clean and Compromised "
     "as well: what comes back of Clean is no leak, and where the two do not differ an attack cannot tell. Attacks that "
     "train or read the weights take a minute or two for each model. If results of these models are shown below, their "
     "diagnosis then says whether it is gone or hidden."
 )
+ATTACKS_FORM: Final = "Which attacks"
 THOROUGH: Final = "Tries more people, both towers and several learning rates; takes much longer."
 ATTACKS_EMPTY_TITLE: Final = "No attack yet"
-ATTACKS_EMPTY: Final = "Choose models at the top of the page and press Run attacks."
+ATTACKS_EMPTY: Final = "Choose models under “Data and models” and press Run attacks."
 ATTACKS_GONE: Final = "What these attacks found is gone; run them again."
 NO_ATTACK: Final = "No attack is chosen; choose at least one."
 ONLY_REFERENCES: Final = (

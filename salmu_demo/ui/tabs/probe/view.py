@@ -43,7 +43,7 @@ OWN_IMAGE: Final = (
     "most, so that you can search with it again."
 )
 NOTHING: Final = (
-    "Type a text and press Enter, choose an example, or give an image of your own. Each model at the top of the page "
+    "Type a text and press Enter, choose an example, or give an image of your own. Each chosen model "
     "then gets a column here, and you see where they differ."
 )
 

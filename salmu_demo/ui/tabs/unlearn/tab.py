@@ -46,8 +46,9 @@ def build(context: Context) -> TabHandlers:
     visitor = context.jobs["unlearn"]
     pages, bar = UnlearnPages(context.workbench, context.manager), context.bar
     gr.Markdown(text.INTRODUCTION)
-    form = unlearn_form()
-    area = job_area(visitor)
+    with gr.Accordion(text.FORM, elem_id="unlearn-form") as folded:
+        form = unlearn_form()
+    area = job_area(visitor, folded)
     made = _made_area()
     filling = connect_form(context, Launcher(context.manager, pages, area, context.view), form, visitor.own)
     leaving = _connect_made(pages, context, visitor, made)

@@ -6,6 +6,7 @@ INTRODUCTION: Final = (
     "Make a model forget the pairs of the `forget` split, and watch what it forgets and what it loses. A method sees "
     "those pairs and rows to retain, never a holdout. The run continues when you close the page."
 )
+FORM: Final = "How to unlearn"
 EMPTY_TITLE: Final = "No model made yet"
 EMPTY: Final = "Choose a method and press Unlearn. What the model forgets appears here while it trains."
 BUDGET: Final = "Forget pairs that go through the model; methods compare at equal budgets."

@@ -1,0 +1,109 @@
+"""The data sets that visitors can choose. Each has a page of its own, and is opened when somebody first asks for it."""
+
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Final
+
+from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.core.settings import on_space
+from salmu_demo.data.source import MINI, may_be_fetched
+from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_DATA
+from salmu_demo.workbench.bench import Workbench
+
+FOLDER: Final = "data"
+"""Addresses of pages begin with it, but for that of the first page, which has none."""
+
+_TITLES: Final = {MINI: "SALMU-Mini", OFFICIAL_DATA: "SALMUBench, as released"}
+
+
+class DataShelf:
+    """The data sets that visitors can choose: what whoever runs the app named, and the embedded one.
+
+    On one's own machine the released data is among them. No choice downloads much: see `fetch_unasked`.
+    """
+
+    def __init__(self, first: Workbench, references: Sequence[str] = ()) -> None:
+        """Offer the data set of the first page, and others by reference; those of this machine are opened at once.
+
+        Raises:
+            DataError: if one of these cannot be opened.
+        """
+        named = [first.data.name, *references, MINI, *([] if on_space() else [OFFICIAL])]
+        distinct = dict.fromkeys(OFFICIAL_DATA if name == OFFICIAL else name for name in named)
+        self._first = first
+        self._references: dict[str, str] = {}
+        for reference in distinct:
+            self._references[_name(reference, self._references)] = reference
+        self._opened = {next(iter(self._references)): first}
+        self._lock = threading.Lock()
+        for name, reference in self._references.items():
+            if not may_be_fetched(reference):
+                self.workbench(name)
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Titles and names of all data sets."""
+        return [(title(reference), name) for name, reference in self._references.items()]
+
+    def name(self, workbench: Workbench) -> str:
+        """The name of a data set that is open."""
+        return next(name for name, opened in self._opened.items() if opened is workbench)
+
+    def address(self, name: str, seen_from: str) -> str:
+        """The address of a data set's page on that of another one, or of the same.
+
+        Raises:
+            QueryError: if it is not offered.
+        """
+        self._offered(name)
+        first = next(iter(self._references))
+        return ("./" if seen_from == first else "../../") + ("" if name == first else f"{FOLDER}/{name}/")
+
+    def workbench(self, name: str) -> Workbench:
+        """A data set, with the models that the others have found.
+
+        Raises:
+            QueryError: if it is not offered.
+            DataError: if it cannot be opened.
+        """
+        reference = self._offered(name)
+        if name not in self._opened:
+            with self._lock:
+                if name not in self._opened:
+                    self._opened[name] = self._first.beside(reference)
+        return self._opened[name]
+
+    def workbench_for(self, data: str) -> Workbench:
+        """What jobs on a data set work with: the workbench of its page, or one of their own; raises `DataError`."""
+        opened = (workbench for workbench in list(self._opened.values()) if workbench.data.name == data)
+        return next(opened, None) or self._first.beside(data)
+
+    def _offered(self, name: str) -> str:
+        if name not in self._references:
+            raise QueryError(f"The page does not offer the data set {quoted(name)}; choose one that it does.")
+        return self._references[name]
+
+
+def title(reference: str) -> str:
+    """What a data set is called where it is chosen.
+
+    >>> title("mini"), title("org/name@v1")
+    ('SALMU-Mini', 'org/name@v1')
+    """
+    return _TITLES.get(reference, reference)
+
+
+def _name(reference: str, taken: dict[str, str]) -> str:
+    """A name that can be a part of an address: of a folder's path only the last part.
+
+    >>> _name("/home/me/My data", {}), _name("mini", {"mini": "other/mini"}), _name("clear:a#b", {}), _name("/", {})
+    ('my-data', 'mini-2', 'clear-a-b', 'data')
+    """
+    slug = re.sub("[^a-z0-9]+", "-", PurePath(reference).name.lower()).strip("-") or "data"
+    number = 2
+    found = slug
+    while found in taken:
+        found, number = f"{slug}-{number}", number + 1
+    return found
