@@ -20,8 +20,8 @@ from salmu_demo.data.source import MINI, may_be_fetched
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
 from salmu_demo.ui.shell.bar import (
+    ON_HEADER,
     SYNC_ADDRESS,
-    UNFOLD,
     header,
     keep_told,
     pending_text,
@@ -99,7 +99,7 @@ def build_app(
     app.state_session_capacity = MAX_SESSIONS
     with app:
         view = gr.State(View())
-        markup(header(workbench.data, problem), js_on_load=UNFOLD)
+        markup(header(workbench.data, problem), js_on_load=ON_HEADER)
         bar = top_bar(shelf, warm_up, shared.datasets, workbench, view)
         app.limit(bar.chosen, MAX_MODELS)
         own = own_jobs()

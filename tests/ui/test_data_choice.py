@@ -54,7 +54,7 @@ def test_another_data_set_is_chosen_with_the_models_kept_and_back(open_page: Ope
     page.get_by_role("option", name="other").click()
     expect(page).to_have_url(re.compile(r"/data/other/\?.*models=mini-clean"))
     expect(page.locator("#people")).to_contain_text(STRANGER)
-    expect(page.locator("#settings .data-line")).to_have_text(re.compile(r"/other\.$"))
+    expect(page.locator("#data input")).to_have_value(re.compile("/other$"))
     expect(page.locator("#models input:checked")).to_have_count(1)
     page.locator("#people").get_by_role("button", name=STRANGER).click()
     expect(page.locator("#verdicts button.cell")).to_have_count(8)

@@ -68,12 +68,20 @@ FOLDED: Final = """
   button.focus();
 }
 """
-UNFOLD: Final = """
+ON_HEADER: Final = """
 element.addEventListener('click', (event) => {
   if (event.target.closest('.settings-button')) document.querySelector('#settings .toggle-button').click();
+  if (!event.target.closest('.skip')) return;
+  event.preventDefault();
+  const places = ['#verdicts table', '#overview-head h2', '[role=tabpanel]'].map((place) => `#tabs ${place}`);
+  const found = places.flatMap((place) => [...document.querySelectorAll(place)]).find((one) => one.checkVisibility());
+  found.tabIndex = -1;
+  found.focus();
+  found.scrollIntoView();
 });
 """
-"""The button of the header does what that of the sidebar does, which is out of sight while it is folded."""
+"""The header's button does what that of the sidebar does, which is out of sight while it is folded; its link goes past
+all that stands before the verdicts, or before what else the open tab shows."""
 
 GO_THERE: Final = f"""
 (address) => {{
@@ -102,6 +110,7 @@ def header(data: BenchmarkData, problem: str = "") -> Markup:
         settings=text.SETTINGS,
         data=title(data.name),
         problem=problem,
+        skip=text.SKIP,
     )
 
 

@@ -11,6 +11,7 @@ WHO_IS_CLEAN: Final = (
     "name, others by their card (`salmu_role`). If yours is not, choose it here."
 )
 BY_CARD_OR_NAME: Final = "by card or name"
+SKIP: Final = "Skip to the verdicts"
 SETTINGS: Final = "Data and models"
 NO_MODELS_TITLE: Final = "Choose a model"
 NO_MODELS: Final = f"Tick at least one under “{SETTINGS}”, at the top of the page."

@@ -22,13 +22,17 @@ element.addEventListener('click', (event) => {
 });
 """
 
-# The arrow keys go from button to button of a table, whose one tab stop is where they were last.
-_GRID: Final = """
+# Many buttons are one tab stop: the one where the focus was last.
+_ONE_STOP: Final = """
 element.addEventListener('focusin', (event) => {
   if (!event.target.matches('button[data-choice]')) return;
   for (const other of element.querySelectorAll('button[tabindex="0"]')) other.tabIndex = -1;
   event.target.tabIndex = 0;
 });
+"""
+
+# The arrow keys go from button to button of a table.
+_GRID: Final = """
 element.addEventListener('keydown', (event) => {
   const step = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
   const from = event.target.closest('tbody :is(th, td)');
@@ -43,6 +47,25 @@ element.addEventListener('keydown', (event) => {
     next = rows[row]?.cells[column]?.querySelector('button[data-choice]');
   } while (!next && rows[row]?.cells[column]);
   next?.focus();
+});
+"""
+
+# The same for buttons that fill line after line.
+_LINES: Final = """
+element.addEventListener('keydown', (event) => {
+  const buttons = [...element.querySelectorAll('button[data-choice]')];
+  const from = buttons.indexOf(event.target);
+  if (from < 0 || event.ctrlKey || event.altKey || event.metaKey) return;
+  const left = (button) => Math.round(button.getBoundingClientRect().left);
+  const above = buttons.filter((button) => left(button) === left(event.target));
+  const place = above.indexOf(event.target);
+  const next = {
+    ArrowLeft: buttons[from - 1], ArrowRight: buttons[from + 1], Home: buttons[0], End: buttons.at(-1),
+    ArrowUp: above[place - 1], ArrowDown: above[place + 1],
+  };
+  if (!(event.key in next)) return;
+  event.preventDefault();
+  next[event.key]?.focus();
 });
 """
 
@@ -102,7 +125,12 @@ def choices(value: str = "", **options: Any) -> gr.HTML:
 
 def choice_grid(**options: Any) -> gr.HTML:
     """The same for a table full of buttons, which is one tab stop: the arrow keys go from button to button."""
-    return markup(js_on_load=_ON_LOAD + _GRID, **options)
+    return markup(js_on_load=_ON_LOAD + _ONE_STOP + _GRID, **options)
+
+
+def choice_list(**options: Any) -> gr.HTML:
+    """The same for buttons that fill line after line."""
+    return markup(js_on_load=_ON_LOAD + _ONE_STOP + _LINES, **options)
 
 
 def chosen(event: gr.EventData) -> str:

@@ -30,6 +30,7 @@ from salmu_demo.ui.widgets.components import (
     WIDE,
     Handler,
     choice_grid,
+    choice_list,
     choices,
     chosen,
     focus_heading,
@@ -297,7 +298,7 @@ def build(context: Context) -> TabHandlers:
         with gr.Column(scale=1, min_width=280):
             words = "Name, phone number, e-mail, IBAN, any value"
             query = gr.Textbox(label="Find a persona", placeholder=words, elem_id="search")
-            people = choices(elem_id="people", elem_classes="people")
+            people = choice_list(elem_id="people", elem_classes="people")
         with gr.Column(scale=3, min_width=320):
             persona = choices(empty_state(text.START_TITLE, text.START), elem_id="persona")
             with gr.Column(elem_id="overview", elem_classes="overview") as everybody:
@@ -309,7 +310,7 @@ def build(context: Context) -> TabHandlers:
                     countries = overview.country_choices(workbench.data)
                     country = gr.Dropdown(countries, value="", label="Country", visible=len(countries) > 1, **_FILTER)
                 matrix = choice_grid(elem_id="matrix")
-            table = choices(elem_id="verdicts")
+            table = choice_grid(elem_id="verdicts")
             with gr.Column(visible=False, elem_id="dossier") as offer:
                 make = gr.Button(text.DOSSIER, size="sm", elem_id="dossier-make")
                 gr.Markdown(text.DOSSIER_INFO)
