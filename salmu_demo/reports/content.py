@@ -142,7 +142,10 @@ def _provenance(analysis: Analysis) -> Iterator[Block]:
                 m.device or NOTHING,
             )
             for head, m, style in zip(
-                _model_heads(analysis), (e.model for e in models), role_styles(analysis.roles), strict=True
+                _model_heads(analysis),
+                (e.model for e in models),
+                role_styles(analysis.names, analysis.roles),
+                strict=True,
             )
         ),
         7,

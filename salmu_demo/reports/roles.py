@@ -1,5 +1,6 @@
 """The fixed look of each model: a colour and a marker for its role, never a colour alone."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -38,16 +39,36 @@ UNLEARNED: Final = (
 )
 
 
-def role_styles(roles: Sequence[ModelRole]) -> list[RoleStyle]:
+_BUILT_IN: Final = ("finetune", "pinpoint", "negative-gradient", "delete-matrix")
+"""Methods of the built-in unlearned models, each in the style of its place."""
+
+
+def role_styles(names: Sequence[str], roles: Sequence[ModelRole]) -> list[RoleStyle]:
     """A style for each of the models that are shown together; those that are not references differ from one another.
 
-    >>> [style.marker for style in role_styles([ModelRole("clean"), ModelRole(), ModelRole("compromised")])]
-    ['●', '▲', '■']
+    Built-in models have a style of their own wherever they are shown. What another one has depends on its name, and on
+    who is shown with it, but not on the order.
+
+    >>> roles = [ModelRole("clean"), ModelRole(), ModelRole("compromised"), ModelRole()]
+    >>> [style.marker for style in role_styles(["a", "mini-unlearned-pinpoint", "b", "mini-unlearned-finetune"], roles)]
+    ['●', '◆', '■', '▲']
     """
-    styles = []
-    others = 0
-    for role in roles:
-        found = {"clean": CLEAN, "compromised": COMPROMISED, "gold": GOLD}.get(role.name)
-        styles.append(found or UNLEARNED[others % len(UNLEARNED)])
-        others += found is None
-    return styles
+    references = {"clean": CLEAN, "compromised": COMPROMISED, "gold": GOLD}
+    others = sorted(
+        (_place(name), name) for name, role in zip(names, roles, strict=True) if role.name not in references
+    )
+    free = list(range(len(UNLEARNED)))
+    places = {}
+    for (_, wanted), name in others:
+        places[name] = min(free, key=lambda place: (place - wanted) % len(UNLEARNED))
+        free.remove(places[name])
+        free = free or list(range(len(UNLEARNED)))
+    return [references.get(role.name) or UNLEARNED[places[name]] for name, role in zip(names, roles, strict=True)]
+
+
+def _place(name: str) -> tuple[bool, int]:
+    """Whether a model comes after those that are built in, and the number of the style that it takes if it is free."""
+    method = name.removeprefix("mini-unlearned-")
+    if method != name and method in _BUILT_IN:
+        return False, _BUILT_IN.index(method)
+    return True, zlib.crc32(name.encode()) % len(UNLEARNED)

@@ -80,7 +80,7 @@ def test_one_that_cannot_be_opened_is_said_and_the_page_stays(open_page: OpenPag
 
 def test_nobody_opens_what_is_not_offered(app_url: str):
     for name in ("nowhere", "..%2f..%2fetc", "mini%00"):
-        answer = httpx.get(f"{app_url}data/{name}/")
+        answer = httpx.get(f"{app_url}data/{name}/", timeout=60)
         assert answer.status_code == 404
         assert "Traceback" not in answer.text
     outcome = Visitor(app_url).send("data", "input", "/etc")

@@ -46,7 +46,15 @@ _NOTE_CHARACTERS: Final = 18.5
 _FOOT: Final = 0.08
 _MARGIN: Final = 0.09
 
-_MARKERS: Final = {"●": ("o", 6.5), "■": ("s", 6.0), "▲": ("^", 7.0), "◆": ("D", 5.5), "▼": ("v", 7.0), "★": ("*", 9.0)}
+_MARKERS: Final = {
+    "●": ("o", 6.5),
+    "■": ("s", 6.0),
+    "▲": ("^", 7.0),
+    "◆": ("D", 5.5),
+    "▼": ("v", 7.0),
+    "★": ("*", 9.0),
+    "✚": ("P", 7.5),
+}
 """Matplotlib's marker and size in points for the character that stands for a model in tables."""
 
 # A letter that DejaVu lacks is drawn as a box; the table beside the figure has it, so nobody needs to be warned.
@@ -91,7 +99,7 @@ class Sheet:
         """
         self.width = LANDSCAPE_WIDTH if landscape else WIDTH
         longest, across = (_LANDSCAPE_NAME, _LEGENDS_ACROSS) if landscape else (52, 1)
-        self.styles = role_styles([model.own_role for model in models])
+        self.styles = role_styles([model.name for model in models], [model.own_role for model in models])
         handles = [
             # With more models than looks a number tells them apart.
             Line2D(

@@ -98,7 +98,7 @@ class ModelShelf:
     def choices(self, references: Sequence[str]) -> list[tuple[str, str]]:
         """Labels and values where models are chosen: the marker of the model's own role, and its name."""
         return [
-            (f"{role_styles([self._workbench.own_role(reference)])[0].marker} {reference}", reference)
+            (f"{role_styles([reference], [self._workbench.own_role(reference)])[0].marker} {reference}", reference)
             for reference in references
         ]
 

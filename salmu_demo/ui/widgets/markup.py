@@ -22,7 +22,8 @@ class ModelHead:
 def model_heads(names: Sequence[str], roles: Sequence[ModelRole]) -> list[ModelHead]:
     """The heads of models that are shown together."""
     return [
-        ModelHead(name, style, role.title) for name, style, role in zip(names, role_styles(roles), roles, strict=True)
+        ModelHead(name, style, role.title)
+        for name, style, role in zip(names, role_styles(names, roles), roles, strict=True)
     ]
 
 

@@ -381,7 +381,7 @@ class _Example:
 
 def pair_choices(analysis: Analysis) -> list[tuple[str, int]]:
     """Label and number of each model that can be one of a pair."""
-    styles = role_styles(analysis.roles)
+    styles = role_styles(analysis.names, analysis.roles)
     return [
         (f"{style.marker} {name}", number)
         for number, (style, name) in enumerate(zip(styles, analysis.names, strict=True))
