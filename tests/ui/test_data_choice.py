@@ -18,9 +18,7 @@ from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 from tests.fixtures.hub import closed_port, speak_to
 from tests.ui.client import Visitor
-from tests.ui.conftest import PATIENCE_MS, OpenPage, unfold_settings
-
-expect.set_options(timeout=PATIENCE_MS)
+from tests.ui.conftest import OpenPage, unfold_settings
 
 STRANGER = "Somebody Else"
 

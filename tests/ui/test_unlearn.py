@@ -88,6 +88,9 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     phone.goto(f"{home}?__theme=dark&job={job}")
     expect(phone.locator("#made-facts h2")).to_contain_text(name)
     phone.get_by_text("The table behind it").click()
+    # The form is folded while a run is shown.
+    expect(phone.locator("#unlearn-budget")).to_be_hidden()
+    phone.get_by_role("button", name="How to unlearn").click()
     phone.get_by_text("Optimiser").click()
     assert sideways_scroll(phone) <= 0
     assert violations(phone) == []
