@@ -94,3 +94,28 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     phone.get_by_text("Optimiser").click()
     assert sideways_scroll(phone) <= 0
     assert violations(phone) == []
+
+
+def test_whoever_asks_in_the_audit_is_offered_to_be_forgotten(open_page: OpenPage):
+    page = open_page(f"persona={tiny.IN_BOTH[0]}&kind=email")
+    note, offered = page.locator("#asked-note"), page.locator("#unlearn-forget")
+    box = offered.get_by_label("孫 美玲 (00000003): E-mail")
+
+    def ask() -> None:
+        page.get_by_role("tab", name="Audit a persona").first.click()
+        expect(note).to_contain_text("What is asked for here")
+        page.locator("#forget-attribute").click()
+        expect(note).to_contain_text("(00000003): E-mail. The Unlearn tab takes it.")
+        page.get_by_role("tab", name="Unlearn").first.click()
+        expect(box).to_be_checked()
+
+    ask()
+    assert violations(page) == []
+    box.uncheck()
+    ask()
+    choose_method(page, "NPO")
+    page.get_by_text("Optimiser").click()
+    page.get_by_label("Batch size").fill("8")
+    page.locator("#unlearn-budget input").fill("16")
+    page.locator("#unlearn-run").click()
+    expect(page.locator("#unlearn-job")).to_contain_text("16 forget pairs, asked for 00000003:email, seed 0, mini")

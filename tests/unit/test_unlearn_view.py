@@ -87,7 +87,7 @@ def test_only_what_was_changed_is_a_setting():
 def test_a_form_becomes_a_job(workbench: Workbench):
     stop = Stop("unrelated", None, 5)
     spec = asked_job(
-        workbench, UnlearnInputs("npo", "mini-compromised", "text", 640, 3, stop, values_of("npo", beta=0.1))
+        workbench, UnlearnInputs("npo", "mini-compromised", "text", 640, 3, [], stop, values_of("npo", beta=0.1))
     )
     asked = UnlearningOptions("npo", "text", 640, {"beta": 0.1}, UNRELATED, 0.05)
     assert spec == UnlearningSpec(("mini-compromised",), asked, seed=3)
@@ -97,7 +97,14 @@ def test_a_form_becomes_a_job(workbench: Workbench):
         (("npo", "mini-compromised", "text", None, 3), QueryError),
     ):
         with pytest.raises(error):
-            asked_job(workbench, UnlearnInputs(*wrong, stop, values_of("npo")))
+            asked_job(workbench, UnlearnInputs(*wrong, [], stop, values_of("npo")))
+    chosen = ("npo", "mini-compromised", "text", 640, 3)
+    people = asked_job(workbench, UnlearnInputs(*chosen, ["00000003", "00000004:email"], stop, values_of("npo")))
+    assert people.unlearning.forget == ("00000003", "00000004:email")
+    # What comes from a client may name anybody.
+    for forged, sentence in (("00000099", "no persona '00000099'"), ("00000003:shoes", 'no pairs of "shoes"')):
+        with pytest.raises(QueryError, match=sentence):
+            asked_job(workbench, UnlearnInputs(*chosen, [forged], stop, values_of("npo")))
 
 
 def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():

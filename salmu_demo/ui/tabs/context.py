@@ -4,7 +4,7 @@ A tab is a folder here with a `tab.py` that has a `TITLE` and `build(context)`; 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -33,6 +33,7 @@ class Context:
         tabs: all tabs, to go to another one.
         own_jobs: the browser's memory of its jobs, whose value is a list of their ids.
         jobs: components about the visitor's jobs, by their kind.
+        requests: state that holds whom the visitor asked to forget, as requests are written.
     """
 
     workbench: Workbench
@@ -44,6 +45,7 @@ class Context:
     tabs: gr.Tabs
     own_jobs: gr.BrowserState
     jobs: Mapping[str, VisitorJobs]
+    requests: gr.State = field(default_factory=lambda: gr.State([]))
 
 
 @dataclass(frozen=True)

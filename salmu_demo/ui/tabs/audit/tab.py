@@ -22,6 +22,7 @@ from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.audit import dossiers, overview, text
 from salmu_demo.ui.tabs.audit import view as audit_view
+from salmu_demo.ui.tabs.audit.asking import asking_area
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.widgets.components import (
     IN_SIGHT,
@@ -319,6 +320,7 @@ def build(context: Context) -> TabHandlers:
                         gr.DownloadButton(f"Dossier as {label}", size="sm", elem_id=f"dossier-{label.lower()}")
                         for label in dossiers.ENDINGS
                     ]
+            asking_area(context)
             with gr.Column(visible=False, elem_id="detail") as detail:
                 line_ups = markup(elem_id="line-ups")
                 gr.Markdown(f"### {text.RETRIEVAL_TITLE}")

@@ -104,3 +104,11 @@ DOSSIER_INFO: Final = (
     "Everything about this persona with these models as a document: verdicts with their evidence, what was not tried, "
     "and limits. `salmu-demo verify` makes it again from the JSON."
 )
+
+FORGET_PERSON: Final = "Ask to forget this person"
+FORGET_ATTRIBUTE: Final = "Ask to forget this attribute"
+FORGET_KIND: Final = "Ask to forget this: {kind}"
+ASK_INFO: Final = "What is asked for here is what the Unlearn tab offers to forget."
+ASKED_FOR: Final = "Asked for: {words}. The Unlearn tab takes it."
+NOTHING_TO_FORGET: Final = "Open a person, or one of its attributes, to ask for it."
+ASKED_ENOUGH: Final = "One run takes {most} requests; unlearn those, and ask again."

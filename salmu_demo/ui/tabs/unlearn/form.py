@@ -12,6 +12,7 @@ from typing import Any, Final
 import gradio as gr
 
 from salmu_demo.core.errors import QueryError
+from salmu_demo.data.forget_requests import find_requests, request_words
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec
 from salmu_demo.models.checkpoint import COMPROMISED
 from salmu_demo.ui.jobs.area import Launcher
@@ -226,6 +227,7 @@ class UnlearnForm:
     towers: gr.Radio
     budget: gr.Number
     seed: gr.Number
+    forget: gr.CheckboxGroup
     stop: StopControls
     controls: Controls
     run: gr.Button
@@ -233,7 +235,7 @@ class UnlearnForm:
     @property
     def inputs(self) -> list[Any]:
         """The components a visitor fills in."""
-        chosen = [self.method, self.base, self.towers, self.budget, self.seed]
+        chosen = [self.method, self.base, self.towers, self.budget, self.seed, self.forget]
         return [*chosen, *self.stop.inputs, *self.controls.inputs]
 
     @property
@@ -260,6 +262,7 @@ def unlearn_form() -> UnlearnForm:
         method = gr.Dropdown([], label="Method", info=text.METHOD, elem_id="unlearn-method", min_width=240)
         base = gr.Dropdown([], label="Start from", info=text.BASE, elem_id="unlearn-base", min_width=240)
     card = markup(elem_id="unlearn-card")
+    forget = gr.CheckboxGroup([], label="Asked to forget", info=text.FORGET, visible=False, elem_id="unlearn-forget")
     with gr.Row(elem_classes="controls"):
         towers = gr.Radio([], label="Towers", info=text.TOWERS, elem_id="unlearn-towers", min_width=240)
         budget = gr.Number(
@@ -271,7 +274,7 @@ def unlearn_form() -> UnlearnForm:
     numbers, words = own_controls()
     controls = Controls(numbers, words, common_controls())
     run = gr.Button("Unlearn", variant="primary", elem_id="unlearn-run")
-    return UnlearnForm(method, card, base, towers, budget, seed, stop, controls, run)
+    return UnlearnForm(method, card, base, towers, budget, seed, forget, stop, controls, run)
 
 
 @dataclass(frozen=True)
@@ -283,14 +286,15 @@ class UnlearnInputs:
     towers: str
     budget: int | None
     seed: int | None
+    forget: Sequence[str]
     stop: Stop
     settings: Sequence[Any]
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "UnlearnInputs":
         """Name the values of the components."""
-        method, base, towers, budget, seed, rule, level, drop, *settings = values
-        return cls(method, base, towers, budget, seed, Stop(rule, level, drop), settings)
+        method, base, towers, budget, seed, forget, rule, level, drop, *settings = values
+        return cls(method, base, towers, budget, seed, forget, Stop(rule, level, drop), settings)
 
 
 def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: Any) -> Handler:
@@ -302,18 +306,21 @@ def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: A
         form: the components.
         own: the browser's memory of its jobs.
     """
-    outputs = [form.method, form.base, *form.method_outputs]
+    outputs = [form.forget, form.method, form.base, *form.method_outputs]
+    data = context.workbench.data
 
-    def fill(seen: View, method: str | None, base: str | None, listed: list[str]) -> list[Any]:
+    def fill(seen: View, asked: list[str], method: str | None, base: str | None, listed: list[str]) -> list[Any]:
         if seen.tab != UNLEARN:
             return [gr.skip()] * len(outputs)
+        labelled = [(request_words(data, request), str(request)) for request in find_requests(data, asked)]
+        forget = gr.CheckboxGroup(labelled, value=asked, visible=bool(asked))
         bases = gr.Dropdown(listed, value=base or (COMPROMISED if COMPROMISED in listed else listed[0]))
         if method:
             # Whoever comes back finds the form as it was left.
-            return [gr.skip(), bases, *[gr.skip()] * (len(outputs) - 2)]
+            return [forget, gr.skip(), bases, *[gr.skip()] * (len(outputs) - 3)]
         choices = sorted((spec.title, spec.name) for spec in all_methods())
         methods = gr.Dropdown(choices, value=DEFAULT_METHOD)
-        return [methods, bases, *form.method_updates(find_method(DEFAULT_METHOD))]
+        return [forget, methods, bases, *form.method_updates(find_method(DEFAULT_METHOD))]
 
     @shows_errors
     def choose(method: str) -> list[Any]:
@@ -333,16 +340,18 @@ def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: A
         return launcher.launch(spec, context.manager.estimate(spec).seconds, seen, own, request)
 
     private: dict[str, Any] = {"api_visibility": "private"}
+    # What is unticked is no longer asked for, and not offered again.
+    form.forget.input(lambda asked: asked, form.forget, context.requests, **QUEUED)
     form.method.input(choose, form.method, form.method_outputs, show_progress="hidden", **private)
     form.run.click(start, [context.view, own, *form.inputs], launcher.outputs, show_progress_on=form.run, **private)
-    return Handler(fill, [context.view, form.method, form.base, context.bar.listed], outputs, QUEUED)
+    return Handler(fill, [context.view, context.requests, form.method, form.base, context.bar.listed], outputs, QUEUED)
 
 
 def asked_job(workbench: Workbench, asked: UnlearnInputs) -> UnlearningSpec:
     """The job that the values of a form ask for.
 
     Raises:
-        QueryError: if a value is missing, or there is no such method.
+        QueryError: if a value is missing, or there is no such method, or nobody who is asked for.
         ModelError: if the base model is none.
     """
     if not asked.method or not asked.base:
@@ -352,9 +361,10 @@ def asked_job(workbench: Workbench, asked: UnlearnInputs) -> UnlearningSpec:
     [model] = workbench.models([asked.base])
     method = find_method(asked.method)
     settings = settings_of(method, asked.settings)
+    requests = tuple(str(request) for request in find_requests(workbench.data, asked.forget))
     return UnlearningSpec(
         (model.reference,),
-        UnlearningOptions(asked.method, asked.towers, asked.budget, settings, *stop_of(method, asked.stop)),
+        UnlearningOptions(asked.method, asked.towers, asked.budget, settings, *stop_of(method, asked.stop), requests),
         data=workbench.data.name,
         seed=asked.seed,
         architectures={model.reference: model.architecture} if model.architecture else {},

@@ -4,7 +4,8 @@ from typing import Final
 
 INTRODUCTION: Final = (
     "Make a model forget the pairs of the `forget` split, and watch what it forgets and what it loses. A method sees "
-    "those pairs and rows to retain, never a holdout. The run continues when you close the page."
+    "those pairs and rows to retain, never a holdout. People and attributes that you ask for in the Audit tab are "
+    "forgotten instead. The run continues when you close the page."
 )
 FORM: Final = "How to unlearn"
 EMPTY_TITLE: Final = "No model made yet"
@@ -25,6 +26,10 @@ METHOD: Final = "How the model is made to forget."
 BASE: Final = "The model that will forget."
 TRAINING: Final = "Optimiser"
 MISSING: Final = "Type a number for {name}."
+FORGET: Final = (
+    "All pairs of those who asked, in whatever split; everybody else's pairs of `forget` are there to be kept. Untick "
+    "one to take it back; without any, the whole split `forget` goes."
+)
 NO_CHOICE: Final = "Choose a method and a model to start from."
 TIMING: Final = "Timing the model"
 
