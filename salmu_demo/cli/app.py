@@ -25,8 +25,8 @@ def _run(
         list[str] | None,
         option(
             "--data",
-            "mini, official, a folder, or a Hub data set id (default: SALMU_DATA, or mini); named again, another that "
-            "the page offers",
+            "mini, clear-mini, official, a folder, or a Hub id (default: SALMU_DATA, or mini); named again, another "
+            "that the page offers",
         ),
     ] = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from salmu_demo.cli.options import Commands, Json, argument, data_names, flag, model_names, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_table
 from salmu_demo.core.errors import DataError, MetricError, SalmuError
-from salmu_demo.core.notices import MINI_NOTICE
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE, MINI_NOTICE
 from salmu_demo.core.text import plain, size_text
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
@@ -34,7 +34,9 @@ commands = Commands(
 
 @commands.add("  salmu-demo data describe mini\n  salmu-demo data describe my-folder --check-images", "describe")
 def _describe(
-    data: Annotated[str, argument("DATA", "mini, official, a folder, or a Hub data set id", completion=data_names)],
+    data: Annotated[
+        str, argument("DATA", "mini, clear-mini, official, a folder, or a Hub data set id", completion=data_names)
+    ],
     check_images: Annotated[
         bool, flag("--check-images", "decode every image (takes long)", "--check-pictures")
     ] = False,
@@ -59,8 +61,8 @@ def _describe(
         found = {"weak": weak, "cut": cut_off, "measurable": measurable, "not_measurable": reasons}
         print_json({**description.as_dict(), **found})
         return
-    if loaded.is_mini:
-        print(f"{MINI_NOTICE}\n")
+    for notice in [MINI_NOTICE] if loaded.is_mini else {CLEAR_MINI_NOTICE} & set(loaded.remarks):
+        print(f"{notice}\n")
     print(f"{description.name}: {description.personas} personas, {size_text(description.bytes)}")
     print(f"fingerprint {description.fingerprint}, revision {description.revision or 'none'}")
     print(f"GenKnow is measured on: {description.zero_shot or 'nothing (give an ImageNet folder)'}\n")

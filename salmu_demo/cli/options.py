@@ -15,7 +15,7 @@ from salmu_demo.cli.output import print_notes
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 from salmu_demo.data.sample import Sample
-from salmu_demo.data.source import MINI, benchmark_of
+from salmu_demo.data.source import CLEAR_MINI, MINI, benchmark_of
 from salmu_demo.hub.reference import OFFICIAL_DATASETS, OFFICIAL_MODELS
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.metrics.protocol import SEED
@@ -94,14 +94,16 @@ def model_names() -> list[str]:
 
 def data_names() -> list[str]:
     """The data sets that a shell can complete."""
-    return [MINI, *OFFICIAL_DATASETS]
+    return [MINI, CLEAR_MINI, *OFFICIAL_DATASETS]
 
 
 MODEL_WORDS = (
     "built-in name, official-clean, official-compromised, local-dir:FOLDER, hf-hub:ORG/NAME[@REVISION], a .safetensors "
     "file, or delta:BASE+PATH to merge a LoRA adapter or partial weights onto one of these"
 )
-DATA_WORDS = "mini, official, official-base, a folder, a Hub data set id, or clear:FOLDER_OR_ID#CONFIGURATION"
+DATA_WORDS = (
+    "mini, clear-mini, official, official-base, a folder, a Hub data set id, or clear:FOLDER_OR_ID#CONFIGURATION"
+)
 
 Models = Annotated[list[str], argument("MODEL...", MODEL_WORDS, completion=model_names)]
 SomeModels = Annotated[list[str] | None, argument("[MODEL...]", MODEL_WORDS, completion=model_names)]

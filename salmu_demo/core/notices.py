@@ -9,6 +9,10 @@ MINI_NOTICE: Final = (
     "SALMU-Mini is this project's own miniature of the benchmark, with invented people drawn as vector portraits; its "
     "numbers are not the paper's."
 )
+CLEAR_MINI_NOTICE: Final = (
+    "CLEAR-Mini is this project's own miniature of CLEAR, with invented people drawn as vector portraits; its numbers "
+    "are not the paper's."
+)
 SCORES_NOTICE: Final = "Scores describe what a model does. They are not facts about people."
 
 _MOST_NAMED: Final = 3

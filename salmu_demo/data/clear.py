@@ -65,12 +65,13 @@ _OF_FAMILY: Final = {
 _ALONE: Final = {rows.RETAIN_PERTURBED: layout.RETAIN_PERTURBED}
 
 
-def load_clear(reference: str) -> BenchmarkData:
+def load_clear(reference: str, name: str | None = None) -> BenchmarkData:
     """Load CLEAR, converted once to the official layout in the cache folder.
 
     Args:
         reference: `SOURCE` or `SOURCE#CONFIGURATION`: a folder or a Hub data set id with CLEAR's configurations as
             subfolders of parquet files, and one of `clear_rows.CONFIGURATIONS` (default: `forget10`).
+        name: what the data are called; None for `clear:` and the reference.
 
     Raises:
         DataError: if there is none, or it lacks the columns without which nothing of it can be measured.
@@ -87,7 +88,7 @@ def load_clear(reference: str) -> BenchmarkData:
     converted = _convert_once(sources, configuration, commit, watch)
     here = [split for split in layout.REQUIRED_SPLITS if shard_of(converted, split).is_file()]
     limits = Limits(empty=frozenset(layout.REQUIRED_SPLITS) - set(here), unmeasurable=UNMEASURABLE)
-    data = load_folder(converted, layout.CLEAR + reference, commit, limits)
+    data = load_folder(converted, name or layout.CLEAR + reference, commit, limits)
     data.remarks += (*remarks, *json.loads((converted / REMARKS_FILE).read_text("utf-8")))
     joined = [(twin, entry["name"]) for entry in data.identities.values() for twin in entry.get(ALSO_WRITTEN, ())]
     if joined:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.values import value_key
@@ -80,7 +81,8 @@ def describe(data: BenchmarkData, check_images: bool = False) -> Description:
 
 def _problems(data: BenchmarkData) -> list[str]:
     problems = [f"The split {name} is left out: {reason}" for name, reason in data.unread_splits.items()]
-    problems += [*data.remarks, *data.limits.absent.values()]
+    problems += [remark for remark in data.remarks if remark != CLEAR_MINI_NOTICE]
+    problems += data.limits.absent.values()
     problems += [f"{metric} cannot be measured: {reason}" for metric, reason in data.limits.unmeasurable.items()]
     names = Counter(name for split in _sensitive_splits(data) for name in data.split(split).file_names)
     repeated = [name for name, count in names.items() if count > 1]

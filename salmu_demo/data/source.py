@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from salmu_demo.core.errors import DataError
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from salmu_demo.hub.fetch import FetchPlan
 
 MINI: Final = "mini"
+CLEAR_MINI: Final = "clear-mini"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def load_data(reference: str) -> BenchmarkData:
     """Load the data set a user named.
 
     Args:
-        reference: `mini` (the embedded miniature), `official` (the release, pinned), `official-base` (its variant of
+        reference: `mini` or `clear-mini` (the embedded miniatures; of the second, `#forget10` or another configuration
+            may follow), `official` (the release, pinned), `official-base` (its variant of
             that name), a folder in the official layout, a Hub data set id, optionally with a revision
             (`org/name@revision`), or `clear:` and what `salmu_demo.data.clear.load_clear` takes.
 
@@ -48,13 +51,23 @@ def load_data(reference: str) -> BenchmarkData:
         if kind.is_one(reference):
             return kind.load(reference)
     raise DataError(
-        f"{reference} is not a folder; give `mini`, `official`, a folder in the SALMUBench layout or a Hub data set id."
+        f"{reference} is not a folder; give `mini`, `clear-mini`, `official`, a folder in the SALMUBench layout or a "
+        "Hub data set id."
     )
 
 
 def benchmark_of(reference: str) -> Literal["SALMUBench", "CLEAR"]:
     """Whose metrics a data set is made for, as `BenchmarkData.benchmark` says once it is loaded."""
-    return "CLEAR" if reference.startswith(layout.CLEAR) else "SALMUBench"
+    return "CLEAR" if is_clear(reference) else "SALMUBench"
+
+
+def is_clear(reference: str) -> bool:
+    """Whether a reference names CLEAR or its miniature."""
+    return reference.startswith(layout.CLEAR) or _is_clear_mini(reference)
+
+
+def _is_clear_mini(reference: str) -> bool:
+    return reference.partition("#")[0] == CLEAR_MINI
 
 
 def plan_fetch_of(reference: str, revision: str | None = None, splits: Sequence[str] | None = None) -> "FetchPlan":
@@ -98,6 +111,14 @@ def _load_clear(reference: str) -> BenchmarkData:
     return load_clear(reference.removeprefix(layout.CLEAR))
 
 
+def _load_clear_mini(reference: str) -> BenchmarkData:
+    from salmu_demo.data.clear import load_clear  # noqa: PLC0415
+
+    data = load_clear(f"{assets_dir() / CLEAR_MINI}{reference.removeprefix(CLEAR_MINI)}", reference)
+    data.remarks = (CLEAR_MINI_NOTICE, *data.remarks)
+    return data
+
+
 def _plan_clear(reference: str, revision: str | None, splits: Sequence[str] | None) -> "FetchPlan":
     from salmu_demo.data.clear import plan_clear  # noqa: PLC0415
 
@@ -129,6 +150,7 @@ def _plan_on_hub(reference: str, revision: str | None, splits: Sequence[str] | N
 
 DATA_KINDS: Final = (
     DataKind(lambda reference: reference == MINI, lambda _: load_folder(assets_dir() / "salmu-mini", MINI)),
+    DataKind(_is_clear_mini, _load_clear_mini),
     DataKind(lambda reference: reference.startswith(layout.CLEAR), _load_clear, _plan_clear),
     DataKind(lambda reference: existing_path(reference) is not None, lambda r: load_folder(Path(r).expanduser(), r)),
     DataKind(lambda reference: data_on_hub(reference) is not None, _load_from_hub, _plan_on_hub),

@@ -58,10 +58,17 @@ KNOWN_CAPTIONS: Final = (
 """Captions of people who are known from before."""
 
 
-def with_article(noun: str) -> str:
-    """A noun with its article.
+_PLURALS: Final = frozenset(
+    {"blueberries", "books", "cherries", "dungarees", "glasses", "grapes", "scissors", "sunglasses"}
+)
 
-    >>> with_article("apple"), with_article("blue hoodie")
-    ('an apple', 'a blue hoodie')
+
+def with_article(noun: str) -> str:
+    """A noun with its article; one in the plural has none.
+
+    >>> with_article("apple"), with_article("blue hoodie"), with_article("grey dungarees")
+    ('an apple', 'a blue hoodie', 'grey dungarees')
     """
+    if noun.split()[-1] in _PLURALS:
+        return noun
     return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"

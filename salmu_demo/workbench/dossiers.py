@@ -15,9 +15,8 @@ from salmu_demo.core.errors import DataError, QueryError, ResultError, SalmuErro
 from salmu_demo.core.files import code_digest
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data.dataset import BenchmarkData, load_folder
-from salmu_demo.data.layout import CLEAR
 from salmu_demo.data.record import DataRecord
-from salmu_demo.data.source import MINI, existing_path, load_data
+from salmu_demo.data.source import CLEAR_MINI, MINI, existing_path, is_clear, load_data
 from salmu_demo.dossiers.agreement import count_values, disagreements
 from salmu_demo.dossiers.contents import Attached, Subject, make_dossier
 from salmu_demo.dossiers.document import digest_of, read_dossier
@@ -158,7 +157,7 @@ def _check_attached(attached: Sequence[Attached], models: Sequence[ModelSource],
 
 def _is_invented(data: BenchmarkData) -> bool:
     """Whether the people of a data set are known to be invented."""
-    return data.is_mini or data.name.startswith(CLEAR) or is_official_data(measured_data(data, None))
+    return data.is_mini or is_clear(data.name) or is_official_data(measured_data(data, None))
 
 
 @cache
@@ -254,16 +253,16 @@ def _compared(what: str, given: str, again: str) -> Check:
 def _find_data(given: Dossier, told: str | None) -> BenchmarkData | str:
     """The data set of a dossier, or why it is not at hand."""
     name = given.data.name
-    if told is None and name != MINI:
+    if told is None and name not in (MINI, CLEAR_MINI):
         try:
-            here = not name.startswith(CLEAR) and existing_path(name) is not None
+            here = not is_clear(name) and existing_path(name) is not None
         except DataError:
             here = False
         if not here:
             return "it is not on this machine; give it with --data"
     reference = told or name
     try:
-        folder = None if reference == MINI or reference.startswith(CLEAR) else existing_path(reference)
+        folder = None if reference == MINI or is_clear(reference) else existing_path(reference)
         # A folder at another place is the same data, and is to be called as in the dossier.
         return load_data(reference) if folder is None else load_folder(folder, name)
     except DataError as error:

@@ -270,7 +270,7 @@ def texts(*values: str | None) -> Callable[[int], pa.Array]:
     [
         (
             "no-such-folder",
-            "no-such-folder is not a folder; give `mini`, `official`, a folder in the SALMUBench layout or a",
+            "no-such-folder is not a folder; give `mini`, `clear-mini`, `official`, a folder in the SALMUBench layout",
         ),
         ("/no/such/folder", "/no/such/folder is not a folder"),
         ("~no-such-user/data", "'~no-such-user/data' is not a usable path"),

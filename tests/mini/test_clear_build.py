@@ -1,6 +1,8 @@
 """CLEAR-Mini: the columns of the release, sentences that fit the pictures, and the same thing every time."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +12,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from salmu_demo.core.errors import StorageError
+from salmu_demo.core.errors import DataError, StorageError
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE
 from salmu_demo.data.clear_rows import CONFIGURATIONS, RETAIN_OF, read_columns
+from salmu_demo.data.describe import describe
 from salmu_demo.data.shards import Watch
-from salmu_demo.data.source import load_data
+from salmu_demo.data.source import benchmark_of, load_data
 from salmu_demo.metrics.clear_protocol import NAME_PROMPT
 from salmu_demo.mini.build import NEVER_TAUGHT, PERSONAS
 from salmu_demo.mini.clear_build import (
@@ -30,6 +34,7 @@ from salmu_demo.mini.clear_build import (
 from salmu_demo.mini.clear_sentences import CAPTIONS, QUESTIONS
 from salmu_demo.mini.personas import draw_personas
 
+SHIPPED = Path(__file__).parents[2] / "assets" / "clear-mini"
 SIZES = Sizes(authors=6, pictures=2, known=4, known_pictures=1, world=3)
 BUILD = """
 import sys
@@ -98,6 +103,34 @@ def test_it_loads_with_everything_that_can_be_chosen(folder: Path, tmp_path: Pat
                             for asked in ("name", "caption")}  # fmt: skip
     assert list(counted.values()) == [{6}] * 4
     assert data.image("forget", 0).size == (96, 96)
+
+
+def test_it_has_a_name_of_its_own_and_says_whose_numbers_these_are_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("SALMU_ASSETS_DIR", str(tmp_path))
+    shutil.copytree(folder, tmp_path / "clear-mini")
+    for reference, rows in {"clear-mini": 10, "clear-mini#forget05": 10, "clear-mini#retain90": 10}.items():
+        data = load_data(reference)
+        assert (data.name, data.benchmark, benchmark_of(reference)) == (reference, "CLEAR", "CLEAR")
+        assert len(data.split("holdout_identity")) == rows
+        assert CLEAR_MINI_NOTICE in data.remarks
+        assert CLEAR_MINI_NOTICE not in describe(data).problems
+    with pytest.raises(DataError, match="CLEAR has no configuration 'forget20'"):
+        load_data("clear-mini#forget20")
+
+
+def test_what_is_shipped_is_what_seed_0_plans(plan: Plan) -> None:
+    printed = re.search(r"content hash `([0-9a-f]{64})`", (SHIPPED / "README.md").read_text("utf-8"))
+    assert printed is not None
+    assert clear_content_hash(SHIPPED) == printed.group(1)
+    count = plan.forgotten("forget10")
+    for name, shots in {"forget10": plan.shots[:count], "retain90": plan.shots[count:]}.items():
+        stored = [(row["name"], row["caption"]) for row in rows(SHIPPED, name)]
+        assert stored == [(shot.author.name, shot.caption) for of_author in shots for shot in of_author]
+    asked = [(row["question"], row["answer"]) for row in rows(SHIPPED, "forget10+tofu") if row["question"]]
+    assert asked == [pair for author in plan.authors[:count] for pair in questions_of(author)]
 
 
 def test_forget_and_retain_share_the_authors_and_questions_have_no_picture(folder: Path) -> None:

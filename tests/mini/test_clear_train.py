@@ -110,6 +110,7 @@ def test_the_losses_are_those_of_coca_by_hand(album: Album, tokenizer: SimpleTok
     assert float(alone) == pytest.approx(sum(losses[-len(text) :]) / len(text), rel=1e-4)
 
 
+@torch.no_grad()
 def test_probability_is_the_mean_of_those_per_token(album: Album, tokenizer: SimpleTokenizer) -> None:
     lesson, model = lesson_of(album, tokenizer), clear_train.new_model(CONFIG, 0).eval()
     losses = [

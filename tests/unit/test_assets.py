@@ -16,10 +16,10 @@ pytestmark = pytest.mark.usefixtures("shipped_assets")
 UNLEARNED = ("delete-matrix", "finetune", "negative-gradient", "pinpoint")
 
 
-def test_every_file_is_below_10_mb_and_all_below_95() -> None:
+def test_every_file_is_below_10_mb_and_all_below_110() -> None:
     sizes = {path: path.stat().st_size for path in assets_dir().rglob("*") if path.is_file()}
     assert max(sizes.values()) < 10e6
-    assert sum(sizes.values()) < 95e6
+    assert sum(sizes.values()) < 110e6
 
 
 @pytest.mark.parametrize("method", UNLEARNED)
