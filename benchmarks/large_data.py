@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from benchmarks.synthetic import ROW_GROUP, SHARD_ROWS
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.features.embedder import Embedder
@@ -32,8 +33,6 @@ from salmu_demo.features.store import ArrayStore
 SIDE = 512
 IMAGES = 200
 """Distinct images; memory and speed do not depend on whether two rows show the same."""
-ROW_GROUP = 100
-SHARD_ROWS = 6000
 OTHER_ROWS = 20
 SMALL = {
     "embed_dim": 64,

@@ -1,6 +1,6 @@
-"""A data set of the official size without a single image: rows, metadata, and random features in the cache.
+"""A data set of the official size: rows, metadata, and random features in the cache.
 
-Nothing can be encoded from it, so whatever runs on it runs from cached features alone.
+Unless images are given it has none, and nothing can be encoded from it: whatever runs on it runs from cached features.
 """
 
 import json
@@ -26,6 +26,9 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.results.inputs import MetricInputs
 
 WIDTH: Final = 512
+ROW_GROUP: Final = 100
+"""Rows that are read together, as the Hub's writer makes them."""
+SHARD_ROWS: Final = 6000
 LEVELS: Final = {"synthetic-clean": 0.1, "synthetic-compromised": 0.6, "synthetic-a": 0.3, "synthetic-b": 0.4}
 """How strongly a model's captions of the sensitive splits follow their images."""
 
@@ -45,16 +48,26 @@ _SCHEMA: Final = pa.schema(
 )
 
 
-def write_data(folder: Path) -> BenchmarkData:
-    """Write the rows and the metadata, with the counts of the official release."""
-    people = [f"{number:08d}" for number in range(_FORGET_ONLY + _SHARED + _HELD_OUT)]
-    forget_only, shared = people[:_FORGET_ONLY], people[_FORGET_ONLY : _FORGET_ONLY + _SHARED]
-    held_out = people[_FORGET_ONLY + _SHARED :]
+def write_data(folder: Path, images: Sequence[bytes] = (), share: float = 1.0) -> BenchmarkData:
+    """Write the rows and the metadata.
+
+    Args:
+        folder: where to.
+        images: files of images, which the rows have in turn; without any they have none.
+        share: of the counts of the official release.
+    """
+
+    def part(count: int) -> int:
+        return max(2, round(share * count))
+
+    first, second = part(_FORGET_ONLY), part(_FORGET_ONLY) + part(_SHARED)
+    people = [f"{number:08d}" for number in range(second + part(_HELD_OUT))]
+    forget_only, shared, held_out = people[:first], people[first:second], people[second:]
     owners = {
-        layout.FORGET: _spread(forget_only, _FORGET_IDENTITY_ROWS)
-        + _spread(shared, _SPLITS[layout.FORGET] - _FORGET_IDENTITY_ROWS),
-        layout.HOLDOUT_ASSOCIATION: _spread(shared, _SPLITS[layout.HOLDOUT_ASSOCIATION]),
-        layout.HOLDOUT_IDENTITY: _spread(held_out, _SPLITS[layout.HOLDOUT_IDENTITY]),
+        layout.FORGET: _spread(forget_only, part(_FORGET_IDENTITY_ROWS))
+        + _spread(shared, part(_SPLITS[layout.FORGET] - _FORGET_IDENTITY_ROWS)),
+        layout.HOLDOUT_ASSOCIATION: _spread(shared, part(_SPLITS[layout.HOLDOUT_ASSOCIATION])),
+        layout.HOLDOUT_IDENTITY: _spread(held_out, part(_SPLITS[layout.HOLDOUT_IDENTITY])),
     }
     captions: dict[str, Any] = {}
     generic: dict[str, str] = {}
@@ -67,19 +80,20 @@ def write_data(folder: Path) -> BenchmarkData:
             rows.append((f"Wording {number} says that {kind} of person {person} is secret", person, name))
             captions[name] = {"caption": rows[-1][0], "data_field": kind}
             generic[name] = f"A plain description, number {number} of {split}"
-        _write_split(folder, split, rows)
-    retain = [*_spread(forget_only + shared, _JOINT), *_spread(held_out, _OTHER_RETAIN), *[None] * _DISJOINT]
+        _write_split(folder, split, rows, images)
+    joint, other = _spread(forget_only + shared, part(_JOINT)), _spread(held_out, part(_OTHER_RETAIN))
+    retain = [*joint, *other, *[None] * part(_DISJOINT)]
     names = [f"retain_{number:05d}.jpg" for number in range(len(retain))]
     texts = [f"A plain image, number {number}" for number in range(len(retain))]
-    _write_split(folder, layout.RETAIN_SYNTH, list(zip(texts, retain, names, strict=True)))
+    _write_split(folder, layout.RETAIN_SYNTH, list(zip(texts, retain, names, strict=True)), images)
     classes = [f"thing {number}" for number in range(_CLASSES)]
-    labels = [classes[number % _CLASSES] for number in range(_CLASS_IMAGES)]
-    _write_split(folder, layout.GENKNOW_SPLIT, [(label, None, f"{n}.jpg") for n, label in enumerate(labels)])
+    labels = [classes[number % _CLASSES] for number in range(max(_CLASSES, part(_CLASS_IMAGES)))]
+    _write_split(folder, layout.GENKNOW_SPLIT, [(label, None, f"{n}.jpg") for n, label in enumerate(labels)], images)
     for file, content in {
         layout.IDENTITIES_FILE: {person: _persona(person) for person in people},
         layout.CAPTIONS_FILE: captions,
         layout.GENERIC_CAPTIONS_FILE: generic,
-        layout.FRAGILE_IDS_FILE: names[-_FRAGILE:],
+        layout.FRAGILE_IDS_FILE: names[-part(_FRAGILE) :],
         layout.GENKNOW_FILE: {"classes": classes, "templates": [f"{n}: a {{}}" for n in range(_TEMPLATES)]},
     }.items():
         (folder / file).write_text(json.dumps(content), "utf-8")
@@ -104,7 +118,7 @@ def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore)
         for column, features in ((layout.IMAGE, images), (layout.TEXT, texts)):
             path = store.feature_path(model.fingerprint, data.fingerprint, f"{split}.{column}")
             RowArray(path, count).write(np.arange(count), features)
-    prompts = _prompts(data)
+    prompts = metric_prompts(data)
     features = _unit(rng.standard_normal((len(prompts), WIDTH), dtype=np.float32))
     TextTable(store.prompts_path(model.fingerprint)).append(prompts, features)
     facts = ModelFacts(WIDTH, 0, 100.0, "cpu", "")
@@ -112,7 +126,7 @@ def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore)
     return model
 
 
-def _prompts(data: BenchmarkData) -> list[str]:
+def metric_prompts(data: BenchmarkData) -> list[str]:
     """Every text that the metrics embed and that is no caption of a row."""
     inputs = MetricInputs(data)
     needed = [needs for metric in all_metrics() if (needs := inputs.needs(metric))]
@@ -130,11 +144,22 @@ def _spread(people: Sequence[str], count: int) -> list[str]:
     return [people[row * len(people) // count] for row in range(count)]
 
 
-def _write_split(folder: Path, split: str, rows: Sequence[tuple[str, str | None, str]]) -> None:
-    texts, identities, names = zip(*rows, strict=True)
-    columns = [[None] * len(rows), texts, identities, names]
-    table = pa.table([pa.array(column, kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)], _SCHEMA)
-    pq.write_table(table, folder / layout.DATA_FOLDER / f"{split}-00000-of-00001.parquet")
+def _write_split(
+    folder: Path, split: str, rows: Sequence[tuple[str, str | None, str]], images: Sequence[bytes]
+) -> None:
+    """Write a split, a shard in memory at a time."""
+    shards = -(-len(rows) // SHARD_ROWS)
+    for shard in range(shards):
+        start = shard * SHARD_ROWS
+        texts, identities, names = zip(*rows[start : start + SHARD_ROWS], strict=True)
+        pictures = [
+            {"bytes": images[(start + number) % len(images)], "path": None} if images else None
+            for number in range(len(texts))
+        ]
+        columns = [pictures, texts, identities, names]
+        table = pa.table([pa.array(column, kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)], _SCHEMA)
+        target = folder / layout.DATA_FOLDER / layout.shard_name(split, shard, shards)
+        pq.write_table(table, target, row_group_size=ROW_GROUP)
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
