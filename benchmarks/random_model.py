@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import open_clip
 from safetensors.torch import save_file
 
 from salmu_demo.models.configuration import CONFIG_FILE, architecture_configuration
 from salmu_demo.models.made import WEIGHTS_FILE
+from salmu_demo.models.network import build_network
 from salmu_demo.models.references import find_model
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
 
@@ -21,6 +21,5 @@ def write_random_model(folder: Path, architecture: str | dict[str, Any]) -> Mode
         config = {"model_cfg": architecture, "preprocess_cfg": {}}
     folder.mkdir()
     (folder / CONFIG_FILE).write_text(json.dumps(config))
-    network = open_clip.create_model(f"{LOCAL_DIR}{folder}", load_weights=False, pretrained_text=False)
-    save_file(network.state_dict(), folder / WEIGHTS_FILE)
+    save_file(build_network(config, str(folder)).state_dict(), folder / WEIGHTS_FILE)
     return find_model(f"{LOCAL_DIR}{folder}")
