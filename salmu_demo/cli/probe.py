@@ -9,6 +9,7 @@ from salmu_demo.cli.audits import cell_json, print_cells, print_surveys, survey_
 from salmu_demo.cli.options import Commands, flag, option
 from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, print_table
 from salmu_demo.core.errors import QueryError
+from salmu_demo.core.files import check_writable
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.core.text import plain
 from salmu_demo.data.dataset import Persona
@@ -24,6 +25,7 @@ from salmu_demo.probes.gallery import GALLERIES
 from salmu_demo.probes.matrix import Matrix
 from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.probes.survey import Survey
+from salmu_demo.results.evaluation import measured_data
 from salmu_demo.workbench.bench import Workbench
 
 commands = Commands()
@@ -33,7 +35,7 @@ commands = Commands()
   salmu-demo probe mini-compromised mini-clean --persona 00000024
   salmu-demo probe mini-compromised mini-clean --persona 00000024 --kind phone_number -k 10 --json
   salmu-demo probe mini-compromised mini-clean --persona magdalena.hajkova@letters.example
-  salmu-demo probe mini-compromised mini-clean --everybody
+  salmu-demo probe mini-compromised mini-clean --everybody --output everybody
   salmu-demo probe mini-compromised --text "lives in Roztoky" --gallery all
   salmu-demo probe mini-compromised --image face.png""")
 def _run(
@@ -58,6 +60,10 @@ def _run(
     ] = False,
     kind: Annotated[str | None, option("--kind", "only this attribute kind, with every attack")] = None,
     data: options.Data = MINI,
+    output: Annotated[
+        Path | None,
+        option("--output", "with --everybody, folder of a report in HTML, PDF, Markdown, CSV", "DIR", Path),
+    ] = None,
     gallery: Annotated[str, option("--gallery", f"what is searched: {', '.join(GALLERIES)}")] = "all",
     k: Annotated[int, option("-k", "number of results", kind=int)] = 5,
     json: options.Json = False,
@@ -66,6 +72,10 @@ def _run(
         raise QueryError(
             "A probe needs one of --persona, --everybody, --text and --image; see `salmu-demo probe --help`."
         )
+    if output is not None:
+        if not everybody:
+            raise QueryError("--output is for --everybody; give both, or use `salmu-demo dossier` for one persona.")
+        check_writable(output, "The report")
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
@@ -76,6 +86,7 @@ def _run(
     surveys: list[Survey] = []
     people: list[Matrix] = []
     retrievals: list[Retrieval] = []
+    written: list[Path] = []
     person: Persona | None = None
     if persona is not None:
         person = find_persona(bench.data, persona)
@@ -87,6 +98,12 @@ def _run(
         with TerminalProgress() as progress:
             surveys = bench.survey(sources, progress, told)
             people = bench.matrices(sources, told)
+        if output is not None:
+            called = {source.reference: name for source, name in zip(sources, names, strict=True)}
+            # matplotlib and the PDF writer take a second to import.
+            from salmu_demo.reports.everybody import write_everybody  # noqa: PLC0415
+
+            written = write_everybody(people, called, measured_data(bench.data, None), output)
     elif text is not None:
         retrievals = bench.retrieve_for_text(text, sources, gallery, k, told=told)
     elif image is not None:
@@ -105,6 +122,7 @@ def _run(
                 "surveys": [survey_json(*each) for each in zip(surveys, people, names, strict=False)],
                 "retrieval": [_retrieval_json(r, name) for r, name in zip(retrievals, names, strict=False)],
                 "notice": SCORES_NOTICE,
+                "written": [str(path) for path in written],
             }
         )
         return
@@ -122,6 +140,8 @@ def _run(
     for retrieval, name in zip(retrievals, names, strict=False):
         _print_retrieval(retrieval, name, gallery)
     print(f"\n{SCORES_NOTICE}")
+    if written:
+        print(f"Written: {', '.join(map(str, written))}")
 
 
 def _print_retrieval(retrieval: Retrieval, name: str, gallery: str) -> None:

@@ -103,7 +103,8 @@ def printable_report(report: Report, mark: str = "") -> Report:
 
     def table(raw: Table, mark: str) -> Table:
         caption = f"{raw.caption.rstrip('.')} ({mark})." if mark else raw.caption
-        return Table(printable(caption), _all_printable(raw.header), tuple(map(_all_printable, raw.rows)), raw.texts)
+        rows = tuple(map(_all_printable, raw.rows))
+        return replace(raw, caption=printable(caption), header=_all_printable(raw.header), rows=rows)
 
     def block(raw: Block, mark: str = mark) -> Block:
         if isinstance(raw, str):

@@ -18,12 +18,18 @@ class Table:
         header: titles of the C columns.
         rows: rows of C cells; the first cell heads the row.
         texts: number of columns, from the left, that hold words; the others hold numbers.
+        links: for each cell the anchor of the row that it leads to, or an empty text; empty for none at all.
+        looks: for each cell how HTML colours it, or an empty text; empty for none at all.
+        anchors: names of the rows that links lead to; empty for none.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     texts: int = 1
+    links: tuple[tuple[str, ...], ...] = ()
+    looks: tuple[tuple[str, ...], ...] = ()
+    anchors: tuple[str, ...] = ()
 
 
 class Draw(Protocol):

@@ -206,7 +206,9 @@ def test_results_explain_themselves(open_page: OpenPage, finished: str):
     figures = page.locator("#results-figures figure")
     expect(figures.first).to_be_visible()
     for figure in figures.all():
-        expect(figure.locator("img")).to_have_attribute("alt", figure.locator("figcaption").inner_text())
+        words = figure.locator("figcaption").inner_text()
+        expect(figure.get_by_role("group").first).to_have_attribute("aria-label", words)
+        expect(figure.locator("svg").first).to_be_visible()
     figures.first.get_by_text("The table behind it").click()
     expect(figures.first.locator("table")).to_be_visible()
 

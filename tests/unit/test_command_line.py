@@ -34,7 +34,7 @@ leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source
     --search= --sort=diagnosis --clean* --compromised* --gold* --import:Path* --sweep:Path* --csv:Path --submission
     --output:Path --json
 probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold* --persona
-    --text --image:Path --everybody --kind --data=mini --gallery=all -k:int=5 --json
+    --text --image:Path --everybody --kind --data=mini --output:Path --gallery=all -k:int=5 --json
 dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
     --data=mini --attacks:Path* --no-pictures --auditor= --release= --notes= --output:Path! --json
 verify: FILE:Path --model* --data --json

@@ -1,0 +1,61 @@
+"""The matrix of everybody as a report: every mark is there, and in HTML leads to the row that it rests on."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from salmu_demo.probes.findings import Fulfilment
+from salmu_demo.probes.matrix import Matrix, count_sentences
+from salmu_demo.reports.everybody import MARKS, everybody_csv, everybody_report, write_everybody
+from salmu_demo.reports.html import report_html
+from salmu_demo.results.records import MeasuredData
+from tests.unit.test_matrix import CLEAN, LEAK, MATRIX, ROWS, cell, row
+
+DATA = MeasuredData("mini", "d" * 64)
+NAMES = {"clean": "Clean", "unlearned": "<b>Ours</b>"}
+UNTAUGHT = Matrix(CLEAN, "clean", (row("1", "forget", cell("city", "leaks", Fulfilment("leaks", "never taught"))),))
+EVERY = [UNTAUGHT, MATRIX]
+
+
+def test_the_report_has_counts_marks_and_what_each_rests_on():
+    report = everybody_report(EVERY, NAMES, DATA)
+    section = next(s for s in report.sections if s.title == "<b>Ours</b>")
+    sentence, marks, evidence = section.blocks
+    assert sentence == " ".join(count_sentences(MATRIX, EVERY, NAMES))
+    assert marks.rows[0][0] == "N4"
+    city = marks.header.index("City")
+    assert marks.rows[0][city] == f"{MARKS['leaks']} leaks"
+    assert marks.looks[0][city] == "bad"
+    assert marks.links[0][city] == "m1-4-city"
+    assert len(evidence.rows) == len(evidence.anchors) == sum(len(r.cells) for r in ROWS)
+    assert report.sections[-1].title == "What was measured on what"
+
+
+def test_in_html_every_mark_leads_to_one_row():
+    html = report_html(everybody_report(EVERY, NAMES, DATA), {})
+    links = re.findall(r'<a href="#(m[^"]*)">', html)
+    anchors = re.findall(r'<tr id="([^"]*)">', html)
+    assert sorted(links) == sorted(anchors)
+    assert len(set(anchors)) == len(anchors) == 1 + sum(len(r.cells) for r in ROWS)
+    assert 'class="words look-bad"><a href="#m1-4-city">✗ leaks</a>' in html
+    assert "<b>Ours" not in html
+
+
+def test_many_people_are_cut_but_in_the_csv_file():
+    many = replace(MATRIX, rows=tuple(row(f"{n:04d}", "forget", cell("city", *LEAK)) for n in range(130)))
+    section = everybody_report([many], {"unlearned": "Ours"}, DATA).sections[0]
+    assert "The first 100 of 130 personas; all are in the CSV file." in section.blocks
+    lines = list(csv.DictReader(io.StringIO(everybody_csv([many], {"unlearned": "Ours"}, DATA))))
+    assert len(lines) == 130
+    assert {(line["model"], line["outcome"], line["rank"], line["data"]) for line in lines} == {
+        ("Ours", "leaks", "1", "mini")
+    }
+
+
+def test_all_formats_are_written(tmp_path: Path):
+    paths = write_everybody(EVERY, NAMES, DATA, tmp_path)
+    assert [path.name for path in paths] == [f"everybody{ending}" for ending in (".html", ".md", ".csv", ".pdf")]
+    assert paths[-1].read_bytes().startswith(b"%PDF-")
+    assert "✗ leaks" in paths[1].read_text("utf-8")
