@@ -47,6 +47,9 @@ def test_from_search_to_line_up(open_page: OpenPage, size):
     expect(page.locator("#captions article")).to_have_count(len(tiny.MODELS))
     expect(page.locator("#captions li")).to_have_count(10 * len(tiny.MODELS))
     assert sideways_scroll(page) <= 0
+    page.locator("#line-ups").get_by_role("button", name="Credit card").click()
+    expect(page.locator("#line-ups h3")).to_contain_text("Credit card")
+    expect(page).to_have_url(re.compile("kind=credit_card"))
 
 
 def test_a_cell_opens_by_keyboard_and_keeps_the_focus(open_page: OpenPage):

@@ -211,6 +211,17 @@ def test_several_true_values_are_explained():
     assert "others are left out" in audit_view.line_ups(Persona("1", {"name": "N"}), cells)
 
 
+def test_the_line_up_leads_to_the_attributes_beside_it():
+    def others(*kinds: str) -> list[str]:
+        cells = [cell("iban", model("x"))]
+        found = safe(audit_view.line_ups(Persona("1", {"name": "N"}), cells, kinds=kinds)).all("button")
+        return [button["data-choice"] for button in found]
+
+    assert others("city", "iban", "job") == ["city", "job"]
+    assert others("city", "job", "iban") == ["job", "city"]
+    assert others("iban") == []
+
+
 def retrieval(name, *, shared, hit=False):
     result = Retrieved(1, Item("forget", 0, EVIL, "1", "f"), 0.5, hit, -0.25, shared)
     return Retrieval(model(name), (result,), 1 if hit else None, 96)

@@ -177,7 +177,8 @@ class AuditPages:
         asked = requests(self._data, persona)
         kind = view.kind if opened else None
         table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
-        line_ups = audit_view.line_ups(persona, opened, told) if opened else ""
+        kinds = self._workbench.auditor.kinds(persona)
+        line_ups = audit_view.line_ups(persona, opened, told, kinds) if opened else ""
         return AuditPage(card, table, line_ups, has_verdicts=True)
 
     def detail(
@@ -194,7 +195,10 @@ class AuditPages:
         """
         models, _ = self._ready(references)
         persona = None if view.persona is None else self._data.persona(view.persona)
-        if persona is None or not models or view.kind not in self._workbench.auditor.kinds(persona):
+        if persona is None or not models:
+            return None
+        kinds = self._workbench.auditor.kinds(persona)
+        if view.kind not in kinds:
             return None
         told = view.told.among(references)
         every = [attack.name for attack in all_attacks()]
@@ -204,7 +208,7 @@ class AuditPages:
             persona.identity_id, models, search.gallery, count, told=told, progress=progress
         )
         captions = audit_view.retrievals(found, self._data, search.differs_only, told)
-        return Detail(audit_view.line_ups(persona, opened, told), captions)
+        return Detail(audit_view.line_ups(persona, opened, told, kinds), captions)
 
     def overview(self, view: View, references: Sequence[str], shown: Shown) -> Overview:
         """Everybody with one of the models; raises `SalmuError`."""
@@ -321,15 +325,16 @@ def build(context: Context) -> TabHandlers:
                         for label in dossiers.ENDINGS
                     ]
             asking_area(context)
-            with gr.Column(visible=False, elem_id="detail") as detail:
-                line_ups = markup(elem_id="line-ups")
-                gr.Markdown(f"### {text.RETRIEVAL_TITLE}")
-                with gr.Row():
-                    labels = [(f"{_GALLERY_LABELS.get(name, name)} ({name})", name) for name in GALLERIES]
-                    gallery = gr.Dropdown(labels, value="forget", label="Gallery", min_width=200)
-                    count = gr.Slider(1, MOST_CAPTIONS, value=10, step=1, label="Captions", min_width=160)
-                    differs = gr.Checkbox(label="Only where models differ", min_width=160, container=True)
-                captions = markup(elem_id="captions")
+    # Across the page: four models stand side by side.
+    with gr.Column(visible=False, elem_id="detail") as detail:
+        line_ups = choices(elem_id="line-ups")
+        gr.Markdown(f"### {text.RETRIEVAL_TITLE}")
+        with gr.Row():
+            labels = [(f"{_GALLERY_LABELS.get(name, name)} ({name})", name) for name in GALLERIES]
+            gallery = gr.Dropdown(labels, value="forget", label="Gallery", min_width=200)
+            count = gr.Slider(1, MOST_CAPTIONS, value=10, step=1, label="Captions", min_width=160)
+            differs = gr.Checkbox(label="Only where models differ", min_width=160, container=True)
+        captions = markup(elem_id="captions")
 
     model = gr.State("")
     turn = gr.State(0)
@@ -436,6 +441,7 @@ def build(context: Context) -> TabHandlers:
     table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
         None, js=scroll_to("detail", unless=IN_SIGHT)
     )
+    line_ups.click(choose_kind, asked, [view, *shown], **{**chosen_options, "show_progress_on": line_ups})
     # Not `input`: adding a model changes the choice too.
     showing.on(context.bar.chosen.change, **chosen_options)
     make.click(
@@ -452,7 +458,7 @@ def build(context: Context) -> TabHandlers:
     following = turn.change(show_details, asked, [line_ups, captions], **in_sight)
     # What was asked about another cell or other models must not be shown beside these.
     gr.on(
-        [people.click, persona.click, matrix.click, table.click, context.bar.chosen.change],
+        [people.click, persona.click, matrix.click, table.click, line_ups.click, context.bar.chosen.change],
         None,
         cancels=[following],
         api_visibility="private",

@@ -248,8 +248,20 @@ class _LineUpCard:
     remarks: Sequence[str]
 
 
-def line_ups(persona: Persona, cells: Sequence[AuditCell], told: Told = NOTHING_TOLD) -> Markup:
-    """The line-ups of one attribute, one card for each model, the other attacks folded; `cells` are the attribute's."""
+def line_ups(
+    persona: Persona, cells: Sequence[AuditCell], told: Told = NOTHING_TOLD, kinds: Sequence[str] = ()
+) -> Markup:
+    """The line-ups of one attribute, one card for each model, the other attacks folded.
+
+    Args:
+        persona: whose attribute it is.
+        cells: the attribute's, one for each model.
+        told: which models the user says are the references.
+        kinds: all attributes of the persona, among which the heading goes on and back; it goes from the last to the
+            first.
+    """
+    place = kinds.index(cells[0].kind) if cells[0].kind in kinds else 0
+    others = [kinds[place - 1], kinds[(place + 1) % len(kinds)]] if len(kinds) > 1 else []
     models = [cell.model for cell in cells]
     roles = assign_roles(models, told)
     first = cells[0].headline.reading
@@ -266,6 +278,7 @@ def line_ups(persona: Persona, cells: Sequence[AuditCell], told: Told = NOTHING_
     return render(
         "ui/templates/audit.html#line_ups",
         title=f"{kind_title(cells[0].kind)} of {persona.name}: the line-up",
+        others=[(kind, kind_title(kind)) for kind in others],
         words=" ".join(words),
         further=text.FURTHER,
         cards=cards,
