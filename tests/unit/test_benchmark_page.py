@@ -146,7 +146,9 @@ def test_results_come_with_diagnosis_tables_and_every_figure(finished, pages):
     assert "3 models on mini" in page.head
     assert "ineffective forgetting" in page.head
     assert "1.1 RetFail" in page.metrics
-    assert page.figures.count('<figure class="plot">') == len(page.outcome.files.figures) > 4
+    assert page.figures.count("<svg ") == page.figures.count("-landscape.pdf") == len(page.outcome.files.figures) > 4
+    assert '<a href="?persona=00000001&amp;kind=city" tabindex="-1"' in page.figures
+    assert "?persona=" not in pages.results(finished[1][1]).figures
     assert page.groups[0] == "RetFail"
     assert page.pair == (0, 2)
 
@@ -208,6 +210,44 @@ def test_models_measured_on_other_data_are_not_attacked_here(finished, pages):
     assert not pages.results(finished[1][1]).can_attack
     with pytest.raises(QueryError, match="on other data than that of this page"):
         pages.compared(finished[1][1])
+
+
+def test_models_of_several_jobs_on_the_same_rows_stand_in_one_table(workbench, tmp_path):
+    names = ("mini-clean", "mini-compromised", "a", "b", "c", "d")
+    here = MeasuredData("mini", workbench.data.fingerprint)
+    asked = [(names[:4], here), (("mini-clean", "c", "d"), here), (("e",), results.DATA)]
+    for number, (models, data) in enumerate(asked):
+        found = [
+            results.valued(name, {"AssocStr": names.index(name) / 8 if name in names else 1.0}, data) for name in models
+        ]
+        write_reports(analyse(found), tmp_path / f"{number}")
+
+    def work(spec: JobSpec, bench, folder: Path, report) -> tuple[str, ...]:
+        shutil.copytree(tmp_path / f"{spec.seed}", folder / REPORT_FOLDER)
+        return ()
+
+    def spec(number: int) -> BenchmarkSpec:
+        models, data = asked[number]
+        return BenchmarkSpec(models, ("AssocStr",), data=data.name if number < 2 else "elsewhere", seed=number)
+
+    with jobs_of(tmp_path / "runs", work) as manager:
+        first, second, other = ids = [manager.submit(spec(number)).id for number in range(3)]
+        for job_id in ids:
+            assert manager.wait(job_id, TIMEOUT).state is JobState.DONE
+        pages = BenchmarkPages(workbench, manager)
+        assert pages.companions(first, ["A" * 22, *ids]) == [(f"mini-clean, c and d, job {second[:6]}", second)]
+        merged = pages.results(first, [second])
+        assert [label.split()[1] for label, _ in merged.models] == list(names)
+        assert "6 models on mini" in merged.head
+        assert "    d & 0.625" in merged.outcome.files.paper[0].read_text("utf-8")
+        assert "Choose two different models" in pages.pair(first, 5, 5, [second])
+        assert len(pages.results(first).models) == 4
+        # What is forged: a job of other data adds nothing, one that does not exist is said.
+        assert len(pages.results(first, [other]).models) == 4
+        with pytest.raises(ResultError, match="results of this job are gone"):
+            pages.results(first, ["A" * 22])
+        with pytest.raises(ResultError, match="9 jobs are more than fit"):
+            pages.results(first, [second] * 9)
 
 
 def test_results_that_are_gone_are_said(tmp_path, workbench):

@@ -7,23 +7,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.schema import AttacksDocument
-from salmu_demo.core.errors import QueryError, ResultError, SalmuError
+from salmu_demo.core.errors import JobError, QueryError, ResultError, SalmuError
 from salmu_demo.data import layout
-from salmu_demo.jobs.job import Job
+from salmu_demo.jobs.job import Job, JobSpec, JobState
 from salmu_demo.jobs.kinds.attack import AttackSpec
-from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER, report_folder
+from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER, BenchmarkSpec, report_folder
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.roles import REFERENCES, SCALE, Told
+from salmu_demo.models.source import name_of
 from salmu_demo.reports.figures import report_figures
-from salmu_demo.reports.files import ReportFiles, find_reports
+from salmu_demo.reports.files import ReportFiles, find_reports, write_reports
 from salmu_demo.reports.markdown import FIGURES_FOLDER
 from salmu_demo.reports.report import MissingFigure, ReportFigure
+from salmu_demo.reports.text import listed
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.document import RESULTS_FILE, read_results
+from salmu_demo.results.merging import with_others
 from salmu_demo.ui.jobs.page import JobPage, JobPages
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text
@@ -47,6 +51,9 @@ from salmu_demo.workbench.people import persona_names
 _KEPT: Final = 4
 """Analyses in memory; one of the official data with four models takes about 100 MB."""
 
+MOST_OTHERS: Final = 8
+"""Jobs whose models stand beside those of another one."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -57,12 +64,14 @@ class Outcome:
         files: everything to download.
         figures: all figures.
         attacks: what attacks found in its models, or None.
+        folder: that of the files, if they go with this.
     """
 
     analysis: Analysis
     files: ReportFiles
     figures: tuple[ReportFigure | MissingFigure, ...]
     attacks: AttacksDocument | None
+    folder: "TemporaryDirectory[str] | None" = None
 
     def drawing(self, figure: ReportFigure) -> Drawing:
         """The files of a figure; raises `ResultError` if one is gone."""
@@ -76,7 +85,7 @@ class Outcome:
 
 
 class Outcomes:
-    """Outcomes by job."""
+    """Outcomes of jobs, each by itself or several of the same data together."""
 
     def __init__(self, manager: JobManager, people: Mapping[str, str]) -> None:
         self._manager = manager
@@ -84,26 +93,42 @@ class Outcomes:
         self._kept = lru_cache(_KEPT)(self._read)
         self._lock = threading.Lock()
 
-    def of(self, job_id: str) -> Outcome:
-        """The outcome of a job that is done.
+    def of(self, job_id: str, others: Sequence[str] = ()) -> Outcome:
+        """The outcome of a job that is done, with the models of others.
 
         Raises:
             JobError: for what is no job id.
-            ResultError: if its results are gone or damaged.
+            ResultError: if results are gone or damaged, or too many jobs are to be put together.
+            SalmuError: if they were not made on the same rows.
         """
+        if len(others) > MOST_OTHERS:
+            raise ResultError(f"{len(others)} jobs are more than fit one table; choose up to {MOST_OTHERS}.")
         # One at a time: several visitors who open the same job must not all compute its intervals.
         with self._lock:
             folder = self._manager.folder(job_id)
-            return self._kept(folder, _written(report_folder(folder)))
+            more = tuple(self._manager.folder(other) for other in others)
+            return self._kept(folder, more, _written(report_folder(folder)))
 
-    def _read(self, folder: Path, written: int) -> Outcome:
+    def _read(self, folder: Path, others: tuple[Path, ...], written: int) -> Outcome:
         """The outcome in a folder whose results were written at a time: they are again when attacks are attached."""
-        files = find_reports(report_folder(folder)) or find_reports(folder / REPORT_FOLDER)
-        if files is None:
-            raise ResultError("The results of this job are gone; run the benchmark again.")
-        analysis = analyse(read_results(files.results))
-        attacks = None if files.attacks is None else read_attacks(files.attacks)
-        return Outcome(analysis, files, tuple(report_figures(analysis, self._people)), attacks)
+        files = _files(folder)
+        if not others:
+            attacks = None if files.attacks is None else read_attacks(files.attacks)
+            analysis = analyse(read_results(files.results))
+            return Outcome(analysis, files, tuple(report_figures(analysis, self._people)), attacks)
+        more = [found for other in others for found in read_results(_files(other).results)]
+        analysis = analyse(with_others(read_results(files.results), more))
+        # The folder goes with the outcome; what a visitor downloads is a copy.
+        merged = TemporaryDirectory()
+        files = write_reports(analysis, Path(merged.name), people=self._people)
+        return Outcome(analysis, files, tuple(report_figures(analysis, self._people)), None, merged)
+
+
+def _files(folder: Path) -> ReportFiles:
+    files = find_reports(report_folder(folder)) or find_reports(folder / REPORT_FOLDER)
+    if files is None:
+        raise ResultError("The results of this job are gone; run the benchmark again.")
+    return files
 
 
 def _written(report: Path) -> int:
@@ -142,6 +167,13 @@ class ResultPage:
     def pair(self) -> tuple[int, int]:
         """Numbers of the two models that are compared first: the first reference and the last model."""
         return 0, len(self.models) - 1
+
+
+def _measures_the_same(spec: JobSpec, other: JobSpec) -> bool:
+    """Whether two jobs are benchmarks of the same rows."""
+    if not isinstance(spec, BenchmarkSpec) or not isinstance(other, BenchmarkSpec):
+        return False
+    return (spec.data, spec.sample) == (other.data, other.sample) and (not spec.sample or spec.seed == other.seed)
 
 
 class BenchmarkPages(JobPages):
@@ -194,11 +226,23 @@ class BenchmarkPages(JobPages):
         held = {role.name: model for role, model in zip(analysis.roles, models, strict=True)}
         return models, Told(*(held.get(role) for role in REFERENCES))
 
-    def results(self, job_id: str) -> ResultPage:
-        """The results of a finished job; raises `SalmuError` if they are gone or damaged."""
-        outcome = self._outcomes.of(job_id)
+    def companions(self, job_id: str, own: Sequence[str]) -> list[tuple[str, str]]:
+        """Label and id of each of the visitor's finished jobs whose models can stand beside those of a job."""
+        found = []
+        shown = self._manager.job(job_id).spec
+        for other in own:
+            with suppress(JobError):
+                job = self._manager.job(other)
+                if other != job_id and job.state is JobState.DONE and _measures_the_same(job.spec, shown):
+                    names = listed([name_of(reference) for reference in dict.fromkeys(job.spec.models)])
+                    found.append((f"{names}, job {other[:6]}", other))
+        return found
+
+    def results(self, job_id: str, others: Sequence[str] = ()) -> ResultPage:
+        """The results of a finished job, beside those of others; raises `SalmuError` if they are gone or damaged."""
+        outcome = self._outcomes.of(job_id, others)
         analysis = outcome.analysis
-        can_attack = self._is_here(analysis) and any(role.name not in SCALE for role in analysis.roles)
+        can_attack = not others and self._is_here(analysis) and any(role.name not in SCALE for role in analysis.roles)
         return ResultPage(
             outcome=outcome,
             head=results_title(analysis) + diagnosis_cards(analysis),
@@ -219,16 +263,16 @@ class BenchmarkPages(JobPages):
             groups=group_choices(analysis),
         )
 
-    def pair(self, job_id: str, first: int, second: int) -> str:
-        """Two models of a finished job against each other; raises as `results`."""
-        analysis = self._outcomes.of(job_id).analysis
+    def pair(self, job_id: str, first: int, second: int, others: Sequence[str] = ()) -> str:
+        """Two models of finished jobs against each other; raises as `results`."""
+        analysis = self._outcomes.of(job_id, others).analysis
         is_here = self._is_here(analysis)
         people = self._people if is_here else People()
         return pair_view(analysis, first, second, people, self._image if is_here else None)
 
-    def groups(self, job_id: str, metric: str | None, order_by: int) -> str:
-        """A metric of a finished job by kind and by persona; raises as `results`."""
-        analysis = self._outcomes.of(job_id).analysis
+    def groups(self, job_id: str, metric: str | None, order_by: int, others: Sequence[str] = ()) -> str:
+        """A metric of finished jobs by kind and by persona; raises as `results`."""
+        analysis = self._outcomes.of(job_id, others).analysis
         return groups_view(analysis, metric, order_by, self._people if self._is_here(analysis) else People())
 
     def _is_here(self, analysis: Analysis) -> bool:

@@ -18,6 +18,7 @@ from salmu_demo.metrics import Benchmark, metrics_of
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.reports.files import ReportFiles
 from salmu_demo.ui.jobs.area import JobArea, Launcher, connect_jobs, job_area
+from salmu_demo.ui.jobs.page import own_ids
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import MAX_MODELS, View
 from salmu_demo.ui.tabs.benchmark import text
@@ -52,7 +53,7 @@ def build(context: Context) -> TabHandlers:
     offer = long_job_offer()
     area = job_area(visitor, folded)
     attacks = build_attacks(context, pages)
-    results = result_area(pages, visitor.finished, context.jobs[ATTACK].finished)
+    results = result_area(pages, visitor.finished, visitor.own, context.jobs[ATTACK].finished)
     attacks.offer(results.attack)
     _connect_start(context, Launcher(context.manager, pages, area, context.view), form, offer, area)
     return TabHandlers(viewed=[connect_jobs(context.manager, pages, area, context.view), *attacks.viewed])
@@ -287,6 +288,7 @@ class ResultArea:
 
     finished: gr.Textbox
     column: gr.Column
+    others: gr.Dropdown
     head: gr.HTML
     attack: gr.Button
     metrics: gr.HTML
@@ -306,9 +308,9 @@ class ResultArea:
         return [self.column, self.head, self.attack, self.metrics, self.figures, self.attacks, self.first, self.second,
                 self.pair, self.metric, self.order_by, self.groups, *self.downloads.outputs]  # fmt: skip
 
-    def updates(self, pages: BenchmarkPages, job_id: str) -> list[Any]:
+    def updates(self, pages: BenchmarkPages, job_id: str, others: Sequence[str] = ()) -> list[Any]:
         """New values of the components; raises `SalmuError`."""
-        page = pages.results(job_id)
+        page = pages.results(job_id, others)
         first, second = page.pair
         metric = next(iter(page.groups), None)
         return [
@@ -320,25 +322,34 @@ class ResultArea:
             page.attacks,
             gr.Dropdown(page.models, value=first),
             gr.Dropdown(page.models, value=second),
-            pages.pair(job_id, first, second),
+            pages.pair(job_id, first, second, others),
             gr.Dropdown(page.groups, value=metric, interactive=metric is not None),
             gr.Dropdown(page.models, value=second),
-            pages.groups(job_id, metric, second),
+            pages.groups(job_id, metric, second, others),
             *self.downloads.updates(page.outcome.files),
         ]
 
 
-def result_area(pages: BenchmarkPages, finished: gr.Textbox, attacked: gr.Textbox) -> ResultArea:
+def result_area(pages: BenchmarkPages, finished: gr.Textbox, own: gr.BrowserState, attacked: gr.Textbox) -> ResultArea:
     """Build the results into the current Blocks context, hidden until there are some.
 
     Args:
         pages: what is shown.
         finished: id of the job whose results are shown.
+        own: ids of the visitor's jobs.
         attacked: id of the finished job of attacks, whose end may add to the results.
     """
     with gr.Column(visible=False, elem_id="results") as column:
         head = markup(elem_id="results-head")
         attack = gr.Button(text.ATTACK_THESE, size="sm", elem_id="results-attack")
+        others = gr.Dropdown(
+            [],
+            multiselect=True,
+            label="Beside the models of",
+            info=text.BESIDE,
+            visible=False,
+            elem_id="results-others",
+        )
         with gr.Tabs(elem_id="results-tabs", overflow_behavior="wrap"):
             with gr.Tab("Metrics"):
                 metrics = markup(elem_id="results-metrics")
@@ -359,34 +370,57 @@ def result_area(pages: BenchmarkPages, finished: gr.Textbox, attacked: gr.Textbo
             with gr.Tab("Downloads"):
                 files = downloads()
     area = ResultArea(
-        finished, column, head, attack, metrics, figures, attacks, first, second, pair, metric, order_by, groups, files
+        finished,
+        column,
+        others,
+        head,
+        attack,
+        metrics,
+        figures,
+        attacks,
+        first,
+        second,
+        pair,
+        metric,
+        order_by,
+        groups,
+        files,
     )
-    _connect(pages, area, attacked)
+    _connect(pages, area, own, attacked)
     return area
 
 
-def _connect(pages: BenchmarkPages, area: ResultArea, attacked: gr.Textbox) -> None:
+def _connect(pages: BenchmarkPages, area: ResultArea, own: gr.BrowserState, attacked: gr.Textbox) -> None:
     @shows_errors
-    def show(job_id: str) -> list[Any]:
+    def show(job_id: str, jobs: Any) -> list[Any]:
         if not job_id:
-            return [gr.Column(visible=False), *[gr.skip()] * (len(area.outputs) - 1)]
-        return area.updates(pages, job_id)
+            nothing = [gr.skip()] * (len(area.outputs) - 1)
+            return [gr.Dropdown([], value=[], visible=False), gr.Column(visible=False), *nothing]
+        beside = pages.companions(job_id, own_ids(jobs))
+        return [gr.Dropdown(beside, value=[], visible=bool(beside)), *area.updates(pages, job_id)]
 
     @shows_errors
-    def show_attacked(job_id: str, attacks: str) -> list[Any]:
-        return show(job_id) if pages.tells_of(job_id, attacks) else [gr.skip()] * len(area.outputs)
+    def put_beside(job_id: str, others: list[str] | None) -> list[Any]:
+        return area.updates(pages, job_id, others or ())
 
     @shows_errors
-    def compare(job_id: str, first: int, second: int) -> str:
-        return pages.pair(job_id, first, second)
+    def show_attacked(job_id: str, attacks: str, jobs: Any) -> list[Any]:
+        told = pages.tells_of(job_id, attacks)
+        return show(job_id, jobs) if told else [gr.skip()] * (len(area.outputs) + 1)
 
     @shows_errors
-    def break_down(job_id: str, metric: str | None, order_by: int) -> str:
-        return pages.groups(job_id, metric, order_by)
+    def compare(job_id: str, others: list[str] | None, first: int, second: int) -> str:
+        return pages.pair(job_id, first, second, others or ())
 
-    area.finished.change(show, area.finished, area.outputs, show_progress_on=area.head, **_SHOWN)
-    attacked.change(show_attacked, [area.finished, attacked], area.outputs, show_progress_on=area.head, **_SHOWN)
+    @shows_errors
+    def break_down(job_id: str, others: list[str] | None, metric: str | None, order_by: int) -> str:
+        return pages.groups(job_id, metric, order_by, others or ())
+
+    jobs, everything = [area.finished, area.others], [area.others, *area.outputs]
+    area.finished.change(show, [area.finished, own], everything, show_progress_on=area.head, **_SHOWN)
+    attacked.change(show_attacked, [area.finished, attacked, own], everything, show_progress_on=area.head, **_SHOWN)
+    area.others.input(put_beside, jobs, area.outputs, show_progress_on=area.head, **_SHOWN)
     for model in (area.first, area.second):
-        model.input(compare, [area.finished, area.first, area.second], area.pair, **_SHOWN)
+        model.input(compare, [*jobs, area.first, area.second], area.pair, **_SHOWN)
     for control in (area.metric, area.order_by):
-        control.input(break_down, [area.finished, area.metric, area.order_by], area.groups, **_SHOWN)
+        control.input(break_down, [*jobs, area.metric, area.order_by], area.groups, **_SHOWN)

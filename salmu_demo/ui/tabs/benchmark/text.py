@@ -25,6 +25,7 @@ OFFER: Final = "This takes {time} on this machine. What would you like to run?"
 EMPTY_TITLE: Final = "No results yet"
 EMPTY: Final = "Choose models under “Data and models” and press Run. What each of them forgot and broke appears here."
 
+BESIDE: Final = "Finished jobs on the same rows: their models stand in the same tables, figures and reports."
 NO_DIAGNOSIS: Final = (
     "A diagnosis needs Clean and Compromised beside the model, and RetFail, GenKnow, InterIdSim and IntraIdSim."
 )
