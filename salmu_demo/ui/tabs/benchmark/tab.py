@@ -288,7 +288,7 @@ class ResultArea:
 
     finished: gr.Textbox
     column: gr.Column
-    others: gr.Dropdown
+    others: gr.CheckboxGroup
     head: gr.HTML
     attack: gr.Button
     metrics: gr.HTML
@@ -342,13 +342,8 @@ def result_area(pages: BenchmarkPages, finished: gr.Textbox, own: gr.BrowserStat
     with gr.Column(visible=False, elem_id="results") as column:
         head = markup(elem_id="results-head")
         attack = gr.Button(text.ATTACK_THESE, size="sm", elem_id="results-attack")
-        others = gr.Dropdown(
-            [],
-            multiselect=True,
-            label="Beside the models of",
-            info=text.BESIDE,
-            visible=False,
-            elem_id="results-others",
+        others = gr.CheckboxGroup(
+            [], value=[], label="Beside the models of", info=text.BESIDE, visible=False, elem_id="results-others"
         )
         with gr.Tabs(elem_id="results-tabs", overflow_behavior="wrap"):
             with gr.Tab("Metrics"):
@@ -395,13 +390,13 @@ def _connect(pages: BenchmarkPages, area: ResultArea, own: gr.BrowserState, atta
     def show(job_id: str, jobs: Any) -> list[Any]:
         if not job_id:
             nothing = [gr.skip()] * (len(area.outputs) - 1)
-            return [gr.Dropdown([], value=[], visible=False), gr.Column(visible=False), *nothing]
+            return [gr.CheckboxGroup([], value=[], visible=False), gr.Column(visible=False), *nothing]
         beside = pages.companions(job_id, own_ids(jobs))
-        return [gr.Dropdown(beside, value=[], visible=bool(beside)), *area.updates(pages, job_id)]
+        return [gr.CheckboxGroup(beside, value=[], visible=bool(beside)), *area.updates(pages, job_id)]
 
     @shows_errors
-    def put_beside(job_id: str, others: list[str] | None) -> list[Any]:
-        return area.updates(pages, job_id, others or ())
+    def put_beside(job_id: str, others: list[str]) -> list[Any]:
+        return area.updates(pages, job_id, others)
 
     @shows_errors
     def show_attacked(job_id: str, attacks: str, jobs: Any) -> list[Any]:
@@ -409,12 +404,12 @@ def _connect(pages: BenchmarkPages, area: ResultArea, own: gr.BrowserState, atta
         return show(job_id, jobs) if told else [gr.skip()] * (len(area.outputs) + 1)
 
     @shows_errors
-    def compare(job_id: str, others: list[str] | None, first: int, second: int) -> str:
-        return pages.pair(job_id, first, second, others or ())
+    def compare(job_id: str, others: list[str], first: int, second: int) -> str:
+        return pages.pair(job_id, first, second, others)
 
     @shows_errors
-    def break_down(job_id: str, others: list[str] | None, metric: str | None, order_by: int) -> str:
-        return pages.groups(job_id, metric, order_by, others or ())
+    def break_down(job_id: str, others: list[str], metric: str | None, order_by: int) -> str:
+        return pages.groups(job_id, metric, order_by, others)
 
     jobs, everything = [area.finished, area.others], [area.others, *area.outputs]
     area.finished.change(show, [area.finished, own], everything, show_progress_on=area.head, **_SHOWN)
