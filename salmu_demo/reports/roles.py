@@ -39,7 +39,7 @@ UNLEARNED: Final = (
 )
 
 
-_BUILT_IN: Final = ("finetune", "pinpoint", "negative-gradient", "delete-matrix")
+_BUILT_IN: Final = ("finetune", "pinpoint", "negative-gradient", "redirect")
 """Methods of the built-in unlearned models, each in the style of its place."""
 
 

@@ -441,10 +441,10 @@ def test_help_shows_examples_that_parse(command: list[str], capsys: pytest.Captu
 def test_the_commands_are_those_of_the_documentation():
     assert [name for name, _ in all_commands()] == [
         "app", "fetch", "evaluate", "attack", "jobs", "jobs run", "jobs list", "jobs show", "jobs resume",
-        "jobs cancel", "report", "leaderboard", "probe", "dossier", "verify", "unlearn", "sweep", "data",
+        "jobs cancel", "report", "leaderboard", "probe", "dossier", "verify", "unlearn", "requests", "sweep", "data",
         "data describe", "data import", "models", "models list", "models show", "models delta", "models export",
         "models push", "cache", "cache list", "cache warm", "cache clear", "mini", "mini build", "mini hash",
-        "mini train",
+        "mini train", "mini ship",
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from salmu_demo.models.references import find_model
 from tests.fixtures.command_line import read
 
 pytestmark = pytest.mark.usefixtures("shipped_assets")
-UNLEARNED = ("delete-matrix", "finetune", "negative-gradient", "pinpoint")
+UNLEARNED = ("finetune", "negative-gradient", "pinpoint", "redirect")
 
 
 def test_every_file_is_below_10_mb_and_all_below_110() -> None:

@@ -21,6 +21,7 @@ DRAWINGS = {
     "core/markup.py": "the filter that marks where a word may break",
     "reports/figures/canvas.py": "what matplotlib has drawn, in which marks say what they are and lead to it",
     "mini/objects.py": "an image of the miniature, which no page shows as markup",
+    "mini/scenes.py": "an image of the other miniature",
 }
 
 

@@ -72,7 +72,7 @@ def test_a_users_model_called_clean_or_compromised_is_not_anybodys_target():
     assert [role.name for role in analysis.roles] == ["other"] * 3
     assert all(row.target is None for row in analysis.comparison.rows)
     assert all(model.diagnosis is not None for model in analysis.models)
-    assert [style.marker for style in role_styles(analysis.roles)] == ["▲", "◆", "▼"]
+    assert {style.marker for style in role_styles(analysis.names, analysis.roles)} == {"▲", "▼", "★"}
 
 
 def test_told_folders_give_the_numbers_of_built_in_names():
@@ -196,7 +196,8 @@ def test_the_heads_of_tables_say_who_is_who(told: Analysis):
     report = build_report(told)
     headers = [block.header for section in report.sections for block in section.blocks if hasattr(block, "header")]
     assert any("clean · Clean reference (as told)" in header for header in headers)
-    assert "● clean · Clean reference (as told)" in report.head[0].rows[0]  # type: ignore[union-attr]
+    rows = [row for section in report.sections for block in section.blocks for row in getattr(block, "rows", ())]
+    assert any("● clean · Clean reference (as told)" in row for row in rows)
     line = comparison_csv(told).splitlines()[1]
     assert ",clean,told," in line
     labels = {

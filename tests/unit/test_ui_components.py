@@ -136,8 +136,11 @@ def test_outcomes_are_told_by_word_icon_and_colour_and_red_means_not_as_asked():
 
 
 def test_models_differ_by_marker_and_colour():
-    styles = role_styles([ModelRole("clean"), ModelRole("compromised"), ModelRole(), ModelRole("unlearned")])
-    assert len({style.marker for style in styles}) == len({style.colour for style in styles}) == 4
+    roles = [*map(ModelRole, ("clean", "compromised", "gold")), *[ModelRole()] * 4]
+    styles = role_styles(["a", "b", "c", "d", "e", "f", "mini-unlearned-redirect"], roles)
+    assert len({style.marker for style in styles}) == len({style.colour for style in styles}) == 7
+    # A built-in model looks the same in any company.
+    assert role_styles(["mini-unlearned-redirect"], roles[-1:]) == styles[-1:]
 
 
 def test_portrait_list_escapes_and_marks_the_chosen_one():
