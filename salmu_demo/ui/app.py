@@ -104,8 +104,10 @@ def build_app(
         app.limit(bar.chosen, MAX_MODELS)
         own = own_jobs()
         jobs = {name: visitor_jobs(own, prefix) for name, prefix in JOB_PREFIXES.items()}
+        requests = gr.State([])
+        # It holds nothing but tabs: Gradio takes the place among all that it holds for the place of a tab.
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            context = Context(workbench, manager, shelf, warm_up, bar, view, tabs, own, jobs)
+            context = Context(workbench, manager, shelf, warm_up, bar, view, tabs, own, jobs, requests)
             parts = [_build_tab(name, context) for name in TABS]
         markup(provisos(workbench.data))
 

@@ -75,9 +75,9 @@ class Gate:
 def gate(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate, evaluate = Gate(), Workbench.evaluate
 
-    def held(self, model, metrics, imagenet, progress, sample, kept):
+    def held(self, model, metrics, imagenet, progress, sample, kept, gold):
         gate.wait(progress)
-        return evaluate(self, model, metrics, imagenet, progress, sample, kept)
+        return evaluate(self, model, metrics, imagenet, progress, sample, kept, gold)
 
     monkeypatch.setattr(Workbench, "evaluate", held)
     yield gate

@@ -4,7 +4,7 @@ A tab is a folder here with a `tab.py` that has a `TITLE` and `build(context)`; 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -45,7 +45,7 @@ class Context:
     tabs: gr.Tabs
     own_jobs: gr.BrowserState
     jobs: Mapping[str, VisitorJobs]
-    requests: gr.State = field(default_factory=lambda: gr.State([]))
+    requests: gr.State
 
 
 @dataclass(frozen=True)
