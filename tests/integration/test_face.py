@@ -101,7 +101,8 @@ def test_results_of_two_calls_are_compared_and_those_of_other_rows_are_not():
 def test_a_report_is_written_in_the_formats_that_are_asked_for(tmp_path: Path):
     results = salmu_demo.evaluate(MODELS, "mini", FEW)
     everything = results.report(tmp_path / "all")
-    assert {path.suffix for path in everything} == {".json", ".csv", ".md", ".html", ".pdf", ".zip", ".png"}
+    suffixes = {".json", ".csv", ".md", ".html", ".pdf", ".tex", ".bib", ".zip", ".png"}
+    assert {path.suffix for path in everything} == suffixes
     some = results.report(tmp_path / "some", ["html", "csv"])
     assert {path.suffix for path in some} == {".html", ".csv"}
     assert {path for path in (tmp_path / "some").rglob("*") if path.is_file()} == set(some)

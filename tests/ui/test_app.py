@@ -157,7 +157,7 @@ def test_fewer_models_give_fewer_columns(open_page: OpenPage):
     page.locator("#models").get_by_label("mini-clean").uncheck()
     expect(page.locator("#line-ups")).to_contain_text("Choose a Clean model too")
     page.locator("#models").get_by_label("mini-unlearned-finetune").uncheck()
-    expect(page.get_by_text("Tick at least one model")).to_be_visible()
+    expect(page.get_by_text("Tick at least one under “Data and models”")).to_be_visible()
     expect(page.locator("#detail")).to_be_hidden()
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -330,7 +331,8 @@ def test_a_pace_counts_all_that_the_method_itself_encodes(
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
     [base] = workbench.models(SPEC.models)
     plan = UnlearningPlan(find_method(method).configure({"batch_size": 18}), Towers(towers))
-    timed = timing.time_run(plan, FeatureView(base, workbench.data, workbench.embedder))
+    rows_of = partial(unlearning_rows, workbench.data)
+    timed = timing.time_run(plan, FeatureView(base, workbench.data, workbench.embedder), rows_of)
     assert (timed.step / second, timed.once / second) == (pytest.approx(18 * step), pytest.approx(18 * once))
     assert timed.reading / second == pytest.approx(READ_PAIRS * (2 if towers == "both" else 1))
     assert largest == (18 if second < timing.LONG_ENOUGH else timing.FIRST_BATCH)

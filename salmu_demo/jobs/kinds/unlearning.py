@@ -150,8 +150,8 @@ class Unlearning(JobKind[UnlearningSpec]):
         'npo, towers both, 6,400 forget pairs, stops at forget similarity 0.2 (oracle), stops at 10% less retain \
 similarity, seed 3, mini'
         >>> asked = UnlearningOptions("npo", "both", 6400, forget=("7", "9:email"))
-        >>> Unlearning().words(UnlearningSpec(("a",), asked))
-        'npo, towers both, 6,400 forget pairs, asked for 7 and 9:email, seed 0, mini'
+        >>> Unlearning().words(UnlearningSpec(("a",), asked, seed=3))
+        'npo, towers both, 6,400 forget pairs, asked for 7 and 9:email, seed 3, mini'
         """
         options = spec.unlearning
         settings = [f"{key} {value}" for key, value in options.settings.items()]
