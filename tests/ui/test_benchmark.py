@@ -21,6 +21,7 @@ from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.metrics import all_metrics
+from salmu_demo.ui.tabs.benchmark.text import FORM
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
 from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app
@@ -92,6 +93,12 @@ def gate(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         time.sleep(0.05)
 
 
+def unfold_form(page: Page) -> None:
+    """Unfold the form, which is folded while a job is shown."""
+    page.get_by_role("button", name=FORM).click()
+    expect(page.locator("#benchmark-run")).to_be_visible()
+
+
 def start(page: Page) -> None:
     page.locator("#benchmark-run").click()
     expect(page.locator("#job")).to_contain_text("held: images of forget, 1 of 4")
@@ -141,6 +148,7 @@ def test_start_leave_come_back_cancel_start_again_finish(open_page: OpenPage, ga
     expect(tab.locator("#job")).to_contain_text("It was stopped after")
     tab.close()
     expect(panel).to_contain_text("It was stopped after")
+    unfold_form(page)
     choose_one_metric(page, "AssocStr")
     start(page)
     page.get_by_text("Your jobs").click()
@@ -297,6 +305,7 @@ def test_axe_finds_nothing_in_progress_and_results(open_page: OpenPage, finished
             summary.click()
         assert violations(page) == [], name
         assert sideways_scroll(page) <= 0, name
+    unfold_form(page)
     start(page)
     page.get_by_text("Your jobs").click()
     expect(page.locator(".job-button").first).to_be_visible()
