@@ -1,15 +1,28 @@
-"""What is shipped: small enough for a Space, and unlearned models made from the shipped base and data."""
+"""What is shipped: small enough for a Space, unlearned models made from the shipped base and data, current verdicts."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from salmu_demo.core.memory import Memory, size_of
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.source import load_data
+from salmu_demo.metrics import metrics_of
 from salmu_demo.models.checkpoint import COMPROMISED, builtin_models
 from salmu_demo.models.references import find_model
+from salmu_demo.probes.attacks import HEADLINE, Reading, find_attack
+from salmu_demo.probes.findings import Auditor
+from salmu_demo.probes.shipped import shipped_folder
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.examples import examples
+from salmu_demo.workbench.shipping import readings_of
 from tests.fixtures.command_line import read
 
 pytestmark = pytest.mark.usefixtures("shipped_assets")
@@ -47,3 +60,77 @@ def test_an_unlearned_model_was_made_from_the_shipped_base_and_data_as_its_card_
 def test_the_three_failures_and_the_best_method_are_built_in() -> None:
     unlearned = [f"mini-unlearned-{method}" for method in UNLEARNED]
     assert builtin_models() == ["mini-clean", COMPROMISED, "mini-gold", *unlearned]
+
+
+def test_verdicts_and_results_of_every_built_in_model_are_shipped_by_this_code() -> None:
+    bench = Workbench()
+    models = bench.models(builtin_models())
+    assert [model.name for model in models if not bench.has_verdicts(model)] == [], "run `salmu-demo mini ship`"
+    metrics = metrics_of("SALMUBench")
+    assert all(bench.shipped_evaluation(model, metrics) for model in models), "run `salmu-demo mini ship`"
+    of = {model.fingerprint[:16] for model in models}
+    strays = [path.name for path in shipped_folder().iterdir() if path.name.partition("-")[0] not in of | {"examples"}]
+    assert strays == [], "run `salmu-demo mini ship`"
+
+
+def test_probe_starts_with_people_whom_compromised_finds_and_clean_does_not() -> None:
+    *found, plain = examples(Workbench())
+    assert [example.label for example in found] == ["Phone number", "Name", "Job"], "run `salmu-demo mini ship`"
+    assert all(example.compromised == 1 < (example.clean or 0) for example in found)
+    assert plain.clean is None
+
+
+@pytest.mark.parametrize("name", ["mini-clean", "mini-unlearned-finetune"])
+def test_what_is_shipped_is_what_is_computed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path))
+    bench, memory = Workbench(), Memory()
+    view = bench.view(*bench.models([name]))
+    headline = find_attack(HEADLINE)
+    made = readings_of(Auditor(bench.data, lambda key, make: memory.once(key, make, size_of)), view, ["email"])
+    for (identity, kind), reading in made.deciding.items():
+        persona = bench.data.persona(identity)
+        again = bench.auditor.reading(view, persona, kind, headline, headline.variants[0], reading.side)
+        assert isinstance(again, Reading)
+        # Another processor, or another version of a library, moves the last digits and may swap neighbours.
+        assert again.place.rank == pytest.approx(reading.place.rank, abs=1)
+        assert again.place.tail == pytest.approx(reading.place.tail, abs=0.002)
+        assert np.abs(again.scores - reading.scores).max() < 0.001
+        assert (again.shown, again.sentences, again.true_values) == (
+            reading.shown,
+            reading.sentences,
+            reading.true_values,
+        )
+    untaught = bench.auditor.untaught(view, "email", headline, headline.variants[0])
+    assert list(untaught) == list(made.untaught["email"])
+    assert [place.rank for place in untaught.values()] == pytest.approx(
+        [place.rank for place in made.untaught["email"].values()], abs=1
+    )
+
+
+_FIRST_SCREEN = """
+import sys
+from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.ui.app import build_app
+from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.tabs.audit.tab import AuditPages, Shown
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.warmup import WarmUp
+bench = Workbench()
+build_app(bench)
+names, warm_up = builtin_models(), WarmUp(bench)
+warm_up.add(bench.models(names))
+pages = AuditPages(bench, warm_up)
+for name in names:
+    assert "<table" in pages.page(View(), names, Shown(name)).overview.table
+for persona in bench.data.personas[:3]:
+    assert pages.page(View(persona.identity_id, "city"), names).line_ups
+print(warm_up.pending, "torch" in sys.modules)
+"""
+
+
+def test_a_fresh_machine_shows_all_verdicts_without_torch(tmp_path: Path) -> None:
+    folders = {"SALMU_CACHE_DIR": str(tmp_path / "cache"), "SALMU_RUNS_DIR": str(tmp_path / "runs")}
+    environment = {**os.environ, **folders}
+    ran = subprocess.run([sys.executable, "-c", _FIRST_SCREEN], capture_output=True, text=True, env=environment)
+    assert (ran.stdout, ran.returncode) == ("() False\n", 0), ran.stderr
+    assert not (tmp_path / "cache" / "features").exists()
