@@ -116,7 +116,7 @@ def _text_rates(
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         embedder = Embedder(ArrayStore(Path(folder)), encoders)
         start = time.perf_counter()
-        for batch in tokens.split(TEXT_BATCH):
+        for batch in torch.split(tokens, TEXT_BATCH):
             encoder.model.encode_text(batch.to(encoder.device), normalize=True).cpu()
         middle = time.perf_counter()
         embedder.prompts(model, texts)
