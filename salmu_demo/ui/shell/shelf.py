@@ -21,7 +21,7 @@ HUB_ONLY: Final = "Only Hub models can be added here: write hf-hub:ORG/NAME."
 NO_REFERENCE: Final = "Type the model to add first, for example hf-hub:ORG/NAME."
 
 FIRST_MODELS: Final = ("mini-clean", "mini-compromised", "mini-unlearned-finetune", "mini-unlearned-pinpoint")
-"""What a page compares before anything is chosen: the references, the plainest method and the one that does best."""
+"""What a page compares before anything is chosen: the references, the plainest method and one that goes too far."""
 
 _MOST_ADDED: Final = 1000
 """Models that are remembered with whoever added them, the latest ones."""
