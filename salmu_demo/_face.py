@@ -753,6 +753,7 @@ def unlearn(
     seed: int = 0,
     stop_at: str | float | None = None,
     stop_retain_drop: float | None = None,
+    keep_best: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Unlearned:
     """Make a model forget the forget split of a data set, or some people, and write it as an open_clip folder.
@@ -773,6 +774,7 @@ def unlearn(
         stop_at: `"unrelated"` stops once forget pairs are as similar as unrelated pairs were; a cosine, known from
             Clean, stops there and is reported as an oracle.
         stop_retain_drop: stop once retain pairs have lost this share of their similarity.
+        keep_best: write the checkpoint that forgets most of those that keep enough, by the readings of the run alone.
         progress: called often with a `Progress`; it may raise an exception to stop the work.
 
     Raises:
@@ -787,7 +789,8 @@ def unlearn(
     """
     from salmu_demo.unlearning.trainer import unlearn as run  # noqa: PLC0415 - see the top
 
-    plan = make_plan(method, settings or {}, towers, budget, seed, StopRules(stop_at, stop_retain_drop))
+    stop = StopRules(stop_at, stop_retain_drop)
+    plan = make_plan(method, settings or {}, towers, budget, seed, stop, keep_best=keep_best)
     folder = Path(output)
     check_writable(folder, "The model")
     bench = _workbench(data)

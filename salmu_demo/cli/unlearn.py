@@ -13,6 +13,7 @@ from salmu_demo.data.source import MINI
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import MethodSpec, all_methods, find_method
 from salmu_demo.unlearning.plan import StopRules, make_plan
+from salmu_demo.unlearning.training_metrics import BEST
 from salmu_demo.workbench.bench import Workbench
 
 _READINGS = ("forget_similarity", "unrelated_similarity", "retain_similarity", "forget_mrr")
@@ -30,7 +31,8 @@ def _method_names() -> list[str]:
   salmu-demo unlearn npo --model mini-compromised --set beta=0.1 --budget 3200 --output my-model
   salmu-demo unlearn npo --model mini-compromised --forget 00000024,00000027:email --output my-model
   salmu-demo unlearn npo --model mini-compromised --output my-model --push ORG/NAME
-  salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model""")
+  salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model
+  salmu-demo unlearn negative-gradient --model mini-compromised --keep-best --output my-model""")
 def _run(
     method: Annotated[str, argument("METHOD", "name of a method, or `list` for all of them", completion=_method_names)],
     model: Annotated[
@@ -80,6 +82,10 @@ def _run(
         ),
     ] = None,
     keep_checkpoints: Annotated[bool, flag("--keep-checkpoints", "keep the models on the way too")] = False,
+    keep_best: Annotated[
+        bool,
+        flag("--keep-best", "keep not the last but the best checkpoint, by the readings of the run alone"),
+    ] = False,
     output: Annotated[Path | None, option("--output", "folder of the new model", "DIR", Path)] = None,
     push: Annotated[
         str | None,
@@ -100,7 +106,7 @@ def _run(
     if public and push is None:
         raise QueryError("--public is for --push ORG/NAME, which is missing.")
     stop = StopRules(UNRELATED if stop_at_unrelated else oracle_stop, stop_retain_drop)
-    plan = make_plan(spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints)
+    plan = make_plan(spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints, keep_best)
     bench = Workbench(data)
     requests = find_requests(bench.data, [each for given in forget or [] for each in given.split(",")])
     (source,) = options.chosen_models(bench, [model], arch, trust_pickle)
@@ -114,10 +120,12 @@ def _run(
 
     with TerminalProgress() as progress:
         record = unlearn(bench.view(source, progress), plan, output, requests=requests)
-    first, last = record.curve[0], record.curve[-1]
+    first, last, made = record.curve[0], record.curve[-1], record.reading
     if not json:
         print(f"{spec.title}: {last.step} steps, {record.ended}.\n")
-        rows = [[name.replace("_", " "), *(f"{getattr(at, name):.3f}" for at in (first, last))] for name in _READINGS]
+        if record.kept_step is not None:
+            print(f"Kept: the model of step {record.kept_step}: {BEST}.\n")
+        rows = [[name.replace("_", " "), *(f"{getattr(at, name):.3f}" for at in (first, made))] for name in _READINGS]
         print_table(["reading", "before", "after"], rows)
         if requests:
             asked = "; ".join(request_words(bench.data, request) for request in requests)
@@ -136,6 +144,7 @@ def _run(
             "rows": record.rows,
         }
         document |= {"requests": record.requests} if record.requests else {}
+        document |= {"kept": vars(made)} if record.kept_step is not None else {}
         print_json({**document, **({"pushed": pushed.address} if pushed else {})})
     elif pushed and push:
         print(pushed.sentence(push))

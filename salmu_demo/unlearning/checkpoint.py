@@ -29,6 +29,7 @@ class Checkpoint:
         weights: the trained tensors, single precision.
         optimizer: state of the optimiser.
         curve: the readings so far.
+        best: the trained tensors of the best checkpoint so far, if the run keeps that one.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Checkpoint:
     weights: State
     optimizer: dict[str, Any]
     curve: list[TrainingMetrics]
+    best: State | None = None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -46,6 +48,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "weights": checkpoint.weights,
         "optimizer": checkpoint.optimizer,
         "curve": [asdict(reading) for reading in checkpoint.curve],
+        "best": checkpoint.best,
     }
     with atomic_path(folder / STATE_FILE, "The checkpoint") as temporary, temporary.open("wb") as stream:
         try:
@@ -70,7 +73,9 @@ def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         curve = [TrainingMetrics(**reading) for reading in content["curve"]]
-        found = Checkpoint(content["key"], content["step"], content["weights"], content["optimizer"], curve)
+        found = Checkpoint(
+            content["key"], content["step"], content["weights"], content["optimizer"], curve, content["best"]
+        )
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise StorageError(f"The checkpoint {path} cannot be read; remove it to start again.") from error
     if found.key != key:

@@ -24,7 +24,7 @@ from salmu_demo.unlearning.methods import MethodSpec
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import State, TrainedModel
-from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_metrics import BEST, TrainingMetrics
 
 CURVE_FILE: Final = "unlearning_curve.svg"
 CHECKPOINTS_FOLDER: Final = "checkpoints"
@@ -45,8 +45,9 @@ tags: [clip, machine-unlearning, privacy]
 * Base model: `{base_fingerprint}`. Data: `{data_fingerprint}`.
 * Read: {rows}. No {other}holdout row, and no other model.
 {asked}* Oracle information: {oracle}.
-* Last reading: forget similarity {last.forget_similarity:.3f}, retain similarity {last.retain_similarity:.3f}, \
-unrelated similarity {last.unrelated_similarity:.3f}. The whole curve: `unlearning.json`, `unlearning_curve.svg`.
+{kept}* {which} reading: forget similarity {reading.forget_similarity:.3f}, retain similarity \
+{reading.retain_similarity:.3f}, unrelated similarity {reading.unrelated_similarity:.3f}. The whole curve: \
+`unlearning.json`, `unlearning_curve.svg`.
 
 Load it with open_clip as `local-dir:` plus this folder. Rebuild: `{command}`.
 """
@@ -62,9 +63,10 @@ class Record:
         data: name and fingerprint of the data set.
         rows: description of the rows that were read.
         ended: why it ended, in words.
-        curve: all readings; the last one is of the written model.
+        curve: all readings.
         requests: what this run was asked to forget, and before it the runs that the base model is the product of, as
             requests are written; nothing stands for the whole split. None if all were asked for the whole split.
+        kept_step: the checkpoint that was chosen as the best; None if the model is that of the last reading.
     """
 
     plan: dict[str, Any]
@@ -74,10 +76,22 @@ class Record:
     ended: str
     curve: list[TrainingMetrics]
     requests: list[list[str]] | None = None
+    kept_step: int | None = None
+
+    @property
+    def reading(self) -> TrainingMetrics:
+        """The reading of the written model."""
+        return next((reading for reading in self.curve if reading.step == self.kept_step), self.curve[-1])
 
     @classmethod
     def of(
-        cls, plan: UnlearningPlan, source: ModelSource, rows: UnlearningRows, ended: str, curve: list[TrainingMetrics]
+        cls,
+        plan: UnlearningPlan,
+        source: ModelSource,
+        rows: UnlearningRows,
+        ended: str,
+        curve: list[TrainingMetrics],
+        kept_step: int | None,
     ) -> "Record":
         """The record of a run."""
         forgotten, retained = (
@@ -94,6 +108,7 @@ class Record:
             ended,
             curve,
             rows.asked.rounds,
+            kept_step,
         )
 
 
@@ -104,10 +119,8 @@ def write_model(
 
     Unchanged tensors keep the base model's type; changed ones are single precision where that type would lose bits.
     """
-    document = document_of(record)
-    if record.requests is None:
-        # Runs that were asked for the whole split leave the same files as ever.
-        del document["requests"]
+    # Runs that were asked for the whole split, and those that keep their last model, say nothing of either.
+    document = {key: value for key, value in document_of(record).items() if value is not None}
     write_text(folder / RECORD_FILE, json.dumps(document, indent=1) + "\n", "The record")
     entries = [asdict(reading) for reading in record.curve]
     lines = ("forget_similarity", "retain_similarity", "unrelated_similarity", "forget_mrr")
@@ -154,6 +167,13 @@ def _asked(requests: Sequence[str], earlier: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, ""])
 
 
+def _kept(record: Record) -> str:
+    """The line of a card about which checkpoint was chosen; empty for the last."""
+    if record.kept_step is None:
+        return ""
+    return f"* Kept: the model of step {record.kept_step}, chosen by the readings of the run alone: {BEST}.\n"
+
+
 def _card(name: str, spec: MethodSpec, record: Record) -> str:
     plan, last = record.plan, record.curve[-1]
     changed = {key: value for key, value in plan["hyperparameters"].items() if value != spec.hyperparameters[key][0]}
@@ -166,6 +186,7 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
     command += ["--stop-at-unrelated"] if stop["forget_level"] == UNRELATED else []
     command += [] if oracle is None else [f"--oracle-stop {oracle}"]
     command += [] if stop["retain_drop"] is None else [f"--stop-retain-drop {stop['retain_drop']}"]
+    command += ["--keep-best"] if plan["keep_best"] else []
     return _CARD.format(
         key=CARD_KEY,
         role=UNLEARNED,
@@ -188,6 +209,8 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
         other="other " if requests else "",
         asked=_asked(requests, earlier),
         oracle="none" if oracle is None else f"told to stop at a forget similarity of {oracle}",
-        last=last,
+        kept=_kept(record),
+        which="Last" if record.kept_step is None else "Its",
+        reading=record.reading,
         command=" ".join([*command, "--output DIR"]),
     )

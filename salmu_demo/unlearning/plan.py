@@ -66,6 +66,7 @@ class UnlearningPlan:
         stop: when to stop early.
         checkpoints: number of readings and resumable states on the way; the last one is the result.
         keep_checkpoints: whether each checkpoint is also kept as a model.
+        keep_best: whether the result is the best checkpoint, see `training_metrics.best_reading`, and not the last.
     """
 
     method: Method
@@ -75,6 +76,7 @@ class UnlearningPlan:
     stop: StopRules = field(default_factory=StopRules)
     checkpoints: int = 8
     keep_checkpoints: bool = False
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
         """Reject a plan that cannot be run; raises `QueryError`."""
@@ -90,6 +92,8 @@ class UnlearningPlan:
             raise QueryError(f"The seed is {self.seed}; choose 0 or more.")
         if spec.is_one_shot and self.stop != StopRules():
             raise QueryError(f"{spec.name} edits the model once and cannot stop early; leave the stop rules out.")
+        if spec.is_one_shot and self.keep_best:
+            raise QueryError(f"{spec.name} edits the model once and has no checkpoints; leave out to keep the best.")
 
     def check(self, rows: UnlearningRows) -> None:
         """Reject rows that lack what the method needs; raises `QueryError`."""
@@ -129,6 +133,7 @@ class UnlearningPlan:
             "stop": asdict(self.stop),
             "oracle_level": self.stop.oracle,
             "checkpoints": self.checkpoints,
+            "keep_best": self.keep_best,
         }
 
     def key(self, base: str, data: str) -> str:
@@ -156,6 +161,7 @@ def make_plan(
     seed: int = 0,
     stop: StopRules | None = None,
     keep_checkpoints: bool = False,
+    keep_best: bool = False,
 ) -> UnlearningPlan:
     """Make a plan from a method's name and hyperparameters; towers and budget default to the method's.
 
@@ -170,4 +176,5 @@ def make_plan(
         seed,
         stop or StopRules(),
         keep_checkpoints=keep_checkpoints,
+        keep_best=keep_best,
     )

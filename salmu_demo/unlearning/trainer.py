@@ -22,8 +22,8 @@ from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_outpu
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows, rows_of_run
 from salmu_demo.unlearning.step import Steps
-from salmu_demo.unlearning.towers import TrainedModel
-from salmu_demo.unlearning.training_metrics import TrainingMetrics, retain_shift
+from salmu_demo.unlearning.towers import State, TrainedModel
+from salmu_demo.unlearning.training_metrics import TrainingMetrics, best_reading, retain_shift
 from salmu_demo.unlearning.training_probe import TrainingProbe
 
 ReadingCallback = Callable[[TrainingMetrics], None]
@@ -88,7 +88,7 @@ def unlearn(
 
 
 def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path, requests: Round = ()) -> Record:
-    """Write the model of a stopped run's last checkpoint; the run can still be resumed and then replaces it.
+    """Write the model of a stopped run's last or best checkpoint; the run can still be resumed and then replaces it.
 
     Args:
         features, plan, output, requests: what the run was started with, see `unlearn`.
@@ -104,19 +104,29 @@ def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path,
         raise TrainingError(f"The run in {output} has no checkpoint yet, so there is no model to keep.")
     model = TrainedModel(features.model, plan.towers)
     model.load(found.weights)
-    return _write(run, model, found.curve, f"stopped by the user after step {found.step}", output)
+    return _write_result(run, model, found.curve, found.best, f"stopped by the user after step {found.step}")
 
 
-def _finish(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: str) -> Record:
-    """Write a model as the result of a run and remove the run's state."""
-    record = _write(run, model, curve, ended, run.output)
-    (run.output / STATE_FILE).unlink(missing_ok=True)
-    return record
+def _write_result(
+    run: Run, model: TrainedModel, curve: list[TrainingMetrics], best: State | None, ended: str
+) -> Record:
+    """Write the best checkpoint as the result of a run if it keeps that one, else the model in its current state."""
+    if best is None:
+        return _write(run, model, curve, ended, run.output)
+    model.load(best)
+    return _write(run, model, curve, ended, run.output, best_reading(curve).step)
 
 
-def _write(run: Run, model: TrainedModel, curve: list[TrainingMetrics], ended: str, folder: Path) -> Record:
+def _write(
+    run: Run,
+    model: TrainedModel,
+    curve: list[TrainingMetrics],
+    ended: str,
+    folder: Path,
+    kept_step: int | None = None,
+) -> Record:
     """Write a model in its current state."""
-    record = Record.of(run.plan, run.features.model, run.rows, ended, curve)
+    record = Record.of(run.plan, run.features.model, run.rows, ended, curve, kept_step)
     state = run.plan.method.deploy(model.start, model.state())
     write_model(folder, model, state, run.features.model, run.plan.method.spec, record)
     return record
@@ -133,6 +143,7 @@ class _Worker:
         self.level = batches.unrelated_level
         self.probe = TrainingProbe(batches, run.plan.seed)
         self.curve: list[TrainingMetrics] = []
+        self.best: State | None = None
 
     def read(self, step: int, loss: float | None) -> TrainingMetrics:
         """Read the model that would be the result now."""
@@ -149,8 +160,10 @@ class _Worker:
         self.run.features.progress(Progress(stage, step, len(self.steps), unit=Unit.STEPS))
 
     def finish(self, ended: str) -> Record:
-        """Write the current model as the result."""
-        return _finish(self.run, self.model, self.curve, ended)
+        """Write the result and remove the run's state."""
+        record = _write_result(self.run, self.model, self.curve, self.best, ended)
+        (self.run.output / STATE_FILE).unlink(missing_ok=True)
+        return record
 
 
 class _OneShot(_Worker):
@@ -196,7 +209,9 @@ class _Training(_Worker):
                 if not reading.is_finite:
                     raise self._not_finite(number, key)
                 weights, state = self.model.state(), optimizer.state_dict()
-                save_checkpoint(run.output, Checkpoint(key, number + 1, weights, state, self.curve))
+                if run.plan.keep_best and best_reading(self.curve) is reading:
+                    self.best = weights
+                save_checkpoint(run.output, Checkpoint(key, number + 1, weights, state, self.curve, self.best))
                 if run.plan.keep_checkpoints:
                     folder = run.output / CHECKPOINTS_FOLDER / f"step-{number + 1:05d}"
                     _write(run, self.model, self.curve, "a checkpoint on the way", folder)
@@ -215,7 +230,7 @@ class _Training(_Worker):
             return 0
         self.model.load(found.weights)
         optimizer.load_state_dict(found.optimizer)
-        self.curve = found.curve
+        self.curve, self.best = found.curve, found.best
         return found.step
 
     def _stop_reason(self, reading: TrainingMetrics) -> str:
@@ -240,6 +255,6 @@ class _Training(_Worker):
         if found is None:
             return TrainingError(f"{problem}. No model was kept, because there was no checkpoint before.")
         self.model.load(found.weights)
-        self.curve = found.curve
-        self.finish(f"stopped because the loss was not finite at step {number + 1}")
-        return TrainingError(f"{problem}. The model of step {found.step} was kept in {self.run.output}.")
+        self.curve, self.best = found.curve, found.best
+        record = self.finish(f"stopped because the loss was not finite at step {number + 1}")
+        return TrainingError(f"{problem}. The model of step {record.reading.step} was kept in {self.run.output}.")

@@ -1,6 +1,7 @@
 """Metrics read while a method works: plain values that can be shown without importing torch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -70,6 +71,14 @@ class RunOutcome(StrEnum):
     FORGETS = "forgets, and keeps the rest"
 
 
+BEST: Final = (
+    f"of the checkpoints that keep at least {KEEPS_LITTLE:.0%} of the retain similarity, the one whose forget pairs "
+    "are least similar, where less than unrelated pairs were at the start counts as much; among equals the one that "
+    "keeps most; if none keeps so much, the one that keeps most"
+)
+"""The rule of `best_reading`, in words."""
+
+
 @dataclass(frozen=True)
 class RunStanding:
     """How far a run is.
@@ -101,3 +110,19 @@ class RunStanding:
         if self.forgotten is None or self.forgotten < FORGETS_LITTLE:
             return RunOutcome.FORGETS_LITTLE
         return RunOutcome.FORGETS
+
+
+def best_reading(curve: Sequence[TrainingMetrics]) -> TrainingMetrics:
+    """The checkpoint to keep, by `BEST`; the earlier of equal ones. It reads nothing but the run's own readings.
+
+    Args:
+        curve: readings of a run: one before its first step, and at least one of a checkpoint.
+    """
+    first, *checkpoints = curve
+
+    def rank(reading: TrainingMetrics) -> tuple[bool, float, float]:
+        kept = RunStanding.of(first, reading).kept
+        enough = kept >= KEEPS_LITTLE
+        return enough, -max(reading.forget_similarity, first.unrelated_similarity) if enough else 0.0, kept
+
+    return max(checkpoints, key=rank)

@@ -40,7 +40,7 @@ dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weigh
 verify: FILE:Path --model* --data --json
 unlearn: METHOD --model --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --forget* --towers
     --budget:int --seed:int=0 --set* --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float
-    --keep-checkpoints --output:Path --push --public --json
+    --keep-checkpoints --keep-best --output:Path --push --public --json
 requests: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
     --data=mini --json
 sweep: CONFIG:Path --output:Path! --workers:int=1 --ray --threads:int=1 --json

@@ -426,6 +426,63 @@ def test_checkpoints_on_the_way_are_models(data: BenchmarkData, base: ModelSourc
     assert prints[2] == prints[3]
 
 
+# A checkpoint after each of six steps: forget and retain similarity of the original and of each. Unrelated pairs are
+# at 0.1.
+@pytest.mark.parametrize(
+    ("forget", "retain", "kept"),
+    [
+        # The one that forgets most of those that keep 85 % of 0.8, which is 0.68.
+        ([0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15], [0.8, 0.8, 0.75, 0.69, 0.67, 0.5, 0.4], 3),
+        # Beyond unrelated pairs nothing is gained: there the one that keeps most.
+        ([0.7, 0.5, 0.1, 0.05, -0.3, -0.1, 0.0], [0.8, 0.8, 0.7, 0.75, 0.72, 0.73, 0.74], 3),
+        # Equal ones: the earlier.
+        ([0.7, 0.6, 0.3, 0.3, 0.4, 0.4, 0.5], [0.8, 0.8, 0.7, 0.7, 0.8, 0.8, 0.8], 2),
+        # None keeps enough: the one that keeps most.
+        ([0.7, 0.4, 0.3, 0.2, 0.1, 0.0, 0.0], [0.8, 0.5, 0.6, 0.4, 0.3, 0.2, 0.1], 2),
+        # The last one: a run that gets better throughout.
+        ([0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2], [0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8], 6),
+    ],
+)
+def test_the_best_checkpoint_is_kept_by_the_readings_of_the_run(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    forget: list[float], retain: list[float], kept: int,
+) -> None:  # fmt: skip
+    def read(probe: TrainingProbe, model: Any, step: int, forget_pairs: int, loss: float | None) -> TrainingMetrics:
+        return TrainingMetrics(step, forget_pairs, loss, forget[step], 0.5, retain[step], 0.1, {}, 1)
+
+    monkeypatch.setattr(TrainingProbe, "read", read)
+    plan = replace(_plan("finetune"), checkpoints=6)
+    view = FeatureView(base, data)
+    unlearn(view, replace(plan, keep_checkpoints=True), tmp_path / "all")
+    record = unlearn(view, replace(plan, keep_best=True), tmp_path / "best" / "model")
+    assert (record.kept_step, record.reading.step, record.curve[-1].step) == (kept, kept, 6)
+    wanted = find_model(f"local-dir:{tmp_path / 'all' / 'checkpoints' / f'step-{kept:05d}'}").fingerprint
+    assert find_model(f"local-dir:{tmp_path / 'best' / 'model'}").fingerprint == wanted
+    card = (tmp_path / "best" / "model" / "README.md").read_text("utf-8")
+    assert f"Kept: the model of step {kept}, chosen by the readings of the run alone: of the checkpoints that" in card
+    assert f"Its reading: forget similarity {forget[kept]:.3f}" in card
+    assert "--keep-best --output DIR" in card
+    assert json.loads((tmp_path / "best" / "model" / "unlearning.json").read_text("utf-8"))["kept_step"] == kept
+
+    def kill(progress: Progress) -> None:
+        if progress.unit is Unit.STEPS and progress.done == 5:
+            raise _Killed
+
+    # Resumed after the best checkpoint, and stopped there for good.
+    with pytest.raises(_Killed):
+        unlearn(replace(view, progress=kill), replace(plan, keep_best=True), tmp_path / "killed" / "model")
+    so_far = keep_model_so_far(view, replace(plan, keep_best=True), tmp_path / "killed" / "model")
+    assert so_far.kept_step == (5 if kept == 6 else kept)
+    unlearn(view, replace(plan, keep_best=True), tmp_path / "killed" / "model")
+    for file in (tmp_path / "best" / "model").iterdir():
+        assert file.read_bytes() == (tmp_path / "killed" / "model" / file.name).read_bytes(), file.name
+
+
+def test_an_edit_has_no_best_checkpoint() -> None:
+    with pytest.raises(QueryError, match="ssd edits the model once and has no checkpoints; leave out to keep the best"):
+        UnlearningPlan(find_method("ssd").method(), keep_best=True)
+
+
 def test_a_data_set_without_generic_captions_is_refused_where_they_are_needed(data: BenchmarkData) -> None:
     rows = replace(unlearning_rows(data), generic=None)
     with pytest.raises(QueryError, match="idk needs a generic caption of every forget image, and mini lacks some"):

@@ -45,6 +45,7 @@ class UnlearningOptions:
         forget_level: stop rule, see `salmu_demo.unlearning.plan.StopRules`.
         retain_drop: stop rule.
         forget: requests as they are written; none stands for the whole split `forget`.
+        keep_best: whether the result is the best checkpoint, see `training_metrics.best_reading`.
     """
 
     method: str
@@ -54,6 +55,7 @@ class UnlearningOptions:
     forget_level: str | int | float | None = None
     retain_drop: float | None = None
     forget: tuple[str, ...] = ()
+    keep_best: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,8 @@ similarity, seed 3, mini'
             parts.append(f"stops at {100 * options.retain_drop:g}% less retain similarity")
         if options.forget:
             parts.append(f"asked for {' and '.join(options.forget)}")
+        if options.keep_best:
+            parts.append("keeps its best checkpoint")
         return ", ".join([*parts, f"seed {spec.seed}", spec.data])
 
     def model(self, folder: Path) -> str | None:
@@ -182,7 +186,8 @@ def unlearning_plan(spec: UnlearningSpec) -> UnlearningPlan:
         raise JobError(f"Unlearning starts from one model, and {len(spec.models)} are named; choose one.")
     options = spec.unlearning
     stop = StopRules(options.forget_level, options.retain_drop)
-    return make_plan(options.method, options.settings, options.towers, options.budget, spec.seed, stop)
+    settings, best = options.settings, options.keep_best
+    return make_plan(options.method, settings, options.towers, options.budget, spec.seed, stop, keep_best=best)
 
 
 def model_folder(spec: UnlearningSpec, folder: Path) -> Path:

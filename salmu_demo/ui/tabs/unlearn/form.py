@@ -147,17 +147,19 @@ class StopControls:
         rule: which level of the forget similarity ends a run.
         level: the level, for the rule that takes a number.
         drop: percent of the retain similarity whose loss ends a run; 0 never does.
+        best: whether the best checkpoint is kept.
     """
 
     row: gr.Row
     rule: gr.Radio
     level: gr.Number
     drop: gr.Number
+    best: gr.Checkbox
 
     @property
     def inputs(self) -> list[Any]:
         """The components a visitor fills in, in the order of `Stop`."""
-        return [self.rule, self.level, self.drop]
+        return [self.rule, self.level, self.drop, self.best]
 
     def update(self, spec: MethodSpec) -> gr.Row:
         """The row, which a method without steps has no use for."""
@@ -178,21 +180,23 @@ def stop_controls() -> StopControls:
             0.0, label="Most retain loss (%)", info=text.STOP_DROP, minimum=0, maximum=100, step=1, min_width=200,
             elem_id="unlearn-stop-drop",
         )  # fmt: skip
+        best = gr.Checkbox(False, label="Keep the best", info=text.BEST, elem_id="unlearn-best", min_width=240)
 
     def choose(chosen: str) -> gr.Number:
         return gr.Number(visible=chosen == _ORACLE)
 
     rule.input(choose, rule, level, api_visibility="private", show_progress="hidden")
-    return StopControls(row, rule, level, drop)
+    return StopControls(row, rule, level, drop, best)
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What ends a run early: the values of `StopControls.inputs`."""
+    """What ends a run early, and which checkpoint is kept: the values of `StopControls.inputs`."""
 
     rule: str
     level: float | None
     drop: float | None
+    best: bool = False
 
 
 def stop_of(spec: MethodSpec, stop: Stop) -> tuple[str | float | None, float | None]:
@@ -293,8 +297,8 @@ class UnlearnInputs:
     @classmethod
     def of(cls, values: Sequence[Any]) -> "UnlearnInputs":
         """Name the values of the components."""
-        method, base, towers, budget, seed, forget, rule, level, drop, *settings = values
-        return cls(method, base, towers, budget, seed, forget, Stop(rule, level, drop), settings)
+        method, base, towers, budget, seed, forget, rule, level, drop, best, *settings = values
+        return cls(method, base, towers, budget, seed, forget, Stop(rule, level, drop, best), settings)
 
 
 def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: Any) -> Handler:
@@ -362,9 +366,11 @@ def asked_job(workbench: Workbench, asked: UnlearnInputs) -> UnlearningSpec:
     method = find_method(asked.method)
     settings = settings_of(method, asked.settings)
     requests = tuple(str(request) for request in find_requests(workbench.data, asked.forget))
+    stop = stop_of(method, asked.stop)
+    best = asked.stop.best and not method.is_one_shot
     return UnlearningSpec(
         (model.reference,),
-        UnlearningOptions(asked.method, asked.towers, asked.budget, settings, *stop_of(method, asked.stop), requests),
+        UnlearningOptions(asked.method, asked.towers, asked.budget, settings, *stop, requests, best),
         data=workbench.data.name,
         seed=asked.seed,
         architectures={model.reference: model.architecture} if model.architecture else {},

@@ -22,6 +22,10 @@ STOP_DROP: Final = (
     "Stop once retain pairs have lost more than this share of their initial similarity (of 0.1 if that is lower). "
     "0: never."
 )
+BEST: Final = (
+    "Keep the checkpoint that forgets most of those that keep enough, by the readings below, and not the last one."
+)
+KEPT_SO_FAR: Final = "Kept so far: the model at {pairs:,} forget pairs. It is {rule}."
 METHOD: Final = "How the model is made to forget."
 BASE: Final = "The model that will forget."
 TRAINING: Final = "Optimiser"

@@ -22,7 +22,7 @@ from salmu_demo.ui.tabs.models.view import cards_html, model_card
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.widgets.images import Portraits
 from salmu_demo.ui.widgets.markup import empty_state, notice, rank_text
-from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TrainingMetrics
+from salmu_demo.unlearning.training_metrics import BEST, RunOutcome, RunStanding, TrainingMetrics, best_reading
 from salmu_demo.workbench.bench import Workbench
 
 LINES: Final = (
@@ -70,7 +70,11 @@ class _Watched:
 
 
 def live_view(
-    readings: Sequence[TrainingMetrics], budget: int, people: People, portrait: Callable[[str], str | None] | None
+    readings: Sequence[TrainingMetrics],
+    budget: int,
+    people: People,
+    portrait: Callable[[str], str | None] | None,
+    keep_best: bool = False,
 ) -> Markup:
     """What a run has found out so far; nothing before its first reading.
 
@@ -79,11 +83,16 @@ def live_view(
         budget: forget pairs of the whole run.
         people: names of the personas.
         portrait: address of a persona's image; None if the run is on other data than the page.
+        keep_best: whether the run keeps its best checkpoint, which is then what is shown of it.
     """
     if not readings:
         return Markup()
-    first, last = readings[0], readings[-1]
-    standing = RunStanding.of(first, last)
+    first, last, kept = readings[0], readings[-1], ""
+    model = last
+    if keep_best and len(readings) > 1:
+        model = best_reading(readings)
+        kept = text.KEPT_SO_FAR.format(pairs=model.forget_pairs, rule=BEST)
+    standing = RunStanding.of(first, model)
     shares = [
         (standing.forgotten, "of the way to unrelated pairs"),
         (standing.kept, "of the retain similarity kept"),
@@ -113,6 +122,7 @@ def live_view(
             for reading in readings
         ],
         proviso=text.NO_DIAGNOSIS,
+        kept=kept,
         about=text.PERSONAS.format(candidates=last.candidates),
         personas=[
             _Watched(
@@ -123,7 +133,7 @@ def live_view(
                 rank=rank_text(rank, last.candidates),
                 way=_way(readings, persona),
             )
-            for persona, rank in last.persona_ranks.items()
+            for persona, rank in model.persona_ranks.items()
         ],
         people=people,
     )
@@ -216,7 +226,8 @@ class UnlearnPages(JobPages):
         readings = read_readings(self._manager.folder(job.id))
         here = job.spec.data == self._workbench.data.name
         people = self._people if here else People()
-        return live_view(readings, job.spec.unlearning.budget, people, self._portraits.portrait if here else None)
+        asked = job.spec.unlearning
+        return live_view(readings, asked.budget, people, self._portraits.portrait if here else None, asked.keep_best)
 
     def can_keep(self, job: Job) -> bool:
         """Whether a run has come to a checkpoint, which every reading but the first goes with."""
