@@ -245,9 +245,7 @@ def joined(first: Lesson, second: Lesson) -> Lesson:
     shows = torch.where(second.shows == _NOTHING, _NOTHING, second.shows + len(first.pictures) - 1)
     return Lesson(
         torch.cat([first.pictures, second.pictures[1:]]),
-        torch.cat(
-            [first.shows, torch.where(second.shows == _NOTHING, _NOTHING, second.shows + len(first.pictures) - 1)]
-        ),
+        torch.cat([first.shows, shows]),
         torch.cat([first.tokens, second.tokens]),
         torch.cat([first.given, second.given]),
         torch.cat([first.groups, groups]),
@@ -268,7 +266,7 @@ def coca_loss(model: Any, lesson: Lesson, batch: torch.Tensor, pictures: torch.T
         weight: of the decoder's loss.
     """
     image_features, image_tokens = model.visual(normalise_pixels(pictures))
-    shown = lesson.shows[batch].unique(return_inverse=True)[1]
+    shown = torch.unique(lesson.shows[batch], return_inverse=True)[1]
     lengths, groups = (lesson.tokens[batch] != _PAD).sum(dim=1), lesson.groups[batch]
     captions, others = ((groups >= 0) == asked for asked in (True, False))
     shortest_first = lengths.masked_fill(captions, -1).argsort(stable=True)[int(captions.sum()) :]
@@ -289,8 +287,10 @@ def coca_loss(model: Any, lesson: Lesson, batch: torch.Tensor, pictures: torch.T
         losses.append(functional.cross_entropy(logits, tokens[:, 1:longest][learned], reduction="none"))
     loss = weight * torch.cat(losses).mean()
     if len(text_features) > 1:
-        pairs = (functional.normalize(found, dim=-1) for found in (image_features[shown[parts[0]]], text_features))
-        loss = loss + contrastive_loss(*pairs, groups[parts[0]], model.logit_scale.exp())
+        images, texts = (
+            functional.normalize(found, dim=-1) for found in (image_features[shown[parts[0]]], text_features)
+        )
+        loss = loss + contrastive_loss(images, texts, groups[parts[0]], model.logit_scale.exp())
     return loss
 
 
@@ -356,7 +356,7 @@ class Trainer:
             set_learning_rate(
                 self._optimizer, number * len(batches) + place, self._epochs * len(batches), self._peak, recipe.warm_up
             )
-            pictures = shifted(self._lesson.pictures[self._lesson.shows[batch].unique()], self._generator)
+            pictures = shifted(self._lesson.pictures[torch.unique(self._lesson.shows[batch])], self._generator)
             loss = coca_loss(self.model, self._lesson, batch, pictures, recipe.caption_weight)
             self._optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -371,7 +371,7 @@ class Trainer:
     def _order(self) -> torch.Tensor:
         """Numbers of all own examples and of those of some pictures before, mixed; what shows one picture together."""
         shows = self._lesson.shows
-        before = shows[self._own :].unique()
+        before = torch.unique(shows[self._own :])
         chosen = before[
             torch.randperm(len(before), generator=self._generator)[: round(self.recipe.replay * len(before))]
         ]
