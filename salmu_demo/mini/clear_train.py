@@ -287,9 +287,8 @@ def coca_loss(model: Any, lesson: Lesson, batch: torch.Tensor, pictures: torch.T
         losses.append(functional.cross_entropy(logits, tokens[:, 1:longest][learned], reduction="none"))
     loss = weight * torch.cat(losses).mean()
     if len(text_features) > 1:
-        images, texts = (
-            functional.normalize(found, dim=-1) for found in (image_features[shown[parts[0]]], text_features)
-        )
+        images = functional.normalize(image_features[shown[parts[0]]], dim=-1)
+        texts = functional.normalize(text_features, dim=-1)
         loss = loss + contrastive_loss(images, texts, groups[parts[0]], model.logit_scale.exp())
     return loss
 
