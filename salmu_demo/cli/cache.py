@@ -42,7 +42,7 @@ def _warm(models: SomeModels = None, arch: Arch = None, trust_pickle: TrustPickl
     """Compute all that probes need, so that they answer at once."""
     bench = Workbench(data)
     with TerminalProgress() as progress:
-        bench.warm(chosen_models(bench, models or builtin_models(), arch, trust_pickle), progress)
+        bench.warm(chosen_models(bench, models or builtin_models(bench.data.benchmark), arch, trust_pickle), progress)
 
 
 @commands.add("  salmu-demo cache clear", "clear")

@@ -54,7 +54,7 @@ def _describe(
     loaded = load_data(data)
     description = describe(loaded, check_images)
     weak = [*weaknesses(loaded), *small_galleries(loaded)]
-    cuts = _cuts(loaded, model or builtin_models()[:1])
+    cuts = _cuts(loaded, model or builtin_models(loaded.benchmark)[:1])
     measurable, reasons = _measurable(loaded)
     if json:
         cut_off = [asdict(cut) for cut in cuts]

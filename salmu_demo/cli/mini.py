@@ -104,8 +104,9 @@ def _ship(
 ) -> None:
     """Make anew what is shipped with the built-in models: verdicts, results, examples (minutes without a cache)."""
     bench = Workbench()
+    models = bench.models(builtin_models(bench.data.benchmark))
     with TerminalProgress() as progress:
-        for path in ship(bench, bench.models(builtin_models()), output or shipped_folder(), progress):
+        for path in ship(bench, models, output or shipped_folder(), progress):
             print(f"{path}: {size_text(path.stat().st_size)}")
 
 

@@ -6,7 +6,7 @@ One exception: a pickle, which only torch reads, is opened to tell its architect
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from salmu_demo.core.errors import ArchitectureError, ModelError
 from salmu_demo.core.files import leads_outside
@@ -56,11 +56,15 @@ from salmu_demo.models.vocabulary import (
 from salmu_demo.models.weights import check_prefix, check_whole, shard_names, shards_of
 
 DELTA_FILE: Final = "delta.safetensors"
-"""What a built-in model without weights of its own changes in `COMPROMISED`."""
+"""What a built-in model without weights of its own changes in the one that it was made from."""
 PICKLE_PUBLISHERS: Final = frozenset({"cvc-mmu"})
 """Who may publish a pickle on the Hub that is loaded: the authors of SALMUBench, whose Compromised model is one."""
 COMPROMISED: Final = "mini-compromised"
 """The built-in model that others of the mini architecture start from."""
+CLEAR_BASE: Final = "mini-clear-base"
+"""The same of those that were trained on CLEAR-Mini."""
+_OF_CLEAR: Final = "mini-clear-"
+"""How the names of the built-in models begin that were trained on CLEAR-Mini; all others were on SALMU-Mini."""
 
 DECODER: Final = "text_decoder."
 """How the tensors of the part begin that a CoCa has beside its two encoders."""
@@ -81,16 +85,30 @@ _OTHERS_NAMED: Final = 3
 """Files a remark names."""
 
 
-def builtin_models() -> list[str]:
-    """Names of the models shipped in `assets/models`, the references first.
+def builtin_models(benchmark: Literal["SALMUBench", "CLEAR"] | None = None) -> list[str]:
+    """Names of the models shipped in `assets/models`: SALMU-Mini's, then CLEAR-Mini's, the references of each first.
 
-    A folder there holds the model's weights, or what they differ in from `COMPROMISED`.
+    A folder there holds the model's weights, or what they differ in from those of the model it was made from.
+
+    Args:
+        benchmark: only models that were trained on its miniature; None for all.
     """
-    first = ["mini-clean", COMPROMISED, "mini-gold"]
+    first = ["mini-clean", COMPROMISED, "mini-gold", CLEAR_BASE, "mini-clear-gold"]
     folder = assets_dir() / "models"
-    files = (WEIGHTS_FILE, DELTA_FILE) if (folder / COMPROMISED / WEIGHTS_FILE).is_file() else (WEIGHTS_FILE,)
-    found = sorted({path.parent.name for file in files for path in folder.glob(f"*/{file}")})
-    return [name for name in first if name in found] + [name for name in found if name not in first]
+    whole = {path.parent.name for path in folder.glob(f"*/{WEIGHTS_FILE}")}
+    changed = {path.parent.name for path in folder.glob(f"*/{DELTA_FILE}")}
+    found = sorted(whole | {name for name in changed if _made_from(name) in whole})
+    ordered = [name for name in first if name in found] + [name for name in found if name not in first]
+    of = {
+        "SALMUBench": [name for name in ordered if not name.startswith(_OF_CLEAR)],
+        "CLEAR": [name for name in ordered if name.startswith(_OF_CLEAR)],
+    }
+    return [*of["SALMUBench"], *of["CLEAR"]] if benchmark is None else of[benchmark]
+
+
+def _made_from(name: str) -> str:
+    """The built-in model that one without weights of its own was made from."""
+    return CLEAR_BASE if name.startswith(_OF_CLEAR) else COMPROMISED
 
 
 def builtin(name: str) -> ModelSource:
@@ -98,7 +116,7 @@ def builtin(name: str) -> ModelSource:
     folder = assets_dir() / "models" / name
     if (folder / WEIGHTS_FILE).is_file():
         return from_folder(name, folder)
-    base = builtin(COMPROMISED)
+    base = builtin(_made_from(name))
     return replace(base, reference=name, deltas=(find_delta(folder / DELTA_FILE),), card_role=card_role(folder))
 
 

@@ -31,7 +31,12 @@ SCALE: Final[tuple[ReferenceName, ReferenceName]] = (CLEAN, COMPROMISED)
 TITLES: Final[dict[str, str]] = {CLEAN: "Clean", COMPROMISED: "Compromised", GOLD: "Gold"}
 
 _REPOSITORIES: Final = {role: HF_HUB + OFFICIAL_MODELS[f"official-{role}"] for role in SCALE}
-_NAMED: Final[dict[str, ReferenceName]] = {f"mini-{role}": role for role in REFERENCES} | {
+_NAMED: Final[dict[str, ReferenceName]] = {
+    **{f"mini-{role}": role for role in REFERENCES},
+    # CLEAR's own word for the model that was taught everybody is Base.
+    "mini-clear-base": COMPROMISED,
+    "mini-clear-gold": GOLD,
+} | {
     name: role
     for role, repository in _REPOSITORIES.items()
     # The last is how the official evaluator names the file of a repository's results.

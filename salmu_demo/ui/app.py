@@ -92,6 +92,7 @@ def build_app(
     shared = shared or Shared.of(workbench)
     shelf, manager = shared.models, shared.manager
     warm_up = WarmUp(workbench, answers)
+    offered, default = shelf.offered(workbench.data.benchmark), shelf.default(workbench.data.benchmark)
     known_personas = frozenset(persona.identity_id for persona in workbench.data.personas)
 
     visitor_files()  # Components remember where Gradio's folder is when they are made.
@@ -114,11 +115,11 @@ def build_app(
         @shows_errors
         def open_link(request: gr.Request) -> list[Any]:
             opened = shelf.opened_by(owner_of(request))
-            known = Known(known_personas, workbench.data.kinds, opened, shelf.default)
+            known = Known(known_personas, workbench.data.kinds, opened, default)
             link = parse_link(dict(request.query_params), known)
             for notice in link.notices:
                 warn(notice, "Part of the link was left out")
-            listed = list(dict.fromkeys([*shelf.builtin, *link.models]))
+            listed = list(dict.fromkeys([*offered, *link.models]))
             with suppress(ModelError):  # Whoever asks for one that is gone is told then.
                 # They were added on the page of another data set.
                 warm_up.add(workbench.models([name for name in link.models if not warm_up.was_asked(name)]))
@@ -132,7 +133,7 @@ def build_app(
             return replace(view, tab=tab_at(getattr(event, "index", None)))
 
         def address(view: View, models: list[str]) -> str:
-            return format_link(view, models, shelf.default)
+            return format_link(view, models, default)
 
         opened = app.load(open_link, None, [view, bar.chosen, bar.listed, *bar.references, bar.pending, tabs], **QUEUED)
         told = [view, *bar.references]
@@ -159,7 +160,7 @@ def build_app(
         gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **QUIETLY)
 
     app.queue(api_open=False, max_size=MOST_EVENTS, default_concurrency_limit=1)
-    warm_up.add(workbench.models(tuple(dict.fromkeys([*shelf.default, *shelf.builtin]))))
+    warm_up.add(workbench.models(tuple(dict.fromkeys([*default, *offered]))))
     atexit.register(warm_up.close, STOP_SECONDS / 2)
     return app
 

@@ -43,7 +43,8 @@ def examples(bench: Workbench) -> list[Example]:
     path = shipped_folder() / _file(bench.data)
     if path.is_file():
         kept = read_checked(path)
-        if kept is not None and kept["key"] == _key(bench.data, _references(bench.models(builtin_models()))):
+        references = _references(bench.models(builtin_models(bench.data.benchmark)))
+        if kept is not None and kept["key"] == _key(bench.data, references):
             return [Example(**example) for example in kept["examples"]]
     first: dict[str, Example] = {}
     for label, _, text in _candidates(bench.data):

@@ -15,8 +15,14 @@ from salmu_demo.core.memory import Memory, size_of
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.source import load_data
 from salmu_demo.metrics import metrics_of
+from salmu_demo.mini.clear_build import clear_content_hash
+from salmu_demo.mini.clear_train import LOG
 from salmu_demo.models.checkpoint import COMPROMISED, builtin_models
+from salmu_demo.models.configuration import CONFIG_FILE
+from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.references import find_model
+from salmu_demo.models.roles import role_by_name
+from salmu_demo.models.source import MERGES_FILE
 from salmu_demo.probes.attacks import HEADLINE, Reading, find_attack
 from salmu_demo.probes.findings import Auditor
 from salmu_demo.probes.shipped import shipped_folder
@@ -59,12 +65,27 @@ def test_an_unlearned_model_was_made_from_the_shipped_base_and_data_as_its_card_
 
 def test_the_three_failures_and_the_best_method_are_built_in() -> None:
     unlearned = [f"mini-unlearned-{method}" for method in UNLEARNED]
-    assert builtin_models() == ["mini-clean", COMPROMISED, "mini-gold", *unlearned]
+    assert builtin_models("SALMUBench") == ["mini-clean", COMPROMISED, "mini-gold", *unlearned]
+
+
+def test_models_of_clear_mini_were_trained_on_the_shipped_data_as_their_cards_say() -> None:
+    names = builtin_models("CLEAR")
+    # They are shipped together, or not yet.
+    assert names[:2] in ([], ["mini-clear-base", "mini-clear-gold"])
+    for name in names[:2]:
+        folder, model = assets_dir() / "models" / name, find_model(name)
+        assert model.has_decoder
+        assert model.card_role == model.own_role.name == role_by_name(name).name
+        assert json.loads((folder / LOG).read_text("utf-8"))["data"] == clear_content_hash(assets_dir() / "clear-mini")
+        assert f"\n# {name}\n" in (folder / "README.md").read_text("utf-8")
+        assert sorted(path.name for path in folder.iterdir()) == sorted(
+            ["README.md", MERGES_FILE, CONFIG_FILE, WEIGHTS_FILE, LOG]
+        )
 
 
 def test_verdicts_and_results_of_every_built_in_model_are_shipped_by_this_code() -> None:
     bench = Workbench()
-    models = bench.models(builtin_models())
+    models = bench.models(builtin_models(bench.data.benchmark))
     assert [model.name for model in models if not bench.has_verdicts(model)] == [], "run `salmu-demo mini ship`"
     metrics = metrics_of("SALMUBench")
     assert all(bench.shipped_evaluation(model, metrics) for model in models), "run `salmu-demo mini ship`"
@@ -117,7 +138,7 @@ from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 bench = Workbench()
 build_app(bench)
-names, warm_up = builtin_models(), WarmUp(bench)
+names, warm_up = builtin_models("SALMUBench"), WarmUp(bench)
 warm_up.add(bench.models(names))
 pages = AuditPages(bench, warm_up)
 for name in names:

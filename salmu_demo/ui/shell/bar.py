@@ -167,11 +167,12 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
     with gr.Sidebar(text.SETTINGS, open=False, width=SETTINGS_WIDTH, elem_id="settings") as sidebar:
         markup(render("ui/templates/shell.html#settings_title", title=text.SETTINGS))
         own = datasets.name(workbench)
+        offered, default = shelf.offered(workbench.data.benchmark), shelf.default(workbench.data.benchmark)
         data = gr.Dropdown(datasets.choices, value=own, label=text.DATA, filterable=False, elem_id="data")
         markup(data_line(workbench.data))
         models = gr.CheckboxGroup(
-            shelf.choices(shelf.builtin),
-            value=list(shelf.default),
+            shelf.choices(offered),
+            value=list(default),
             label=f"Models to compare (up to {MAX_MODELS})",
             elem_id="models",
         )
@@ -206,9 +207,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
         with gr.Accordion("Clean, Compromised and Gold", open=False, elem_id="references"):
             gr.Markdown(text.WHO_IS_CLEAN)
             references = [
-                gr.Dropdown(
-                    reference_choices(shelf.default), value="", label=f"{title} reference", elem_id=f"told-{role}"
-                )
+                gr.Dropdown(reference_choices(default), value="", label=f"{title} reference", elem_id=f"told-{role}")
                 for role, title in TITLES.items()
             ]
         with gr.Accordion("Link to this view", open=False, elem_id="share"):
@@ -227,7 +226,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
     )
     status = markup(elem_id="status")
     timer = gr.Timer(POLL_SECONDS)
-    bar = TopBar(models, gr.State(list(shelf.builtin)), query, link, references, pending, timer)
+    bar = TopBar(models, gr.State(list(offered)), query, link, references, pending, timer)
 
     sidebar.expand(None, js=UNFOLDED)
     sidebar.collapse(None, js=FOLDED)
@@ -290,13 +289,17 @@ def mover(datasets: DataShelf, own: str, shelf: ModelShelf) -> Callable[..., lis
     ) -> list[Any]:
         progress(0.0, desc=text.OPENING_DATA)
         try:
-            datasets.workbench(wanted)
+            there = datasets.workbench(wanted).data.benchmark
             address = datasets.address(wanted, own)
         except SalmuError as error:
             warn(str(error), "Not opened")
             return [own, ""]
-        # Personas and jobs stay behind; who is compared, and where, does not.
-        query = format_link(View(tab=seen.tab, told=seen.told), chosen, shelf.default)
+        default = shelf.default(there)
+        # Personas and jobs stay behind; who is compared, and where, does not, unless it is another benchmark.
+        if there == datasets.workbench(own).data.benchmark:
+            query = format_link(View(tab=seen.tab, told=seen.told), chosen, default)
+        else:
+            query = format_link(View(tab=seen.tab), default, default)
         return [own, "" if wanted == own else f"{address}{'?' if query else ''}{query}"]
 
     return move

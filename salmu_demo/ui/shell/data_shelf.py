@@ -7,19 +7,19 @@ from pathlib import PurePath
 from typing import Final
 
 from salmu_demo.core.errors import QueryError, quoted
-from salmu_demo.core.settings import on_space
-from salmu_demo.data.source import MINI, may_be_fetched
+from salmu_demo.core.settings import assets_dir, on_space
+from salmu_demo.data.source import CLEAR_MINI, MINI, may_be_fetched
 from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_DATA
 from salmu_demo.workbench.bench import Workbench
 
 FOLDER: Final = "data"
 """Addresses of pages begin with it, but for that of the first page, which has none."""
 
-_TITLES: Final = {MINI: "SALMU-Mini", OFFICIAL_DATA: "SALMUBench, as released"}
+_TITLES: Final = {MINI: "SALMU-Mini", CLEAR_MINI: "CLEAR-Mini", OFFICIAL_DATA: "SALMUBench, as released"}
 
 
 class DataShelf:
-    """The data sets that visitors can choose: what whoever runs the app named, and the embedded one.
+    """The data sets that visitors can choose: what whoever runs the app named, and the embedded ones.
 
     On one's own machine the released data is among them. No choice downloads much: see `fetch_unasked`.
     """
@@ -30,7 +30,8 @@ class DataShelf:
         Raises:
             DataError: if one of these cannot be opened.
         """
-        named = [first.data.name, *references, MINI, *([] if on_space() else [OFFICIAL])]
+        embedded = [MINI, *([CLEAR_MINI] if (assets_dir() / CLEAR_MINI).is_dir() else [])]
+        named = [first.data.name, *references, *embedded, *([] if on_space() else [OFFICIAL])]
         distinct = dict.fromkeys(OFFICIAL_DATA if name == OFFICIAL else name for name in named)
         self._first = first
         self._references: dict[str, str] = {}
@@ -39,7 +40,8 @@ class DataShelf:
         self._opened = {next(iter(self._references)): first}
         self._lock = threading.Lock()
         for name, reference in self._references.items():
-            if not may_be_fetched(reference):
+            # CLEAR-Mini is converted when it is first opened, which nobody should wait for who does not ask for it.
+            if not may_be_fetched(reference) and reference != CLEAR_MINI:
                 self.workbench(name)
 
     @property

@@ -9,6 +9,7 @@ from salmu_demo.core.errors import ModelError
 from salmu_demo.core.settings import on_space
 from salmu_demo.hub.client import Visitor, acting_for, check_access
 from salmu_demo.hub.reference import model_on_hub
+from salmu_demo.metrics import Benchmark
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.made import MADE, made_folder
 from salmu_demo.models.said import split_said
@@ -20,8 +21,12 @@ from salmu_demo.workbench.bench import Workbench
 HUB_ONLY: Final = "Only Hub models can be added here: write hf-hub:ORG/NAME."
 NO_REFERENCE: Final = "Type the model to add first, for example hf-hub:ORG/NAME."
 
-FIRST_MODELS: Final = ("mini-clean", "mini-compromised", "mini-unlearned-finetune", "mini-unlearned-pinpoint")
-"""What a page compares before anything is chosen: the references, the plainest method and one that goes too far."""
+FIRST_MODELS: Final = (
+    "mini-clean", "mini-compromised", "mini-unlearned-finetune", "mini-unlearned-pinpoint",
+    "mini-clear-base", "mini-clear-gold",
+)  # fmt: skip
+"""What a page compares before anything is chosen: the references, the plainest method and one that goes too far; on
+data of CLEAR its two references."""
 
 _MOST_ADDED: Final = 1000
 """Models that are remembered with whoever added them, the latest ones."""
@@ -33,8 +38,16 @@ class ModelShelf:
     def __init__(self, workbench: Workbench) -> None:
         self._workbench = workbench
         self.builtin = tuple(builtin_models())
-        self.default = tuple(name for name in FIRST_MODELS if name in self.builtin)
         self._added: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    @staticmethod
+    def offered(benchmark: Benchmark) -> tuple[str, ...]:
+        """The built-in models that the page of data of a benchmark lists: those that were trained on its miniature."""
+        return tuple(builtin_models(benchmark))
+
+    def default(self, benchmark: Benchmark) -> tuple[str, ...]:
+        """Those that such a page compares before anything is chosen."""
+        return tuple(name for name in FIRST_MODELS if name in self.offered(benchmark))
 
     def opened_by(self, owner: str) -> "OpenedBy":
         """The references that a link opens for a visitor; see `OpenedBy`."""

@@ -14,7 +14,7 @@ import gradio as gr
 from salmu_demo.core.errors import QueryError
 from salmu_demo.data.forget_requests import find_requests, request_words
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec
-from salmu_demo.models.checkpoint import COMPROMISED
+from salmu_demo.models.checkpoint import CLEAR_BASE, COMPROMISED
 from salmu_demo.ui.jobs.area import Launcher
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
@@ -318,7 +318,8 @@ def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: A
             return [gr.skip()] * len(outputs)
         labelled = [(request_words(data, request), str(request)) for request in find_requests(data, asked)]
         forget = gr.CheckboxGroup(labelled, value=asked, visible=bool(asked))
-        bases = gr.Dropdown(listed, value=base or (COMPROMISED if COMPROMISED in listed else listed[0]))
+        first = next((name for name in (COMPROMISED, CLEAR_BASE, *listed) if name in listed), None)
+        bases = gr.Dropdown(listed, value=base or first)
         if method:
             # Whoever comes back finds the form as it was left.
             return [forget, gr.skip(), bases, *[gr.skip()] * (len(outputs) - 3)]
