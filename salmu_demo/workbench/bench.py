@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, ModelRole, Told, find_r
 from salmu_demo.models.said import split_said
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import HEADLINE, find_attack
+from salmu_demo.probes.author_findings import AuthorFinding, AuthorReading, captions_of, judge_author, read_author
+from salmu_demo.probes.authors import Authors
 from salmu_demo.probes.findings import AuditCell, Auditor
 from salmu_demo.probes.gallery import GALLERIES, Content, Gallery, SearchableGallery
 from salmu_demo.probes.index import check_k
@@ -193,8 +196,17 @@ class Workbench:
             self.warm_galleries(model, progress)
 
     def warm_audit(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
-        """Compute what the headline of audits with a model needs: pictures, sentences, and what chance does."""
+        """Compute what the headline of audits with a model needs: pictures, sentences, and what chance does.
+
+        On data of CLEAR it is what the model writes about everybody, or the features of a model that writes nothing.
+        """
         self.embedder.facts(model)
+        if self.data.benchmark == "CLEAR":
+            if model.has_decoder:
+                self.author_captions(model, progress)
+            else:
+                self.warm_galleries(model, progress)
+            return
         view = self.view(model, progress)
         for name in layout.SENSITIVE_SPLITS:
             if name in self.data.stored_splits:
@@ -247,6 +259,48 @@ class Workbench:
         chosen = None if attacks is None else [find_attack(name) for name in attacks]
         views = [self.view(model, progress) for model in models]
         return self.auditor.audit(views, persona, self.auditor.kinds(persona) if kinds is None else kinds, chosen, told)
+
+    @cached_property
+    def authors(self) -> Authors:
+        """The people of data of CLEAR, and what is asked about them."""
+        return Authors(self.data)
+
+    def author_captions(
+        self, model: ModelSource, progress: ProgressCallback = ignore_progress
+    ) -> dict[str, tuple[str, ...]]:
+        """What a model with a text decoder writes about the pictures of everybody in data of CLEAR, by person; kept.
+
+        Raises:
+            ModelError: if it cannot write.
+        """
+        found: dict[str, tuple[str, ...]] = self._once(
+            ("captions", model.fingerprint),
+            lambda: captions_of(self.view(model, progress), self.authors, list(self.authors.people)),
+        )
+        return found
+
+    def author(
+        self,
+        identity_id: str,
+        models: Sequence[ModelSource],
+        told: Told = NOTHING_TOLD,
+        progress: ProgressCallback = ignore_progress,
+    ) -> list[AuthorFinding]:
+        """What every model still says about a person of data of CLEAR, see `salmu_demo.probes.author_findings`.
+
+        Raises:
+            QueryError: if there is no such person.
+            SalmuError: if a model is unusable.
+        """
+        self.data.persona(identity_id)
+        views = [self.view(model, progress) for model in models]
+        readings: list[AuthorReading] = [
+            self._once(
+                ("author", view.model.fingerprint, identity_id), partial(read_author, view, self.authors, identity_id)
+            )
+            for view in views
+        ]
+        return judge_author(views, readings, self.authors.side(identity_id), told)
 
     def survey(
         self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress, told: Told = NOTHING_TOLD
