@@ -29,6 +29,7 @@ def _method_names() -> list[str]:
   salmu-demo unlearn list
   salmu-demo unlearn finetune --model mini-compromised --output my-model
   salmu-demo unlearn npo --model mini-compromised --set beta=0.1 --budget 3200 --output my-model
+  salmu-demo unlearn npo --model mini-compromised --set lora_rank=8 --set learning_rate=1e-3 --output my-adapter
   salmu-demo unlearn npo --model mini-compromised --forget 00000024,00000027:email --output my-model
   salmu-demo unlearn npo --model mini-compromised --output my-model --push ORG/NAME
   salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model
@@ -107,6 +108,11 @@ def _run(
         raise QueryError("--public is for --push ORG/NAME, which is missing.")
     stop = StopRules(UNRELATED if stop_at_unrelated else oracle_stop, stop_retain_drop)
     plan = make_plan(spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints, keep_best)
+    if push is not None and plan.lora is not None:
+        raise QueryError(
+            "--push takes whole models, and LoRA makes an adapter: leave it out, and push what "
+            "`salmu-demo models export` writes."
+        )
     bench = Workbench(data)
     requests = find_requests(bench.data, [each for given in forget or [] for each in given.split(",")])
     (source,) = options.chosen_models(bench, [model], arch, trust_pickle)

@@ -66,7 +66,7 @@ def push_model(model: str, repository: str, public: bool) -> Pushed:
     if folder.is_dir() and not (folder / CONFIG_FILE).is_file():
         raise ModelError(
             f"{folder} has no {CONFIG_FILE}; only a folder of open_clip with configuration and weights is pushed, as "
-            "`salmu-demo models export` writes it."
+            "`salmu-demo models export` writes it, also of an adapter."
         )
     source = find_model(f"{LOCAL_DIR}{folder}")
     source.reader()  # Refuses weights that are cut off.

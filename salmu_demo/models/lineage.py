@@ -1,11 +1,13 @@
 """What a model was unlearned from and what it was asked to forget, as the record beside its weights says."""
 
+from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, Field
 
 from salmu_demo.core.documents import read_cached
-from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
+from salmu_demo.models.delta import ADAPTER_FILE
+from salmu_demo.models.source import DELTA, WEIGHTS_FILES, ModelSource
 
 RECORD_FILE: Final = "unlearning.json"
 """Written beside the weights of an unlearned model."""
@@ -50,7 +52,7 @@ _Part = TypeVar("_Part", _Origin, _Asked)
 
 
 def base_of(model: ModelSource) -> Base | None:
-    """What a model was unlearned from; None without a record beside its weights, or if more is merged onto them."""
+    """What a model was unlearned from; None without a record beside its weights, or if `delta:` merges onto them."""
     record = _record_of(model, _Origin)
     return None if record is None else record.base
 
@@ -63,7 +65,7 @@ def rounds_of(model: ModelSource, data: str) -> Rounds | None:
         data: fingerprint of the data set.
 
     Returns:
-        None without a record beside its weights, or if more is merged onto them; nothing if it is about other data.
+        None without a record beside its weights, or if `delta:` merges onto them; nothing if it is about other data.
     """
     record = _record_of(model, _Asked)
     if record is None:
@@ -74,8 +76,20 @@ def rounds_of(model: ModelSource, data: str) -> Rounds | None:
 
 
 def _record_of(model: ModelSource, part: type[_Part]) -> _Part | None:
-    """A part of the record beside a model's weights; None if there is none, or it says nothing of this."""
-    path = model.weights.parent / RECORD_FILE
-    if model.deltas or model.weights.name not in WEIGHTS_FILES or not path.is_file():
-        return None
-    return None if path.stat().st_size > _MOST_BYTES else read_cached(path, part)
+    """A part of the record beside a model's weights, or beside the adapter that it was found by."""
+    weights = model.deltas[-1].weights if model.deltas else model.weights
+    # What `delta:` names together need not belong together; the base that an adapter names itself was compared.
+    own = (ADAPTER_FILE,) if model.deltas else WEIGHTS_FILES
+    return None if model.reference.startswith(DELTA) or weights.name not in own else _record_in(weights.parent, part)
+
+
+def base_in(folder: Path) -> Base | None:
+    """What the model in a folder was unlearned from; None without a record."""
+    record = _record_in(folder, _Origin)
+    return None if record is None else record.base
+
+
+def _record_in(folder: Path, part: type[_Part]) -> _Part | None:
+    """A part of the record in a folder; None if there is none, or it says nothing of this."""
+    path = folder / RECORD_FILE
+    return read_cached(path, part) if path.is_file() and path.stat().st_size <= _MOST_BYTES else None

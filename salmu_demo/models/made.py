@@ -7,6 +7,7 @@ from typing import Final
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.core.settings import runs_dir
+from salmu_demo.models.delta import ADAPTER_FILE
 
 MADE: Final = "made:"
 MODEL_FOLDER: Final = "model"
@@ -30,7 +31,8 @@ def made_name(method: str, job_id: str) -> str:
 
 def made_in(job_folder: Path) -> list[str]:
     """References of the models in the folder of a job."""
-    weights = sorted((job_folder / MODEL_FOLDER).glob(f"*/{WEIGHTS_FILE}"))
+    folder = job_folder / MODEL_FOLDER
+    weights = sorted(path for name in (WEIGHTS_FILE, ADAPTER_FILE) for path in folder.glob(f"*/{name}"))
     return [f"{MADE}{path.parent.name}" for path in weights if _NAME.fullmatch(path.parent.name)]
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,11 +22,16 @@ from salmu_demo.models.checkpoint import (
     from_hub,
     keeping_its_own,
 )
-from salmu_demo.models.delta import find_delta
+from salmu_demo.models.delta import ADAPTER_FILE, find_delta
+from salmu_demo.models.json_file import read_object
+from salmu_demo.models.lineage import base_in
 from salmu_demo.models.made import MADE, made_folder
-from salmu_demo.models.said import Wanted, split_said
-from salmu_demo.models.source import DELTA, LOCAL_DIR, ModelSource, split_delta
+from salmu_demo.models.said import Said, Wanted, split_said
+from salmu_demo.models.source import DELTA, LOCAL_DIR, WEIGHTS_FILES, ModelSource, split_delta
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
+
+_FOLLOWED: ContextVar[tuple[Path, ...]] = ContextVar("followed", default=())
+"""Folders of the adapters whose bases are being found."""
 
 FindModel = Callable[[str, str | None], ModelSource]
 
@@ -42,7 +48,8 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     """Find the checkpoint a user named.
 
     Args:
-        reference: a built-in name, `official-clean`, `official-compromised`, `local-dir:FOLDER`,
+        reference: a built-in name, `official-clean`, `official-compromised`, `local-dir:FOLDER` (also of an adapter of
+            PEFT that names its base),
             `hf-hub:ORG/NAME[@REVISION]`, a weight file, an upload, a model that a job made, or `delta:BASE+PATH`, where
             BASE is one of these and PATH a PEFT folder or a safetensors file to merge onto it; what is decided instead
             of its files may follow, see `salmu_demo.models.said`.
@@ -146,7 +153,42 @@ def _find_builtin(reference: str, wanted: Wanted) -> ModelSource:
 
 
 def _find_made(reference: str, wanted: Wanted) -> ModelSource:
-    return from_folder(reference, made_folder(reference), replace(wanted, trust_pickle=False))
+    return _find_folder(reference, made_folder(reference), replace(wanted, trust_pickle=False))
+
+
+def _find_folder(reference: str, folder: Path, wanted: Wanted) -> ModelSource:
+    if (folder / ADAPTER_FILE).is_file() and not any((folder / name).exists() for name in WEIGHTS_FILES):
+        return _find_adapter(reference, folder, wanted)
+    return from_folder(reference, folder, wanted)
+
+
+def _find_adapter(reference: str, folder: Path, wanted: Wanted) -> ModelSource:
+    """An adapter of PEFT on the base that its configuration names; raises `ModelError`."""
+    delta, own = find_delta(folder), folder.resolve()
+    for file in filter(None, (delta.weights, delta.config)):
+        check_inside(folder, file)
+    named = None if delta.config is None else read_object(delta.config)[0].get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        raise ModelError(f"{folder} is an adapter that names no base; give {DELTA}BASE+{folder}.")
+    if own in _FOLLOWED.get():
+        raise ModelError(f"{folder} is an adapter on itself, by the base that it names; give {DELTA}BASE+{folder}.")
+    if "/" in named and _kind_of(named) is None:
+        named = f"{HF_HUB}{named}"  # As PEFT names a model of the Hub.
+    followed = _FOLLOWED.set((*_FOLLOWED.get(), own))
+    try:
+        base = find_model(f"{named}{wanted.said}", wanted.architecture, wanted.trust_pickle)
+    except ModelError as error:
+        raise ModelError(f"The base of the adapter {folder} cannot be used: {error}") from error
+    finally:
+        _FOLLOWED.reset(followed)
+    trained_on = base_in(folder)
+    if trained_on is not None and wanted.said == Said() and trained_on.fingerprint != base.fingerprint:
+        raise ModelError(
+            f"{folder} is an adapter on another {named} than the one that is there now (fingerprints "
+            f"{trained_on.fingerprint[:16]} and {base.fingerprint[:16]}); to merge it all the same, give "
+            f"{DELTA}BASE+{folder}."
+        )
+    return replace(base, reference=reference, deltas=(*base.deltas, delta), card_role=card_role(folder))
 
 
 def _find_upload(reference: str, wanted: Wanted) -> ModelSource:
@@ -160,7 +202,7 @@ REFERENCE_KINDS: Final = (
     ReferenceKind("unlearned here", lambda r: r.startswith(MADE), _find_made),
     ReferenceKind("Hugging Face Hub", lambda r: model_on_hub(r) is not None, _find_on_hub),
     ReferenceKind("uploaded", lambda r: r.startswith(UPLOAD), _find_upload),
-    ReferenceKind("this machine", lambda r: r.startswith(LOCAL_DIR), lambda r, w: from_folder(r, _path(r), w)),
+    ReferenceKind("this machine", lambda r: r.startswith(LOCAL_DIR), lambda r, w: _find_folder(r, _path(r), w)),
     ReferenceKind("this machine", lambda r: _path(r).is_file(), lambda r, w: from_file(r, _path(r), w)),
 )
 """Every way to name a model, in the order they are tried."""

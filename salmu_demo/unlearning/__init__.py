@@ -1,5 +1,6 @@
 """Unlearning: methods, the trainer they share, and sweeps over them."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +19,36 @@ class Towers(StrEnum):
     BOTH = "both"
     IMAGE = "image"
     TEXT = "text"
+
+    @classmethod
+    def of(cls, name: str) -> "Towers":
+        """The tower that a tensor or a layer of a model belongs to, by its name."""
+        return cls.IMAGE if name.startswith("visual.") else cls.TEXT
+
+
+LORA_A: Final = "lora_A"
+LORA_B: Final = "lora_B"
+"""Names of the two matrices of a low-rank change; the second begins at 0."""
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """Low-rank changes that are trained in place of weights.
+
+    Attributes:
+        rank: rank of each change.
+        alpha: a change is alpha / rank times the product of its matrices.
+        seed: of the start of the matrices.
+    """
+
+    rank: int
+    alpha: float
+    seed: int
+
+    @property
+    def scale(self) -> float:
+        """Factor of the product of the two matrices."""
+        return self.alpha / self.rank
 
 
 def find_towers(name: str) -> Towers:

@@ -14,11 +14,13 @@ from salmu_demo.core.documents import document_of
 from salmu_demo.core.errors import StorageError
 from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.models.card import CARD_KEY
+from salmu_demo.models.delta import ADAPTER_FILE
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.lineage import RECORD_FILE
 from salmu_demo.models.roles import UNLEARNED
 from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
 from salmu_demo.unlearning import UNRELATED
+from salmu_demo.unlearning.adapter import save_adapter
 from salmu_demo.unlearning.checkpoint import STATE_FILE
 from salmu_demo.unlearning.methods import MethodSpec
 from salmu_demo.unlearning.plan import UnlearningPlan
@@ -30,7 +32,7 @@ CURVE_FILE: Final = "unlearning_curve.svg"
 CHECKPOINTS_FOLDER: Final = "checkpoints"
 
 _CARD: Final = """---
-library_name: open_clip
+library_name: {library}
 license: mit
 tags: [clip, machine-unlearning, privacy]
 {key}: {role}
@@ -49,7 +51,7 @@ tags: [clip, machine-unlearning, privacy]
 {reading.retain_similarity:.3f}, unrelated similarity {reading.unrelated_similarity:.3f}. The whole curve: \
 `unlearning.json`, `unlearning_curve.svg`.
 
-Load it with open_clip as `local-dir:` plus this folder. Rebuild: `{command}`.
+{loading} Rebuild: `{command}`.
 """
 
 
@@ -118,6 +120,7 @@ def write_model(
     """Write a model with the given trained tensors, its record, curve and card; raises `StorageError`.
 
     Unchanged tensors keep the base model's type; changed ones are single precision where that type would lose bits.
+    Of a model with low-rank changes these alone are written.
     """
     # Runs that were asked for the whole split, and those that keep their last model, say nothing of either.
     document = {key: value for key, value in document_of(record).items() if value is not None}
@@ -125,10 +128,12 @@ def write_model(
     entries = [asdict(reading) for reading in record.curve]
     lines = ("forget_similarity", "retain_similarity", "unrelated_similarity", "forget_mrr")
     draw_curve(entries, "step", lines, folder / CURVE_FILE)
+    card = _card(folder.name, spec, record)
     with model.holding(state):
-        save_local_dir(
-            folder, model.module, source.config, source.merges, _card(folder.name, spec, record), source.reader().dtypes
-        )
+        if model.lora is not None:
+            save_adapter(folder, model.module, model.adapted, source, model.lora, card)
+        else:
+            save_local_dir(folder, model.module, source.config, source.merges, card, source.reader().dtypes)
 
 
 def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[str], path: Path) -> None:
@@ -149,7 +154,9 @@ def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[
 
 def is_finished(folder: Path) -> bool:
     """Whether a folder holds the model of a finished run."""
-    return any((folder / name).exists() for name in WEIGHTS_FILES) and not (folder / STATE_FILE).exists()
+    return (
+        any((folder / name).exists() for name in (*WEIGHTS_FILES, ADAPTER_FILE)) and not (folder / STATE_FILE).exists()
+    )
 
 
 def check_output(folder: Path) -> None:
@@ -165,6 +172,13 @@ def _asked(requests: Sequence[str], earlier: Sequence[Sequence[str]]) -> str:
     rounds = [", ".join(f"`{request}`" for request in each) or "the whole split" for each in (*earlier, requests)]
     lines = [f"* Asked for, run {number}: {words}." for number, words in enumerate(rounds, 1)]
     return "\n".join([*lines, ""])
+
+
+_WHOLE: Final = "Load it with open_clip as `local-dir:` plus this folder."
+_ADAPTER: Final = (
+    "This folder holds a LoRA adapter, to be read by PEFT on the base model in open_clip, or here as `local-dir:` plus "
+    "this folder."
+)
 
 
 def _kept(record: Record) -> str:
@@ -189,6 +203,8 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
     command += ["--keep-best"] if plan["keep_best"] else []
     return _CARD.format(
         key=CARD_KEY,
+        library="peft" if plan["hyperparameters"].get("lora_rank") else "open_clip",
+        loading=_ADAPTER if plan["hyperparameters"].get("lora_rank") else _WHOLE,
         role=UNLEARNED,
         name=name,
         base=record.base["name"],

@@ -14,8 +14,8 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import code_digest
 from salmu_demo.core.plugins import outside_code
 from salmu_demo.features.store import encoding_key
-from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, Towers, find_towers
-from salmu_demo.unlearning.methods import Method, Need, find_method
+from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, LoRA, Towers, find_towers
+from salmu_demo.unlearning.methods import Method, Need, TrainedMethod, find_method
 from salmu_demo.unlearning.rows import UnlearningRows
 
 _METHODS: Final = "salmu_demo.unlearning.methods."
@@ -94,6 +94,11 @@ class UnlearningPlan:
             raise QueryError(f"{spec.name} edits the model once and cannot stop early; leave the stop rules out.")
         if spec.is_one_shot and self.keep_best:
             raise QueryError(f"{spec.name} edits the model once and has no checkpoints; leave out to keep the best.")
+
+    @property
+    def lora(self) -> LoRA | None:
+        """The changes to train in place of the weights, or None."""
+        return self.method.lora(self.seed) if isinstance(self.method, TrainedMethod) else None
 
     def check(self, rows: UnlearningRows) -> None:
         """Reject rows that lack what the method needs; raises `QueryError`."""

@@ -59,7 +59,7 @@ def time_run(plan: UnlearningPlan, features: FeatureView, rows_of: Callable[[int
         SalmuError: of the kind that fits, if the model does not load or suit the method, or an image is damaged.
     """
     start = time.perf_counter()
-    model = TrainedModel(features.model, plan.towers)
+    model = TrainedModel(features.model, plan.towers, plan.lora)
     loading = time.perf_counter() - start
     plan.method.check(model)
     full = min(plan.method.batch_size, rows_of(None).forget_count)

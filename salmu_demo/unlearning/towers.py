@@ -10,7 +10,8 @@ from salmu_demo.core.errors import ModelError
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.optimisation import encode_by_block, encode_captions, ends_in_text
 from salmu_demo.models.source import ModelSource
-from salmu_demo.unlearning import Towers
+from salmu_demo.unlearning import LoRA, Towers
+from salmu_demo.unlearning.adapter import adapt
 
 State = dict[str, torch.Tensor]
 
@@ -23,20 +24,23 @@ class TrainedModel:
     Attributes:
         encoder: owns the model, and turns images and texts into its inputs.
         towers: which towers may change.
+        lora: the low-rank changes that are trained in place of the weights, or None.
+        adapted: names of the layers that have such changes.
         start: the trainable tensors before the first step.
     """
 
-    def __init__(self, source: ModelSource, towers: Towers) -> None:
+    def __init__(self, source: ModelSource, towers: Towers, lora: LoRA | None = None) -> None:
         """Load the model; raises `ModelError`."""
         self.encoder = Encoder(source)
         self.towers = towers
         self._source = source
         self._frozen: Encoder | None = None
-        for name, parameter in self.module.named_parameters():
+        self.lora = lora
+        self.adapted = adapt(self.module, towers, lora) if lora else []
+        for name, parameter in self.module.named_parameters() if lora is None else ():
             # `logit_bias` accompanies the scale in models trained with a sigmoid loss.
             is_scale = name in ("logit_scale", "logit_bias")
-            tower = Towers.IMAGE if name.startswith("visual.") else Towers.TEXT
-            parameter.requires_grad_(not is_scale and towers in (Towers.BOTH, tower))
+            parameter.requires_grad_(not is_scale and towers in (Towers.BOTH, Towers.of(name)))
         self.start: State = {name: value.detach().clone() for name, value in self.trained()}
 
     @property
@@ -69,6 +73,12 @@ class TrainedModel:
     def parameters(self) -> list[torch.nn.Parameter]:
         """The parameters that may change."""
         return [parameter for _, parameter in self.trained()]
+
+    def matrices(self) -> list[tuple[str, torch.Tensor]]:
+        """Names and values of the tensors that training changes, with low-rank changes added to theirs."""
+        if self.lora is None:
+            return [(name, parameter) for name, parameter in self.trained()]
+        return [(name, self.module.get_submodule(name).weight) for name in self.adapted]
 
     def images(self, inputs: torch.Tensor) -> torch.Tensor:
         """Normalised features of image inputs, shape (N, D)."""

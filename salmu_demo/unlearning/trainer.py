@@ -56,7 +56,7 @@ def unlearn(
     on_reading: ReadingCallback = lambda reading: None,
     requests: Round = (),
 ) -> Record:
-    """Make an unlearned model and write it as an open_clip `local-dir`.
+    """Make an unlearned model and write it as an open_clip `local-dir`, or as a folder of PEFT where it trains LoRA.
 
     Called again with the same arguments, a run that was killed, or stopped by the `progress` of the features, is
     resumed and ends with the same weights as an uninterrupted one.
@@ -77,7 +77,7 @@ def unlearn(
     rows = rows_of_run(features.model, features.data, requests)
     plan.check(rows)
     run = Run(features, rows, plan, output, on_reading)
-    model = TrainedModel(features.model, plan.towers)
+    model = TrainedModel(features.model, plan.towers, plan.lora)
     plan.method.check(model)
     with BatchSource(rows, model.encoder, features) as batches:
         size = min(plan.method.batch_size, len(batches.forget))
@@ -102,7 +102,7 @@ def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path,
     found = load_checkpoint(output, plan.key(features.model.fingerprint, rows.key))
     if found is None:
         raise TrainingError(f"The run in {output} has no checkpoint yet, so there is no model to keep.")
-    model = TrainedModel(features.model, plan.towers)
+    model = TrainedModel(features.model, plan.towers, plan.lora)
     model.load(found.weights)
     return _write_result(run, model, found.curve, found.best, f"stopped by the user after step {found.step}")
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from salmu_demo.core.errors import PluginError, QueryError
 from salmu_demo.core.plugins import METHODS, load_entry_points
-from salmu_demo.unlearning import DEFAULT_BUDGET, Towers
+from salmu_demo.unlearning import DEFAULT_BUDGET, LoRA, Towers
 from salmu_demo.unlearning.tensors import State, Step, TrainedModel, torch
 
 
@@ -125,8 +125,35 @@ class Method(ABC):
         return trained
 
 
+@dataclass(frozen=True)
 class TrainedMethod(Method):
-    """A method that minimises an objective step by step."""
+    """A method that minimises an objective step by step.
+
+    Attributes:
+        lora_rank: rank of the changes that are trained in place of the weights, or 0.
+        lora_alpha: their size, see `LoRA`.
+        edits_weights: whether it changes whole weights besides training, which low-rank changes cannot hold.
+    """
+
+    edits_weights: ClassVar[bool] = False
+
+    lora_rank: int = hyperparameter(0, "rank of LoRA matrices trained in place of the weights; 0 for none", 0, 1024)
+    lora_alpha: float = hyperparameter(
+        16.0, "LoRA: what its matrices add is alpha / rank times their product", 1e-3, 1e4
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a value outside its range, or LoRA where it cannot hold what the method does; raises `QueryError`."""
+        super().__post_init__()
+        if self.lora_rank and self.edits_weights:
+            raise QueryError(
+                f"{self.spec.name} changes whole weights besides training them, which LoRA leaves as they are; leave "
+                "lora_rank out, or choose another method."
+            )
+
+    def lora(self, seed: int) -> LoRA | None:
+        """The changes to train in place of the weights, which begin by a seed; None to train the weights."""
+        return LoRA(self.lora_rank, self.lora_alpha, seed) if self.lora_rank else None
 
     @abstractmethod
     def losses(self, step: Step) -> Losses:
@@ -184,7 +211,7 @@ class MethodSpec:
     @property
     def hyperparameters(self) -> dict[str, tuple[Any, Range]]:
         """Default and range of each hyperparameter, the method's own first."""
-        common = {entry.name for entry in fields(Method)}
+        common = {entry.name for entry in fields(TrainedMethod)}
         ordered = sorted(fields(self.method), key=lambda entry: entry.name in common)
         return {entry.name: (entry.default, entry.metadata["range"]) for entry in ordered}
 

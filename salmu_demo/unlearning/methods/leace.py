@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
@@ -54,6 +54,8 @@ class LEACE(TrainedMethod):
     A and b erase the labels of the forget captions linearly from what a block's MLP adds to the end-of-text state. What
     earlier blocks and the attention wrote passes by, so that the residual stream as a whole keeps what it had of them.
     """
+
+    edits_weights: ClassVar[bool] = True
 
     learning_rate: float = learning_rate(1e-4)
     directions: int = hyperparameter(32, "how many directions go in each block", 1, 4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
@@ -39,6 +40,8 @@ class NoiseDistill(TrainedMethod):
     UNDO distils the suppressed model on all data into a damaged copy of itself. Here the teacher is the original, and
     the copy sees only what the original may pass on: retain pairs, and captions about people who do not exist.
     """
+
+    edits_weights: ClassVar[bool] = True
 
     learning_rate: float = learning_rate(1e-3)
     batch_size: int = hyperparameter(32, "pairs to forget, and to retain, in a step", 2, 4096)

@@ -10,7 +10,7 @@ from salmu_demo.unlearning.tensors import Step, TrainedModel, losses, torch
 
 def absolute_weights(model: TrainedModel) -> torch.Tensor:
     """Sum of the absolute values of all trained weight matrices, embeddings left out."""
-    return torch.stack([p.abs().sum() for name, p in model.trained() if p.ndim >= 2 and "embedding" not in name]).sum()
+    return torch.stack([p.abs().sum() for name, p in model.matrices() if p.ndim >= 2 and "embedding" not in name]).sum()
 
 
 @register(

@@ -2,13 +2,21 @@
 
 from dataclasses import dataclass
 
+from salmu_demo.unlearning import LORA_A
 from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
 from salmu_demo.unlearning.tensors import State, Step, losses
 
 
 def negated(start: State, trained: State, strength: float) -> State:
-    """start - strength (trained - start), tensor by tensor."""
-    return {name: value - strength * (trained[name] - value) for name, value in start.items()}
+    """start - strength (trained - start), tensor by tensor.
+
+    Of a low-rank change B A one matrix alone walks the other way, since both together would change nothing: B, which
+    begins at 0.
+    """
+    return {
+        name: trained[name] if name.endswith(f".{LORA_A}") else value - strength * (trained[name] - value)
+        for name, value in start.items()
+    }
 
 
 @register(

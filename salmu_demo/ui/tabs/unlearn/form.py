@@ -23,12 +23,12 @@ from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.view import method_card
 from salmu_demo.ui.widgets.components import QUEUED, Handler, markup
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED
-from salmu_demo.unlearning.methods import Method, MethodSpec, all_methods, find_method
+from salmu_demo.unlearning.methods import MethodSpec, TrainedMethod, all_methods, find_method
 from salmu_demo.workbench.bench import Workbench
 
 OWN_NUMBERS: Final = 8
 OWN_WORDS: Final = 3
-COMMON_NUMBERS: Final = 5
+COMMON_NUMBERS: Final = 7
 """Hyperparameters of each sort that a method can have here."""
 
 
@@ -49,7 +49,7 @@ class Fields:
 
 def fields_of(spec: MethodSpec) -> Fields:
     """Sort the hyperparameters of a method; one that takes no steps has no optimiser to set."""
-    common = [entry.name for entry in fields(Method)]
+    common = [entry.name for entry in fields(TrainedMethod)]
     own = {name: allowed for name, (_, allowed) in spec.hyperparameters.items() if name not in common}
     return Fields(
         [name for name, allowed in own.items() if not allowed.choices],

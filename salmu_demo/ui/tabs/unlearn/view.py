@@ -15,6 +15,7 @@ from salmu_demo.core.settings import on_space
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningSpec, read_readings
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import made_folder, made_in
 from salmu_demo.ui.jobs.page import JobPages
 from salmu_demo.ui.shell.view import People
@@ -252,7 +253,8 @@ class UnlearnPages(JobPages):
         kept = Markup() if job.state is JobState.DONE else notice(text.KEPT)
         facts = cards_html([model_card(self._workbench, reference, [reference])])
         card = card_markdown(_card(made_folder(reference)))
-        push = "" if on_space() else text.PUSH.format(reference=reference)
+        is_whole = (made_folder(reference) / CONFIG_FILE).is_file()
+        push = text.PUSH.format(reference=reference) if is_whole and not on_space() else ""
         return MadeModel(reference, job.spec.models[0], kept + facts, card + push)
 
     def made_by(self, own: list[str]) -> list[str]:
