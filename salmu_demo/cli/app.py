@@ -21,6 +21,15 @@ def _run(
             "PATH",
         ),
     ] = None,
+    forwarded_allow_ips: Annotated[
+        str | None,
+        option(
+            "--forwarded-allow-ips",
+            "proxies, by address or network, that say this path in X-Forwarded-Prefix (default: "
+            "SALMU_FORWARDED_ALLOW_IPS, or none)",
+            "ADDRESS,…",
+        ),
+    ] = None,
     data: Annotated[
         list[str] | None,
         option(
@@ -34,6 +43,8 @@ def _run(
         os.environ["PORT"] = str(port)
     if root_path is not None:
         os.environ["SALMU_ROOT_PATH"] = root_path
+    if forwarded_allow_ips is not None:
+        os.environ["SALMU_FORWARDED_ALLOW_IPS"] = forwarded_allow_ips
     # gradio takes seconds to import, and the help of this command does not need it.
     from salmu_demo.ui.app import main  # noqa: PLC0415
 

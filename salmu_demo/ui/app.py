@@ -33,7 +33,8 @@ from salmu_demo.ui.shell.bar import (
 from salmu_demo.ui.shell.data_shelf import DataShelf
 from salmu_demo.ui.shell.incoming import Page
 from salmu_demo.ui.shell.messages import shows_errors, warn
-from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_host, chosen_port, chosen_root_path, listen, serving
+from salmu_demo.ui.shell.prefix import chosen_proxies, chosen_root_path
+from salmu_demo.ui.shell.server import STOP_SECONDS, chosen_host, chosen_port, listen, serving
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.shell.text import DATA_FAILED, TITLE
 from salmu_demo.ui.shell.view import (
@@ -229,6 +230,7 @@ def main(data: Sequence[str] = ()) -> None:
         trusted_proxies()
         check_writable(cache_dir(), "The cache", "free it or set SALMU_CACHE_DIR")
         chosen_root_path()
+        chosen_proxies()
         listener = listen(chosen_host(), chosen_port())
         workbench, problem = open_data(named[0])
         shared = Shared.of(workbench, named)

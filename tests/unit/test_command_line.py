@@ -17,7 +17,7 @@ from salmu_demo.core.progress import Progress
 from tests.fixtures.command_line import all_commands, read
 
 PROMISED = """\
-app: --port:int --root-path --data*
+app: --port:int --root-path --forwarded-allow-ips --data*
 fetch: [DATA] --revision --splits --model* --dry-run --yes --json
 evaluate: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
     --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --output:Path! --attacks:Path --json

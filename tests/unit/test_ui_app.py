@@ -7,17 +7,19 @@ from collections.abc import Iterator
 import gradio as gr
 import httpx
 import pytest
+from PIL import Image
 
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import assets_dir, cache_dir, runs_dir
 from salmu_demo.ui import app
-from salmu_demo.ui.shell import server
+from salmu_demo.ui.shell import prefix, server
 from salmu_demo.workbench.bench import Workbench
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
-    for name in ("PORT", "GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME", "SALMU_ROOT_PATH", "SPACE_ID"):
+    for name in ("PORT", "GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME", "SALMU_ROOT_PATH", "SPACE_ID",
+                 "SALMU_FORWARDED_ALLOW_IPS"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
 
@@ -67,6 +69,82 @@ def test_a_page_below_a_path_is_found_with_a_proxy_that_cuts_the_path_off_and_wi
             assert far["root"] == "https://example.org/demo/one"
             assert client.get(f"{address}{place}/theme.css").is_success
         assert client.get(f"{address}/demo/oneself/config").status_code == 404
+
+
+@pytest.mark.parametrize("value", ["proxy", "10.0.0.0/33", "10.0.0.1,", "10.0.0.1/8"])
+def test_proxies_that_are_no_addresses_give_one_sentence(monkeypatch, capsys, value):
+    monkeypatch.setenv("SALMU_FORWARDED_ALLOW_IPS", value)
+    with pytest.raises(SystemExit) as stopped:
+        app.main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith(
+        f"salmu-demo: SALMU_FORWARDED_ALLOW_IPS is {value!r}; it must list addresses or networks such as"
+    )
+
+
+def test_a_path_that_is_chosen_and_left_to_proxies_gives_one_sentence(monkeypatch):
+    monkeypatch.setenv("SALMU_ROOT_PATH", "/demo")
+    monkeypatch.setenv("SALMU_FORWARDED_ALLOW_IPS", "*")
+    with pytest.raises(SalmuError, match="SALMU_ROOT_PATH says where the page is, and SALMU_FORWARDED_ALLOW_IPS has"):
+        prefix.chosen_root_path()
+
+
+@pytest.mark.parametrize(
+    ("listed", "host", "is_one"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("10.0.0.0/8, 192.0.2.7", "10.9.8.7", True),
+        ("10.0.0.0/8, 192.0.2.7", "::ffff:192.0.2.7", True),
+        ("10.0.0.0/8", "192.0.2.7", False),
+        ("2001:db8::/32", "2001:db8::1", True),
+        ("2001:db8::/32", "10.0.0.1", False),
+        ("10.0.0.0/8", "not an address", False),
+        ("*", "2001:db8::1", True),
+    ],
+)
+def test_a_proxy_is_known_by_its_address(monkeypatch, listed, host, is_one):
+    monkeypatch.setenv("SALMU_FORWARDED_ALLOW_IPS", listed)
+    assert (host in prefix.chosen_proxies()) is is_one
+
+
+def test_the_path_that_a_trusted_proxy_says_is_that_of_the_page(tiny_assets, monkeypatch):
+    def build() -> gr.Blocks:
+        with gr.Blocks() as built:
+            place, button = gr.Image(), gr.Button()
+            button.click(lambda: Image.new("RGB", (2, 2)), None, place, api_name="show", queue=False)
+        return built
+
+    def roots(client: httpx.Client, address: str, prefix: str) -> set[str]:
+        """Where the page says that it is, in its configuration and in the address of a file that it hands out."""
+        sent = {"X-Forwarded-Host": "example.org", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": prefix}
+        config = client.get(f"{address}config", headers=sent).json()
+        made = client.post(f"{address}gradio_api/run/show", json={"data": []}, headers=sent).json()
+        return {config["root"], made["data"][0]["url"].partition("/gradio_api/")[0]}
+
+    monkeypatch.setenv("SALMU_FORWARDED_ALLOW_IPS", "127.0.0.1")
+    with (
+        server.serving(build(), server.listen("127.0.0.1", None), lambda name: build()) as served,
+        httpx.Client() as client,
+    ):
+        url = served.url
+        assert roots(client, url, "/demo/one/") == {"https://example.org/demo/one"}
+        # The proxy may pass the path on, and each request counts for itself.
+        assert roots(client, f"{url}two/", "/two") == {"https://example.org/two"}
+        assert roots(client, f"{url}data/other/", "/two") == {"https://example.org/two/data/other"}
+        # What a visitor has sent stands before what the proxy adds.
+        assert roots(client, url, "/forged, /demo") == {"https://example.org/demo"}
+        assert roots(client, url, "/") == {"https://example.org"}
+        nothing = client.get(url)
+        assert (nothing.status_code, nothing.text.partition(",")[0]) == (
+            400, "The proxy 127.0.0.1 sends no X-Forwarded-Prefix"
+        )  # fmt: skip
+        for forged in ("https://example.org/x", "//example.org", "/a b", "/../x", f"/{'x' * 300}"):
+            refused = client.get(url, headers={"X-Forwarded-Prefix": forged})
+            assert (refused.status_code, "it must be a path such as /demo" in refused.text) == (400, True), forged
+    monkeypatch.setenv("SALMU_FORWARDED_ALLOW_IPS", "192.0.2.1")
+    with server.serving(build(), server.listen("127.0.0.1", None)) as served, httpx.Client() as client:
+        # Nobody whose word counts.
+        assert roots(client, served.url, "/forged") == {"https://example.org"}
 
 
 def test_a_busy_port_gives_one_sentence(tiny_assets, monkeypatch, capsys):

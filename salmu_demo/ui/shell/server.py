@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import re
 import socket
 import threading
 import time
@@ -29,6 +28,7 @@ from salmu_demo.data.images import MAX_BYTES
 from salmu_demo.models.uploads import upload_limit
 from salmu_demo.ui.shell.data_shelf import FOLDER
 from salmu_demo.ui.shell.incoming import IncomingBodies, incoming_errors, incoming_routes
+from salmu_demo.ui.shell.prefix import OF_DATA, UnderForwardedPrefix, UnderPrefix, chosen_proxies, chosen_root_path
 
 STYLE_SHEET: Final = Path(__file__).with_name("style.css")
 ANSWERS: Final = Path(__file__).with_name("stream.js")
@@ -36,7 +36,6 @@ ICON: Final = Path(__file__).with_name("icon.svg")
 DESCRIPTION: Final = "Audit what CLIP models know about fictitious personas, before and after unlearning"
 
 DEFAULT_PORT: Final = 7860
-_ROOT_PATH: Final = re.compile(r"(/\w[\w.~-]*)+")
 _PORTS: Final = 100
 """Ports that are tried when none is asked for."""
 
@@ -126,23 +125,6 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise SalmuError(f"{tried} of {host} cannot be used; set PORT to a free one.")
 
 
-class UnderPrefix:
-    """Serves a page below a path of another server, whether or not that server cuts the path off what it passes on."""
-
-    def __init__(self, app: ASGIApp, root_path: str) -> None:
-        """Take what is served, and a path such as `/demo`."""
-        self._app = app
-        self._root_path = root_path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
-        if scope["type"] in ("http", "websocket"):
-            root, path = self._root_path, scope["path"]
-            whole = path if f"{path}/".startswith(f"{root}/") else root + path
-            scope = {**scope, "path": whole, "root_path": root}
-        await self._app(scope, receive, send)
-
-
 class Pages:
     """The ASGI app of all pages: the first, and one for each other data set, which is built when it is first asked for.
 
@@ -160,7 +142,7 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        named = _OF_DATA.match(path) if self._build else None
+        named = OF_DATA.match(path) if self._build else None
         app: ASGIApp = self._first
         if named:
             try:
@@ -182,9 +164,6 @@ class Pages:
         return self._built[name]
 
 
-_OF_DATA: Final = re.compile(rf"/{FOLDER}/(?P<name>[a-z0-9-]+)(/|$)")
-
-
 def _mounted(app: gr.Blocks, path: str) -> FastAPI:
     options, root = launch_options(), chosen_root_path()
     icon = options.pop("favicon_path")
@@ -204,8 +183,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, pages: Pages, listener: socket.socket) -> None:
         """Start; `listener` is closed at the end."""
-        root = chosen_root_path()
-        page: ASGIApp = UnderPrefix(pages, root) if root else pages
+        root, proxies = chosen_root_path(), chosen_proxies()
+        page: ASGIApp = UnderPrefix(pages, root) if root else UnderForwardedPrefix(pages, proxies) if proxies else pages
         # Who asks is told by `visitors`, which knows the proxies.
         super().__init__(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False))
         host, port = listener.getsockname()
@@ -246,20 +225,6 @@ def serving(
     with also_at_end(server.stop):
         server.wait_until_it_answers()
         yield server
-
-
-def chosen_root_path() -> str | None:
-    """The path below which another server offers the page, as `SALMU_ROOT_PATH` says, or None.
-
-    Raises:
-        SalmuError: if it is not a path.
-    """
-    value = os.environ.get("SALMU_ROOT_PATH", "").rstrip("/")
-    if not value:
-        return None
-    if not _ROOT_PATH.fullmatch(value):
-        raise SalmuError(f"SALMU_ROOT_PATH is {value!r:.80}; it must be a path such as /demo.")
-    return value
 
 
 def chosen_host() -> str:
