@@ -98,7 +98,7 @@ class ClearRecipe:
     """
 
     start: tuple[int, float] = (12, 8e-4)
-    tune: tuple[int, float] = (48, 6e-4)
+    tune: tuple[int, float] = (24, 6e-4)
     known_pictures: int = 24
     world_pictures: int = 16
     replay: float = 0.15
