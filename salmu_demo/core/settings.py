@@ -37,3 +37,8 @@ def runs_dir() -> Path:
 def leaderboard_dir(runs: Path) -> Path:
     """Folder of the result files that were imported: `leaderboard`, beside the folder of the jobs."""
     return runs.parent / "leaderboard"
+
+
+def imports_dir() -> Path:
+    """Folder of the data sets that were imported in the page: `imports`, beside the folder of the jobs."""
+    return runs_dir().parent / "imports"

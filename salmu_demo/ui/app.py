@@ -109,7 +109,7 @@ def build_app(
         requests = gr.State([])
         # It holds nothing but tabs: Gradio takes the place among all that it holds for the place of a tab.
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            context = Context(workbench, manager, shelf, warm_up, bar, view, tabs, own, jobs, requests)
+            context = Context(workbench, manager, shelf, shared.datasets, warm_up, bar, view, tabs, own, jobs, requests)
             parts = [_build_tab(name, context) for name in TABS]
         markup(provisos(workbench.data))
 

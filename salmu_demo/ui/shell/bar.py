@@ -122,7 +122,7 @@ def provisos(data: BenchmarkData) -> Markup:
 def data_line(data: BenchmarkData) -> Markup:
     """Which data is served, to the revision."""
     revision = f" at revision {data.revision[:12]}" if data.revision else ""
-    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=data.name, revision=revision)
+    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=title(data.name), revision=revision)
     return notice(served, "quiet data-line")
 
 
@@ -146,6 +146,7 @@ class TopBar:
         references: who is told to be Clean, Compromised and Gold, each a reference among the chosen models or nothing.
         pending: the references of the models that are still being prepared; it changes as they become ready.
         timer: asks how far that is, as long as there is something to ask.
+        data: the choice of the data set.
     """
 
     chosen: gr.CheckboxGroup
@@ -155,6 +156,7 @@ class TopBar:
     references: list[gr.Dropdown]
     pending: gr.Textbox
     timer: gr.Timer
+    data: gr.Dropdown
 
     @property
     def listing(self) -> list[Any]:
@@ -168,7 +170,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
         markup(render("ui/templates/shell.html#settings_title", title=text.SETTINGS))
         own = datasets.name(workbench)
         offered, default = shelf.offered(workbench.data.benchmark), shelf.default(workbench.data.benchmark)
-        data = gr.Dropdown(datasets.choices, value=own, label=text.DATA, filterable=False, elem_id="data")
+        data = gr.Dropdown(datasets.choices_on(own), value=own, label=text.DATA, filterable=False, elem_id="data")
         markup(data_line(workbench.data))
         models = gr.CheckboxGroup(
             shelf.choices(offered),
@@ -226,7 +228,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
     )
     status = markup(elem_id="status")
     timer = gr.Timer(POLL_SECONDS)
-    bar = TopBar(models, gr.State(list(offered)), query, link, references, pending, timer)
+    bar = TopBar(models, gr.State(list(offered)), query, link, references, pending, timer, data)
 
     sidebar.expand(None, js=UNFOLDED)
     sidebar.collapse(None, js=FOLDED)

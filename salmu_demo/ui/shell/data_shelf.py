@@ -3,11 +3,11 @@
 import re
 import threading
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 from salmu_demo.core.errors import QueryError, quoted
-from salmu_demo.core.settings import assets_dir, on_space
+from salmu_demo.core.settings import assets_dir, imports_dir, on_space
 from salmu_demo.data.source import CLEAR_MINI, MINI, may_be_fetched
 from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_DATA
 from salmu_demo.workbench.bench import Workbench
@@ -15,6 +15,10 @@ from salmu_demo.workbench.bench import Workbench
 FOLDER: Final = "data"
 """Addresses of pages begin with it, but for that of the first page, which has none."""
 
+MOST_OF_VISITORS: Final = 16
+"""Data sets that visitors of a Space have imported and that are open at once: each has a page of its own."""
+
+_IMPORTED: Final = re.compile(r"(?P<title>.+)-[0-9a-f]{16}")
 _TITLES: Final = {MINI: "SALMU-Mini", CLEAR_MINI: "CLEAR-Mini", OFFICIAL_DATA: "SALMUBench, as released"}
 
 
@@ -31,9 +35,11 @@ class DataShelf:
             DataError: if one of these cannot be opened.
         """
         embedded = [MINI, *([CLEAR_MINI] if (assets_dir() / CLEAR_MINI).is_dir() else [])]
-        named = [first.data.name, *references, *embedded, *([] if on_space() else [OFFICIAL])]
+        own = [] if on_space() else sorted(map(str, imports_dir().glob("*")))
+        named = [first.data.name, *references, *embedded, *([] if on_space() else [OFFICIAL]), *own]
         distinct = dict.fromkeys(OFFICIAL_DATA if name == OFFICIAL else name for name in named)
         self._first = first
+        self._of_visitors: set[str] = set()
         self._references: dict[str, str] = {}
         for reference in distinct:
             self._references[_name(reference, self._references)] = reference
@@ -41,13 +47,42 @@ class DataShelf:
         self._lock = threading.Lock()
         for name, reference in self._references.items():
             # CLEAR-Mini is converted when it is first opened, which nobody should wait for who does not ask for it.
-            if not may_be_fetched(reference) and reference != CLEAR_MINI:
+            if not may_be_fetched(reference) and reference != CLEAR_MINI and reference not in own:
                 self.workbench(name)
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        """Titles and names of all data sets."""
-        return [(title(reference), name) for name, reference in self._references.items()]
+        """Titles and names of the data sets that everybody can choose."""
+        return [self.choice(name) for name in self._references if name not in self._of_visitors]
+
+    def choices_on(self, name: str) -> list[tuple[str, str]]:
+        """The same on the page of a data set, which is among them even if it is a visitor's."""
+        return [*self.choices, *([self.choice(name)] if name in self._of_visitors else [])]
+
+    def choice(self, name: str) -> tuple[str, str]:
+        """Title and name of a data set."""
+        return title(self._references[name]), name
+
+    def check_room(self) -> None:
+        """Refuse one more data set of a visitor if there are too many; raises `QueryError`."""
+        if len(self._of_visitors) >= MOST_OF_VISITORS:
+            raise QueryError("The page holds as many data sets of visitors as it has room for; try again tomorrow.")
+
+    def add(self, folder: Path) -> str:
+        """Offer a data set that was imported, and return its name: on a Space to nobody who does not know it.
+
+        Raises:
+            DataError: if it cannot be opened.
+            QueryError: as `check_room` does.
+        """
+        with self._lock:
+            self.check_room()
+            name = _name(str(folder), self._references)
+            self._references[name] = str(folder)
+            if on_space():
+                self._of_visitors.add(name)
+        self.workbench(name)
+        return name
 
     def name(self, workbench: Workbench) -> str:
         """The name of a data set that is open."""
@@ -91,10 +126,12 @@ class DataShelf:
 def title(reference: str) -> str:
     """What a data set is called where it is chosen.
 
-    >>> title("mini"), title("org/name@v1")
-    ('SALMU-Mini', 'org/name@v1')
+    >>> title("mini"), title("org/name@v1"), title("/tmp/imports/people-0123456789abcdef")
+    ('SALMU-Mini', 'org/name@v1', 'people')
     """
-    return _TITLES.get(reference, reference)
+    place = PurePath(reference)
+    imported = _IMPORTED.fullmatch(place.name) if place.parent.name == imports_dir().name else None
+    return imported["title"] if imported else _TITLES.get(reference, reference)
 
 
 def _name(reference: str, taken: dict[str, str]) -> str:

@@ -16,7 +16,7 @@ MAX_MODELS: Final = 4
 MOST_NAMED: Final = 3 * MAX_MODELS
 """Models of a link that are looked for."""
 
-TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "about")
+TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "data", "about")
 JOB_PREFIXES: Final = {"benchmark": "", "attack": "attack-", "unlearn": "unlearn-"}
 """Kinds of jobs, and what the names of the elements about their jobs begin with."""
 TAB_OF_JOBS: Final = {"benchmark": "benchmark", "attack": "benchmark", "unlearn": "unlearn"}

@@ -13,6 +13,7 @@ import gradio as gr
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.jobs.area import VisitorJobs
 from salmu_demo.ui.shell.bar import TopBar
+from salmu_demo.ui.shell.data_shelf import DataShelf
 from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.ui.widgets.components import Handler
 from salmu_demo.workbench.bench import Workbench
@@ -27,6 +28,7 @@ class Context:
         workbench: data and models.
         manager: runs the jobs.
         shelf: the models that visitors can choose.
+        datasets: the data sets that visitors can choose.
         warm_up: prepares models in the background.
         bar: the components above the tabs.
         view: state that holds the `View`.
@@ -39,6 +41,7 @@ class Context:
     workbench: Workbench
     manager: JobManager
     shelf: ModelShelf
+    datasets: DataShelf
     warm_up: WarmUp
     bar: TopBar
     view: gr.State

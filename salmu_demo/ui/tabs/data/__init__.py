@@ -1,0 +1,1 @@
+"""The tab about data of one's own."""
