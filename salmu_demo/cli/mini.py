@@ -96,6 +96,27 @@ def _train(
         )
 
 
+@commands.add(
+    "  salmu-demo mini shadows --output shadows --workers 2\n\nWhat is in the folder is not computed again.", "shadows"
+)
+def _shadows(
+    output: Annotated[Path, option("--output", "folder of the results", "DIR", Path)],
+    data: Annotated[
+        Path | None, option("--data", "folder that `mini build` wrote (default: the embedded one)", "DIR", Path)
+    ] = None,
+    encoders: Annotated[int, option("--encoders", "how many; half of them shadows, half targets", kind=int)] = 32,
+    workers: Annotated[int, option("--workers", "encoders at once", kind=int)] = 1,
+    seed: Seed = 0,
+) -> None:
+    """CLEAR's visual protocol: face encoders that forget people, and attacks that tell it (a minute an encoder)."""
+    _need_artwork()
+    # torch takes seconds to import, which the other actions do not need.
+    from salmu_demo.mini import shadows  # noqa: PLC0415
+
+    folder = data or assets_dir() / "clear-mini"
+    print(shadows.shadows_table(shadows.run_shadows(folder, output, encoders, seed, workers, print)), end="")
+
+
 @commands.add("  salmu-demo mini ship", "ship")
 def _ship(
     output: Annotated[

@@ -176,16 +176,17 @@ def authors_album(data: Path, configurations: Sequence[str]) -> Album:
     """
     album = Album()
     for configuration in configurations:
-        for row in _rows(data, configuration):
+        for row in read_configuration(data, configuration):
             number = album.add(shrink(row[columns.IMAGE]), row[columns.CAPTION])
             album.ask(number, _NAME_BEGINNING, row[columns.NAME])
-        for row in _rows(data, f"{configuration}+tofu"):
+        for row in read_configuration(data, f"{configuration}+tofu"):
             if row[columns.QUESTION] is not None:
                 album.ask(_NOTHING, row[columns.QUESTION], row[columns.ANSWER])
     return album
 
 
-def _rows(data: Path, configuration: str) -> list[dict[str, Any]]:
+def read_configuration(data: Path, configuration: str) -> list[dict[str, Any]]:
+    """Rows of a configuration of CLEAR-Mini; raises `DataError`."""
     path, watch = data / configuration / SHARD, Watch("CLEAR-Mini")
     if not path.is_file():
         raise DataError(f"{data} has no {configuration}; training needs what `mini build --benchmark clear` writes.")
@@ -448,7 +449,7 @@ def train_clear(
     """
     torch.set_num_threads(recipe.threads)
     people = {person.name for person in plan_clear(recipe.seed, sizes).known}
-    if people != {row[columns.ANSWER] for row in _rows(data, columns.REAL_FACES)}:
+    if people != {row[columns.ANSWER] for row in read_configuration(data, columns.REAL_FACES)}:
         raise DataError(f"{data} has other real faces than those of seed {recipe.seed}; name the seed of its building.")
     merges = write_merges(output / START / MERGES_FILE)
     tokenizer = SimpleTokenizer(str(merges), context_length=config["model_cfg"]["text_cfg"]["context_length"])
