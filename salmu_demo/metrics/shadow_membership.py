@@ -31,7 +31,7 @@ Bools = NDArray[np.bool_]
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
 def enrolled_means(embeddings: Floats) -> Floats:
@@ -43,7 +43,7 @@ def enrolled_means(embeddings: Floats) -> Floats:
     Returns:
         Shape (P, D), the mean of unit embeddings.
     """
-    return _unit(embeddings[:, :ENROLLED]).mean(axis=1)
+    return np.asarray(_unit(embeddings[:, :ENROLLED]).mean(axis=1))
 
 
 def enrolment_logits(embeddings: Floats) -> Floats:
@@ -57,7 +57,7 @@ def enrolment_logits(embeddings: Floats) -> Floats:
     """
     means = _unit(enrolled_means(embeddings))
     cosines = np.einsum("pkd,pd->pk", _unit(embeddings[:, ENROLLED:]), means).clip(0, 1)
-    return np.log(cosines + TINY) - np.log(1 - cosines + TINY)
+    return np.asarray(np.log(cosines + TINY) - np.log(1 - cosines + TINY))
 
 
 def recognised(embeddings: Floats, asked: NDArray[np.int64]) -> Bools:

@@ -177,7 +177,7 @@ class Round:
 
     def strangers(self) -> torch.Tensor:
         """Another person for each picture to forget, among those that are kept."""
-        kept = torch.unique(self.retain.people)
+        kept: torch.Tensor = torch.unique(self.retain.people)
         return kept[torch.randint(len(kept), (len(self.forget.people),), generator=self.generator)]
 
 
@@ -291,8 +291,10 @@ def unlearn(encoder: FaceEncoder, method: VisualMethod, forget: Faces, retain: F
     steps = UNLEARNING_EPOCHS * -(-len(retain.people) // half)
 
     def loss(step: int, generator: torch.Generator) -> torch.Tensor:
-        batches = (faces.batch(half, generator) for faces in (forget, retain))
-        return method.loss(Round(current, frozen, *batches, step / steps, generator))
+        shown = Round(
+            current, frozen, forget.batch(half, generator), retain.batch(half, generator), step / steps, generator
+        )
+        return method.loss(shown)
 
     _descend(current, loss, steps, method.rate, seed)
     return current
@@ -301,5 +303,5 @@ def unlearn(encoder: FaceEncoder, method: VisualMethod, forget: Faces, retain: F
 @torch.no_grad()
 def embed(encoder: FaceEncoder, pictures: torch.Tensor) -> NDArray[np.float64]:
     """Embeddings of pictures as bytes, shape (N, 3, SIDE, SIDE), as (N, EMBEDDING)."""
-    found: Any = torch.cat([encoder(batch) for batch in pictures.split(256)])
+    found: Any = torch.cat([encoder(batch) for batch in torch.split(pictures, 256)])
     return np.asarray(found.numpy(), dtype=np.float64)
