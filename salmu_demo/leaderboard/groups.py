@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from salmu_demo.data.source import benchmark_of
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import Metric, known_metrics, official_metrics
+from salmu_demo.metrics import Benchmark, Metric, known_metrics, official_metrics
 from salmu_demo.models.roles import REFERENCES, SCALE, TITLES, ReferenceName, RoleName
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence
@@ -52,10 +53,18 @@ class DataGroup:
         """What every view of these numbers must say about the data, or an empty text."""
         return next((row.data.notice for row in self.rows if row.data.notice), "")
 
+    @property
+    def benchmark(self) -> Benchmark:
+        """Whose numbers these are."""
+        return benchmark_of(self.rows[0].data.name)
+
     @cached_property
     def specs(self) -> list[Metric]:
-        """The metrics that at least one row has."""
-        return [spec for spec in known_metrics() if any(spec.name in row.values for row in self.rows)]
+        """The metrics that at least one row has; of CLEAR's dozens those that are made of all others."""
+        known = [spec for spec in known_metrics() if any(spec.name in row.values for row in self.rows)]
+        if self.benchmark == "SALMUBench":
+            return known
+        return [spec for spec in known if spec.benchmark == "CLEAR" and not spec.of_rows]
 
     @cached_property
     def references(self) -> dict[str, Row]:
@@ -160,6 +169,8 @@ def _key(row: Row, content_disputed: bool) -> tuple[str, ...]:
         return ("official", row.data.revision or "", fingerprint if content_disputed else "", sample)
     if fingerprint:
         return ("content", fingerprint, sample)
+    if row.source is Source.PUBLISHED:
+        return ("published", row.data.name, sample)
     return ("file", str(row.file), row.data.name, sample)
 
 

@@ -7,15 +7,22 @@ from typing import Final, Literal
 from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.rows import Row, Source
-from salmu_demo.metrics import Metric, find_metric
-from salmu_demo.models.roles import SCALE
+from salmu_demo.metrics import Benchmark, Metric, find_metric
+from salmu_demo.models.roles import REFERENCES, SCALE
 from salmu_demo.results.evidence import interval_of
 from salmu_demo.results.questions import Label
 
 BY_DIAGNOSIS: Final = "diagnosis"
 BY_NAME: Final = "name"
 BY_DATE: Final = "date"
-DEFAULT_ORDER: Final = BY_DIAGNOSIS
+DEFAULT_ORDERS: Final[dict[Benchmark, str]] = {"SALMUBench": BY_DIAGNOSIS, "CLEAR": "ForgetTables"}
+DEFAULT_ORDER: Final = DEFAULT_ORDERS["SALMUBench"]
+CLEAR_RULE: Final = (
+    "By a metric, the row closest to its target comes first: Gold's value for what is to be forgotten, Base's for what "
+    "is to be kept; without that reference the lowest or the highest comes first. By date, the newest. Rows without a "
+    "value come last. References have no place. Nothing here ranks a model by all metrics at once: one that forgets "
+    "everything is near Gold in what is forgotten alone."
+)
 RULE: Final = (
     "By diagnosis, the model whose first question answered with no comes latest stands first, and among equal labels "
     "the one nearest to what was wanted: the mean of the leak left, the general knowledge lost and the holdouts "
@@ -151,7 +158,7 @@ def placed(group: DataGroup, rows: Sequence[Row], order: str) -> list[Placed]:
 
 
 def _has_place(group: DataGroup, row: Row, order: str) -> bool:
-    if row.role in SCALE:
+    if row.role in (REFERENCES if group.benchmark == "CLEAR" else SCALE):
         return False
     if order == BY_DIAGNOSIS:
         return row.label not in (None, Label.UNKNOWN)

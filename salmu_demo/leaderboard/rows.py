@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Final, Literal
 
 from salmu_demo.core.errors import ResultError
-from salmu_demo.core.notices import MINI_NOTICE
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE, MINI_NOTICE
+from salmu_demo.data.source import CLEAR_MINI
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
-from salmu_demo.metrics import find_metric
+from salmu_demo.metrics import Benchmark, find_metric
 from salmu_demo.models.roles import REFERENCES, Origin, RoleName, role_by_name
 from salmu_demo.results.document import read_result_file
 from salmu_demo.results.evidence import Evidence
 from salmu_demo.results.published import (
+    CLEAR_DATA,
     OFFICIAL_ZERO_SHOT,
     PUBLISHED,
+    PUBLISHED_CLEAR,
     PublishedModel,
 )
 from salmu_demo.results.questions import Label
@@ -74,7 +77,7 @@ class Row:
         values: by metric name; only those that were measured.
         zero_shot: what GenKnow was measured on, or None if unknown.
         date: UTC, ISO 8601; empty if unknown.
-        role: `clean` or `compromised` of a reference model, else None.
+        role: of a reference model, else None.
         role_from: who says so; `name` only where it is the name of a built-in, official or published model.
         is_told: whether the user says now that it is the reference of its group.
         model: the checkpoint, or None of a published row.
@@ -163,9 +166,12 @@ class Row:
         return [plain_text(remark, _LONGEST_REMARK) for remark in remarks]
 
 
-def published_rows() -> list[Row]:
-    """The rows that were published about the official data."""
-    return [_published_row(model) for model in PUBLISHED]
+def published_rows(benchmark: Benchmark = "SALMUBench") -> list[Row]:
+    """The rows that were published about the official data of a benchmark."""
+    if benchmark == "CLEAR":
+        return [_published_row(model, MeasuredData(CLEAR_DATA)) for model in PUBLISHED_CLEAR]
+    official = MeasuredData(OFFICIAL_DATA, revision=OFFICIAL_REVISION)
+    return [_published_row(model, official) for model in PUBLISHED]
 
 
 def file_rows(path: Path, source: Source) -> list[Row]:
@@ -237,22 +243,26 @@ def _utc(date: str) -> str:
 
 def _plain_data(data: MeasuredData) -> MeasuredData:
     """Data as a file names them, fit to be shown; what cannot be a SHA-256 identifies nothing."""
+    notice = MINI_NOTICE if data.notice == MINI_NOTICE else ""
+    if data.name.partition("#")[0] == CLEAR_MINI:
+        notice = CLEAR_MINI_NOTICE
     return MeasuredData(
         plain_text(data.name, _LONGEST_PATH),
         data.fingerprint if data.fingerprint and _SHA256.match(data.fingerprint) else None,
         None if data.revision is None else plain_text(data.revision),
-        MINI_NOTICE if data.notice == MINI_NOTICE else "",
+        notice,
         plain_text(data.sample),
     )
 
 
-def _published_row(model: PublishedModel) -> Row:
+def _published_row(model: PublishedModel, data: MeasuredData) -> Row:
+    of = () if data.name == OFFICIAL_DATA else (data.name,)
     return Row(
-        id=_row_id(Source.PUBLISHED, model.name),
+        id=_row_id(Source.PUBLISHED, *of, model.name),
         name=model.name,
         source=Source.PUBLISHED,
         origin=model.source,
-        data=MeasuredData(OFFICIAL_DATA, revision=OFFICIAL_REVISION),
+        data=data,
         values=model.values,
         zero_shot=OFFICIAL_ZERO_SHOT if any(find_metric(name).on_zero_shot_set for name in model.values) else None,
         role=model.role,

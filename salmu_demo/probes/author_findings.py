@@ -54,6 +54,7 @@ Scores: TypeAlias = NDArray[np.float64]
 T = TypeVar("T")
 
 REACHED: Final = "{count:,} of {others:,} others reach it"
+NOWHERE: Final = "it is in none"
 NAME_BEGINNING: Final = NAME_PROMPT.partition("{answer}")[0].strip()
 
 
@@ -246,7 +247,7 @@ def _judge(
 ) -> tuple[Verdict, str]:
     if p is None:
         return "no evidence", CANNOT_TELL.format(candidates=len(measure.others) + 1)
-    reached = REACHED.format(count=measure.reached, others=len(measure.others))
+    reached = REACHED.format(count=measure.reached, others=len(measure.others)) if measure.own else NOWHERE
     if p <= ALPHA:
         for untaught in (CLEAN, GOLD) if side == "forget" else (CLEAN,):
             theirs = beside.get(untaught)

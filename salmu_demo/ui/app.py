@@ -167,7 +167,7 @@ def build_app(
 
 
 def _build_tab(name: str, context: Context) -> tuple[gr.Tab, TabHandlers]:
-    module = tab_module(name)
+    module = tab_module(name, context.workbench.data.benchmark)
     with gr.Tab(module.TITLE, id=name) as tab:
         return tab, module.build(context)
 

@@ -49,7 +49,7 @@ def examples(bench: Workbench) -> list[Example]:
     first: dict[str, Example] = {}
     for label, _, text in _candidates(bench.data):
         first.setdefault(label, Example(label, text))
-    return [*first.values(), _plain(bench.data)]
+    return [*first.values(), *_plain(bench.data)]
 
 
 def measure_examples(bench: Workbench, clean: ModelSource, compromised: ModelSource) -> list[Example]:
@@ -67,7 +67,7 @@ def measure_examples(bench: Workbench, clean: ModelSource, compromised: ModelSou
         known, best = example.clean or 0.0, found.get(label)
         if example.compromised == 1 < known and (best is None or known > (best.clean or 0.0)):
             found[label] = example
-    return [*found.values(), _plain(bench.data)]
+    return [*found.values(), *_plain(bench.data)]
 
 
 def write_examples(folder: Path, bench: Workbench, models: Sequence[ModelSource]) -> list[Path]:
@@ -115,5 +115,6 @@ def _candidates(data: BenchmarkData) -> Iterator[tuple[str, Persona, str]]:
             yield "Job", persona, f"{persona.name} works as {value}"
 
 
-def _plain(data: BenchmarkData) -> Example:
-    return Example("Plain description", data.split(layout.RETAIN_SYNTH).texts[0])
+def _plain(data: BenchmarkData) -> list[Example]:
+    """A plain description, of data that have any."""
+    return [Example("Plain description", text) for text in data.split(layout.RETAIN_SYNTH).texts[:1]]

@@ -185,7 +185,9 @@ def test_the_link_reopens_the_same_view(open_page: OpenPage):
 
 def test_a_link_to_a_tab(open_page: OpenPage):
     page = open_page("tab=about")
-    expect(page.get_by_role("tablist").first.get_by_role("tab")).to_have_text([tab_module(name).TITLE for name in TABS])
+    expect(page.get_by_role("tablist").first.get_by_role("tab")).to_have_text(
+        [tab_module(name, "SALMUBench").TITLE for name in TABS]
+    )
     expect(page.get_by_role("heading", name="The ten metrics")).to_be_visible()
     page.get_by_role("tab", name="Probe").click()
     expect(page).to_have_url(re.compile("tab=probe"))

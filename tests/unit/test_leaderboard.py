@@ -10,7 +10,7 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.leaderboard.board import find_row
 from salmu_demo.leaderboard.groups import DataGroup, group_rows
-from salmu_demo.leaderboard.ranking import Choice, ranked
+from salmu_demo.leaderboard.ranking import Choice, placed, ranked
 from salmu_demo.leaderboard.rows import Row, Source, Staleness, plain_text, published_rows
 from salmu_demo.metrics import official_metrics
 from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED
@@ -248,3 +248,17 @@ def test_a_name_that_fits_several_rows_or_none_is_refused():
 def test_text_from_files_cannot_steer_a_terminal_or_fill_a_page():
     assert plain_text("a\x1b[2J\u202eb\ud800") == "a [2J b "
     assert len(plain_text("x" * 10**6)) == 120
+
+
+def test_clears_main_table_is_a_group_of_its_own_with_gold_and_base_as_references():
+    groups = group_rows([*published_rows(), *published_rows("CLEAR")])
+    assert [group.benchmark for group in groups] == ["SALMUBench", "CLEAR"]
+    clear = groups[1]
+    assert clear.identified
+    assert {spec.name for spec in clear.specs} == {"RealTables", "RetainTables", "ForgetTables", "FQRowsGen"}
+    assert {role: row.name for role, row in clear.references.items()} == {"compromised": "Base", "gold": "Gold"}
+    values = {row.name: row.values for row in clear.rows}
+    assert values["SCRUB"] == {"RealTables": 0.49, "RetainTables": 0.52, "ForgetTables": 0.36, "FQRowsGen": 0.85}
+    places = {each.row.name: each.place for each in placed(clear, ranked(clear, "ForgetTables"), "ForgetTables")}
+    assert places["Gold"] is places["Base"] is None
+    assert len({row.id for group in groups for row in group.rows}) == sum(len(group.rows) for group in groups)

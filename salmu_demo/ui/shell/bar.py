@@ -11,16 +11,17 @@ from markupsafe import Markup
 
 from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.markup import render
-from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.core.settings import on_space
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.data.source import MINI
 from salmu_demo.hub.reference import OFFICIAL_MODELS
 from salmu_demo.models.roles import REFERENCES, TITLES, Told, check_told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.models.uploads import keep_upload, upload_limit
 from salmu_demo.results.records import MeasuredModel
 from salmu_demo.ui.shell import text
-from salmu_demo.ui.shell.data_shelf import DataShelf, title
+from salmu_demo.ui.shell.data_shelf import DataShelf, mini_notice, title
 from salmu_demo.ui.shell.incoming import gives_paths
 from salmu_demo.ui.shell.messages import inform, shows_errors, warn
 from salmu_demo.ui.shell.shelf import ModelShelf
@@ -106,7 +107,7 @@ def header(data: BenchmarkData, problem: str = "") -> Markup:
     return render(
         "ui/templates/shell.html#header",
         title=text.TITLE,
-        purpose=text.PURPOSE,
+        purpose=text.PURPOSES[data.benchmark],
         settings=text.SETTINGS,
         data=title(data.name),
         problem=problem,
@@ -116,14 +117,15 @@ def header(data: BenchmarkData, problem: str = "") -> Markup:
 
 def provisos(data: BenchmarkData) -> Markup:
     """The notices that every view must carry."""
-    return notice(f"{MINI_NOTICE} {SCORES_NOTICE}" if data.is_mini else SCORES_NOTICE)
+    return notice(f"{mini_notice(data)} {SCORES_NOTICE}".strip())
 
 
 def data_line(data: BenchmarkData) -> Markup:
     """Which data is served, to the revision."""
     revision = f" at revision {data.revision[:12]}" if data.revision else ""
-    served = text.DATA_IS_MINI if data.is_mini else text.DATA_IS_OTHER.format(name=title(data.name), revision=revision)
-    return notice(served, "quiet data-line")
+    served = text.DATA_IS_EMBEDDED if mini_notice(data) else text.DATA_IS_OTHER
+    named = title(MINI if data.is_mini else data.name)
+    return notice(served.format(name=named, revision=revision), "quiet data-line")
 
 
 def can_sign_in() -> bool:
@@ -207,7 +209,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
             )
             gives_paths(upload)
         with gr.Accordion("Clean, Compromised and Gold", open=False, elem_id="references"):
-            gr.Markdown(text.WHO_IS_CLEAN)
+            gr.Markdown(text.WHO_IS_CLEAN[workbench.data.benchmark])
             references = [
                 gr.Dropdown(reference_choices(default), value="", label=f"{title} reference", elem_id=f"told-{role}")
                 for role, title in TITLES.items()

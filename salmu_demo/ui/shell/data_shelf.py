@@ -7,7 +7,9 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE, MINI_NOTICE
 from salmu_demo.core.settings import assets_dir, imports_dir, on_space
+from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import CLEAR_MINI, MINI, may_be_fetched
 from salmu_demo.hub.reference import OFFICIAL, OFFICIAL_DATA
 from salmu_demo.workbench.bench import Workbench
@@ -132,6 +134,13 @@ def title(reference: str) -> str:
     place = PurePath(reference)
     imported = _IMPORTED.fullmatch(place.name) if place.parent.name == imports_dir().name else None
     return imported["title"] if imported else _TITLES.get(reference, reference)
+
+
+def mini_notice(data: BenchmarkData) -> str:
+    """What every view of an embedded miniature must say; empty for any other data."""
+    if data.is_mini:
+        return MINI_NOTICE
+    return next((remark for remark in data.remarks if remark == CLEAR_MINI_NOTICE), "")
 
 
 def _name(reference: str, taken: dict[str, str]) -> str:

@@ -2,21 +2,33 @@
 
 from typing import Final
 
+from salmu_demo.metrics import Benchmark
+
 TITLE: Final = "salmu-demo"
-PURPOSE: Final = (
-    "Does this CLIP model still know which face belongs to which phone number, and what did forgetting break?"
+PURPOSES: Final[dict[Benchmark, str]] = {
+    "SALMUBench": (
+        "Does this CLIP model still know which face belongs to which phone number, and what did forgetting break?"
+    ),
+    "CLEAR": "Does this model still say whom a picture shows and what is known about them, and what did it lose?",
+}
+_RECOGNISED: Final = (
+    "Built-in and official models are recognised by their name, others by their card (`salmu_role`). If yours is not, "
+    "choose it here."
 )
-WHO_IS_CLEAN: Final = (
-    "Results are compared with a Clean and a Compromised model. Built-in and official models are recognised by their "
-    "name, others by their card (`salmu_role`). If yours is not, choose it here."
-)
+WHO_IS_CLEAN: Final[dict[Benchmark, str]] = {
+    "SALMUBench": f"Results are compared with a Clean and a Compromised model. {_RECOGNISED}",
+    "CLEAR": (
+        "Results are compared with a Gold model, which was taught those to be kept alone, and with CLEAR's Base, which "
+        f"was taught everybody: choose it as Compromised. {_RECOGNISED}"
+    ),
+}
 BY_CARD_OR_NAME: Final = "by card or name"
 SKIP: Final = "Skip to the verdicts"
 SETTINGS: Final = "Data and models"
 NO_MODELS_TITLE: Final = "Choose a model"
 NO_MODELS: Final = f"Tick at least one under “{SETTINGS}”, at the top of the page."
 DATA: Final = "Data set"
-DATA_IS_MINI: Final = "SALMU-Mini comes with the app."
+DATA_IS_EMBEDDED: Final = "{name} comes with the app."
 DATA_IS_OTHER: Final = "{name}{revision}."
 OPENING_DATA: Final = "Opening the data set"
 DATA_FAILED: Final = "The embedded data is shown, because {reference} could not be opened. {problem}"

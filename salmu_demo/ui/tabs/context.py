@@ -1,16 +1,18 @@
 """What a tab is built on, and what it gives the page.
 
 A tab is a folder here with a `tab.py` that has a `TITLE` and `build(context)`; its name stands in `shell.view.TABS`.
+A tab that is another one for data of CLEAR has a second folder, named in `OF_CLEAR`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import gradio as gr
 
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.metrics import Benchmark
 from salmu_demo.ui.jobs.area import VisitorJobs
 from salmu_demo.ui.shell.bar import TopBar
 from salmu_demo.ui.shell.data_shelf import DataShelf
@@ -83,6 +85,11 @@ class TabModule(Protocol):
         """Build the tab into the current Blocks context."""
 
 
-def tab_module(name: str) -> TabModule:
-    """The module of a tab, by its name in addresses."""
-    return cast(TabModule, import_module(f"{__package__}.{name}.tab"))
+OF_CLEAR: Final = {"audit": "authors"}
+"""Tabs that are others for data of CLEAR, and their folders."""
+
+
+def tab_module(name: str, benchmark: Benchmark) -> TabModule:
+    """The module of a tab, by its name in addresses, for data of a benchmark."""
+    folder = OF_CLEAR.get(name, name) if benchmark == "CLEAR" else name
+    return cast(TabModule, import_module(f"{__package__}.{folder}.tab"))

@@ -1,16 +1,21 @@
 """The About tab: what the data is, what the numbers mean and where they come from."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import gradio as gr
 from markupsafe import Markup
 
-from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.metrics import official_metrics
-from salmu_demo.metrics.protocol import DECISIONS
+from salmu_demo.data.source import MINI
+from salmu_demo.metrics import metrics_of, official_metrics
+from salmu_demo.metrics.clear_protocol import CLEAR_DECISIONS
+from salmu_demo.metrics.protocol import DECISIONS, Decision
+from salmu_demo.probes.authors import PICTURES
 from salmu_demo.probes.findings import ALPHA
+from salmu_demo.ui.shell.data_shelf import mini_notice, title
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.widgets.components import markup
 from salmu_demo.ui.widgets.markup import text_table
@@ -30,6 +35,23 @@ The Audit tab looks at one person, the Probe tab at one question, the Benchmark 
 ## The data: {name}
 
 {personas:,} personas with {kinds} kinds of facts. {notice}{scores}
+"""
+
+_CLEAR_INTRODUCTION: Final = """## What this is
+
+CLEAR, a benchmark for *machine unlearning* in models that look and write. Invented authors are bound to their names and
+lives by captioned pictures and by questions with answers, and a model is trained on them:
+
+- **Base** was trained on every author. Everywhere else in this tool it is called Compromised.
+- **Gold** was trained on all but the authors to be forgotten: this is what perfect forgetting looks like.
+- **Unlearned** models started as Base and were then made to forget. They should say of the authors to be forgotten what
+  Gold says, and of everything else what Base says.
+
+The Audit tab looks at one author, the Probe tab at one question, the Benchmark tab at everything.
+
+## The data: {name}
+
+{personas:,} authors. {notice}{scores}
 """
 
 SPLITS: Final[dict[str, str]] = {
@@ -75,7 +97,31 @@ cosines; *own* marks captions of that persona. "To Clean" is the difference to t
 caption.
 """
 
+CLEAR_AUDIT: Final = f"""## What the audit measures
+
+Everybody is asked about with {PICTURES} pictures, in three ways. Each is compared with what chance does with the same
+model, so that a model that calls everybody by one name tells nothing.
+
+**Says the name.** The model writes a caption for each picture, word by word the likeliest. Names are found in any case
+and with any marks between their parts. Compared with: how often its captions of other people have that name.
+
+**Finds the name likely.** CLEAR's Probability: the true name's share of the probabilities per token of all candidates,
+after the words that CLEAR has completed. The wrong names are those of the data, which nobody has. A model without a
+text decoder chooses by a softmax over cosines. Compared with: the same with pictures of other people.
+
+**Answers questions.** The questions about the author, without a picture. An answer is right if it has every word of the
+true one, in order (ROUGE-L recall 1). Compared with: how likely the same answers are if the author is called by a name
+that nobody has.
+
+**Verdict.** *Leaks*: so few of the others reach the author's value that chance seldom does (p at most {ALPHA} by the
+rank, corrected for the three ways). *No evidence*: more do, or Gold is found in the same way. *Not known*: Base finds
+nothing either. By chance at most {ALPHA:.0%} of the people have a false alarm.
+"""
+
 METRICS_TITLE: Final = "## The ten metrics"
+CLEAR_METRICS_TITLE: Final = "## The metrics of CLEAR"
+CLEAR_METRIC_CAPTION: Final = "What is to be forgotten should be as with Gold, everything else as with Base."
+CLEAR_METRIC_COLUMNS: Final = ("Metric", "In words", "What it tells", "Rows")
 METRIC_CAPTION: Final = (
     "Efficacy (1.x) asks what is forgotten, utility (2.x) what is kept. The nearer to the target the better, in both "
     "directions: a value far below Clean's is a trace of unlearning too."
@@ -94,6 +140,29 @@ LIMITS: Final = f"""## Limits
 - A fact that these probes do not find may still be in the weights: other prompts, fine-tuning or direct access to the
   weights can bring it back. "Forgotten" means forgotten as far as this probe can see.
 - One line-up is one sample. Conclusions about a method need the benchmark, and ideally several seeds.
+"""
+
+CLEAR_LIMITS: Final = f"""## Limits
+
+- {SCORES_NOTICE}
+- All authors are invented. Searching for real people is not what this tool is for.
+- What these questions do not bring out may still be in the weights: other prompts, fine-tuning or direct access to the
+  weights can bring it back.
+- The paper's numbers are those of much larger models that read instructions; its rows of the Leaderboard are not to be
+  compared with those of CLEAR-Mini.
+"""
+
+CLEAR_SOURCES: Final = """## Sources and licences
+
+- **Benchmark** (data, metrics, protocol): CLEAR, [arXiv 2410.18057](https://arxiv.org/abs/2410.18057), after TOFU,
+  [arXiv 2401.06121](https://arxiv.org/abs/2401.06121).
+- **Models that look and write**: CoCa, [arXiv 2205.01917](https://arxiv.org/abs/2205.01917).
+- **Portraits of CLEAR-Mini**: remix of "Avataaars" ([avataaars.com](https://avataaars.com)) by Pablo Stanley, free for
+  personal and commercial use, rendered with DiceBear (MIT).
+- **Objects of CLEAR-Mini**: [Fluent Emoji](https://github.com/microsoft/fluentui-emoji), © Microsoft Corporation, MIT.
+- **Names and towns of CLEAR-Mini**: Faker, MIT.
+- **Models**: open_clip, MIT.
+- **This tool and CLEAR-Mini**: the salmu-demo authors, MIT.
 """
 
 SOURCES: Final = """## Sources and licences
@@ -126,13 +195,14 @@ def about(data: BenchmarkData) -> None:
         if data.limits.unmeasurable:
             reasons = list(data.limits.unmeasurable.items())
             markup(text_table(UNMEASURABLE_COLUMNS, reasons, UNMEASURABLE_CAPTION))
-        gr.Markdown(AUDIT)
-        gr.Markdown(METRICS_TITLE)
-        markup(metrics_table())
+        is_clear = data.benchmark == "CLEAR"
+        gr.Markdown(CLEAR_AUDIT if is_clear else AUDIT)
+        gr.Markdown(CLEAR_METRICS_TITLE if is_clear else METRICS_TITLE)
+        markup(clear_metrics_table() if is_clear else metrics_table())
         with gr.Accordion("Every decision of the protocol", open=False):
-            markup(decisions_table())
-        gr.Markdown(LIMITS)
-        gr.Markdown(SOURCES)
+            markup(decisions_table(CLEAR_DECISIONS if is_clear else DECISIONS))
+        gr.Markdown(CLEAR_LIMITS if is_clear else LIMITS)
+        gr.Markdown(CLEAR_SOURCES if is_clear else SOURCES)
 
 
 def splits_table(data: BenchmarkData) -> Markup:
@@ -149,18 +219,28 @@ def metrics_table() -> Markup:
     return text_table(METRIC_COLUMNS, rows, METRIC_CAPTION)
 
 
-def decisions_table() -> Markup:
+def clear_metrics_table() -> Markup:
+    """CLEAR's own metrics: what each tells."""
+    found = [m for m in metrics_of("CLEAR") if m.benchmark == "CLEAR"]
+    return text_table(
+        CLEAR_METRIC_COLUMNS, [(m.name, m.title, m.explanation, m.split) for m in found], CLEAR_METRIC_CAPTION
+    )
+
+
+def decisions_table(decisions: Sequence[Decision] = DECISIONS) -> Markup:
     """What the public sources leave open, and what is done here."""
-    rows = [(d.topic, d.question, d.decision, d.constant) for d in DECISIONS]
+    rows = [(d.topic, d.question, d.decision, d.constant) for d in decisions]
     return text_table(DECISION_COLUMNS, rows, DECISION_CAPTION)
 
 
 def introduction(data: BenchmarkData) -> str:
     """The first section, with the facts of a data set."""
-    return _INTRODUCTION.format(
-        name="SALMU-Mini" if data.is_mini else data.name,
+    introduction = _CLEAR_INTRODUCTION if data.benchmark == "CLEAR" else _INTRODUCTION
+    notice = mini_notice(data)
+    return introduction.format(
+        name=title(MINI if data.is_mini else data.name),
         personas=len(data.personas),
         kinds=len(data.kinds),
-        notice=f"{MINI_NOTICE} " if data.is_mini else "",
+        notice=f"{notice} " if notice else "",
         scores=SCORES_NOTICE,
     )

@@ -14,6 +14,7 @@ from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import JobError, QueryError, ResultError, SalmuError
 from salmu_demo.data import layout
+from salmu_demo.data.source import is_clear
 from salmu_demo.jobs.job import Job, JobSpec, JobState
 from salmu_demo.jobs.kinds.attack import AttackSpec
 from salmu_demo.jobs.kinds.benchmark import BENCHMARK, REPORT_FOLDER, BenchmarkSpec, report_folder
@@ -31,6 +32,7 @@ from salmu_demo.results.merging import with_others
 from salmu_demo.ui.jobs.page import JobPage, JobPages
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark import text
+from salmu_demo.ui.tabs.benchmark.clear import summary
 from salmu_demo.ui.tabs.benchmark.results import (
     Drawing,
     attacks_view,
@@ -245,7 +247,8 @@ class BenchmarkPages(JobPages):
         can_attack = not others and self._is_here(analysis) and any(role.name not in SCALE for role in analysis.roles)
         return ResultPage(
             outcome=outcome,
-            head=results_title(analysis) + diagnosis_cards(analysis),
+            head=results_title(analysis)
+            + (summary if is_clear(analysis.comparison.data.name) else diagnosis_cards)(analysis),
             metrics=metric_tables(analysis),
             figures=figures_view(
                 outcome.figures,

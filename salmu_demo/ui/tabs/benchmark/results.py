@@ -10,9 +10,10 @@ from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.markup import render
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import kind_title
+from salmu_demo.data.source import benchmark_of
 from salmu_demo.metrics import find_metric
 from salmu_demo.metrics.intervals import Difference, Interval
-from salmu_demo.models.roles import SCALE, TITLES
+from salmu_demo.models.roles import COMPROMISED, GOLD, SCALE, TITLES
 from salmu_demo.reports.attacks import attack_report
 from salmu_demo.reports.figures.canvas import page_svg
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
@@ -154,7 +155,9 @@ class _Pillar:
 def metric_tables(analysis: Analysis) -> Markup:
     """All metrics of all models: value, interval, target and distances; a table for each pillar."""
     notes = [text.TABLE]
-    missing = [TITLES[role] for role in SCALE if role not in {r.name for r in analysis.roles}]
+    benchmark = benchmark_of(analysis.comparison.data.name)
+    needed = (COMPROMISED, GOLD) if benchmark == "CLEAR" else SCALE
+    missing = [TITLES[role] for role in needed if role not in {r.name for r in analysis.roles}]
     if missing:
         notes.append(text.NO_REFERENCES.format(missing=" and ".join(missing)))
     zero_shot = next(filter(None, (model.evaluation.zero_shot for model in analysis.models)), None)
@@ -162,7 +165,7 @@ def metric_tables(analysis: Analysis) -> Markup:
         notes.append(f"GenKnow was measured on {zero_shot}.")
     pillars = [
         _Pillar(*words, [_metric_row(row, analysis) for row in rows])
-        for pillar, words in text.PILLARS.items()
+        for pillar, words in text.PILLARS[benchmark].items()
         if (rows := [row for row in analysis.comparison.rows if row.spec.pillar == pillar])
     ]
     return render(

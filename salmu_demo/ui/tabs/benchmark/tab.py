@@ -47,7 +47,7 @@ def build(context: Context) -> TabHandlers:
     """Build the tab into the current Blocks context."""
     visitor = context.jobs["benchmark"]
     pages = BenchmarkPages(context.workbench, context.manager)
-    gr.Markdown(text.INTRODUCTION)
+    gr.Markdown(text.INTRODUCTIONS[context.workbench.data.benchmark])
     with gr.Accordion(text.FORM, elem_id="benchmark-form") as folded:
         form = benchmark_form(context.workbench)
     offer = long_job_offer()
@@ -112,7 +112,7 @@ def benchmark_form(workbench: Workbench) -> BenchmarkForm:
     with gr.Accordion("Metrics (all, unless you choose)", open=False, elem_id="benchmark-metrics"), gr.Row():
         metrics = [
             _metric_group(pillar, title, target, workbench.data.benchmark)
-            for pillar, (title, target) in text.PILLARS.items()
+            for pillar, (title, target) in text.PILLARS[workbench.data.benchmark].items()
         ]
     rows = gr.Radio(
         [("All rows", _ALL), *([("A sample", _SAMPLE)] if suggestion else [])],

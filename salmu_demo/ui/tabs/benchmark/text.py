@@ -1,17 +1,36 @@
 """English sentences of the Benchmark tab."""
 
-from typing import Final
+from typing import Final, Literal
 
+from salmu_demo.metrics import Benchmark
 from salmu_demo.metrics.intervals import LEVEL, RESAMPLES
 
-INTRODUCTION: Final = (
-    "Measure the chosen models with the ten official SALMUBench metrics and the further ones of this tool. The "
-    "job continues when you close the page: reload it, open another tab or follow the link to the job to see it again."
+Pillar = Literal["efficacy", "utility"]
+
+_CONTINUES: Final = (
+    "The job continues when you close the page: reload it, open another tab or follow the link to the job to see it "
+    "again."
 )
+INTRODUCTIONS: Final[dict[Benchmark, str]] = {
+    "SALMUBench": (
+        "Measure the chosen models with the ten official SALMUBench metrics and the further ones of this tool. "
+        f"{_CONTINUES}"
+    ),
+    "CLEAR": (
+        "Measure the chosen models with the metrics of CLEAR: ROUGE-L, Probability and Truth Ratio of captions, names, "
+        f"real faces and the real world, and Forget Quality against Gold. {_CONTINUES}"
+    ),
+}
 FORM: Final = "What to measure"
-PILLARS: Final = {
-    "efficacy": ("Has it forgotten?", "Target: the Clean model's value."),
-    "utility": ("What did forgetting break?", "Target: the Compromised model's value."),
+PILLARS: Final[dict[Benchmark, dict[Pillar, tuple[str, str]]]] = {
+    "SALMUBench": {
+        "efficacy": ("Has it forgotten?", "Target: the Clean model's value."),
+        "utility": ("What did forgetting break?", "Target: the Compromised model's value."),
+    },
+    "CLEAR": {
+        "efficacy": ("Has it forgotten?", "Wanted: the value of Gold, which was taught those to be kept alone."),
+        "utility": ("What did forgetting break?", "Wanted: the value of Base, which was taught everybody."),
+    },
 }
 SAMPLING: Final = (
     "A sample takes the same share of every persona and attribute kind. It is faster, its intervals are wider, and its "

@@ -19,7 +19,7 @@ from salmu_demo.leaderboard.export import submission
 from salmu_demo.leaderboard.files import import_result, imported_results, job_results
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup
-from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, Choice, check_order, ranked
+from salmu_demo.leaderboard.ranking import DEFAULT_ORDERS, Choice, check_order, ranked
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.leaderboard.sweeps import embedded_sweeps
 from salmu_demo.ui.shell.incoming import MAX_FILES, gives_paths
@@ -62,16 +62,17 @@ class Library:
 
     def __init__(self, workbench: Workbench, runs: Path) -> None:
         self._runs = runs
-        self._data = workbench.data.fingerprint
+        self._data, self._benchmark = workbench.data.fingerprint, workbench.data.benchmark
         self._freshness = Freshness(workbench.models, workbench.data)
         self._visitors = visitor_files().private_folder("leaderboard", SESSION_SECONDS)
 
     def board(self, own_jobs: Any, session: str) -> Board:
-        """The leaderboard as a visitor sees it."""
+        """The leaderboard as a visitor sees it: rows of the benchmark that the page's data belong to."""
         own = own_jobs if isinstance(own_jobs, list) else []
         local = job_results(self._runs, [job for job in own if isinstance(job, str)] if on_space() else None)
         imported = imported_results(self._imports(session))
-        return read_board(local, imported, self._freshness, sweeps=embedded_sweeps(), own=self._data)
+        board = read_board(local, imported, self._freshness, sweeps=embedded_sweeps(), own=self._data)
+        return replace(board, groups=tuple(group for group in board.groups if group.benchmark == self._benchmark))
 
     def take(self, upload: str, session: str) -> tuple[Path, str]:
         """Import an uploaded file, which is deleted; returns the copy, and the visitor's session.
@@ -142,7 +143,9 @@ def build(context: Context) -> TabHandlers:
     gr.Markdown(f"{INTRODUCTION} {KEPT_BY_SESSION if on_space() else ''}")
     with gr.Row():
         group = gr.Dropdown([], label="Data", elem_id="board-group", scale=2, min_width=280)
-        order = gr.Dropdown(orders(), value=DEFAULT_ORDER, label="Sort by", elem_id="board-order", min_width=220)
+        benchmark = context.workbench.data.benchmark
+        first = DEFAULT_ORDERS[benchmark]
+        order = gr.Dropdown(orders(benchmark), value=first, label="Sort by", elem_id="board-order", min_width=220)
     with gr.Row():
         search = gr.Textbox(
             label="Search by name", placeholder="Part of a name", max_length=200, elem_id="board-search", min_width=200

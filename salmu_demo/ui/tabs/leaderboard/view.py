@@ -9,9 +9,9 @@ from markupsafe import Markup
 from salmu_demo.core.markup import render
 from salmu_demo.leaderboard.export import board_csv
 from salmu_demo.leaderboard.groups import DataGroup
-from salmu_demo.leaderboard.ranking import BY_DATE, BY_DIAGNOSIS, BY_NAME, RULE, Placed, placed
+from salmu_demo.leaderboard.ranking import BY_DATE, BY_DIAGNOSIS, BY_NAME, CLEAR_RULE, RULE, Placed, placed
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import Metric, all_metrics
+from salmu_demo.metrics import Benchmark, Metric, all_metrics, metrics_of
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, GOLD, UNLEARNED, RoleStyle
 from salmu_demo.reports.text import NOTHING, signed, unsigned
 from salmu_demo.results.questions import Label
@@ -29,10 +29,15 @@ _REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {
 }
 
 
-def orders() -> list[tuple[str, str]]:
-    """Label and value of each order."""
-    metrics = [(f"{spec.number} {spec.name}", spec.name) for spec in all_metrics()]
-    return [("Diagnosis, then distance", BY_DIAGNOSIS), *metrics, ("Name", BY_NAME), ("Date, newest first", BY_DATE)]
+def orders(benchmark: Benchmark) -> list[tuple[str, str]]:
+    """Label and value of each order of a benchmark's rows."""
+    if benchmark == "CLEAR":
+        specs = [spec for spec in metrics_of(benchmark) if spec.benchmark == benchmark and not spec.of_rows]
+        found = [(spec.title, spec.name) for spec in specs]
+    else:
+        found = [("Diagnosis, then distance", BY_DIAGNOSIS)]
+        found += [(f"{spec.number} {spec.name}", spec.name) for spec in all_metrics()]
+    return [*found, ("Name", BY_NAME), ("Date, newest first", BY_DATE)]
 
 
 def group_choices(groups: Sequence[DataGroup]) -> list[tuple[str, str]]:
@@ -99,7 +104,8 @@ def board_html(group: DataGroup, rows: Sequence[Row], order: str) -> Markup:
         order=order,
         columns=[_column(group, spec, order) for spec in group.specs],
         rows=[_board_row(group, each, order) for each in placed(group, rows, order)],
-        rule=RULE,
+        rule=RULE if group.benchmark == "SALMUBench" else CLEAR_RULE,
+        diagnosed=group.benchmark == "SALMUBench",
         # The mark at the start tells spreadsheets that it is UTF-8.
         file=Download(
             "leaderboard.csv",

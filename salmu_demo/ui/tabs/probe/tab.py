@@ -21,9 +21,11 @@ from salmu_demo.ui.tabs.probe.view import (
     CONTENT_WORDS,
     EXAMPLES,
     EXAMPLES_MEASURED,
-    GALLERY_WORDS,
+    INTRODUCTIONS,
+    PLACEHOLDERS,
     answer_html,
     example_label,
+    gallery_words,
     nothing_html,
     own_image_html,
 )
@@ -57,23 +59,21 @@ TITLE: Final = "Probe"
 
 def build(context: Context) -> TabHandlers:
     """Build the tab into the current Blocks context."""
-    gr.Markdown(
-        "Search with your own words or image, and see what each model puts first. A model that still links a face "
-        "to a private value finds the one with the other."
-    )
+    benchmark = context.workbench.data.benchmark
+    gr.Markdown(INTRODUCTIONS[benchmark])
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320), gr.Tabs():
             with gr.Tab("By text"):
                 text = gr.Textbox(
                     label="What to search for",
-                    placeholder="A phone number, a name, or any description",
+                    placeholder=PLACEHOLDERS[benchmark],
                     max_length=MAX_TEXT,
                     elem_id="probe-text",
                 )
                 faces_or_captions = _content_radio(["faces", "captions"])
                 go = gr.Button("Search", variant="primary", elem_id="probe-search")
                 offered = examples(context.workbench)
-                gr.Markdown(EXAMPLES_MEASURED if offered[0].clean else EXAMPLES)
+                gr.Markdown(EXAMPLES_MEASURED if any(e.clean for e in offered) else EXAMPLES)
                 with gr.Row():
                     example_buttons = [(gr.Button(example_label(e), size="sm", min_width=150), e.text) for e in offered]
             with gr.Tab("By image"):
@@ -94,7 +94,9 @@ def build(context: Context) -> TabHandlers:
                 captions_or_faces = _content_radio(["captions", "faces"])
         with gr.Column(scale=2, min_width=300):
             gallery = gr.Radio(
-                [(words, name) for name, words in GALLERY_WORDS.items()], value="all", label="Among which pairs"
+                [(words, name) for name, words in gallery_words(benchmark).items()],
+                value="all",
+                label="Among which pairs",
             )
             count = gr.Slider(1, MAX_K, value=10, step=1, label="Results for each model", elem_id="probe-k")
             differs = gr.Checkbox(

@@ -7,11 +7,13 @@ from typing import Final
 from markupsafe import Markup
 
 from salmu_demo.core.markup import render
-from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
+from salmu_demo.core.notices import SCORES_NOTICE
+from salmu_demo.metrics import Benchmark
 from salmu_demo.models.roles import CLEAN
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import NOTHING as NO_VALUE
 from salmu_demo.reports.text import unsigned
+from salmu_demo.ui.shell.data_shelf import mini_notice
 from salmu_demo.ui.widgets.images import data_address
 from salmu_demo.ui.widgets.markup import Download, rank_text
 from salmu_demo.workbench.examples import Example
@@ -22,6 +24,26 @@ GALLERY_WORDS: Final = {
     "forget": "Pairs that were to be forgotten",
     "holdouts": "Personal pairs that were to stay",
     "retain": "Plain pairs without private data",
+}
+CLEAR_GALLERY_WORDS: Final = {
+    "all": "Everything",
+    "forget": "Authors to be forgotten",
+    "holdouts": "Authors to be kept",
+    "retain": "Real people and their names",
+}
+INTRODUCTIONS: Final[dict[Benchmark, str]] = {
+    "SALMUBench": (
+        "Search with your own words or image, and see what each model puts first. A model that still links a face to a "
+        "private value finds the one with the other."
+    ),
+    "CLEAR": (
+        "Search with your own words or image, and see what each model puts first. A model that still links a face to a "
+        "name finds the one with the other."
+    ),
+}
+PLACEHOLDERS: Final[dict[Benchmark, str]] = {
+    "SALMUBench": "A phone number, a name, or any description",
+    "CLEAR": "A name, a setting, or any description",
 }
 CONTENT_WORDS: Final = {"faces": "Faces", "captions": "Captions"}
 SPLIT_WORDS: Final = {
@@ -180,21 +202,28 @@ def example_label(example: Example) -> str:
     return f"{example.label}: {text} (Compromised: rank {example.compromised:g}, Clean: {example.clean:g})"
 
 
+def gallery_words(benchmark: Benchmark) -> dict[str, str]:
+    """Galleries in words, by name."""
+    return CLEAR_GALLERY_WORDS if benchmark == "CLEAR" else GALLERY_WORDS
+
+
 def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> Markup:
     """The whole answer: what was asked, a column for each model, and downloads."""
     settings = answer.settings
     faces = settings.content == "faces"
     has_clean = any(column.role.name == CLEAN for column in answer.columns)
-    notes = ["Score: cosine of query and result, exact.", TO_CLEAN if has_clean else NO_CLEAN]
+    notes = ["Score: cosine of query and result, exact."]
+    if has_clean or answer.data.benchmark != "CLEAR":
+        notes.append(TO_CLEAN if has_clean else NO_CLEAN)
     if differs_only and len(answer.models) < 2:
         notes.append("With one model there is nothing to differ from, so all results are shown.")
-    if answer.data.is_mini:
-        notes.append(MINI_NOTICE)
+    if notice := mini_notice(answer.data):
+        notes.append(notice)
     return render(
         "ui/templates/probe.html#answer",
         content=CONTENT_WORDS[settings.content],
         query=answer.query.title,
-        gallery=GALLERY_WORDS[settings.gallery],
+        gallery=gallery_words(answer.data.benchmark)[settings.gallery],
         # One click saves a file, and no query is ever written to the server's disk.
         files=[
             _download("JSON", "application/json", answer_json(answer)),
