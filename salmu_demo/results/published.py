@@ -71,22 +71,22 @@ CLEAR_DATA: Final = "clear:therem/CLEAR"
 CLEAR_PAPER: Final = "CLEAR (arXiv 2410.18057), Table 1: LLaVA, fine-tuned on all authors, is to forget forget10"
 _CLEAR_TABLE: Final = ("RealTables", "RetainTables", "ForgetTables", "FQRowsGen")
 
+_CLEAR_ROWS: Final[tuple[tuple[str, RoleName | None, tuple[float, ...]], ...]] = (
+    ("Gold", "gold", (0.50, 0.51, 0.19, 1.00)),
+    ("Base", "compromised", (0.48, 0.51, 0.35, 0.85)),
+    ("DPO", None, (0.46, 0.48, 0.22, 0.84)),
+    ("GD", None, (0.29, 0.00, 0.00, 0.18)),
+    ("GA", None, (0.27, 0.00, 0.00, 0.67)),
+    ("IDK", None, (0.48, 0.51, 0.33, 0.84)),
+    ("KL", None, (0.25, 0.00, 0.00, 0.67)),
+    ("LLMU", None, (0.47, 0.51, 0.25, 0.84)),
+    ("NPO", None, (0.46, 0.14, 0.11, 0.76)),
+    ("Retain FT", None, (0.49, 0.51, 0.37, 0.85)),
+    ("RMU", None, (0.24, 0.00, 0.00, 0.75)),
+    ("SCRUB", None, (0.49, 0.52, 0.36, 0.85)),
+    ("SKU", None, (0.40, 0.32, 0.37, 0.83)),
+)
 PUBLISHED_CLEAR: Final = tuple(
-    PublishedModel(name, _values(_CLEAR_TABLE, *values), CLEAR_PAPER, role=role)
-    for name, role, *values in (
-        ("Gold", "gold", 0.50, 0.51, 0.19, 1.00),
-        ("Base", "compromised", 0.48, 0.51, 0.35, 0.85),
-        ("DPO", None, 0.46, 0.48, 0.22, 0.84),
-        ("GD", None, 0.29, 0.00, 0.00, 0.18),
-        ("GA", None, 0.27, 0.00, 0.00, 0.67),
-        ("IDK", None, 0.48, 0.51, 0.33, 0.84),
-        ("KL", None, 0.25, 0.00, 0.00, 0.67),
-        ("LLMU", None, 0.47, 0.51, 0.25, 0.84),
-        ("NPO", None, 0.46, 0.14, 0.11, 0.76),
-        ("Retain FT", None, 0.49, 0.51, 0.37, 0.85),
-        ("RMU", None, 0.24, 0.00, 0.00, 0.75),
-        ("SCRUB", None, 0.49, 0.52, 0.36, 0.85),
-        ("SKU", None, 0.40, 0.32, 0.37, 0.83),
-    )
+    PublishedModel(name, _values(_CLEAR_TABLE, *values), CLEAR_PAPER, role=role) for name, role, values in _CLEAR_ROWS
 )
 """Every row of CLEAR's main table."""

@@ -124,7 +124,7 @@ class AuthorPages:
             author_view.evidence(self._workbench.authors, persona, findings, images, told),
         )
 
-    def _images(self, identity: str) -> "list[Image]":
+    def _images(self, identity: str) -> Sequence[Image]:
         """The pictures that are asked about."""
         shown = self._workbench.authors.pictures(identity)
         return [Image(picture.split, self._thumbnails.address(picture.split, picture.row)) for picture in shown]
