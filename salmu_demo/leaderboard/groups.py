@@ -10,6 +10,7 @@ from salmu_demo.data.source import benchmark_of
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
 from salmu_demo.metrics import Benchmark, Metric, known_metrics, official_metrics
 from salmu_demo.models.roles import REFERENCES, SCALE, TITLES, ReferenceName, RoleName
+from salmu_demo.results.comparison import target_role
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence
 
@@ -87,7 +88,7 @@ class DataGroup:
 
     def target(self, spec: Metric) -> float | None:
         """The value to reach, or None without the reference."""
-        reference = self.references.get(spec.reference)
+        reference = self.references.get(target_role(spec))
         return None if reference is None else self.comparable(reference, spec)
 
     def comparable(self, row: Row, spec: Metric) -> float | None:

@@ -9,6 +9,7 @@ from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.rows import Row, Source
 from salmu_demo.metrics import Benchmark, Metric, find_metric
 from salmu_demo.models.roles import REFERENCES, SCALE
+from salmu_demo.results.comparison import target_role
 from salmu_demo.results.evidence import interval_of
 from salmu_demo.results.questions import Label
 
@@ -183,7 +184,7 @@ def _is_unclear(group: DataGroup, first: Row, second: Row, spec: Metric) -> bool
     found = interval_of(lambda a, b: a - b, known) if len(known) == len(means) else None
     if found is None:
         return False
-    reference = group.references.get(spec.reference)
+    reference = group.references.get(target_role(spec))
     target = None if reference is None or reference.evidence is None else reference.evidence.mean(spec.name)
     farther = None if target is None else interval_of(lambda a, b, t: abs(a - t) - abs(b - t), [*known, target])
     return any(ends.low <= 0 <= ends.high for ends in (found, farther) if ends is not None)

@@ -11,7 +11,7 @@ from salmu_demo.metrics.intervals import Interval
 from salmu_demo.reports.text import capital, percent, printable, unsigned
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import GroupMean
-from salmu_demo.results.comparison import Comparison
+from salmu_demo.results.comparison import Comparison, target_role
 from salmu_demo.results.diagnosis import Diagnosis
 from salmu_demo.results.evidence import Side
 from salmu_demo.results.records import MeasuredData
@@ -193,7 +193,7 @@ def comparison_lines(comparison: Comparison) -> list[list[str]]:
             gap = row.distance(number)
             value = "skipped" if cell.value is None else f"{cell.value:.4f}"
             cells.append(value if gap is None else f"{value} ({gap:+.4f})")
-        target = "-" if row.target is None else f"{row.target:.4f} {row.spec.reference}"
+        target = "-" if row.target is None else f"{row.target:.4f} {target_role(row.spec)}"
         lines.append([f"{row.spec.number} {row.spec.name}", target, *cells])
     return lines
 

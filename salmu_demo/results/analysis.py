@@ -17,7 +17,7 @@ from salmu_demo.metrics import all_metrics, find_metric
 from salmu_demo.metrics.intervals import Difference, Interval, cluster_numbers, interval, resampled_means
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, NOTHING_TOLD, REFERENCES, SCALE, ModelRole, Told
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
-from salmu_demo.results.comparison import Comparison, compare
+from salmu_demo.results.comparison import Comparison, compare, target_role
 from salmu_demo.results.diagnosis import Diagnosis, diagnose, least_gap, scale_position, scaled_distance
 from salmu_demo.results.evidence import NOTHING, Evidence, Side, interval_of
 from salmu_demo.results.records import Evaluation
@@ -250,7 +250,7 @@ def _intervals(
             continue
         for position, number in enumerate(known):
             found[number][name] = interval(means[:, position])
-        target = next((n for n, number in enumerate(known) if roles[number] == row.spec.reference), None)
+        target = next((n for n, number in enumerate(known) if roles[number] == target_role(row.spec)), None)
         values = scores.mean(axis=1)
         for (a, first), (b, second) in combinations(enumerate(known), 2):
             difference = Difference(float(values[a] - values[b]), interval(means[:, a] - means[:, b]))

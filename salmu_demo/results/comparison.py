@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics import Metric, known_metrics
 from salmu_demo.models.names import distinct_names
-from salmu_demo.models.roles import CLEAN, COMPROMISED, NOTHING_TOLD, Told, assign_roles
+from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, NOTHING_TOLD, REFERENCES, Told, assign_roles
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 
 
@@ -25,7 +25,7 @@ class ComparisonRow:
 
     Attributes:
         spec: the metric.
-        target: the value to reach: Clean's for efficacy, Compromised's for utility; None without that reference.
+        target: the value to reach, that of `target_role`; None without that reference.
         cells: one for each model, in order.
     """
 
@@ -56,6 +56,16 @@ class Comparison:
     remarks: tuple[str, ...] = ()
 
 
+def target_role(spec: Metric) -> str:
+    """Whose value a metric aims at: in CLEAR, which knows no Clean, Gold's for what is to be forgotten.
+
+    >>> from salmu_demo.metrics import find_metric
+    >>> [target_role(find_metric(name)) for name in ("RetFail", "ForgetTables", "RealText")]
+    ['clean', 'gold', 'compromised']
+    """
+    return GOLD if spec.benchmark == "CLEAR" and spec.pillar == "efficacy" else spec.reference
+
+
 def compare(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Comparison:
     """Put evaluations of the same data set side by side.
 
@@ -81,16 +91,16 @@ def compare(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Com
         replace(model, name=name, role=role)
         for model, name, role in zip(measured, distinct_names(measured), assigned.roles, strict=True)
     ]
-    numbers = [assigned.number(role) for role in (CLEAN, COMPROMISED)]
+    numbers: dict[str, int | None] = {role: assigned.number(role) for role in REFERENCES}
 
     rows = []
     for spec in known_metrics():
         values = [evaluation.value(spec.name) for evaluation in evaluations]
         if not any(spec.name in evaluation.results for evaluation in evaluations):
             continue
-        at_clean, at_compromised = (None if number is None else values[number] for number in numbers)
-        cells = tuple(Cell(v, _gap(v, at_clean), _gap(v, at_compromised)) for v in values)
-        rows.append(ComparisonRow(spec, at_clean if spec.reference == CLEAN else at_compromised, cells))
+        at = {role: None if number is None else values[number] for role, number in numbers.items()}
+        cells = tuple(Cell(v, _gap(v, at[CLEAN]), _gap(v, at[COMPROMISED])) for v in values)
+        rows.append(ComparisonRow(spec, at[target_role(spec)], cells))
     return Comparison(tuple(models), tuple(rows), evaluations[0].data, assigned.remarks)
 
 

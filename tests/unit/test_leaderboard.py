@@ -261,4 +261,6 @@ def test_clears_main_table_is_a_group_of_its_own_with_gold_and_base_as_reference
     assert values["SCRUB"] == {"RealTables": 0.49, "RetainTables": 0.52, "ForgetTables": 0.36, "FQRowsGen": 0.85}
     places = {each.row.name: each.place for each in placed(clear, ranked(clear, "ForgetTables"), "ForgetTables")}
     assert places["Gold"] is places["Base"] is None
+    # Nearest to Gold's 0.19, from above as from below.
+    assert [name for name, place in places.items() if place][:3] == ["DPO", "LLMU", "NPO"]
     assert len({row.id for group in groups for row in group.rows}) == sum(len(group.rows) for group in groups)

@@ -28,7 +28,7 @@ from salmu_demo.results.analysis import (
     grouped_metrics,
 )
 from salmu_demo.results.breakdown import GroupMean
-from salmu_demo.results.comparison import ComparisonRow
+from salmu_demo.results.comparison import ComparisonRow, target_role
 from salmu_demo.results.diagnosis import Diagnosis
 from salmu_demo.results.questions import Answer, Label, Question
 from salmu_demo.results.records import MeasuredData
@@ -185,7 +185,7 @@ def _metric_row(row: ComparisonRow, analysis: Analysis) -> _MetricRow:
         title=f"{number}{spec.name} · {spec.title}{f' ({spec.unit})' if spec.unit else ''}",
         explanation=spec.explanation,
         target=number_cell(row.target),
-        whose="" if row.target is None else TITLES[spec.reference],
+        whose="" if row.target is None else TITLES[target_role(spec)],
         cells=[_metric_cell(row, number, model) for number, model in enumerate(analysis.models)],
     )
 
