@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from salmu_demo.core.notices import SCORES_NOTICE
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.data.layout import KINDS, kind_title
+from salmu_demo.data.source import CLEAR_MINI, is_clear
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.metrics import DECISIONS
+from salmu_demo.metrics.clear_protocol import CLEAR_DECISIONS
 from salmu_demo.metrics.intervals import LEVEL, RESAMPLES, Interval
-from salmu_demo.metrics.protocol import SEED
+from salmu_demo.metrics.protocol import SEED, Decision
+from salmu_demo.reports.clear import aggregates
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.report import Block, MissingFigure, Pictures, Report, ReportFigure, Section, Table
 from salmu_demo.reports.roles import role_styles
@@ -55,9 +58,18 @@ def build_report(
     people = people or {}
     data = analysis.comparison.data
     first, *figures = report_figures(analysis, people)
+    of_clear = is_clear(data.name)
+    diagnosis = () if of_clear else (Section("How the diagnosis is made", tuple(_rule())),)
+    verdicts = (
+        (Section("Verdicts", (aggregates(analysis), *analysis.remarks, *_figures([first]))),)
+        if of_clear
+        else (
+            Section("Verdicts", (*_verdicts(analysis), *_figures([first]))),
+            Section("What the verdicts rest on", tuple(_answers(analysis))),
+        )
+    )
     sections = (
-        Section("Verdicts", (*_verdicts(analysis), *_figures([first]))),
-        Section("What the verdicts rest on", tuple(_answers(analysis))),
+        *verdicts,
         Section("Metrics", tuple(_metrics(analysis))),
         *_expected(analysis),
         *further,
@@ -66,9 +78,9 @@ def build_report(
         Section("By persona", tuple(_by_persona(analysis, people))),
         Section("By what is kept of a person", tuple(_by_side(analysis))),
         Section("Figures", tuple(_figures(figures))),
-        Section("How the diagnosis is made", tuple(_rule())),
+        *diagnosis,
         Section("How sure the numbers are", tuple(_intervals())),
-        Section("Protocol decisions", (_decisions(),)),
+        Section("Protocol decisions", (_decisions(_decided(data)),)),
         Section("How to cite", tuple(_cite(analysis))),
         Section("What was measured on what", tuple(_provenance(analysis))),
     )
@@ -82,6 +94,8 @@ def data_line(data: MeasuredData) -> str:
     """What must be said about the data before any number."""
     if data.notice:
         line = data.notice
+    elif data.name.partition("#")[0] == CLEAR_MINI:
+        line = CLEAR_MINI_NOTICE
     elif is_official_data(data):
         line = f"Measured on the official benchmark data, {OFFICIAL_DATA}"
         if data.revision in (None, OFFICIAL_REVISION):
@@ -168,7 +182,7 @@ def _provenance(analysis: Analysis) -> Iterator[Block]:
         ("Date (UTC)", _shared(models, lambda e: e.made.date or NOTHING)),
         ("Seed", _shared(models, lambda e: str(e.made.seed))),
         ("Versions", _shared(models, _versions)),
-        ("Protocol", f"{counted(len(DECISIONS), 'decision')} on what the publications leave open, listed above"),
+        ("Protocol", f"{counted(len(_decided(data)), 'decision')} on what the publications leave open, listed above"),
     ]
     yield Table("On what, and how.", ("Fact", "Value"), tuple(rows), 2)
 
@@ -266,7 +280,9 @@ def _metrics(analysis: Analysis) -> Iterator[Block]:
     rows, heads = analysis.comparison.rows, _model_heads(analysis)
     for chunk in _chunks(len(analysis.names)):
         yield Table(
-            "Value of every metric and its target: Clean's value for efficacy (1), Compromised's for utility (2).",
+            "Value of every metric and its target: Gold's value for what is to be forgotten, else Compromised's."
+            if is_clear(analysis.comparison.data.name)
+            else "Value of every metric and its target: Clean's value for efficacy (1), Compromised's for utility (2).",
             ("Metric", "In words", "Target", *(heads[n] for n in chunk)),
             tuple(
                 (f"{row.spec.number} {row.spec.name}", row.spec.title, number_cell(row.target),
@@ -478,16 +494,24 @@ def _intervals() -> Iterator[Block]:
     ).replace("%", " %")
 
 
-def _decisions() -> Table:
+def _decided(data: MeasuredData) -> Sequence[Decision]:
+    """What the publications of the benchmark of some data leave open."""
+    return CLEAR_DECISIONS if is_clear(data.name) else DECISIONS
+
+
+def _decisions(decisions: Sequence[Decision]) -> Table:
     return Table(
         "What the public description of the benchmark leaves open, and what is done here.",
         ("Metric", "Question", "Decision", "Constant"),
-        tuple((d.topic, d.question, d.decision, d.constant) for d in DECISIONS),
+        tuple((d.topic, d.question, d.decision, d.constant) for d in decisions),
         4,
     )
 
 
 def _cite(analysis: Analysis) -> Iterator[Block]:
     versions = sorted({model.evaluation.made.versions.get("salmu-demo", "") for model in analysis.models} - {""})
-    yield "The benchmark, its data, metrics and reference models: SALMUBench, CVPR 2026, arXiv 2603.26316."
+    if is_clear(analysis.comparison.data.name):
+        yield "The benchmark, its data and metrics: CLEAR, arXiv 2410.18057."
+    else:
+        yield "The benchmark, its data, metrics and reference models: SALMUBench, CVPR 2026, arXiv 2603.26316."
     yield f"The evaluator, its intervals and its diagnosis: {' '.join(['salmu-demo', ', '.join(versions)]).strip()}."
