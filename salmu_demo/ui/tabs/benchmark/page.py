@@ -244,11 +244,13 @@ class BenchmarkPages(JobPages):
         """The results of a finished job, beside those of others; raises `SalmuError` if they are gone or damaged."""
         outcome = self._outcomes.of(job_id, others)
         analysis = outcome.analysis
-        can_attack = not others and self._is_here(analysis) and any(role.name not in SCALE for role in analysis.roles)
+        of_clear = is_clear(analysis.comparison.data.name)
+        is_one = any(role.name not in SCALE for role in analysis.roles)
+        can_attack = not others and not of_clear and self._is_here(analysis) and is_one
+        nothing = text.NO_ATTACKS_ON_CLEAR if of_clear else text.NOTHING_TO_ATTACK
         return ResultPage(
             outcome=outcome,
-            head=results_title(analysis)
-            + (summary if is_clear(analysis.comparison.data.name) else diagnosis_cards)(analysis),
+            head=results_title(analysis) + (summary if of_clear else diagnosis_cards)(analysis),
             metrics=metric_tables(analysis),
             figures=figures_view(
                 outcome.figures,
@@ -257,7 +259,7 @@ class BenchmarkPages(JobPages):
                 self._people.address if self._is_here(analysis) else None,
             ),
             attacks=(
-                empty_state(text.NOT_ATTACKED_TITLE, text.NOT_ATTACKED if can_attack else text.NOTHING_TO_ATTACK)
+                empty_state(text.NOT_ATTACKED_TITLE, text.NOT_ATTACKED if can_attack else nothing)
                 if outcome.attacks is None
                 else attacks_view(outcome.attacks)
             ),

@@ -30,6 +30,10 @@ from salmu_demo.ui.widgets.markup import notice
 from salmu_demo.workbench.bench import Workbench
 
 _ALL: Final = "all"
+_METRICS: Final[dict[Benchmark, str]] = {
+    "SALMUBench": "Metrics (all, unless you choose)",
+    "CLEAR": "Metrics (all of CLEAR, unless you choose)",
+}
 _SAMPLE: Final = "sample"
 _MOST_TABLES: Final = 9
 _SHOWN: Final[dict[str, Any]] = {
@@ -52,7 +56,8 @@ def build(context: Context) -> TabHandlers:
         form = benchmark_form(context.workbench)
     offer = long_job_offer()
     area = job_area(visitor, folded)
-    attacks = build_attacks(context, pages)
+    with gr.Column(visible=context.workbench.data.benchmark != "CLEAR"):
+        attacks = build_attacks(context, pages)
     results = result_area(pages, visitor.finished, visitor.own, context.jobs[ATTACK].finished)
     attacks.offer(results.attack)
     _connect_start(context, Launcher(context.manager, pages, area, context.view), form, offer, area)
@@ -109,7 +114,7 @@ class Offer:
 def benchmark_form(workbench: Workbench) -> BenchmarkForm:
     """Build the form into the current Blocks context."""
     suggestion = suggested_rows(workbench.data)
-    with gr.Accordion("Metrics (all, unless you choose)", open=False, elem_id="benchmark-metrics"), gr.Row():
+    with gr.Accordion(_METRICS[workbench.data.benchmark], open=False, elem_id="benchmark-metrics"), gr.Row():
         metrics = [
             _metric_group(pillar, title, target, workbench.data.benchmark)
             for pillar, (title, target) in text.PILLARS[workbench.data.benchmark].items()
@@ -134,10 +139,13 @@ def benchmark_form(workbench: Workbench) -> BenchmarkForm:
 
 
 def _metric_group(pillar: str, title: str, target: str, benchmark: Benchmark) -> gr.CheckboxGroup:
-    metrics = (spec for spec in metrics_of(benchmark) if spec.pillar == pillar)
-    labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in metrics]
+    metrics = [spec for spec in metrics_of(benchmark) if spec.pillar == pillar]
+    # Those of SALMUBench can be asked of data of CLEAR too, but nobody expects them there.
+    own = [spec for spec in metrics if spec.benchmark == benchmark]
+    ordered = [*own, *(spec for spec in metrics if spec not in own)]
+    labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in ordered]
     with gr.Column(min_width=320):
-        return gr.CheckboxGroup(labels, value=[name for _, name in labels], label=title, info=target)
+        return gr.CheckboxGroup(labels, value=[spec.name for spec in own], label=title, info=target)
 
 
 def long_job_offer() -> Offer:

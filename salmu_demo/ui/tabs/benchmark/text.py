@@ -78,6 +78,7 @@ NOT_ATTACKED_TITLE: Final = "No attack yet"
 NOT_ATTACKED: Final = (
     "Press Attack these models above: what the attacks bring back appears here, in the diagnosis and in the reports."
 )
+NO_ATTACKS_ON_CLEAR: Final = "Attacks compare with a Clean model, which CLEAR does not have."
 NOTHING_TO_ATTACK: Final = "Only references were measured, or other data than that of this page."
 ATTACK_THESE: Final = "Attack these models"
 OTHER_DATA: Final = "These models were measured on other data than that of this page; attack them on a page with that."
