@@ -39,8 +39,11 @@ def _run(
     gold: options.Gold = None,
     thorough: Annotated[bool, flag("--thorough", "try more than the defaults do, which takes much longer")] = False,
     seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = SEED,
+    ray: options.Ray = False,
+    workers: options.Workers = 2,
     json: options.Json = False,
 ) -> None:
+    cluster = options.ray_cluster(ray, workers)
     names = [spec.name for spec in choose_attacks(attacks.split(",") if attacks is not None else None)]
     told = options.told_once(clean, compromised, gold)
     bench = Workbench(data)
@@ -48,7 +51,7 @@ def _run(
     references = attack_references(bench, sources, told)
     check_writable(output, "The file of attacks")  # Now rather than after minutes of work.
     with TerminalProgress() as progress:
-        document = attack(bench, sources, references, names, seed, thorough, progress)
+        document = attack(bench, sources, references, names, seed, thorough, progress, cluster, trust_pickle)
     path = write_attacks(document, output)
     if json:
         print_json({"file": str(path), **document.model_dump(mode="json", by_alias=True)})

@@ -29,7 +29,8 @@ commands = Commands()
   salmu-demo evaluate local-dir:my-model --metrics RetFail,GenKnow --output results
   salmu-demo evaluate local-dir:my-model --sample 400 --output results
   salmu-demo evaluate local-dir:clean local-dir:leaky local-dir:mine --clean clean --compromised leaky --output results
-  salmu-demo evaluate weights.safetensors --arch ViT-B-16 --data folder --imagenet imagenet/val --output results""")
+  salmu-demo evaluate weights.safetensors --arch ViT-B-16 --data folder --imagenet imagenet/val --output results
+  salmu-demo evaluate local-dir:my-model --data folder --ray --workers 8 --output results""")
 def _run(
     models: options.Models,
     output: Annotated[Path, option("--output", "folder of the result files", "DIR", Path)],
@@ -46,8 +47,11 @@ def _run(
     attacks: Annotated[
         Path | None, option("--attacks", "attacks.json of these models, or its folder, for the diagnosis", "FILE", Path)
     ] = None,
+    ray: options.Ray = False,
+    workers: options.Workers = 2,
     json: options.Json = False,
 ) -> None:
+    cluster = options.ray_cluster(ray, workers)
     # A misspelt name fails before anything is loaded.
     names = [spec.name for spec in options.chosen_metrics(metrics, data)]
     found = None if attacks is None else read_attacks(attacks)
@@ -59,6 +63,9 @@ def _run(
     rows, early = options.chosen_sample(sample, seed), list[Path]()
     files = official_names(sources, measured_data(bench.data, rows))
     with TerminalProgress() as progress:
+        if cluster is not None:
+            chosen = options.chosen_metrics(metrics, data)
+            bench.spread(sources, chosen, cluster, imagenet, rows, progress, trust_pickle)
 
         def measure(model: ModelSource) -> Evaluation:
             evaluation = bench.evaluate(model, names, imagenet, progress, rows, gold=reference)

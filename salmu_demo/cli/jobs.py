@@ -43,10 +43,13 @@ def _run(
     imagenet: options.ImageNet = None,
     sample: options.SampleRows = None,
     seed: options.SampleSeed = options.SAMPLE_SEED,
+    ray: options.Ray = False,
+    workers: options.Workers = 2,
     estimate: Annotated[bool, flag("--estimate", "only say how long it would take")] = False,
     json: options.Json = False,
 ) -> None:
     """Run a benchmark and wait for it."""
+    options.ray_cluster(ray, workers)  # Refuses what cannot be before a job is made.
     # Of several models only those without a configuration have use for it.
     named = options.models_without_data(models, arch, trust_pickle) if arch else []
     spec = BenchmarkSpec(
@@ -62,6 +65,7 @@ def _run(
         told=options.told_references(
             clean, compromised, gold, [MeasuredModel(model, name_of(model)) for model in dict.fromkeys(models)]
         ),
+        ray_workers=workers if ray else 0,
     )
     manager = JobManager()
     if not estimate:

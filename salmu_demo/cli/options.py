@@ -13,6 +13,7 @@ from salmu_demo.attacks import all_attacks
 from salmu_demo.cli.grammar import Command, Group
 from salmu_demo.cli.output import print_notes
 from salmu_demo.core.errors import QueryError
+from salmu_demo.core.executor import Executor, RayCluster
 from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 from salmu_demo.data.sample import Sample
 from salmu_demo.data.source import CLEAR_MINI, MINI, benchmark_of
@@ -149,11 +150,22 @@ Data = Annotated[str, option("--data", DATA_WORDS, completion=data_names)]
 Json = Annotated[bool, flag("--json", "print JSON instead of text")]
 Metrics = Annotated[str | None, option("--metrics", "comma-separated; default all", "NAMES")]
 ImageNet = Annotated[Path | None, option("--imagenet", "ImageNet-1k validation folder for GenKnow", "DIR", Path)]
+Ray = Annotated[
+    bool, flag("--ray", "compute on a Ray cluster: that of RAY_ADDRESS, or workers of this machine (extra `ray`)")
+]
+Workers = Annotated[int, option("--workers", "workers of this machine for --ray", kind=int)]
 SampleRows = Annotated[
     int | None, option("--sample", "measure a sample with this many forget rows (default: all rows)", "ROWS", int)
 ]
 SampleSeed = Annotated[int, option("--seed", "seed of the sample", kind=int)]
 SAMPLE_SEED = SEED
+
+
+def ray_cluster(ray: bool, workers: int) -> Executor | None:
+    """The cluster to compute on, with a CPU thread for each worker, or None; raises `SalmuError`."""
+    if workers < 1:
+        raise QueryError(f"--workers is {workers}; choose 1 or more.")
+    return RayCluster(workers, 1) if ray else None
 
 
 def reference(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 from salmu_demo.cli.options import Commands, Json, argument, flag, option
 from salmu_demo.cli.output import print_notes
 from salmu_demo.core.errors import QueryError
+from salmu_demo.core.executor import Executor, LocalProcesses, RayCluster
 from salmu_demo.core.files import check_writable, write_text
 from salmu_demo.core.text import plain
 from salmu_demo.models.roles import TITLES
 from salmu_demo.sweeps.config import read_sweep
-from salmu_demo.sweeps.executor import Executor, LocalProcesses, RayCluster
 
 if TYPE_CHECKING:
     from salmu_demo.sweeps.run import RunResult

@@ -16,6 +16,7 @@ from salmu_demo.attacks.kept import attacking_key
 from salmu_demo.attacks.schema import FILE, AttacksDocument
 from salmu_demo.core.documents import document_of, read_cached, read_model
 from salmu_demo.core.errors import SalmuError, StorageError, SweepError, TrainingError
+from salmu_demo.core.executor import Executor
 from salmu_demo.core.files import write_text
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.source import load_data
@@ -32,7 +33,6 @@ from salmu_demo.results.evidence import Evidence
 from salmu_demo.results.kept import key_of
 from salmu_demo.results.records import AttackRecord
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
-from salmu_demo.sweeps.executor import Executor
 from salmu_demo.sweeps.measured import Measured
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record
 from salmu_demo.unlearning.plan import code_of

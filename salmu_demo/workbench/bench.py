@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from salmu_demo.core.executor import Executor
 from salmu_demo.core.memory import size_of
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data import layout
@@ -44,9 +45,11 @@ from salmu_demo.probes.people import SIDES, persona_features
 from salmu_demo.probes.shipped import ShippedReadings, read_shipped, shipped_folder
 from salmu_demo.probes.survey import Survey, survey
 from salmu_demo.results.evaluation import choose_metrics, evaluate
+from salmu_demo.results.inputs import MetricInputs
 from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation
 from salmu_demo.results.shipped import of_metrics, read_evaluation
+from salmu_demo.results.spread import spread
 
 MOST_MODELS: Final = 1000
 """Models that a workbench remembers by name."""
@@ -384,6 +387,21 @@ class Workbench:
         chosen = choose_metrics(metrics, self.data.benchmark)
         shipped = self.shipped_evaluation(model, chosen) if imagenet is None and sample is None else None
         return shipped or evaluate(self.view(model, progress), chosen, imagenet, sample, kept, gold)
+
+    def spread(
+        self,
+        models: Sequence[ModelSource],
+        metrics: Sequence[Metric],
+        executor: Executor,
+        imagenet: Path | None = None,
+        sample: Sample | None = None,
+        progress: ProgressCallback = ignore_progress,
+        trust_pickle: bool = False,
+    ) -> None:
+        """Have workers encode what `evaluate` of some models needs, see `spread`; raises `SalmuError`."""
+        whole = imagenet is None and sample is None
+        views = [self.view(model) for model in models if not (whole and self.shipped_evaluation(model, metrics))]
+        spread(views, MetricInputs(self.data, imagenet, sample), metrics, executor, progress, trust_pickle)
 
     def shipped_evaluation(self, model: ModelSource, metrics: Iterable[Metric]) -> Evaluation | None:
         """What is shipped of some metrics of a model on all rows, or None if it lacks one."""

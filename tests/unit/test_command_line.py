@@ -20,11 +20,13 @@ PROMISED = """\
 app: --port:int --root-path --forwarded-allow-ips --data*
 fetch: [DATA] --revision --splits --model* --dry-run --yes --json
 evaluate: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --output:Path! --attacks:Path --json
+    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --output:Path! --attacks:Path --ray
+    --workers:int=2 --json
 attack: MODEL... --output:Path! --attacks --arch --trust-pickle --quickgelu --preprocess --weights --data=mini
-    --clean* --compromised* --gold* --thorough --seed:int=42 --json
+    --clean* --compromised* --gold* --thorough --seed:int=42 --ray --workers:int=2 --json
 jobs run: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --estimate --json
+    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --ray --workers:int=2 --estimate
+    --json
 jobs list: --json
 jobs show: ID --json
 jobs resume: ID --json

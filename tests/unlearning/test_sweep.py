@@ -16,6 +16,7 @@ import pytest
 from salmu_demo.cli.main import run
 from salmu_demo.core.documents import document_of, parse_model
 from salmu_demo.core.errors import MetricError, QueryError, SalmuError, SweepError, TrainingError
+from salmu_demo.core.executor import LocalProcesses, RayCluster
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import MetricResult, Rows, find_metric, official_metrics
 from salmu_demo.results.diagnosis import diagnose
@@ -24,7 +25,6 @@ from salmu_demo.results.questions import Criterion
 from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
-from salmu_demo.sweeps.executor import LocalProcesses, RayCluster
 from salmu_demo.sweeps.measured import Measured
 from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_sweep
 from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from salmu_demo.attacks.schema import FILE as ATTACKS_FILE
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.documents import read_cached
 from salmu_demo.core.errors import JobError
+from salmu_demo.core.executor import RayCluster
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
@@ -61,6 +63,7 @@ class BenchmarkSpec(JobSpec):
         sample: number of `forget` rows to measure, or None for all.
         imagenet: ImageNet-1k validation folder for GenKnow, or None.
         told: the references, where the user named them.
+        ray_workers: workers of a Ray cluster that encode, or 0 to do so here.
     """
 
     metrics: tuple[str, ...]
@@ -68,6 +71,7 @@ class BenchmarkSpec(JobSpec):
     sample: int | None = field(default=None, kw_only=True)
     imagenet: str | None = field(default=None, kw_only=True)
     told: Told = field(default=NOTHING_TOLD, kw_only=True)
+    ray_workers: int = field(default=0, kw_only=True)
 
 
 @register
@@ -114,6 +118,14 @@ class Benchmark(JobKind[BenchmarkSpec]):
             report(JobProgress.of(step, 0.0))
             return plan_model(spec, workbench, inputs, reference)
 
+        if spec.ray_workers:
+            # What cannot be found is said of each model below.
+            found, _ = each_model(references, partial(_model, spec, workbench), str)
+            chosen, cluster = choose_metrics(spec.metrics), RayCluster(spec.ray_workers, 1)
+            workbench.spread(
+                found, chosen, cluster, inputs.imagenet, inputs.sample,
+                lambda step: report(JobProgress.of(step, 0.0)), spec.trust_pickle,
+            )  # fmt: skip
         plans, unplanned = each_model(references, plan, str)
         cached = KeptMetrics(folder / METRICS_FOLDER)
         total, before = total_seconds(plans), 0.0
@@ -265,13 +277,18 @@ def plan_model(spec: BenchmarkSpec, workbench: Workbench, inputs: MetricInputs, 
     Raises:
         SalmuError: of the kind that fits, if the model or data is unusable.
     """
-    (model,) = workbench.models([reference], spec.architectures.get(reference), spec.trust_pickle)
+    model = _model(spec, workbench, reference)
     metrics = choose_metrics(spec.metrics)
     whole = spec.sample is None and spec.imagenet is None
     is_shipped = whole and workbench.shipped_evaluation(model, metrics) is not None
     load = Workload(0, 0) if is_shipped else workload(workbench.view(model), inputs, metrics)
     rates = rates_of(workbench.view(model)) if load.images or load.texts else None
     return ModelPlan(model, load, rates, len(inputs.split(layout.FORGET)))
+
+
+def _model(spec: BenchmarkSpec, workbench: Workbench, reference: str) -> ModelSource:
+    (model,) = workbench.models([reference], spec.architectures.get(reference), spec.trust_pickle)
+    return model
 
 
 def suggested_rows(data: BenchmarkData) -> int | None:

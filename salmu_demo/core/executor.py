@@ -1,4 +1,4 @@
-"""Executors of a sweep's runs: processes on this machine, or a Ray cluster."""
+"""Executors of independent jobs: processes on this machine, or a Ray cluster."""
 
 import importlib.util
 import multiprocessing
@@ -52,7 +52,8 @@ class LocalProcesses:
 class RayCluster:
     """The workers of a Ray cluster: that of `RAY_ADDRESS`, or a local one that is started when needed.
 
-    Every worker must be able to write to the results folder.
+    Every worker must be able to read the data and the models, and to write to the results folder and the cache. A job
+    whose worker is killed is begun again on another one, a few times.
     """
 
     def __init__(self, workers: int, threads: int) -> None:
@@ -62,7 +63,7 @@ class RayCluster:
             SweepError: if Ray is not installed.
         """
         if importlib.util.find_spec("ray") is None:
-            raise SweepError("A sweep on Ray needs it installed: pip install 'salmu-demo[ray]'.")
+            raise SweepError("--ray needs Ray installed: pip install 'salmu-demo[ray]'.")
         self._workers = workers
         self._threads = threads
 
@@ -84,7 +85,16 @@ class RayCluster:
         try:
             while waiting:
                 ready, waiting = ray.wait(waiting)
-                yield ray.get(ready[0])
+                try:
+                    done = ray.get(ready[0])
+                except ray.exceptions.RayTaskError:
+                    raise  # What the job itself raised.
+                except ray.exceptions.RayError as error:
+                    raise SweepError(
+                        f"A worker of the Ray cluster was lost again and again ({type(error).__name__}); what was "
+                        "finished is kept: see why it ends, often for want of memory, and give the command again."
+                    ) from error
+                yield done
         finally:
             for reference in waiting:
                 ray.cancel(reference)
