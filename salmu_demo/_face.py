@@ -748,6 +748,7 @@ def unlearn(
     *,
     forget: str | Iterable[str] = (),
     settings: Mapping[str, str | float] | None = None,
+    modality: str | None = None,
     towers: str | None = None,
     budget: int | None = None,
     seed: int = 0,
@@ -768,8 +769,10 @@ def unlearn(
         forget: whom to forget instead of the whole forget split: `PERSONA` for everything of a persona, named by its id
             or any other value, or `PERSONA:KIND` for one attribute.
         settings: hyperparameters that differ from the method's defaults.
+        modality: which rows of CLEAR a model that writes is to forget and retain: `text` for questions and answers,
+            `visual` for captioned pictures, or `both`; None for a dual encoder's pairs.
         towers: `both`, `image` or `text`; None for the method's default.
-        budget: forget pairs that go through the model; None for the method's default.
+        budget: forget pairs, or texts, that go through the model; None for the method's default.
         seed: seed of everything random.
         stop_at: `"unrelated"` stops once forget pairs are as similar as unrelated pairs were; a cosine, known from
             Clean, stops there and is reported as an oracle.
@@ -790,7 +793,7 @@ def unlearn(
     from salmu_demo.unlearning.trainer import unlearn as run  # noqa: PLC0415 - see the top
 
     stop = StopRules(stop_at, stop_retain_drop)
-    plan = make_plan(method, settings or {}, towers, budget, seed, stop, keep_best=keep_best)
+    plan = make_plan(method, settings or {}, towers, budget, seed, stop, keep_best=keep_best, modality=modality)
     folder = Path(output)
     check_writable(folder, "The model")
     bench = _workbench(data)

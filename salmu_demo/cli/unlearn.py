@@ -10,13 +10,11 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.core.text import plain
 from salmu_demo.data.forget_requests import find_requests, request_words
 from salmu_demo.data.source import MINI
-from salmu_demo.unlearning import UNRELATED
-from salmu_demo.unlearning.methods import MethodSpec, all_methods, find_method
+from salmu_demo.unlearning import UNRELATED, find_modality
+from salmu_demo.unlearning.methods import Form, MethodSpec, all_methods, find_method
 from salmu_demo.unlearning.plan import StopRules, make_plan
 from salmu_demo.unlearning.training_metrics import BEST
 from salmu_demo.workbench.bench import Workbench
-
-_READINGS = ("forget_similarity", "unrelated_similarity", "retain_similarity", "forget_mrr")
 
 commands = Commands()
 
@@ -33,7 +31,8 @@ def _method_names() -> list[str]:
   salmu-demo unlearn npo --model mini-compromised --forget 00000024,00000027:email --output my-model
   salmu-demo unlearn npo --model mini-compromised --output my-model --push ORG/NAME
   salmu-demo unlearn negative-gradient --model mini-compromised --stop-at-unrelated --output my-model
-  salmu-demo unlearn negative-gradient --model mini-compromised --keep-best --output my-model""")
+  salmu-demo unlearn negative-gradient --model mini-compromised --keep-best --output my-model
+  salmu-demo unlearn dpo --model mini-clear-base --data clear-mini --modality both --output my-model""")
 def _run(
     method: Annotated[str, argument("METHOD", "name of a method, or `list` for all of them", completion=_method_names)],
     model: Annotated[
@@ -52,9 +51,18 @@ def _run(
             "PERSONA[:KIND],…",
         ),
     ] = None,
+    modality: Annotated[
+        str | None,
+        option(
+            "--modality",
+            "rows of CLEAR that a model that writes is to forget and retain: both, text (questions and answers) or "
+            "visual (captioned pictures)",
+        ),
+    ] = None,
     towers: Annotated[str | None, option("--towers", "both, image or text (default: what suits the method)")] = None,
     budget: Annotated[
-        int | None, option("--budget", "forget pairs that go through the model (default: the method's)", "PAIRS", int)
+        int | None,
+        option("--budget", "forget pairs, or texts, that go through the model (default: the method's)", "PAIRS", int),
     ] = None,
     seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = 0,
     settings: Annotated[
@@ -98,16 +106,18 @@ def _run(
     if stop_at_unrelated and oracle_stop is not None:
         raise QueryError("--stop-at-unrelated and --oracle-stop exclude each other; leave one of them out.")
     if method == "list":
-        _list(all_methods(), json)
+        _list([spec for form in Form for spec in all_methods(form)], json)
         return
-    spec = find_method(method)
+    spec = find_method(method, find_modality(modality))
     if model is None or output is None:
         missing = "model" if model is None else "output"
         raise QueryError(f"Unlearning needs --{missing}; see `salmu-demo unlearn --help`.")
     if public and push is None:
         raise QueryError("--public is for --push ORG/NAME, which is missing.")
     stop = StopRules(UNRELATED if stop_at_unrelated else oracle_stop, stop_retain_drop)
-    plan = make_plan(spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints, keep_best)
+    plan = make_plan(
+        spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints, keep_best, modality
+    )
     if push is not None and plan.lora is not None:
         raise QueryError(
             "--push takes whole models, and LoRA makes an adapter: leave it out, and push what "
@@ -131,12 +141,13 @@ def _run(
         print(f"{spec.title}: {last.step} steps, {record.ended}.\n")
         if record.kept_step is not None:
             print(f"Kept: the model of step {record.kept_step}: {BEST}.\n")
-        rows = [[name.replace("_", " "), *(f"{getattr(at, name):.3f}" for at in (first, made))] for name in _READINGS]
+        rows = [[name.replace("_", " "), *(f"{getattr(at, name):.3f}" for at in (first, made))] for name in made.curves]
         print_table(["reading", "before", "after"], rows)
         if requests:
             asked = "; ".join(request_words(bench.data, request) for request in requests)
             print(plain(f"\nAsked for: {asked}.\nRead: {record.rows}."))
-        print(f"\nWritten: {output}. Measure it: salmu-demo evaluate local-dir:{output} --output DIR")
+        on = "" if data == MINI else f" --data {data}"
+        print(f"\nWritten: {output}. Measure it: salmu-demo evaluate local-dir:{output}{on} --output DIR")
     pushed = None
     if push is not None:
         from salmu_demo.models.hub import push_model  # noqa: PLC0415 - as above
@@ -172,7 +183,9 @@ def _list(methods: list[MethodSpec], as_json: bool) -> None:
         return
     for spec in methods:
         print(f"{spec.name}: {spec.title}\n  {spec.idea}\n  {spec.citation}")
-        print(f"  needs {', '.join(sorted(spec.needs))}; towers {', '.join(spec.towers)}; budget {spec.budget}")
+        modalities = f"; modality {', '.join(spec.modalities)}" if spec.modalities else ""
+        needs = ", ".join(sorted(spec.needs))
+        print(f"  needs {needs}; towers {', '.join(spec.towers)}; budget {spec.budget}{modalities}")
         for key, (default, allowed) in spec.hyperparameters.items():
             print(f"    {key} = {default} ({allowed}): {allowed.words}")
 
@@ -184,6 +197,8 @@ def _document(spec: MethodSpec) -> dict[str, Any]:
         "citation": spec.citation,
         "idea": spec.idea,
         "needs": sorted(spec.needs),
+        "form": str(spec.form),
+        "modalities": list(spec.modalities),
         "towers": list(spec.towers),
         "budget": spec.budget,
         "hyperparameters": {

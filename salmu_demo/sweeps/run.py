@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from salmu_demo.sweeps.measured import Measured
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record
 from salmu_demo.unlearning.plan import code_of
 from salmu_demo.unlearning.trainer import unlearn
-from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_metrics import AnyReading
 
 RUNS_FOLDER: Final = "runs"
 MODEL_FOLDER: Final = "model"
@@ -223,7 +223,7 @@ def first_at_level(
     wanted: EqualForgetting,
     features: FeatureView,
     final: Measured,
-    curve: list[TrainingMetrics],
+    curve: Sequence[AnyReading],
 ) -> tuple[int | None, Measured | None]:
     """Forget pairs spent by, and what was measured of, the first checkpoint that forgets enough.
 

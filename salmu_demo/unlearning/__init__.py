@@ -10,7 +10,7 @@ DEFAULT_BUDGET: Final = 1920
 """Default number of forget pairs that pass through the model."""
 
 UNRELATED: Final = "unrelated"
-"""Stop level that stands for the mean similarity of unrelated pairs in the original."""
+"""Stop level that stands for what unrelated pairs, or texts, have in the original."""
 
 
 class Towers(StrEnum):
@@ -56,3 +56,20 @@ def find_towers(name: str) -> Towers:
     if name not in list(Towers):
         raise QueryError(f"There are no towers {name!r}; choose one of {', '.join(Towers)}.")
     return Towers(name)
+
+
+class Modality(StrEnum):
+    """Which rows of CLEAR a run works on, as in table 3 of its paper (arXiv 2410.18057)."""
+
+    BOTH = "both"
+    TEXT = "text"
+    VISUAL = "visual"
+
+
+def find_modality(name: str | None) -> Modality | None:
+    """A modality by name, or None for none; raises `QueryError` for an unknown name."""
+    if name is None:
+        return None
+    if name not in list(Modality):
+        raise QueryError(f"There is no modality {name!r:.80}; choose one of {', '.join(Modality)}.")
+    return Modality(name)

@@ -43,32 +43,17 @@ class Encoded:
         return (self.images * self.texts).sum(dim=1)
 
 
-class PairSet:
-    """All pairs of one side, forget or retain.
+class Pictures:
+    """The images of some parts, numbered through."""
 
-    Attributes:
-        captions: the N captions.
-        tokens: shape (N, context length).
-        frozen: features of all pairs under the frozen original, on the CPU, and their groups.
-    """
-
-    def __init__(
-        self,
-        parts: Sequence[Part],
-        encoder: Encoder,
-        frozen: Encoded,
-        readers: Sequence[PixelReader],
-    ) -> None:
-        self.captions = [text for part in parts for text in part.split.texts]
-        self.tokens = encoder.tokens(self.captions)
-        self.frozen = frozen
+    def __init__(self, parts: Sequence[Part], readers: Sequence[PixelReader]) -> None:
         self._readers = readers
-        # Location of each pair's image: number of its reader, and row in its split.
-        self._reader = np.concatenate([np.full(len(part.split), number) for number, part in enumerate(parts)])
-        self._row = np.concatenate([part.split.rows for part in parts])
+        # Location of each image: number of its reader, and row in its split.
+        self._reader = np.concatenate([NO_ROWS, *(np.full(len(part.split), n) for n, part in enumerate(parts))])
+        self._row = np.concatenate([NO_ROWS, *(part.split.rows for part in parts)])
 
     def __len__(self) -> int:
-        return len(self.captions)
+        return len(self._row)
 
     def pixels(self, rows: Rows, following: Rows = NO_ROWS) -> torch.Tensor:
         """Preprocessed images of distinct rows, (n, H, W, 3) bytes; reading of the `following` rows starts."""
@@ -84,6 +69,28 @@ class PairSet:
         if result is None:
             raise ValueError("no rows")
         return result
+
+
+class PairSet(Pictures):
+    """All pairs of one side, forget or retain.
+
+    Attributes:
+        captions: the N captions.
+        tokens: shape (N, context length).
+        frozen: features of all pairs under the frozen original, on the CPU, and their groups.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        encoder: Encoder,
+        frozen: Encoded,
+        readers: Sequence[PixelReader],
+    ) -> None:
+        super().__init__(parts, readers)
+        self.captions = [text for part in parts for text in part.split.texts]
+        self.tokens = encoder.tokens(self.captions)
+        self.frozen = frozen
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,11 @@ class BatchSource:
         numbers = torch.tensor([number.setdefault(group, len(number)) for group in groups])
         pairs = [(features.images(part.split), features.captions(part.split)) for part in parts]
         images, texts = (torch.from_numpy(np.concatenate(side)) for side in zip(*pairs, strict=True))
-        store = features.embedder.store
-        readers = [self._readers.enter_context(PixelReader(store, part.images, encoder)) for part in parts]
+        readers = open_readers(self._readers, parts, encoder, features)
         return PairSet(parts, encoder, Encoded(images, texts, numbers), readers)
+
+
+def open_readers(stack: ExitStack, parts: Sequence[Part], encoder: Encoder, features: FeatureView) -> list[PixelReader]:
+    """A reader of the images of each part, closed with the stack."""
+    store = features.embedder.store
+    return [stack.enter_context(PixelReader(store, part.images, encoder)) for part in parts]

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import torch
 
+from salmu_demo.core.documents import check_model
 from salmu_demo.core.errors import StorageError
 from salmu_demo.core.files import atomic_path
 from salmu_demo.unlearning.towers import State
-from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_metrics import AnyReading
 
 STATE_FILE: Final = "unlearning_state.pt"
 
@@ -36,7 +37,7 @@ class Checkpoint:
     step: int
     weights: State
     optimizer: dict[str, Any]
-    curve: list[TrainingMetrics]
+    curve: list[AnyReading]
     best: State | None = None
 
 
@@ -72,7 +73,7 @@ def load_checkpoint(folder: Path, key: str) -> Checkpoint | None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        curve = [TrainingMetrics(**reading) for reading in content["curve"]]
+        curve = check_model(content["curve"], list[AnyReading])
         found = Checkpoint(
             content["key"], content["step"], content["weights"], content["optimizer"], curve, content["best"]
         )

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,11 +22,11 @@ from salmu_demo.models.source import WEIGHTS_FILES, ModelSource
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.adapter import save_adapter
 from salmu_demo.unlearning.checkpoint import STATE_FILE
-from salmu_demo.unlearning.methods import MethodSpec
+from salmu_demo.unlearning.methods import Form, MethodSpec
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows
 from salmu_demo.unlearning.towers import State, TrainedModel
-from salmu_demo.unlearning.training_metrics import BEST, TrainingMetrics
+from salmu_demo.unlearning.training_metrics import BEST, AnyReading
 
 CURVE_FILE: Final = "unlearning_curve.svg"
 CHECKPOINTS_FOLDER: Final = "checkpoints"
@@ -42,14 +42,12 @@ tags: [clip, machine-unlearning, privacy]
 
 {base}, after unlearning {what} of {data} with **{title}** ({citation}). {idea}
 
-* Steps: {steps}, {pairs:,} forget pairs forward; {ended}. Towers: {towers}. Seed: {seed}.
+* Steps: {steps}, {pairs:,} forget {units} forward; {ended}. {modality}Towers: {towers}. Seed: {seed}.
 * Hyperparameters: {hyperparameters}.
 * Base model: `{base_fingerprint}`. Data: `{data_fingerprint}`.
-* Read: {rows}. No {other}holdout row, and no other model.
+* Read: {rows}. {nothing_else}, and no other model.
 {asked}* Oracle information: {oracle}.
-{kept}* {which} reading: forget similarity {reading.forget_similarity:.3f}, retain similarity \
-{reading.retain_similarity:.3f}, unrelated similarity {reading.unrelated_similarity:.3f}. The whole curve: \
-`unlearning.json`, `unlearning_curve.svg`.
+{kept}* {which} reading: {reading}. The whole curve: `unlearning.json`, `unlearning_curve.svg`.
 
 {loading} Rebuild: `{command}`.
 """
@@ -76,12 +74,12 @@ class Record:
     data: dict[str, str]
     rows: str
     ended: str
-    curve: list[TrainingMetrics]
+    curve: list[AnyReading]
     requests: list[list[str]] | None = None
     kept_step: int | None = None
 
     @property
-    def reading(self) -> TrainingMetrics:
+    def reading(self) -> AnyReading:
         """The reading of the written model."""
         return next((reading for reading in self.curve if reading.step == self.kept_step), self.curve[-1])
 
@@ -92,7 +90,7 @@ class Record:
         source: ModelSource,
         rows: UnlearningRows,
         ended: str,
-        curve: list[TrainingMetrics],
+        curve: list[AnyReading],
         kept_step: int | None,
     ) -> "Record":
         """The record of a run."""
@@ -102,6 +100,8 @@ class Record:
         )
         if not rows.asked.requests:
             forgotten = f"{rows.forget_count:,} rows of forget"
+        if rows.modality is not None:
+            forgotten, retained = _described(rows)
         return cls(
             plan.describe(),
             {"reference": source.reference, "name": source.name, "fingerprint": source.fingerprint},
@@ -112,6 +112,14 @@ class Record:
             rows.asked.rounds,
             kept_step,
         )
+
+
+def _described(rows: UnlearningRows) -> Iterator[str]:
+    """What a run on CLEAR read of each side, in words."""
+    for parts, questions in zip((rows.forget, rows.retain), rows.questions or (None, None), strict=True):
+        found = [f"{len(part.split):,} captioned pictures of {part.split.name}" for part in parts]
+        found += [f"{len(questions):,} questions of {questions.configuration}"] if questions else []
+        yield " and ".join(found)
 
 
 def write_model(
@@ -126,8 +134,7 @@ def write_model(
     document = {key: value for key, value in document_of(record).items() if value is not None}
     write_text(folder / RECORD_FILE, json.dumps(document, indent=1) + "\n", "The record")
     entries = [asdict(reading) for reading in record.curve]
-    lines = ("forget_similarity", "retain_similarity", "unrelated_similarity", "forget_mrr")
-    draw_curve(entries, "step", lines, folder / CURVE_FILE)
+    draw_curve(entries, "step", record.reading.curves, folder / CURVE_FILE)
     card = _card(folder.name, spec, record)
     with model.holding(state):
         if model.lora is not None:
@@ -140,7 +147,7 @@ def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[
     """Plot readings over `unit` as SVG; the same entries give the same file. Raises `StorageError`."""
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    for reading, marker in zip(readings, "so^D", strict=True):
+    for reading, marker in zip(readings, "so^D"[: len(readings)], strict=True):
         points = [(entry[unit], entry[reading]) for entry in entries]
         axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=reading.replace("_", " "))
     axes.set_xlabel(unit)
@@ -189,9 +196,11 @@ def _kept(record: Record) -> str:
 
 
 def _card(name: str, spec: MethodSpec, record: Record) -> str:
-    plan, last = record.plan, record.curve[-1]
+    plan, last, made = record.plan, record.curve[-1], record.reading
     changed = {key: value for key, value in plan["hyperparameters"].items() if value != spec.hyperparameters[key][0]}
+    modality = plan.get("modality")
     command = ["salmu-demo unlearn", spec.name, f"--model {record.base['reference']}", f"--data {record.data['name']}"]
+    command += [] if modality is None else [f"--modality {modality}"]
     command += [f"--towers {plan['towers']}", f"--budget {plan['budget']}", f"--seed {plan['seed']}"]
     command += [f"--set {key}={value}" for key, value in changed.items()]
     oracle, stop = plan["oracle_level"], plan["stop"]
@@ -214,6 +223,8 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
         idea=spec.idea,
         steps=last.step,
         pairs=last.forget_pairs,
+        units="texts" if spec.form is Form.GENERATIVE else "pairs",
+        modality="" if modality is None else f"Modality: {modality}. ",
         ended=record.ended,
         towers=plan["towers"],
         seed=plan["seed"],
@@ -222,11 +233,13 @@ def _card(name: str, spec: MethodSpec, record: Record) -> str:
         data_fingerprint=record.data["fingerprint"],
         rows=record.rows,
         what="what was asked for" if requests else "the `forget` split",
-        other="other " if requests else "",
+        nothing_else=f"No {'other ' if requests else ''}holdout row"
+        if modality is None
+        else "Nothing else of the data",
         asked=_asked(requests, earlier),
-        oracle="none" if oracle is None else f"told to stop at a forget similarity of {oracle}",
+        oracle="none" if oracle is None else f"told to stop at a forget {last.quantity} of {oracle}",
         kept=_kept(record),
         which="Last" if record.kept_step is None else "Its",
-        reading=record.reading,
+        reading=", ".join(f"{name.replace('_', ' ')} {getattr(made, name):.3f}" for name in made.curves[:3]),
         command=" ".join([*command, "--output DIR"]),
     )

@@ -14,8 +14,8 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import code_digest
 from salmu_demo.core.plugins import outside_code
 from salmu_demo.features.store import encoding_key
-from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, LoRA, Towers, find_towers
-from salmu_demo.unlearning.methods import Method, Need, TrainedMethod, find_method
+from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, LoRA, Modality, Towers, find_modality, find_towers
+from salmu_demo.unlearning.methods import Form, Method, Need, SteppedMethod, find_method
 from salmu_demo.unlearning.rows import UnlearningRows
 
 _METHODS: Final = "salmu_demo.unlearning.methods."
@@ -26,11 +26,11 @@ class StopRules:
     """Rules that end a run before its budget is spent; checked at every checkpoint.
 
     Attributes:
-        forget_level: stop once the probe's forget similarity is at most this. "unrelated" means the level that
-            unrelated pairs have in the original. A number is an oracle, because it can only come from a Clean model
-            or from holdout rows; cards report it.
-        retain_drop: stop once the probe's retain similarity has fallen from that of the first reading by this share
-            of it, or of `LEAST_START` where it began below that.
+        forget_level: stop once the probe's forget similarity, or probability, is at most this. "unrelated" means the
+            level that unrelated pairs, or texts, have in the original. A number is an oracle, because it can only come
+            from a Clean model or from holdout rows; cards report it.
+        retain_drop: stop once the probe's retain similarity, or probability, has fallen from that of the first reading
+            by this share of it, or of `LEAST_START` where it began below that.
     """
 
     forget_level: str | float | None = None
@@ -60,13 +60,14 @@ class UnlearningPlan:
     Attributes:
         method: the method with its hyperparameters.
         towers: which towers may change.
-        budget: forget pairs that go forward through the model, the unit in which methods compare; a method without
-            forget pairs takes as many retain pairs.
+        budget: forget pairs, or texts, that go forward through the model, the unit in which methods compare; a method
+            without forget pairs takes as many retain pairs.
         seed: random seed.
         stop: when to stop early.
         checkpoints: number of readings and resumable states on the way; the last one is the result.
         keep_checkpoints: whether each checkpoint is also kept as a model.
         keep_best: whether the result is the best checkpoint, see `training_metrics.best_reading`, and not the last.
+        modality: which rows of CLEAR the run works on; None for a run by SALMUBench's rule.
     """
 
     method: Method
@@ -77,10 +78,13 @@ class UnlearningPlan:
     checkpoints: int = 8
     keep_checkpoints: bool = False
     keep_best: bool = False
+    modality: Modality | None = None
 
     def __post_init__(self) -> None:
         """Reject a plan that cannot be run; raises `QueryError`."""
         spec = self.method.spec
+        if self.modality not in (spec.modalities or (None,)):
+            raise QueryError(f"The {spec.form} form of {spec.name} does not work on the modality {self.modality}.")
         if self.towers not in spec.towers:
             allowed = ", ".join(spec.towers)
             raise QueryError(f"{spec.name} cannot be told to change the towers {self.towers}; choose {allowed}.")
@@ -98,7 +102,7 @@ class UnlearningPlan:
     @property
     def lora(self) -> LoRA | None:
         """The changes to train in place of the weights, or None."""
-        return self.method.lora(self.seed) if isinstance(self.method, TrainedMethod) else None
+        return self.method.lora(self.seed) if isinstance(self.method, SteppedMethod) else None
 
     def check(self, rows: UnlearningRows) -> None:
         """Reject rows that lack what the method needs; raises `QueryError`."""
@@ -114,6 +118,10 @@ class UnlearningPlan:
                     f"{self.method.spec.name} sets the people to forget against each other, and most pairs asked for "
                     "are of one person; choose another method, or name more people."
                 )
+
+    def to_forget(self, rows: UnlearningRows) -> int:
+        """How many pairs, or texts, the method is given to forget."""
+        return rows.forget_texts if self.method.spec.form is Form.GENERATIVE else rows.forget_count
 
     def steps(self, forget_rows: int) -> int:
         """Number of steps that spend the budget."""
@@ -139,6 +147,8 @@ class UnlearningPlan:
             "oracle_level": self.stop.oracle,
             "checkpoints": self.checkpoints,
             "keep_best": self.keep_best,
+            # Runs without one have the same keys as ever.
+            **({} if self.modality is None else {"modality": str(self.modality)}),
         }
 
     def key(self, base: str, data: str) -> str:
@@ -154,7 +164,10 @@ def code_of(method: type[Method]) -> str:
     module = sys.modules[method.__module__]
     used = {getattr(value, "__module__", "") for value in vars(module).values()} | {module.__name__}
     own = [f"{name.removeprefix('salmu_demo.').replace('.', '/')}.py" for name in used if name.startswith(_METHODS)]
-    shared = ("data/*.py", "models/optimisation.py", "metrics/ranking.py", "metrics/protocol.py", "unlearning/*.py")
+    shared = (
+        "data/*.py", "models/captioner.py", "models/optimisation.py", "metrics/clear_protocol.py",
+        "metrics/protocol.py", "metrics/ranking.py", "unlearning/*.py",
+    )  # fmt: skip
     return code_digest((*shared, *own), ("numpy",)) + outside_code(method)
 
 
@@ -167,13 +180,17 @@ def make_plan(
     stop: StopRules | None = None,
     keep_checkpoints: bool = False,
     keep_best: bool = False,
+    modality: str | None = None,
 ) -> UnlearningPlan:
     """Make a plan from a method's name and hyperparameters; towers and budget default to the method's.
+
+    The modality decides which form of the method it is.
 
     Raises:
         QueryError: if there is no such method, or a value is unknown or out of range.
     """
-    spec = find_method(method)
+    chosen = find_modality(modality)
+    spec = find_method(method, chosen)
     return UnlearningPlan(
         spec.configure(settings),
         spec.towers[0] if towers is None else find_towers(towers),
@@ -182,4 +199,5 @@ def make_plan(
         stop or StopRules(),
         keep_checkpoints=keep_checkpoints,
         keep_best=keep_best,
+        modality=chosen,
     )

@@ -5,16 +5,20 @@ cannot hold one, and nothing behind it keeps the data set they come from within 
 
 Requests say otherwise whom to forget: then the rows of those people are what is to be forgotten, in whatever split they
 are, a holdout as well, and the other pairs of `forget` are there to be kept. No other holdout row is read.
+
+CLEAR's rule (arXiv 2410.18057) is another: a run starts from Base, forgets a forget configuration and trains on its
+retain configuration. A modality says so, and chooses rows of both: captioned pictures, question-answer pairs, or both.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from salmu_demo.core.errors import DataError
+from salmu_demo.core.errors import DataError, QueryError
 from salmu_demo.data import layout
-from salmu_demo.data.dataset import BenchmarkData, Persona, Split
+from salmu_demo.data.clear_rows import RETAIN_OF
+from salmu_demo.data.dataset import BenchmarkData, Persona, Question, Split
 from salmu_demo.data.forget_requests import (
     REQUESTED_SPLITS,
     Round,
@@ -23,12 +27,20 @@ from salmu_demo.data.forget_requests import (
     requested_rows,
 )
 from salmu_demo.data.sampler import Sampler
+from salmu_demo.data.source import is_clear, load_data
 from salmu_demo.features.pixels import ImageSet
 from salmu_demo.models.lineage import rounds_of
 from salmu_demo.models.roles import CLEAN, GOLD, UNLEARNED
 from salmu_demo.models.source import ModelSource
+from salmu_demo.unlearning import Modality
 
 RETAIN_SPLITS: Final = (layout.RETAIN_SYNTH, layout.RETAIN_GENERAL)
+CLEAR_RETAIN_SPLITS: Final = (layout.HOLDOUT_IDENTITY,)
+"""Where CLEAR's retain configuration is kept."""
+
+_DEFAULT_CONFIGURATION: Final = "forget10"
+_QUESTIONS: Final = "+tofu"
+"""How the name of a configuration goes on that has questions beside pictures."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +106,26 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Questions:
+    """The question-answer pairs of a configuration of CLEAR.
+
+    Attributes:
+        configuration: its name without `+tofu`.
+        fingerprint: of the data they were read from.
+        pairs: the questions and their answers.
+    """
+
+    configuration: str
+    fingerprint: str
+    pairs: tuple[Question, ...]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+@dataclass(frozen=True)
 class UnlearningRows:
-    """The rows an unlearning method works on; made by `unlearning_rows`.
+    """The rows an unlearning method works on; made by `unlearning_rows` or `clear_rows`.
 
     Attributes:
         data: name of the data set.
@@ -104,6 +134,8 @@ class UnlearningRows:
         retain: the rows to retain; those of `forget` come last.
         generic: generic caption of each forget row's image; None if the data set lacks any.
         asked: what is to be forgotten instead of the whole split `forget`.
+        modality: which rows of CLEAR these are; None for a run by SALMUBench's rule.
+        questions: with a modality that has any, the questions to forget and those to retain.
     """
 
     data: str
@@ -112,12 +144,16 @@ class UnlearningRows:
     retain: tuple[Part, ...]
     generic: list[str] | None
     asked: Asked = WHOLE_SPLIT
+    modality: Modality | None = None
+    questions: tuple[Questions, Questions] | None = None
 
     def __post_init__(self) -> None:
         """Reject rows that the protocol, or a request, does not give; raises `DataError`."""
         requests = self.asked.requests
         to_forget = REQUESTED_SPLITS if requests else (layout.FORGET,)
-        to_retain = (*RETAIN_SPLITS, layout.FORGET) if requests else RETAIN_SPLITS
+        to_retain: tuple[str, ...] = (*RETAIN_SPLITS, layout.FORGET) if requests else RETAIN_SPLITS
+        if self.modality is not None:
+            to_retain = CLEAR_RETAIN_SPLITS
         allowed = [*((part, to_forget) for part in self.forget), *((part, to_retain) for part in self.retain)]
         for part, names in allowed:
             if part.split.stored not in names or part.images.name != part.split.stored:
@@ -126,6 +162,18 @@ class UnlearningRows:
                 )
         if requests:
             self._check_people()
+        self._check_modality()
+
+    def _check_modality(self) -> None:
+        """Reject rows of another modality, or questions of other people; raises `DataError`."""
+        if (self.forget or self.retain) and self.modality is Modality.TEXT:
+            raise DataError("Unlearning of texts may not read pictures; give questions only.")
+        if (self.questions is not None) is not (self.modality in (Modality.BOTH, Modality.TEXT)):
+            raise DataError(f"Unlearning of the modality {self.modality} was given the questions of another one.")
+        if self.questions is not None:
+            forget, retain = (each.configuration for each in self.questions)
+            if RETAIN_OF.get(forget) != retain:
+                raise DataError(f"Unlearning may not forget the questions of {forget} and retain those of {retain}.")
 
     def _check_people(self) -> None:
         """Reject rows of people who did not ask among those to forget, and the reverse; raises `DataError`."""
@@ -140,8 +188,13 @@ class UnlearningRows:
 
     @property
     def forget_count(self) -> int:
-        """How many rows are to be forgotten."""
+        """How many pairs are to be forgotten."""
         return sum(len(part.split) for part in self.forget)
+
+    @property
+    def forget_texts(self) -> int:
+        """How many texts: each picture has a caption and a name, each question an answer."""
+        return 2 * self.forget_count + (len(self.questions[0]) if self.questions else 0)
 
     @property
     def neighbours(self) -> list[Part]:
@@ -150,11 +203,15 @@ class UnlearningRows:
 
     @property
     def key(self) -> str:
-        """What the rows depend on: the fingerprint of the data set, and what is asked."""
-        rounds = self.asked.rounds
-        if not self.asked.requests or rounds is None:
+        """What the rows depend on: the fingerprint of the data set, what is asked, and the modality."""
+        content: list[Any] = [self.fingerprint]
+        if self.asked.requests and self.asked.rounds is not None:
+            content.append(self.asked.rounds)
+        if self.modality is not None:
+            content += [self.modality, *(each.fingerprint for each in self.questions or ())]
+        if len(content) == 1:
             return self.fingerprint
-        return hashlib.sha256(json.dumps([self.fingerprint, rounds]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def unlearning_rows(data: BenchmarkData, most: int | None = None, asked: Asked = WHOLE_SPLIT) -> UnlearningRows:
@@ -198,8 +255,70 @@ def unlearning_rows(data: BenchmarkData, most: int | None = None, asked: Asked =
     return UnlearningRows(data.name, data.fingerprint, to_forget, to_retain, whole, asked)
 
 
+def clear_rows(data: BenchmarkData, modality: Modality, most: int | None = None) -> UnlearningRows:
+    """Select the rows of CLEAR that an unlearning method may read: of its forget and of its retain configuration.
+
+    The paper's Retain FT, which forgets no row, differs from modality to modality (table 3): a modality chooses what is
+    retained as well as what is forgotten.
+
+    Args:
+        data: CLEAR as a forget configuration names it, `forget10` by default.
+        modality: which rows.
+        most: at most this many of each kind and side; None takes all.
+
+    Raises:
+        DataError: if the data are not CLEAR's, or have no such rows.
+    """
+    if data.benchmark != "CLEAR":
+        raise DataError(
+            f"{data.name} is no data of CLEAR, whose pictures and questions a modality chooses from; leave the "
+            "modality out, or name clear-mini or CLEAR."
+        )
+    forget, retain = (data.split(name) for name in (layout.FORGET, layout.HOLDOUT_IDENTITY))
+    if not len(forget) or not len(retain):
+        named = ", ".join(f"#{name}" for name in RETAIN_OF)
+        raise DataError(f"{data.name} has no rows to forget and to retain; name one of {named}.")
+    to_forget: tuple[Part, ...] = ()
+    to_retain: tuple[Part, ...] = ()
+    if modality is not Modality.TEXT:
+        people = {persona.identity_id: persona for persona in data.personas}
+        to_forget, to_retain = ((_part(data, _some(side, most), people),) for side in (forget, retain))
+    questions = None if modality is Modality.VISUAL else _questions(data, most)
+    return UnlearningRows(data.name, data.fingerprint, to_forget, to_retain, None, WHOLE_SPLIT, modality, questions)
+
+
+def _questions(data: BenchmarkData, most: int | None) -> tuple[Questions, Questions]:
+    """The questions to forget and those to retain; raises `DataError`."""
+    source, _, named = data.name.partition("#")
+    forget = named or _DEFAULT_CONFIGURATION
+    lacks = f"{data.name} has no question-answer pairs to forget and to retain"
+    advice = "forget pictures only, with the modality visual"
+    if not is_clear(data.name):
+        raise DataError(f"{lacks}; {advice}.")
+    try:
+        forgotten, retained = (
+            _questions_of(f"{source}#{name}{_QUESTIONS}", name, most) for name in (forget, RETAIN_OF[forget])
+        )
+    except DataError as error:
+        raise DataError(f"{lacks} ({str(error).rstrip('.')}); {advice}.") from error
+    if not forgotten.pairs or not retained.pairs:
+        raise DataError(f"{lacks}; {advice}.")
+    return forgotten, retained
+
+
+def _questions_of(reference: str, configuration: str, most: int | None) -> Questions:
+    found = load_data(reference)
+    # One about a picture is no text alone.
+    pairs = [question for question in found.questions if question.file_name is None]
+    return Questions(configuration, found.fingerprint, tuple(pairs[:most]))
+
+
 def rows_of_run(
-    base: ModelSource, data: BenchmarkData, requests: Round = (), most: int | None = None
+    base: ModelSource,
+    data: BenchmarkData,
+    requests: Round = (),
+    most: int | None = None,
+    modality: Modality | None = None,
 ) -> UnlearningRows:
     """What a run that starts from a model may read.
 
@@ -208,11 +327,16 @@ def rows_of_run(
         data: the data set.
         requests: whom to forget; nobody stands for the whole split `forget`.
         most: see `unlearning_rows`.
+        modality: which rows of CLEAR; None for SALMUBench's rule.
 
     Raises:
-        QueryError: see `what_is_asked`.
-        DataError: see `unlearning_rows`.
+        QueryError: see `what_is_asked`, or if requests come with a modality.
+        DataError: see `unlearning_rows` and `clear_rows`.
     """
+    if modality is not None:
+        if requests:
+            raise QueryError("A run with a modality forgets the whole of CLEAR's forget set; ask for nobody.")
+        return clear_rows(data, modality, most)
     return unlearning_rows(data, most, what_is_asked(base, data, requests))
 
 

@@ -7,16 +7,21 @@ train, while torch takes seconds to import: here a stand-in for each module wait
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Encoded", "State", "Step", "TrainedModel", "batches", "functional", "losses", "optimisation", "torch"]
+__all__ = [
+    "Encoded", "State", "Step", "TextStep", "TrainedModel", "Written", "batches", "functional", "losses",
+    "optimisation", "text_losses", "torch",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     import torch
     from torch.nn import functional
 
     from salmu_demo.models import optimisation
-    from salmu_demo.unlearning import batches, losses
+    from salmu_demo.unlearning import batches, losses, text_losses
     from salmu_demo.unlearning.batches import Encoded
     from salmu_demo.unlearning.step import Step
+    from salmu_demo.unlearning.text_losses import Written
+    from salmu_demo.unlearning.text_step import TextStep
     from salmu_demo.unlearning.towers import State, TrainedModel
 else:
 
@@ -30,7 +35,10 @@ else:
             return getattr(import_module(self._name), name)
 
     torch, functional = _StandIn("torch"), _StandIn("torch.nn.functional")
-    batches, losses = (_StandIn(f"salmu_demo.unlearning.{name}") for name in ("batches", "losses"))
+    batches, losses, text_losses = (
+        _StandIn(f"salmu_demo.unlearning.{name}") for name in ("batches", "losses", "text_losses")
+    )
     optimisation = _StandIn("salmu_demo.models.optimisation")
     # Types, which stand in annotations only.
     Encoded, Step, State, TrainedModel = "Encoded", "Step", "State", "TrainedModel"
+    TextStep, Written = "TextStep", "Written"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -11,12 +11,13 @@ import torch
 from salmu_demo.features.view import FeatureView
 from salmu_demo.models.optimisation import make_optimizer
 from salmu_demo.unlearning.batches import BatchSource
-from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
+from salmu_demo.unlearning.forms import open_source, steps_of
+from salmu_demo.unlearning.methods import OneShotMethod, SteppedMethod
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows
-from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.texts import TextSource
 from salmu_demo.unlearning.towers import TrainedModel
-from salmu_demo.unlearning.training_probe import READ_PAIRS, encode_pairs
+from salmu_demo.unlearning.training_probe import READ_PAIRS, READ_TEXTS, encode_pairs, read_texts
 
 FIRST_BATCH: Final = 16
 LONG_ENOUGH: Final = 0.5
@@ -62,31 +63,41 @@ def time_run(plan: UnlearningPlan, features: FeatureView, rows_of: Callable[[int
     model = TrainedModel(features.model, plan.towers, plan.lora)
     loading = time.perf_counter() - start
     plan.method.check(model)
-    full = min(plan.method.batch_size, rows_of(None).forget_count)
+    full = min(plan.method.batch_size, plan.to_forget(rows_of(None)))
     size = min(FIRST_BATCH, full)
     while True:
-        with BatchSource(rows_of(size), model.encoder, features) as batches, model.holding(model.start):
+        with open_source(plan, rows_of(size), model, features) as source, model.holding(model.start):
             start = time.perf_counter()
-            batch, update, once = _work(plan, model, batches, size)
-            with torch.no_grad():
-                reading = _seconds(encode_pairs, model, batches.forget, np.arange(size)) * READ_PAIRS
+            batch, update, once = _work(plan, model, source, size)
+            reading = _reading(model, source, size)
         if time.perf_counter() - start >= LONG_ENOUGH or size == full:
             return RunTiming(loading, batch * full / size + update, once * full / size, reading / size)
         size = min(4 * size, full)
 
 
-def _work(plan: UnlearningPlan, model: TrainedModel, batches: BatchSource, size: int) -> tuple[float, float, float]:
+@torch.no_grad()
+def _reading(model: TrainedModel, source: BatchSource | TextSource, size: int) -> float:
+    """Seconds of a reading, times how many rows of a whole one were read."""
+    rows = np.arange(size)
+    if isinstance(source, TextSource):
+        return _seconds(read_texts, model, source.forget, rows, 0, lambda side: side.own) * READ_TEXTS
+    return _seconds(encode_pairs, model, source.forget, rows) * READ_PAIRS
+
+
+def _work(
+    plan: UnlearningPlan, model: TrainedModel, source: BatchSource | TextSource, size: int
+) -> tuple[float, float, float]:
     """Seconds of a method's gradients on one batch, of the update, and of what it does once per run."""
     method = plan.method
 
-    def steps(count: int) -> Steps:
-        return Steps(model, batches, size, count, plan.seed)
+    def steps(count: int) -> Any:
+        return steps_of(source, model, size, count, plan.seed)
 
     # The first of each is a warm-up.
     if isinstance(method, OneShotMethod):
         _, one, two = (_seconds(method.edit, steps(count), model) for count in (1, 1, 2))
         return max(two - one, 0.0), 0.0, max(2 * one - two, 0.0)
-    trained = cast(TrainedMethod, method)
+    trained = cast("SteppedMethod[Any]", method)
     optimizer = make_optimizer(model.parameters(), method.learning_rate, method.weight_decay)
     _, batch = (_seconds(trained.backward, step) for step in steps(2))
     return batch, _seconds(optimizer.step), 0.0

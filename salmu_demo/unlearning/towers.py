@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from salmu_demo.core.errors import ModelError
+from salmu_demo.models.captioner import Captioner, Seen
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.optimisation import encode_by_block, encode_captions, ends_in_text
 from salmu_demo.models.source import ModelSource
@@ -118,6 +120,42 @@ class TrainedModel:
                 "this method needs; choose another base model or method."
             )
 
+    @cached_property
+    def captioner(self) -> Captioner:
+        """The model as one that writes about images; raises `ModelError` if it cannot."""
+        with torch.no_grad():
+            return Captioner(self.encoder)
+
+    def look(self, inputs: torch.Tensor, frozen: bool = False) -> Seen:
+        """What the decoder reads of image inputs, (N, 3, H, W), under the model in training or the original."""
+        with self._reading(frozen):
+            found = (self.frozen if frozen else self.module)(inputs)
+        return Seen(found["image_features"], found["image_embs"])
+
+    def write(self, seen: Seen, tokens: torch.Tensor, frozen: bool = False) -> torch.Tensor:
+        """Logits of the token after each but the last, shape (N, length - 1, vocabulary).
+
+        Args:
+            seen: N images under the same model.
+            tokens: shape (N, length).
+            frozen: whether it is the original.
+        """
+        with self._reading(frozen):
+            found = (self.frozen if frozen else self.module)(
+                image=None,
+                text=tokens[:, :-1].to(self.device),
+                image_latent=seen.features,
+                image_embs=seen.tokens,
+                output_labels=False,
+            )
+        logits: torch.Tensor = found["logits"].float()
+        return logits
+
+    @contextmanager
+    def _reading(self, frozen: bool) -> Iterator[None]:
+        with torch.no_grad() if frozen else nullcontext(), nullcontext() if frozen else self._autocast():
+            yield
+
     def _autocast(self) -> AbstractContextManager[Any]:
         # On a GPU, activations are bfloat16 and weights single precision: pure bfloat16 weights would lose the
         # small updates of an edit. On a CPU bfloat16 saves nothing.
@@ -159,6 +197,10 @@ class TrainedModel:
                 "another base model or method."
             )
         return blocks
+
+    def decoder_layers(self, frozen: bool = False) -> Any:
+        """Layers of the text decoder where it looks at the image, of the model in training or its frozen original."""
+        return (self.frozen if frozen else self.module).text_decoder.cross_attn
 
     def projection(self) -> torch.nn.Parameter:
         """Final projection of the image tower, shape (width, D).

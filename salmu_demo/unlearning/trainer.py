@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -17,16 +17,18 @@ from salmu_demo.models.optimisation import make_optimizer, set_learning_rate
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.checkpoint import STATE_FILE, Checkpoint, load_checkpoint, save_checkpoint
-from salmu_demo.unlearning.methods import OneShotMethod, TrainedMethod
+from salmu_demo.unlearning.forms import open_source, probe_of, steps_of
+from salmu_demo.unlearning.methods import OneShotMethod, SteppedMethod
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record, check_output, write_model
 from salmu_demo.unlearning.plan import UnlearningPlan
 from salmu_demo.unlearning.rows import UnlearningRows, rows_of_run
 from salmu_demo.unlearning.step import Steps
+from salmu_demo.unlearning.text_step import TextSteps
+from salmu_demo.unlearning.texts import TextSource
 from salmu_demo.unlearning.towers import State, TrainedModel
-from salmu_demo.unlearning.training_metrics import TrainingMetrics, best_reading, retain_shift
-from salmu_demo.unlearning.training_probe import TrainingProbe
+from salmu_demo.unlearning.training_metrics import AnyReading, best_reading, retain_shift
 
-ReadingCallback = Callable[[TrainingMetrics], None]
+ReadingCallback = Callable[[AnyReading], None]
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,17 @@ def unlearn(
     """
     check_output(output)
     check_writable(output, "The model")
-    rows = rows_of_run(features.model, features.data, requests)
+    rows = rows_of_run(features.model, features.data, requests, modality=plan.modality)
     plan.check(rows)
     run = Run(features, rows, plan, output, on_reading)
     model = TrainedModel(features.model, plan.towers, plan.lora)
     plan.method.check(model)
-    with BatchSource(rows, model.encoder, features) as batches:
-        size = min(plan.method.batch_size, len(batches.forget))
-        steps = Steps(model, batches, plan.method.batch_size, plan.steps(len(batches.forget)), plan.seed)
+    with open_source(plan, rows, model, features) as source:
+        size = min(plan.method.batch_size, len(source.forget))
+        steps = steps_of(source, model, plan.method.batch_size, plan.steps(len(source.forget)), plan.seed)
         if isinstance(plan.method, OneShotMethod):
-            return _OneShot(run, model, batches, steps, size).work(plan.method)
-        return _Training(run, model, batches, steps, size).work(cast(TrainedMethod, plan.method))
+            return _OneShot(run, model, source, steps, size).work(plan.method)
+        return _Training(run, model, source, steps, size).work(cast("SteppedMethod[Any]", plan.method))
 
 
 def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path, requests: Round = ()) -> Record:
@@ -97,7 +99,7 @@ def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path,
         TrainingError: if the run has no checkpoint yet.
         StorageError: if the folder holds another run, or cannot be written.
     """
-    rows = rows_of_run(features.model, features.data, requests)
+    rows = rows_of_run(features.model, features.data, requests, modality=plan.modality)
     run = Run(features, rows, plan, output, lambda reading: None)
     found = load_checkpoint(output, plan.key(features.model.fingerprint, rows.key))
     if found is None:
@@ -107,9 +109,7 @@ def keep_model_so_far(features: FeatureView, plan: UnlearningPlan, output: Path,
     return _write_result(run, model, found.curve, found.best, f"stopped by the user after step {found.step}")
 
 
-def _write_result(
-    run: Run, model: TrainedModel, curve: list[TrainingMetrics], best: State | None, ended: str
-) -> Record:
+def _write_result(run: Run, model: TrainedModel, curve: list[AnyReading], best: State | None, ended: str) -> Record:
     """Write the best checkpoint as the result of a run if it keeps that one, else the model in its current state."""
     if best is None:
         return _write(run, model, curve, ended, run.output)
@@ -120,7 +120,7 @@ def _write_result(
 def _write(
     run: Run,
     model: TrainedModel,
-    curve: list[TrainingMetrics],
+    curve: list[AnyReading],
     ended: str,
     folder: Path,
     kept_step: int | None = None,
@@ -135,17 +135,24 @@ def _write(
 class _Worker:
     """Shared by training and one-shot edits: readings and writing the result."""
 
-    def __init__(self, run: Run, model: TrainedModel, batches: BatchSource, steps: Steps, batch_size: int) -> None:
+    def __init__(
+        self,
+        run: Run,
+        model: TrainedModel,
+        source: BatchSource | TextSource,
+        steps: Steps | TextSteps,
+        batch_size: int,
+    ) -> None:
         self.run = run
         self.model = model
         self.steps = steps
         self.batch_size = batch_size
-        self.level = batches.unrelated_level
-        self.probe = TrainingProbe(batches, run.plan.seed)
-        self.curve: list[TrainingMetrics] = []
+        self.source = source
+        self.probe = probe_of(source, run.plan.seed)
+        self.curve: list[AnyReading] = []
         self.best: State | None = None
 
-    def read(self, step: int, loss: float | None) -> TrainingMetrics:
+    def read(self, step: int, loss: float | None) -> AnyReading:
         """Read the model that would be the result now."""
         method = self.run.plan.method
         with self.model.holding(method.deploy(self.model.start, self.model.state())):
@@ -173,7 +180,7 @@ class _OneShot(_Worker):
         """Edit, read and write."""
         self.report(0)
         self.read(0, None)
-        method.edit(self.steps, self.model)
+        method.edit(cast(Steps, self.steps), self.model)
         reading = self.read(len(self.steps), None)
         self.report(len(self.steps))
         if not reading.is_finite:
@@ -184,7 +191,7 @@ class _OneShot(_Worker):
 class _Training(_Worker):
     """Steps down an objective, with checkpoints on the way."""
 
-    def work(self, method: TrainedMethod) -> Record:
+    def work(self, method: SteppedMethod[Any]) -> Record:
         """Take the remaining steps and write the result."""
         run, total = self.run, len(self.steps)
         optimizer = make_optimizer(self.model.parameters(), method.learning_rate, method.weight_decay)
@@ -233,19 +240,27 @@ class _Training(_Worker):
         self.curve, self.best = found.curve, found.best
         return found.step
 
-    def _stop_reason(self, reading: TrainingMetrics) -> str:
+    def _stop_reason(self, reading: AnyReading) -> str:
         """Why to stop now, or an empty string."""
-        stop = self.run.plan.stop
-        level = self.level if stop.forget_level == UNRELATED else stop.oracle
-        if level is not None and reading.forget_similarity <= level:
-            return f"the forget similarity reached {level:.3f}"
+        stop, quantity = self.run.plan.stop, reading.quantity
+        forget, retain, _ = reading.sides
+        level = self._unrelated_level() if stop.forget_level == UNRELATED else stop.oracle
+        if level is not None and forget <= level:
+            return f"the forget {quantity} reached {level:.3f}"
         if stop.retain_drop is not None:
-            start = self.curve[0].retain_similarity
+            _, start, _ = self.curve[0].sides
             shift = retain_shift(start)
             least = (1 - stop.retain_drop) * (start + shift) - shift
-            if reading.retain_similarity < least:
-                return f"the retain similarity fell below {least:.3f}"
+            if retain < least:
+                return f"the retain {quantity} fell below {least:.3f}"
         return ""
+
+    def _unrelated_level(self) -> float:
+        """What unrelated pairs, or texts, had in the original."""
+        if isinstance(self.source, BatchSource):
+            return self.source.unrelated_level
+        _, _, level = self.curve[0].sides
+        return level
 
     def _not_finite(self, number: int, key: str) -> TrainingError:
         """Keep the last good model and return the error that says where."""

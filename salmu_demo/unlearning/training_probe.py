@@ -1,6 +1,6 @@
 """Quick readings while a method works, on its own rows; not the benchmark."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,8 +10,12 @@ from salmu_demo.features.rows import Rows
 from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource, PairSet
+from salmu_demo.unlearning.step import step_generator
+from salmu_demo.unlearning.text_losses import Written, probability
+from salmu_demo.unlearning.text_step import TextSide
+from salmu_demo.unlearning.texts import TextSet, TextSource
 from salmu_demo.unlearning.towers import TrainedModel
-from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_metrics import TextMetrics, TrainingMetrics
 
 PROBE_ROWS: Final = 128
 """Pairs read of each side."""
@@ -24,6 +28,12 @@ IMAGES: Final = 8
 
 READ_PAIRS: Final = 2 * PROBE_ROWS + WATCHED * IMAGES
 """Most pairs of one reading."""
+
+READ_TEXTS: Final = 3 * PROBE_ROWS
+"""Most texts of one reading."""
+
+TEXT_BATCH: Final = 32
+"""Texts read at a time."""
 
 
 class TrainingProbe:
@@ -85,6 +95,41 @@ class TrainingProbe:
         direction = images.mean(dim=0)
         rivals = torch.cat([texts[torch.from_numpy(self._rivals)], beside[torch.from_numpy(self._beside)]]) @ direction
         return float(tied_ranks(float((captions @ direction).max()), rivals.numpy(force=True)))
+
+
+class TextProbe:
+    """A fixed sample of the texts that a generative method may read."""
+
+    def __init__(self, source: TextSource, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        self._sides = [
+            (texts, np.sort(generator.permutation(len(texts))[:PROBE_ROWS])) for texts in (source.forget, source.retain)
+        ]
+        self._seed = seed
+
+    @torch.no_grad()
+    def read(self, model: TrainedModel, step: int, forget_pairs: int, loss: float | None) -> TextMetrics:
+        """Take a reading of a model."""
+        (forget, to_forget), (retain, to_retain) = self._sides
+        read = (
+            read_texts(model, forget, to_forget, self._seed, lambda side: side.own),
+            read_texts(model, retain, to_retain, self._seed, lambda side: side.own),
+            # The same other texts in every reading.
+            read_texts(model, forget, to_forget, self._seed, lambda side: side.other),
+        )
+        return TextMetrics(step, forget_pairs, None if loss is None else round(loss, 6), *map(_rounded, read))
+
+
+def read_texts(
+    model: TrainedModel, texts: TextSet, rows: Rows, seed: int, chosen: Callable[[TextSide], Written]
+) -> torch.Tensor:
+    """Probability of some texts under the model in training, or of what else is chosen in their place, (n,)."""
+    found = []
+    for number, start in enumerate(range(0, len(rows), TEXT_BATCH)):
+        generator = step_generator(seed, number, "reading")
+        side = TextSide(model, texts, rows[start : start + TEXT_BATCH], rows[:0], generator)
+        found.append(probability(chosen(side)))
+    return torch.cat(found)
 
 
 def encode_pairs(model: TrainedModel, pairs: PairSet, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:

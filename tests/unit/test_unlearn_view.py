@@ -31,7 +31,7 @@ from salmu_demo.ui.tabs.unlearn.form import (
 from salmu_demo.ui.tabs.unlearn.view import curve_svg, live_view, method_card
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import all_methods, find_method
-from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TrainingMetrics
+from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TextMetrics, TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -168,9 +168,23 @@ def test_a_run_is_shown_as_curves_and_as_persons():
     assert live_view([], 6400, people, None) == ""
 
 
+def test_a_run_on_texts_is_shown_by_its_probabilities():
+    first, last = TextMetrics(0, 0, None, 0.9, 0.8, 0.2), TextMetrics(4, 64, 1.5, 0.34, 0.6, 0.3)
+    assert RunStanding.of(first, last).outcome is RunOutcome.DAMAGES
+    html = live_view([first, last], 128, People(), None)
+    assert "<b>80%</b> of the way to unrelated texts" in html
+    assert "<b>75%</b> of the retain probability kept" in html
+    assert "texts to forget from 0.900 to 0.340, texts to retain from 0.800 to 0.600" in html
+    assert "forget texts spent" in html
+    assert re.findall("<th[^>]*>([^<]+)", html)[:4] == [
+        "Forget texts", "Forget probability", "Retain probability", "Unrelated probability"
+    ]  # fmt: skip
+    assert "Personas" not in html
+
+
 def test_curves_end_where_the_budget_was_spent():
     svg = curve_svg([FIRST, LAST], 6400, "A & B")
-    forget = re.search(r'class="forget_similarity"><polyline points="([^"]+)"', svg)
+    forget = re.search(r'class="forget_side"><polyline points="([^"]+)"', svg)
     assert forget
     (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in forget[1].split())
     assert x1 - x0 == pytest.approx((440 - 40 - 12) / 2)

@@ -7,7 +7,7 @@ import pytest
 
 from salmu_demo.cli.main import run
 from salmu_demo.models.references import find_model
-from salmu_demo.unlearning.methods import all_methods
+from salmu_demo.unlearning.methods import Form, all_methods
 
 pytestmark = pytest.mark.usefixtures("tiny_assets")
 
@@ -15,12 +15,16 @@ pytestmark = pytest.mark.usefixtures("tiny_assets")
 def test_the_list_tells_every_method_with_its_hyperparameters(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["unlearn", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [method["name"] for method in listed] == [spec.name for spec in all_methods()]
+    known = [(spec.name, form) for form in Form for spec in all_methods(form)]
+    assert [(method["name"], method["form"]) for method in listed] == known
     npo = next(method for method in listed if method["name"] == "npo")
+    assert npo["modalities"] == []
     assert npo["needs"] == ["forget pairs", "frozen original", "retain pairs"]
     assert npo["hyperparameters"]["beta"].keys() == {"default", "words", "low", "high"}
     assert run(["unlearn", "list"]) == 0
-    assert "arXiv 2404.05868" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "arXiv 2404.05868" in printed
+    assert "budget 1920; modality both, text, visual" in printed
 
 
 def test_a_method_makes_a_model_from_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from salmu_demo.jobs.store import keep_asked
 from salmu_demo.models.made import MODEL_FOLDER, made_in, made_name
 from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import UNRELATED
+from salmu_demo.unlearning.methods import Form
 from salmu_demo.unlearning.plan import StopRules, UnlearningPlan, make_plan
 from salmu_demo.unlearning.rows import rows_of_run
-from salmu_demo.unlearning.training_metrics import TrainingMetrics
+from salmu_demo.unlearning.training_metrics import AnyReading
 from salmu_demo.workbench.bench import Workbench
 
 UNLEARN: Final = "unlearn"
@@ -46,6 +47,7 @@ class UnlearningOptions:
         retain_drop: stop rule.
         forget: requests as they are written; none stands for the whole split `forget`.
         keep_best: whether the result is the best checkpoint, see `training_metrics.best_reading`.
+        modality: which rows of CLEAR are forgotten and retained; None for pairs by SALMUBench's rule.
     """
 
     method: str
@@ -56,6 +58,7 @@ class UnlearningOptions:
     retain_drop: float | None = None
     forget: tuple[str, ...] = ()
     keep_best: bool = False
+    modality: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,16 +133,18 @@ class Unlearning(JobKind[UnlearningSpec]):
 
         plan, base = unlearning_plan(spec), _base(spec, workbench)
         requests = find_requests(workbench.data, spec.unlearning.forget)
-        rows_of = partial(rows_of_run, base, workbench.data, requests)
+        rows_of = partial(rows_of_run, base, workbench.data, requests, modality=plan.modality)
         rows = rows_of()
         plan.check(rows)
         features = workbench.view(base)
-        splits = [part.split for part in (*rows.forget, *rows.retain)]
+        # What a decoder writes rests on no feature.
+        parts = () if plan.method.spec.form is Form.GENERATIVE else (*rows.forget, *rows.retain)
+        splits = [part.split for part in parts]
         images = sum(features.missing_images(split) for split in splits)
         texts = sum(features.missing_captions(split) for split in splits)
         texts += features.missing_prompts(rows.generic or [])
         rates = rates_of(features) if images or texts else None
-        work = time_run(plan, features, rows_of).seconds(plan, rows.forget_count)
+        work = time_run(plan, features, rows_of).seconds(plan, plan.to_forget(rows))
         return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
 
     def words(self, spec: UnlearningSpec) -> str:
@@ -157,7 +162,11 @@ similarity, seed 3, mini'
         """
         options = spec.unlearning
         settings = [f"{key} {value}" for key, value in options.settings.items()]
-        parts = [options.method, *settings, f"towers {options.towers}", f"{options.budget:,} forget pairs"]
+        parts = [options.method, *settings, f"towers {options.towers}"]
+        if options.modality is None:
+            parts.append(f"{options.budget:,} forget pairs")
+        else:
+            parts += [f"modality {options.modality}", f"budget {options.budget:,}"]
         if options.forget_level == UNRELATED:
             parts.append("stops once forget pairs look unrelated")
         elif options.forget_level is not None:
@@ -186,8 +195,16 @@ def unlearning_plan(spec: UnlearningSpec) -> UnlearningPlan:
         raise JobError(f"Unlearning starts from one model, and {len(spec.models)} are named; choose one.")
     options = spec.unlearning
     stop = StopRules(options.forget_level, options.retain_drop)
-    settings, best = options.settings, options.keep_best
-    return make_plan(options.method, settings, options.towers, options.budget, spec.seed, stop, keep_best=best)
+    return make_plan(
+        options.method,
+        options.settings,
+        options.towers,
+        options.budget,
+        spec.seed,
+        stop,
+        keep_best=options.keep_best,
+        modality=options.modality,
+    )
 
 
 def model_folder(spec: UnlearningSpec, folder: Path) -> Path:
@@ -195,19 +212,19 @@ def model_folder(spec: UnlearningSpec, folder: Path) -> Path:
     return folder / MODEL_FOLDER / made_name(spec.unlearning.method, folder.name)
 
 
-def save_reading(folder: Path, reading: TrainingMetrics) -> None:
+def save_reading(folder: Path, reading: AnyReading) -> None:
     """Add a reading to a job's, in place of that of the same step from an earlier run.
 
     It is written at once, so that the page can draw the curve while the run goes on; raises `StorageError`.
     """
     readings = {known.step: known for known in read_readings(folder)} | {reading.step: reading}
-    document = document_of([readings[step] for step in sorted(readings)], list[TrainingMetrics])
+    document = document_of([readings[step] for step in sorted(readings)], list[AnyReading])
     write_text(folder / READINGS_FILE, json.dumps(document, indent=1) + "\n", "The reading")
 
 
-def read_readings(folder: Path) -> list[TrainingMetrics]:
+def read_readings(folder: Path) -> list[AnyReading]:
     """A job's readings by step; empty if the file is missing or damaged, because a resumed run reads them again."""
-    return read_cached(folder / READINGS_FILE, list[TrainingMetrics]) or []
+    return read_cached(folder / READINGS_FILE, list[AnyReading]) or []
 
 
 def _base(spec: UnlearningSpec, workbench: Workbench) -> ModelSource:

@@ -4,11 +4,14 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from salmu_demo.unlearning.methods.base import (
+    Form,
+    GenerativeMethod,
     Losses,
     Method,
     MethodSpec,
     Need,
     OneShotMethod,
+    SteppedMethod,
     TrainedMethod,
     all_methods,
     find_method,
@@ -18,11 +21,14 @@ for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
+    "Form",
+    "GenerativeMethod",
     "Losses",
     "Method",
     "MethodSpec",
     "Need",
     "OneShotMethod",
+    "SteppedMethod",
     "TrainedMethod",
     "all_methods",
     "find_method",

@@ -6,12 +6,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from salmu_demo.core.errors import PluginError, QueryError
 from salmu_demo.core.plugins import METHODS, load_entry_points
-from salmu_demo.unlearning import DEFAULT_BUDGET, LoRA, Towers
-from salmu_demo.unlearning.tensors import State, Step, TrainedModel, torch
+from salmu_demo.unlearning import DEFAULT_BUDGET, LoRA, Modality, Towers
+from salmu_demo.unlearning.tensors import State, Step, TextStep, TrainedModel, torch
+
+
+class Form(StrEnum):
+    """What a method works on; one method may have several forms, each with hyperparameters of its own."""
+
+    CONTRASTIVE = "contrastive"
+    """Features of images and captions, which a dual encoder compares."""
+    GENERATIVE = "generative"
+    """Texts that a decoder writes about pictures, or about none."""
+    VISUAL = "visual"
+    """Features of pictures alone."""
+
+
+MODALITIES: Final[dict[Form, tuple[Modality, ...]]] = {
+    Form.CONTRASTIVE: (),
+    Form.GENERATIVE: tuple(Modality),
+    Form.VISUAL: (Modality.VISUAL,),
+}
+"""The modalities of CLEAR that a form may be told to forget; one without any takes none."""
 
 
 class Need(StrEnum):
@@ -125,9 +144,12 @@ class Method(ABC):
         return trained
 
 
+S = TypeVar("S")
+
+
 @dataclass(frozen=True)
-class TrainedMethod(Method):
-    """A method that minimises an objective step by step.
+class SteppedMethod(Method, Generic[S]):
+    """A method that minimises an objective step by step; what a step offers depends on the method's form.
 
     Attributes:
         lora_rank: rank of the changes that are trained in place of the weights, or 0.
@@ -156,14 +178,30 @@ class TrainedMethod(Method):
         return LoRA(self.lora_rank, self.lora_alpha, seed) if self.lora_rank else None
 
     @abstractmethod
-    def losses(self, step: Step) -> Losses:
+    def losses(self, step: S) -> Losses:
         """The objective on one batch."""
 
-    def backward(self, step: Step) -> float:
+    def backward(self, step: S) -> float:
         """Set the gradients of a step and return the objective's value."""
         total = self.losses(step).total
         torch.autograd.backward(total)
         return float(total.detach())
+
+
+@dataclass(frozen=True)
+class TrainedMethod(SteppedMethod[Step]):
+    """A method that minimises an objective of features: the contrastive and the visual form."""
+
+
+@dataclass(frozen=True)
+class GenerativeMethod(SteppedMethod[TextStep]):
+    """A method that minimises an objective of what a decoder writes: the generative form."""
+
+    batch_size: int = hyperparameter(16, "texts to forget, and to retain, in a step", 2, 4096)
+
+    def check(self, model: TrainedModel) -> None:
+        """Refuse a base model that does not write."""
+        _ = model.captioner
 
 
 class OneShotMethod(Method):
@@ -190,8 +228,9 @@ class MethodSpec:
         idea: one line on how it works.
         needs: what it has to be given.
         towers: which towers it may be told to change.
-        budget: forget pairs it is given unless the user says otherwise.
+        budget: forget pairs, or texts, it is given unless the user says otherwise.
         method: its class, whose fields are its hyperparameters.
+        form: what it works on.
     """
 
     name: str
@@ -202,6 +241,12 @@ class MethodSpec:
     towers: tuple[Towers, ...]
     budget: int
     method: type[Method]
+    form: Form = Form.CONTRASTIVE
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities it may be told to forget; none if it takes none."""
+        return MODALITIES[self.form]
 
     @property
     def is_one_shot(self) -> bool:
@@ -234,7 +279,7 @@ class MethodSpec:
         return self.method(**values)
 
 
-_REGISTRY: Final[dict[str, MethodSpec]] = {}
+_REGISTRY: Final[dict[str, dict[Form, MethodSpec]]] = {}
 M = TypeVar("M", bound=type[Method])
 
 ALL_TOWERS: Final = tuple(Towers)
@@ -248,43 +293,63 @@ def register(
     needs: set[Need],
     towers: tuple[Towers, ...] = ALL_TOWERS,
     budget: int = DEFAULT_BUDGET,
+    form: Form = Form.CONTRASTIVE,
 ) -> Callable[[M], M]:
-    """Class decorator that adds a method to the registry.
+    """Class decorator that adds a method, or a further form of one, to the registry.
 
     Args:
-        name: as the user types it.
+        name: as the user types it; all forms of a method have the same.
         title: as papers call it.
         citation: where it was published, and how this implementation differs.
         idea: one line on how it works.
         needs: what it has to be given.
         towers: which towers it may be told to change; the first is the default.
-        budget: forget pairs that go through the model unless the user says otherwise.
+        budget: forget pairs, or texts, that go through the model unless the user says otherwise.
+        form: what it works on.
 
     Raises:
         PluginError: if the name is taken.
     """
 
     def add(method: M) -> M:
+        forms = _REGISTRY.setdefault(name, {})
         # A cell of a notebook may be run again.
-        if name in _REGISTRY and _REGISTRY[name].method.__module__ != method.__module__:
+        if form in forms and forms[form].method.__module__ != method.__module__:
             raise PluginError(f"There is already an unlearning method called {name}; choose another name.")
-        method.spec = _REGISTRY[name] = MethodSpec(
-            name, title, citation, idea, frozenset(needs), towers, budget, method
+        method.spec = forms[form] = MethodSpec(
+            name, title, citation, idea, frozenset(needs), towers, budget, method, form
         )
         return method
 
     return add
 
 
-def all_methods() -> list[MethodSpec]:
-    """Every registered method, in alphabetical order."""
+def all_methods(form: Form = Form.CONTRASTIVE) -> list[MethodSpec]:
+    """Every method that has a form, in alphabetical order."""
     load_entry_points(METHODS)
-    return [_REGISTRY[name] for name in sorted(_REGISTRY)]
+    return [_REGISTRY[name][form] for name in sorted(_REGISTRY) if form in _REGISTRY[name]]
 
 
-def find_method(name: str) -> MethodSpec:
-    """The method of a name; raises `QueryError` if there is none."""
+def find_method(name: str, modality: Modality | None = None) -> MethodSpec:
+    """The method of a name, in the form that works on a modality of CLEAR, or in the contrastive one for None.
+
+    Raises:
+        QueryError: if there is none.
+    """
     load_entry_points(METHODS)
     if name not in _REGISTRY:
         raise QueryError(f"There is no unlearning method {name!r:.80}; choose one of {', '.join(sorted(_REGISTRY))}.")
-    return _REGISTRY[name]
+    forms = _REGISTRY[name].values()
+    for spec in forms:
+        if modality in (spec.modalities or (None,)):
+            return spec
+    known = list(dict.fromkeys(str(each) for spec in forms for each in spec.modalities))
+    if modality is None:
+        raise QueryError(f"{name} forgets rows of CLEAR only; name its modality, {' or '.join(known)}.")
+    if known:
+        raise QueryError(f"{name} has no form that forgets the modality {modality}; choose {' or '.join(known)}.")
+    able = [spec.name for form in Form for spec in all_methods(form) if modality in spec.modalities]
+    raise QueryError(
+        f"{name} has no form for models that write, so it takes no modality; leave it out, or choose one of "
+        f"{', '.join(sorted(able))}."
+    )

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.tensors import Encoded, Step, functional, losses, torch
+from salmu_demo.unlearning.methods.base import (
+    Form,
+    GenerativeMethod,
+    Losses,
+    Need,
+    TrainedMethod,
+    hyperparameter,
+    learning_rate,
+    register,
+)
+from salmu_demo.unlearning.tensors import (
+    Encoded,
+    Step,
+    TextStep,
+    Written,
+    functional,
+    losses,
+    text_losses,
+    torch,
+)
 
 
 def preference_margin(pairs: Encoded, generic: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -44,3 +62,38 @@ class DPO(TrainedMethod):
             dpo_loss(margin, before, self.beta),
             self.retain_weight * losses.symmetric_kl(step.frozen_retain, step.retain, step.scale),
         )
+
+
+def refusal_margin(refusal: Written, own: Written) -> torch.Tensor:
+    """Log-odds of the refusal over the text itself, whole texts, shape (B,)."""
+    return refusal.log_likelihood - own.log_likelihood
+
+
+@register(
+    "dpo",
+    "DPO",
+    "CLEAR (arXiv 2410.18057), with the base model as reference and a divergence on retain texts, which CLEAR has not; "
+    "Rafailov et al. 2023 (arXiv 2305.18290)",
+    "Prefer “I don't know” to what is to be forgotten more than the original did.",
+    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    form=Form.GENERATIVE,
+)
+@dataclass(frozen=True)
+class GenerativeDPO(GenerativeMethod):
+    """task_weight L(refusals) - log sigmoid(beta (margin - frozen margin)) + retain_weight KL(retain).
+
+    The margin is that of the log likelihoods of whole texts, as in preference optimisation, and KL the divergence
+    KL(frozen || current).
+    """
+
+    learning_rate: float = learning_rate(1e-4)
+    beta: float = hyperparameter(0.1, "how sharply the preference is asked for", 1e-3, 10)
+    task_weight: float = hyperparameter(1.0, "weight of the loss of refusals (lambda 1)", 0, 100)
+    retain_weight: float = hyperparameter(1.0, "weight of the divergence on retain texts", 0, 1000)
+
+    def losses(self, step: TextStep) -> Losses:
+        """The objective on one batch."""
+        margin = refusal_margin(step.forget.refusal, step.forget.own)
+        before = refusal_margin(step.forget.frozen_refusal, step.forget.frozen)
+        forget = self.task_weight * text_losses.text_loss(step.forget.refusal) + dpo_loss(margin, before, self.beta)
+        return Losses(forget, self.retain_weight * text_losses.token_kl(step.retain.frozen, step.retain.own))

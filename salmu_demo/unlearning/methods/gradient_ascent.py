@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.tensors import Encoded, Step, losses, torch
+from salmu_demo.unlearning.methods.base import (
+    Form,
+    GenerativeMethod,
+    Losses,
+    Need,
+    TrainedMethod,
+    hyperparameter,
+    learning_rate,
+    register,
+)
+from salmu_demo.unlearning.tensors import Encoded, Step, TextStep, losses, text_losses, torch
 
 
 def negative_entropy(pairs: Encoded, scale: torch.Tensor) -> torch.Tensor:
@@ -35,3 +44,24 @@ class GradientAscent(TrainedMethod):
         if self.objective == "entropy":
             return Losses(forget=negative_entropy(step.forget, step.scale))
         return Losses(forget=-losses.info_nce(step.forget, step.scale))
+
+
+@register(
+    "ga",
+    "GA, gradient ascent",
+    "CLEAR (arXiv 2410.18057); Jang et al. 2023 (arXiv 2210.01504)",
+    "Make the texts to forget ever less likely; nothing bounds it.",
+    {Need.FORGET},
+    form=Form.GENERATIVE,
+)
+@dataclass(frozen=True)
+class GenerativeGradientAscent(GenerativeMethod):
+    """-L(forget), or -H(predicted tokens of forget)."""
+
+    learning_rate: float = learning_rate(1e-4)
+    objective: str = hyperparameter("likelihood", "what is climbed", choices=("likelihood", "entropy"))
+
+    def losses(self, step: TextStep) -> Losses:
+        """The objective on one batch."""
+        climbed = text_losses.text_loss if self.objective == "likelihood" else text_losses.token_entropy
+        return Losses(forget=-climbed(step.forget.own))

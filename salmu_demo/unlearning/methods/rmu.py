@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from salmu_demo.unlearning import Towers
-from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
-from salmu_demo.unlearning.tensors import Step, TrainedModel, losses, optimisation, torch
+from salmu_demo.unlearning.methods.base import (
+    Form,
+    GenerativeMethod,
+    Losses,
+    Need,
+    TrainedMethod,
+    hyperparameter,
+    learning_rate,
+    register,
+)
+from salmu_demo.unlearning.tensors import Step, TextStep, TrainedModel, losses, optimisation, torch
 
 
 def block_output(block: torch.nn.Module, run: Callable[[], Any]) -> torch.Tensor:
@@ -79,3 +88,33 @@ class RMU(TrainedMethod):
 
 def _trained_towers(model: TrainedModel) -> list[Towers]:
     return [tower for tower in (Towers.IMAGE, Towers.TEXT) if model.towers in (Towers.BOTH, tower)]
+
+
+@register(
+    "rmu",
+    "RMU",
+    "CLEAR (arXiv 2410.18057); Li et al. 2024 (arXiv 2403.03218), scaled as in Adaptive RMU (arXiv 2408.06223)",
+    "Steer a layer of the text decoder to a random direction on forget texts; hold it on retain texts.",
+    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    form=Form.GENERATIVE,
+)
+@dataclass(frozen=True)
+class GenerativeRMU(GenerativeMethod):
+    """MSE(h(forget), k n u) + alpha MSE(h(retain), h^0(retain)) after one layer of the decoder, over all tokens."""
+
+    learning_rate: float = learning_rate(1e-4)
+    depth: float = hyperparameter(0.5, "where in the decoder the steered layer lies: 0 first, 1 last", 0, 1)
+    strength: float = hyperparameter(2.0, "length of the target, in mean token lengths (k)", 0.1, 100)
+    alpha: float = hyperparameter(1.0, "weight of the retain half", 0, 10000)
+
+    def losses(self, step: TextStep) -> Losses:
+        """The objective on one batch."""
+        number = round(self.depth * (len(step.model.decoder_layers()) - 1))
+        forget, retain = (side.states(number, frozen=False) for side in (step.forget, step.retain))
+        before, kept = (side.states(number, frozen=True) for side in (step.forget, step.retain))
+        draw = torch.rand(forget.shape[1], generator=step.run_generator("direction of the decoder"))
+        target = steering_target(before, (draw / draw.norm()).to(forget.device), self.strength)
+        return Losses(
+            losses.squared_distance(forget, target.expand_as(forget)),
+            self.alpha * losses.squared_distance(retain, kept),
+        )

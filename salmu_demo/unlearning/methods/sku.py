@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning.methods.base import (
+    Form,
+    GenerativeMethod,
+    Losses,
+    Need,
+    TrainedMethod,
+    hyperparameter,
+    learning_rate,
+    register,
+)
 from salmu_demo.unlearning.methods.scrub import bounded_departure
 from salmu_demo.unlearning.methods.task_vector import negated
-from salmu_demo.unlearning.tensors import Encoded, State, Step, losses, torch
+from salmu_demo.unlearning.tensors import Encoded, State, Step, TextStep, losses, text_losses, torch
 
 
 def other_answers(pairs: Encoded, same_kind: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -46,6 +55,37 @@ class SKU(TrainedMethod):
         forget = self.guided_weight * losses.info_nce(step.forget, step.scale) + self.random_weight * wrong
         divergence = losses.symmetric_kl(step.frozen_retain, step.retain, step.scale)
         return Losses(forget, self.departure_weight * bounded_departure(divergence, self.bound))
+
+    def deploy(self, start: State, trained: State) -> State:
+        """The tensors to hand out."""
+        return negated(start, trained, self.strength)
+
+
+@register(
+    "sku",
+    "SKU",
+    "CLEAR (arXiv 2410.18057), with one wrong text a step; Liu et al. 2024 (arXiv 2402.10058)",
+    "Learn the forget texts, wrong ones in their place and a departure on retain texts; then subtract all that.",
+    {Need.FORGET, Need.RETAIN, Need.FROZEN},
+    form=Form.GENERATIVE,
+)
+@dataclass(frozen=True)
+class GenerativeSKU(GenerativeMethod):
+    """e1 L(forget) + e2 L(texts about others) - e3 KL(frozen || current)(retain), then negated as a task vector."""
+
+    learning_rate: float = learning_rate(1e-4)
+    guided_weight: float = hyperparameter(2.5, "weight of the forget texts (e1)", 0, 100)
+    random_weight: float = hyperparameter(2.5, "weight of the wrong texts (e2)", 0, 100)
+    departure_weight: float = hyperparameter(1.0, "weight of the departure on retain texts (e3)", 0, 100)
+    bound: float = hyperparameter(1.0, "divergence in nats beyond which the departure stops", 0.01, 100)
+    strength: float = hyperparameter(1.0, "how far to walk the other way", 0, 10)
+
+    def losses(self, step: TextStep) -> Losses:
+        """The objective on one batch."""
+        guided = self.guided_weight * text_losses.text_loss(step.forget.own)
+        wrong = self.random_weight * text_losses.text_loss(step.forget.other)
+        divergence = text_losses.token_kl(step.retain.frozen, step.retain.own)
+        return Losses(guided + wrong, self.departure_weight * bounded_departure(divergence, self.bound))
 
     def deploy(self, start: State, trained: State) -> State:
         """The tensors to hand out."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from salmu_demo.unlearning.methods.base import Losses, Need, TrainedMethod, hyperparameter, learning_rate, register
+from salmu_demo.unlearning import Towers
+from salmu_demo.unlearning.methods.base import (
+    Form,
+    Losses,
+    Need,
+    TrainedMethod,
+    hyperparameter,
+    learning_rate,
+    register,
+)
 from salmu_demo.unlearning.tensors import Step, TrainedModel, losses, torch
 
 
@@ -31,3 +40,17 @@ class Sparsity(TrainedMethod):
         """The objective on one batch."""
         gamma = self.gamma * (1 - step.number / step.total)
         return Losses(gamma * absolute_weights(step.model), losses.info_nce(step.retain, step.scale))
+
+
+@register(
+    "sparsity",
+    "Sparsity (l1-sparse)",
+    "CLEAR (arXiv 2410.18057); Jia et al. 2023 (arXiv 2304.04934)",
+    "Train the image tower on retain pictures while a fading l1 penalty prunes what they do not need.",
+    {Need.RETAIN},
+    towers=(Towers.IMAGE,),
+    form=Form.VISUAL,
+)
+@dataclass(frozen=True)
+class VisualSparsity(Sparsity):
+    """NCE(retain) against captions that stay as they are + gamma_t |weights of the image tower|, falling to 0."""

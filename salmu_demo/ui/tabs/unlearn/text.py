@@ -42,6 +42,11 @@ CURVE: Final = (
     "{forget_last:.3f}, retain pairs from {retain_first:.3f} to {retain_last:.3f}; forget images with captions of "
     "other personas now at {unrelated:.3f}."
 )
+CURVE_OF_TEXTS: Final = (
+    "Mean probability per token over the forget texts spent: texts to forget from {forget_first:.3f} to "
+    "{forget_last:.3f}, texts to retain from {retain_first:.3f} to {retain_last:.3f}; texts about somebody else in "
+    "place of those to forget now at {unrelated:.3f}."
+)
 PERSONAS: Final = (
     "Where each person's own images rank the best own caption among {candidates:,}, at each reading. This is about "
     "whole captions, in most cases about names; the Audit tab says what is known of each value."
@@ -49,6 +54,10 @@ PERSONAS: Final = (
 NO_DIAGNOSIS: Final = (
     "Readings are not a diagnosis: whether a model forgets too much shows on the holdouts, which no method sees. "
     "Benchmark it to find out."
+)
+NO_DIAGNOSIS_OF_TEXTS: Final = (
+    "Readings are of the texts that the method trains on. Benchmark the model to see what it writes of the people to "
+    "forget, of others and of the world."
 )
 PUSH: Final = (
     "\n\nTo put it on the Hub as your own repository, run this in a terminal on this machine: "

@@ -23,15 +23,19 @@ from salmu_demo.ui.tabs.models.view import cards_html, model_card
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.widgets.images import Portraits
 from salmu_demo.ui.widgets.markup import empty_state, notice, rank_text
-from salmu_demo.unlearning.training_metrics import BEST, RunOutcome, RunStanding, TrainingMetrics, best_reading
+from salmu_demo.unlearning.training_metrics import (
+    BEST,
+    AnyReading,
+    RunOutcome,
+    RunStanding,
+    TextMetrics,
+    TrainingMetrics,
+    best_reading,
+)
 from salmu_demo.workbench.bench import Workbench
 
-LINES: Final = (
-    ("forget_similarity", "Forget pairs", "●"),
-    ("retain_similarity", "Retain pairs", "■"),
-    ("unrelated_similarity", "Unrelated pairs", "▲"),
-)
-"""Reading, name and marker of each curve; the style sheet has its colour under the name of the reading."""
+LINES: Final = (("forget_side", "Forget", "●"), ("retain_side", "Retain", "■"), ("unrelated_side", "Unrelated", "▲"))
+"""Class in the style sheet, name and marker of the curve of each of a reading's sides."""
 
 FIRST_RANK: Final = 1.5
 """First, alone or tied with one other."""
@@ -71,7 +75,7 @@ class _Watched:
 
 
 def live_view(
-    readings: Sequence[TrainingMetrics],
+    readings: Sequence[AnyReading],
     budget: int,
     people: People,
     portrait: Callable[[str], str | None] | None,
@@ -81,7 +85,7 @@ def live_view(
 
     Args:
         readings: in the order of their steps.
-        budget: forget pairs of the whole run.
+        budget: forget pairs, or texts, of the whole run.
         people: names of the personas.
         portrait: address of a persona's image; None if the run is on other data than the page.
         keep_best: whether the run keeps its best checkpoint, which is then what is shown of it.
@@ -93,51 +97,63 @@ def live_view(
     if keep_best and len(readings) > 1:
         model = best_reading(readings)
         kept = text.KEPT_SO_FAR.format(pairs=model.forget_pairs, rule=BEST)
-    standing = RunStanding.of(first, model)
+    standing, units = RunStanding.of(first, model), _units(last)
     shares = [
-        (standing.forgotten, "of the way to unrelated pairs"),
-        (standing.kept, "of the retain similarity kept"),
+        (standing.forgotten, f"of the way to unrelated {units}"),
+        (standing.kept, f"of the retain {last.quantity} kept"),
     ]
-    sentence = text.CURVE.format(
-        forget_first=first.forget_similarity,
-        forget_last=last.forget_similarity,
-        retain_first=first.retain_similarity,
-        retain_last=last.retain_similarity,
-        unrelated=last.unrelated_similarity,
+    (forget_first, retain_first, _), (forget_last, retain_last, unrelated) = first.sides, last.sides
+    sentence = (text.CURVE_OF_TEXTS if isinstance(last, TextMetrics) else text.CURVE).format(
+        forget_first=forget_first,
+        forget_last=forget_last,
+        retain_first=retain_first,
+        retain_last=retain_last,
+        unrelated=unrelated,
     )
+    watched = model if isinstance(model, TrainingMetrics) else None
     return render(
         "ui/templates/unlearn.html#run",
         standing=_OUTCOMES[standing.outcome],
         shares=[(f"{share:.0%}", what) for share, what in shares if share is not None],
         curves=curve_svg(readings, budget, sentence),
         sentence=sentence,
-        header=("Forget pairs", "Forget similarity", "Retain similarity", "Unrelated similarity", "Forget MRR"),
+        header=(f"Forget {units}", *map(_head, last.curves)),
         readings=[
-            (
-                f"{reading.forget_pairs:,}",
-                f"{reading.forget_similarity:.3f}",
-                f"{reading.retain_similarity:.3f}",
-                f"{reading.unrelated_similarity:.3f}",
-                f"{reading.forget_mrr:.3f}",
-            )
+            (f"{reading.forget_pairs:,}", *(f"{getattr(reading, name):.3f}" for name in reading.curves))
             for reading in readings
         ],
-        proviso=text.NO_DIAGNOSIS,
+        proviso=text.NO_DIAGNOSIS_OF_TEXTS if isinstance(last, TextMetrics) else text.NO_DIAGNOSIS,
         kept=kept,
-        about=text.PERSONAS.format(candidates=last.candidates),
+        about=text.PERSONAS.format(candidates=watched.candidates) if watched else "",
         personas=[
             _Watched(
                 identity=persona,
                 shown=portrait is not None,
                 address=portrait(persona) if portrait else None,
-                standing=_standing(rank, last.candidates),
-                rank=rank_text(rank, last.candidates),
+                standing=_standing(rank, watched.candidates),
+                rank=rank_text(rank, watched.candidates),
                 way=_way(readings, persona),
             )
-            for persona, rank in model.persona_ranks.items()
-        ],
+            for persona, rank in watched.persona_ranks.items()
+        ]
+        if watched
+        else [],
         people=people,
     )
+
+
+def _head(curve: str) -> str:
+    """The head of a column.
+
+    >>> _head("forget_mrr"), _head("retain_probability")
+    ('Forget MRR', 'Retain probability')
+    """
+    return curve.replace("_", " ").capitalize().replace("mrr", "MRR")
+
+
+def _units(reading: AnyReading) -> str:
+    """What a run's budget counts."""
+    return "texts" if isinstance(reading, TextMetrics) else "pairs"
 
 
 def _standing(rank: float, candidates: int) -> tuple[str, str, str]:
@@ -147,9 +163,10 @@ def _standing(rank: float, candidates: int) -> tuple[str, str, str]:
     return ("◐", "best tenth", "partly") if rank <= BEST_SHARE * candidates else ("✓", "further down", "forgotten")
 
 
-def _way(readings: Sequence[TrainingMetrics], persona: str) -> str:
+def _way(readings: Sequence[AnyReading], persona: str) -> str:
     """The ranks of a persona from reading to reading, each once as long as it stays."""
-    ranks = [reading.persona_ranks[persona] for reading in readings if persona in reading.persona_ranks]
+    ranked = [reading.persona_ranks for reading in readings if isinstance(reading, TrainingMetrics)]
+    ranks = [ranks[persona] for ranks in ranked if persona in ranks]
     changes = [f"{rank:g}" for rank, _ in groupby(ranks)]
     return f"Rank {changes[0]} at every reading" if len(changes) == 1 else f"Rank {' → '.join(changes)}"
 
@@ -164,9 +181,9 @@ class _Line:
     points: Sequence[tuple[float, float]]
 
 
-def curve_svg(readings: Sequence[TrainingMetrics], budget: int, sentence: str) -> Markup:
+def curve_svg(readings: Sequence[AnyReading], budget: int, sentence: str) -> Markup:
     """The curves over the budget, with their legend; `sentence` is what a screen reader says instead."""
-    values: list[float] = [getattr(reading, name) for reading in readings for name, _, _ in LINES]
+    values, units = [value for reading in readings for value in reading.sides], _units(readings[0])
     low, high = math.floor(10 * min(0.0, *values)) / 10, math.ceil(10 * max(0.1, *values)) / 10
     step = 0.1 if high - low <= 0.5 else 0.2
 
@@ -187,9 +204,10 @@ def curve_svg(readings: Sequence[TrainingMetrics], budget: int, sentence: str) -
         right=_WIDTH - _RIGHT,
         ticks=[(f"{tick:.1f}", down(tick)) for tick in ticks],
         places=[(f"{pairs:,}", across(pairs), anchor) for pairs, anchor in places],
+        units=units,
         lines=[
-            _Line(name, title, marker, [(across(r.forget_pairs), down(getattr(r, name))) for r in readings])
-            for name, title, marker in LINES
+            _Line(name, f"{title} {units}", marker, [(across(r.forget_pairs), down(r.sides[side])) for r in readings])
+            for side, (name, title, marker) in enumerate(LINES)
         ],
     )
 
