@@ -4,23 +4,29 @@ import hashlib
 import itertools
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from salmu_demo.attacks.base import choose_attacks
 from salmu_demo.core.documents import MismatchError, parse_model
 from salmu_demo.core.errors import SweepError, quoted
-from salmu_demo.data.source import MINI
-from salmu_demo.unlearning import DEFAULT_BUDGET, Towers
+from salmu_demo.data.source import MINI, benchmark_of
+from salmu_demo.unlearning import DEFAULT_BUDGET, Modality, Towers
 from salmu_demo.unlearning.methods import find_method
 from salmu_demo.unlearning.plan import UnlearningPlan
 
 _Numbers = Annotated[list[int], Field(min_length=1)]
+_Modalities = Annotated[list[Modality], Field(min_length=1)]
 _Setting = int | float | str
+
+_NO_MODALITY: Final[Sequence[Modality | None]] = (None,)
+
+DEFAULT_CLEAN: Final = "mini-clean"
+"""The Clean model of a sweep by SALMUBench's rule that names none."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,9 @@ class SweepJob:
         equal_forgetting: where to measure on the way, or None.
         attacks: names of the attacks on the result.
         clean: reference of the Clean model that attacks are compared with; no run ever sees it.
-        gold: reference of the model retrained without the pairs to forget, for attacks; empty without one.
+        gold: reference of the model retrained without the pairs to forget, for attacks and for CLEAR's measures; empty
+            without one.
+        modality: rows of CLEAR that the run works on; empty for a run by SALMUBench's rule.
     """
 
     model: str
@@ -67,6 +75,7 @@ class SweepJob:
     attacks: tuple[str, ...] = ()
     clean: str = ""
     gold: str = ""
+    modality: str = ""
 
     @property
     def variant(self) -> str:
@@ -76,7 +85,9 @@ class SweepJob:
         'npo (beta=0.1, towers=image)'
         """
         changes = [f"{key}={value}" for key, value in self.settings.items()]
-        spec = find_method(self.method)
+        spec = find_method(self.method, self._modality)
+        if self.modality:
+            changes.append(f"modality={self.modality}")
         if self.towers != spec.towers[0]:
             changes.append(f"towers={self.towers}")
         return f"{self.method} ({', '.join(changes)})" if changes else self.method
@@ -88,14 +99,15 @@ class SweepJob:
         So a run with other defaults of an earlier version is another run. Attacks change nothing of it: a model that
         is there already can be attacked afterwards.
         """
-        settings = {name: value for name, value in asdict(self).items() if name not in ("attacks", "clean", "gold")}
+        apart = ("attacks", "clean", "gold") if self.modality else ("attacks", "clean", "gold", "modality")
+        settings = {name: value for name, value in asdict(self).items() if name not in apart}
         content = {**settings, "plan": self.plan().describe()}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.method}-seed{self.seed}-{digest[:10]}"
 
     def plan(self) -> UnlearningPlan:
         """The run's plan; raises `SalmuError` if it cannot be run."""
-        method = find_method(self.method).configure(self.settings)
+        method = find_method(self.method, self._modality).configure(self.settings)
         return UnlearningPlan(
             method,
             Towers(self.towers),
@@ -103,7 +115,12 @@ class SweepJob:
             self.seed,
             checkpoints=self.checkpoints,
             keep_checkpoints=self.equal_forgetting is not None,
+            modality=self._modality,
         )
+
+    @property
+    def _modality(self) -> Modality | None:
+        return Modality(self.modality) if self.modality else None
 
 
 @dataclass(frozen=True)
@@ -112,8 +129,10 @@ class Sweep:
 
     Attributes:
         model: reference of the base model, which every table shows as Compromised.
-        clean: reference of the Clean model, for targets and diagnoses; no run ever sees it.
-        gold: reference of a model retrained without the pairs to forget, for diagnoses; empty without one.
+        clean: reference of the Clean model, for targets and diagnoses; no run ever sees it. Empty on CLEAR, which has
+            none.
+        gold: reference of a model retrained without the pairs to forget, for diagnoses and CLEAR's measures; empty
+            without one.
         data: reference of the data set.
         equal_forgetting: where runs are measured on the way, or None.
         attacks: names of the attacks on every result; none if it says nothing of them.
@@ -137,6 +156,7 @@ class _RunTable(BaseModel):
     method: str
     towers: Towers | None = None
     budgets: _Numbers | None = None
+    modalities: _Modalities | None = None
     set: dict[str, _Setting | list[_Setting]] = {}
 
 
@@ -147,10 +167,11 @@ class _SweepFile(BaseModel):
 
     model: str = "mini-compromised"
     data: str = MINI
-    clean: str = "mini-clean"
+    clean: str | None = None
     gold: str = ""
     seeds: _Numbers = [0]
     budgets: _Numbers = [DEFAULT_BUDGET]
+    modalities: _Modalities | None = None
     checkpoints: int = 8
     equal_forgetting: EqualForgetting | None = None
     attacks: list[str] = []
@@ -176,23 +197,33 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(f"{path}: {error}.") from error
     if not file.runs:
         raise SweepError(f"{path} has no runs; add a table [[runs]] with a method.")
-    named = {"the base model": file.model, "Clean": file.clean, "Gold": file.gold}
+    on_clear = benchmark_of(file.data) == "CLEAR"
+    clean = ("" if on_clear else DEFAULT_CLEAN) if file.clean is None else file.clean
+    named = {"the base model": file.model, "Clean": clean, "Gold": file.gold}
     for (first, one), (second, other) in itertools.combinations(named.items(), 2):
-        if one == other:
+        if one and one == other:
             raise SweepError(f"{path}: {quoted(one)} is both {first} and {second}; name two different models.")
     attacks = tuple(attack.name for attack in choose_attacks(file.attacks)) if file.attacks else ()
+    if attacks and not clean:
+        raise SweepError(f"{path} names attacks, whose control is a Clean model, and no Clean; leave the attacks out.")
     equal, jobs = file.equal_forgetting, []
+    gold = file.gold if attacks or on_clear else ""
     for run in file.runs:
-        method = find_method(run.method)
-        towers = str(run.towers or method.towers[0])
-        for settings, budget, seed in itertools.product(_crossed(run.set), run.budgets or file.budgets, file.seeds):
+        for modality, settings, budget, seed in itertools.product(
+            run.modalities or file.modalities or _NO_MODALITY,
+            _crossed(run.set),
+            run.budgets or file.budgets,
+            file.seeds,
+        ):
+            method = find_method(run.method, modality)
+            towers = str(run.towers or method.towers[0])
             job = SweepJob(
                 file.model, file.data, method.name, settings, towers, budget, seed, file.checkpoints, equal, attacks,
-                file.clean if attacks else "", file.gold if attacks else "",
+                clean if attacks else "", gold, str(modality or ""),
             )  # fmt: skip
             job.plan()
             jobs.append(job)
-    return Sweep(file.model, file.clean, file.gold, file.data, equal, attacks, tuple(jobs))
+    return Sweep(file.model, clean, file.gold, file.data, equal, attacks, tuple(jobs))
 
 
 def _crossed(settings: dict[str, _Setting | list[_Setting]]) -> Iterator[dict[str, _Setting]]:

@@ -89,7 +89,7 @@ class References:
     Attributes:
         measured_from: what it depends on: fingerprints of data and models, and keys of the measuring and attacking
             code; empty for values that are taken as they are.
-        models: reference of the model that has each role: "clean", "compromised" and perhaps "gold".
+        models: reference of the model that has each role: "compromised", and perhaps "clean" and "gold".
         measured: what was measured, by role.
         attacks: what attacks recovered of Gold.
         remarks: sentences on what was assumed of these models and of the data, and on texts that they read in part.
@@ -128,7 +128,7 @@ def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[
 
 
 def measure_references(sweep: Sweep, output: Path) -> References:
-    """Measure the base model, as Compromised, Clean, and Gold if there is one, which is attacked as the runs are.
+    """Measure the base model, as Compromised, and Clean and Gold if there are, of which Gold is attacked as runs are.
 
     What was found is cached beside the results.
 
@@ -137,8 +137,8 @@ def measure_references(sweep: Sweep, output: Path) -> References:
         SalmuError: if a model or the data cannot be used.
     """
     data, embedder = load_data(sweep.data), Embedder()
-    names = {CLEAN: sweep.clean, COMPROMISED: sweep.model} | ({GOLD: sweep.gold} if sweep.gold else {})
-    models = {role: find_model(name) for role, name in names.items()}
+    names = {CLEAN: sweep.clean, COMPROMISED: sweep.model, GOLD: sweep.gold}
+    models = {role: find_model(name) for role, name in names.items() if name}
     measured_from = {"data": data.fingerprint, "by": key_of(all_metrics())}
     measured_from |= {role: model.fingerprint for role, model in models.items()}
     attacks = sweep.attacks if sweep.gold else ()
@@ -150,7 +150,8 @@ def measure_references(sweep: Sweep, output: Path) -> References:
     if cached and cached.measured_from in ({}, measured_from) and cached.models == names:
         return cached
     view = partial(FeatureView, data=data, embedder=embedder)
-    found, failures = each_model(models.values(), lambda model: evaluate(view(model)))
+    gold = models.get(GOLD) if data.benchmark == "CLEAR" else None
+    found, failures = each_model(models.values(), lambda model: evaluate(view(model), gold=gold))
     if failures:
         raise SweepError(" ".join(failure.sentence for failure in failures))
     measured = {role: Measured.of(evaluation) for role, evaluation in zip(models, found, strict=True)}
@@ -207,7 +208,7 @@ def _made(job: SweepJob, folder: Path, features: FeatureView, made_from: dict[st
     curve = read_model(model / RECORD_FILE, Record, TrainingError, "The record of the run").curve
     pairs, at_level = None, None
     try:
-        final = Measured.of(evaluate(_view(model, features)))
+        final = Measured.of(evaluate(_view(model, features), gold=_compared_with(job, features.data)))
         if job.equal_forgetting is not None:
             pairs, at_level = first_at_level(folder, job.equal_forgetting, features, final, curve)
     except StorageError:
@@ -335,4 +336,11 @@ def _read_result(job: SweepJob, folder: Path, made_from: dict[str, str]) -> RunR
 def _made_from(job: SweepJob, data: BenchmarkData, base: ModelSource) -> dict[str, str]:
     """What a run's numbers depend on besides its settings."""
     code = code_of(type(job.plan().method))
-    return {"data": data.fingerprint, "model": base.fingerprint, "code": code, "by": key_of(all_metrics())}
+    content = {"data": data.fingerprint, "model": base.fingerprint, "code": code, "by": key_of(all_metrics())}
+    gold = _compared_with(job, data)
+    return content if gold is None else {**content, "gold": gold.fingerprint}
+
+
+def _compared_with(job: SweepJob, data: BenchmarkData) -> ModelSource | None:
+    """The Gold model that metrics of CLEAR compare a run's model with; SALMUBench's compare with none."""
+    return find_model(job.gold) if job.gold and data.benchmark == "CLEAR" else None

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from salmu_demo.core.text import csv_text
+from salmu_demo.data.source import benchmark_of
 from salmu_demo.metrics import official_metrics
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 from salmu_demo.reports.markdown import markdown_text
@@ -17,6 +18,13 @@ from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence, Values
 from salmu_demo.results.records import AttackRecord
 from salmu_demo.sweeps.run import RunResult
+
+CLEAR_COLUMNS: Final = (
+    "RealTables", "RetainTables", "ForgetTables", "FQRowsGen", "FQGen", "FQKSGen", "ModelUtility", "ForgetCapROUGE",
+    "RetainCapROUGE", "ForgetFaceROUGE", "RetainFaceROUGE", "ForgetCapProbGen", "RetainCapProbGen", "ForgetCapTRAllGen",
+)  # fmt: skip
+"""Metrics of CLEAR in the table of a sweep on it: the four columns of the paper's tables first; all are in the results
+of the runs."""
 
 CRITERIA: Final = ("gone", "lost", "kept")
 """Column names of the quantities that decide the first questions of the diagnosis."""
@@ -48,12 +56,12 @@ class TableRow:
         compared_at: "reference", "budget" or "forgetting".
         variant: name of the reference, or method with what differs from its defaults.
         seeds: how many runs have values here, of how many.
-        metrics: the ten official metrics by name.
+        metrics: the ten official metrics by name, or those of CLEAR.
         pairs: forget pairs spent, averaged.
         seconds: of a run, averaged.
         criteria: what decides the diagnosis' first three questions, as shares, averaged over the runs that have them:
-            leak gone, general knowledge lost, holdouts kept; empty for Clean and Compromised.
-        diagnoses: what became of the runs, with how many of each; empty for Clean and Compromised.
+            leak gone, general knowledge lost, holdouts kept; empty for Clean and Compromised, and on CLEAR.
+        diagnoses: what became of the runs, with how many of each; empty for Clean and Compromised, and on CLEAR.
         problems: sentences of runs without a result.
         recovered: largest share of the leak that an attack brings back; None where no run was attacked.
     """
@@ -82,25 +90,79 @@ def sweep_table(results: Sequence[RunResult], references: Mapping[str, Evidence]
 
     Args:
         results: all runs.
-        references: what was measured of "clean", "compromised" and perhaps "gold".
+        references: what was measured of "compromised", and perhaps of "clean" and "gold".
     """
-    rows = [_reference(role, references) for role in references]
+    on_clear = any(benchmark_of(result.job.data) == "CLEAR" for result in results)
+    sheet = _Sheet(CLEAR_COLUMNS if on_clear else [spec.name for spec in official_metrics()], references, not on_clear)
+    rows = [sheet.reference(role) for role in references]
     variants = _by_variant(results)
-    rows += [_row("budget", name, runs, references) for name, runs in variants.items()]
+    rows += [sheet.row("budget", name, runs) for name, runs in variants.items()]
     if any(result.job.equal_forgetting for result in results):
-        rows += [_row("forgetting", name, runs, references) for name, runs in variants.items()]
+        rows += [sheet.row("forgetting", name, runs) for name, runs in variants.items()]
     return rows
 
 
-def _reference(role: str, references: Mapping[str, Evidence]) -> TableRow:
-    """A reference; Gold is what a perfect method would make, and diagnosed as a method's result is."""
-    found = references[role]
-    criteria, diagnoses = _diagnosed([found] if role == GOLD else [], references)
-    recovered = _recovered([found.attacks] if found.attacks else [])
-    return TableRow(
-        "reference", role, (1, 1), _spreads([found.values]), None, None, criteria if role == GOLD else (), diagnoses,
-        (), recovered,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class _Sheet:
+    """Makes rows of a table.
+
+    Attributes:
+        columns: names of its metrics.
+        references: what was measured of the references.
+        diagnoses: whether there is a diagnosis, which CLEAR has not.
+    """
+
+    columns: Sequence[str]
+    references: Mapping[str, Evidence]
+    diagnoses: bool
+
+    def reference(self, role: str) -> TableRow:
+        """A reference; Gold is what a perfect method would make, and diagnosed as a method's result is."""
+        found = self.references[role]
+        criteria, diagnoses = self._diagnosed([found] if role == GOLD else [])
+        recovered = _recovered([found.attacks] if found.attacks else [])
+        return TableRow(
+            "reference", role, (1, 1), self._spreads([found.values]), None, None, criteria if role == GOLD else (),
+            diagnoses, (), recovered,
+        )  # fmt: skip
+
+    def row(self, compared_at: str, variant: str, runs: Sequence[RunResult]) -> TableRow:
+        """All seeds of a variant."""
+        found: list[tuple[Evidence, float]] = []
+        for run in runs:
+            if compared_at == "budget" and run.final:
+                found.append((run.final.evidence(run.attacks), run.job.budget))
+            elif compared_at == "forgetting" and run.at_level and run.level_pairs is not None:
+                found.append((run.at_level.evidence(run.level_attacks), run.level_pairs))
+        criteria, diagnoses = self._diagnosed([evidence for evidence, _ in found])
+        return TableRow(
+            compared_at,
+            variant,
+            (len(found), len(runs)),
+            self._spreads([evidence.values for evidence, _ in found]),
+            statistics.mean(pairs for _, pairs in found) if found else None,
+            statistics.mean(run.seconds for run in runs),
+            criteria,
+            diagnoses,
+            tuple(run.problem for run in runs if run.problem),
+            _recovered([evidence.attacks for evidence, _ in found if evidence.attacks]),
+        )
+
+    def _diagnosed(self, found: Sequence[Evidence]) -> tuple[tuple[float | None, ...], dict[str, int]]:
+        """What decides the first questions, averaged, and how many models have each label."""
+        if not self.diagnoses:
+            return (), {}
+        targets = [self.references.get(role, NOTHING) for role in (CLEAN, COMPROMISED, GOLD)]
+        diagnoses = [diagnose(evidence, *targets) for evidence in found]
+        shares = [[criterion.value for criterion in diagnosis.criteria[: len(CRITERIA)]] for diagnosis in diagnoses]
+        means = tuple(_mean(values) for values in zip(*shares, strict=True))
+        return means, dict(Counter(str(diagnosis.label) for diagnosis in diagnoses))
+
+    def _spreads(self, several: Sequence[Values]) -> dict[str, Spread]:
+        return {
+            name: _spread([value for values in several if (value := values.get(name)) is not None])
+            for name in self.columns
+        }
 
 
 def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
@@ -117,39 +179,6 @@ def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     return variants
 
 
-def _row(compared_at: str, variant: str, runs: list[RunResult], references: Mapping[str, Evidence]) -> TableRow:
-    found: list[tuple[Evidence, float]] = []
-    for run in runs:
-        if compared_at == "budget" and run.final:
-            found.append((run.final.evidence(run.attacks), run.job.budget))
-        elif compared_at == "forgetting" and run.at_level and run.level_pairs is not None:
-            found.append((run.at_level.evidence(run.level_attacks), run.level_pairs))
-    criteria, diagnoses = _diagnosed([evidence for evidence, _ in found], references)
-    return TableRow(
-        compared_at,
-        variant,
-        (len(found), len(runs)),
-        _spreads([evidence.values for evidence, _ in found]),
-        statistics.mean(pairs for _, pairs in found) if found else None,
-        statistics.mean(run.seconds for run in runs),
-        criteria,
-        diagnoses,
-        tuple(run.problem for run in runs if run.problem),
-        _recovered([evidence.attacks for evidence, _ in found if evidence.attacks]),
-    )
-
-
-def _diagnosed(
-    found: Sequence[Evidence], references: Mapping[str, Evidence]
-) -> tuple[tuple[float | None, ...], dict[str, int]]:
-    """What decides the first questions, averaged, and how many models have each label."""
-    targets = [references.get(role, NOTHING) for role in (CLEAN, COMPROMISED, GOLD)]
-    diagnoses = [diagnose(evidence, *targets) for evidence in found]
-    shares = [[criterion.value for criterion in diagnosis.criteria[: len(CRITERIA)]] for diagnosis in diagnoses]
-    means = tuple(_mean(values) for values in zip(*shares, strict=True))
-    return means, dict(Counter(str(diagnosis.label) for diagnosis in diagnoses))
-
-
 def _recovered(attacked: Sequence[Sequence[AttackRecord]]) -> Spread | None:
     """Of several models the largest share that any attack brings back; None where none was attacked."""
     most = [
@@ -162,13 +191,6 @@ def _recovered(attacked: Sequence[Sequence[AttackRecord]]) -> Spread | None:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.mean(known) if known else None
-
-
-def _spreads(several: Sequence[Values]) -> dict[str, Spread]:
-    spreads = {}
-    for spec in official_metrics():
-        spreads[spec.name] = _spread([value for values in several if (value := values.get(spec.name)) is not None])
-    return spreads
 
 
 def _spread(known: Sequence[float]) -> Spread:
@@ -185,7 +207,7 @@ def table_csv(rows: Sequence[TableRow]) -> str:
     """One line for each row, with mean and standard deviation of every metric."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    measured = [f"{spec.name}{part}" for spec in official_metrics() for part in ("", "_sd")]
+    measured = [f"{name}{part}" for name in rows[0].metrics for part in ("", "_sd")]
     first = ["compared_at", "variant", "seeds", "of", "pairs", "seconds"]
     attacked = _attacked(rows)
     writer.writerow([*first, *measured, *CRITERIA, *attacked, "diagnosis", "problems"])
@@ -221,8 +243,16 @@ def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
     titles = {"budget": "At equal budget", "forgetting": "At equal forgetting"}
     references = [row for row in rows if row.compared_at == "reference"]
     attacked = _attacked(rows)
-    metrics = [spec.name for spec in official_metrics()]
-    header = ["method", "seeds", "pairs", *metrics, *CRITERIA, *attacked, "diagnosis"]
+    diagnosed = [] if tuple(rows[0].metrics) == CLEAR_COLUMNS else list(CRITERIA)
+    header = [
+        "method",
+        "seeds",
+        "pairs",
+        *rows[0].metrics,
+        *diagnosed,
+        *attacked,
+        *(["diagnosis"] if diagnosed else []),
+    ]
     parts = ["\n".join(f"* {markdown_text(sentence)}" for sentence in said)] if said else []
     for compared_at, title in titles.items():
         chosen = [row for row in rows if row.compared_at == compared_at]
@@ -233,9 +263,9 @@ def table_markdown(rows: Sequence[TableRow], said: Sequence[str] = ()) -> str:
             seeds = "" if row.compared_at == "reference" else f"{row.seeds[0]} of {row.seeds[1]}"
             outcome = row.diagnosis or ("reference" if row.compared_at == "reference" else "not reached")
             pairs = "" if row.pairs is None else f"{row.pairs:,.0f}"
-            shares = ["-" if share is None else f"{share:.1%}" for share in row.criteria] or [""] * len(CRITERIA)
+            shares = ["-" if share is None else f"{share:.1%}" for share in row.criteria] or [""] * len(diagnosed)
             shares += ["" if row.recovered is None else str(row.recovered) for _ in attacked]
             cells = [row.variant.replace("|", "\\|"), seeds, pairs, *map(str, row.metrics.values()), *shares, outcome]
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(f"| {' | '.join(cells[: len(header)])} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
