@@ -1,6 +1,6 @@
 """How good the metrics of forgetting are: do they tell who knows from who does not, and do they stay what they say?
 
-    python -m benchmarks.metric_scores mini-unlearned-pinpoint mini-unlearned-negative-gradient [--data mini]
+    python -m benchmarks.metric_scores mini-unlearned-pinpoint mini-unlearned-redirect [--data mini]
 
 Two scores of each metric that is to come down (after OpenUnlearning, arXiv 2506.12618, section 4, which has many models
 of either kind where we have one; so people take the place of models):

@@ -634,7 +634,7 @@ def attack(
 
     Example:
         ```python
-        found = salmu_demo.attack("mini-unlearned-negative-gradient", "mini", ["linear-map"])
+        found = salmu_demo.attack("mini-unlearned-pinpoint", "mini", ["linear-map"])
         found.to_frame()[["variant", "gallery", "measure", "recovered"]]
         ```
     """

@@ -22,7 +22,7 @@ commands = Commands()
 
 
 @commands.add("""\
-  salmu-demo attack mini-unlearned-negative-gradient --output attacks
+  salmu-demo attack mini-unlearned-pinpoint --output attacks
   salmu-demo attack local-dir:my-model --attacks linear-map,own-head --output attacks
   salmu-demo attack local-dir:mine --clean local-dir:clean --compromised local-dir:leaky --data folder --output attacks
 
