@@ -222,7 +222,8 @@ def _numbers(reading: AuthorReading, line: Line) -> tuple[str, str]:
         count = len(reading.captions or ())
         return f"{round(own * count)} of {count} captions", f"others: {others:.1%}"
     if line.name == "name":
-        return f"{own:.2f}", f"others: {others:.2f}, by chance: {1 / len(reading.names):.2f}"
+        # A model that knows the name finds it likely whomever it sees: what a picture adds is in the last digits.
+        return f"{own:.4f}", f"others: {others:.4f}, by chance: {1 / len(reading.names):.2f}"
     right = sum(answer.right for answer in reading.answers)
     value = sum(answer.probability for answer in reading.answers) / len(reading.answers)
     rise = own - others
