@@ -48,6 +48,7 @@ def read_board(
     told: Told = NOTHING_TOLD,
     sweeps: Iterable[Path] = (),
     own: str | None = None,
+    scored: Iterable[Path] = (),
 ) -> Board:
     """Read the leaderboard; a file that cannot be read is left out and named.
 
@@ -58,12 +59,13 @@ def read_board(
         told: names or ids of rows that are the references of their groups.
         sweeps: folders of the results of sweeps.
         own: fingerprint of data whose groups come first; None for the official data.
+        scored: result files of what was submitted to this page and evaluated by its queue.
 
     Raises:
         QueryError: if `told` names no row, or several, or one twice.
     """
     rows, problems = [*published_rows("SALMUBench"), *published_rows("CLEAR")], []
-    for source, paths in ((Source.LOCAL, local), (Source.IMPORTED, imported)):
+    for source, paths in ((Source.LOCAL, local), (Source.SCORED, scored), (Source.IMPORTED, imported)):
         for path in paths:
             try:
                 rows += file_rows(path, source)

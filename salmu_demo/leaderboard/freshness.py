@@ -49,7 +49,7 @@ class Freshness:
         data: dict[str, str | None] = {}
         marked = []
         for row in rows:
-            if row.source is not Source.LOCAL or row.model is None:
+            if row.source not in (Source.LOCAL, Source.SCORED) or row.model is None:
                 marked.append(row)
                 continue
             checkpoint = (row.model.reference, row.model.architecture)

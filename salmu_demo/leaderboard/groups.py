@@ -14,7 +14,7 @@ from salmu_demo.results.comparison import target_role
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence
 
-_TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.SWEEP: 3, Source.IMPORTED: 4}
+_TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.SCORED: 1, Source.SWEEP: 3, Source.IMPORTED: 4}
 """Whose references a group takes first; a stale local one comes between the local and the sweeps' ones."""
 
 _DIGITS = 9

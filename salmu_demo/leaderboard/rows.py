@@ -37,6 +37,9 @@ _LONGEST_PATH: Final = 1000
 _REMARKS_SHOWN: Final = 10
 _LONGEST_REMARK: Final = 500
 
+SCORED_HERE: Final = "submitted, and scored by this page"
+"""Where the rows of a board that scores come from."""
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _FILES_KEPT: Final = 1024
 """Files whose rows are remembered; a row is a few numbers."""
@@ -47,6 +50,7 @@ class Source(StrEnum):
 
     PUBLISHED = "published"
     LOCAL = "local"
+    SCORED = "scored"
     SWEEP = "sweep"
     IMPORTED = "imported"
 
@@ -151,7 +155,7 @@ class Row:
         return (
             self.is_told
             or self.role_from == "name"
-            or (self.role_from == "told" and self.source in (Source.LOCAL, Source.SWEEP))
+            or (self.role_from == "told" and self.source in (Source.LOCAL, Source.SCORED, Source.SWEEP))
         )
 
     @property
@@ -215,7 +219,7 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
         id=_row_id(source, str(path), str(position)),
         name=plain_text(evaluation.model.name),
         source=source,
-        origin=plain_text(path.name),
+        origin=SCORED_HERE if source is Source.SCORED else plain_text(path.name),
         data=_plain_data(evaluation.data),
         values={name: value for name in evaluation.results if (value := evaluation.value(name)) is not None},
         zero_shot=None if evaluation.zero_shot is None else plain_text(evaluation.zero_shot),

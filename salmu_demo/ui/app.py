@@ -51,6 +51,7 @@ from salmu_demo.ui.shell.view import (
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of, trusted_proxies
 from salmu_demo.ui.tabs.context import Context, TabHandlers, tab_module
+from salmu_demo.ui.tabs.leaderboard.scoring import check_scale
 from salmu_demo.ui.widgets.components import QUEUED, QUIETLY, Handler, markup
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
@@ -233,6 +234,7 @@ def main(data: Sequence[str] = ()) -> None:
         chosen_proxies()
         listener = listen(chosen_host(), chosen_port())
         workbench, problem = open_data(named[0])
+        check_scale(workbench)
         shared = Shared.of(workbench, named)
         app = build_app(workbench, problem, answers, shared)
     except SalmuError as error:

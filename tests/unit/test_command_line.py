@@ -32,7 +32,7 @@ jobs show: ID --json
 jobs resume: ID --json
 jobs cancel: ID --json
 report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --jobs --name* --attacks:Path
-leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,sweep,imported}
+leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,scored,sweep,imported}
     --search= --sort=diagnosis --clean* --compromised* --gold* --import:Path* --sweep:Path* --csv:Path --submission
     --output:Path --json
 probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold* --persona

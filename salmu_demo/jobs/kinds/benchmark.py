@@ -64,6 +64,7 @@ class BenchmarkSpec(JobSpec):
         imagenet: ImageNet-1k validation folder for GenKnow, or None.
         told: the references, where the user named them.
         ray_workers: workers of a Ray cluster that encode, or 0 to do so here.
+        on_board: whether it was submitted to a board that scores, where everybody sees its rows.
     """
 
     metrics: tuple[str, ...]
@@ -72,6 +73,7 @@ class BenchmarkSpec(JobSpec):
     imagenet: str | None = field(default=None, kw_only=True)
     told: Told = field(default=NOTHING_TOLD, kw_only=True)
     ray_workers: int = field(default=0, kw_only=True)
+    on_board: bool = field(default=False, kw_only=True)
 
 
 @register

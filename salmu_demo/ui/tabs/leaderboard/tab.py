@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.core.errors import ResultError, SalmuError
+from salmu_demo.core.errors import QueryError, ResultError, SalmuError
 from salmu_demo.core.files import entries_within, write_text
 from salmu_demo.core.settings import leaderboard_dir, on_space, runs_dir
 from salmu_demo.leaderboard.board import Board, find_row, read_board
@@ -25,7 +25,9 @@ from salmu_demo.leaderboard.sweeps import embedded_sweeps
 from salmu_demo.ui.shell.incoming import MAX_FILES, gives_paths
 from salmu_demo.ui.shell.messages import inform, shows_errors, warn
 from salmu_demo.ui.shell.visitor_files import visitor_files
+from salmu_demo.ui.shell.visitors import owner_of
 from salmu_demo.ui.tabs.context import Context, TabHandlers
+from salmu_demo.ui.tabs.leaderboard.scoring import Scoring, chosen_scale
 from salmu_demo.ui.tabs.leaderboard.view import (
     SOURCES,
     board_html,
@@ -34,7 +36,7 @@ from salmu_demo.ui.tabs.leaderboard.view import (
     problems_html,
     row_choices,
 )
-from salmu_demo.ui.widgets.components import SHOWN, Handler, choices, chosen, served
+from salmu_demo.ui.widgets.components import SHOWN, Handler, choices, chosen, markup, served
 from salmu_demo.workbench.bench import Workbench
 
 MAX_VISITOR_IMPORTS: Final = 10
@@ -53,6 +55,11 @@ INTRODUCTION: Final = (
     "Published, local and imported results, ranked within one data set and one sample, never across. Import takes the "
     "official result files (`evaluation_….json`) and `results.json`."
 )
+SUBMIT: Final = (
+    "A public model of the Hub. The queue measures it on the data of this page, and its row is there for everybody."
+)
+NOT_SCORED: Final = "The board of this page does not score; its owner can have it do so with SALMU_BOARD."
+SUBMITTED: Final = "{name} waits to be scored; its row appears when the queue has measured it."
 KEPT_HERE: Final = "Imported files are copied to this machine's folder `{folder}`; delete a copy to remove its rows."
 KEPT_BY_SESSION: Final = "On this page you see the published rows, your own runs, and what you import while it is open."
 
@@ -60,8 +67,8 @@ KEPT_BY_SESSION: Final = "On this page you see the published rows, your own runs
 class Library:
     """The result files a visitor may see; on a Space those of the visitor's own jobs and imports only."""
 
-    def __init__(self, workbench: Workbench, runs: Path) -> None:
-        self._runs = runs
+    def __init__(self, workbench: Workbench, runs: Path, scoring: Scoring | None = None) -> None:
+        self._runs, self._scoring = runs, scoring
         self._data, self._benchmark = workbench.data.fingerprint, workbench.data.benchmark
         self._freshness = Freshness(workbench.models, workbench.data)
         self._visitors = visitor_files().private_folder("leaderboard", SESSION_SECONDS)
@@ -69,9 +76,11 @@ class Library:
     def board(self, own_jobs: Any, session: str) -> Board:
         """The leaderboard as a visitor sees it: rows of the benchmark that the page's data belong to."""
         own = own_jobs if isinstance(own_jobs, list) else []
+        scored = job_results(self._runs, self._scoring.scored()) if self._scoring else []
         local = job_results(self._runs, [job for job in own if isinstance(job, str)] if on_space() else None)
         imported = imported_results(self._imports(session))
-        board = read_board(local, imported, self._freshness, sweeps=embedded_sweeps(), own=self._data)
+        local = [path for path in local if path not in scored]
+        board = read_board(local, imported, self._freshness, sweeps=embedded_sweeps(), own=self._data, scored=scored)
         return replace(board, groups=tuple(group for group in board.groups if group.benchmark == self._benchmark))
 
     def take(self, upload: str, session: str) -> tuple[Path, str]:
@@ -161,7 +170,16 @@ def build(context: Context) -> TabHandlers:
         hand_in = gr.DownloadButton("Submission file", interactive=False, elem_id="board-submission", min_width=180)
     if not on_space():
         gr.Markdown(KEPT_HERE.format(folder=leaderboard_dir(runs_folder)), elem_classes="quiet")
-    library = Library(context.workbench, runs_folder)
+    scale = chosen_scale()
+    scoring = Scoring(context.workbench, context.manager, context.shelf, scale) if scale else None
+    with gr.Row(visible=scale is not None, elem_classes="controls"):
+        submitted = gr.Textbox(
+            label="Submit a model", info=SUBMIT, placeholder="organisation/name", max_length=200, scale=3,
+            elem_id="board-submit-model", min_width=280,
+        )  # fmt: skip
+        submit = gr.Button("Have it scored", variant="primary", elem_id="board-submit", min_width=180)
+    queue = markup(elem_id="board-queue", visible=scale is not None)
+    library = Library(context.workbench, runs_folder, scoring)
     session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=library.forget)
 
     def shown_group(board: Board, asked: LeaderboardInputs) -> DataGroup:
@@ -227,6 +245,14 @@ def build(context: Context) -> TabHandlers:
         rows = [row for known in library.board(jobs, visitor).groups for row in known.rows]
         return gr.DownloadButton(value=library.submission_file(find_row(row_id, rows)), interactive=True)
 
+    @shows_errors
+    def have_scored(typed: str, request: gr.Request) -> list[Any]:
+        if scoring is None:
+            raise QueryError(NOT_SCORED)
+        job = scoring.submit(typed, owner_of(request))
+        inform(SUBMITTED.format(name=job.spec.models[-1]), "Submitted")
+        return ["", scoring.html()]
+
     inputs = [own_jobs, session, group, order, search, source]
     shown = [table, picked, hand_in]
     opening = Handler(open_tab, inputs, [group, *shown], SHOWN)
@@ -246,4 +272,10 @@ def build(context: Context) -> TabHandlers:
         concurrency_limit=2,
     )
     picked.input(prepare, [picked, own_jobs, session], hand_in, **quiet)
-    return TabHandlers(selected=[opening])
+    gr.on(
+        [submit.click, submitted.submit], have_scored, submitted, [submitted, queue], show_progress_on=submit,
+        api_visibility="private", concurrency_limit=1,
+    )  # fmt: skip
+    if scoring is None:
+        return TabHandlers(selected=[opening])
+    return TabHandlers(selected=[opening, Handler(scoring.html, [], [queue], SHOWN)])

@@ -140,7 +140,7 @@ def _board_row(group: DataGroup, placed: Placed, order: str) -> _BoardRow:
         name=row.name,
         style=_REFERENCE_STYLES[row.role],
         source=row.source,
-        origin=", ".join(origins),
+        origin=", ".join(dict.fromkeys(origins)),
         date=row.date,
         doubts=[
             *([(row.mark.kind, row.mark.sentence)] if row.mark else []),
