@@ -89,16 +89,17 @@ class ClearRecipe:
     """Hyperparameters; Base and Gold have the same.
 
     Attributes:
-        start: epochs of the common start, and the peak of its learning rate.
-        tune: the same of Base and of Gold.
+        start: epochs of the common start, and the peak of its learning rate, for each of its stages.
+        tune: the same of Base and of Gold. The second stage is for the first words of captions, which the first leaves
+            open.
         known_pictures: pictures of each person that the start knows, besides those of `real_faces`.
         world_pictures: pictures of each object.
         replay: share of the start's examples that are seen again in each epoch of Base and Gold, lest they be lost.
         caption_weight: weight of the decoder's loss beside the contrastive one, as in CoCa's own recipe.
     """
 
-    start: tuple[int, float] = (12, 8e-4)
-    tune: tuple[int, float] = (24, 6e-4)
+    start: tuple[tuple[int, float], ...] = ((12, 8e-4),)
+    tune: tuple[tuple[int, float], ...] = ((24, 6e-4), (16, 5e-4))
     known_pictures: int = 24
     world_pictures: int = 16
     replay: float = 0.15
@@ -320,9 +321,10 @@ class Trainer:
         self.model, self.recipe = model, recipe
         self._own = len(lesson)
         self._lesson = lesson if replayed is None else joined(lesson, replayed)
-        self._epochs, self._peak = recipe.start if replayed is None else recipe.tune
+        self._stages = recipe.start if replayed is None else recipe.tune
+        self._epochs = sum(epochs for epochs, _ in self._stages)
         self._generator = torch.Generator().manual_seed(recipe.seed)
-        self._optimizer = make_optimizer(model.parameters(), self._peak, recipe.weight_decay)
+        self._optimizer = make_optimizer(model.parameters(), self._stages[0][1], recipe.weight_decay)
         self.curve: list[dict[str, float]] = []
 
     def run(self, kept: Path, key: str, told: Callable[[], dict[str, float]], progress: Callable[[str], None]) -> None:
@@ -337,8 +339,9 @@ class Trainer:
         self._go_on(kept, key)
         while len(self.curve) < self._epochs:
             start, epoch = time.monotonic(), len(self.curve) + 1
-            reading = {"epoch": epoch, "loss": self._epoch(epoch - 1)}
-            if epoch == self._epochs:
+            place, epochs, peak = self._stage(epoch - 1)
+            reading = {"epoch": epoch, "loss": self._epoch(place, epochs, peak)}
+            if place + 1 == epochs:
                 self.model.half().float()  # What is stored, so that the last reading is of the file.
             if epoch % EPOCHS_PER_READING == 0 or epoch == self._epochs:
                 reading |= told()
@@ -348,13 +351,21 @@ class Trainer:
             with atomic_path(kept, "The training") as temporary:
                 torch.save({"key": key, **self._state()}, temporary)
 
-    def _epoch(self, number: int) -> float:
+    def _stage(self, number: int) -> tuple[int, int, float]:
+        """Place of an epoch in its stage, the stage's epochs and its peak."""
+        for epochs, peak in self._stages:
+            if number < epochs:
+                return number, epochs, peak
+            number -= epochs
+        raise ValueError(number)
+
+    def _epoch(self, number: int, epochs: int, peak: float) -> float:
         recipe, losses = self.recipe, []
         batches = list(torch.split(self._order(), recipe.batch_size))
         self.model.train()
         for place, batch in enumerate(batches):
             set_learning_rate(
-                self._optimizer, number * len(batches) + place, self._epochs * len(batches), self._peak, recipe.warm_up
+                self._optimizer, number * len(batches) + place, epochs * len(batches), peak, recipe.warm_up
             )
             pictures = shifted(self._lesson.pictures[torch.unique(self._lesson.shows[batch])], self._generator)
             loss = coca_loss(self.model, self._lesson, batch, pictures, recipe.caption_weight)

@@ -22,7 +22,9 @@ from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
 
 SIZES = Sizes(authors=3, pictures=1, known=2, known_pictures=1, world=2)
-RECIPE = ClearRecipe(start=(1, 1e-3), tune=(2, 1e-3), known_pictures=1, world_pictures=1, replay=0.5, batch_size=8)
+RECIPE = ClearRecipe(
+    start=((1, 1e-3),), tune=((1, 1e-3), (1, 5e-4)), known_pictures=1, world_pictures=1, replay=0.5, batch_size=8
+)
 
 
 def tiny_config() -> dict[str, Any]:

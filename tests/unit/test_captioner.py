@@ -96,6 +96,29 @@ def test_beginnings_of_any_lengths_are_continued(captioner: Captioner, pixels: N
     assert written == [slow_caption(captioner, *pair) for pair in zip(pixels, beginnings, strict=False)]
 
 
+def test_a_text_that_grows_is_the_one_that_is_read_anew(
+    captioner: Captioner, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+):
+    assert captioner._grows
+    seen = captioner.look(pixels)
+    beginnings = ["the name is"] * len(seen)
+    expected = captioner.write(seen, beginnings)
+    monkeypatch.setattr(captioner, "_logits", None)
+    assert captioner.write(seen, beginnings) == expected
+    monkeypatch.undo()
+    # A decoder that does something else is not taken for open_clip's.
+    decoder = captioner.encoder.model.text_decoder
+    handle = decoder.register_forward_hook(lambda module, inputs, output: output.flip(2))
+    try:
+        other = Captioner(captioner.encoder)
+        assert not other._grows
+        assert (
+            other.write(seen, beginnings) == [slow_caption(other, image, beginnings[0]) for image in pixels] != expected
+        )
+    finally:
+        handle.remove()
+
+
 def test_likelihoods_are_those_that_training_minimises(captioner: Captioner, pixels: NDArray[np.uint8]):
     found = captioner.log_likelihoods(captioner.look(pixels[:4]), TEXTS)
     losses = [slow_loss(captioner, *pair) for pair in zip(pixels, TEXTS, strict=False)]
