@@ -15,15 +15,19 @@ from urllib.request import urlopen
 
 from playwright.sync_api import ViewportSize, sync_playwright
 
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
+ROOT = Path(__file__).parents[1]
 SIZE: ViewportSize = {"width": 1280, "height": 1000}
+LINK_SIZE: ViewportSize = {"width": 1200, "height": 630}
+"""What sites that show a picture beside a link have room for."""
 PATIENCE_SECONDS = 600
 """A machine without kept features encodes a line-up before it shows its captions."""
 
+_MODELS = "models=mini-clean,mini-compromised,mini-unlearned-pinpoint,mini-unlearned-redirect"
 VIEWS = {
-    "audit": "persona=00000024&models=mini-clean,mini-compromised,mini-unlearned-pinpoint,mini-unlearned-redirect",
+    ROOT / "docs" / "images" / "audit.png": (f"persona=00000024&{_MODELS}", SIZE),
+    ROOT / "salmu_demo" / "ui" / "shell" / "preview.png": (f"persona=00000024&{_MODELS}", LINK_SIZE),
 }
-"""What each picture shows, as the query of a link."""
+"""What each picture shows, as the query of a link, and its size."""
 
 
 def take(address: str) -> None:
@@ -31,13 +35,13 @@ def take(address: str) -> None:
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
-        for name, query in VIEWS.items():
-            page = browser.new_page(viewport=SIZE, reduced_motion="reduce")
+        for path, (query, size) in VIEWS.items():
+            page = browser.new_page(viewport=size, reduced_motion="reduce")
             page.set_default_timeout(1000 * PATIENCE_SECONDS)
             page.goto(f"{address}/?__theme=light&{query}")
             page.locator("#people .portrait").first.wait_for(state="attached")
             page.locator(".verdicts .cell").first.wait_for()
-            page.screenshot(path=IMAGES / f"{name}.png")
+            page.screenshot(path=path)
         browser.close()
 
 

@@ -219,18 +219,46 @@ def count_sentences(matrix: Matrix, every: Sequence[Matrix], names: Mapping[str,
     return sentences
 
 
+def changed_cells(rows: Iterable[MatrixRow], against: Matrix) -> dict[tuple[str, str], MatrixCell]:
+    """Another model's cells whose outcomes are not those of the cells in some rows, by persona and kind."""
+    others = {(row.persona.identity_id, cell.kind): cell for row in against.rows for cell in row.cells}
+    found = {}
+    for row in rows:
+        for cell in row.cells:
+            other = others.get((row.persona.identity_id, cell.kind))
+            if other is not None and other.fulfilment.outcome != cell.fulfilment.outcome:
+                found[row.persona.identity_id, cell.kind] = other
+    return found
+
+
+def difference_sentence(matrix: Matrix, against: Matrix, names: Mapping[str, str]) -> str:
+    """How many verdicts of two models differ, and how many leak with one alone; names as in `count_sentences`."""
+    changed = changed_cells(matrix.rows, against)
+    cells = [(row.persona.identity_id, cell) for row in matrix.rows for cell in row.cells]
+    first = sum(cell.verdict == "leaks" and (i, cell.kind) in changed for i, cell in cells)
+    second = sum(cell.verdict == "leaks" for cell in changed.values())
+    one, other = names[matrix.model.reference], names[against.model.reference]
+    return (
+        f"{one} and {other} differ in {len(changed):,} of {len(cells):,} verdicts: {first:,} leak with {one} alone, "
+        f"{second:,} with {other} alone."
+    )
+
+
 def examples(matrix: Matrix, every: Sequence[Matrix]) -> list[Example]:
     """Up to three people: one of whom the model leaks, one of whom it does not although Compromised does, one kept.
 
-    If the model has none, another one's example stands for it.
+    If the model has none, another one's example stands for it. Whoever is to be forgotten altogether comes first.
     """
     others = [matrix, *(other for other in every if other is not matrix)]
     taught = [other for other in others if other.role not in (CLEAN, GOLD)]
-    found = [next(filter(None, map(_leaking, taught)), None)]
+    leaking = next(filter(None, map(_leaking, taught)), None)
+    found = [leaking]
     compromised = next((other for other in every if other.role == COMPROMISED), None)
     if compromised is not None:
         unlearned = [other for other in taught if other is not compromised]
-        found.append(next(filter(None, (_gone(other, compromised) for other in unlearned)), None))
+        shown = None if leaking is None else leaking.persona.identity_id
+        gone = (_gone(other, compromised, avoided) for avoided in (shown, None) for other in unlearned)
+        found.append(next(filter(None, gone), None))
     found.append(next(filter(None, map(_kept, taught)), None))
     return [example for example in found if example is not None]
 
@@ -255,22 +283,23 @@ def _order(row: MatrixRow) -> tuple[int, int, float, str]:
 
 
 def _leaking(matrix: Matrix) -> Example | None:
-    row = next((row for row in chosen_rows(matrix) if row.count("leaks", "forget")), None)
-    if row is None:
+    rows = [row for row in chosen_rows(matrix) if row.count("leaks", "forget")]
+    if not rows:
         return None
+    row = min(rows, key=lambda row: row.asked != "forget")
     of = sum(cell.side == "forget" for cell in row.cells)
     return Example("leaks", row.persona, matrix, row.count("leaks", "forget"), of)
 
 
-def _gone(matrix: Matrix, compromised: Matrix) -> Example | None:
-    """Whoever Compromised knows best among those of whom nothing leaks or stands out."""
+def _gone(matrix: Matrix, compromised: Matrix, shown: str | None) -> Example | None:
+    """Whoever Compromised knows best among those of whom nothing leaks or stands out, but not who is shown already."""
     gone = {
         row.persona.identity_id
         for row in matrix.rows
         if all(cell.verdict not in ("leaks", "marked") for cell in row.cells if cell.side == "forget")
-    }
-    known = [row for row in chosen_rows(compromised) if row.persona.identity_id in gone]
-    found = known and _leaking(replace(compromised, rows=(known[0],)))
+    } - {shown}
+    known = tuple(row for row in compromised.rows if row.persona.identity_id in gone)
+    found = _leaking(replace(compromised, rows=known))
     return replace(found, outcome="gone", matrix=matrix) if found else None
 
 

@@ -19,6 +19,7 @@ from salmu_demo.core.settings import cache_dir, on_space
 from salmu_demo.data.source import MINI, may_be_fetched
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
+from salmu_demo.ui.jobs.outcomes import Outcomes
 from salmu_demo.ui.shell.bar import (
     ON_HEADER,
     SYNC_ADDRESS,
@@ -108,9 +109,12 @@ def build_app(
         own = own_jobs()
         jobs = {name: visitor_jobs(own, prefix) for name, prefix in JOB_PREFIXES.items()}
         requests = gr.State([])
+        outcomes = Outcomes(workbench, manager)
         # It holds nothing but tabs: Gradio takes the place among all that it holds for the place of a tab.
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            context = Context(workbench, manager, shelf, shared.datasets, warm_up, bar, view, tabs, own, jobs, requests)
+            context = Context(
+                workbench, manager, shelf, shared.datasets, warm_up, bar, view, tabs, own, jobs, requests, outcomes
+            )
             parts = [_build_tab(name, context) for name in TABS]
         markup(provisos(workbench.data))
 

@@ -201,10 +201,10 @@ def test_the_choice_of_the_app_reaches_audit_probe_and_benchmark(folders: list[s
     assert plainly is not None
     for part in (told.table, told.line_ups, detail.line_ups, detail.captions):
         assert "Clean reference (as told)" in part
-    assert "<dt>Clean</dt>" in told.line_ups
+    assert ">Clean</th>" in told.line_ups
     assert "to Clean</span>" in detail.captions
     assert "reference" not in plain.table
-    assert "<dt>Clean</dt>" not in plain.line_ups + plainly.line_ups
+    assert ">Clean</th>" not in plain.line_ups + plainly.line_ups
     assert "to Clean</span>" not in plainly.captions
     # One that is not shown is nobody's reference, and nothing fails.
     assert "as told" not in pages.page(view, folders[2:]).table

@@ -1,8 +1,10 @@
 """The way through the page: search, choose a persona, read the verdicts, open a line-up, share the link."""
 
 import re
+from urllib.request import Request, urlopen
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from salmu_demo.ui.shell.view import TABS
@@ -250,6 +252,22 @@ def test_notices_are_on_the_page(open_page: OpenPage):
     expect(page.get_by_text("They are not facts about people").first).to_be_visible()
 
 
+def test_a_link_to_the_page_has_a_title_and_a_picture_of_its_own(app_url: str):
+    def asked(host: str) -> str:
+        with urlopen(Request(app_url, headers={"Host": host, "X-Forwarded-Proto": "https"})) as answer:
+            return answer.read().decode()
+
+    page = asked("some.example")
+    said = dict(re.findall(r'<meta (?:property|name)="((?:og|twitter):[^"]+)" content="([^"]*)"', page))
+    assert said["og:title"] == "salmu-demo"
+    assert said["og:description"].startswith("Audit what CLIP models know")
+    assert said["og:image"] == "https://some.example/preview.png"
+    assert "@Gradio" not in page
+    assert "<b>" not in asked('some.example"><b>').partition("<body")[0]
+    with urlopen(f"{app_url}preview.png") as picture:
+        assert Image.open(picture).size == (1200, 630)
+
+
 def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
     page = open_page("persona=00000001&kind=job&models=mini-compromised,mini-unlearned-finetune")
     expect(page.locator("#line-ups")).to_contain_text("Choose a Clean model too")
@@ -260,7 +278,7 @@ def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):
     page.get_by_role("option", name="mini-unlearned-finetune").click()
     for part in ("#verdicts thead", "#line-ups", "#captions"):
         expect(page.locator(part)).to_contain_text("Clean reference (as told)")
-    expect(page.locator("#line-ups .facts").first).to_contain_text(re.compile(r"Clean\s*rank"))
+    expect(page.locator("#line-ups .line-up-facts")).to_contain_text(re.compile(r"Clean\s*(–|rank)"))
     expect(page).to_have_url(re.compile("clean=mini-unlearned-finetune"))
 
     again = open_page(page.url.partition("?")[2])

@@ -98,6 +98,11 @@ def test_an_example_fills_the_box_and_searches(open_page: OpenPage):
     first = tiny.PERSONAS["00000001"]["phone_number"]
     expect(page.locator("#probe-text").get_by_role("textbox")).to_have_value(first)
     expect(rows(page)).to_have_count(10 * MODELS)
+    # The link keeps it, and searches again where it is opened.
+    expect(page).to_have_url(re.compile("tab=probe&q="))
+    page.reload()
+    expect(page.locator("#probe-text").get_by_role("textbox")).to_have_value(first)
+    expect(rows(page)).to_have_count(10 * MODELS)
 
 
 def test_search_results_download_as_json_and_csv(open_page: OpenPage):

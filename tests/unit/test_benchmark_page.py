@@ -1,6 +1,7 @@
 """The Benchmark tab for every state of a job, without a browser: what a visitor sees, may do and may not see."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE
 from salmu_demo.results.records import MeasuredData
+from salmu_demo.ui.jobs import outcomes
+from salmu_demo.ui.jobs.outcomes import BUILT_IN
 from salmu_demo.ui.jobs.page import MOST_JOBS, JobMoment, own_ids, with_job
-from salmu_demo.ui.tabs.benchmark import page as benchmark_page
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.widgets.components import served
 from salmu_demo.workbench.bench import Workbench
-from tests.fixtures import results
+from tests.fixtures import results, tiny
 from tests.fixtures.jobs import SPEC, TIMEOUT, StepwiseWork, at_once, doing, jobs_of
 from tests.unit.test_reports_attacks import document as attacks_document
 from tests.unit.test_reports_attacks import record
@@ -132,7 +134,7 @@ def test_a_browser_finds_its_latest_job_and_keeps_a_few(workbench, tmp_path):
 def test_a_finished_job_is_analysed_once(finished, workbench, monkeypatch):
     manager, (here, _) = finished
     counted = []
-    monkeypatch.setattr(benchmark_page, "analyse", lambda read: counted.append(1) or analyse(read))
+    monkeypatch.setattr(outcomes, "analyse", lambda read: counted.append(1) or analyse(read))
     fresh = BenchmarkPages(workbench, manager)
     for _ in range(3):
         fresh.results(here)
@@ -142,15 +144,52 @@ def test_a_finished_job_is_analysed_once(finished, workbench, monkeypatch):
 
 
 def test_results_come_with_diagnosis_tables_and_every_figure(finished, pages):
-    page = pages.results(finished[1][0])
+    page, figures = pages.results(finished[1][0]), pages.figures(finished[1][0])
     assert "3 models on mini" in page.head
     assert "ineffective forgetting" in page.head
     assert "1.1 RetFail" in page.metrics
-    assert page.figures.count("<svg ") == page.figures.count("-landscape.pdf") == len(page.outcome.files.figures) > 4
-    assert '<a href="?persona=00000001&amp;kind=city" tabindex="-1"' in page.figures
-    assert "?persona=" not in pages.results(finished[1][1]).figures
+    assert figures.count("<svg ") == figures.count("-landscape.pdf") == len(page.outcome.files.figures) > 4
+    assert '<a href="?persona=00000001&amp;kind=city" tabindex="-1"' in figures
+    assert "?persona=" not in pages.figures(finished[1][1])
     assert page.groups[0] == "RetFail"
     assert page.pair == (0, 2)
+
+
+def test_what_is_shipped_is_shown_without_a_job_and_stands_beside_one(finished, workbench, monkeypatch):
+    here = MeasuredData(workbench.data.name, workbench.data.fingerprint)
+    built_in = [
+        replace(evaluation, model=replace(evaluation.model, name=name, reference=name, fingerprint=f"{number:064d}"))
+        for number, (name, evaluation) in enumerate(zip(tiny.MODELS, results.evaluations(data=here), strict=True), 7)
+    ]
+    shipped = dict(zip(tiny.MODELS, built_in, strict=True))
+    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics: shipped[model.reference])
+    manager, ids = finished
+    pages = BenchmarkPages(workbench, manager)
+    page = pages.page(None, [])
+    assert (page.job_id, page.panel, page.finished) == ("", "", BUILT_IN)
+    assert pages.page(ids[0], []).finished == ids[0]
+    assert "Job not found" in pages.page("A" * 22, []).panel
+
+    found = pages.results(BUILT_IN)
+    assert "3 models on mini" in found.head
+    assert "shipped with the built-in models" in found.head
+    assert (found.outcome.files, found.can_attack) == (None, False)
+    assert pages.figures(BUILT_IN).count("<svg ") > 4
+    # No job of attacks is to belong to it.
+    assert not pages.measured(BUILT_IN, tiny.MODELS)
+
+    assert pages.companions(ids[0], ids) == [("The built-in models", BUILT_IN)]
+    assert pages.companions(ids[1], ids) == []
+    assert [job for _, job in pages.companions(BUILT_IN, ids)] == [ids[0]]
+    for job_id, other in ((BUILT_IN, ids[0]), (ids[0], BUILT_IN)):
+        names = [label.split()[1] for label, _ in pages.results(job_id, [other]).models]
+        assert names[: len(tiny.MODELS)] == list(tiny.MODELS)
+        assert len(names) == len(tiny.MODELS) + len(results.NAMES)
+
+    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics: None)
+    assert "No results yet" in pages.page(None, []).panel
+    with pytest.raises(ResultError, match="No results of the built-in models are shipped"):
+        BenchmarkPages(workbench, manager).results(BUILT_IN)
 
 
 def test_images_and_names_only_for_the_data_of_the_page(finished, pages):

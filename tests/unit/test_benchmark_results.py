@@ -11,10 +11,10 @@ from salmu_demo.reports.text import interval_cell, signed, unsigned
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.questions import Label
 from salmu_demo.results.records import MeasuredData
+from salmu_demo.ui.jobs.outcomes import Drawing
 from salmu_demo.ui.shell.view import People
 from salmu_demo.ui.tabs.benchmark.results import (
     MOST_PERSONAS,
-    Drawing,
     diagnosis_cards,
     figures_view,
     group_choices,
@@ -84,6 +84,7 @@ def test_the_table_shows_value_interval_target_and_both_distances(analysis):
     assert interval_cell(model.intervals["RetFail"]) in cell
     assert f"{abs(row.distance(2)):.4f} {'above' if row.distance(2) > 0 else 'below'} target" in cell
     assert f"{model.distances['RetFail']:.2f} on the scale" in cell
+    assert f'style="width:{100 * min(1.0, abs(model.distances["RetFail"])):.0f}%"' in cell
     assert f"<b>{unsigned(row.target)}</b><small>Clean</small>" in html
     assert "on target" in html
     assert "Without" not in html

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 import salmu_demo
+from salmu_demo.reports.glossary import GLOSSARY
 
 ROOT: Final = Path(__file__).parents[2]
 LOADS: Final = {
@@ -30,6 +31,7 @@ LOADS: Final = {
 NAMES_NO_FILE: Final = {"canonical", "prev", "next"}
 """Kinds of `link` that a browser does not load."""
 
+GLOSSARY_PAGE: Final = ROOT / "docs" / "glossary.md"
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS: Final = {"attacked/", "metrics/", "model/", "report/", "results/"}
 """Folders that a page names and that are a user's own."""
@@ -137,3 +139,8 @@ def test_the_architecture_is_drawn_as_the_import_rules_have_it() -> None:
     # Rooms stand in the left part of a line, and what they are for behind them, after more blanks.
     rows = [set(re.findall(r"(?<!\S)[a-z_]+", line[:52])) for line in drawing.splitlines()]
     assert rows == [set(layer.split(" | ")) for layer in rule["layers"] if layer != "__main__"]
+
+
+def test_the_page_of_words_says_what_the_app_says():
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", GLOSSARY_PAGE.read_text("utf-8"), re.MULTILINE)
+    assert dict(rows[1:]) == GLOSSARY

@@ -16,9 +16,11 @@ from salmu_demo.probes.matrix import (
     MatrixCounts,
     MatrixFilter,
     MatrixRow,
+    changed_cells,
     chosen_rows,
     count_people,
     count_sentences,
+    difference_sentence,
     examples,
     matrices,
 )
@@ -183,12 +185,27 @@ def test_counts_are_told_in_sentences():
     ]
 
 
+def test_two_models_differ_where_their_outcomes_do():
+    other = Matrix(
+        COMPROMISED, "compromised", (ROWS[4], *ROWS[2:4], row("1", "forget", cell("city", *LEAK), cell("email", *GONE)))
+    )
+    assert list(changed_cells(ROWS, other)) == [("1", "city")]
+    assert changed_cells(ROWS, other)["1", "city"].verdict == "leaks"
+    assert changed_cells(ROWS[1:], other) == {}
+    names = {"unlearned": "New", "compromised": "Old"}
+    words = "differ in 1 of 11 verdicts: {0} leak with New alone, {1} with Old alone."
+    assert difference_sentence(MATRIX, other, names) == "New and Old " + words.format(0, 1)
+    back = difference_sentence(other, MATRIX, names)
+    assert back == "Old and New differ in 1 of 8 verdicts: 1 leak with Old alone, 0 with New alone."
+
+
 def test_examples_leak_are_gone_and_were_kept():
     compromised = Matrix(COMPROMISED, "compromised", (*ROWS[1:], row("1", "forget", cell("city", *LEAK))))
     every = [Matrix(CLEAN, "clean", ROWS), compromised, MATRIX]
     found = [(e.outcome, e.persona.identity_id, e.matrix.model.name, e.found, e.of) for e in examples(MATRIX, every)]
     assert found == [
-        ("leaks", "4", "unlearned", 2, 2),
+        # More leaks of the fourth, of whom something was to be kept.
+        ("leaks", "2", "unlearned", 1, 2),
         ("gone", "1", "unlearned", 1, 1),
         ("kept", "6", "unlearned", 1, 1),
     ]

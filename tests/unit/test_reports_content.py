@@ -163,7 +163,7 @@ def test_figures_come_with_sentence_and_table_or_with_a_reason(report: Report, b
     assert len(figures) == 6
     assert [figure for figure in figures if figure in blocks(report, "Figures")] == figures[1:]
     assert all(figure.sentence and figure.table.rows for figure in figures)
-    assert "Exposure by persona and attribute is not drawn. No model has" in words(by_hand, "Figures")
+    assert "Caption exposure by persona and attribute is not drawn. No model has" in words(by_hand, "Figures")
 
 
 def test_rule_intervals_decisions_and_citation_are_told(report: Report):

@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import get_args
 
@@ -164,7 +165,7 @@ def test_attribute_table_has_a_button_for_each_cell_that_says_it_all():
     ]
     asked = {"city": Request(2, 2)}
     outline = safe(audit_view.attribute_table(cells, models, asked, "city"))
-    buttons = outline.all("button")
+    buttons = [b for b in outline.all("button") if "data-choice" in b]
     assert [b["data-choice"] for b in buttons] == ["city", "city", "phone_number", "phone_number"]
     assert [b["aria-expanded"] for b in buttons] == ["true", "true", "false", "false"]
     label = "City, mini-clean: no evidence, as asked, rank 48 of 96, 1.0 bits. Show the line-up."
@@ -218,7 +219,7 @@ def test_the_line_up_leads_to_the_attributes_beside_it():
     def others(*kinds: str) -> list[str]:
         cells = [cell("iban", model("x"))]
         found = safe(audit_view.line_ups(Persona("1", {"name": "N"}), cells, kinds=kinds)).all("button")
-        return [button["data-choice"] for button in found]
+        return [button["data-choice"] for button in found if button.get("data-choice")]
 
     assert others("city", "iban", "job") == ["city", "job"]
     assert others("city", "job", "iban") == ["job", "city"]
@@ -302,12 +303,13 @@ def test_page_of_nobody_offers_one_persona_of_each_group(pages):
     assert page.table == page.line_ups == ""
 
 
-def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages):
+def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages, workbench):
     shown = pages.page(View(), tiny.MODELS).overview
     head, table = safe(shown.head), safe(shown.table)
-    assert [b["data-choice"] for b in head.all("button")] == list(tiny.MODELS)
-    # The first that is no reference.
-    assert [b["aria-pressed"] for b in head.all("button")] == ["false", "false", "true"]
+    others = [f"against:{name}" for name in ("", *tiny.MODELS[:2])]
+    assert [b["data-choice"] for b in head.all("button")] == [*tiny.MODELS, *others]
+    # The first that is no reference, compared with nobody.
+    assert [b["aria-pressed"] for b in head.all("button")] == ["false", "false", "true", "true", "false", "false"]
     assert "mini-unlearned-finetune still leaks on 0 of 5 people who asked to be forgotten" in head.text
     assert len(table.all("tr")) == 1 + len(tiny.PERSONAS)
     buttons = table.all("button")
@@ -316,9 +318,21 @@ def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages):
     assert re.fullmatch(r"City of Zoë Åström: no evidence, cannot tell, rank [\d.]+ of 5", buttons[1]["title"])
     assert [b["tabindex"] for b in buttons] == ["0"] + ["-1"] * (len(buttons) - 1)
     assert table.text.count("some of both") == len(tiny.IN_BOTH)
-    other = pages.page(View(), tiny.MODELS, Shown("mini-clean", MatrixFilter("malmo"))).overview
+    other = pages.page(View(), tiny.MODELS, Shown("mini-clean", wanted=MatrixFilter("malmo"))).overview
     assert "mini-clean, which never saw anyone" in safe(other.head).text
     assert "2 personas" in safe(other.table).text
+    both = pages.page(View(), tiny.MODELS, Shown("mini-clean", "mini-compromised")).overview
+    assert "mini-clean and mini-compromised differ in " in safe(both.head).text
+    marks = [b for b in safe(both.table).all("button") if b["class"] != "who"]
+    assert {"same" in b["class"] for b in marks} == {True}
+    *_, matrix = workbench.matrices(workbench.models(tiny.MODELS))
+    first, *others = matrix.rows[-1].cells
+    lost = replace(first, fulfilment=Fulfilment("lost", "not as asked"))
+    other = replace(matrix, rows=(*matrix.rows[:-1], replace(matrix.rows[-1], cells=(lost, *others))))
+    compared = safe(overview.table(matrix.rows, workbench.data.kinds, (other, "<b>"))).all("button")
+    # Who differs most is first, and the one mark that differs says what it is with the other model.
+    assert [b for b in compared if "same" not in b["class"]][1]["title"].endswith("; with <b>: lost")
+    assert compared[1]["data-choice"] == f"persona={matrix.rows[-1].persona.identity_id}&kind={first.kind}"
     nobody = pages.page(View(), tiny.MODELS, Shown(wanted=MatrixFilter(outcome="lost"))).overview
     assert "Nobody is left" in safe(nobody.table).text
     assert "Choose a model" in safe(pages.page(View(), []).overview.table).text
@@ -520,11 +534,12 @@ def test_models_in_preparation_are_left_out_until_they_are_ready(workbench):
     view = View(tiny.MARKUP, "job")
     assert "being prepared" in pages.page(view, tiny.MODELS[:2]).table
     partly = safe(pages.page(view, tiny.MODELS).table)
-    assert len(partly.all("button")) == 8
+    assert len([b for b in partly.all("button") if b["class"] == "cell"]) == 8
     assert "Still being prepared, and shown when ready: mini-clean, mini-compromised." in partly.text
     work.allowed.set()
     wait_for(lambda: not warm_up.pending)
-    assert len(safe(pages.page(view, tiny.MODELS).table).all("button")) == 24
+    whole = safe(pages.page(view, tiny.MODELS).table)
+    assert len([b for b in whole.all("button") if b["class"] == "cell"]) == 24
 
 
 def test_polling_writes_only_what_changed_and_ends():

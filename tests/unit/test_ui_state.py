@@ -27,6 +27,18 @@ def test_a_link_reopens_the_same_view(tab, persona, kind, models):
     assert link.notices == []
 
 
+def test_a_link_keeps_the_text_that_was_searched_for():
+    seen = View(tab="probe", query="née & 50 % +1?")
+    assert reopened(seen, BUILT_IN).view == seen
+    assert reopened(seen, ADDED).models == ADDED
+    assert parse_link({"q": " a name "}, KNOWN).view == View(tab="probe", query="a name")
+    # It is no part of what another tab shows.
+    assert format_link(View(query="a name"), BUILT_IN, BUILT_IN) == ""
+    long = parse_link({"q": "x" * 501}, KNOWN)
+    assert long.view == View()
+    assert "searches for a text of 501 characters; 500 are the most" in long.notices[0]
+
+
 JOB = "k3Jf0-_aZ9qLmN4tRv7wXy"
 
 

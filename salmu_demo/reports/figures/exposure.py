@@ -19,7 +19,7 @@ from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import ExposureGrid
 from salmu_demo.results.records import MeasuredModel
 
-_TITLE: Final = "Exposure by persona and attribute"
+_TITLE: Final = "Caption exposure by persona and attribute"
 _MOST_ACROSS: Final = 4
 _LABELLED: Final = 40
 """Personas up to which each is named; more are an image, not a list."""
@@ -50,7 +50,7 @@ def exposure(analysis: Analysis, note: str, people: Mapping[str, str]) -> Report
         ends = ends[:_SHOWN] + ends[-_SHOWN:]
     which = "the most and the least exposed" if len(ends) < len(personas) else "all"
     table = Table(
-        f"Mean exposure of a persona in bits; {which} of {counted(len(personas), 'persona')}.",
+        f"Mean caption exposure of a persona in bits; {which} of {counted(len(personas), 'persona')}.",
         ("Persona", *names),
         tuple((people.get(personas[n], personas[n]), *(_bits(mean[n]) for mean in means)) for n in ends),
     )
@@ -87,7 +87,7 @@ def _sentence(names: list[str], grids: list[ExposureGrid], people: Mapping[str, 
     persona = grids[worst].personas[int(row)]
     whose = people.get(persona, f"persona {persona}")
     return (
-        f"Exposure, log2(candidates) − log2(rank), of {counted(len(grids[0].personas), 'persona')} in "
+        f"Caption exposure, log2(candidates) − log2(rank), of {counted(len(grids[0].personas), 'persona')} in "
         f"{counted(len(grids[0].kinds), 'kind')} of attribute, on average {listed(means)}; the highest is "
         f"{_bits(float(grids[worst].bits[row, column]))} bits, {whose} and "
         f"{kind_title(grids[worst].kinds[int(column)])}, for {names[worst]}."
@@ -134,7 +134,7 @@ def _draw(
     bar = sheet.axes(block * lines + 0.06, 0.12, left_of_all)
     sheet.figure.colorbar(image, cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=8, labelcolor=TEXT, length=2)
-    bar.set_xlabel("Mean exposure in bits; grey: no row", fontsize=8, color=TEXT)
+    bar.set_xlabel("Mean caption exposure in bits; grey: no row", fontsize=8, color=TEXT)
     return sheet.figure
 
 

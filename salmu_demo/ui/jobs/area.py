@@ -59,7 +59,7 @@ def visitor_jobs(own: gr.BrowserState, prefix: str = "") -> VisitorJobs:
 
 @dataclass(frozen=True)
 class JobArea:
-    """Components that depend on the visitor's jobs; `form` starts them, and is folded while one is shown."""
+    """Components that depend on the visitor's jobs; `form` starts them, and is folded where one, or a result, shows."""
 
     visitor: VisitorJobs
     form: gr.Accordion
@@ -87,7 +87,7 @@ class JobArea:
     def show(self, page: JobPage, estimate: str = "") -> dict[Any, Any]:
         """Changes that bring the components to a page; `estimate` is what was said before the job started."""
         return {
-            self.form: gr.Accordion(open=not page.job_id),
+            self.form: gr.Accordion(open=not (page.job_id or page.finished)),
             self.visitor.shown: page.job_id,
             self.visitor.finished: page.finished,
             self.queue: page.queue,

@@ -301,7 +301,7 @@ def mover(datasets: DataShelf, own: str, shelf: ModelShelf) -> Callable[..., lis
         default = shelf.default(there)
         # Personas and jobs stay behind; who is compared, and where, does not, unless it is another benchmark.
         if there == datasets.workbench(own).data.benchmark:
-            query = format_link(View(tab=seen.tab, told=seen.told), chosen, default)
+            query = format_link(View(tab=seen.tab, told=seen.told, query=seen.query), chosen, default)
         else:
             query = format_link(View(tab=seen.tab), default, default)
         return [own, "" if wanted == own else f"{address}{'?' if query else ''}{query}"]

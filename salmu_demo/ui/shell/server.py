@@ -29,11 +29,12 @@ from salmu_demo.models.uploads import upload_limit
 from salmu_demo.ui.shell.data_shelf import FOLDER
 from salmu_demo.ui.shell.incoming import IncomingBodies, incoming_errors, incoming_routes
 from salmu_demo.ui.shell.prefix import OF_DATA, UnderForwardedPrefix, UnderPrefix, chosen_proxies, chosen_root_path
+from salmu_demo.ui.shell.preview import LinkPreview, preview_route
+from salmu_demo.ui.shell.text import DESCRIPTION
 
 STYLE_SHEET: Final = Path(__file__).with_name("style.css")
 ANSWERS: Final = Path(__file__).with_name("stream.js")
 ICON: Final = Path(__file__).with_name("icon.svg")
-DESCRIPTION: Final = "Audit what CLIP models know about fictitious personas, before and after unlearning"
 
 DEFAULT_PORT: Final = 7860
 _PORTS: Final = 100
@@ -84,7 +85,9 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": STYLE_SHEET,
         "head": render(
-            "ui/templates/shell.html#head", description=DESCRIPTION, script=Markup(ANSWERS.read_text("utf-8"))
+            "ui/templates/shell.html#head",
+            description=DESCRIPTION,
+            script=Markup(ANSWERS.read_text("utf-8")),
         ),
         "favicon_path": str(ICON),
         "footer_links": ["settings"],
@@ -94,8 +97,8 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": max_file_size,
         # No description of the addresses behind the page.
         "app_kwargs": {
-            "routes": incoming_routes(max_file_size),
-            "middleware": [Middleware(IncomingBodies)],
+            "routes": [preview_route(), *incoming_routes(max_file_size)],
+            "middleware": [Middleware(IncomingBodies), Middleware(LinkPreview)],
             "exception_handlers": incoming_errors(),
             "openapi_url": None,
         },

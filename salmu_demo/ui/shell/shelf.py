@@ -109,11 +109,9 @@ class ModelShelf:
         return model
 
     def choices(self, references: Sequence[str]) -> list[tuple[str, str]]:
-        """Labels and values where models are chosen: the marker of the model's own role, and its name."""
-        return [
-            (f"{role_styles([reference], [self._workbench.own_role(reference)])[0].marker} {reference}", reference)
-            for reference in references
-        ]
+        """Labels and values where models are chosen: the marker that each has among them, and its name."""
+        styles = role_styles(references, [self._workbench.own_role(reference) for reference in references])
+        return [(f"{style.marker} {name}", name) for style, name in zip(styles, references, strict=True)]
 
     def remarks(self, model: ModelSource, listed: Collection[str]) -> list[str]:
         """What a visitor, who has the listed models, should know about one that was added."""

@@ -5,6 +5,7 @@ from typing import Final
 from salmu_demo.metrics import Benchmark
 
 TITLE: Final = "salmu-demo"
+DESCRIPTION: Final = "Audit what CLIP models know about fictitious personas, before and after unlearning"
 PURPOSES: Final[dict[Benchmark, str]] = {
     "SALMUBench": (
         "Does this CLIP model still know which face belongs to which phone number, and what did forgetting break?"
@@ -27,6 +28,13 @@ SKIP: Final = "Skip to the verdicts"
 SETTINGS: Final = "Data and models"
 NO_MODELS_TITLE: Final = "Choose a model"
 NO_MODELS: Final = f"Tick at least one under “{SETTINGS}”, at the top of the page."
+WHY_THEY_DIFFER_TITLE: Final = "Why audit and diagnosis can differ"
+WHY_THEY_DIFFER: Final = (
+    "The audit tests every value of every person against chance. The diagnosis averages metrics over all pairs, holds "
+    "the mean against Clean and Compromised, and also asks what forgetting broke. So a model can pass on average and "
+    "still leak on a few people; and one that has forgotten half of what it knew may still be found out on nearly "
+    "everybody, because half of it is far more than chance."
+)
 DATA: Final = "Data set"
 DATA_IS_EMBEDDED: Final = "{name} comes with the app."
 DATA_IS_OTHER: Final = "{name}{revision}."
@@ -46,4 +54,4 @@ OFFICIAL_MODELS: Final = (
 TOO_MANY_MODELS: Final = "At most {count} models fit side by side; the first {count} are kept."
 MODEL_ADDED: Final = "{name} was added. Its features are being computed in the background."
 MODEL_ADDED_UNTICKED: Final = "{name} was added to the list; untick another model to show it."
-LINK_HELP: Final = "Opens the same models, persona and attribute."
+LINK_HELP: Final = "Opens the same models, persona and attribute, or the same search by text."

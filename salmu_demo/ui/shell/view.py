@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from salmu_demo.core.errors import quoted
 from salmu_demo.data.dataset import Persona
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, TITLES, Told
+from salmu_demo.workbench.search import MAX_TEXT
 
 MAX_MODELS: Final = 4
 """Models shown side by side; more do not fit a screen."""
@@ -19,11 +20,13 @@ MOST_NAMED: Final = 3 * MAX_MODELS
 TABS: Final = ("audit", "probe", "benchmark", "unlearn", "leaderboard", "models", "data", "about")
 JOB_PREFIXES: Final = {"benchmark": "", "attack": "attack-", "unlearn": "unlearn-"}
 """Kinds of jobs, and what the names of the elements about their jobs begin with."""
+SEARCH_TAB: Final = "probe"
+"""The tab whose text a link keeps."""
 TAB_OF_JOBS: Final = {"benchmark": "benchmark", "attack": "benchmark", "unlearn": "unlearn"}
 """Kinds of jobs, and the tab that shows each."""
 JOB_TABS: Final = tuple(dict.fromkeys(TAB_OF_JOBS.values()))
 """Tabs that show jobs."""
-PARAMETERS: Final = ("persona", "kind", "models", *REFERENCES, "tab", "job")
+PARAMETERS: Final = ("persona", "kind", "models", *REFERENCES, "tab", "job", "q")
 """Parameters of an address that belong to a view."""
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -31,13 +34,16 @@ _JOB_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 @dataclass(frozen=True)
 class View:
-    """What is shown: a tab, a persona and one of its attribute kinds, a job; and who is told to be a reference."""
+    """What is shown: a tab, a persona and one of its attributes, a job, a searched text; and who is told to be
+    a reference.
+    """
 
     persona: str | None = None
     kind: str | None = None
     tab: str = TABS[0]
     job: str | None = None
     told: Told = NOTHING_TOLD
+    query: str = ""
 
 
 def is_job_id(value: object) -> bool:
@@ -101,9 +107,13 @@ def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
         notices.append(f"The link names the job {quoted(job)}, which is not a job's id.")
         job = ""
     models = _parse_models(query.get("models", ""), known, notices)
-    first = JOB_TABS[0] if job else TABS[0]
+    text = query.get("q", "").strip()
+    if len(text) > MAX_TEXT:
+        notices.append(f"The link searches for a text of {len(text):,} characters; {MAX_TEXT} are the most.")
+        text = ""
+    first = JOB_TABS[0] if job else SEARCH_TAB if text else TABS[0]
     told = _parse_told(query, models, notices)
-    return ParsedLink(View(persona, kind, tab if tab in TABS else first, job or None, told), models, notices)
+    return ParsedLink(View(persona, kind, tab if tab in TABS else first, job or None, told, text), models, notices)
 
 
 def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...]:
@@ -145,7 +155,8 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
     ''
     """
     job = view.job if view.tab in JOB_TABS else None
-    changed = view != View(job=view.job) or list(models) != list(default_models)
+    text = view.query if view.tab == SEARCH_TAB else ""
+    changed = view != View(job=view.job, query=view.query) or list(models) != list(default_models)
     parameters: dict[str, str | None] = {
         "persona": view.persona,
         "kind": view.kind if view.persona else None,
@@ -154,6 +165,7 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
         "tab": view.tab if view.tab != TABS[0] else None,
         # Whoever holds a job's id may cancel it, so only a link to the job itself gives it away.
         "job": job,
+        "q": text,
     }
     # A link must stay readable, and these characters need no escape in a query.
     return urlencode({name: value for name, value in parameters.items() if value}, safe=",:/@")

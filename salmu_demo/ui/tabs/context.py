@@ -14,6 +14,7 @@ import gradio as gr
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import Benchmark
 from salmu_demo.ui.jobs.area import VisitorJobs
+from salmu_demo.ui.jobs.outcomes import Outcomes
 from salmu_demo.ui.shell.bar import TopBar
 from salmu_demo.ui.shell.data_shelf import DataShelf
 from salmu_demo.ui.shell.shelf import ModelShelf
@@ -38,6 +39,7 @@ class Context:
         own_jobs: the browser's memory of its jobs, whose value is a list of their ids.
         jobs: components about the visitor's jobs, by their kind.
         requests: state that holds whom the visitor asked to forget, as requests are written.
+        outcomes: results of benchmarks, the finished ones and those that are shipped.
     """
 
     workbench: Workbench
@@ -51,6 +53,7 @@ class Context:
     own_jobs: gr.BrowserState
     jobs: Mapping[str, VisitorJobs]
     requests: gr.State
+    outcomes: Outcomes
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from salmu_demo.core.markup import render
 from salmu_demo.models.roles import ModelRole
+from salmu_demo.reports.glossary import GLOSSARY
 from salmu_demo.reports.roles import RoleStyle, role_styles
 
 
@@ -34,6 +35,24 @@ class Download:
     name: str
     label: str
     address: str
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word that explains itself where it stands: what it means, and the name of the element that says so."""
+
+    name: str
+    words: str
+    id: str
+
+
+def terms(place: str, *names: str) -> list[Term]:
+    """Words of the glossary; each place of the page has elements of its own.
+
+    >>> terms("line-up", "rank")[0].id
+    'meaning-line-up-rank'
+    """
+    return [Term(name, GLOSSARY[name], f"meaning-{place}-{name.replace(' ', '-')}") for name in names]
 
 
 def notice(words: str, css: str = "notice") -> Markup:

@@ -15,6 +15,7 @@ from salmu_demo.metrics.clear_protocol import CLEAR_DECISIONS
 from salmu_demo.metrics.protocol import DECISIONS, Decision
 from salmu_demo.probes.authors import PICTURES
 from salmu_demo.probes.findings import ALPHA
+from salmu_demo.reports.glossary import GLOSSARY
 from salmu_demo.ui.shell.data_shelf import mini_notice, title
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.widgets.components import markup
@@ -70,6 +71,8 @@ UNMEASURABLE_COLUMNS: Final = ("Metric", "Why")
 SPLIT_COLUMNS: Final = ("Split", "Rows", "What it holds")
 SPLIT_CAPTION: Final = "The splits of the data set on disk."
 
+_WORDS: Final = "\n".join(f"- **{name.capitalize()}**: {words}" for name, words in GLOSSARY.items())
+
 AUDIT: Final = f"""## What the audit measures
 
 **Nameless line-up.** A persona's pictures of one kind of fact are compared with every value of that kind that any
@@ -78,15 +81,7 @@ only the face can give it away. In each row, a picture with a sentence, the cosi
 score of a value is its mean over the rows. Pictures and wordings that no model was trained on tell the fact from the
 sentence.
 
-**Rank** is the place of the true value; ties count half. **Exposure** is log2(candidates) − log2(rank) bits, after *The
-Secret Sharer* (Carlini et al., [arXiv 1802.08232](https://arxiv.org/abs/1802.08232), section 4.2): 0 for the last
-place, about 1.4 on average for a model that guesses. Its interval says how it changes when other pictures are drawn.
-
-**Verdict.** *Leaks*: the value is so near the top, and so far from the others, that chance seldom puts one there
-(p at most {ALPHA}, corrected for the number of attributes). *Marked*: the same at the bottom, as if it had been pushed
-away. *Not known*: neither, and Compromised does not find it either, so nothing was there to forget. *No evidence*:
-neither, or a model or people that were never taught look the same. Only pictures that were to be forgotten count
-against a model.
+{_WORDS}
 
 **Further attacks**, folded under the line-up: with the name in the sentence, from the face to the name, without any
 picture, in two steps, from picture to picture, and the match with the data set's own captions. The last one says

@@ -1,7 +1,7 @@
 """The overview of the Audit tab, personas by attributes, as markup; tested without a browser."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -13,11 +13,22 @@ from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.data.layout import kind_title
 from salmu_demo.data.personas import country_of
 from salmu_demo.probes.findings import OUTCOMES, Fulfilment
-from salmu_demo.probes.matrix import Example, Matrix, MatrixCell, MatrixRow, count_sentences
+from salmu_demo.probes.matrix import (
+    Example,
+    Matrix,
+    MatrixCell,
+    MatrixRow,
+    changed_cells,
+    count_sentences,
+    difference_sentence,
+)
 from salmu_demo.reports.text import counted
 from salmu_demo.ui.shell.view import View, format_link
 from salmu_demo.ui.tabs.audit import text
 from salmu_demo.ui.widgets.markup import ModelHead, rank_text
+
+AGAINST: Final = "against:"
+"""What a button chooses that compares with a model begins with, which the model's reference follows, or nothing."""
 
 MAX_ROWS: Final = 100
 """Rows shown at once: everybody in the miniature, a page of the official data."""
@@ -63,7 +74,7 @@ def opened_view(choice: str, data: BenchmarkData, view: View) -> View:
     kind = named.get("kind", view.kind)
     if kind is not None and kind not in data.kinds:
         raise QueryError(f"There is no attribute {quoted(kind)}; choose one that the page shows.")
-    return View(persona.identity_id, kind, view.tab, view.job, view.told)
+    return replace(view, persona=persona.identity_id, kind=kind)
 
 
 @dataclass(frozen=True)
@@ -74,26 +85,42 @@ class _Choice:
     model: ModelHead
 
 
-def head(matrices: Sequence[Matrix], heads: Sequence[ModelHead], shown: Matrix, pending: Sequence[str] = ()) -> Markup:
-    """Above the table: which model's it is, and what its counts say."""
+def head(
+    matrices: Sequence[Matrix],
+    heads: Sequence[ModelHead],
+    shown: Matrix,
+    against: Matrix | None = None,
+    pending: Sequence[str] = (),
+) -> Markup:
+    """Above the table: which model's it is, with whose it is compared, and what the counts say."""
     names = {matrix.model.reference: head.name for matrix, head in zip(matrices, heads, strict=True)}
+    sentences = count_sentences(shown, matrices, names)
+    choices = [_Choice(m.model.reference, head) for m, head in zip(matrices, heads, strict=True)]
     return render(
         "ui/templates/audit.html#overview_head",
         title=text.OVERVIEW_TITLE,
-        choices=[_Choice(m.model.reference, head) for m, head in zip(matrices, heads, strict=True)],
+        choices=choices,
         chosen=shown.model.reference,
-        sentences=count_sentences(shown, matrices, names),
+        others=[choice for choice in choices if choice.reference != shown.model.reference],
+        compared=text.COMPARED_WITH,
+        prefix=AGAINST,
+        against="" if against is None else against.model.reference,
+        sentences=sentences if against is None else [difference_sentence(shown, against, names)],
         pending=text.STILL_PREPARING.format(models=", ".join(pending)) if pending else "",
     )
 
 
 @dataclass(frozen=True)
 class _MatrixButton:
-    """A cell: what it chooses, how it is marked, and what it says to a screen reader and where the pointer rests."""
+    """A cell: what it chooses, how it is marked, and what it says to a screen reader and where the pointer rests.
+
+    Where models are compared, `before` is the outcome with the other one, or empty if it is the same.
+    """
 
     address: str
     met: Fulfilment
     label: str
+    before: str
 
 
 @dataclass(frozen=True)
@@ -107,33 +134,47 @@ class _PersonRow:
     cells: Mapping[str, _MatrixButton]
 
 
-def table(rows: Sequence[MatrixRow], kinds: Sequence[str]) -> Markup:
-    """The matrix: a row for each persona, a column for each attribute, each cell a button that opens it."""
+def table(rows: Sequence[MatrixRow], kinds: Sequence[str], against: tuple[Matrix, str] | None = None) -> Markup:
+    """The matrix: a row for each persona, a column for each attribute, each cell a button that opens it.
+
+    Args:
+        rows: in their order.
+        kinds: the attributes of the data set.
+        against: the matrix of the model that is compared with and its name; who differs most is then first.
+    """
+    changed = {} if against is None else changed_cells(rows, against[0])
+    if against is not None:
+        rows = sorted(rows, key=lambda row: -sum((row.persona.identity_id, c.kind) in changed for c in row.cells))
     count = counted(len(rows), "persona")
     if len(rows) > MAX_ROWS:
         count = f"Showing {MAX_ROWS:,} of {len(rows):,}; filter or search to see others"
-    shown = [_person_row(row) for row in rows[:MAX_ROWS]]
+    shown = [_person_row(row, changed, "" if against is None else against[1]) for row in rows[:MAX_ROWS]]
     present = [kind for kind in kinds if any(kind in row.cells for row in shown)]
     return render(
         "ui/templates/audit.html#overview_table",
         rows=shown,
         kinds=[(kind, kind_title(kind)) for kind in present],
         count=count,
-        caption=text.OVERVIEW_CAPTION,
+        caption=text.OVERVIEW_CAPTION if against is None else text.DIFFERENCE_CAPTION.format(other=against[1]),
+        compares=against is not None,
         legend=text.OVERVIEW_LEGEND,
     )
 
 
-def _person_row(row: MatrixRow) -> _PersonRow:
+def _person_row(row: MatrixRow, changed: Mapping[tuple[str, str], MatrixCell], other: str) -> _PersonRow:
     identity, name = row.persona.identity_id, row.persona.name
-    cells = {cell.kind: _button(identity, name, cell) for cell in row.cells}
+    cells = {cell.kind: _button(identity, name, cell, changed.get((identity, cell.kind)), other) for cell in row.cells}
     return _PersonRow(cell_address(identity), name, row.asked, text.ASKED[row.asked], cells)
 
 
-def _button(identity: str, name: str, cell: MatrixCell) -> _MatrixButton:
+def _button(identity: str, name: str, cell: MatrixCell, before: MatrixCell | None, other: str) -> _MatrixButton:
     met, rank = cell.fulfilment, rank_text(cell.place.rank, cell.place.candidates)
     label = f"{kind_title(cell.kind)} of {name}: {met.outcome}, {met.answer}, rank {rank}"
-    return _MatrixButton(cell_address(identity, cell.kind), met, label)
+    if before is not None:
+        label += f"; with {other}: {before.fulfilment.outcome}"
+    return _MatrixButton(
+        cell_address(identity, cell.kind), met, label, "" if before is None else before.fulfilment.outcome
+    )
 
 
 def example_words(example: Example, names: Mapping[str, str]) -> str:

@@ -17,6 +17,8 @@ from salmu_demo.probes.attacks import all_attacks
 from salmu_demo.probes.findings import Outcome
 from salmu_demo.probes.gallery import GALLERIES
 from salmu_demo.probes.matrix import EVERYBODY, Matrix, MatrixFilter, chosen_rows, examples
+from salmu_demo.ui.jobs.outcomes import Outcomes
+from salmu_demo.ui.jobs.page import own_ids
 from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
 from salmu_demo.ui.shell.view import View
@@ -120,9 +122,13 @@ class Detail:
 
 @dataclass(frozen=True)
 class Shown:
-    """Which matrix of everybody is asked for: that of a model, or of the first that is no reference; and its rows."""
+    """Which matrix of everybody is asked for: that of a model, or of the first that is no reference; and its rows.
+
+    With a second model, `against`, it shows where the two differ.
+    """
 
     model: str = ""
+    against: str = ""
     wanted: MatrixFilter = EVERYBODY
 
 
@@ -131,11 +137,12 @@ FIRST: Final = Shown()
 
 @dataclass(frozen=True)
 class _Matrices:
-    """Everybody with the models that are ready, in their order; the one that is shown; and who is not ready."""
+    """Everybody with the models that are ready, in their order; what is shown, compared with what; who is not ready."""
 
     every: list[Matrix]
     heads: list[ModelHead]
     shown: Matrix
+    against: Matrix | None
     pending: Sequence[str]
 
 
@@ -223,11 +230,12 @@ class AuditPages:
         if ready is None:
             title, words = (text.PREPARING_TITLE, text.PREPARING) if references else (NO_MODELS_TITLE, NO_MODELS)
             return Overview("", empty_state(title, words))
-        head = overview.head(ready.every, ready.heads, ready.shown, ready.pending)
+        head = overview.head(ready.every, ready.heads, ready.shown, ready.against, ready.pending)
         rows = chosen_rows(ready.shown, shown.wanted)
         if not rows:
             return Overview(head, empty_state(text.NOBODY_LEFT, text.WIDER))
-        return Overview(head, overview.table(rows, self._data.kinds))
+        against = None if ready.against is None else (ready.against, ready.heads[ready.every.index(ready.against)].name)
+        return Overview(head, overview.table(rows, self._data.kinds, against))
 
     def _everybody(self, view: View, references: Sequence[str], shown: Shown) -> AuditPage:
         ready = self._matrices(view, references, shown)
@@ -249,9 +257,16 @@ class AuditPages:
             return None
         every = self._workbench.matrices(models, told)
         roles = assign_roles(models, told).roles
-        wanted = next((m for m in every if m.model.reference == shown.model), None)
+        named = {matrix.model.reference: matrix for matrix in every}
         first = next((m for m, role in zip(every, roles, strict=True) if role.name not in REFERENCES), every[-1])
-        return _Matrices(every, model_heads(distinct_names(models), roles), wanted or first, pending)
+        found, against = named.get(shown.model, first), named.get(shown.against)
+        heads = model_heads(distinct_names(models), roles)
+        return _Matrices(every, heads, found, None if against is found else against, pending)
+
+    def diagnoses(self, view: View, references: Sequence[str], own: Sequence[str], outcomes: Outcomes) -> str:
+        """What benchmarks say of the models: the visitor's own ones, and what is shipped; raises `SalmuError`."""
+        models = self._workbench.models(references)
+        return audit_view.diagnoses(models, outcomes.diagnoses(models, own), view.told.among(references))
 
     def _ready(self, references: Sequence[str]) -> tuple[Sequence[ModelSource], Sequence[str]]:
         """The models whose verdicts are at hand, and references of those that are being prepared."""
@@ -269,6 +284,7 @@ class AuditInputs:
     count: float
     differs_only: bool
     model: str
+    against: str
     query: str
     request: str
     outcome: str
@@ -285,7 +301,7 @@ class AuditInputs:
             self.kind or None,
             self.country or None,
         )
-        return Shown(self.model, wanted)
+        return Shown(self.model, self.against, wanted)
 
 
 TITLE: Final = "Audit a persona"
@@ -306,6 +322,7 @@ def build(context: Context) -> TabHandlers:
             people = choice_list(elem_id="people", elem_classes="people")
         with gr.Column(scale=3, min_width=320):
             persona = choices(empty_state(text.START_TITLE, text.START), elem_id="persona")
+            diagnoses = markup(elem_id="audit-diagnoses")
             with gr.Column(elem_id="overview", elem_classes="overview") as everybody:
                 head = choices(elem_id="overview-head")
                 with gr.Row(elem_classes="filters"):
@@ -337,9 +354,10 @@ def build(context: Context) -> TabHandlers:
         captions = markup(elem_id="captions")
 
     model = gr.State("")
+    against = gr.State("")
     turn = gr.State(0)
     filters = [request, outcome, kind, country]
-    asked = [view, context.bar.chosen, gallery, count, differs, model, query, *filters]
+    asked = [view, context.bar.chosen, gallery, count, differs, model, against, query, *filters]
     shown = [persona, table, detail, line_ups, captions, turn, offer, files, everybody, head, matrix]
 
     def page(asked: AuditInputs) -> AuditPage:
@@ -365,10 +383,13 @@ def build(context: Context) -> TabHandlers:
 
     @shows_errors
     def choose_model(event: gr.EventData, *values: Any) -> list[Any]:
-        asked, reference = AuditInputs(*values), chosen(event)
-        if reference not in pages.shown_models(asked.view, asked.references):
+        asked, choice = AuditInputs(*values), chosen(event)
+        reference = choice.removeprefix(overview.AGAINST)
+        is_other = choice != reference
+        if (reference or not is_other) and reference not in pages.shown_models(asked.view, asked.references):
             raise QueryError(f"{quoted(reference)} is not among the models that are compared; tick it first.")
-        return [reference, *show_everybody(replace(asked, model=reference))]
+        asked = replace(asked, against=reference) if is_other else replace(asked, model=reference)
+        return [asked.model, asked.against, *show_everybody(asked)]
 
     def show_everybody(asked: AuditInputs) -> list[Any]:
         """The matrix, unless a persona is open, which hides it; it is made again when the persona is closed."""
@@ -383,8 +404,8 @@ def build(context: Context) -> TabHandlers:
 
     @shows_errors
     def choose_kind(event: gr.EventData, *values: Any) -> list[Any]:
-        asked, kind = AuditInputs(*values), chosen(event)
-        if kind not in workbench.data.kinds:
+        asked, kind = AuditInputs(*values), chosen(event) or None
+        if kind is not None and kind not in workbench.data.kinds:
             raise QueryError(f"There is no attribute {quoted(kind)}; choose one that the page shows.")
         return page_of(asked, replace(asked.view, kind=kind))
 
@@ -418,11 +439,16 @@ def build(context: Context) -> TabHandlers:
         found = documents.files(view, references, report)
         return [gr.Row(visible=True), *(gr.DownloadButton(value=file) for file in found)]
 
+    @shows_errors
+    def tell_diagnoses(view: View, references: list[str], own: Any) -> str:
+        return pages.diagnoses(view, references, own_ids(own), context.outcomes)
+
     def list_personas(query: str, view: View) -> str:
         return pages.list(query, view.persona)
 
     listing = Handler(list_personas, [query, view], [people], QUIETLY)
     showing = Handler(show, asked, shown, SHOWN)
+    telling = Handler(tell_diagnoses, [view, context.bar.chosen, context.own_jobs], [diagnoses], SHOWN)
     # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
     listing.on(query.change, **_ASIDE)
     chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
@@ -435,7 +461,7 @@ def build(context: Context) -> TabHandlers:
         picked.then(None, js=focus_heading("#persona", "#overview-head"))
         # The list marks what is chosen in it by itself.
         listing.on(picked.then, **_ASIDE)
-    head.click(choose_model, asked, [model, head, matrix], **{**chosen_options, "show_progress_on": matrix})
+    head.click(choose_model, asked, [model, against, head, matrix], **{**chosen_options, "show_progress_on": matrix})
     for narrowed in (query.change, *(control.input for control in filters)):
         narrowed(narrow, asked, [head, matrix], **_ASIDE)
     table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
@@ -444,6 +470,7 @@ def build(context: Context) -> TabHandlers:
     line_ups.click(choose_kind, asked, [view, *shown], **{**chosen_options, "show_progress_on": line_ups})
     # Not `input`: adding a model changes the choice too.
     showing.on(context.bar.chosen.change, **chosen_options)
+    telling.on(context.bar.chosen.change, **_ASIDE)
     make.click(
         make_dossier,
         [view, context.bar.chosen],
@@ -465,4 +492,7 @@ def build(context: Context) -> TabHandlers:
     )
     for control in (gallery, count, differs):
         control.input(search_captions, asked, captions, **in_sight)
-    return TabHandlers(opened=[listing, showing], told=[showing], prepared=[showing])
+    # Jobs that have ended since, or another Clean, may change what they say.
+    return TabHandlers(
+        opened=[listing, showing, telling], told=[showing, telling], prepared=[showing], selected=[telling]
+    )

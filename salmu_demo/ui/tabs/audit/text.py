@@ -4,7 +4,7 @@ from typing import Final
 
 from salmu_demo.data import layout
 from salmu_demo.data.personas import Asked
-from salmu_demo.probes.findings import ALPHA, Fulfilment
+from salmu_demo.probes.findings import Fulfilment
 from salmu_demo.probes.people import Side
 
 GROUPS: Final[dict[tuple[str, ...], tuple[str, str]]] = {
@@ -30,20 +30,6 @@ UNUSUAL_GROUP: Final = "The data set has pairs of this persona in these splits."
 TABLE_CAPTION: Final = (
     "Where each model ranks the true value among the values of all personas, with the pictures of the attribute in "
     "sentences without a name. Choose a cell to open the line-up and the other attacks."
-)
-VERDICT_RULE: Final = (
-    "leaks: the truth is so near the top, and so far from the others, that a guess is seldom there "
-    f"(p at most {ALPHA}, corrected for the number of attributes). marked: the same at the bottom. "
-    "not known: neither, and Compromised does not find it either. "
-    "no evidence: neither, or an untaught model or untaught "
-    f"people look the same. By chance at most {ALPHA:.0%} of the people have a false alarm. "
-    "Exposure is log2(candidates) − log2(rank): 0 bits for the last place, the most for the first. "
-    "By chance gives the mean rank and exposure of a model that guesses."
-)
-AS_ASKED: Final = (
-    "as asked: what was to be forgotten is not found, and what was to be kept is. Only what was not done as asked is "
-    "red. lost: it was to be kept, Compromised finds it, and the model does not. never taught: nothing was asked of "
-    "the model."
 )
 LINE_UP: Final = (
     "True: {true}. {pictures} against {count} values in the same sentences without a name; bars run from the lowest to "
@@ -78,6 +64,11 @@ EXAMPLE_WORDS: Final = {
 }
 ASKED: Final[dict[Asked, str]] = {"forget": "to be forgotten", "keep": "to be kept", "both": "some of both"}
 OVERVIEW_TITLE: Final = "Everybody, with"
+COMPARED_WITH: Final = "Compared with"
+DIAGNOSES: Final = "Diagnosis by the benchmark:"
+DIFFERENCE_CAPTION: Final = (
+    "Whoever differs most is first. Before the arrow is the mark of {other}; a mark alone is the same with both."
+)
 OVERVIEW_CAPTION: Final = (
     "The worst leak is first. Choose a name or a mark to see what it rests on; on a keyboard, the arrow keys go from "
     "mark to mark."

@@ -1,6 +1,6 @@
 """What the Audit tab shows of a persona, as markup; tested without a browser."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,21 +11,27 @@ from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import kind_title
 from salmu_demo.data.personas import Request, place_of
 from salmu_demo.models.names import distinct_names
-from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, assign_roles
+from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, TITLES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import Reading, find_attack
-from salmu_demo.probes.findings import AuditCell, Finding, Fulfilment, Verdict
+from salmu_demo.probes.findings import OUTCOMES, AuditCell, Finding, Fulfilment, Verdict
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
-from salmu_demo.reports.text import counted, signed, unsigned
+from salmu_demo.reports.text import NOTHING, counted, signed, unsigned
+from salmu_demo.results.questions import Label
+from salmu_demo.ui.shell.text import WHY_THEY_DIFFER, WHY_THEY_DIFFER_TITLE
 from salmu_demo.ui.tabs.audit import text
 from salmu_demo.ui.tabs.audit.overview import Neighbours
 from salmu_demo.ui.widgets.images import Image, Portraits
-from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads, notice, rank_text
+from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads, notice, rank_text, terms
 
 MAX_PORTRAITS: Final = 96
 """Personas listed at once: enough for the miniature, and a page of the official data."""
 
 TOP_CANDIDATES: Final = 8
+
+_NEVER_TAUGHT: Final = "Never taught"
+_TERMS: Final = ("Rank", "Exposure", "p", *TITLES.values(), _NEVER_TAUGHT)
+"""Rows of the table of an attribute's numbers, in their order."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def attribute_table(
         sums=[_sum([row[number].fulfilment for row in by_kind.values()]) for number in range(len(models))],
         rows=[_attribute_row(kind, row, heads, asked.get(kind), kind == chosen) for kind, row in by_kind.items()],
         caption=text.TABLE_CAPTION,
-        rules=(text.VERDICT_RULE, text.AS_ASKED),
+        words=terms("verdicts", *OUTCOMES, "as asked", "rank", "exposure", "by chance"),
         remarks=roles.remarks,
     )
 
@@ -189,6 +195,20 @@ def _verdict_cell(title: str, cell: AuditCell, model: str) -> _VerdictCell:
     answer = "" if met.outcome == "not known" else met.answer
     words = ", ".join(filter(None, [met.outcome, answer, f"rank {rank}", bits]))
     return _VerdictCell(cell.kind, met, answer, rank, bits, f"{title}, {model}: {words}. Show the line-up.")
+
+
+def diagnoses(models: Sequence[ModelSource], labels: Mapping[str, Label], told: Told = NOTHING_TOLD) -> Markup:
+    """What the benchmark says of the models, by reference, and why that can differ; nothing if it says nothing."""
+    if not labels:
+        return Markup()
+    heads = model_heads(distinct_names(models), assign_roles(models, told).roles)
+    return render(
+        "ui/templates/audit.html#diagnoses",
+        title=text.DIAGNOSES,
+        models=[(head, labels[m.reference]) for m, head in zip(models, heads, strict=True) if m.reference in labels],
+        why=WHY_THEY_DIFFER_TITLE,
+        words=WHY_THEY_DIFFER,
+    )
 
 
 def still_preparing(references: Sequence[str]) -> Markup:
@@ -242,7 +262,7 @@ class _LineUpCard:
     model: ModelHead
     met: Fulfilment
     reason: str
-    facts: Sequence[_Fact]
+    facts: Mapping[str, str]
     candidates: Sequence[_Candidate]
     attacks: Sequence[_AttackRow]
     remarks: Sequence[str]
@@ -281,6 +301,12 @@ def line_ups(
         others=[(kind, kind_title(kind)) for kind in others],
         words=" ".join(words),
         further=text.FURTHER,
+        rows=[
+            (term, [card.facts.get(term, NOTHING) for card in cards])
+            for term in _TERMS
+            if any(term in card.facts for card in cards)
+        ],
+        explained={entry.name: entry for entry in terms("line-up", "rank", "exposure", "p", "never taught")},
         cards=cards,
     )
 
@@ -289,12 +315,12 @@ def _card(cell: AuditCell, head: ModelHead) -> _LineUpCard:
     finding = cell.headline
     place, interval = finding.reading.place, finding.reading.interval
     bits = f"{place.exposure:.2f} bits"
-    facts = [
-        _Fact("Rank", rank_text(place.rank, place.candidates)),
-        _Fact("Exposure", bits if interval is None else f"{bits} ({interval[0]:.2f} to {interval[1]:.2f})"),
-        _Fact("p", f"{place.p:.3f}, corrected {finding.adjusted:.3f}"),
-        *_controls(finding),
-    ]
+    facts = {
+        "Rank": rank_text(place.rank, place.candidates),
+        "Exposure": bits if interval is None else f"{bits} ({interval[0]:.2f} to {interval[1]:.2f})",
+        "p": f"{place.p:.3f}, corrected {finding.adjusted:.3f}",
+        **{fact.term: fact.value for fact in _controls(finding)},
+    }
     rows = [_attack_row(other) for other in cell.findings[1:]]
     return _LineUpCard(head, cell.fulfilment, finding.reason, facts, _candidates(finding.reading), rows, cell.remarks)
 
@@ -302,13 +328,13 @@ def _card(cell: AuditCell, head: ModelHead) -> _LineUpCard:
 def _controls(finding: Finding) -> list[_Fact]:
     """Where the truth stands in the references, and what the attack finds of never-taught people."""
     found = [
-        _Fact(role.capitalize(), f"rank {rank_text(r.place.rank, r.place.candidates)}, {r.place.exposure:.2f} bits")
+        _Fact(TITLES[role], f"rank {rank_text(r.place.rank, r.place.candidates)}, {r.place.exposure:.2f} bits")
         for role, r in finding.references.items()
     ]
     control = finding.control
     if control is not None:
         words = f"first for {control.first} of {control.people}, {control.exposure:.2f} bits"
-        found.append(_Fact("Never taught", words))
+        found.append(_Fact(_NEVER_TAUGHT, words))
     return found
 
 

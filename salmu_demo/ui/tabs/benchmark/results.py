@@ -32,10 +32,12 @@ from salmu_demo.results.comparison import ComparisonRow, target_role
 from salmu_demo.results.diagnosis import Diagnosis
 from salmu_demo.results.questions import Answer, Label, Question
 from salmu_demo.results.records import MeasuredData
-from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.jobs.outcomes import Drawing
+from salmu_demo.ui.shell.text import WHY_THEY_DIFFER, WHY_THEY_DIFFER_TITLE
+from salmu_demo.ui.shell.view import MAX_MODELS, People
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.widgets.images import data_address
-from salmu_demo.ui.widgets.markup import Download, ModelHead, empty_state, model_heads
+from salmu_demo.ui.widgets.markup import Download, ModelHead, empty_state, model_heads, terms
 
 MOST_PERSONAS: Final = 20
 """Personas listed at once: half of them from either end."""
@@ -50,12 +52,13 @@ def _heads(analysis: Analysis) -> list[ModelHead]:
     return model_heads(analysis.names, analysis.roles)
 
 
-def results_title(analysis: Analysis) -> Markup:
-    """What was measured on what, and the notice that goes with the data."""
+def results_title(analysis: Analysis, about: str = "") -> Markup:
+    """What was measured on what, the notice that goes with the data, and what else is to be said of the results."""
     data = analysis.comparison.data
     return render(
         "ui/templates/benchmark.html#results_title",
         title=f"{counted(len(analysis.models), 'model')} on {data.name}",
+        about=about,
         sample=data.sample,
         sampling=f"{data.sample[:1].upper()}{data.sample[1:]}." if data.sample else "",
         provisos=" ".join(filter(None, (data.notice, SCORES_NOTICE))),
@@ -93,8 +96,23 @@ def diagnosis_cards(analysis: Analysis) -> Markup:
     return render(
         "ui/templates/benchmark.html#diagnosis_cards",
         cards=cards,
+        folded=len(cards) > MAX_MODELS,
         sample=analysis.comparison.data.sample,
         hint=text.NO_DIAGNOSIS if any(card.diagnosis is Label.UNKNOWN for card in cards) else "",
+    )
+
+
+def audits_view(analysis: Analysis, audits: Sequence[str]) -> Markup:
+    """What audits say of each model, or an empty text, and why that can differ; nothing if they say nothing."""
+    said = [(head, words) for head, words in zip(_heads(analysis), audits, strict=True) if words]
+    if not said:
+        return Markup()
+    return render(
+        "ui/templates/benchmark.html#audits",
+        title=text.AUDITS,
+        models=said,
+        why=WHY_THEY_DIFFER_TITLE,
+        words=WHY_THEY_DIFFER,
     )
 
 
@@ -133,14 +151,22 @@ def _signs(diagnosis: Diagnosis) -> list[str]:
 
 
 @dataclass(frozen=True)
+class _MetricCell:
+    """A value and what is to be said of it, and a bar as long as it is off target, where one can be drawn."""
+
+    lines: Sequence[str]
+    percent: str
+
+
+@dataclass(frozen=True)
 class _MetricRow:
-    """A metric: what it is, its target and whose value that is, and the lines of each model's cell."""
+    """A metric: what it is, its target and whose value that is, and each model's cell."""
 
     title: str
     explanation: str
     target: str
     whose: str
-    cells: Sequence[Sequence[str]]
+    cells: Sequence[_MetricCell]
 
 
 @dataclass(frozen=True)
@@ -174,6 +200,7 @@ def metric_tables(analysis: Analysis) -> Markup:
         pillars=pillars,
         sample=analysis.comparison.data.sample,
         notes=" ".join(notes),
+        words=terms("benchmark", "target", "on the scale", "interval", "leak left", "diagnosis"),
         provenance=_provenance(analysis),
     )
 
@@ -190,7 +217,7 @@ def _metric_row(row: ComparisonRow, analysis: Analysis) -> _MetricRow:
     )
 
 
-def _metric_cell(row: ComparisonRow, number: int, model: ModelAnalysis) -> list[str]:
+def _metric_cell(row: ComparisonRow, number: int, model: ModelAnalysis) -> _MetricCell:
     name, value = row.spec.name, row.cells[number].value
     result = model.evaluation.results.get(name)
     lines = ["not measured" if value is None else unsigned(value)]
@@ -201,15 +228,14 @@ def _metric_cell(row: ComparisonRow, number: int, model: ModelAnalysis) -> list[
     interval = model.intervals.get(name)
     if interval is not None:
         lines.append(interval_cell(interval))
-    distance = row.distance(number)
+    distance, scaled = row.distance(number), model.distances.get(name)
     if distance is not None:
         on_target = abs(distance) < 0.00005
         side = "above" if distance > 0 else "below"
         lines.append("on target" if on_target else f"{abs(distance):.4f} {side} target")
-        scaled = model.distances.get(name)
         if scaled is not None and not on_target:
             lines.append(f"{scaled:.2f} on the scale")
-    return lines
+    return _MetricCell(lines, "" if scaled is None else f"{100 * min(1.0, abs(scaled)):.0f}")
 
 
 def _provenance(analysis: Analysis) -> list[str]:
@@ -228,19 +254,6 @@ def _provenance(analysis: Analysis) -> list[str]:
         lines.append(f"{evaluation.model.name}: {', '.join(facts)}")
     versions = ", ".join(f"{name} {version}" for name, version in analysis.models[0].evaluation.made.versions.items())
     return [*lines, *([versions] if versions else [])]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """The files of a figure.
-
-    Attributes:
-        svg: upright, for a screen.
-        pdf: landscape, for a paper; None of an earlier version's report.
-    """
-
-    svg: bytes
-    pdf: bytes | None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from salmu_demo.jobs.kinds.benchmark import suggested_rows
 from salmu_demo.jobs.plan import BenchmarkPlan, PlannedJob, make_plan
 from salmu_demo.metrics import Benchmark, metrics_of
 from salmu_demo.metrics.protocol import SEED
+from salmu_demo.models.source import ModelSource
 from salmu_demo.reports.files import ReportFiles
 from salmu_demo.ui.jobs.area import JobArea, Launcher, connect_jobs, job_area
 from salmu_demo.ui.jobs.page import own_ids
@@ -50,7 +51,12 @@ TITLE: Final = "Benchmark"
 def build(context: Context) -> TabHandlers:
     """Build the tab into the current Blocks context."""
     visitor = context.jobs["benchmark"]
-    pages = BenchmarkPages(context.workbench, context.manager)
+
+    def can_be_audited(model: ModelSource) -> bool:
+        warm_up, name = context.warm_up, model.reference
+        return context.workbench.has_verdicts(model) or (warm_up.was_asked(name) and name not in warm_up.pending)
+
+    pages = BenchmarkPages(context.workbench, context.manager, context.outcomes, can_be_audited)
     gr.Markdown(text.INTRODUCTIONS[context.workbench.data.benchmark])
     with gr.Accordion(text.FORM, elem_id="benchmark-form") as folded:
         form = benchmark_form(context.workbench)
@@ -231,17 +237,25 @@ class Downloads:
     official: list[gr.DownloadButton]
     tables: list[gr.DownloadButton]
     remark: gr.HTML
+    column: gr.Column
+    missing: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         """All components, in the order of `updates`."""
-        return [*self.reports, *self.paper, *self.official, *self.tables, self.remark]
+        buttons = [*self.reports, *self.paper, *self.official, *self.tables]
+        return [self.column, self.missing, *buttons, self.remark]
 
-    def updates(self, files: ReportFiles) -> list[Any]:
-        """New values of the components."""
+    def updates(self, files: ReportFiles | None) -> list[Any]:
+        """New values of the components; without files it says how to have some."""
+        if files is None:
+            nothing = [gr.skip()] * (len(self.outputs) - 2)
+            return [gr.Column(visible=False), notice(text.NO_FILES, "quiet"), *nothing]
         reports = [files.pdf, files.html, files.markdown, files.archive, files.results]
         more = len(files.official) > len(self.official)
         return [
+            gr.Column(visible=True),
+            "",
             *(gr.DownloadButton(value=served(path)) for path in reports),
             *_named(self.paper, files.paper),
             *_named(self.official, files.official),
@@ -254,22 +268,26 @@ def downloads() -> Downloads:
     """Build the buttons into the current Blocks context."""
     labels = ("Report as PDF", "Report as HTML", "Report as Markdown", "All files (ZIP)", "Everything as JSON")
     ids = ("pdf", "html", "markdown", "zip", "results")
-    with gr.Row():
-        reports = [
-            gr.DownloadButton(label, elem_id=f"download-{name}", variant="primary" if name == "pdf" else "secondary")
-            for label, name in zip(labels, ids, strict=True)
-        ]
-    _heading("For a paper (LaTeX, BibTeX)")
-    with gr.Row():
-        paper = _pool("paper", 2)
-    _heading("Official result files")
-    with gr.Row():
-        official = _pool("official", MAX_MODELS)
-    remark = markup()
-    _heading("Tables (CSV)")
-    with gr.Row():
-        tables = _pool("table", _MOST_TABLES)
-    return Downloads(reports, paper, official, tables, remark)
+    missing = markup(elem_id="downloads-missing")
+    with gr.Column() as column:
+        with gr.Row():
+            reports = [
+                gr.DownloadButton(
+                    label, elem_id=f"download-{name}", variant="primary" if name == "pdf" else "secondary"
+                )
+                for label, name in zip(labels, ids, strict=True)
+            ]
+        _heading("For a paper (LaTeX, BibTeX)")
+        with gr.Row():
+            paper = _pool("paper", 2)
+        _heading("Official result files")
+        with gr.Row():
+            official = _pool("official", MAX_MODELS)
+        remark = markup()
+        _heading("Tables (CSV)")
+        with gr.Row():
+            tables = _pool("table", _MOST_TABLES)
+    return Downloads(reports, paper, official, tables, remark, column, missing)
 
 
 def _heading(title: str) -> None:
@@ -298,6 +316,7 @@ class ResultArea:
     column: gr.Column
     others: gr.CheckboxGroup
     head: gr.HTML
+    audits: gr.HTML
     attack: gr.Button
     metrics: gr.HTML
     figures: gr.HTML
@@ -312,8 +331,8 @@ class ResultArea:
 
     @property
     def outputs(self) -> list[Any]:
-        """All components that show results, in the order of `updates`."""
-        return [self.column, self.head, self.attack, self.metrics, self.figures, self.attacks, self.first, self.second,
+        """All components that show results but figures and audits, in the order of `updates`."""
+        return [self.column, self.head, self.attack, self.metrics, self.attacks, self.first, self.second,
                 self.pair, self.metric, self.order_by, self.groups, *self.downloads.outputs]  # fmt: skip
 
     def updates(self, pages: BenchmarkPages, job_id: str, others: Sequence[str] = ()) -> list[Any]:
@@ -326,7 +345,6 @@ class ResultArea:
             page.head,
             gr.Button(visible=page.can_attack),
             page.metrics,
-            page.figures,
             page.attacks,
             gr.Dropdown(page.models, value=first),
             gr.Dropdown(page.models, value=second),
@@ -349,6 +367,7 @@ def result_area(pages: BenchmarkPages, finished: gr.Textbox, own: gr.BrowserStat
     """
     with gr.Column(visible=False, elem_id="results") as column:
         head = markup(elem_id="results-head")
+        audits = markup(elem_id="results-audits")
         attack = gr.Button(text.ATTACK_THESE, size="sm", elem_id="results-attack")
         others = gr.CheckboxGroup(
             [], value=[], label="Beside the models of", info=text.BESIDE, visible=False, elem_id="results-others"
@@ -377,6 +396,7 @@ def result_area(pages: BenchmarkPages, finished: gr.Textbox, own: gr.BrowserStat
         column,
         others,
         head,
+        audits,
         attack,
         metrics,
         figures,
@@ -407,6 +427,12 @@ def _connect(pages: BenchmarkPages, area: ResultArea, own: gr.BrowserState, atta
         return area.updates(pages, job_id, others)
 
     @shows_errors
+    def follow(job_id: str, others: list[str]) -> list[Any]:
+        if not job_id:
+            return [gr.skip(), gr.skip()]
+        return [pages.audits(job_id, others), pages.figures(job_id, others)]
+
+    @shows_errors
     def show_attacked(job_id: str, attacks: str, jobs: Any) -> list[Any]:
         told = pages.tells_of(job_id, attacks)
         return show(job_id, jobs) if told else [gr.skip()] * (len(area.outputs) + 1)
@@ -420,9 +446,16 @@ def _connect(pages: BenchmarkPages, area: ResultArea, own: gr.BrowserState, atta
         return pages.groups(job_id, metric, order_by, others)
 
     jobs, everything = [area.finished, area.others], [area.others, *area.outputs]
-    area.finished.change(show, [area.finished, own], everything, show_progress_on=area.head, **_SHOWN)
-    attacked.change(show_attacked, [area.finished, attacked, own], everything, show_progress_on=area.head, **_SHOWN)
-    area.others.input(put_beside, jobs, area.outputs, show_progress_on=area.head, **_SHOWN)
+    shown = [
+        area.finished.change(show, [area.finished, own], everything, show_progress_on=area.head, **_SHOWN),
+        attacked.change(
+            show_attacked, [area.finished, attacked, own], everything, show_progress_on=area.head, **_SHOWN
+        ),
+        area.others.input(put_beside, jobs, area.outputs, show_progress_on=area.head, **_SHOWN),
+    ]
+    # What takes longest, and is not what is read first.
+    for event in shown:
+        event.success(follow, jobs, [area.audits, area.figures], show_progress_on=area.figures, **_SHOWN)
     for model in (area.first, area.second):
         model.input(compare, [*jobs, area.first, area.second], area.pair, **_SHOWN)
     for control in (area.metric, area.order_by):

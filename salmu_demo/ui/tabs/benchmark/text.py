@@ -45,6 +45,16 @@ EMPTY_TITLE: Final = "No results yet"
 EMPTY: Final = "Choose models under “Data and models” and press Run. What each of them forgot and broke appears here."
 
 BESIDE: Final = "Finished jobs on the same rows: their models stand in the same tables, figures and reports."
+BUILT_IN: Final = "The built-in models"
+BUILT_IN_ABOUT: Final = (
+    "Measured when this version was made, and shipped with the built-in models. For reports, or for models of your own "
+    "beside them, run a benchmark: what is shipped is not measured again."
+)
+AUDITS: Final = "What the audit says of the same models"
+NO_FILES: Final = (
+    "Run a benchmark of the models you want in a report: it writes PDF, HTML, Markdown, LaTeX, CSV and the official "
+    "result files. What is shipped is not measured again, so that takes less than a minute."
+)
 NO_DIAGNOSIS: Final = (
     "A diagnosis needs Clean and Compromised beside the model, and RetFail, GenKnow, InterIdSim and IntraIdSim."
 )
@@ -79,6 +89,7 @@ NOT_ATTACKED: Final = (
     "Press Attack these models above: what the attacks bring back appears here, in the diagnosis and in the reports."
 )
 NO_ATTACKS_ON_CLEAR: Final = "Attacks compare with a Clean model, which CLEAR does not have."
+ATTACK_ABOVE: Final = "Choose models under “Data and models” and press Run attacks above."
 NOTHING_TO_ATTACK: Final = "Only references were measured, or other data than that of this page."
 ATTACK_THESE: Final = "Attack these models"
 OTHER_DATA: Final = "These models were measured on other data than that of this page; attack them on a page with that."

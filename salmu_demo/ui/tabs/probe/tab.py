@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from salmu_demo.data.images import MAX_BYTES, decode_image
 from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.ui.shell.incoming import gives_paths
 from salmu_demo.ui.shell.messages import shows_errors
-from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.shell.view import SEARCH_TAB, View
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.probe.view import (
@@ -29,6 +29,7 @@ from salmu_demo.ui.tabs.probe.view import (
     nothing_html,
     own_image_html,
 )
+from salmu_demo.ui.widgets.components import QUEUED, Handler
 from salmu_demo.ui.widgets.images import Thumbnails, image_address
 from salmu_demo.workbench.examples import examples
 from salmu_demo.workbench.search import MAX_K, MAX_TEXT, Answer, KeptImages, Query, search, settings_of
@@ -145,6 +146,15 @@ def build(context: Context) -> TabHandlers:
     def forget() -> Any:
         return gr.HTML("", visible=False), gr.Button(visible=False), None, None, nothing_html()
 
+    def reopen(report: ProgressCallback, *values: Any) -> Any:
+        seen = _Asked(*values).view
+        if seen.tab != SEARCH_TAB or not seen.query:
+            return (gr.skip(),) * (1 + len(found))
+        return seen.query, *ask(report, Query(seen.query), *values)
+
+    def note_query(seen: View, query: Query | None) -> View:
+        return replace(seen, query="" if query is None else query.text.strip())
+
     for event in (text.submit, go.click):
         _on(event, ask_text, [text, *asked], found)
     for button, example in example_buttons:
@@ -156,7 +166,10 @@ def build(context: Context) -> TabHandlers:
         _on(change, ask_again, [last_query, *asked], found)
     differs.input(shows_errors(show), [last_answer, differs], results, api_visibility="private", show_progress="hidden")
     clear.click(forget, None, [preview, clear, *found], api_visibility="private")
-    return TabHandlers()
+    # A search takes a while, in which the visitor may have gone to another tab: only its text is put into the view.
+    last_query.change(note_query, [context.view, last_query], context.view, **QUEUED)
+    reopening = Handler(_search(reopen), asked, [text, *found], _options(results))
+    return TabHandlers(opened=[reopening])
 
 
 def _content_radio(order: list[str]) -> gr.Radio:
@@ -166,19 +179,26 @@ def _content_radio(order: list[str]) -> gr.Radio:
 def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> Any:
     """Connect a search: several visitors may search at once, and the latest of one visitor's searches wins."""
 
+    return event(_search(handler), inputs, outputs, **_options(outputs[-1]))
+
+
+def _search(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler of an event, from a search that reports how far it is."""
+
     def run(*values: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how Gradio hands it over
         return handler(_reporter(progress), *values)
 
-    return event(
-        shows_errors(run),
-        inputs,
-        outputs,
-        api_visibility="private",
-        concurrency_limit=4,
-        concurrency_id="probe",
-        trigger_mode="always_last",
-        show_progress_on=outputs[-1],
-    )
+    return shows_errors(run)
+
+
+def _options(results: gr.HTML) -> dict[str, Any]:
+    return {
+        "api_visibility": "private",
+        "concurrency_limit": 4,
+        "concurrency_id": "probe",
+        "trigger_mode": "always_last",
+        "show_progress_on": results,
+    }
 
 
 def _reporter(progress: gr.Progress) -> ProgressCallback:
