@@ -12,9 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
-
 ENROLLED: Final = 5
 """Pictures whose mean stands for a person."""
 
@@ -113,6 +110,10 @@ def u_mia(shadows: Floats, shadow_knew: Bools, targets: Floats, target_knew: Boo
     Returns:
         Whether each answer is right, shape (T, P, K).
     """
+    # scikit-learn takes seconds to import, which whoever measures something else does not need.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415
+
     pictures = shadows.shape[2]
     model = (
         DecisionTreeClassifier(criterion="entropy", max_leaf_nodes=TREE_LEAVES, random_state=0)

@@ -42,7 +42,7 @@ dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weigh
 verify: FILE:Path --model* --data --json
 unlearn: METHOD --model --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --forget* --towers
     --budget:int --seed:int=0 --set* --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float
-    --keep-checkpoints --keep-best --output:Path --push --public --json
+    --keep-checkpoints --keep-best --modality --output:Path --push --public --json
 requests: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
     --data=mini --json
 sweep: CONFIG:Path --output:Path! --workers:int=1 --ray --threads:int=1 --json
@@ -60,6 +60,7 @@ cache warm: [MODEL...] --arch --trust-pickle --quickgelu --preprocess --weights 
 cache clear: [KEY]
 mini build: --seed:int=0 --benchmark{salmubench,clear} --output:Path!
 mini hash: DIR:Path
+mini shadows: --output:Path! --data:Path --encoders:int=32 --workers:int=1 --seed:int=0
 mini ship: --output:Path
 mini train: [MODEL] --data:Path --seed:int=0 --threads:int=1 --benchmark{salmubench,clear} --output:Path!
 """
