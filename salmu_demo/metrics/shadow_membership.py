@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
 ENROLLED: Final = 5
 """Pictures whose mean stands for a person."""
 
