@@ -1,6 +1,8 @@
 """Rows of sweeps: a row for each method, its values the means over seeds, with their spread."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +36,7 @@ class _Line(BaseModel):
     compared_at: str
     variant: str
     seeds: tuple[int, int]
+    seconds: FiniteFloat | None = None
     metrics: dict[str, _Spread]
     diagnoses: dict[str, int] = {}
 
@@ -54,6 +57,25 @@ class _References(BaseModel):
 def embedded_sweeps() -> list[Path]:
     """Folders of the sweeps that come with the program."""
     return sorted(path.parent for path in assets_dir().glob(f"sweeps/*/{TABLE_FILE}"))
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """What a method came to at equal budget: the label of most seeds, and seconds of a run where the sweep was made."""
+
+    label: Label
+    seconds: float
+
+
+def sweep_outcomes(folders: Sequence[Path] | None = None) -> dict[str, SweepOutcome]:
+    """Outcomes of methods with their own settings, by name, in some sweeps or those that come with the program."""
+    found: dict[str, SweepOutcome] = {}
+    for folder in embedded_sweeps() if folders is None else folders:
+        for line in read_cached(folder / TABLE_FILE, list[_Line]) or []:
+            label, _ = _outcome(line)
+            if line.compared_at == "budget" and label is not None and line.seconds is not None:
+                found.setdefault(line.variant, SweepOutcome(label, line.seconds))
+    return found
 
 
 def sweep_rows(folder: Path) -> list[Row]:

@@ -154,13 +154,15 @@ def build_app(
             for handler in part.remembered:
                 remembered = handler.on(remembered.then)
         viewing = [remembered, tabs.select(note_tab, view, view, **QUEUED)]
-        viewing += [event for _, part in parts for event in part.leaving]
+        leading = [event for _, part in parts for event in part.leaving]
+        viewing += leading
         for tab, part in parts:
             _connect(part.opened, [opened.then])
             _connect(part.told, [tells.then])
             _connect(part.prepared, [bar.pending.change])
             _connect(part.viewed, [event.then for event in viewing])
             _connect(part.selected, [tab.select])
+            _connect(part.led, [event.then for event in leading])
         # Always the last: otherwise a change that comes while the one before is being answered would be lost.
         changes = [view.change, bar.chosen.change]
         gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **QUIETLY)

@@ -1,6 +1,7 @@
 """Unlearning in a browser: choose a method, watch it, take the new model to the audit, come back to it."""
 
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def app_url(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def choose_method(page: Page, title: str) -> None:
     page.locator("#unlearn-method input").click()
-    page.get_by_role("option", name=title, exact=True).click()
+    page.get_by_role("option", name=f"· {title}").last.click()
     expect(page.locator("#unlearn-card b")).to_have_text(title)
 
 
@@ -48,6 +49,8 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     expect(page.locator("#unlearn-stop-level")).to_be_hidden()
     page.locator("#unlearn-stop").get_by_label("At a cosine").check()
     page.locator("#unlearn-stop-level input").fill("-0.9")
+    page.locator("#unlearn-estimate").click()
+    expect(page.locator("#unlearn-estimated")).to_contain_text(re.compile("This run takes .+ on this machine"))
     page.locator("#unlearn-run").click()
     panel = page.locator("#unlearn-job")
     stop = "stops at forget similarity -0.9 (oracle)"
@@ -65,11 +68,20 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     expect(page.locator("#models").get_by_label(f"made:{name}")).to_be_checked()
     job = page.url.rpartition("=")[2]
 
+    page.locator("#made-pack").click()
+    with page.expect_download() as waiting:
+        page.locator("#made-save").click()
+    with zipfile.ZipFile(waiting.value.path()) as packed:
+        assert {f"{name}/open_clip_model.safetensors", f"{name}/open_clip_config.json"} <= set(packed.namelist())
+        assert packed.testzip() is None
+
+    # One of the people that were watched is open, and what was ticked stays ticked.
+    watched = page.locator("#unlearn-job-live .watched a").first.inner_text()
     page.locator("#made-audit").click()
-    page.locator("#people").get_by_role("button", name=tiny.PERSONAS["00000001"]["name"]).click()
+    expect(page.locator("#persona h2")).to_have_text(watched)
     expect(page.locator("#verdicts thead")).to_contain_text(name)
-    expect(page.locator("#verdicts button.cell")).to_have_count(8 * 3)
-    expect(page).to_have_url(re.compile(rf"models=mini-clean,mini-compromised,made:{name}$"))
+    expect(page.locator("#verdicts button.cell")).to_have_count(8 * 4)
+    expect(page).to_have_url(re.compile(rf"models={','.join(tiny.MODELS)},made:{name}$"))
 
     # The browser remembers its jobs, and a link to one opens the tab of its kind.
     home = page.url.partition("?")[0]
@@ -92,6 +104,11 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     expect(phone.locator("#unlearn-budget")).to_be_hidden()
     phone.get_by_role("button", name="How to unlearn").click()
     phone.get_by_text("Optimiser").click()
+    # It is filled in as the run was asked for.
+    expect(phone.locator("#unlearn-card b")).to_have_text("NPO")
+    expect(phone.locator("#unlearn-budget input")).to_have_value("32")
+    expect(phone.get_by_label("Batch size")).to_have_value("8")
+    expect(phone.locator("#unlearn-stop-level input")).to_have_value("-0.9")
     assert sideways_scroll(phone) <= 0
     assert violations(phone) == []
 

@@ -1,17 +1,23 @@
 """The Unlearn tab as markup and values, without a browser."""
 
+import json
 import re
 from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
 
 import gradio as gr
 import pytest
 
 from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import Persona
+from salmu_demo.data.source import load_data
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds.unlearning import UnlearningOptions, UnlearningSpec
+from salmu_demo.leaderboard.sweeps import sweep_outcomes
 from salmu_demo.ui.jobs.status import job_list, job_panel
 from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.form import (
     COMMON_NUMBERS,
     DEFAULT_METHOD,
@@ -23,16 +29,22 @@ from salmu_demo.ui.tabs.unlearn.form import (
     asked_job,
     common_controls,
     fields_of,
+    group_of,
+    kept_method,
+    method_choices,
+    methods_of,
     own_controls,
     settings_of,
     stop_controls,
     stop_of,
+    unlearn_form,
 )
 from salmu_demo.ui.tabs.unlearn.view import curve_svg, live_view, method_card
-from salmu_demo.unlearning import UNRELATED
-from salmu_demo.unlearning.methods import all_methods, find_method
+from salmu_demo.unlearning import UNRELATED, Modality
+from salmu_demo.unlearning.methods import Form, all_methods, find_method
 from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TextMetrics, TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
+from tests.fixtures import clear
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 FIRST = TrainingMetrics(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"7": 1.0, "9": 1.0}, 96)
@@ -53,7 +65,7 @@ def values_of(name: str, **changed: object) -> list[object]:
 
 
 def test_every_method_fits_the_controls():
-    for spec in all_methods():
+    for spec in (spec for form in Form for spec in all_methods(form)):
         fields = fields_of(spec)
         assert len(fields.names) == OWN_NUMBERS + OWN_WORDS + COMMON_NUMBERS, spec.name
         own = {*fields.numbers, *fields.words, *fields.common}
@@ -62,6 +74,69 @@ def test_every_method_fits_the_controls():
     assert fields_of(find_method("ssd")).common == ["batch_size"]
     assert "learning_rate" in fields_of(find_method("npo")).common
     assert find_method(DEFAULT_METHOD)
+
+
+def test_methods_stand_in_groups_with_what_was_measured_of_them(tmp_path: Path):
+    line = {"compared_at": "budget", "variant": "npo", "seeds": [3, 3], "seconds": 130.0, "metrics": {}}
+    lines = [
+        {**line, "diagnoses": {"clean pass": 2, "undecided": 1}},
+        {**line, "variant": "ga", "compared_at": "reference", "diagnoses": {"clean pass": 3}},
+        {**line, "variant": "gd", "seconds": None, "diagnoses": {"clean pass": 3}},
+        {**line, "variant": "ssd", "diagnoses": {}},
+    ]
+    (tmp_path / "sweep.json").write_text(json.dumps(lines))
+    outcomes = sweep_outcomes([tmp_path])
+    assert list(outcomes) == ["npo"]
+    labels = [label for label, _ in method_choices(outcomes)]
+    assert "Forgets and retains side by side · NPO (clean pass, about 2 min)" in labels
+    groups = [label.partition(" · ")[0] for label in labels]
+    assert [group for group, _ in groupby(groups)] == list(text.GROUPS.values())
+    for name, group in (("ssd", "one-shot"), ("finetune", "retain"), ("ga", "forget"), ("npo", "both")):
+        assert group_of(find_method(name)) == group
+
+
+def test_the_modality_decides_which_methods_are_offered():
+    names = {modality: {name for _, name in method_choices({}, modality)} for modality in (*Modality, None)}
+    generative = {spec.name for spec in all_methods(Form.GENERATIVE)}
+    assert names[Modality.BOTH] == names[Modality.TEXT] == generative
+    assert names[Modality.VISUAL] == generative | {spec.name for spec in all_methods(Form.VISUAL)}
+    assert names[None] == {spec.name for spec in all_methods()}
+    # A method that the other modality has too stays chosen, in the form for it.
+    assert kept_method("scrub", Modality.TEXT) == find_method("scrub", Modality.TEXT)
+    assert kept_method("scrub", None) == find_method("scrub")
+    for gone, modality in (("twins", Modality.BOTH), ("ssd", Modality.TEXT), (None, Modality.VISUAL)):
+        assert kept_method(gone, modality).name == "dpo"
+    assert kept_method("nothing", None).name == kept_method(None, None).name == DEFAULT_METHOD
+
+
+def test_only_data_of_clear_have_a_modality(workbench: Workbench, tmp_path: Path):
+    for name in ("forget10", "retain90"):
+        clear.write(tmp_path, name, clear.rows_of(name))
+    of_clear, other = load_data(f"clear:{tmp_path}"), workbench.data
+    with gr.Blocks():
+        shown, hidden = unlearn_form(of_clear), unlearn_form(other)
+    assert [value for _, value in shown.modality.choices] == ["both", "text", "visual", ""]
+    assert (shown.modality.value, shown.modality.visible) == ("both", True)
+    assert ([value for _, value in hidden.modality.choices], hidden.modality.visible) == ([""], False)
+    budgets = {}
+    for modality, name in ((Modality.BOTH, "dpo"), (Modality.VISUAL, "twins"), (None, "npo")):
+        updates = shown.method_updates(find_method(name, modality))
+        budgets[modality] = updates[shown.method_outputs.index(shown.budget)].info.split(" that ")[0]
+    assert budgets == {Modality.BOTH: "Forget texts", Modality.VISUAL: "Forget pairs", None: "Forget pairs"}
+    # A run that is opened fills the form with its modality, and the methods of it.
+    asked = UnlearningOptions("twins", "image", 64, {"batch_size": 8}, -0.1, 0.25, modality="visual")
+    updates = dict(zip(shown.job_outputs, shown.job_updates(UnlearningSpec(("m",), asked), ["m"]), strict=True))
+    assert (updates[shown.modality], updates[shown.method].value) == ("visual", "twins")
+    assert {value for _, value in updates[shown.method].choices} == {spec.name for spec in methods_of(Modality.VISUAL)}
+    assert (updates[shown.budget].value, updates[shown.towers].value, updates[shown.base].value) == (64, "image", "m")
+    assert (
+        updates[
+            shown.controls.common[fields_of(find_method("twins", Modality.VISUAL)).common.index("batch_size")]
+        ].value
+        == 8
+    )
+    shown_stop = Stop(updates[shown.stop.rule], updates[shown.stop.level].value, updates[shown.stop.drop])
+    assert stop_of(find_method("npo"), shown_stop) == (-0.1, 0.25)
 
 
 def test_controls_carry_the_ranges_and_defaults_of_the_method():
@@ -87,7 +162,7 @@ def test_only_what_was_changed_is_a_setting():
 def test_a_form_becomes_a_job(workbench: Workbench):
     stop = Stop("unrelated", None, 5)
     spec = asked_job(
-        workbench, UnlearnInputs("npo", "mini-compromised", "text", 640, 3, [], stop, values_of("npo", beta=0.1))
+        workbench, UnlearnInputs("", "npo", "mini-compromised", "text", 640, 3, [], stop, values_of("npo", beta=0.1))
     )
     asked = UnlearningOptions("npo", "text", 640, {"beta": 0.1}, UNRELATED, 0.05)
     assert spec == UnlearningSpec(("mini-compromised",), asked, seed=3)
@@ -97,14 +172,34 @@ def test_a_form_becomes_a_job(workbench: Workbench):
         (("npo", "mini-compromised", "text", None, 3), QueryError),
     ):
         with pytest.raises(error):
-            asked_job(workbench, UnlearnInputs(*wrong, [], stop, values_of("npo")))
+            asked_job(workbench, UnlearnInputs("", *wrong, [], stop, values_of("npo")))
     chosen = ("npo", "mini-compromised", "text", 640, 3)
-    people = asked_job(workbench, UnlearnInputs(*chosen, ["00000003", "00000004:email"], stop, values_of("npo")))
+    people = asked_job(workbench, UnlearnInputs("", *chosen, ["00000003", "00000004:email"], stop, values_of("npo")))
     assert people.unlearning.forget == ("00000003", "00000004:email")
     # What comes from a client may name anybody.
     for forged, sentence in (("00000099", "no persona '00000099'"), ("00000003:shoes", 'no pairs of "shoes"')):
         with pytest.raises(QueryError, match=sentence):
-            asked_job(workbench, UnlearnInputs(*chosen, [forged], stop, values_of("npo")))
+            asked_job(workbench, UnlearnInputs("", *chosen, [forged], stop, values_of("npo")))
+
+
+def test_a_form_with_a_modality_becomes_a_job_of_it(workbench: Workbench):
+    def asked(modality: str, method: str) -> UnlearningSpec:
+        known = kept_method(method, Modality.VISUAL)
+        values = [None if key is None else known.hyperparameters[key][0] for key in fields_of(known).names]
+        given = (modality, method, "mini-compromised", "image", 640, 3, [], Stop("", None, 0), values)
+        return asked_job(workbench, UnlearnInputs(*given))
+
+    for modality in Modality:
+        assert asked(modality, "dpo").unlearning == UnlearningOptions("dpo", "image", 640, modality=modality)
+    assert asked("visual", "twins").unlearning.modality == "visual"
+    # What comes from a client may name any modality, and any method with it.
+    for modality, method, sentence in (
+        ("sound", "dpo", "no modality 'sound'"),
+        ("text", "twins", "twins has no form that forgets the modality text"),
+        ("visual", "ssd", "ssd has no form for models that write"),
+    ):
+        with pytest.raises(QueryError, match=sentence):
+            asked(modality, method)
 
 
 def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():
@@ -113,11 +208,11 @@ def test_stop_rules_are_those_chosen_and_none_for_a_method_that_edits_once():
         assert stop_of(npo, Stop("", 0.3, never)) == (None, None)
     assert stop_of(npo, Stop(UNRELATED, 0.3, 12.5)) == (UNRELATED, 0.125)
     assert stop_of(npo, Stop("oracle", 0.0, None)) == (0.0, None)
-    with pytest.raises(QueryError, match="Type a number for the cosine to stop at"):
+    with pytest.raises(QueryError, match="Type a number for the level to stop at"):
         stop_of(npo, Stop("oracle", None, 10))
     assert stop_of(ssd, Stop(UNRELATED, None, 10)) == (None, None)
     with gr.Blocks():
-        controls = stop_controls()
+        controls = stop_controls("SALMUBench")
     assert [rule for _, rule in controls.rule.choices] == ["", UNRELATED, "oracle"]
     assert not controls.level.visible
     assert controls.update(npo).visible

@@ -14,6 +14,7 @@ from salmu_demo.core.files import write_text
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data.forget_requests import find_requests
 from salmu_demo.features.rates import rates_of
+from salmu_demo.features.view import FeatureView
 from salmu_demo.jobs.execution import Stopped
 from salmu_demo.jobs.job import Estimate, JobKind, JobProgress, JobProgressCallback, JobSpec, JobState, register
 from salmu_demo.jobs.kinds.benchmark import encoding_seconds
@@ -23,12 +24,15 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import UNRELATED
 from salmu_demo.unlearning.methods import Form
 from salmu_demo.unlearning.plan import StopRules, UnlearningPlan, make_plan
-from salmu_demo.unlearning.rows import rows_of_run
+from salmu_demo.unlearning.rows import UnlearningRows, rows_of_run
 from salmu_demo.unlearning.training_metrics import AnyReading
 from salmu_demo.workbench.bench import Workbench
 
 UNLEARN: Final = "unlearn"
 READINGS_FILE: Final = "readings.json"
+
+PREPARING_SHARE: Final = 0.1
+"""Part of the bar for what has to be encoded before the first step."""
 
 OTHER_SECONDS: Final = 1.0
 """Tokenising, checkpoints and the card, which are not timed."""
@@ -104,8 +108,11 @@ class Unlearning(JobKind[UnlearningSpec]):
         if is_finished(output):
             return ()
 
+        rows = rows_of_run(base, workbench.data, requests, modality=plan.modality)
+        missing = sum(_missing(workbench.view(base), rows, plan))
+
         def work() -> None:
-            features = workbench.view(base, _UnlearningProgress(report))
+            features = workbench.view(base, _UnlearningProgress(report, missing))
             unlearn(features, plan, output, lambda found: save_reading(folder, found), requests)
 
         try:
@@ -137,12 +144,7 @@ class Unlearning(JobKind[UnlearningSpec]):
         rows = rows_of()
         plan.check(rows)
         features = workbench.view(base)
-        # What a decoder writes rests on no feature.
-        parts = () if plan.method.spec.form is Form.GENERATIVE else (*rows.forget, *rows.retain)
-        splits = [part.split for part in parts]
-        images = sum(features.missing_images(split) for split in splits)
-        texts = sum(features.missing_captions(split) for split in splits)
-        texts += features.missing_prompts(rows.generic or [])
+        images, texts = _missing(features, rows, plan)
         rates = rates_of(features) if images or texts else None
         work = time_run(plan, features, rows_of).seconds(plan, plan.to_forget(rows))
         return Estimate(encoding_seconds(images, texts, rates) + work + OTHER_SECONDS, images, texts)
@@ -232,19 +234,39 @@ def _base(spec: UnlearningSpec, workbench: Workbench) -> ModelSource:
     return base
 
 
-class _UnlearningProgress:
-    """Converts the trainer's progress into that of the job: only steps count, because they take the time."""
+def _missing(features: FeatureView, rows: UnlearningRows, plan: UnlearningPlan) -> tuple[int, int]:
+    """How many images and texts a run has to encode before its first step."""
+    # What a decoder writes rests on no feature.
+    parts = () if plan.method.spec.form is Form.GENERATIVE else (*rows.forget, *rows.retain)
+    splits = [part.split for part in parts]
+    images = sum(features.missing_images(split) for split in splits)
+    texts = sum(features.missing_captions(split) for split in splits)
+    return images, texts + features.missing_prompts(rows.generic or [])
 
-    def __init__(self, report: JobProgressCallback) -> None:
+
+class _UnlearningProgress:
+    """Converts the trainer's progress into that of the job: steps, after a first part for what has to be encoded."""
+
+    def __init__(self, report: JobProgressCallback, missing: int) -> None:
         self._report = report
+        self._missing = missing
+        self._share = PREPARING_SHARE if missing else 0.0
+        self._encoded = 0
+        self._last: Progress | None = None
         self._first: int | None = None
 
     def __call__(self, progress: Progress) -> None:
-        fraction = 0.0
         if progress.unit is Unit.STEPS:
             # A resumed run starts in the middle; only the rest is its work.
             if self._first is None:
                 self._first = progress.done
             left = progress.total - self._first
-            fraction = (progress.done - self._first) / left if left else 1.0
+            trained = (progress.done - self._first) / left if left else 1.0
+            fraction = self._share + (1 - self._share) * trained
+        else:
+            if self._last is not None and self._last.stage == progress.stage:
+                # The first report of a stage counts what was cached before; only the increase is work.
+                self._encoded += max(0, progress.done - self._last.done)
+            self._last = progress
+            fraction = self._share * min(1.0, self._encoded / self._missing) if self._missing else 0.0
         self._report(JobProgress.of(progress, fraction))

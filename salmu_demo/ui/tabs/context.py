@@ -68,6 +68,7 @@ class TabHandlers:
         viewed: a tab has been chosen, by the visitor, a link or another tab; which one, the view says.
         selected: the visitor has chosen this tab.
         leaving: events of the tab's own components that lead to another tab.
+        led: another tab's components have led away from it, perhaps with another persona in the view.
     """
 
     opened: Sequence[Handler] = ()
@@ -77,6 +78,7 @@ class TabHandlers:
     viewed: Sequence[Handler] = ()
     selected: Sequence[Handler] = ()
     leaving: Sequence[Any] = ()
+    led: Sequence[Handler] = ()
 
 
 class TabModule(Protocol):

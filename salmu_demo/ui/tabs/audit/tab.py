@@ -494,5 +494,9 @@ def build(context: Context) -> TabHandlers:
         control.input(search_captions, asked, captions, **in_sight)
     # Jobs that have ended since, or another Clean, may change what they say.
     return TabHandlers(
-        opened=[listing, showing, telling], told=[showing, telling], prepared=[showing], selected=[telling]
+        opened=[listing, showing, telling],
+        told=[showing, telling],
+        prepared=[showing],
+        selected=[telling],
+        led=[listing, showing],
     )

@@ -213,4 +213,9 @@ def build(context: Context) -> TabHandlers:
     asks.append(following.on(changed.then))
     # What was asked about another author must not be shown beside this one.
     gr.on([people.click, author.click, everybody.click, models.change], None, cancels=asks, api_visibility="private")
-    return TabHandlers(opened=[listing, showing, following], told=[showing, following], prepared=[showing, following])
+    return TabHandlers(
+        opened=[listing, showing, following],
+        told=[showing, following],
+        prepared=[showing, following],
+        led=[listing, showing, following],
+    )

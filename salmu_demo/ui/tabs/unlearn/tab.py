@@ -12,12 +12,12 @@ from salmu_demo.ui.jobs.area import Launcher, VisitorJobs, connect_jobs, job_are
 from salmu_demo.ui.jobs.page import own_ids
 from salmu_demo.ui.shell.bar import list_model
 from salmu_demo.ui.shell.messages import shows_errors
-from salmu_demo.ui.shell.view import View
+from salmu_demo.ui.shell.view import MAX_MODELS, TABS, View
 from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.form import connect_form, unlearn_form
 from salmu_demo.ui.tabs.unlearn.view import UnlearnPages
-from salmu_demo.ui.widgets.components import QUEUED, Handler, markup
+from salmu_demo.ui.widgets.components import QUEUED, Handler, markup, served
 
 _QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -31,11 +31,13 @@ class MadeArea:
     card: gr.Markdown
     compare: gr.Button
     benchmark: gr.Button
+    pack: gr.Button
+    save: gr.DownloadButton
 
     @property
     def outputs(self) -> list[Any]:
         """Components that depend on the model."""
-        return [self.column, self.facts, self.card]
+        return [self.column, self.facts, self.card, self.pack, self.save]
 
 
 TITLE: Final = "Unlearn"
@@ -47,7 +49,7 @@ def build(context: Context) -> TabHandlers:
     pages, bar = UnlearnPages(context.workbench, context.manager), context.bar
     gr.Markdown(text.INTRODUCTION)
     with gr.Accordion(text.FORM, elem_id="unlearn-form") as folded:
-        form = unlearn_form()
+        form = unlearn_form(context.workbench.data)
     area = job_area(visitor, folded)
     made = _made_area()
     filling = connect_form(context, Launcher(context.manager, pages, area, context.view), form, visitor.own)
@@ -72,9 +74,11 @@ def _made_area() -> MadeArea:
         with gr.Row(elem_classes="job-buttons"):
             compare = gr.Button("Compare in Audit", variant="primary", size="md", elem_id="made-audit")
             benchmark = gr.Button("Benchmark it", size="md", elem_id="made-benchmark")
+            pack = gr.Button(text.DOWNLOAD, size="md", elem_id="made-pack")
+            save = gr.DownloadButton("", size="md", visible=False, elem_id="made-save")
         with gr.Accordion("Model card", open=False, elem_id="made-card"):
             card = gr.Markdown()
-    return MadeArea(column, facts, card, compare, benchmark)
+    return MadeArea(column, facts, card, compare, benchmark, pack, save)
 
 
 def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, made: MadeArea) -> list[Any]:
@@ -86,6 +90,7 @@ def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, m
             return {made.column: gr.Column(visible=False)}
         model = pages.made(job_id)
         changes = {made.column: gr.Column(visible=True), made.facts: model.facts, made.card: model.card}
+        changes |= {made.pack: gr.Button(visible=True), made.save: gr.DownloadButton(visible=False)}
         if model.reference in listed:
             return changes
         added = list_model(shelf, context.warm_up, shelf.add(model.reference, ""), picked, listed)
@@ -93,14 +98,16 @@ def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, m
 
     def go_to(tab: str) -> Any:
         @shows_errors
-        def go(job_id: str, seen: View, listed: list[str]) -> dict[Any, Any]:
+        def go(job_id: str, seen: View, picked: list[str], listed: list[str]) -> dict[Any, Any]:
             model = pages.made(job_id)
             known = list(dict.fromkeys([*listed, model.reference]))
-            chosen = companions(model.reference, model.base, known, seen.told)
+            chosen = with_companions(picked, companions(model.reference, model.base, known, seen.told))
+            # Whoever was asked about, or was watched, is what the run was about.
+            persona = model.watched if tab == TABS[0] else seen.persona
             return {
                 bar.listed: known,
                 bar.chosen: gr.CheckboxGroup(shelf.choices(known), value=chosen),
-                view: replace(seen, tab=tab),
+                view: replace(seen, tab=tab, persona=persona or seen.persona),
                 tabs: gr.Tabs(selected=tab),
             }
 
@@ -109,9 +116,27 @@ def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, m
     visitor.finished.change(
         show, [visitor.finished, bar.chosen, bar.listed], [*made.outputs, *bar.listing], concurrency_limit=4, **_QUIET
     )
+
+    @shows_errors
+    def pack(job_id: str) -> dict[Any, Any]:
+        with pages.packed(job_id) as archive:
+            button = gr.DownloadButton(text.DOWNLOADED.format(name=archive.stem), value=served(archive), visible=True)
+        return {made.pack: gr.Button(visible=False), made.save: button}
+
+    made.pack.click(
+        pack,
+        visitor.finished,
+        [made.pack, made.save],
+        show_progress_on=made.pack,
+        concurrency_limit=1,
+        trigger_mode="once",
+        api_visibility="private",
+    )
     moved = [bar.listed, bar.chosen, view, tabs]
     return [
-        button.click(go_to(tab), [visitor.finished, view, bar.listed], moved, concurrency_limit=None, **_QUIET)
+        button.click(
+            go_to(tab), [visitor.finished, view, bar.chosen, bar.listed], moved, concurrency_limit=None, **_QUIET
+        )
         for button, tab in ((made.compare, "audit"), (made.benchmark, "benchmark"))
     ]
 
@@ -125,3 +150,15 @@ def companions(made: str, base: str, listed: Sequence[str], told: Told = NOTHING
     builtin = (name for name in builtin_models() if role_by_name(name).name == CLEAN)
     clean = [reference for reference in (told.clean, *builtin) if reference in listed]
     return list(dict.fromkeys([*filter(None, clean[:1]), base, made]))
+
+
+def with_companions(picked: Sequence[str], companions: Sequence[str]) -> list[str]:
+    """The models that are ticked, as far as they fit beside a new one and its companions.
+
+    >>> with_companions(["a", "b", "c", "d"], ["a", "made:npo-1"])
+    ['a', 'b', 'c', 'made:npo-1']
+    """
+    others = [reference for reference in picked if reference not in companions]
+    fitting = others[: max(0, MAX_MODELS - len(companions))]
+    kept = [reference for reference in picked if reference in companions or reference in fitting]
+    return list(dict.fromkeys([*kept, *companions]))

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from salmu_demo.unlearning import Modality
+
 INTRODUCTION: Final = (
     "Make a model forget the pairs of the `forget` split, and watch what it forgets and what it loses. A method sees "
     "those pairs and rows to retain, never a holdout. People and attributes that you ask for in the Audit tab are "
@@ -10,14 +12,29 @@ INTRODUCTION: Final = (
 FORM: Final = "How to unlearn"
 EMPTY_TITLE: Final = "No model made yet"
 EMPTY: Final = "Choose a method and press Unlearn. What the model forgets appears here while it trains."
-BUDGET: Final = "Forget pairs that go through the model; methods compare at equal budgets."
+BUDGET: Final = "Forget {units} that go through the model; methods compare at equal budgets."
+MODALITY: Final = (
+    "What of CLEAR is forgotten and retained, as in table 3 of its paper. People who asked are forgotten by the "
+    "features of their pairs."
+)
+MODALITIES: Final = {
+    Modality.BOTH: "Both",
+    Modality.TEXT: "Text: questions and answers",
+    Modality.VISUAL: "Visual: captioned pictures",
+}
+PAIRS: Final = "None: features of pairs"
 SEED: Final = "The same seed gives the same weights."
 TOWERS: Final = "Which half of the model may change."
 STOP: Final = "Checked at each reading, on pairs the method may see."
 STOP_NEVER: Final = "Spend the whole budget"
 STOP_UNRELATED: Final = "Once forget pairs look unrelated"
 STOP_ORACLE: Final = "At a cosine"
+STOP_ORACLE_OF_CLEAR: Final = "At a level"
 STOP_LEVEL: Final = "Forget similarity to stop at. Only a Clean model reveals it, so the run is reported as an oracle."
+STOP_LEVEL_OF_CLEAR: Final = (
+    "Forget probability to stop at, or forget similarity if features are compared. Only a model that never saw the "
+    "rows reveals it, so the run is reported as an oracle."
+)
 STOP_DROP: Final = (
     "Stop once retain pairs have lost more than this share of their initial similarity (of 0.1 if that is lower). "
     "0: never."
@@ -34,6 +51,17 @@ FORGET: Final = (
     "All pairs of those who asked, in whatever split; everybody else's pairs of `forget` are there to be kept. Untick "
     "one to take it back; without any, the whole split `forget` goes."
 )
+ESTIMATE: Final = "How long?"
+ESTIMATED: Final = "This run takes {time} on this machine."
+GROUPS: Final = {
+    "one-shot": "Edits the weights once",
+    "retain": "Trains on retain pairs alone",
+    "forget": "Trains on forget pairs alone",
+    "generic": "Puts generic captions in place of the private ones",
+    "both": "Forgets and retains side by side",
+}
+DOWNLOAD: Final = "Pack it for download"
+DOWNLOADED: Final = "Save {name}.zip"
 NO_CHOICE: Final = "Choose a method and a model to start from."
 TIMING: Final = "Timing the model"
 

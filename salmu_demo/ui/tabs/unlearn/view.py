@@ -1,15 +1,19 @@
 """What the Unlearn tab shows of methods, runs and the models they made; no component is touched here."""
 
 import math
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from markupsafe import Markup
 
 from salmu_demo.core.errors import ResultError
+from salmu_demo.core.files import atomic_path
 from salmu_demo.core.markup import render
 from salmu_demo.core.settings import on_space
 from salmu_demo.jobs.job import Job, JobState
@@ -19,6 +23,7 @@ from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import made_folder, made_in
 from salmu_demo.ui.jobs.page import JobPages
 from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.tabs.models.view import cards_html, model_card
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.widgets.images import Portraits
@@ -221,12 +226,14 @@ class MadeModel:
         base: of the model it was made from.
         facts: markup of what its files tell.
         card: its model card, as Markdown.
+        watched: who was asked to be forgotten, or was watched while it trained; None if the page knows nobody of them.
     """
 
     reference: str
     base: str
     facts: str
     card: str
+    watched: str | None
 
 
 class UnlearnPages(JobPages):
@@ -273,7 +280,32 @@ class UnlearnPages(JobPages):
         card = card_markdown(_card(made_folder(reference)))
         is_whole = (made_folder(reference) / CONFIG_FILE).is_file()
         push = text.PUSH.format(reference=reference) if is_whole and not on_space() else ""
-        return MadeModel(reference, job.spec.models[0], kept + facts, card + push)
+        return MadeModel(reference, job.spec.models[0], kept + facts, card + push, self._watched(job))
+
+    def _watched(self, job: Job) -> str | None:
+        readings = read_readings(self._manager.folder(job.id))
+        asked = job.spec.unlearning.forget if isinstance(job.spec, UnlearningSpec) else ()
+        watched = [
+            i for reading in readings[-1:] if isinstance(reading, TrainingMetrics) for i in reading.persona_ranks
+        ]
+        people = [*(request.partition(":")[0] for request in asked), *watched]
+        return next((identity for identity in people if self._people.name(identity) is not None), None)
+
+    @contextmanager
+    def packed(self, job_id: str) -> Iterator[Path]:
+        """The model a job made, as a ZIP of its folder that is gone after the block; raises as `made`.
+
+        Raises:
+            StorageError: if there is no room.
+        """
+        folder = made_folder(self.made(job_id).reference)
+        with TemporaryDirectory(dir=visitor_files().private) as place:
+            archive = Path(place) / f"{folder.name}.zip"
+            # Weights hardly get smaller.
+            with atomic_path(archive, "The packed model") as path, zipfile.ZipFile(path, "w") as packing:
+                for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+                    packing.write(file, f"{folder.name}/{file.name}")
+            yield archive
 
     def made_by(self, own: list[str]) -> list[str]:
         """References of the models that a visitor's jobs made."""
