@@ -178,10 +178,10 @@ def test_disagreements_show_pairs_with_an_unlearned_model_and_both_ranks(measure
 def test_an_imported_file_without_rows_has_reasons_instead_of_images(by_hand: Analysis):
     assert set(missing_of(by_hand)) == {
         "Distributions of similarity",
-        "Exposure by persona and attribute",
+        "Caption exposure by persona and attribute",
         "Where two models disagree most",
     }
-    assert "results.json" in missing_of(by_hand)["Exposure by persona and attribute"]
+    assert "results.json" in missing_of(by_hand)["Caption exposure by persona and attribute"]
 
 
 def test_without_references_there_is_no_scale_and_no_plane():

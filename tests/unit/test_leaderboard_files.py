@@ -223,7 +223,7 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path: Path, written: Path):
     board = read_board([written / RESULTS_FILE, bad], [tmp_path / "gone.json"], Freshness())
     assert len(board.problems) == 2
     assert "bad.json is not JSON" in board.problems[0]
-    assert sum(len(group.rows) for group in board.groups if not group.rows[0].is_official) == len(NAMES)
+    assert sum(len(group.rows) for group in board.groups if group.rows[0].source is not Source.PUBLISHED) == len(NAMES)
 
 
 def test_metrics_without_their_plug_in_are_named_once_for_all_files(tmp_path: Path, written: Path):

@@ -309,7 +309,7 @@ def test_a_card_makes_no_target_for_the_rows_of_other_files(tmp_path: Path):
 def test_a_row_is_told_to_be_a_reference_on_the_leaderboard(tmp_path: Path):
     path = file_of(tmp_path, analyse(measured(["mini-clean", COMPROMISED, "local-dir:runs/mine"])))
     board = read_board([path], [], Freshness(), Told("mine", "compromised"))
-    [group] = [group for group in board.groups if not group.rows[0].is_official]
+    [group] = [group for group in board.groups if group.rows[0].source is not Source.PUBLISHED]
     assert {role: row.name for role, row in group.references.items()} == {"clean": "mine", "compromised": "compromised"}
     assert [row.name for row in group.rows if row.role is None] == ["mini-clean"]
     with pytest.raises(QueryError, match="no row 'gone'"):
