@@ -444,7 +444,7 @@ def test_the_commands_are_those_of_the_documentation():
         "jobs cancel", "report", "leaderboard", "probe", "dossier", "verify", "unlearn", "requests", "sweep", "data",
         "data describe", "data import", "models", "models list", "models show", "models delta", "models export",
         "models push", "cache", "cache list", "cache warm", "cache clear", "mini", "mini build", "mini hash",
-        "mini train", "mini ship",
+        "mini train", "mini shadows", "mini ship",
     ]  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(
     assert not list((tmp_path / "out").rglob("step-*"))
     real = run_module.evaluate
 
-    def evaluate(features: FeatureView) -> Evaluation:
+    def evaluate(features: FeatureView, gold: FeatureView | None = None) -> Evaluation:
         found = real(features)
         return replace(found, model=replace(found.model, remarks=("Of both.", f"Of {features.model.name}.")))
 
@@ -190,7 +190,7 @@ def test_a_sweep_measures_every_run_once_and_goes_on_where_it_stopped(
 def test_a_run_without_a_result_is_a_row_and_not_the_end(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*arguments: Any) -> None:
+    def fail(*arguments: Any, **named: Any) -> None:
         raise TrainingError("The loss is not finite.")
 
     monkeypatch.setattr(run_module, "unlearn", fail)
@@ -206,7 +206,7 @@ def test_a_run_without_a_result_is_a_row_and_not_the_end(
 def test_a_run_whose_model_cannot_be_measured_is_a_row_too(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*arguments: Any) -> None:
+    def fail(*arguments: Any, **named: Any) -> None:
         raise MetricError("All features are NaN.")
 
     monkeypatch.setattr(run_module, "evaluate", fail)
@@ -323,7 +323,7 @@ def test_a_run_made_with_other_defaults_is_another_run(monkeypatch: pytest.Monke
     before, real = job.key, find_method("npo")
     assert job.key == before
     changed = SimpleNamespace(configure=lambda settings: real.configure({"beta": 0.25, **settings}))
-    monkeypatch.setattr("salmu_demo.sweeps.config.find_method", lambda name: changed)
+    monkeypatch.setattr("salmu_demo.sweeps.config.find_method", lambda name, modality: changed)
     assert job.key != before
 
 
