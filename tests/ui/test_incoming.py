@@ -172,3 +172,11 @@ def test_routes_that_write_for_anybody_are_closed(app_url: str):
     for path in ("component_server", "process_recording"):
         assert Visitor(app_url).status(f"gradio_api/{path}", b"{}") == 404
     assert not (visitor_files().served / "deep_links").exists()
+
+
+@pytest.mark.parametrize("path", ["cancel", "reset"])
+def test_an_event_without_a_number_is_stopped_without_a_fault(app_url: str, path: str):
+    # The page asks for it where a visitor clicks on before it was told the number.
+    named = b'{"event_id": "none of ours", "session_hash": "a", "fn_index": 0}'
+    assert Visitor(app_url).status(f"gradio_api/{path}", named.replace(b'"none of ours"', b"null")) == 200
+    assert Visitor(app_url).status(f"gradio_api/{path}", b'{"event_id": 5}') == 422

@@ -50,6 +50,9 @@ _MOST_READ: Final = 200_000_000
 _SMALL_BODY: Final = 64_000
 """Bytes that are parsed at once; larger bodies must not hold up other requests."""
 
+_STOPPING: Final = ("/cancel", "/reset")
+"""Routes that stop an event. Gradio's page calls them for one that it has not been told the number of yet, too."""
+
 _META: Final = {"_type": "gradio.FileData"}
 _CHECK_BYTES: Final = 16_000_000
 
@@ -189,12 +192,23 @@ class IncomingBodies:
         if not (await run_in_threadpool(_has_a_session, body) if large else _has_a_session(body)):
             await PlainTextResponse(NOT_ASKED_FOR, 422)(scope, receive, send)
             return
+        if scope["path"].endswith(_STOPPING) and len(body) <= _SMALL_BODY and _stops_nothing(body):
+            await JSONResponse({"success": True})(scope, receive, send)
+            return
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
         async def again() -> Message:
             return whole.pop() if whole else await receive()
 
         await self._app(scope, again, send)
+
+
+def _stops_nothing(body: bytes | bytearray) -> bool:
+    """Whether a body names no event."""
+    try:
+        return bool(json.loads(body)["event_id"] is None)
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return False
 
 
 def _has_a_session(body: bytes | bytearray) -> bool:
