@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from salmu_demo.core.errors import DataError, QueryError, SalmuError, UploadError
+from salmu_demo.core.errors import DataError, QueryError, SalmuError, UploadError, quoted
 from salmu_demo.core.files import entries_within
 from salmu_demo.core.progress import ProgressCallback
 from salmu_demo.core.settings import imports_dir, on_space
@@ -73,7 +73,13 @@ def on_this_machine(place: str) -> Waiting:
         raise QueryError(text.NO_PATHS)
     if not place.strip():
         raise QueryError(text.NO_TABLE)
-    source = Path(place.strip()).expanduser()
+    try:
+        source = Path(place.strip()).expanduser()
+        source.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"There is no table {quoted(place.strip())} here; name a file or folder that is there."
+        ) from error
     if source.suffix.lower() != ARCHIVE:
         return _looked_at(source, "", source.stem)
     folder = _new_folder(upload_limit())
