@@ -105,6 +105,9 @@ def unpack(archive: Path, folder: Path, limit: int) -> Path:
                 opened.extract(each, folder)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}.") from error
+    except OSError as error:
+        # Without the path, which is the server's: a name in the archive is too long, or the disk is full.
+        raise DataError(f"{archive.name} cannot be unpacked: {error.strerror}.") from error
     while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir():
         folder = inside[0]
     return folder

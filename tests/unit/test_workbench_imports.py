@@ -60,4 +60,6 @@ def test_what_an_archive_must_not_do_is_refused(tmp_path: Path) -> None:
     damaged.write_bytes(damaged.read_bytes().replace(b"x" * 50, b"y" * 50))
     with pytest.raises(DataError, match="Bad CRC-32"):
         unpack(damaged, tmp_path / "out", 100)
+    with pytest.raises(DataError, match=r"a\.zip cannot be unpacked: File name too long\.$"):
+        unpack(_zip(tmp_path / "a.zip", **{"x" * 300: "x"}), tmp_path / "out", 100)
     assert not list(tmp_path.glob("*.csv"))
