@@ -79,7 +79,7 @@ def test_the_official_data_and_models_are_chosen_and_audited(
     hub: StandInHub, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ):
     page = serve(build_app(*open_data("official")))
-    expect(page.locator(".data-line")).to_have_text(f"{OFFICIAL_DATA} at revision {OFFICIAL_REVISION[:12]}.")
+    expect(page.locator(".data-line")).to_have_text(f"SALMUBench, as released at revision {OFFICIAL_REVISION[:12]}.")
     unfold_settings(page)
     page.get_by_text("Add a model", exact=True).click()
 

@@ -124,6 +124,6 @@ def test_the_app_offers_what_plug_ins_register(open_page: OpenPage) -> None:
     page.get_by_role("tab", name="Unlearn").click()
     for title, control in (("Soft finetuning", "Softness"), ("Capped similarity", "Cap")):
         page.locator("#unlearn-method input").click()
-        page.get_by_role("option", name=title, exact=True).click()
+        page.get_by_role("option", name=re.compile(f"^{title} · ")).click()
         expect(page.locator("#unlearn-card b")).to_have_text(title)
         expect(page.get_by_label(control, exact=True)).to_be_visible()

@@ -88,8 +88,8 @@ def test_methods_stand_in_groups_with_what_was_measured_of_them(tmp_path: Path):
     outcomes = sweep_outcomes([tmp_path])
     assert list(outcomes) == ["npo"]
     labels = [label for label, _ in method_choices(outcomes)]
-    assert "Forgets and retains side by side · NPO (clean pass, about 2 min)" in labels
-    groups = [label.partition(" · ")[0] for label in labels]
+    assert "NPO (clean pass, about 2 min) · forgets and retains side by side" in labels
+    groups = [label.partition(" · ")[2] for label in labels]
     assert [group for group, _ in groupby(groups)] == list(text.GROUPS.values())
     for name, group in (("ssd", "one-shot"), ("finetune", "retain"), ("ga", "forget"), ("npo", "both")):
         assert group_of(find_method(name)) == group

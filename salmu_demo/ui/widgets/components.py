@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,6 +88,9 @@ FOCUS_HEADING: Final = """
 }}
 """
 WIDE: Final = "window.innerWidth >= 768"
+TURNS: Final = count(1)
+"""Values of states whose change asks for what follows: another one each time, so that it is asked for again."""
+
 IN_SIGHT: Final = "target.getBoundingClientRect().top < window.innerHeight * 0.7"
 
 QUIETLY: Final[Mapping[str, Any]] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count as count_up
 from typing import Any, Final, Literal, cast
 
 import gradio as gr
@@ -30,6 +29,7 @@ from salmu_demo.ui.widgets.components import (
     IN_SIGHT,
     QUIETLY,
     SHOWN,
+    TURNS,
     WIDE,
     Handler,
     choice_grid,
@@ -54,7 +54,6 @@ _GALLERY_LABELS: Final = {
     "all": "Everything",
 }
 _FILTER: Final[dict[str, Any]] = {"min_width": 130, "filterable": False}
-_TURNS: Final = count_up(1)
 _ASIDE: Final[dict[str, Any]] = {
     "concurrency_limit": 4,
     "show_progress": "hidden",
@@ -103,8 +102,7 @@ class AuditPage:
             gr.Column(visible=bool(self.line_ups)),
             self.line_ups,
             audit_view.following() if self.line_ups else "",
-            # Another one each time, so that what follows is asked for again.
-            next(_TURNS) if self.line_ups else gr.skip(),
+            next(TURNS) if self.line_ups else gr.skip(),
             gr.Column(visible=self.has_verdicts),
             gr.Row(visible=False),
             gr.Column(visible=self.overview is not None),

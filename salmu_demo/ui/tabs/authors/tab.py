@@ -21,6 +21,7 @@ from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.widgets.components import (
     QUIETLY,
     SHOWN,
+    TURNS,
     WIDE,
     Handler,
     choice_grid,
@@ -46,15 +47,16 @@ _ASIDE: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class AuthorPage:
-    """What the tab shows at once: an author or how to choose one, everybody, and what follows."""
+    """What the tab shows at once: an author or how to choose one, everybody, and whether `Detail` follows."""
 
     author: str
     everybody: str
     verdicts: str = ""
+    has_detail: bool = False
 
     def updates(self) -> list[Any]:
         """New values of the components that `build` fills; what was told of another author goes."""
-        return [self.author, self.everybody, self.verdicts, ""]
+        return [self.author, self.everybody, self.verdicts, "", next(TURNS) if self.has_detail else gr.skip()]
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class AuthorPages:
                 return AuthorPage(card, "", empty_state(NO_MODELS_TITLE, NO_MODELS))
             if not models:
                 return AuthorPage(card, "", empty_state(audit_text.PREPARING_TITLE, audit_text.PREPARING))
-            return AuthorPage(card, "", author_view.following())
+            return AuthorPage(card, "", author_view.following(), has_detail=True)
         if not models:
             title, words = (
                 (audit_text.PREPARING_TITLE, audit_text.PREPARING) if references else (NO_MODELS_TITLE, NO_MODELS)
@@ -156,7 +158,8 @@ def build(context: Context) -> TabHandlers:
             asking_area(context)
     # Across the page: four models stand side by side.
     evidence = markup(elem_id="evidence")
-    asked, shown = [view, models, query], [author, everybody, verdicts, evidence]
+    turn = gr.State(0)
+    asked, shown = [view, models, query], [author, everybody, verdicts, evidence, turn]
 
     @shows_errors
     def show(view: View, references: list[str], query: str) -> list[Any]:
@@ -190,17 +193,13 @@ def build(context: Context) -> TabHandlers:
 
     listing = Handler(list_people, [query, view], [people], QUIETLY)
     showing = Handler(show, asked, shown, SHOWN)
-    in_sight = {**_ASIDE, "show_progress": "full", "show_progress_on": verdicts}
-    following = Handler(follow, [view, models], [verdicts, evidence], in_sight)
     # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
     listing.on(query.change, **_ASIDE)
     query.change(narrow, asked, everybody, **_ASIDE)
-    asks = []
     for part in (people, author, everybody):
         picked = part.click(
             choose, asked, [view, *shown], **{**_ASIDE, "show_progress": "minimal", "show_progress_on": part}
         )
-        asks.append(following.on(picked.then))
         if part is people:
             picked.then(None, js=scroll_to("persona", unless=WIDE))
         else:
@@ -209,13 +208,19 @@ def build(context: Context) -> TabHandlers:
             # The list marks what is chosen in it by itself.
             listing.on(picked.then, **_ASIDE)
     # Not `input`: adding a model changes the choice too.
-    changed = showing.on(models.change, **_ASIDE)
-    asks.append(following.on(changed.then))
+    showing.on(models.change, **_ASIDE)
+    in_sight = {**_ASIDE, "show_progress": "full", "show_progress_on": verdicts}
+    following = turn.change(follow, [view, models], [verdicts, evidence], **in_sight)
     # What was asked about another author must not be shown beside this one.
-    gr.on([people.click, author.click, everybody.click, models.change], None, cancels=asks, api_visibility="private")
+    gr.on(
+        [people.click, author.click, everybody.click, models.change],
+        None,
+        cancels=[following],
+        api_visibility="private",
+    )
     return TabHandlers(
-        opened=[listing, showing, following],
-        told=[showing, following],
-        prepared=[showing, following],
-        led=[listing, showing, following],
+        opened=[listing, showing],
+        told=[showing],
+        prepared=[showing],
+        led=[listing, showing],
     )

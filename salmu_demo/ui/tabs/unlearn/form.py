@@ -127,7 +127,7 @@ def method_choices(outcomes: Mapping[str, SweepOutcome], modality: Modality | No
     for spec in ordered:
         outcome = outcomes.get(spec.name)
         said = "" if outcome is None else f" ({outcome.label}, {duration_words(outcome.seconds)})"
-        found.append((f"{text.GROUPS[group_of(spec)]} · {spec.title}{said}", spec.name))
+        found.append((f"{spec.title}{said} · {text.GROUPS[group_of(spec)]}", spec.name))
     return found
 
 

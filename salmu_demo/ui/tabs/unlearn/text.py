@@ -54,11 +54,11 @@ FORGET: Final = (
 ESTIMATE: Final = "How long?"
 ESTIMATED: Final = "This run takes {time} on this machine."
 GROUPS: Final = {
-    "one-shot": "Edits the weights once",
-    "retain": "Trains on retain pairs alone",
-    "forget": "Trains on forget pairs alone",
-    "generic": "Puts generic captions in place of the private ones",
-    "both": "Forgets and retains side by side",
+    "one-shot": "edits the weights once",
+    "retain": "trains on retain pairs alone",
+    "forget": "trains on forget pairs alone",
+    "generic": "puts generic captions in place of the private ones",
+    "both": "forgets and retains side by side",
 }
 DOWNLOAD: Final = "Pack it for download"
 DOWNLOADED: Final = "Save {name}.zip"
