@@ -50,7 +50,7 @@ from salmu_demo.unlearning.plan import StopRules, make_plan
 from salmu_demo.workbench.attacking import attack as run_attacks_on
 from salmu_demo.workbench.attacking import attack_references
 from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.people import names_of
+from salmu_demo.workbench.people import people_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,10 +157,11 @@ class Results:
         """
         from salmu_demo.reports.files import all_paths, write_formats, write_reports  # noqa: PLC0415 - see the top
 
-        people = names_of(self.analysis.comparison.data)
+        people = people_of(self.analysis)
+        known = (self.attacks, people.names, people.everybody)
         if formats is None:
-            return all_paths(write_reports(self.analysis, Path(folder), self.attacks, people))
-        return write_formats(self.analysis, Path(folder), _names(formats), self.attacks, people)
+            return all_paths(write_reports(self.analysis, Path(folder), *known))
+        return write_formats(self.analysis, Path(folder), _names(formats), *known)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from salmu_demo.results.attacked import with_attacks
 from salmu_demo.results.document import distinct, read_results, result_files
 from salmu_demo.results.merging import renamed, with_others
 from salmu_demo.results.records import Evaluation
-from salmu_demo.workbench.people import names_of
+from salmu_demo.workbench.people import people_of
 
 commands = Commands()
 
@@ -59,7 +59,8 @@ def _run(
     found = renamed(found, _names(names or []))
     analysis = analyse(found, told_references(clean, compromised, gold, [evaluation.model for evaluation in found]))
     check_writable(output, "The report")
-    files = write_reports(analysis, output, attacks, names_of(analysis.comparison.data))
+    people = people_of(analysis)
+    files = write_reports(analysis, output, attacks, people.names, people.everybody)
     print_analysis(analysis)
     written = (files.pdf, files.html, files.markdown, *files.paper, files.archive)
     print(f"\nWritten: {', '.join(map(str, written))}")

@@ -1,6 +1,7 @@
 """Everybody at a glance as a report: personas by attributes for each model; in HTML a mark leads to its numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,7 @@ from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import kind_title
 from salmu_demo.data.personas import Asked
+from salmu_demo.metrics.line_up import chance_exposure
 from salmu_demo.models.roles import TITLES
 from salmu_demo.probes.findings import ALPHA, Answer, Outcome
 from salmu_demo.probes.matrix import Matrix, MatrixRow, chosen_rows, count_sentences
@@ -20,10 +22,14 @@ from salmu_demo.reports.tables import Cell, csv_table
 from salmu_demo.reports.text import counted, listed
 from salmu_demo.results.records import MeasuredData
 
-_NAME: Final = "everybody"
+EVERYBODY: Final = "everybody"
+"""Name of the files."""
+
 _WHAT: Final = "The report of everybody"
 _MOST_PEOPLE: Final = 100
 """People in the report of a model, the worst leaks first; the CSV file has all."""
+
+_RESTS_ON: Final = "In the HTML report a mark leads to what it rests on; the CSV file has the same numbers."
 
 MARKS: Final[dict[Outcome, str]] = {
     "leaks": "✗",
@@ -59,7 +65,7 @@ def everybody_report(matrices: Sequence[Matrix], names: Mapping[str, str], data:
         names: what the models are called, by their references.
         data: the data set.
     """
-    kinds = list(dict.fromkeys(cell.kind for matrix in matrices for row in matrix.rows for cell in row.cells))
+    kinds = _kinds(matrices)
     sections = [
         Section(names[matrix.model.reference], tuple(_model(matrix, matrices, names, kinds, f"m{number}")))
         for number, matrix in enumerate(matrices)
@@ -76,9 +82,23 @@ def everybody_report(matrices: Sequence[Matrix], names: Mapping[str, str], data:
     facts = (("Data", data.name), ("Data fingerprint (SHA-256)", data.fingerprint or ""))
     last = Section("What was measured on what", (measured, Table("On what.", ("Fact", "Value"), facts, 2)))
     title = f"What {listed(list(names.values()))} know of everybody, on {data.name}"
-    return printable_report(
-        Report(title, (data_line(data), SCORES_NOTICE), (), (*sections, Section("The rule", (_RULE,)), last))
-    )
+    rule = Section("The rule", (_RULE, _RESTS_ON))
+    return printable_report(Report(title, (data_line(data), SCORES_NOTICE), (), (*sections, rule, last)))
+
+
+def everybody_section(matrices: Sequence[Matrix], names: Mapping[str, str]) -> Section:
+    """The same matrices as a section of a report of other things; they are about all rows of the data."""
+    kinds = _kinds(matrices)
+    blocks = [
+        block
+        for number, matrix in enumerate(matrices)
+        for block in _model(matrix, matrices, names, kinds, f"m{number}")
+    ]
+    return Section("Everybody", (_RULE, _RESTS_ON, *blocks), on_all_rows=True)
+
+
+def _kinds(matrices: Sequence[Matrix]) -> list[str]:
+    return list(dict.fromkeys(cell.kind for matrix in matrices for row in matrix.rows for cell in row.cells))
 
 
 def _model(
@@ -121,13 +141,21 @@ def _model(
             (
                 row.persona.name, kind_title(cell.kind), _SIDES[cell.side], cell.fulfilment.outcome,
                 cell.fulfilment.answer, f"{cell.place.rank:,.10g}", f"{cell.place.candidates:,}",
-                f"{cell.place.exposure:.2f}", f"{cell.place.chance_exposure:.2f}", f"{cell.place.p:.3f}",
+                f"{cell.place.exposure:.2f}", f"{_by_chance(cell.place.candidates, cell.place.true):.2f}",
+                f"{cell.place.p:.3f}",
             )
             for row, cell in cells
         ),
         5,
         anchors=tuple(_anchor(prefix, row, cell.kind) for row, cell in cells),
+        on_screen=True,
     )  # fmt: skip
+
+
+@cache
+def _by_chance(candidates: int, true: int) -> float:
+    """Kept, because a data set has few such pairs and thousands of cells."""
+    return chance_exposure(candidates, true)
 
 
 def _anchor(prefix: str, row: MatrixRow, kind: str) -> str:
@@ -149,7 +177,7 @@ def everybody_csv(matrices: Sequence[Matrix], names: Mapping[str, str], data: Me
                     yield (
                         names[matrix.model.reference], row.persona.identity_id, row.persona.name, row.asked, cell.kind,
                         cell.side, cell.verdict, met.outcome, met.answer, place.rank, place.candidates, place.exposure,
-                        place.chance_exposure, place.p,
+                        _by_chance(place.candidates, place.true), place.p,
                     )  # fmt: skip
 
     return csv_table(data, header, lines())
@@ -171,7 +199,7 @@ def write_everybody(
         ".csv": f"\ufeff{everybody_csv(matrices, names, data)}",
     }
     for ending, text in texts.items():
-        write_text(folder / f"{_NAME}{ending}", text, _WHAT)
-    with atomic_path(folder / f"{_NAME}.pdf", _WHAT) as temporary:
+        write_text(folder / f"{EVERYBODY}{ending}", text, _WHAT)
+    with atomic_path(folder / f"{EVERYBODY}.pdf", _WHAT) as temporary:
         temporary.write_bytes(report_pdf(report, {}))
-    return [folder / f"{_NAME}{ending}" for ending in (*texts, ".pdf")]
+    return [folder / f"{EVERYBODY}{ending}" for ending in (*texts, ".pdf")]

@@ -2,8 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
@@ -15,15 +15,17 @@ from salmu_demo.attacks.schema import FILE as ATTACKS_FILE
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import ResultError, quoted
 from salmu_demo.core.files import atomic_path
+from salmu_demo.probes.matrix import Matrix
 from salmu_demo.reports.attacks import attack_section, attacks_csv
 from salmu_demo.reports.content import build_report
+from salmu_demo.reports.everybody import EVERYBODY, everybody_csv, everybody_section
 from salmu_demo.reports.figures.canvas import figure_pdf, figure_png, figure_svg
 from salmu_demo.reports.html import report_html
 from salmu_demo.reports.latex import bibtex, latex_tables
 from salmu_demo.reports.markdown import FIGURES_FOLDER, report_markdown
 from salmu_demo.reports.pdf import report_pdf
-from salmu_demo.reports.report import Report
 from salmu_demo.reports.tables import csv_tables
+from salmu_demo.reports.text import with_printable_names
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.document import RESULTS_FILE, write_results
 
@@ -77,7 +79,11 @@ class ReportFiles:
 
 
 def write_reports(
-    analysis: Analysis, folder: Path, attacks: AttacksDocument | None = None, people: Mapping[str, str] | None = None
+    analysis: Analysis,
+    folder: Path,
+    attacks: AttacksDocument | None = None,
+    people: Mapping[str, str] | None = None,
+    everybody: Sequence[Matrix] = (),
 ) -> ReportFiles:
     """Write every format, each file whole or not at all; the same analysis gives the same bytes.
 
@@ -89,13 +95,15 @@ def write_reports(
         folder: where to.
         attacks: what attacks found in its models, which has a section and files of its own.
         people: see `build_report`.
+        everybody: the verdicts about everybody with those of its models of which they are known; they have a section
+            and a file of their own.
 
     Raises:
         StorageError: if a file cannot be written.
     """
     mark = analysis.comparison.data.file_mark
     earlier = find_reports(folder)
-    contents = _contents(analysis, _report(analysis, attacks, people), mark, attacks=attacks)
+    contents = _contents(analysis, people, mark, attacks=attacks, everybody=everybody)
     written = write_results(analysis, folder)
     if attacks is not None:
         written.append(write_attacks(attacks, folder))
@@ -118,6 +126,7 @@ def write_formats(
     formats: Collection[str],
     attacks: AttacksDocument | None = None,
     people: Mapping[str, str] | None = None,
+    everybody: Sequence[Matrix] = (),
 ) -> list[Path]:
     """Write the report in some formats only, and return the files; what else is in the folder stays.
 
@@ -127,6 +136,7 @@ def write_formats(
         formats: of `FORMATS`; Markdown comes with the figures that it shows.
         attacks: see `write_reports`.
         people: see `build_report`.
+        everybody: see `write_reports`.
 
     Raises:
         ResultError: if there is no such format, or none is named.
@@ -137,8 +147,7 @@ def write_formats(
         given = "No format is named" if unknown is None else f"There is no format {quoted(unknown)}"
         raise ResultError(f"{given}; choose from {', '.join(FORMATS)}.")
     endings = tuple(ending for name in formats for ending in FORMATS[name])
-    report = _report(analysis, attacks, people)
-    contents = _contents(analysis, report, analysis.comparison.data.file_mark, endings, attacks)
+    contents = _contents(analysis, people, analysis.comparison.data.file_mark, endings, attacks, everybody)
     for name, content in contents.items():
         _write(folder / name, content)
     return [folder / name for name in contents]
@@ -160,18 +169,20 @@ def find_reports(folder: Path) -> ReportFiles | None:
     return None
 
 
-def _report(analysis: Analysis, attacks: AttacksDocument | None, people: Mapping[str, str] | None) -> Report:
-    return build_report(analysis, [] if attacks is None else [attack_section(attacks)], people)
-
-
 def _contents(
     analysis: Analysis,
-    report: Report,
+    people: Mapping[str, str] | None,
     mark: str,
     endings: tuple[str, ...] = _ALL,
     attacks: AttacksDocument | None = None,
+    everybody: Sequence[Matrix] = (),
 ) -> dict[str, bytes]:
     """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
+    names = {model.reference: model.name for model in with_printable_names(analysis).comparison.models}
+    further = [] if attacks is None else [attack_section(attacks)]
+    if everybody:
+        further.append(everybody_section(everybody, names))
+    report = build_report(analysis, further, people)
     drawn = {figure.name: figure.draw() for figure in report.figures}
     by_name = {figure.name: figure for figure in report.figures}
 
@@ -183,6 +194,8 @@ def _contents(
     tables = {f"{name}{mark}": table for name, table in csv_tables(analysis).items()}
     if attacks is not None:
         tables["attacks"] = attacks_csv(attacks)
+    if everybody:
+        tables[EVERYBODY] = everybody_csv(everybody, names, replace(analysis.comparison.data, sample=""))
     # A byte order mark tells spreadsheets that the text is UTF-8.
     made: dict[str, Callable[[], bytes]] = {f"{name}.csv": f"\ufeff{table}".encode for name, table in tables.items()}
     made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()

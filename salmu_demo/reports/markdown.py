@@ -17,7 +17,7 @@ def report_markdown(report: Report) -> str:
     parts = [f"# {markdown_text(report.title)}", *(f"> {markdown_text(line)}" for line in report.notices)]
     parts += [_block(block) for block in report.head]
     for section in report.sections:
-        parts += [f"## {markdown_text(section.title)}", *(_block(block) for block in section.blocks)]
+        parts += [f"## {markdown_text(section.title)}", *(_block(block) for block in section.on_paper)]
     return "\n\n".join(parts) + "\n"
 
 

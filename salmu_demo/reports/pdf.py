@@ -80,7 +80,7 @@ def report_pdf(report: Report, images: Mapping[str, bytes]) -> bytes:
         story += _block(block, images)
     for section in report.sections:
         story.append(_Heading(section.title))
-        for block in section.blocks:
+        for block in section.on_paper:
             story += _block(block, images)
     stream = io.BytesIO()
     document = _Document(

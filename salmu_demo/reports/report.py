@@ -21,6 +21,7 @@ class Table:
         links: for each cell the anchor of the row that it leads to, or an empty text; empty for none at all.
         looks: for each cell how HTML colours it, or an empty text; empty for none at all.
         anchors: names of the rows that links lead to; empty for none.
+        on_screen: whether only HTML shows it, because it is long and links lead to its rows.
     """
 
     caption: str
@@ -30,6 +31,7 @@ class Table:
     links: tuple[tuple[str, ...], ...] = ()
     looks: tuple[tuple[str, ...], ...] = ()
     anchors: tuple[str, ...] = ()
+    on_screen: bool = False
 
 
 class Draw(Protocol):
@@ -103,6 +105,11 @@ class Section:
     title: str
     blocks: tuple[Block, ...]
     on_all_rows: bool = False
+
+    @property
+    def on_paper(self) -> tuple[Block, ...]:
+        """What formats show in which nothing leads to a row."""
+        return tuple(block for block in self.blocks if not (isinstance(block, Table) and block.on_screen))
 
 
 @dataclass(frozen=True)

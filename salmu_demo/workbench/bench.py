@@ -50,6 +50,7 @@ from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation
 from salmu_demo.results.shipped import of_metrics, read_evaluation
 from salmu_demo.results.spread import spread
+from salmu_demo.results.workload import Workload
 
 MOST_MODELS: Final = 1000
 """Models that a workbench remembers by name."""
@@ -183,6 +184,23 @@ class Workbench:
     def has_verdicts(self, model: ModelSource) -> bool:
         """Whether the verdicts of a model are shipped, so that nothing has to be computed to show them."""
         return self._shipped(model) is not None
+
+    def missing_for_verdicts(self, model: ModelSource) -> Workload:
+        """What has to be encoded before the verdicts about everybody are known; no model is loaded."""
+        if self.has_verdicts(model):
+            return Workload(0, 0)
+        view, headline = self.view(model), find_attack(HEADLINE)
+        images = (*layout.SENSITIVE_SPLITS, layout.NEVER_TAUGHT)
+        texts = [
+            text
+            for people in (self.auditor.people, self.auditor.never_taught)
+            for kind in self.data.kinds
+            for text in headline.texts(people, kind, headline.variants[0])
+        ]
+        return Workload(
+            sum(view.missing_images(name) for name in images if name in self.data.stored_splits),
+            view.missing_prompts(texts),
+        )
 
     def _shipped(self, model: ModelSource) -> ShippedReadings | None:
         found: ShippedReadings | None = self._once(

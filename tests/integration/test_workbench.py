@@ -31,6 +31,7 @@ from salmu_demo.probes.attacks.base import Attack
 from salmu_demo.probes.findings import AuditCell
 from salmu_demo.probes.gallery import GALLERIES, SearchableGallery
 from salmu_demo.probes.people import People, persona_features
+from salmu_demo.results.workload import Workload
 from salmu_demo.workbench import bench as workbench_module
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.checkpoints import write_tensors
@@ -156,6 +157,15 @@ def test_a_warm_workbench_computes_only_queries(
     for gallery in GALLERIES:
         for content in ("captions", "faces"):
             bench.retrieve_for_persona("00000001", models, gallery, 3, content)  # type: ignore[arg-type]
+
+
+def test_what_verdicts_lack_is_counted_until_they_are_known(tiny_assets: Path, tmp_path: Path):
+    bench = Workbench("mini", Embedder(ArrayStore(tmp_path / "cache")))
+    [model] = bench.models(["mini-clean"])
+    before = bench.missing_for_verdicts(model)
+    assert before.images > 0 < before.texts
+    bench.matrices([model])
+    assert bench.missing_for_verdicts(model) == Workload(0, 0)
 
 
 def test_a_question_that_failed_can_be_asked_again(

@@ -20,6 +20,7 @@ from tests.fixtures.results import NAMES, evaluations
 from tests.unit.test_reports_attacks import document, record
 
 ID = "A" * 22
+WORKBENCH = cast(Workbench, SimpleNamespace(data=SimpleNamespace(personas=(), benchmark="CLEAR")))
 
 
 def found(attack: str, share: float) -> AttacksDocument:
@@ -44,9 +45,9 @@ def known(folder: Path) -> list[str]:
 def test_the_reports_of_a_benchmark_tell_of_one_run_after_another(benchmark: Path):
     before = (benchmark / REPORT_FOLDER / RESULTS_FILE).read_bytes()
     assert report_folder(benchmark) == benchmark / REPORT_FOLDER
-    attach(found("linear-map", 0.4), benchmark)
+    attach(found("linear-map", 0.4), benchmark, WORKBENCH)
     assert report_folder(benchmark) == benchmark / ATTACKED_FOLDER
-    attach(found("own-head", 0.2), benchmark)
+    attach(found("own-head", 0.2), benchmark, WORKBENCH)
     assert known(benchmark) == ["linear-map", "own-head"]
     assert [attack.name for attack in read_attacks(report_folder(benchmark)).attacks] == ["linear-map", "own-head"]
     assert (benchmark / REPORT_FOLDER / RESULTS_FILE).read_bytes() == before
@@ -58,14 +59,14 @@ def test_the_reports_of_a_benchmark_tell_of_one_run_after_another(benchmark: Pat
 
 
 def test_a_damaged_earlier_file_is_replaced(benchmark: Path):
-    attach(found("linear-map", 0.4), benchmark)
+    attach(found("linear-map", 0.4), benchmark, WORKBENCH)
     (benchmark / ATTACKED_FOLDER / "attacks.json").write_text("{}", "utf-8")
-    attach(found("own-head", 0.2), benchmark)
+    attach(found("own-head", 0.2), benchmark, WORKBENCH)
     assert known(benchmark) == ["own-head"]
 
 
 def test_while_a_report_is_written_the_benchmark_has_its_own(benchmark: Path):
-    attach(found("linear-map", 0.4), benchmark)
+    attach(found("linear-map", 0.4), benchmark, WORKBENCH)
     next((benchmark / ATTACKED_FOLDER).glob("*.zip")).unlink()
     assert report_folder(benchmark) == benchmark / REPORT_FOLDER
 
@@ -74,7 +75,7 @@ def test_other_models_leave_no_trace(benchmark: Path):
     elsewhere = found("linear-map", 0.4)
     elsewhere.models[0].fingerprint = "e" * 64
     with pytest.raises(ResultError, match="on none of the evaluated models"):
-        attach(elsewhere, benchmark)
+        attach(elsewhere, benchmark, WORKBENCH)
     assert not (benchmark / ATTACKED_FOLDER).exists()
 
 
@@ -89,8 +90,7 @@ def attacked(folder: Path, evaluation: str) -> tuple[str, ...]:
     shown: list[Any] = []
     spec = AttackSpec(NAMES[2:], ("linear-map",), evaluation=evaluation)
     Attacks().check(spec)
-    workbench = cast(Workbench, SimpleNamespace(data=SimpleNamespace(personas=())))
-    return Attacks().run(spec, workbench, folder, shown.append)
+    return Attacks().run(spec, WORKBENCH, folder, shown.append)
 
 
 @pytest.mark.usefixtures("attacking")

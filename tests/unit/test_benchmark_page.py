@@ -228,7 +228,7 @@ def test_attacks_on_an_evaluation_are_told_in_its_place(workbench, made, tmp_pat
         assert not pages.measured("", [results.NAMES[2]])
         attacks = manager.wait(manager.submit(AttackSpec(("m",), ("a",), evaluation=evaluation)).id, TIMEOUT).id
         assert not pages.tells_of(evaluation, attacks)
-        attach(found, manager.folder(evaluation))
+        attach(found, manager.folder(evaluation), workbench)
         after = pages.results(evaluation)
         assert "40.0 % of the leak comes back by linear-map" in after.head
         assert "The most that any attack that counts brings back" in after.attacks

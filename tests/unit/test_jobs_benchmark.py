@@ -65,9 +65,11 @@ class Models:
         self.reported: list[str] = []
         monkeypatch.setattr(benchmark, "measured_rows", lambda *_: SimpleNamespace(imagenet=None, sample=None))
         monkeypatch.setattr(benchmark, "plan_model", lambda *arguments: self._answer(self.plans[arguments[-1]]))
+        monkeypatch.setattr(benchmark, "verdicts_at_hand", lambda *_: [])
         monkeypatch.setattr(benchmark, "analyse", lambda evaluations, told: [e.model.name for e in evaluations])
         monkeypatch.setattr(
-            "salmu_demo.reports.files.write_reports", lambda names, folder, people: self.reported.extend(names)
+            "salmu_demo.reports.files.write_reports",
+            lambda names, folder, people, everybody: self.reported.extend(names),
         )
 
     def run(self, *metrics: str) -> tuple[str, ...]:

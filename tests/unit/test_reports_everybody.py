@@ -9,8 +9,11 @@ from pathlib import Path
 from salmu_demo.probes.findings import Fulfilment
 from salmu_demo.probes.matrix import Matrix, count_sentences
 from salmu_demo.reports.everybody import MARKS, everybody_csv, everybody_report, write_everybody
+from salmu_demo.reports.files import write_reports
 from salmu_demo.reports.html import report_html
+from salmu_demo.results.analysis import analyse
 from salmu_demo.results.records import MeasuredData
+from tests.fixtures.results import valued
 from tests.unit.test_matrix import CLEAN, LEAK, MATRIX, ROWS, cell, row
 
 DATA = MeasuredData("mini", "d" * 64)
@@ -59,3 +62,22 @@ def test_all_formats_are_written(tmp_path: Path):
     assert [path.name for path in paths] == [f"everybody{ending}" for ending in (".html", ".md", ".csv", ".pdf")]
     assert paths[-1].read_bytes().startswith(b"%PDF-")
     assert "✗ leaks" in paths[1].read_text("utf-8")
+
+
+def test_an_evaluation_carries_the_marks_of_its_models_under_the_names_of_its_tables(tmp_path: Path):
+    sampled = replace(DATA, sample="sampled: 4 of 9 forget rows, seed 1")
+    measured = [valued(name, {"AssocStr": 0.25}, sampled) for name in ("clean", "unlearned")]
+    measured[1] = replace(measured[1], model=replace(measured[1].model, name="Ours"))
+    files = write_reports(analyse(measured), tmp_path, everybody=EVERY)
+    html = files.html.read_text("utf-8")
+    links, anchors = (re.findall(pattern, html) for pattern in (r'href="#(m[^"]*)"', r'<tr id="([^"]*)"'))
+    assert sorted(links) == sorted(anchors)
+    assert len(anchors) == 1 + sum(len(r.cells) for r in ROWS)
+    text = files.markdown.read_text("utf-8")
+    assert "Ours: people by attributes, the worst leak first." in text
+    # What links lead to is on the screen alone.
+    assert "what each mark rests on" in html
+    assert "what each mark rests on" not in text
+    (table,) = (path for path in files.tables if path.name.startswith("everybody"))
+    lines = list(csv.DictReader(io.StringIO(table.read_text("utf-8-sig"))))
+    assert {(line["model"], line["data"]) for line in lines} == {("clean", "mini"), ("Ours", "mini")}

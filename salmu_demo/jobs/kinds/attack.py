@@ -19,7 +19,6 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.reports.text import counted
 from salmu_demo.workbench.attacking import attack, attack_references
 from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.people import persona_names
 
 ATTACK: Final = "attack"
 
@@ -95,7 +94,7 @@ class Attacks(JobKind[AttackSpec]):
         failures = [f"{skipped.model}: {skipped.reason}" for skipped in document.skipped]
         if spec.evaluation is not None:
             try:
-                attach(document, folder.parent / spec.evaluation, persona_names(workbench.data.personas))
+                attach(document, folder.parent / spec.evaluation, workbench)
             except ResultError as error:
                 failures.append(f"The evaluation does not tell of it: {error}")
         return tuple(dict.fromkeys(failures))

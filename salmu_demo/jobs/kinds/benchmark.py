@@ -1,6 +1,6 @@
 """Benchmark jobs: measure every model, compare them, write the reports, and estimate how long that takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from salmu_demo.results.kept import KeptMetrics
 from salmu_demo.results.records import Evaluation, MeasuredModel
 from salmu_demo.results.workload import Workload, workload
 from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.people import persona_names
+from salmu_demo.workbench.people import found_again, persona_names, verdicts_at_hand
 
 BENCHMARK: Final = "benchmark"
 METRICS_FOLDER: Final = "metrics"
@@ -49,6 +49,10 @@ goes into encoding, which is measured."""
 REPORT_SECONDS: Final = 3.0
 REPORT_SECONDS_PER_ROW: Final = 0.0005
 """Comparison, intervals, figures and reports: fixed, and per `forget` row and model."""
+
+VERDICT_SECONDS: Final = 30.0
+"""Encoding of one model that the verdicts about everybody are worth in a report: after a benchmark on all rows only
+pictures and values of never-taught people are missing."""
 
 SUGGESTED_SHARE: Final = 0.1
 """Share of the rows in the sample that is suggested instead of a full run."""
@@ -147,8 +151,15 @@ class Benchmark(JobKind[BenchmarkSpec]):
         # matplotlib and the PDF writer take a second to import; listing jobs needs neither.
         from salmu_demo.reports.files import write_reports  # noqa: PLC0415
 
-        people = persona_names(workbench.data.personas)
-        write_reports(analyse(evaluations, spec.told), folder / REPORT_FOLDER, people=people)
+        analysis = analyse(evaluations, spec.told)
+        write_reports(
+            analysis,
+            folder / REPORT_FOLDER,
+            people=persona_names(workbench.data.personas),
+            everybody=verdicts_at_hand(
+                workbench, analysis, [plan.model for plan in plans], partial(_affordable, workbench)
+            ),
+        )
         return failures
 
     def estimate(self, spec: BenchmarkSpec, workbench: Workbench) -> Estimate:
@@ -184,6 +195,11 @@ class Benchmark(JobKind[BenchmarkSpec]):
         return sorted(path for path in report_folder(folder).rglob("*") if path.is_file())
 
 
+def _affordable(workbench: Workbench, model: ModelSource, missing: Workload) -> bool:
+    rates = rates_of(workbench.view(model)) if missing.images or missing.texts else None
+    return encoding_seconds(missing.images, missing.texts, rates) <= VERDICT_SECONDS
+
+
 def report_folder(folder: Path) -> Path:
     """Where the reports of a job lie: with what attacks found, once that is attached."""
     attacked = folder / ATTACKED_FOLDER
@@ -191,7 +207,7 @@ def report_folder(folder: Path) -> Path:
     return attacked if any(attacked.glob("*.zip")) else folder / REPORT_FOLDER
 
 
-def attach(found: AttacksDocument, folder: Path, people: Mapping[str, str] | None = None) -> None:
+def attach(found: AttacksDocument, folder: Path, workbench: Workbench) -> None:
     """Write the reports of a finished benchmark once more, with what attacks found in its models.
 
     What was attached before stays, unless the same attack was run on the same model again, or in another way.
@@ -199,7 +215,7 @@ def attach(found: AttacksDocument, folder: Path, people: Mapping[str, str] | Non
     Args:
         found: what attacks found.
         folder: of the benchmark.
-        people: names of the personas of the data, see `build_report`.
+        workbench: with the data that were measured.
 
     Raises:
         ResultError: if its results are gone or damaged, or the attacks were run on other data or models.
@@ -213,7 +229,9 @@ def attach(found: AttacksDocument, folder: Path, people: Mapping[str, str] | Non
     with FileLock(folder / _ATTACHING_LOCK):
         earlier = read_cached(attacked / ATTACKS_FILE, AttacksDocument)
         found = found if earlier is None else joined(earlier, found)
-        write_reports(analyse(with_attacks(evaluations, found)), attacked, found, people)
+        analysis = analyse(with_attacks(evaluations, found))
+        everybody = verdicts_at_hand(workbench, analysis, found_again(workbench, analysis))
+        write_reports(analysis, attacked, found, persona_names(workbench.data.personas), everybody)
 
 
 @dataclass(frozen=True)

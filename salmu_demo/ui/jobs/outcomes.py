@@ -32,7 +32,7 @@ from salmu_demo.results.merging import with_others
 from salmu_demo.results.questions import Label
 from salmu_demo.results.records import Evaluation
 from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.people import persona_names
+from salmu_demo.workbench.people import found_again, persona_names, verdicts_at_hand
 
 NOTHING_SHIPPED: Final = "No results of the built-in models are shipped for this data set; run a benchmark."
 
@@ -182,7 +182,9 @@ class Outcomes:
         analysis = analyse(with_others(self.shipped(), [*own, *more]) if with_shipped else with_others(own, more))
         # The folder goes with the outcome; what a visitor downloads is a copy.
         merged = TemporaryDirectory()
-        files = write_reports(analysis, Path(merged.name), people=self._people)
+        bench = self._workbench
+        everybody = verdicts_at_hand(bench, analysis, found_again(bench, analysis))
+        files = write_reports(analysis, Path(merged.name), people=self._people, everybody=everybody)
         return Outcome(analysis, files, tuple(report_figures(analysis, self._people)), None, merged)
 
 
