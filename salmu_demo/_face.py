@@ -32,7 +32,7 @@ from salmu_demo.data.source import load_data as _load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import ArrayStore
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.models.names import distinct_names
+from salmu_demo.models.names import display_names, distinct_names
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import GOLD, Candidate, Told, check_told, find_reference
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
@@ -45,6 +45,7 @@ from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.attacked import with_attacks
 from salmu_demo.results.document import distinct, read_results, result_files, write_results
 from salmu_demo.results.evaluation import choose_metrics, each_model
+from salmu_demo.results.merging import renamed
 from salmu_demo.results.records import Evaluation
 from salmu_demo.unlearning.plan import StopRules, make_plan
 from salmu_demo.workbench.attacking import attack as run_attacks_on
@@ -118,6 +119,21 @@ class Results:
         document = found.document if isinstance(found, Attacked) else read_attacks(Path(found))
         evaluations = with_attacks([model.evaluation for model in self.analysis.models], document)
         return replace(self, analysis=analyse(evaluations), attacks=document)
+
+    def renamed(self, names: Mapping[str, str]) -> "Results":
+        """The same with names for tables, figures and reports, such as `{"mini-unlearned-pinpoint": "Pinpoint"}`.
+
+        Args:
+            names: what models are to be called, by their references or names.
+
+        Raises:
+            QueryError: if a model is not among them, a name cannot be shown, or two models would be called the same.
+        """
+        evaluations = [
+            replace(model.evaluation, model=measured)
+            for model, measured in zip(self.analysis.models, self.analysis.comparison.models, strict=True)
+        ]
+        return replace(self, analysis=analyse(renamed(evaluations, names)))
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per model and metric: `model`, `metric`, `value`, `low`, `high`, `target`.
@@ -661,6 +677,7 @@ def dossier(
     clean: Model | None = None,
     compromised: Model | None = None,
     gold: Model | None = None,
+    names: Mapping[str, str] | None = None,
     pictures: bool = True,
     auditor: str = "",
     release: str = "",
@@ -680,6 +697,7 @@ def dossier(
         clean: the Clean model; None goes by cards and built-in names.
         compromised: the Compromised model; None as for `clean`.
         gold: the Gold model; None as for `clean`.
+        names: what models are called in the documents, by their references or names.
         pictures: whether the documents show pictures; they show none of people who may be real.
         auditor: who makes the dossier.
         release: how the models are released or used.
@@ -687,7 +705,8 @@ def dossier(
         progress: called often with a `Progress`; it may raise an exception to stop the work.
 
     Raises:
-        QueryError: if there is no such persona, a value is true of several, or a text says what no dossier says.
+        QueryError: if there is no such persona, a value is true of several, a text says what no dossier says, or a
+            model cannot be called so.
         ResultError: if a file of attacks cannot be read, or is about other data or models.
         SalmuError: if the data or a model is unusable.
 
@@ -708,7 +727,8 @@ def dossier(
     identity = _person(bench.data, persona).identity_id  # An unknown one fails before any model is looked at.
     with _sources(bench, models) as sources:
         told = _told(sources, clean, compromised, gold)
-        made = run(bench, identity, sources, told, declared, attached, pictures, progress or ignore_progress)
+        called = display_names(sources, names or {})
+        made = run(bench, identity, sources, called, told, declared, attached, pictures, progress or ignore_progress)
     return Dossier(made, tuple(thumbnails(bench.data, made)), tuple(attached))
 
 

@@ -34,6 +34,7 @@ def _run(
     clean: options.Clean = None,
     compromised: options.Compromised = None,
     gold: options.Gold = None,
+    called: options.Names = None,
     data: options.Data = MINI,
     found_by: Annotated[
         list[Path] | None,
@@ -54,9 +55,10 @@ def _run(
     identity = find_persona(bench.data, persona).identity_id  # An unknown one fails before any model is looked at.
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
+    names = options.shown_names(sources, called)
     check_writable(output, "The dossier")
     with TerminalProgress() as progress:
-        document = dossier(bench, identity, sources, told, declared, attached, not no_pictures, progress)
+        document = dossier(bench, identity, sources, names, told, declared, attached, not no_pictures, progress)
         written = write_dossier(document, thumbnails(bench.data, document), attached, output)
     if json:
         print_json({"files": [str(path) for path in written], **content_of(document)})

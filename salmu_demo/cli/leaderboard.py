@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from salmu_demo.cli.grammar import SEVERAL
-from salmu_demo.cli.options import Commands, Json, argument, option, reference, told_once
+from salmu_demo.cli.options import Commands, Json, Names, argument, option, read_names, reference, told_once
 from salmu_demo.cli.output import print_json, print_table
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.files import write_text
 from salmu_demo.core.settings import leaderboard_dir, runs_dir
 from salmu_demo.core.text import plain
-from salmu_demo.leaderboard.board import Board, find_row, read_board
+from salmu_demo.leaderboard.board import Board, called, find_row, read_board, with_names
 from salmu_demo.leaderboard.export import board_csv, submission
 from salmu_demo.leaderboard.files import given_results, import_result, imported_results, job_results
 from salmu_demo.leaderboard.freshness import Freshness
@@ -60,6 +60,7 @@ def _run(
     sweeps: Annotated[
         list[Path] | None, option("--sweep", "and the methods of a sweep, from its folder", f"DIR{SEVERAL}", Path)
     ] = None,
+    names: Names = None,
     csv: Annotated[Path | None, option("--csv", "write what is shown as CSV", "FILE", Path)] = None,
     chosen: Annotated[
         str | None, option("--submission", "write the row with this name or id as a file to submit", "MODEL")
@@ -82,10 +83,14 @@ def _run(
         sweep_rows(folder)  # The same of the folder of a sweep.
     told = told_once(clean, compromised, gold)
     board = read_board(local, imported_results(kept), Freshness(), told, [*embedded_sweeps(), *(sweeps or [])])
-    tables = _tables(board, order, Choice(data, revision, rows, source, search))
+    listed = [row for group in board.groups for row in group.rows]
+    named = with_names(board, read_names(names or (), called(listed)))
+    tables = _tables(named, order, Choice(data, revision, rows, source, search))
     written = []
     if chosen is not None and output is not None:
-        file = submission(find_row(chosen, [row for _, found in tables for row in found]))
+        shown = {row.id for _, found in tables for row in found}
+        # A submission has the name that its file gives the model.
+        file = submission(find_row(chosen, [row for row in listed if row.id in shown]))
         written.append(output / file.name)
         write_text(written[-1], file.text, "The submission")
     if csv is not None:

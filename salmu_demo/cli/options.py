@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,7 +12,7 @@ import typer
 from salmu_demo.attacks import all_attacks
 from salmu_demo.cli.grammar import Command, Group
 from salmu_demo.cli.output import print_notes
-from salmu_demo.core.errors import QueryError
+from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.core.executor import Executor, RayCluster
 from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 from salmu_demo.data.sample import Sample
@@ -21,6 +21,7 @@ from salmu_demo.hub.reference import OFFICIAL_DATASETS, OFFICIAL_MODELS
 from salmu_demo.metrics import Metric, all_metrics
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.models.names import Referred, check_names, display_names, known_as
 from salmu_demo.models.references import find_model, find_models
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, TITLES, Candidate, Told, check_told
 from salmu_demo.models.said import Said, split_said
@@ -148,6 +149,12 @@ Weights = Annotated[
 ]
 Data = Annotated[str, option("--data", DATA_WORDS, completion=data_names)]
 Json = Annotated[bool, flag("--json", "print JSON instead of text")]
+Names = Annotated[
+    list[str] | None,
+    option(
+        "--name", "what a model is called in tables, figures and documents; may be given several times", "MODEL=NAME"
+    ),
+]
 Metrics = Annotated[str | None, option("--metrics", "comma-separated; default all", "NAMES")]
 ImageNet = Annotated[Path | None, option("--imagenet", "ImageNet-1k validation folder for GenKnow", "DIR", Path)]
 Ray = Annotated[
@@ -264,6 +271,38 @@ def told_references(
     told = told_once(clean, compromised, gold)
     check_told(models, told)
     return told
+
+
+def read_names(entries: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """What entries `MODEL=NAME` say; a model's own `=`, as in `local-dir:a#quickgelu=yes`, is part of it.
+
+    Args:
+        entries: what the user typed.
+        known: what models may be called there, such as their references and short names.
+
+    Raises:
+        QueryError: if an entry has no name, two are about one model, or as `check_names` does.
+
+    >>> read_names(["a#b=yes=Ours, b=1"], ["a", "a#b=yes"])
+    {'a#b=yes': 'Ours, b=1'}
+    """
+    found: dict[str, str] = {}
+    for entry in entries:
+        fitting = [model for model in known if entry.startswith(f"{model}=")]
+        model = max(fitting, key=len, default=entry.partition("=")[0])
+        name = entry[len(model) + 1 :].strip()
+        if not name or not model:
+            raise QueryError(f"--name {quoted(entry)} names nothing; write it as MODEL=NAME.")
+        if model in found:
+            raise QueryError(f"--name gives {quoted(model)} two names; give it one.")
+        found[model] = name
+    check_names(found, known)
+    return found
+
+
+def shown_names(models: Sequence[Referred], given: Sequence[str] | None) -> list[str]:
+    """What models are called where they are shown, as `--name` says; raises `QueryError`."""
+    return display_names(models, read_names(given or (), known_as(models)))
 
 
 def chosen_metrics(names: str | None, data: str) -> list[Metric]:

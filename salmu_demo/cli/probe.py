@@ -17,7 +17,6 @@ from salmu_demo.data.images import read_image
 from salmu_demo.data.layout import canonical_kind
 from salmu_demo.data.personas import find_persona
 from salmu_demo.data.source import MINI
-from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import assign_roles
 from salmu_demo.probes.attacks import all_attacks
 from salmu_demo.probes.findings import AuditCell
@@ -45,6 +44,7 @@ def _run(
     clean: options.Clean = None,
     compromised: options.Compromised = None,
     gold: options.Gold = None,
+    called: options.Names = None,
     persona: Annotated[
         str | None,
         option(
@@ -80,7 +80,7 @@ def _run(
     sources = options.chosen_models(bench, models, arch, trust_pickle)
     told = options.told_references(clean, compromised, gold, sources)
     assigned = assign_roles(sources, told)
-    names = distinct_names(sources)
+    names = options.shown_names(sources, called)
     print_notes(assigned.remarks)
     cells: list[AuditCell] = []
     surveys: list[Survey] = []
@@ -99,11 +99,11 @@ def _run(
             surveys = bench.survey(sources, progress, told)
             people = bench.matrices(sources, told)
         if output is not None:
-            called = {source.reference: name for source, name in zip(sources, names, strict=True)}
+            by_reference = {source.reference: name for source, name in zip(sources, names, strict=True)}
             # matplotlib and the PDF writer take a second to import.
             from salmu_demo.reports.everybody import write_everybody  # noqa: PLC0415
 
-            written = write_everybody(people, called, measured_data(bench.data, None), output)
+            written = write_everybody(people, by_reference, measured_data(bench.data, None), output)
     elif text is not None:
         retrievals = bench.retrieve_for_text(text, sources, gallery, k, told=told)
     elif image is not None:

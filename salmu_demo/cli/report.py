@@ -5,12 +5,24 @@ from typing import Annotated
 
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.cli.analysis import print_analysis
-from salmu_demo.cli.options import Clean, Commands, Compromised, Gold, argument, flag, option, told_references
+from salmu_demo.cli.options import (
+    Clean,
+    Commands,
+    Compromised,
+    Gold,
+    Names,
+    argument,
+    flag,
+    option,
+    read_names,
+    told_references,
+)
 from salmu_demo.cli.output import print_notes
-from salmu_demo.core.errors import QueryError, ResultError
+from salmu_demo.core.errors import ResultError
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.settings import runs_dir
 from salmu_demo.leaderboard.files import job_results
+from salmu_demo.models.names import known_as
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.attacked import with_attacks
@@ -41,10 +53,7 @@ def _run(
     compromised: Compromised = None,
     gold: Gold = None,
     jobs: Annotated[bool, flag("--jobs", "and what finished jobs of this machine measured on the same data")] = False,
-    names: Annotated[
-        list[str] | None,
-        option("--name", "what a model is called in the report; may be given several times", "MODEL=NAME"),
-    ] = None,
+    names: Names = None,
     found_by: Annotated[
         Path | None,
         option("--attacks", "attacks.json of these models, or its folder, for the diagnosis", "FILE", Path),
@@ -56,7 +65,7 @@ def _run(
         found = with_others(found, (e for path in job_results(runs_dir()) for e in _readable(path)))
     if attacks is not None:
         found = with_attacks(found, attacks)
-    found = renamed(found, _names(names or []))
+    found = renamed(found, read_names(names or (), known_as([evaluation.model for evaluation in found])))
     analysis = analyse(found, told_references(clean, compromised, gold, [evaluation.model for evaluation in found]))
     check_writable(output, "The report")
     people = people_of(analysis)
@@ -73,13 +82,3 @@ def _readable(path: Path) -> list[Evaluation]:
     except ResultError as error:
         print_notes([f"A job was left out. {error}"])
         return []
-
-
-def _names(given: list[str]) -> dict[str, str]:
-    names = {}
-    for entry in given:
-        model, _, name = entry.partition("=")
-        if not name.strip():
-            raise QueryError(f"--name {entry} names nothing; write it as MODEL=NAME.")
-        names[model] = name.strip()
-    return names

@@ -1,15 +1,16 @@
 """The whole leaderboard: every source read, marked, grouped and diagnosed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from salmu_demo.core.errors import QueryError, ResultError
+from salmu_demo.core.errors import QueryError, ResultError, quoted
 from salmu_demo.core.notices import left_out_metrics
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup, group_rows, merged
 from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
 from salmu_demo.leaderboard.sweeps import sweep_rows
+from salmu_demo.models.names import check_names
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
 
 
@@ -84,6 +85,42 @@ def read_board(
     if own is not None:
         groups.sort(key=lambda group: all(row.data.fingerprint != own for row in group.rows))
     return Board(tuple(groups), tuple(problems))
+
+
+def called(rows: Iterable[Row]) -> list[str]:
+    """Everything that rows may be called by whoever gives them names."""
+    return [name for row in rows for name in _names_of(row)]
+
+
+def with_names(board: Board, names: Mapping[str, str]) -> Board:
+    """The board with other names of rows.
+
+    Args:
+        board: the board.
+        names: what rows are to be called, by their ids or names, or by the references of their models; a name or
+            reference is that of all its rows.
+
+    Raises:
+        QueryError: if no row is called so, a name cannot be shown, or it is that of another model of the same data.
+    """
+    rows = [row for group in board.groups for row in group.rows]
+    check_names(names, called(rows))
+    given = {row.id: names[own[0]] for row in rows if (own := [name for name in _names_of(row) if name in names])}
+    for group in board.groups:
+        shown = {(given.get(row.id, row.name), row.name) for row in group.rows}
+        for name in given.values():
+            if sum(new == name for new, _ in shown) > 1:
+                raise QueryError(f"Two rows would be called {quoted(name)}; give each a name of its own.")
+    groups = (
+        replace(group, rows=tuple(replace(row, name=given.get(row.id, row.name)) for row in group.rows))
+        for group in board.groups
+    )
+    return replace(board, groups=tuple(groups))
+
+
+def _names_of(row: Row) -> tuple[str, ...]:
+    """The most telling first."""
+    return (row.id, row.name) if row.model is None else (row.id, row.model.reference, row.name)
 
 
 def _as_told(rows: Iterable[Row], told: Told) -> list[Row]:

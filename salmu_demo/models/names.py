@@ -1,10 +1,16 @@
-"""Names that tell models of one comparison from each other, whatever their order."""
+"""Names that tell models of one comparison from each other, whatever their order, and names that a user gives them."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final, Protocol
+
+from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.models.said import split_said
+
+LONGEST_NAME: Final = 80
+"""Characters of a name that fits the head of a column."""
 
 _DIGITS: Final = 8
 _LONGEST_SLUG: Final = 180
@@ -38,6 +44,49 @@ def distinct_names(models: Sequence[Referred]) -> list[str]:
         model.name if count[model.name] == 1 else _longer_name(model, [m for m in models if m.name == model.name])
         for model in models
     ]
+
+
+def check_names(names: Mapping[str, str], known: Collection[str]) -> None:
+    """Refuse names of models that are not there, and names that no table can show; raises `QueryError`."""
+    for model, name in names.items():
+        if model not in known:
+            raise QueryError(f"No model here is called {quoted(model)}; name one of those that are shown.")
+        if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+            raise QueryError(
+                f"{quoted(model)} cannot be called {quoted(name)}; give it a name of 1 to {LONGEST_NAME} printable "
+                "characters."
+            )
+
+
+def known_as(models: Sequence[Referred]) -> list[str]:
+    """Everything that models may be called by whoever gives them names."""
+    return [name for model, own in zip(models, distinct_names(models), strict=True) for name in _names_of(model, own)]
+
+
+def _names_of(model: Referred, own: str) -> tuple[str, ...]:
+    """The most telling first; what is said behind a reference need not be repeated."""
+    return model.reference, own, split_said(model.reference)[0], model.name
+
+
+def display_names(models: Sequence[Referred], names: Mapping[str, str]) -> list[str]:
+    """What tables, figures and documents call models: as the user wants, or else their distinct names.
+
+    Args:
+        models: the models of one comparison.
+        names: what some are to be called, by their references, short or distinct names.
+
+    Raises:
+        QueryError: if a model is not among them, a name cannot be shown, or two models would be called the same.
+    """
+    check_names(names, known_as(models))
+    found = [
+        next((names[known] for known in _names_of(model, own) if known in names), own)
+        for model, own in zip(models, distinct_names(models), strict=True)
+    ]
+    twice = next((name for name in names.values() if found.count(name) > 1), None)
+    if twice is not None:
+        raise QueryError(f"Two models would be called {quoted(twice)}; give each a name of its own.")
+    return found
 
 
 def distinct_slugs(models: Sequence[Referred]) -> list[str]:

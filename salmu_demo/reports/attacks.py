@@ -1,11 +1,11 @@
 """What attacks brought back: a section of a report, a report of its own, and a table to take away."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from salmu_demo.attacks.document import write_attacks
-from salmu_demo.attacks.schema import AttackedModel, AttackRecord, AttacksDocument
+from salmu_demo.attacks.schema import AttackedModel, AttackRecord, AttacksDocument, SkippedAttack
 from salmu_demo.attacks.summary import attackers_choice, most_recovered
 from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.core.notices import SCORES_NOTICE
@@ -30,10 +30,24 @@ _ABOUT: Final = (
     "at 1 everything. Where the controls do not separate, an attack cannot tell. Of several forms of an attack each "
     "line shows the one that recovers most."
 )
+Named = TypeVar("Named", AttackRecord, SkippedAttack)
+
 _INTERVAL: Final = f"{LEVEL * 100:.0f} % interval"
 _HEADS: Final = ("Attack", "Form", "Read in")
 _FILES: Final = "attacks"
 _WHAT: Final = "The report of the attacks"
+
+
+def under_names(document: AttacksDocument, names: Mapping[str, str]) -> AttacksDocument:
+    """The same with other names of the models that were attacked, by their fingerprints; for what is shown alone."""
+    called = {model.name: names.get(model.fingerprint, model.name) for model in document.models}
+
+    def renamed(found: Sequence[Named]) -> list[Named]:
+        return [each.model_copy(update={"model": called.get(each.model, each.model)}) for each in found]
+
+    models = [model.model_copy(update={"name": called[model.name]}) for model in document.models]
+    found = {"models": models, "records": renamed(document.records), "skipped": renamed(document.skipped)}
+    return document.model_copy(update=found)
 
 
 def attack_section(document: AttacksDocument) -> Section:

@@ -16,7 +16,7 @@ from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import ResultError, quoted
 from salmu_demo.core.files import atomic_path
 from salmu_demo.probes.matrix import Matrix
-from salmu_demo.reports.attacks import attack_section, attacks_csv
+from salmu_demo.reports.attacks import attack_section, attacks_csv, under_names
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.everybody import EVERYBODY, everybody_csv, everybody_section
 from salmu_demo.reports.figures.canvas import figure_pdf, figure_png, figure_svg
@@ -178,7 +178,10 @@ def _contents(
     everybody: Sequence[Matrix] = (),
 ) -> dict[str, bytes]:
     """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
-    names = {model.reference: model.name for model in with_printable_names(analysis).comparison.models}
+    shown = with_printable_names(analysis).comparison.models
+    names = {model.reference: model.name for model in shown}
+    if attacks is not None:
+        attacks = under_names(attacks, {model.fingerprint: model.name for model in shown if model.fingerprint})
     further = [] if attacks is None else [attack_section(attacks)]
     if everybody:
         further.append(everybody_section(everybody, names))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from salmu_demo.core.errors import QueryError, quoted
+from salmu_demo.models.names import display_names
 from salmu_demo.results.document import distinct
 from salmu_demo.results.records import Evaluation
 
@@ -22,19 +22,7 @@ def renamed(evaluations: Sequence[Evaluation], names: Mapping[str, str]) -> list
         names: what models are to be called, by their names or references.
 
     Raises:
-        QueryError: if a model is not among them, or two are to be called the same.
+        QueryError: as `display_names` does.
     """
-    found = []
-    for evaluation in evaluations:
-        model = evaluation.model
-        wanted = [names[known] for known in dict.fromkeys((model.reference, model.name)) if known in names]
-        found.append(replace(evaluation, model=replace(model, name=wanted[0])) if wanted else evaluation)
-    known = {name for e in evaluations for name in (e.model.name, e.model.reference)}
-    unknown = next((name for name in names if name not in known), None)
-    if unknown is not None:
-        raise QueryError(f"No model in these results is called {quoted(unknown)}; name one that was measured.")
-    called = [e.model.name for e in found]
-    twice = next((name for name in names.values() if called.count(name) > 1), None)
-    if twice is not None:
-        raise QueryError(f"Two models would be called {quoted(twice)}; give each a name of its own.")
-    return found
+    called = display_names([evaluation.model for evaluation in evaluations], names)
+    return [replace(e, model=replace(e.model, name=name)) for e, name in zip(evaluations, called, strict=True)]

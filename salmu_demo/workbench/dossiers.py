@@ -24,7 +24,6 @@ from salmu_demo.dossiers.schema import AuditedModel, Declared, Dossier, Made
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import encoding_key
 from salmu_demo.models.checkpoint import builtin_models
-from salmu_demo.models.names import distinct_names
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
 from salmu_demo.models.said import split_said
@@ -90,6 +89,7 @@ def dossier(
     bench: Workbench,
     identity_id: str,
     models: Sequence[ModelSource],
+    names: Sequence[str],
     told: Told = NOTHING_TOLD,
     declared: Declared | None = None,
     attached: Sequence[Attached] = (),
@@ -102,6 +102,7 @@ def dossier(
         bench: the data and the models found so far.
         identity_id: the person.
         models: the models; Clean and Compromised among them are controls of the others.
+        names: what the document calls them, see `display_names`.
         told: which models the user says are the references.
         declared: what the auditor says, from `declare`.
         attached: files of attacks, from `attach`.
@@ -113,7 +114,6 @@ def dossier(
         ResultError: if attacks were run on other data, or on none of the models.
         SalmuError: if the data or a model is unusable.
     """
-    names = distinct_names(models)
     data = DataRecord.of(bench.data)
     return _made(
         bench, identity_id, models, names, told, declared or Declared(), attached, with_pictures, data, progress

@@ -198,8 +198,8 @@ def test_everybody_is_surveyed_with_the_false_alarms_of_clean(capsys: pytest.Cap
     }  # fmt: skip
     assert len(compromised["people"]["cells"]) == 8 * len(PERSONAS)
     assert {cell["as_asked"] for cell in compromised["people"]["cells"]} == {None}
-    out = printed(capsys, "probe", "mini-clean", "mini-compromised", "--everybody")
-    assert "False alarms of mini-clean, everybody, none taught: 0 of 6 people (expected at most 0.3)" in out
+    out = printed(capsys, "probe", "mini-clean", "mini-compromised", "--everybody", "--name", "mini-clean=Never saw")
+    assert "False alarms of Never saw, everybody, none taught: 0 of 6 people (expected at most 0.3)" in out
     assert "mini-compromised leaks on 0 of 5 people who asked to be forgotten; a model that never saw anyone: 0." in out
 
 

@@ -116,14 +116,14 @@ def test_what_is_elsewhere_is_given_and_recognised(
     shutil.copytree(tiny_assets / "models" / "mini-clean", models / "mine")
     shutil.copytree(tiny_assets / "salmu-mini", data)
     line = ["dossier", FORGET_ONLY[0], f"local-dir:{models / 'mine'}", "--data", str(data), "--output", str(tmp_path)]
-    assert run(line) == 0
+    assert run([*line, "--name", "mine=Ours"]) == 0
     models.rename(tmp_path / "moved")
     data.rename(tmp_path / "elsewhere")
     capsys.readouterr()
     assert run(["verify", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "could not be checked: the data " in error
-    assert "the model mine" in error
+    assert "the model Ours" in error
     given = ("--model", f"local-dir:{tmp_path / 'moved' / 'mine'}", "--data", str(tmp_path / "elsewhere"))
     assert run(["verify", str(tmp_path), *given]) == 0
 

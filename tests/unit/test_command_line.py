@@ -33,12 +33,12 @@ jobs resume: ID --json
 jobs cancel: ID --json
 report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --jobs --name* --attacks:Path
 leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,scored,sweep,imported}
-    --search= --sort=diagnosis --clean* --compromised* --gold* --import:Path* --sweep:Path* --csv:Path --submission
-    --output:Path --json
-probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold* --persona
-    --text --image:Path --everybody --kind --data=mini --output:Path --gallery=all -k:int=5 --json
+    --search= --sort=diagnosis --clean* --compromised* --gold* --import:Path* --sweep:Path* --name* --csv:Path
+    --submission --output:Path --json
+probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold* --name*
+    --persona --text --image:Path --everybody --kind --data=mini --output:Path --gallery=all -k:int=5 --json
 dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --data=mini --attacks:Path* --no-pictures --auditor= --release= --notes= --output:Path! --json
+    --name* --data=mini --attacks:Path* --no-pictures --auditor= --release= --notes= --output:Path! --json
 verify: FILE:Path --model* --data --json
 unlearn: METHOD --model --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --forget* --towers
     --budget:int --seed:int=0 --set* --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float

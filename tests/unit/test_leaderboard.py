@@ -8,7 +8,7 @@ import pytest
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
-from salmu_demo.leaderboard.board import find_row
+from salmu_demo.leaderboard.board import Board, find_row, with_names
 from salmu_demo.leaderboard.groups import DataGroup, group_rows
 from salmu_demo.leaderboard.ranking import Choice, placed, ranked
 from salmu_demo.leaderboard.rows import Row, Source, Staleness, plain_text, published_rows
@@ -82,6 +82,33 @@ def test_names_sort_without_case_and_dates_from_the_newest_with_missing_ones_las
     group = only(group_rows(rows))
     assert names(ranked(group, "name")) == ["A", "b", "c"]
     assert names(ranked(group, "date")) == ["c", "b", "A"]
+
+
+def test_rows_are_called_as_somebody_wants_and_targets_stay():
+    board = Board(
+        tuple(group_rows([*references(), row("a", {"RetFail": 0.3}), row("a", {"RetFail": 0.2}, data=OTHER)]))
+    )
+    named = with_names(board, {"a": "Ours", "a-clean": "Never saw"})
+    assert {name for group in named.groups for name in names(group.rows)} == {"Never saw", "a-compromised", "Ours"}
+    assert [[r.id for r in group.rows] for group in named.groups] == [[r.id for r in g.rows] for g in board.groups]
+    before, after = (next(g for g in each.groups if len(g.rows) == 3) for each in (board, named))
+    assert before.references["clean"].values == after.references["clean"].values
+    assert "Never saw" in after.reference_line
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ({"nobody": "x"}, 'No model here is called "nobody"'),
+        ({"a": ""}, '"a" cannot be called ""'),
+        ({"a": "a-clean"}, 'Two rows would be called "a-clean"'),
+        ({"a": "x", "a-clean": "x"}, 'Two rows would be called "x"'),
+    ],
+)
+def test_names_of_rows_that_make_no_sense_are_refused(wanted: dict[str, str], sentence: str):
+    board = Board(tuple(group_rows([*references(), row("a", {})])))
+    with pytest.raises(QueryError, match=sentence):
+        with_names(board, wanted)
 
 
 def test_an_order_that_is_none_is_refused():

@@ -20,7 +20,14 @@ from salmu_demo.attacks.schema import (
 )
 from salmu_demo.attacks.summary import attackers_choice, most_recovered
 from salmu_demo.data.record import DataRecord
-from salmu_demo.reports.attacks import attack_report, attack_section, attacks_csv, recovered_cells, write_attack_reports
+from salmu_demo.reports.attacks import (
+    attack_report,
+    attack_section,
+    attacks_csv,
+    recovered_cells,
+    under_names,
+    write_attack_reports,
+)
 from salmu_demo.reports.report import Table
 
 
@@ -67,6 +74,15 @@ FOUND = document(
 def tables() -> dict[str, Table]:
     blocks = attack_section(FOUND).blocks
     return {block.caption.split(":")[0].split(" brings")[0]: block for block in blocks if isinstance(block, Table)}
+
+
+def test_attacked_models_are_called_as_in_the_tables_beside_them():
+    models = [model.model_copy(update={"fingerprint": f"{n}" * 64}) for n, model in enumerate(FOUND.models)]
+    shown = under_names(FOUND.model_copy(update={"models": models}), {"0" * 64: "Ours", "9" * 64: "Nobody's"})
+    assert [model.name for model in shown.models] == ["Ours", "=1+1|n"]
+    assert [found.model for found in shown.records] == [found.model.replace("m", "Ours") for found in FOUND.records]
+    assert [skipped.model for skipped in shown.skipped] == ["Ours"]
+    assert FOUND.models[0].name == "m"
 
 
 def test_the_attacker_chooses_the_form_that_recovers_most():

@@ -93,7 +93,11 @@ def test_models_are_called_as_somebody_wants():
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ({"nobody": "x"}, 'No model in these results is called "nobody"'),
+        ({"nobody": "x"}, 'No model here is called "nobody"'),
+        ({NAMES[1]: "  "}, "give it a name of 1 to 80 printable characters"),
+        ({NAMES[1]: "a\nb"}, "give it a name of 1 to 80 printable characters"),
+        ({NAMES[1]: "\u202egpj.x"}, "give it a name of 1 to 80 printable characters"),
+        ({NAMES[1]: "x" * 81}, "give it a name of 1 to 80 printable characters"),
         ({NAMES[1]: NAMES[0]}, f'Two models would be called "{NAMES[0]}"'),
     ],
 )

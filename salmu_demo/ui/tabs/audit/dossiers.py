@@ -9,6 +9,7 @@ from typing import Final
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.progress import ProgressCallback
+from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
 from salmu_demo.reports.dossier import write_dossier
@@ -75,7 +76,7 @@ class Dossiers:
         return made
 
     def _make(self, persona: str, models: Sequence[ModelSource], told: Told, progress: ProgressCallback) -> list[str]:
-        document = dossier(self._workbench, persona, models, told, progress=progress)
+        document = dossier(self._workbench, persona, models, distinct_names(models), told, progress=progress)
         with TemporaryDirectory() as folder:
             written = write_dossier(document, thumbnails(self._workbench.data, document), (), Path(folder))
             by_ending = {path.suffix: served(path) for path in written}
