@@ -1,10 +1,9 @@
-"""A report as PDF, in a font that has the letters of most languages."""
+"""A report as PDF, in a font that has the letters of most languages, tagged for screen readers."""
 
 import io
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-from html import escape
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +15,11 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, CondPageBreak, Frame, Image, LongTable, PageTemplate, Paragraph
+from reportlab.platypus import BaseDocTemplate, CondPageBreak, Frame, LongTable, PageTemplate
 from reportlab.platypus.flowables import Flowable
 
 from salmu_demo.reports.figures.canvas import DPI
+from salmu_demo.reports.pdf_tags import Element, Picture, TaggedCanvas, Text
 from salmu_demo.reports.report import Block, Pictures, Report, ReportFigure, Table
 
 _FONT: Final = "DejaVuSans"
@@ -74,38 +73,35 @@ def report_pdf(report: Report, images: Mapping[str, bytes]) -> bytes:
         images: PNG of each figure by its name, landscape ones, whose text then has its size.
     """
     _register_fonts()
-    story: list[Flowable] = [Paragraph(escape(report.title), _TITLE)]
-    story += [Paragraph(escape(line), _NOTICE) for line in report.notices]
+    root = Element("Document")
+    story: list[Flowable] = [Text.of(report.title, _TITLE, root.add("H1"))]
+    story += [Text.of(line, _NOTICE, root.add("P")) for line in report.notices]
     for block in report.head:
-        story += _block(block, images)
+        story += _block(block, images, root)
     for section in report.sections:
-        story.append(_Heading(section.title))
+        within = root.add("Sect")
+        heading = Text.of(section.title, _HEADING, within.add("H2"))
+        heading.bookmark = section.title
+        story.append(heading)
         for block in section.on_paper:
-            story += _block(block, images)
+            story += _block(block, images, within)
     stream = io.BytesIO()
     document = _Document(
         stream, pagesize=A4, title=report.title, author="salmu-demo", subject=report.notices[0], lang="en", invariant=1,
+        displayDocTitle=True,
         leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN, bottomMargin=_MARGIN,
     )  # fmt: skip
     frame = Frame(_MARGIN, _MARGIN, _WIDTH, _HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
     document.addPageTemplates(PageTemplate(frames=[frame], onPage=_page_number))
-    document.build(story)
+    document.build(story, canvasmaker=partial(TaggedCanvas, root))
     return stream.getvalue()
-
-
-class _Heading(Paragraph):  # type: ignore[misc]  # reportlab has no types
-    """A heading that the table of contents of the viewer lists."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__(escape(title), _HEADING)
-        self.title = title
 
 
 class _Document(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no types
     def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802 - the name reportlab calls
-        if isinstance(flowable, _Heading):
-            self.canv.bookmarkPage(flowable.title)
-            self.canv.addOutlineEntry(flowable.title, flowable.title)
+        if isinstance(flowable, Text) and flowable.bookmark:
+            self.canv.bookmarkPage(flowable.bookmark)
+            self.canv.addOutlineEntry(flowable.bookmark, flowable.bookmark)
 
 
 @cache
@@ -116,52 +112,76 @@ def _register_fonts() -> None:
         pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
 
 
-def _page_number(canvas: Canvas, document: BaseDocTemplate) -> None:
+def _page_number(canvas: TaggedCanvas, document: BaseDocTemplate) -> None:
     canvas.setFont(_FONT, 7)
     canvas.setFillColor(_MUTED)
+    canvas.begin_decoration()
     canvas.drawString(_MARGIN, 9 * mm, "salmu-demo")
     canvas.drawRightString(A4[0] - _MARGIN, 9 * mm, f"Page {document.page}")
+    canvas.end_mark()
 
 
-def _block(block: Block, images: Mapping[str, bytes]) -> list[Flowable]:
+def _lines(table: LongTable, step: str, *_: Any) -> None:
+    """Marks the lines of a table as decoration, when reportlab says that it begins and ends to draw them."""
+    if step == "startLines":
+        table.canv.begin_decoration()
+    elif step == "endLines":
+        table.canv.end_mark()
+
+
+def _block(block: Block, images: Mapping[str, bytes], within: Element) -> list[Flowable]:
     if isinstance(block, str):
-        return [Paragraph(escape(block), _BODY)]
+        return [Text.of(block, _BODY, within.add("P"))]
     if isinstance(block, Pictures):
-        return _pictures(block, images)
-    return _table(block) if isinstance(block, Table) else _figure(block, images[block.name])
+        return _pictures(block, images, within)
+    return _table(block, within) if isinstance(block, Table) else _figure(block, images[block.name], within)
 
 
-def _pictures(pictures: Pictures, images: Mapping[str, bytes]) -> list[Flowable]:
+def _pictures(pictures: Pictures, images: Mapping[str, bytes], within: Element) -> list[Flowable]:
     """Rows of small pictures, each with its label."""
     width = _WIDTH / _PICTURES
+    caption = Text.of(pictures.caption, _CAPTION, within.add("P"))
     cells: list[Any] = []
     for name, label in zip(pictures.names, pictures.labels, strict=True):
-        image = Image(io.BytesIO(images[name]))
+        image = Picture(io.BytesIO(images[name]))
+        image.element = within.add("Figure", alt=label)
         scale = min(1.0, _PICTURE / max(image.imageWidth, image.imageHeight))
         image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale
-        cells.append([image, Paragraph(escape(label), _LABEL)])
+        cells.append([image, Text.of(label, _LABEL, within.add("P"))])
     rows = [cells[start : start + _PICTURES] for start in range(0, len(cells), _PICTURES)]
     filled = [[*row, *[""] * (_PICTURES - len(row))] for row in rows]
     look = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
-    caption = Paragraph(escape(pictures.caption), _CAPTION)
     return [caption, LongTable(filled, colWidths=[width] * _PICTURES, style=look, hAlign="LEFT", spaceAfter=8)]
 
 
-def _figure(figure: ReportFigure, png: bytes) -> list[Flowable]:
-    image = Image(io.BytesIO(png), hAlign="LEFT")
+def _figure(figure: ReportFigure, png: bytes, within: Element) -> list[Flowable]:
+    title = Text.of(figure.title, _SUBHEADING, within.add("H3"))
+    image = Picture(io.BytesIO(png), hAlign="LEFT")
+    image.element = within.add("Figure", alt=figure.sentence)
     # Pixels become inches again, smaller only if the page is not high enough.
     scale = min(72 / DPI, _FIGURE_HEIGHT / image.imageHeight)
     image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale
     image.keepWithNext = True
-    title = Paragraph(escape(figure.title), _SUBHEADING)
-    return [title, image, Paragraph(escape(figure.sentence), _SENTENCE), *_table(figure.table)]
+    sentence = Text.of(figure.sentence, _SENTENCE, within.add("P"))
+    return [title, image, sentence, *_table(figure.table, within)]
 
 
-def _table(table: Table) -> list[Flowable]:
-    def row(cells: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle) -> list[Paragraph]:
-        return [Paragraph(escape(c), words if n < table.texts else numbers) for n, c in enumerate(cells)]
+def _table(table: Table, within: Element) -> list[Flowable]:
+    grid_element = within.add("Table")
+    caption = Text.of(table.caption, _CAPTION, grid_element.add("Caption"))
 
-    content = [row(table.header, _HEAD_CELL, _HEAD_NUMBER), *(row(cells, _CELL, _NUMBER) for cells in table.rows)]
+    def row(cells: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle, scope: str = "") -> list[Text]:
+        line = grid_element.add("TR")
+        scopes = [scope or ("" if n else "Row") for n in range(len(cells))]
+        return [
+            Text.of(text, words if n < table.texts else numbers, line.add("TH" if own else "TD", scope=own))
+            for n, (text, own) in enumerate(zip(cells, scopes, strict=True))
+        ]
+
+    content = [
+        row(table.header, _HEAD_CELL, _HEAD_NUMBER, "Column"),
+        *(row(cells, _CELL, _NUMBER) for cells in table.rows),
+    ]
     look = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEABOVE", (0, 0), (-1, 0), 1, _TEXT),
@@ -173,8 +193,9 @@ def _table(table: Table) -> list[Flowable]:
         ("TOPPADDING", (0, 0), (-1, -1), 1.6),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2),
     ]
-    grid = LongTable(content, colWidths=_widths(table), repeatRows=1, style=look, hAlign="LEFT", spaceAfter=8)
-    caption = Paragraph(escape(table.caption), _CAPTION)
+    grid = LongTable(
+        content, colWidths=_widths(table), repeatRows=1, style=look, hAlign="LEFT", spaceAfter=8, renderCB=_lines
+    )
     # A short table stays on one page; a long one starts wherever a few of its rows have room.
     caption.keepWithNext = len(table.rows) <= _SHORT
     return [caption, grid] if caption.keepWithNext else [CondPageBreak(_START), caption, grid]

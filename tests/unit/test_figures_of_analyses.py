@@ -203,6 +203,18 @@ def test_a_set_of_the_official_size_stays_readable():
     assert len(figure.table.rows) == 20
 
 
+@pytest.mark.parametrize("count", [4, 6, 10, 20])
+def test_maps_of_many_personas_and_models_fit_a_page(count: int):
+    personas = tuple(f"{n:08d}" for n in range(96))
+    analysis = analyse([valued(f"model-{n}", {"AssocStr": 0.25}) for n in range(count)])
+    grid = ExposureGrid(personas, layout.KINDS, np.random.default_rng(0).random((96, 8)))
+    for model in analysis.models:
+        object.__setattr__(model, "exposure", grid)
+    drawn = figure_of(analysis, "exposure").draw(landscape=True)
+    assert drawn.get_figheight() * 25.4 <= 232
+    assert min(axes.get_position().height for axes in drawn.axes[:count]) * drawn.get_figheight() > 0.5
+
+
 @pytest.mark.parametrize("count", [3, 12])
 def test_landscape_figures_fit_a_page_with_no_text_under_7_points(count: int):
     names = (*NAMES, *(f"model-{n}" for n in range(count - 3)))

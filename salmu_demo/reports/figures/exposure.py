@@ -21,6 +21,10 @@ from salmu_demo.results.records import MeasuredModel
 
 _TITLE: Final = "Caption exposure by persona and attribute"
 _MOST_ACROSS: Final = 4
+_MOST_ACROSS_LANDSCAPE: Final = 5
+_LANDSCAPE_BODY: Final = 7.2
+"""Inches of several lines of maps that fit a page of paper, with the legend and the note."""
+
 _LABELLED: Final = 40
 """Personas up to which each is named; more are an image, not a list."""
 
@@ -99,9 +103,12 @@ def _draw(
 ) -> Figure:
     count = len(grids[0].personas)
     # 774 personas get two pixels or so each; few ones get a line of text each.
-    lines = math.ceil(len(grids) / _MOST_ACROSS)
+    lines = math.ceil(len(grids) / (_MOST_ACROSS_LANDSCAPE if landscape else _MOST_ACROSS))
     across = math.ceil(len(grids) / lines)
-    height = min(max(1.2, 0.13 * count), 5.2 if lines == 1 else 6.4 / lines if landscape else 3.4)
+    most = 5.2 if lines == 1 else 3.4
+    if landscape and lines > 1:
+        most = (_LANDSCAPE_BODY - _BAR) / lines - _HEAD - _KINDS
+    height = min(max(1.2, 0.13 * count), most)
     block = _HEAD + height + _KINDS
     sheet = Sheet(models, block * lines + _BAR, note, landscape=landscape)
     top_bits = max(float(np.nanmax(grid.bits)) for grid in grids)
