@@ -16,7 +16,8 @@ class RoleStyle:
         role: what the model is to the comparison; unlearned and other models look alike.
         label: the role in words.
         marker: a character that tells models apart without colour.
-        colour: people with colour blindness can tell them apart; all but that of Gold are Okabe-Ito colours.
+        colour: people with colour blindness can tell those of references and built-in models apart; all but that of
+            Gold are Okabe-Ito colours. There are no more of these: the rest differ by their markers too.
         css: class of the style sheet with that colour.
     """
 
@@ -36,18 +37,24 @@ UNLEARNED: Final = (
     RoleStyle("unlearned", _UNLEARNED, "◆", "#CC79A7", "role-unlearned-2"),
     RoleStyle("unlearned", _UNLEARNED, "▼", "#E69F00", "role-unlearned-3"),
     RoleStyle("unlearned", _UNLEARNED, "★", "#56B4E9", "role-unlearned-4"),
+    RoleStyle("unlearned", _UNLEARNED, "⬢", "#AA3377", "role-unlearned-5"),
+    RoleStyle("unlearned", _UNLEARNED, "⬟", "#6655CC", "role-unlearned-6"),
+    RoleStyle("unlearned", _UNLEARNED, "✦", "#999999", "role-unlearned-7"),
+    RoleStyle("unlearned", _UNLEARNED, "►", "#333333", "role-unlearned-8"),
 )
 
-
-_BUILT_IN: Final = ("finetune", "pinpoint", "negative-gradient", "redirect")
-"""Methods of the built-in unlearned models, each in the style of its place."""
+_OWN_PLACES: Final = {
+    f"mini-unlearned-{method}": place
+    for place, method in enumerate(("finetune", "pinpoint", "negative-gradient", "redirect"))
+}
+"""Built-in unlearned models and the numbers of their styles."""
 
 
 def role_styles(names: Sequence[str], roles: Sequence[ModelRole]) -> list[RoleStyle]:
-    """A style for each of the models that are shown together; those that are not references differ from one another.
+    """A style for each of the models that are shown together; up to eight that are not references differ in it.
 
     Built-in models have a style of their own wherever they are shown. What another one has depends on its name, and on
-    who is shown with it, but not on the order.
+    who is shown with it, but not on the order; it has one of a built-in model only if there are no others.
 
     >>> roles = [ModelRole("clean"), ModelRole(), ModelRole("compromised"), ModelRole()]
     >>> [style.marker for style in role_styles(["a", "mini-unlearned-pinpoint", "b", "mini-unlearned-finetune"], roles)]
@@ -55,20 +62,21 @@ def role_styles(names: Sequence[str], roles: Sequence[ModelRole]) -> list[RoleSt
     """
     references = {"clean": CLEAN, "compromised": COMPROMISED, "gold": GOLD}
     others = sorted(
-        (_place(name), name) for name, role in zip(names, roles, strict=True) if role.name not in references
+        (name not in _OWN_PLACES, name) for name, role in zip(names, roles, strict=True) if role.name not in references
     )
     free = list(range(len(UNLEARNED)))
     places = {}
-    for (_, wanted), name in others:
-        places[name] = min(free, key=lambda place: (place - wanted) % len(UNLEARNED))
+    for _, name in others:
+        places[name] = next(place for place in _wanted(name) if place in free)
         free.remove(places[name])
         free = free or list(range(len(UNLEARNED)))
     return [references.get(role.name) or UNLEARNED[places[name]] for name, role in zip(names, roles, strict=True)]
 
 
-def _place(name: str) -> tuple[bool, int]:
-    """Whether a model comes after those that are built in, and the number of the style that it takes if it is free."""
-    method = name.removeprefix("mini-unlearned-")
-    if method != name and method in _BUILT_IN:
-        return False, _BUILT_IN.index(method)
-    return True, zlib.crc32(name.encode()) % len(UNLEARNED)
+def _wanted(name: str) -> list[int]:
+    """Numbers of the styles that a model takes, the first that is free."""
+    if name in _OWN_PLACES:
+        return [_OWN_PLACES[name], *range(len(UNLEARNED))]
+    own = len(_OWN_PLACES)
+    first = zlib.crc32(name.encode()) % (len(UNLEARNED) - own)
+    return [*range(own + first, len(UNLEARNED)), *range(own, own + first), *range(own)]

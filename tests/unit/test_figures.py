@@ -8,11 +8,12 @@ from PIL import Image
 
 from salmu_demo.metrics import official_metrics
 from salmu_demo.metrics.intervals import Interval
+from salmu_demo.models.roles import ModelRole
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.figures.canvas import DPI, WIDTH, Sheet, figure_png, figure_svg
 from salmu_demo.reports.figures.metrics import figure_sentence, metric_figure
 from salmu_demo.reports.report import ReportFigure
-from salmu_demo.reports.roles import CLEAN, COMPROMISED, UNLEARNED
+from salmu_demo.reports.roles import CLEAN, COMPROMISED, role_styles
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.comparison import Cell, Comparison, ComparisonRow
 from salmu_demo.results.records import MeasuredData, MeasuredModel
@@ -67,7 +68,8 @@ def test_intervals_are_bars_and_stay_inside_the_row():
 def test_each_role_has_its_own_colour_and_marker():
     (axes,) = drawn(comparison(specs=METRICS[:1])).axes
     dots = [(line.get_color(), line.get_marker()) for line in axes.lines if line.get_linestyle() == "None"]
-    assert dots == [(CLEAN.colour, "o"), (COMPROMISED.colour, "s"), (UNLEARNED[0].colour, "^")]
+    (other,) = role_styles(NAMES[2:], [ModelRole()])
+    assert dots == [(CLEAN.colour, "o"), (COMPROMISED.colour, "s"), (other.colour, "h")]
 
 
 def test_all_styles_of_models_can_be_drawn():

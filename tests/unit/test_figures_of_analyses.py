@@ -272,10 +272,10 @@ def test_what_a_mark_says_is_no_markup():
 
 
 def test_models_that_look_alike_are_numbered():
-    names = (*NAMES[:2], "a", "b", "c", "d", "e")
-    values = (CLEAN, COMPROMISED, *[BETWEEN] * 5)
+    names = (*NAMES[:2], *"abcdefghi")
+    values = (CLEAN, COMPROMISED, *[BETWEEN] * 9)
     analysis = analyse([valued(name, v) for name, v in zip(names, values, strict=True)])
     image = figure_of(analysis, "forgetting-utility").draw()
     labels = [text.get_text() for text in image.legends[0].get_texts()]
-    assert labels[:7] == ["mini-clean", "mini-compromised", "3. a", "b", "5. c", "d", "e"]
-    assert {text.get_text() for text in image.axes[0].texts} >= {"3", "5"}
+    assert labels[:11] == ["mini-clean", "mini-compromised", "a", "4. b", *"cdefgh", "11. i"]
+    assert {text.get_text() for text in image.axes[0].texts} >= {"4", "11"}

@@ -47,7 +47,7 @@ def words(markup: str) -> str:
 
 def test_a_card_holds_every_fact_and_remark():
     said = words(cards_html([ModelCard("org/mine", FACTS, ["mine has the same weights as theirs."])]))
-    facts = ["★ mine", "ViT- B- 16", "149,620,737", "F16, I64, 299.3 MB", "Hugging Face Hub", "0123456789abcdef"]
+    facts = ["► mine", "ViT- B- 16", "149,620,737", "F16, I64, 299.3 MB", "Hugging Face Hub", "0123456789abcdef"]
     for expected in (
         *facts,
         "Activation QuickGELU (open_clip",
@@ -87,7 +87,7 @@ def test_bars_have_the_length_of_their_numbers():
         ("block 0", "0.000%", "0.0"), ("output", "from zero", "100.0"),
     ]  # fmt: skip
     said = words(markup)
-    assert "★ mine against ■ mini- compromised The edit lies only in the image tower" in said
+    assert "► mine against ■ mini- compromised The edit lies only in the image tower" in said
     assert "1,536 rows of forget" in said
 
 

@@ -144,6 +144,21 @@ def test_models_differ_by_marker_and_colour():
     assert role_styles(["mini-unlearned-redirect"], roles[-1:]) == styles[-1:]
 
 
+def test_as_many_added_models_as_there_are_marks_are_told_apart_and_leave_the_built_in_ones_theirs():
+    built_in = [f"mini-unlearned-{method}" for method in ("finetune", "pinpoint", "redirect")]
+    for seed in range(20):
+        added = [f"added-{seed}-{number}" for number in range(5)]
+        names = [*added, *built_in]
+        styles = role_styles(names, [ModelRole()] * 8)
+        assert len({style.marker for style in styles}) == len({style.colour for style in styles}) == 8
+        assert styles[5:] == role_styles(built_in, [ModelRole()] * 3)
+        # A few leave the marks of built-in models alone, whoever else is there.
+        some = role_styles(added[:4], [ModelRole()] * 4)
+        assert {style.marker for style in some} == {"⬢", "⬟", "✦", "►"}
+        assert role_styles(names[::-1], [ModelRole()] * 8) == styles[::-1]
+    assert len(role_styles([f"m{n}" for n in range(30)], [ModelRole()] * 30)) == 30
+
+
 def test_portrait_list_escapes_and_marks_the_chosen_one():
     buttons = [audit_view.PortraitButton(EVIL, EVIL, EVIL, None), audit_view.PortraitButton("2", "B", "", "data:,")]
     outline = safe(audit_view.portrait_list(buttons, 774, "2"))

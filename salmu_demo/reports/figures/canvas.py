@@ -54,6 +54,10 @@ _MARKERS: Final = {
     "▼": ("v", 7.0),
     "★": ("*", 9.0),
     "✚": ("P", 7.5),
+    "⬢": ("h", 7.0),
+    "⬟": ("p", 7.5),
+    "✦": ((4, 1, 0), 9.5),
+    "►": (">", 7.0),
 }
 """Matplotlib's marker and size in points for the character that stands for a model in tables."""
 
