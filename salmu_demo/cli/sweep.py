@@ -10,6 +10,7 @@ from salmu_demo.core.errors import QueryError
 from salmu_demo.core.executor import Executor, LocalProcesses, RayCluster
 from salmu_demo.core.files import check_writable, write_text
 from salmu_demo.core.text import plain
+from salmu_demo.data.source import benchmark_of
 from salmu_demo.models.roles import TITLES
 from salmu_demo.sweeps.config import read_sweep
 
@@ -40,7 +41,7 @@ def _run(
     folder = output.resolve()
     check_writable(folder, "The table")
     # torch takes seconds to import, which the help of this command and a wrong line do not need.
-    from salmu_demo.sweeps import run, table  # noqa: PLC0415
+    from salmu_demo.sweeps import clear_tables, run, table  # noqa: PLC0415
 
     executor: Executor = (RayCluster if ray else LocalProcesses)(workers, threads)
     results = run.run_sweep(sweep, folder, executor, _report)
@@ -48,7 +49,10 @@ def _run(
     rows = table.sweep_table(results, references.evidence)
     said = [plain(f"{TITLES[role]}: {model}") for role, model in references.models.items()]
     said += [plain(remark) for remark in references.remarks]
-    texts = {"csv": table.table_csv(rows), "json": table.table_json(rows), "md": table.table_markdown(rows, said)}
+    written = table.table_markdown(rows, said)
+    if benchmark_of(sweep.data) == "CLEAR":
+        written += f"\n{clear_tables.clear_tables(results, references.evidence)}\n"
+    texts = {"csv": table.table_csv(rows), "json": table.table_json(rows), "md": written}
     for suffix, text in texts.items():
         write_text(folder / f"sweep.{suffix}", text, "The table")
     if json:

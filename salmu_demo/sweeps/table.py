@@ -160,7 +160,7 @@ class _Sheet:
 
     def _spreads(self, several: Sequence[Values]) -> dict[str, Spread]:
         return {
-            name: _spread([value for values in several if (value := values.get(name)) is not None])
+            name: spread_of([value for values in several if (value := values.get(name)) is not None])
             for name in self.columns
         }
 
@@ -185,7 +185,7 @@ def _recovered(attacked: Sequence[Sequence[AttackRecord]]) -> Spread | None:
         max((one.recovered.value for one in records if one.counts and one.recovered is not None), default=None)
         for records in attacked
     ]
-    return _spread([share for share in most if share is not None]) if most else None
+    return spread_of([share for share in most if share is not None]) if most else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -193,7 +193,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.mean(known) if known else None
 
 
-def _spread(known: Sequence[float]) -> Spread:
+def spread_of(known: Sequence[float]) -> Spread:
+    """Mean and spread of the values of several seeds."""
     return Spread(_mean(known), statistics.stdev(known) if len(known) > 1 else None)
 
 

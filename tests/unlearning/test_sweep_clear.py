@@ -12,6 +12,7 @@ from salmu_demo.core.errors import QueryError, SweepError
 from salmu_demo.core.executor import LocalProcesses
 from salmu_demo.metrics import metrics_of
 from salmu_demo.results.evidence import Evidence
+from salmu_demo.sweeps.clear_tables import clear_tables
 from salmu_demo.sweeps.config import read_sweep
 from salmu_demo.sweeps.measured import Measured
 from salmu_demo.sweeps.run import RunResult, do_run, measure_references, run_sweep
@@ -132,3 +133,31 @@ def test_the_table_has_clears_measures_and_no_diagnosis(sweep_file: Path) -> Non
     assert "0.200 ± 0.141" in lines[-1]
     read = list(csv.DictReader(io.StringIO(table_csv(rows))))
     assert float(read[-1]["ForgetTables"]) == pytest.approx(0.2)
+
+
+def test_the_papers_tables_have_what_was_measured_and_what_was_published(sweep_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text(
+        sweep_file.read_text("utf-8").partition("[[runs]]")[0].replace('["both"]', '["both", "visual", "text"]')
+        + "".join(f'[[runs]]\nmethod = "{method}"\n' for method in ("ga", "dpo", "finetune", "sku"))
+        + '[[runs]]\nmethod = "kl"\nset.batch_size = 8\n',
+        "utf-8",
+    )
+    levels = {"ga": 0.1, "dpo": 0.2, "finetune": 0.4, "sku": 0.3}
+    turned = {"visual": -1.0, "text": 1.0, "both": 1.0}
+    runs = []
+    for job in read_sweep(tmp_path / "sweep.toml").jobs:
+        forget = 0.5 + turned[job.modality] * levels.get(job.method, 0.0)
+        values = {"RealText": 0.25, "RetainText": 0.5, "ForgetText": forget, "FQRowsGen": 0.75}
+        runs.append(RunResult(job, 2, 1.0, Measured(values), None, None))
+    base = Evidence({"RealText": 0.8, "RetainText": 0.9, "ForgetText": 0.95, "FQRowsGen": 0.2})
+    lines = clear_tables(runs, {"compromised": base, "gold": base}).splitlines()
+    # With the paper's values of table 1, and of table 3 for the same method.
+    assert "| Gold | 0.800 *0.50* | 0.900 *0.51* | 0.950 *0.19* | 0.200 *1.00* |" in lines
+    assert "| DPO | 0.250 *0.46* | 0.500 *0.48* | 0.700 *0.22* | 0.750 *0.84* |" in lines
+    assert "| DPO | visual | 0.250 *0.48* | 0.500 *0.49* | 0.300 *0.23* | 0.750 *0.84* |" in lines
+    # Table 3 has no SKU, and other hyperparameters are another method.
+    assert "| SKU | text | 0.250 | 0.500 | 0.800 | 0.750 |" in lines
+    assert not [line for line in lines if line.startswith("| KL")]
+    # Text alone orders the methods as both do, pictures alone the other way round.
+    assert "| text | 1.000 *0.705* | 0.000 | 4 |" in lines
+    assert "| visual | -1.000 *0.205* | 0.000 | 4 |" in lines
