@@ -21,6 +21,7 @@ from salmu_demo.models.roles import assign_roles
 from salmu_demo.probes.attacks import all_attacks
 from salmu_demo.probes.findings import AuditCell
 from salmu_demo.probes.gallery import GALLERIES
+from salmu_demo.probes.large_index import APPROXIMATE
 from salmu_demo.probes.matrix import Matrix
 from salmu_demo.probes.open_retrieval import Retrieval
 from salmu_demo.probes.survey import Survey
@@ -147,6 +148,8 @@ def _run(
 def _print_retrieval(retrieval: Retrieval, name: str, gallery: str) -> None:
     own = "" if retrieval.own_rank is None else f"; the persona's own best has rank {retrieval.own_rank:,.10g}"
     print(f"\n{name}: best of {retrieval.gallery_size:,} in the gallery {gallery}{own}")
+    if retrieval.recall is not None:
+        print(APPROXIMATE.format(recall=retrieval.recall))
     rows = [
         [
             f"{'*' if r.hit else ' '}{r.rank}",
@@ -163,6 +166,7 @@ def _retrieval_json(retrieval: Retrieval, name: str) -> dict[str, Any]:
     return {
         "model": name,
         "gallery_size": retrieval.gallery_size,
+        "recall": retrieval.recall,
         "own_rank": retrieval.own_rank,
         "results": [
             {

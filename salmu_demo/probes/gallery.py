@@ -1,6 +1,6 @@
 """Galleries: the captions or faces of one or more splits that a query is searched in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -14,6 +14,7 @@ from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import check_finite
 from salmu_demo.probes.index import FaissIndex, check_k
+from salmu_demo.probes.large_index import TRIALS, LargeIndex, exact_items
 
 Content = Literal["captions", "faces"]
 
@@ -89,6 +90,13 @@ class Gallery:
         column = view.captions if self.content == "captions" else view.images
         return np.concatenate([column(split) for split in self._splits])[self._kept]
 
+    def trials(self, view: FeatureView) -> NDArray[np.float32]:
+        """Features of what such items are searched with, rows of the other modality spread over a split."""
+        split = self._splits[0]
+        column = view.images if self.content == "captions" else view.captions
+        chosen: NDArray[np.float32] = column(split)[np.linspace(0, len(split) - 1, min(TRIALS, len(split))).astype(int)]
+        return chosen
+
 
 @dataclass(frozen=True)
 class Hits:
@@ -99,18 +107,43 @@ class Hits:
 
 
 class SearchableGallery:
-    """A gallery indexed with one model's features."""
+    """A gallery indexed with one model's features: exactly, or by lists if it has more than `exact_items`.
 
-    def __init__(self, gallery: Gallery, features: NDArray[np.float32]) -> None:
-        """Index the features; raises `MetricError` if they are not finite."""
+    Attributes:
+        gallery: its items.
+        recall: share of the best ten that a search finds, by measurement; None if it is exact.
+    """
+
+    def __init__(
+        self, gallery: Gallery, features: NDArray[np.float32], trials: Callable[[], NDArray[np.float32]] | None = None
+    ) -> None:
+        """Index the features.
+
+        Args:
+            gallery: the items, of which there are N.
+            features: theirs, shape (N, D).
+            trials: returns queries to measure the recall of a large gallery with, shape (Q, D); without them any
+                gallery is searched exactly.
+
+        Raises:
+            MetricError: if features are not finite.
+            QueryError: if the environment does not say what is large.
+        """
         check_finite(features, f"The features of the gallery {gallery.name}")
         self.gallery = gallery
-        self._index = FaissIndex(features)
+        self._index: FaissIndex | LargeIndex
+        self.recall: float | None = None
+        if trials is None or len(features) <= exact_items():
+            self._index = FaissIndex(features)
+        else:
+            self._index = LargeIndex(features, trials())
+            self.recall = self._index.recall
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the features, of which there is one copy."""
-        return self._index.features.nbytes
+        """Bytes of the features, of which there is one copy, and in a large gallery one more in half precision."""
+        size = self._index.features.nbytes
+        return size if self.recall is None else size * 3 // 2
 
     def search(self, query: NDArray[np.float32], k: int) -> Hits:
         """The best `k` items for one query of shape (1, D); raises `QueryError` and `MetricError`."""
@@ -121,4 +154,9 @@ class SearchableGallery:
     def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine of every item with one query of shape (1, D); shape (N,)."""
         result: NDArray[np.float32] = self._index.features @ query[0]
+        return result
+
+    def scores_of(self, query: NDArray[np.float32], items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Cosine of some items with one query of shape (1, D), as a large gallery is asked; shape of `items`."""
+        result: NDArray[np.float32] = self._index.features[items] @ query[0]
         return result

@@ -46,7 +46,7 @@ class ExactIndex:
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See `Index`."""
         scores = queries @ self._features.T
-        return _in_order(scores, np.broadcast_to(np.arange(scores.shape[1]), scores.shape), k)
+        return in_order(scores, np.broadcast_to(np.arange(scores.shape[1]), scores.shape), k)
 
 
 class FaissIndex:
@@ -82,14 +82,14 @@ class FaissIndex:
             with nullcontext() if self._resources is None else _gpu_lock:
                 scores, items = self._index.search(queries, asked)
             if asked == most or (scores[:, -1] < scores[:, k - 1]).all():
-                return _in_order(scores, items, k)
+                return in_order(scores, items, k)
             asked = min(2 * asked, most)
 
 
-def _in_order(
+def in_order(
     scores: NDArray[np.float32], items: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Sort by score, ties by item number, and keep the first `k`."""
+    """Sort each row by score, ties by item number, and keep the first `k`; all shapes (Q, C)."""
     order = np.lexsort((items, -scores), axis=1)[:, :k]
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(items, order, axis=1).astype(np.int64)
 

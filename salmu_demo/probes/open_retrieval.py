@@ -43,12 +43,14 @@ class Retrieval:
         own_rank: rank of the persona's best item among the items of all others, from 1, by `tied_ranks`; None if
             it has none or no persona was given.
         gallery_size: number of items searched.
+        recall: share of the ten best that the search finds, by measurement; None if it is exact. `own_rank` always is.
     """
 
     model: ModelSource
     results: tuple[Retrieved, ...]
     own_rank: float | None
     gallery_size: int
+    recall: float | None = None
 
 
 def mean_query(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -75,28 +77,41 @@ def compare_retrieval(
     Raises:
         QueryError: if `k` is out of range.
     """
-    scores = {model.fingerprint: gallery.scores(queries[model.fingerprint]) for model, gallery in galleries}
+    ranked = own is not None and bool(own.any())
+    # Every item of a large gallery is compared with the query only where a rank asks for it.
+    scores = {
+        model.fingerprint: gallery.scores(queries[model.fingerprint])
+        for model, gallery in galleries
+        if ranked or gallery.recall is None
+    }
     hits = [gallery.search(queries[model.fingerprint], k) for model, gallery in galleries]
     common = set.intersection(*(set(h.items.tolist()) for h in hits)) if hits else set()
-    reference = scores.get(clean) if clean else None
+    by_clean = next((gallery for model, gallery in galleries if model.fingerprint == clean), None)
+
+    def clean_scores(items: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        if clean is None or by_clean is None:
+            return None
+        return scores[clean][items] if clean in scores else by_clean.scores_of(queries[clean], items)
+
     answer = []
     for (model, searchable), found in zip(galleries, hits, strict=True):
+        reference = clean_scores(found.items)
         results = tuple(
             Retrieved(
                 rank=rank,
                 item=searchable.gallery.items[number],
                 score=float(score),
                 hit=bool(own is not None and own[number]),
-                change=_change(float(score), None if reference is None else float(reference[number]), model, clean),
+                change=_change(float(score), None if reference is None else float(reference[rank - 1]), model, clean),
                 shared=number in common,
             )
             for rank, (number, score) in enumerate(zip(found.items.tolist(), found.scores, strict=True), start=1)
         )
         own_rank = None
-        if own is not None and own.any():
+        if own is not None and ranked:
             own_scores = scores[model.fingerprint]
             own_rank = float(tied_ranks(own_scores[own].max(), own_scores[~own]))
-        answer.append(Retrieval(model, results, own_rank, len(searchable.gallery)))
+        answer.append(Retrieval(model, results, own_rank, len(searchable.gallery), searchable.recall))
     return answer
 
 

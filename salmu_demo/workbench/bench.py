@@ -448,7 +448,11 @@ class Workbench:
         gallery = self.gallery(name, content)
         result: SearchableGallery = self._once(
             ("index", name, content, model.fingerprint),
-            lambda: SearchableGallery(gallery, gallery.features(self.view(model, progress))),
+            lambda: SearchableGallery(
+                gallery,
+                gallery.features(self.view(model, progress)),
+                lambda: gallery.trials(self.view(model, progress)),
+            ),
             lambda made: made.nbytes,
         )
         return result

@@ -242,6 +242,7 @@ def _column_document(column: Column, people: dict[str, str]) -> dict[str, Any]:
         "role": column.role.name,
         "role_from": column.role.origin,
         "gallery_size": retrieval.gallery_size,
+        "recall": retrieval.recall,
         "results": [
             {
                 "rank": result.rank,

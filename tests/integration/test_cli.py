@@ -170,6 +170,20 @@ def test_probe_of_a_persona_prints_every_kind_and_marks_its_own_captions(capsys:
     assert out.rstrip().endswith(SCORES_NOTICE)
 
 
+def test_a_probe_of_a_large_gallery_says_what_its_search_misses(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SALMU_EXACT_ITEMS", "20")
+    out = printed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS)
+    assert re.search(r"The search is approximate: by measurement it finds (9[5-9]|100)\.\d% of the ten best\.", out)
+    (entry,) = parsed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS)["retrieval"]
+    monkeypatch.delenv("SALMU_EXACT_ITEMS")
+    (exact,) = parsed(capsys, "probe", "mini-clean", "--persona", TWO_EMAILS)["retrieval"]
+    assert entry["recall"] >= 0.95
+    assert exact["recall"] is None
+    assert entry["own_rank"] == exact["own_rank"]
+
+
 @pytest.mark.parametrize("value", ["sun.meiling@work.example", "886 912-345", "孫 美玲"])
 def test_probe_finds_a_persona_by_any_value(capsys: pytest.CaptureFixture[str], value: str):
     document = parsed(capsys, "probe", "mini-clean", "--persona", value, "--kind", "city")

@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,15 @@ def test_a_named_persona_is_marked_and_its_first_rank_is_said(workbench):
         assert own
         assert {row.persona for row in own} == {"Amara Diallo"}
         assert "Amara Diallo is at rank " in view.summary
+
+
+def test_an_approximate_search_says_what_it_misses(workbench):
+    answer = ask(workbench, models=["mini-clean"])
+    assert "approximate" not in answer_html(answer, False, no_image)
+    (column,) = answer.columns
+    misses = replace(column, retrieval=replace(column.retrieval, recall=0.9725))
+    (view,) = column_views(replace(answer, columns=[misses]), False)
+    assert "The search is approximate: by measurement it finds 97.2% of the ten best." in view.summary
 
 
 def test_only_what_one_persona_has_names_it(workbench):

@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.probes import index as index_module
 from salmu_demo.probes.gallery import Gallery, Hits, SearchableGallery
 from salmu_demo.probes.index import MAX_K, ExactIndex, FaissIndex, check_k, gpu_resources
+from salmu_demo.probes.large_index import RECALL_GOAL, LargeIndex, exact_items
 from salmu_demo.probes.model_change import measure_change
 from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
 from salmu_demo.probes.people import persona_features
@@ -108,6 +110,46 @@ def test_a_collapsed_gallery_is_returned_in_order():
     features = np.full((500, 8), 0.5, dtype=np.float32)
     _, items = FaissIndex(features).search(features[:1], 10)
     assert items.tolist() == [list(range(10))]
+
+
+def clustered(rng: np.random.Generator, rows: int, width: int = 16) -> Array:
+    """Unit vectors around 40 centres."""
+    drawn = rng.normal(size=(40, width))[rng.integers(0, 40, rows)] + 0.3 * rng.normal(size=(rows, width))
+    return normalised(drawn.astype(np.float32), "features")
+
+
+def test_a_large_index_says_what_it_misses():
+    rng = np.random.default_rng(5)
+    features = clustered(rng, 3000)
+    trials = normalised(features[:50] + 0.1 * rng.normal(size=(50, 16)).astype(np.float32), "queries")
+    index = LargeIndex(features, trials)
+    scores, items = index.search(trials, 10)
+    truth = [plain_search(features, query, 10)[1] for query in trials]
+    found = sum(len(set(mine) & set(best)) for mine, best in zip(items.tolist(), truth, strict=True))
+    assert index.recall == pytest.approx(found / 500)
+    assert index.recall >= RECALL_GOAL
+    # What it finds is scored exactly, best first.
+    np.testing.assert_allclose(scores, np.take_along_axis(trials @ features.T, items, axis=1), atol=1e-6)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    # As many as are asked for, even if they are not in the nearest lists.
+    assert sorted(index.search(trials[:1], 3000)[1][0].tolist()) == list(range(3000))
+    assert index.search(trials[:2], 4000)[0].shape == (2, 3000)
+
+
+def test_where_nothing_is_near_every_list_is_visited():
+    rng = np.random.default_rng(6)
+    features, trials = (normalised(random_features(rng, rows, 64), "features") for rows in (2000, 20))
+    assert LargeIndex(features, trials).recall >= RECALL_GOAL
+
+
+def test_what_is_large_is_said_by_a_number(monkeypatch: pytest.MonkeyPatch):
+    assert exact_items() == 1_000_000
+    monkeypatch.setenv("SALMU_EXACT_ITEMS", "250")
+    assert exact_items() == 250
+    for wrong in ("0", "-1", "many", "1.5", ""):
+        monkeypatch.setenv("SALMU_EXACT_ITEMS", wrong)
+        with pytest.raises(QueryError, match=r"SALMU_EXACT_ITEMS is '.*'; it must be a positive number of items"):
+            exact_items()
 
 
 class BrokenGpu:
@@ -304,6 +346,38 @@ def test_the_own_rank_of_a_collapsed_model_is_in_the_middle(data: BenchmarkData)
     assert unequal > 10
 
 
+def test_a_large_gallery_is_searched_by_lists_and_its_ranks_are_exact(
+    data: BenchmarkData, embedder: Any, models: list[Any], monkeypatch: pytest.MonkeyPatch
+):
+    gallery = Gallery(data, "forget", "captions")
+    views = {model.fingerprint: FeatureView(model, data, embedder) for model in models}
+    queries = {name: gallery.trials(view)[:1] for name, view in views.items()}
+
+    def compared(own: Any = None) -> list[Any]:
+        galleries = [
+            (model, SearchableGallery(gallery, gallery.features(view), partial(gallery.trials, view)))
+            for model, view in zip(models, views.values(), strict=True)
+        ]
+        return compare_retrieval(galleries, queries, 10, own, clean="clean")
+
+    own = gallery.of_persona(IN_BOTH[0])
+    exact, exact_of_persona = compared(), compared(own)
+    assert [answer.recall for answer in exact] == [None, None]
+    monkeypatch.setenv("SALMU_EXACT_ITEMS", str(len(gallery) - 1))
+    for answer, plain in zip([*compared(), *compared(own)], [*exact, *exact_of_persona], strict=True):
+        assert answer.recall is not None
+        assert answer.recall >= RECALL_GOAL
+        assert answer.own_rank == plain.own_rank
+        there = {result.item: result for result in plain.results}
+        shared = [(result, there[result.item]) for result in answer.results if result.item in there]
+        assert len(shared) >= 9
+        for mine, his in shared:
+            assert (mine.score, mine.change) == pytest.approx((his.score, his.change), abs=1e-6)
+            assert mine.hit == his.hit
+    monkeypatch.setenv("SALMU_EXACT_ITEMS", str(len(gallery)))
+    assert compared() == exact
+
+
 def test_the_change_of_clean_is_nothing_however_its_cosines_are_rounded():
     class OneItem:
         items = ("item",)
@@ -314,7 +388,7 @@ def test_the_change_of_clean_is_nothing_however_its_cosines_are_rounded():
     def rounded(score: float) -> Any:
         searched = Hits(np.array([0]), np.array([score], np.float32))
         return SimpleNamespace(
-            gallery=OneItem(), scores=lambda _: np.array([0.5], np.float32), search=lambda *_: searched
+            gallery=OneItem(), scores=lambda _: np.array([0.5], np.float32), search=lambda *_: searched, recall=None
         )
 
     models = [SimpleNamespace(fingerprint=name) for name in ("clean", "other")]

@@ -10,6 +10,7 @@ from salmu_demo.core.markup import render
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.metrics import Benchmark
 from salmu_demo.models.roles import CLEAN
+from salmu_demo.probes.large_index import APPROXIMATE
 from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import NOTHING as NO_VALUE
 from salmu_demo.reports.text import unsigned
@@ -180,6 +181,8 @@ def _summary(answer: Answer, column: Column) -> str:
         return ""
     retrieval = column.retrieval
     start = f"Best {len(retrieval.results):,} of {retrieval.gallery_size:,} {answer.settings.content}."
+    if retrieval.recall is not None:
+        start = f"{start} {APPROXIMATE.format(recall=retrieval.recall)}"
     if not answer.named:
         return start
     name = answer.named[0].name if len(answer.named) == 1 else "A persona named in your query"
