@@ -27,6 +27,7 @@ from salmu_demo.ui.tabs.unlearn.form import (
     Stop,
     UnlearnInputs,
     asked_job,
+    carried,
     common_controls,
     fields_of,
     group_of,
@@ -58,9 +59,9 @@ def workbench(tiny_assets) -> Workbench:
     return Workbench()
 
 
-def values_of(name: str, **changed: object) -> list[object]:
+def values_of(name: str, modality: Modality | None = None, **changed: object) -> list[object]:
     """What the components of a method hold, at its defaults but for some."""
-    spec = find_method(name)
+    spec = find_method(name, modality)
     return [None if key is None else changed.get(key, spec.hyperparameters[key][0]) for key in fields_of(spec).names]
 
 
@@ -150,6 +151,21 @@ def test_controls_carry_the_ranges_and_defaults_of_the_method():
     words = dict(zip(fields_of(find_method("ga")).names, controls.updates(find_method("ga")), strict=True))["objective"]
     assert [choice for choice, _ in words.choices] == ["entropy", "likelihood"]
     assert sum(update.visible for update in controls.updates(find_method("finetune"))) == COMMON_NUMBERS
+
+
+def test_what_was_typed_for_one_modality_stays_for_another_as_far_as_that_has_it():
+    before, after = find_method("scrub", Modality.TEXT), find_method("scrub")
+    typed = {"learning_rate": 3e-5, "alpha": 2.0}
+    kept = carried(before, after, "image", 77, values_of("scrub", Modality.TEXT, **typed))
+    assert (kept.method, kept.towers, kept.budget, kept.settings) == ("scrub", "image", 77, typed)
+    # What was at the default of one is at that of the other, and so is what is empty.
+    assert before.hyperparameters["batch_size"][0] != after.hyperparameters["batch_size"][0]
+    assert carried(before, after, "image", None, [None] * len(fields_of(before).names)).budget == after.budget
+    # Another method takes what it has by that name and can be; here neither beta nor the towers.
+    twins = find_method("twins", Modality.VISUAL)
+    values = values_of("npo", Modality.TEXT, beta=0.2, retain_weight=0.25, batch_size=1)
+    kept = carried(find_method("npo", Modality.TEXT), twins, "text", 1920, values)
+    assert (kept.method, kept.towers, kept.settings) == ("twins", "image", {"retain_weight": 0.25})
 
 
 def test_only_what_was_changed_is_a_setting():

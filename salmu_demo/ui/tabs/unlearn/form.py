@@ -81,6 +81,33 @@ def settings_of(spec: MethodSpec, values: Sequence[Any]) -> dict[str, float | st
     return settings
 
 
+def carried(
+    before: MethodSpec, spec: MethodSpec, towers: str, budget: int | None, values: Sequence[Any]
+) -> UnlearningOptions:
+    """What a visitor typed for one method or form of it, as far as another has it too; the rest is at its defaults.
+
+    Args:
+        before: whose form was filled in.
+        spec: whose form is to be shown.
+        towers: the towers that were chosen.
+        budget: the budget that was typed, or None for an empty field.
+        values: of `Controls.inputs`.
+    """
+    settings: dict[str, int | float | str] = {}
+    for name, value in zip(fields_of(before).names, values, strict=True):
+        if name is None or value is None or value == before.hyperparameters[name][0]:
+            continue
+        with suppress(QueryError):  # The other one has none of the name, or not with this value.
+            if getattr(spec.configure({name: value}), name) == value:
+                settings[name] = value
+    return UnlearningOptions(
+        spec.name,
+        towers if towers in map(str, spec.towers) else str(spec.towers[0]),
+        spec.budget if budget in (None, before.budget) else budget,
+        settings,
+    )
+
+
 def title_of(name: str) -> str:
     """The label of a hyperparameter.
 
@@ -284,9 +311,13 @@ MOST_PAIRS: Final = 1_000_000
 
 @dataclass(frozen=True)
 class UnlearnForm:
-    """What a run is put together from; a modality is chosen for data of CLEAR only."""
+    """What a run is put together from; a modality is chosen for data of CLEAR only.
+
+    `shown` holds the name and the form of the method whose hyperparameters the form shows.
+    """
 
     data: BenchmarkData
+    shown: gr.State
     modality: gr.Radio
     method: gr.Dropdown
     card: gr.HTML
@@ -310,13 +341,14 @@ class UnlearnForm:
     @property
     def method_outputs(self) -> list[Any]:
         """Everything that depends on the method, in the order of `method_updates`."""
-        return [self.card, self.towers, self.budget, self.stop.row, *self.controls.inputs]
+        return [self.shown, self.card, self.towers, self.budget, self.stop.row, *self.controls.inputs]
 
     def method_updates(self, spec: MethodSpec, options: UnlearningOptions | None = None) -> list[Any]:
         """New values of what depends on the method: its defaults, or what a run was asked for."""
         towers = [(title_of(tower), str(tower)) for tower in spec.towers]
         radio = gr.Radio(towers, value=towers[0][1] if options is None else options.towers)
         return [
+            (spec.name, str(spec.form)),
             method_card(spec.title, spec.idea, spec.citation, sorted(spec.needs)),
             radio,
             gr.Number(
@@ -372,6 +404,7 @@ def unlearn_form(data: BenchmarkData) -> UnlearnForm:
         [*modalities, (text.PAIRS, "")], value=str(Modality.BOTH) if is_clear else "", label="Modality",
         info=text.MODALITY, visible=is_clear, elem_id="unlearn-modality",
     )  # fmt: skip
+    shown = gr.State(None)
     with gr.Row(elem_classes="controls"):
         method = gr.Dropdown([], label="Method", info=text.METHOD, elem_id="unlearn-method", min_width=240)
         base = gr.Dropdown([], label="Start from", info=text.BASE, elem_id="unlearn-base", min_width=240)
@@ -392,7 +425,21 @@ def unlearn_form(data: BenchmarkData) -> UnlearnForm:
         run = gr.Button("Unlearn", variant="primary", elem_id="unlearn-run")
         estimate = gr.Button(text.ESTIMATE, elem_id="unlearn-estimate", scale=0, min_width=160)
     return UnlearnForm(
-        data, modality, method, card, base, towers, budget, seed, forget, stop, controls, run, estimate, estimated
+        data,
+        shown,
+        modality,
+        method,
+        card,
+        base,
+        towers,
+        budget,
+        seed,
+        forget,
+        stop,
+        controls,
+        run,
+        estimate,
+        estimated,
     )
 
 
@@ -460,8 +507,16 @@ def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: A
         return form.method_updates(find_method(method, modality_of(modality)))
 
     @shows_errors
-    def choose_modality(modality: str, method: str | None) -> list[Any]:
-        return with_methods(modality, method)
+    def choose_modality(
+        chosen: str, method: str | None, shown: tuple[str, str] | None, towers: str, budget: int | None, *values: Any
+    ) -> list[Any]:
+        if shown is None:
+            return with_methods(chosen, method)
+        name, of_form = shown
+        before = next(spec for spec in all_methods(Form(of_form)) if spec.name == name)
+        spec = kept_method(method, modality := modality_of(chosen))
+        options = carried(before, spec, towers, budget, values)
+        return [form.offered(modality, spec.name), *form.method_updates(spec, options)]
 
     @shows_errors
     def tell_time(
@@ -490,7 +545,8 @@ def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: A
     form.forget.input(lambda asked: asked, form.forget, context.requests, **QUEUED)
     chosen = [form.modality, form.method]
     form.method.input(choose, chosen, form.method_outputs, show_progress="hidden", **private)
-    form.modality.input(choose_modality, chosen, [form.method, *form.method_outputs], show_progress="hidden", **private)
+    typed = [*chosen, form.shown, form.towers, form.budget, *form.controls.inputs]
+    form.modality.input(choose_modality, typed, [form.method, *form.method_outputs], show_progress="hidden", **private)
     shown = context.jobs[UNLEARN].shown
     shown.change(show_job, [shown, context.bar.listed], form.job_outputs, **QUEUED)
     form.estimate.click(tell_time, form.inputs, form.estimated, show_progress_on=form.estimated, **private)
