@@ -386,8 +386,8 @@ def _by_kind(analysis: Analysis) -> Iterator[Block]:
 
 def _by_persona(analysis: Analysis, people: Mapping[str, str]) -> Iterator[Block]:
     yield (
-        f"RetFail of the personas on which the models leak most and least on average, {_PERSONAS_SHOWN} of each; all "
-        "personas and metrics are in the table by_persona of the CSV files."
+        f"RetFail of the personas of whom it is highest and lowest on average over models, {_PERSONAS_SHOWN} of each; "
+        "all personas and metrics are in the table by_persona of the CSV files."
     )
     yield from _grouped(
         analysis, lambda model: model.by_persona, lambda _: "RetFail by persona.", "Persona",

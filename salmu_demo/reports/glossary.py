@@ -44,7 +44,12 @@ GLOSSARY: Final[dict[str, str]] = {
     ),
     "leak left": (
         "Of a whole model: what it still knows of all pairs to be forgotten, where Clean is 0 and Compromised is 1. "
-        "The diagnosis and the attacks ask about it; leaks is a verdict about one value of one person."
+        "The diagnosis and the attacks ask about it; leaks is a verdict about one value of one person. The leak gone "
+        "is the rest, 1 minus it."
+    ),
+    "leakage rate": (
+        "LeakRate, which is neither: how often an image to be forgotten matches its sensitive caption better than a "
+        "plain description of the same image."
     ),
     "target": "Clean's value for what is to be forgotten, Compromised's for what is to be kept: nearer is better.",
     "on the scale": "The distance to the target, where 1 is that between Clean and Compromised; the bar shows it.",

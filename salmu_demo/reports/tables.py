@@ -33,7 +33,7 @@ def csv_tables(analysis: Analysis) -> dict[str, str]:
         "by_persona": _groups_csv(analysis, "persona", [model.by_persona for model in analysis.models]),
         "by_side": sides_csv(analysis),
         "diagnosis": diagnosis_csv(analysis),
-        "exposure": exposure_csv(analysis),
+        "caption_exposure": caption_exposure_csv(analysis),
         "disagreements": disagreements_csv(analysis),
     }
     return {name: table for name, table in made.items() if table.count("\n") > 1}
@@ -115,8 +115,8 @@ def diagnosis_csv(analysis: Analysis) -> str:
     )  # fmt: skip
 
 
-def exposure_csv(analysis: Analysis) -> str:
-    """One line for each (model, persona, kind) with a measured row: mean exposure in bits."""
+def caption_exposure_csv(analysis: Analysis) -> str:
+    """One line for each (model, persona, kind) with a measured row: mean caption exposure in bits."""
 
     def lines() -> Iterator[Sequence[Cell]]:
         for name, model in zip(analysis.names, analysis.models, strict=True):
@@ -128,7 +128,7 @@ def exposure_csv(analysis: Analysis) -> str:
                     if not math.isnan(value):
                         yield name, persona, kind, value
 
-    return csv_table(analysis.comparison.data, ("model", "persona", "kind", "exposure_bits"), lines())
+    return csv_table(analysis.comparison.data, ("model", "persona", "kind", "caption_exposure_bits"), lines())
 
 
 def disagreements_csv(analysis: Analysis) -> str:

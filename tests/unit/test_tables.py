@@ -75,9 +75,9 @@ def test_groups_have_a_line_for_each_model_metric_and_group(analysis: Analysis) 
 
 
 def test_exposure_has_a_line_for_each_cell_with_rows(analysis: Analysis) -> None:
-    rows = lines(analysis, "exposure")
+    rows = lines(analysis, "caption_exposure")
     assert len(rows) == 3 * 6 * len(layout.KINDS)
-    assert rows[0]["exposure_bits"] == f"{analysis.models[0].exposure.bits[0, 0]:.6f}"
+    assert rows[0]["caption_exposure_bits"] == f"{analysis.models[0].exposure.bits[0, 0]:.6f}"
 
 
 def test_disagreements_hold_caption_and_both_ranks(analysis: Analysis) -> None:

@@ -88,7 +88,7 @@ def _draw(analysis: Analysis, pairs: Sequence[Disagreement], note: str, landscap
             _draw_pair(axes, pair, analysis.names, sheet.styles)
             axes.tick_params(axis="x", labelbottom=pair is column[-1])
             top += _ROW * len(pair.examples)
-        axes.set_xlabel("Rank of the image's own caption (1 is a leak)", fontsize=9, color=TEXT)
+        axes.set_xlabel("Rank of the image's own caption (1 is the first)", fontsize=9, color=TEXT)
     return sheet.figure
 
 

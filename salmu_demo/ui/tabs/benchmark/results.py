@@ -200,7 +200,7 @@ def metric_tables(analysis: Analysis) -> Markup:
         pillars=pillars,
         sample=analysis.comparison.data.sample,
         notes=" ".join(notes),
-        words=terms("benchmark", "target", "on the scale", "interval", "leak left", "diagnosis"),
+        words=terms("benchmark", "target", "on the scale", "interval", "leak left", "leakage rate", "diagnosis"),
         provenance=_provenance(analysis),
     )
 
