@@ -68,6 +68,8 @@ class Memory:
         """Take a budget in bytes; None reads it from the environment when it is first needed."""
         self._budget = budget
         self._places: OrderedDict[Hashable, _Place] = OrderedDict()
+        # The sizes of all places: thousands of small things are kept, and room is made for each.
+        self._taken = 0
         self._changed = threading.Condition()
 
     @contextmanager
@@ -105,7 +107,7 @@ class Memory:
     def taken(self) -> int:
         """Bytes of everything that is kept."""
         with self._changed:
-            return sum(place.size for place in self._places.values())
+            return self._taken
 
     def _place(self, key: Hashable) -> tuple[_Place, bool]:
         """The place of a thing, marked as used, and whether the caller has to make it."""
@@ -126,7 +128,7 @@ class Memory:
             place.thing.set_result(make())
         except BaseException as error:
             with self._changed:
-                del self._places[key]
+                self._drop(key)
             place.thing.set_exception(error)
 
     def _make_in_room(self, place: _Place, what: str, size: int, make: Callable[[], Any]) -> Any:
@@ -142,7 +144,7 @@ class Memory:
                     f"{what} has to wait too long for memory that other models use; try again later or raise "
                     f"{BUDGET_VARIABLE}."
                 )
-            place.size = size
+            self._take(place, size)
         return make()
 
     def _keep(self, key: Hashable, place: _Place, size: Callable[[Any], int]) -> None:
@@ -151,13 +153,13 @@ class Memory:
         taken = OVERHEAD_BYTES + size(place.thing.result())
         with self._changed:
             if self._make_room(taken):
-                place.size = taken
+                self._take(place, taken)
             else:
-                del self._places[key]
+                self._drop(key)
 
     def _make_room(self, size: int) -> bool:
         """Drop idle things until one of `size` bytes fits; False, and nothing dropped, if that takes one in use."""
-        excess = size - self._bytes() + sum(place.size for place in self._places.values())
+        excess = size - self._bytes() + self._taken
         dropped = []
         for key, place in self._places.items():
             if excess <= 0:
@@ -168,8 +170,15 @@ class Memory:
         if excess > 0:
             return False
         for key in dropped:
-            del self._places[key]
+            self._drop(key)
         return True
+
+    def _take(self, place: _Place, size: int) -> None:
+        place.size = size
+        self._taken += size
+
+    def _drop(self, key: Hashable) -> None:
+        self._taken -= self._places.pop(key).size
 
     def _bytes(self) -> int:
         self._budget = memory_budget() if self._budget is None else self._budget
@@ -178,6 +187,8 @@ class Memory:
 
 def size_of(thing: object) -> int:
     """About how many bytes something made of arrays, texts and records takes; what it shares with others counts too."""
+    if isinstance(thing, (str, int, float)):  # most of what there is
+        return getsizeof(thing)
     if isinstance(thing, np.ndarray):
         return thing.nbytes
     if isinstance(thing, dict):

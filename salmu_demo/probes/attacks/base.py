@@ -465,7 +465,10 @@ def resampled_exposures(per_query: NDArray[np.float64], true: Sequence[int]) -> 
     distinct, inverse = _draws(len(per_query))
     scores, wrong = distinct @ per_query, _wrong(per_query.shape[1], true)
     ranks = tied_ranks(scores[:, ~wrong].max(axis=1), scores[:, wrong])
-    bits = np.array([exposure(rank, int(wrong.sum()) + 1) for rank in ranks.tolist()])
+    candidates = int(wrong.sum()) + 1
+    # Few ranks differ.
+    different, which = np.unique(ranks, return_inverse=True)
+    bits = np.array([exposure(rank, candidates) for rank in different.tolist()])[which]
     return bits[inverse]
 
 
