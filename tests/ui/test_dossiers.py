@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.progress import Progress, ignore_progress
@@ -15,10 +14,9 @@ from salmu_demo.ui.shell.visitor_files import VisitorFiles, open_visitor_files
 from salmu_demo.ui.tabs.audit import text
 from salmu_demo.ui.tabs.audit.dossiers import Dossiers
 from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.dossiers import verify
 from salmu_demo.workbench.warmup import WarmUp
 from tests.fixtures.tiny import MODELS, TWO_EMAILS
-from tests.ui.conftest import PATIENCE_MS, OpenPage
+from tests.ui.conftest import PATIENCE_MS
 
 
 @pytest.fixture
@@ -75,18 +73,3 @@ def test_without_a_persona_or_a_model_there_is_nothing_to_report(bench: Workbenc
     for view, models in ((View(), MODELS), (View(TWO_EMAILS), ())):
         with pytest.raises(QueryError, match=text.NOTHING_TO_REPORT):
             dossiers.files(view, models, ignore_progress)
-
-
-def test_a_visitor_takes_a_dossier_away_and_it_holds(open_page: OpenPage, tmp_path: Path):
-    page = open_page(f"persona={TWO_EMAILS}")
-    expect(page.locator("#dossier-json")).to_be_hidden()
-    page.locator("#dossier-make").click()
-    expect(page.locator("#dossier-json")).to_be_visible(timeout=PATIENCE_MS)
-    with page.expect_download() as waiting:
-        page.locator("#dossier-json").click()
-    waiting.value.save_as(tmp_path / "dossier.json")
-    assert {check.state for check in verify(tmp_path)} == {"agrees"}
-    # Of somebody else there is none yet.
-    page.locator("#people button[data-choice='00000001']").click()
-    expect(page.locator("#dossier-json")).to_be_hidden()
-    expect(page.locator("#dossier-make")).to_be_visible()

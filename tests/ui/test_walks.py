@@ -1,0 +1,87 @@
+"""The ways that people come for: an auditor from a value to a dossier, an author from a file to a table for a paper."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from salmu_demo.workbench.dossiers import verify
+from tests.fixtures.tiny import PERSONAS, TWO_EMAILS
+from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app, unfold_settings
+from tests.ui.test_app import sideways_scroll
+from tests.ui.test_models import choose_file
+
+
+@pytest.fixture(scope="module")
+def app_url(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALMU_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
+        with served_app(tmp_path_factory.mktemp("gradio")) as url:
+            yield url
+
+
+def download(page: Page, button: Locator, path: Path) -> Path:
+    expect(button).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_download() as waiting:
+        button.click()
+    waiting.value.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_an_auditor_goes_from_a_value_to_a_dossier(open_page: OpenPage, tmp_path: Path, size: tuple[int, int]):
+    person = PERSONAS[TWO_EMAILS]
+    page = open_page(size=size)
+    # The digits are enough.
+    page.get_by_label("Find a persona").fill("".join(filter(str.isdigit, person["phone_number"])))
+    rows = page.locator("#matrix tbody tr")
+    expect(rows).to_have_count(1)
+    rows.locator(".who").click()
+    expect(page.locator("#persona h2")).to_have_text(person["name"])
+
+    page.locator("#verdicts button[data-choice=phone_number]").first.click()
+    expect(page.locator("#line-ups tr.true").first).to_contain_text(person["phone_number"])
+    close = page.get_by_role("button", name="Close the line-up")
+    if size == PHONE:
+        # A sheet from below, over the verdicts.
+        frame = page.locator("#detail").bounding_box()
+        assert frame is not None
+        assert frame["y"] + frame["height"] == pytest.approx(PHONE[1], abs=1)
+        close.click()
+        expect(page.locator("#detail")).to_be_hidden()
+    else:
+        expect(close).to_be_hidden()
+    assert sideways_scroll(page) <= 0
+
+    expect(page.locator("#dossier-json")).to_be_hidden()
+    page.locator("#dossier-make").click()
+    download(page, page.locator("#dossier-json"), tmp_path / "dossier.json")
+    assert {check.state for check in verify(tmp_path)} == {"agrees"}
+    # Of somebody else there is none yet.
+    page.get_by_label("Find a persona").fill("")
+    page.locator("#people button[data-choice='00000001']").click()
+    expect(page.locator("#dossier-json")).to_be_hidden()
+    expect(page.locator("#dossier-make")).to_be_visible()
+
+
+def test_an_author_goes_from_a_file_to_a_table_for_a_paper(open_page: OpenPage, tiny_assets: Path, tmp_path: Path):
+    page = open_page("models=mini-clean,mini-compromised")
+    unfold_settings(page)
+    page.get_by_role("button", name="Add a model").click()
+    mine = tmp_path / "my_method.safetensors"
+    shutil.copyfile(tiny_assets / "models" / "mini-unlearned-finetune" / "open_clip_model.safetensors", mine)
+    choose_file(page, mine)
+    expect(page.locator("#models")).to_contain_text("upload:my_method-")
+    expect(page.locator("#models input:checked")).to_have_count(3)
+
+    page.get_by_role("tab", name="Benchmark").click()
+    page.locator("#benchmark-run").click()
+    expect(page.locator("#results-head article")).to_have_count(3, timeout=2 * PATIENCE_MS)
+    expect(page.locator("#results-head")).to_contain_text("my_method")
+    page.get_by_role("tab", name="Downloads").click()
+    table = download(page, page.locator("#download-paper-0"), tmp_path / "table.tex").read_text("utf-8")
+    assert r"\toprule" in table
+    assert r"my\_method" in table
+    assert "@" in download(page, page.locator("#download-paper-1"), tmp_path / "table.bib").read_text("utf-8")
