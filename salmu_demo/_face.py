@@ -637,12 +637,12 @@ def attack(
     Args:
         models: one or more models.
         data: the data set.
-        attacks: names of attacks, such as `linear-map`; None for all.
+        attacks: names of attacks, such as `linear-map`; None for all but those that take minutes, such as `downstream`.
         clean: the Clean model; None goes by cards and built-in names, and on the miniature takes its own.
         compromised: the model that the others were unlearned from; None as for `clean`.
         gold: a model that was retrained without the pairs to be forgotten; None takes the miniature's own on it.
         seed: seed of everything random.
-        thorough: whether to try more than the defaults, which takes much longer.
+        thorough: whether to try more than the defaults, and all attacks for None, which takes much longer.
         progress: called often with a `Progress`; it may raise an exception to stop the work.
 
     Raises:

@@ -65,6 +65,8 @@ class Attack(ABC):
         source: where it comes from.
         needs: what it needs besides features.
         counts: whether what it recovers counts in the diagnosis; others are reported only.
+        by_default: whether it is run where no attack is named; others take minutes, and are run if they are named or
+            more than the defaults is asked for.
     """
 
     name: ClassVar[str]
@@ -73,6 +75,7 @@ class Attack(ABC):
     source: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
     counts: ClassVar[bool] = True
+    by_default: ClassVar[bool] = True
 
     @property
     def reads_features_only(self) -> bool:
@@ -110,7 +113,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FACTS: Final = ("name", "title", "attacker", "source")
 _ORDER: Final = (
     "linear-map", "own-head", "relearning", "benign-finetuning", "early-readout", "depth", "tower-swap", "quantisation",
-    "membership", "update-leak",
+    "membership", "update-leak", "downstream",
 )  # fmt: skip
 """The order of tables: the cheapest knowledge first; those of plug-ins come last."""
 
@@ -158,10 +161,15 @@ def find_attack(name: str) -> Attack:
     return found
 
 
-def choose_attacks(names: Iterable[str] | None) -> list[Attack]:
-    """The attacks of the given names in the order of tables, all for None; raises `QueryError`."""
+def choose_attacks(names: Iterable[str] | None, thorough: bool = False) -> list[Attack]:
+    """The attacks of the given names in the order of tables; raises `QueryError`.
+
+    Args:
+        names: their names; None for those that are run by default.
+        thorough: whether None is for all.
+    """
     if names is None:
-        return list(all_attacks())
+        return [attack for attack in all_attacks() if attack.by_default or thorough]
     wanted = {find_attack(name).name for name in names}
     if not wanted:
         raise QueryError("No attack is chosen; choose at least one.")

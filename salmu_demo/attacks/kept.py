@@ -18,12 +18,13 @@ from salmu_demo.features.store import ArrayStore, encoding_key
 
 ATTACKING_CODE: Final = (
     "attacks/**/*.py", "data/*.py", "features/embedder.py", "features/view.py",
-    "metrics/checks.py", "metrics/protocol.py", "metrics/ranking.py", "metrics/retrieval_failure.py",
-    "metrics/separation.py", "models/optimisation.py",
+    "metrics/checks.py", "metrics/clear_protocol.py", "metrics/protocol.py", "metrics/ranking.py",
+    "metrics/retrieval_failure.py", "metrics/rouge.py", "metrics/separation.py", "models/captioner.py",
+    "models/coca.py", "models/optimisation.py",
 )  # fmt: skip
 """Our code that decides what an attack finds in given features and weights."""
 
-ATTACKING_PACKAGES: Final = ("numpy", "scipy", "scikit-learn", "pyarrow")
+ATTACKING_PACKAGES: Final = ("numpy", "scipy", "scikit-learn", "pyarrow", "rouge-score")
 """Libraries that decide it, besides those that encode."""
 
 _HEAD: Final = "head"

@@ -29,6 +29,31 @@ class Recipe:
     image_tower: bool = False
 
 
+@dataclass(frozen=True)
+class DecoderRecipe:
+    """How a text decoder is built and trained on image tokens.
+
+    Attributes:
+        width: of its states.
+        heads: of its attention.
+        text_layers: blocks that read the text alone.
+        layers: blocks that read the text, each with one that looks at the image.
+        epochs: passes over the captions.
+        batch_size: captions of a step.
+        learning_rate: of AdamW, the peak after the warm-up.
+        warm_up: share of the steps until it is reached.
+    """
+
+    width: int = 192
+    heads: int = 6
+    text_layers: int = 1
+    layers: int = 2
+    epochs: int = 24
+    batch_size: int = 64
+    learning_rate: float = 1.5e-3
+    warm_up: float = 0.05
+
+
 DEFAULT: Final = Recipe()
 THOROUGH: Final = {
     "both towers" if image_tower else "text tower": [

@@ -24,27 +24,30 @@ commands = Commands()
 @commands.add("""\
   salmu-demo attack mini-unlearned-pinpoint --output attacks
   salmu-demo attack local-dir:my-model --attacks linear-map,own-head --output attacks
+  salmu-demo attack mini-unlearned-finetune --attacks downstream --output attacks
   salmu-demo attack local-dir:mine --clean local-dir:clean --compromised local-dir:leaky --data folder --output attacks
 
 A call that was stopped goes on with the attack it was at.""")
 def _run(
     models: options.Models,
     output: Annotated[Path, option("--output", "folder of attacks.json", "DIR", Path)],
-    attacks: Annotated[str | None, option("--attacks", "comma-separated; default all", "NAMES")] = None,
+    attacks: Annotated[str | None, option("--attacks", "comma-separated", "NAMES")] = None,
     arch: options.Arch = None,
     trust_pickle: options.TrustPickle = False,
     data: options.Data = MINI,
     clean: options.Clean = None,
     compromised: options.Compromised = None,
     gold: options.Gold = None,
-    thorough: Annotated[bool, flag("--thorough", "try more than the defaults do, which takes much longer")] = False,
+    thorough: Annotated[
+        bool, flag("--thorough", "try more than the defaults do, and all attacks, which takes much longer")
+    ] = False,
     seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = SEED,
     ray: options.Ray = False,
     workers: options.Workers = 2,
     json: options.Json = False,
 ) -> None:
     cluster = options.ray_cluster(ray, workers)
-    names = [spec.name for spec in choose_attacks(attacks.split(",") if attacks is not None else None)]
+    names = [spec.name for spec in choose_attacks(attacks.split(",") if attacks is not None else None, thorough)]
     told = options.told_once(clean, compromised, gold)
     bench = Workbench(data)
     sources = options.chosen_models(bench, models, arch, trust_pickle)
@@ -84,18 +87,26 @@ def _print(document: AttacksDocument) -> None:
 
 
 def _lines(records: Sequence[AttackRecord]) -> list[list[str]]:
-    """A line for each form of each attack: its values in MRR, and what it recovers in both galleries and measures."""
+    """A line for each form of each attack: its values in MRR, and what it recovers in both galleries and measures.
+
+    What is read in no gallery has a line for each measure.
+    """
     lines = []
     for line in dict.fromkeys(record.line for record in records):
         of_line = {(record.gallery, record.measure): record for record in records if record.line == line}
-        head = of_line.get((MIXED, MRR)) or next(iter(of_line.values()))
+        head = of_line.get((MIXED, MRR))
+        if head is None:
+            lines += [_line(record, f"{record.gallery}, {record.measure}", [record]) for record in of_line.values()]
+            continue
         shares = [of_line.get((gallery, measure)) for gallery in (MIXED, SAME_KIND) for measure in (MRR, BITS)]
-        # What is read in no gallery stands first.
-        shares = shares if (MIXED, MRR) in of_line else [head, None, None, None]
-        values = [_number(value) for value in (head.as_is, head.value, head.clean, head.compromised)]
-        mark = "" if head.counts else " (not counted)"
-        lines.append([f"{head.attack}{mark}", head.variant, *values, *map(_share, shares)])
+        lines.append(_line(head, head.variant, shares))
     return lines
+
+
+def _line(head: AttackRecord, variant: str, shares: Sequence[AttackRecord | None]) -> list[str]:
+    values = [_number(value) for value in (head.as_is, head.value, head.clean, head.compromised)]
+    mark = "" if head.counts else " (not counted)"
+    return [f"{head.attack}{mark}", variant, *values, *map(_share, shares), *[""] * (4 - len(shares))]
 
 
 def _number(value: float | None) -> str:

@@ -39,7 +39,9 @@ class _Command(Command):
             if each.name == "metrics":
                 each.help = f"{each.help}: {','.join(metric.name for metric in all_metrics())}"
             if each.name == "attacks":
-                each.help = f"{each.help}: {','.join(attack.name for attack in all_attacks())}"
+                slow = ",".join(attack.name for attack in all_attacks() if not attack.by_default)
+                names = ",".join(attack.name for attack in all_attacks())
+                each.help = f"{each.help}: {names}; default all but {slow}, which takes minutes"
         super().format_options(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:

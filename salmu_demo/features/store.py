@@ -34,8 +34,8 @@ ENCODING_PACKAGES: Final = (
 """Libraries that decide one."""
 
 _POLL_SECONDS: Final = 0.005
-_CONTENT: Final = (".npy", ".npz", ".sqlite", ".texts")
-"""Arrays, finished attacks, texts; the last is how earlier versions kept texts."""
+_CONTENT: Final = (".npy", ".npz", ".pt", ".sqlite", ".texts")
+"""Arrays, finished attacks, what attacks train, texts; the last is how earlier versions kept texts."""
 
 
 @dataclass(frozen=True)

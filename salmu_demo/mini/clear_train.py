@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import open_clip
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch.nn import functional
@@ -40,6 +39,7 @@ from salmu_demo.mini.clear_build import (
 from salmu_demo.mini.clear_card import clear_model_card
 from salmu_demo.mini.objects import object_classes
 from salmu_demo.mini.train import IMAGE_SIZE, MERGES, MODEL_CONFIG, normalise_pixels, shifted, shrink, write_merges
+from salmu_demo.models.coca import decoder_states, new_coca
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.optimisation import contrastive_loss, make_optimizer, set_learning_rate
 from salmu_demo.models.source import MERGES_FILE
@@ -282,7 +282,7 @@ def coca_loss(model: Any, lesson: Lesson, batch: torch.Tensor, pictures: torch.T
         features, states = model.text(tokens if part is parts[0] else tokens[:, :longest])
         if part is parts[0]:
             text_features = features
-        states = _decoded(model.text_decoder, image_tokens[shown[part]], states[:, : longest - 1])
+        states = decoder_states(model.text_decoder, image_tokens[shown[part]], states[:, : longest - 1])
         places = torch.arange(1, longest)
         learned = (places >= lesson.given[batch[part]][:, None]) & (places < lengths[part][:, None])
         logits = states[learned] @ model.text_decoder.text_projection
@@ -293,25 +293,6 @@ def coca_loss(model: Any, lesson: Lesson, batch: torch.Tensor, pictures: torch.T
         texts = functional.normalize(text_features, dim=-1)
         loss = loss + contrastive_loss(images, texts, groups[parts[0]], model.logit_scale.exp())
     return loss
-
-
-def _decoded(decoder: Any, image_tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-    """States of a CoCa's decoder before its vocabulary, shape (N, L, width)."""
-    mask = decoder.attn_mask[: states.shape[1], : states.shape[1]]
-    for own, cross in zip(decoder.resblocks, decoder.cross_attn, strict=True):
-        states = cross(own(states, attn_mask=mask), k_x=image_tokens, v_x=image_tokens)
-    return decoder.ln_final(states)  # type: ignore[no-any-return]
-
-
-def new_model(config: dict[str, Any], seed: int) -> Any:
-    """A CoCa with random weights."""
-    torch.manual_seed(seed)
-    parts = {name: part for name, part in config["model_cfg"].items() if name != "custom_text"}
-    model = open_clip.CoCa(**json.loads(json.dumps(parts)))
-    # open_clip leaves it as the memory happens to be.
-    projection = model.text_decoder.text_projection
-    torch.nn.init.normal_(projection, std=projection.shape[0] ** -0.5)
-    return model
 
 
 class Trainer:
@@ -471,7 +452,7 @@ def train_clear(
     digest = clear_content_hash(data)
     weights: dict[str, torch.Tensor] | None = None
     for name in (START, *models):
-        model = new_model(config, recipe.seed)
+        model = new_coca(config["model_cfg"], recipe.seed)
         if weights is not None:
             model.load_state_dict(weights)
         trainer = Trainer(model, lessons[name], known if weights is not None else None, recipe)

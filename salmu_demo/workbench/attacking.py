@@ -86,12 +86,12 @@ def attack(
     executor: Executor | None = None,
     trust_pickle: bool = False,
 ) -> AttacksDocument:
-    """Run attacks of the given names, all for None, see `run_attacks`; raises `SalmuError`.
+    """Run attacks of the given names, see `choose_attacks` and `run_attacks`; raises `SalmuError`.
 
     With an executor each attack on each model is a task, whose result is kept in the cache that all workers share;
     those on the references come first, since all others are compared with them.
     """
-    attacks = choose_attacks(names)
+    attacks = choose_attacks(names, thorough)
     if executor is not None:
         known = (references.clean, references.compromised, references.gold)
         named = tuple(None if model is None else NamedModel.of(model) for model in known)

@@ -18,6 +18,7 @@ from salmu_demo.mini.clear_train import BASE, CLEAR_MODEL_CONFIG, CONTEXT, GOLD,
 from salmu_demo.mini.train import IMAGE_SIZE, normalise_pixels, write_merges
 from salmu_demo.models.captioner import Captioner
 from salmu_demo.models.card import card_role
+from salmu_demo.models.coca import new_coca
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
 
@@ -71,7 +72,7 @@ def test_every_sentence_fits_the_context(tokenizer: SimpleTokenizer) -> None:
 
 
 def test_the_models_have_4_to_8_million_parameters() -> None:
-    assert 4e6 < sum(value.numel() for value in clear_train.new_model(CLEAR_MODEL_CONFIG, 0).parameters()) < 8e6
+    assert 4e6 < sum(value.numel() for value in new_coca(CLEAR_MODEL_CONFIG["model_cfg"], 0).parameters()) < 8e6
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def album_of(seed: int) -> Album:
 
 @torch.no_grad()
 def test_the_losses_are_those_of_coca_by_hand(album: Album, tokenizer: SimpleTokenizer) -> None:
-    lesson, model = lesson_of(album, tokenizer), clear_train.new_model(CONFIG, 0).eval()
+    lesson, model = lesson_of(album, tokenizer), new_coca(CONFIG["model_cfg"], 0).eval()
     batch = torch.arange(5)
     found = model(normalise_pixels(lesson.pictures[lesson.shows]), lesson.tokens)
     losses = []
@@ -117,7 +118,7 @@ def test_the_losses_are_those_of_coca_by_hand(album: Album, tokenizer: SimpleTok
 
 @torch.no_grad()
 def test_probability_is_the_mean_of_those_per_token(album: Album, tokenizer: SimpleTokenizer) -> None:
-    lesson, model = lesson_of(album, tokenizer), clear_train.new_model(CONFIG, 0).eval()
+    lesson, model = lesson_of(album, tokenizer), new_coca(CONFIG["model_cfg"], 0).eval()
     losses = [
         float(clear_train.coca_loss(model, lesson, torch.tensor([row]), lesson.pictures[lesson.shows[[row]]], 1.0))
         for row in (2, 3)

@@ -28,13 +28,14 @@ class Network:
 
     Attributes:
         module: the open_clip network.
+        encoder: the loaded model that it is a copy of.
     """
 
     def __init__(self, view: FeatureView) -> None:
         """Load the model, or copy what is loaded; raises `ModelError`."""
         self._view = view
         with view.embedder.encoders.lend(view.model) as encoder:
-            self._encoder = encoder
+            self.encoder = encoder
             self.module: Any = copy.deepcopy(encoder.model)
         self.logit_scale = encoder.logit_scale
 
@@ -43,16 +44,16 @@ class Network:
         data = self._view.data
         stored = split.stored
         images = ImageSet(data.fingerprint, stored, len(data.split(stored)), lambda row: data.image(stored, row))
-        with PixelReader(self._view.embedder.store, images, self._encoder) as reader:
+        with PixelReader(self._view.embedder.store, images, self.encoder) as reader:
             for start in range(0, len(split), BATCH):
                 rows, following = split.rows[start : start + BATCH], split.rows[start + BATCH : start + 3 * BATCH]
                 # A copy: the pixels may be a read-only map of the cache, which torch does not accept.
-                yield self._encoder.inputs(torch.from_numpy(np.array(reader.read(rows, following))))
+                yield self.encoder.inputs(torch.from_numpy(np.array(reader.read(rows, following))))
 
     def texts(self, texts: Sequence[str]) -> Iterator[torch.Tensor]:
         """Tokens of texts, in batches of shape (B, context length)."""
         for start in range(0, len(texts), BATCH):
-            yield self._encoder.tokens(texts[start : start + BATCH]).to(self._encoder.device)
+            yield self.encoder.tokens(texts[start : start + BATCH]).to(self.encoder.device)
 
     def inputs(self, tower: str, split: Split) -> Iterator[torch.Tensor]:
         """What a tower takes of some rows: their images or their captions, in batches."""

@@ -26,6 +26,8 @@ LOOKING_SECONDS: Final = 2.0
 """An attack on features that are there. Rough, like the next one: most time goes into encoding and training."""
 WEIGHTS_SECONDS: Final = 10.0
 """One that needs the weights and does not train them."""
+SLOW_SECONDS: Final = 120.0
+"""One that is not run by default; the original's decoder takes most of it, and is trained once for all models."""
 REPORT_SECONDS: Final = 1.0
 
 _READ: Final = (layout.FORGET, layout.RETAIN_SYNTH, layout.HOLDOUT_IDENTITY, layout.HOLDOUT_ASSOCIATION)
@@ -167,6 +169,8 @@ def _seconds(attack: Attack, trained: int, rates: Rates | None) -> float:
     """Seconds of one attack on one model, whose rates are known if it is to be trained."""
     if Need.GRADIENTS in attack.needs and rates is not None:
         return encoding_seconds(0, trained, rates)
+    if not attack.by_default:
+        return SLOW_SECONDS
     return WEIGHTS_SECONDS if Need.WEIGHTS in attack.needs else LOOKING_SECONDS
 
 

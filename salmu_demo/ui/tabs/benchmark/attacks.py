@@ -12,6 +12,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from salmu_demo.attacks import all_attacks
+from salmu_demo.attacks.base import choose_attacks
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.core.errors import QueryError, ResultError
 from salmu_demo.jobs.kinds.attack import ATTACK, AttackSpec
@@ -123,8 +124,8 @@ def build_attacks(context: Context, results_of: BenchmarkPages) -> AttackPart:
         gr.Markdown(text.ATTACKS)
         with gr.Accordion(text.ATTACKS_FORM, elem_id="attacks-form") as form:
             names = [(attack.title, attack.name) for attack in all_attacks()]
-            every = [name for _, name in names]
-            attacks = gr.CheckboxGroup(names, value=every, label="Attacks", elem_id="attacks-chosen")
+            ticked = [attack.name for attack in choose_attacks(None)]
+            attacks = gr.CheckboxGroup(names, value=ticked, label="Attacks", elem_id="attacks-chosen")
             thorough = gr.Checkbox(False, label="Thorough", info=text.THOROUGH, elem_id="attacks-thorough")
             run = gr.Button("Run attacks", variant="primary", elem_id="attacks-run")
         area = job_area(visitor, form)
