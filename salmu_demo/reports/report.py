@@ -21,7 +21,7 @@ class Table:
         links: for each cell the anchor of the row that it leads to, or an empty text; empty for none at all.
         looks: for each cell how HTML colours it, or an empty text; empty for none at all.
         anchors: names of the rows that links lead to; empty for none.
-        on_screen: whether only HTML shows it, because it is long and links lead to its rows.
+        on_screen: whether only HTML shows it, folded, because it is long and links lead to its rows.
     """
 
     caption: str

@@ -44,6 +44,8 @@ def test_in_html_every_mark_leads_to_one_row():
     assert len(set(anchors)) == len(anchors) == 1 + sum(len(r.cells) for r in ROWS)
     assert 'class="words look-bad"><a href="#m1-4-city">✗ leaks</a>' in html
     assert "<b>Ours" not in html
+    # Folded: a browser unfolds what a link leads to.
+    assert html.count("<details><summary>") == len(EVERY)
 
 
 def test_many_people_are_cut_but_in_the_csv_file():
