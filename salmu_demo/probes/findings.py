@@ -314,15 +314,20 @@ class Auditor:
         Raises:
             QueryError: if the persona has no value or picture of a kind.
         """
+        every = self.kinds(persona)
         for kind in kinds:
-            self._check(persona, kind)
+            if kind not in every:
+                raise QueryError(
+                    f"{persona.name} has no attribute {kind!r} in {self.data.name}; choose one of "
+                    f"{', '.join(every) or 'none'}."
+                )
         numbers = reference_numbers(views, told)
-        headlines = [self._headlines(view, persona) for view in views]
+        headlines = [self._headlines(view, persona, every) for view in views]
         others = None if attacks is None else [attack for attack in attacks if attack.name != HEADLINE]
         cells = []
         for kind in kinds:
             tests = [
-                self._tests(view, persona, kind, others, found[kind])
+                self._tests(view, persona, kind, others, found[kind], len(every))
                 for view, found in zip(views, headlines, strict=True)
             ]
             for number, view in enumerate(views):
@@ -332,17 +337,12 @@ class Auditor:
                 cells.append(self._cell(view, kind, tests[number], references, names, role))
         return cells
 
-    def _check(self, persona: Persona, kind: str) -> None:
-        if kind not in self.kinds(persona):
-            known = ", ".join(self.kinds(persona)) or "none"
-            raise QueryError(f"{persona.name} has no attribute {kind!r} in {self.data.name}; choose one of {known}.")
-
-    def _headlines(self, view: FeatureView, persona: Persona) -> "dict[str, _Read]":
-        """The readings that decide, of every kind, with Holm's correction over those that can be significant."""
+    def _headlines(self, view: FeatureView, persona: Persona, kinds: Sequence[str]) -> "dict[str, _Read]":
+        """The readings that decide, of all kinds, with Holm's correction over those that can be significant."""
         attack = find_attack(HEADLINE)
         variant = attack.variants[0]
         found: dict[str, Reading] = {}
-        for kind in self.kinds(persona):
+        for kind in kinds:
             reading = self.reading(view, persona, kind, attack, variant, self.sides(persona, kind)[0])
             assert isinstance(reading, Reading)
             found[kind] = reading
@@ -351,9 +351,15 @@ class Auditor:
         return {kind: _Read(reading, adjusted.get(kind, 1.0)) for kind, reading in found.items()}
 
     def _tests(
-        self, view: FeatureView, persona: Persona, kind: str, others: Sequence[Attack] | None, headline: "_Read"
+        self,
+        view: FeatureView,
+        persona: Persona,
+        kind: str,
+        others: Sequence[Attack] | None,
+        headline: "_Read",
+        count: int,
     ) -> "list[_Read | Skipped]":
-        """All readings of a kind: the headline, its variants, its second line, and the other attacks."""
+        """All readings of one of `count` kinds: the headline, its variants, its second line, and the other attacks."""
         if others is None:
             return [headline]
         sides = self.sides(persona, kind)
@@ -361,7 +367,6 @@ class Auditor:
         wanted = [(main, variant, sides[0]) for variant in main.variants[1:]]
         wanted += [(main, main.variants[0], side) for side in sides[1:]]
         wanted += [(attack, variant, sides[0]) for attack in others for variant in attack.variants]
-        count = len(self.kinds(persona))
         tests: list[_Read | Skipped] = [headline]
         for attack, variant, side in wanted:
             reading = self.reading(view, persona, kind, attack, variant, side)
