@@ -1,7 +1,7 @@
 """Rows of sweeps: a row for each method, its values the means over seeds, with their spread."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,6 +45,7 @@ class _References(BaseModel):
     """What a sweep's references were measured on; an older one calls it otherwise."""
 
     measured_from: dict[str, str] = {}
+    models: dict[str, str] = {}
     measured: dict[str, object] = {}
 
     @property
@@ -88,8 +89,9 @@ def sweep_rows(folder: Path) -> list[Row]:
     lines = read_model(path, list[_Line], ResultError, "The table of a sweep")
     references = read_cached(folder / REFERENCES_FILE, _References)
     data, zero_shot = _measured_on(None if references is None else references.data)
+    names = {} if references is None else references.models
     wanted = [line for line in lines[:_MOST_ROWS] if line.compared_at in ("reference", "budget")]
-    return [_row(line, position, path, data, zero_shot) for position, line in enumerate(wanted)]
+    return [_row(line, position, path, data, zero_shot, names) for position, line in enumerate(wanted)]
 
 
 def _measured_on(fingerprint: str | None) -> tuple[MeasuredData, str | None]:
@@ -101,7 +103,9 @@ def _measured_on(fingerprint: str | None) -> tuple[MeasuredData, str | None]:
     return MeasuredData(MINI, fingerprint, notice=MINI_NOTICE), None if mini.zero_shot is None else mini.zero_shot.name
 
 
-def _row(line: _Line, position: int, path: Path, data: MeasuredData, zero_shot: str | None) -> Row:
+def _row(
+    line: _Line, position: int, path: Path, data: MeasuredData, zero_shot: str | None, names: Mapping[str, str]
+) -> Row:
     known = {spec.name for spec in official_metrics()}
     role = next((r for r in REFERENCES if line.compared_at == "reference" and line.variant == r), None)
     measured = {name: spread for name, spread in line.metrics.items() if name in known and spread.mean is not None}
@@ -109,7 +113,7 @@ def _row(line: _Line, position: int, path: Path, data: MeasuredData, zero_shot: 
     label, outcome = _outcome(line)
     return Row(
         id=hashlib.sha256(f"{path}\0{position}".encode(errors="surrogateescape")).hexdigest()[:12],
-        name=plain_text(line.variant),
+        name=plain_text(line.variant if role is None else names.get(role, line.variant)),
         source=Source.SWEEP,
         origin=plain_text(path.parent.name),
         data=data,
@@ -127,8 +131,10 @@ def _row(line: _Line, position: int, path: Path, data: MeasuredData, zero_shot: 
 def _outcome(line: _Line) -> tuple[Label | None, str]:
     """The label of most seeds, and how many have which."""
     labels = {label: count for label, count in line.diagnoses.items() if label in set(Label)}
-    if line.compared_at == "reference" or not labels:
+    if not labels:
         return None, ""
     most = max(labels, key=lambda label: labels[label])
     told = ", ".join(f"{label} ({count})" for label, count in labels.items()) if len(labels) > 1 else ""
+    if line.compared_at == "reference" or line.seeds == (1, 1):
+        return Label(most), ""
     return Label(most), f"Mean of {line.seeds[0]} of {line.seeds[1]} seeds{f': {told}' if told else ''}."

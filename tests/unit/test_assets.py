@@ -14,6 +14,7 @@ import pytest
 from salmu_demo.core.memory import Memory, size_of
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.source import load_data
+from salmu_demo.leaderboard.sweeps import sweep_rows
 from salmu_demo.metrics import metrics_of
 from salmu_demo.mini.clear_build import clear_content_hash
 from salmu_demo.mini.clear_train import LOG
@@ -155,3 +156,18 @@ def test_a_fresh_machine_shows_all_verdicts_without_torch(tmp_path: Path) -> Non
     ran = subprocess.run([sys.executable, "-c", _FIRST_SCREEN], capture_output=True, text=True, env=environment)
     assert (ran.stdout, ran.returncode) == ("() False\n", 0), ran.stderr
     assert not (tmp_path / "cache" / "features").exists()
+
+
+def test_the_table_in_the_docs_is_that_of_the_shipped_sweep(shipped_assets: None) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "unlearning.md").read_text("utf-8")
+    lines = json.loads((assets_dir() / "sweeps" / "mini-seed0" / "sweep.json").read_text("utf-8"))
+    shown = [line for line in lines if line["variant"] == "gold" or line["compared_at"] == "budget"]
+    assert len(shown) > 15
+    for line in shown:
+        metrics = [f"{line['metrics'][name]['mean']:.3f}" for name in ("RetFail", "GenKnow")]
+        recovered = f"{line['recovered']['mean']:.3f}"
+        shares = [f"{share:.1%}".replace("%", " %").replace("-", "\N{MINUS SIGN}") for share in line["criteria"]]
+        assert f"| {' | '.join([line['variant'], *metrics, *shares, recovered])} |" in docs
+    assert [row.name for row in sweep_rows(assets_dir() / "sweeps" / "mini-seed0")][:3] == [
+        "mini-clean", "mini-compromised", "mini-gold",
+    ]  # fmt: skip

@@ -162,6 +162,22 @@ def test_the_methods_of_a_sweep_are_rows_with_mean_and_spread(tmp_path: Path):
     assert rows["clean"].role == "clean"
 
 
+def test_references_of_a_sweep_have_their_names_and_gold_its_label(tmp_path: Path):
+    folder = sweep(tmp_path / "mini")
+    lines = json.loads((folder / "sweep.json").read_text())
+    lines[2] = {**lines[2], "seeds": [1, 1], "diagnoses": {"clean pass": 1}}
+    lines.append({**lines[0], "variant": "gold", "seeds": [1, 1], "diagnoses": {"clean pass": 1}})
+    (folder / "sweep.json").write_text(json.dumps(lines))
+    names = {"clean": "my-clean", "gold": "my-gold"}
+    (folder / "references.json").write_text(json.dumps({"measured_from": {"data": "d" * 64}, "models": names}))
+    rows = {row.name: row for row in sweep_rows(folder)}
+    assert list(rows) == ["my-clean", "compromised", "npo (beta=0.1)", "my-gold"]
+    # Of one seed there is no mean to speak of.
+    for name in ("npo (beta=0.1)", "my-gold"):
+        assert (rows[name].label, rows[name].reason) == (Label.PASS, "")
+    assert rows["my-clean"].label is None
+
+
 def test_a_sweep_joins_the_group_of_its_data_whose_own_references_stand(tmp_path: Path):
     [path, *_] = write_results(analyse(evaluations(NAMES[:2])), tmp_path / "own")
     board = read([path], sweeps=[sweep(tmp_path / "mini")])
