@@ -88,6 +88,10 @@ def test_metrics_sample_progress_and_references_are_passed_on():
     assert frame["target"].eq(values(results, "mini-unlearned-finetune")["RetFail"]).all()
     assert told[-1].done == told[-1].total
     assert results.remarks
+    # Another name changes nothing else, and what was told stays.
+    named = results.renamed({"mini-clean": "Ours"}).to_frame()
+    assert list(named["model"]) == ["mini-unlearned-finetune", "Ours"]
+    pd.testing.assert_frame_equal(named.drop(columns="model"), frame.drop(columns="model"))
 
 
 def test_results_of_two_calls_are_compared_and_those_of_other_rows_are_not():
@@ -316,6 +320,10 @@ NETWORKS: dict[str, tuple[Any, str]] = {
         'no content "texts"; choose one of captions, faces',
     ),
     "no such clean": (lambda n, p, t: salmu_demo.evaluate("mini-clean", "mini", clean="nobody"), "nobody"),
+    "a name of nobody": (
+        lambda n, p, t: salmu_demo.dossier(TWO_EMAILS, "mini-clean", "mini", names={"nobody": "Ours"}),
+        'No model here is called "nobody"',
+    ),
     "nothing to compare": (lambda n, p, t: salmu_demo.compare(), "no evaluations"),
     "unlearning in memory": (
         lambda n, p, t: salmu_demo.unlearn("npo", salmu_demo.load_model(n, tokenizer=t), "mini", "unwritten"),
