@@ -10,6 +10,7 @@ from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.dataset import BenchmarkData, Persona, load_folder
 from salmu_demo.data.source import MINI
 from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.models.made import MADE
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, Told
 from salmu_demo.models.source import LOCAL_DIR, ModelSource
 from salmu_demo.probes.matrix import Matrix
@@ -49,11 +50,11 @@ def people_of(analysis: Analysis) -> KnownPeople:
 
 
 def found_again(bench: Workbench, analysis: Analysis) -> list[ModelSource]:
-    """The models of results that are built in or in a folder of this machine, as far as they are still the same."""
+    """The models of results that are built in, made by a job or in a folder here, as far as they are there."""
     own = builtin_models(bench.data.benchmark)
     found = []
     for measured in analysis.comparison.models:
-        if measured.reference in own or measured.reference.startswith(LOCAL_DIR):
+        if measured.reference in own or measured.reference.startswith((LOCAL_DIR, MADE)):
             try:
                 found += bench.models([measured.reference])
             except SalmuError:  # It is gone, or has to be trusted: the results stand without it.

@@ -16,7 +16,7 @@ from salmu_demo.workbench import people
 from salmu_demo.workbench.people import KnownPeople, found_again, people_of, verdicts_at_hand
 from tests.fixtures.results import valued
 
-NAMES = ("mini-clean", "local-dir:ours", "local-dir:gone", "hf-hub:somebody/theirs")
+NAMES = ("mini-clean", "local-dir:ours", "made:npo-1", "local-dir:gone", "hf-hub:somebody/theirs")
 
 
 @dataclass
@@ -55,7 +55,7 @@ def analysis(fingerprint: str = "fingerprint of {}") -> Analysis:
 def test_models_of_this_machine_are_found_again_and_others_are_not_asked_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(people, "builtin_models", lambda _: ["mini-clean"])
     bench = Bench({name: Workload(0, 0) for name in NAMES if name != "local-dir:gone"})
-    assert [model.reference for model in found_again(bench, analysis())] == ["mini-clean", "local-dir:ours"]  # type: ignore[arg-type]
+    assert [model.reference for model in found_again(bench, analysis())] == list(NAMES[:3])  # type: ignore[arg-type]
 
 
 def test_verdicts_are_those_of_the_measured_models_for_which_nothing_is_missing():
