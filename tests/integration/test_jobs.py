@@ -107,6 +107,8 @@ def test_a_killed_job_is_resumed_with_the_same_bits_and_nothing_finished_is_done
     whole = undisturbed.wait(undisturbed.submit(SPEC).id, TIMEOUT)
     assert whole.state is JobState.DONE
     assert numbers(manager, resumed) == numbers(undisturbed, whole)
+    # The verdicts about everybody go with all rows.
+    assert "people by attributes" in (undisturbed.folder(whole.id) / "report" / "report.md").read_text("utf-8")
 
 
 def wait_for(path: Path, text: str) -> None:
@@ -131,6 +133,7 @@ def test_a_job_of_the_command_line(runs: Path, capsys: pytest.CaptureFixture[str
     reports = find_reports(runs / job_id / "report")
     assert reports is not None
     assert {str(reports.results), str(reports.pdf), str(reports.archive)} <= set(shown["files"])
+    assert "people by attributes" not in reports.markdown.read_text("utf-8")
     assert [entry["id"] for entry in parsed(capsys, "jobs", "list")] == [job_id]
     assert run(["jobs", "list"]) == 0
     assert f"{job_id}  done   100%  mini  {CLEAN}, {COMPROMISED}" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from salmu_demo.jobs.kinds.benchmark import (
     METRICS_SECONDS_PER_ROW,
     REPORT_SECONDS,
     REPORT_SECONDS_PER_ROW,
+    VERDICT_SECONDS,
     Benchmark,
     BenchmarkSpec,
     ModelPlan,
@@ -124,6 +125,19 @@ def test_progress_is_counted_in_seconds_of_work_and_old_features_do_not_count(mo
     assert (encoded.text, encoded.done, encoded.total) == ("a: images of forget", 160, 160)
     assert encoded.remaining == pytest.approx(total - 50)
     assert models.reported == ["a", "b"]
+
+
+def test_what_verdicts_lack_is_encoded_if_that_takes_no_longer_than_they_are_worth(monkeypatch: pytest.MonkeyPatch):
+    rates: list[Rates] = []
+    monkeypatch.setattr(benchmark, "rates_of", lambda _: rates[0])
+    workbench = cast(Workbench, SimpleNamespace(view=lambda model: model))
+    # Whoever lacks nothing is not timed, which would load the model.
+    model = plan("a", 0, 0, None).model
+    assert benchmark._affordable(workbench, 0.0, model, Workload(0, 0))
+    rates.append(Rates(images=2.0, texts=10.0))
+    for images, texts, is_worth_it in ((58, 10, True), (58, 20, False), (0, 299, True), (61, 0, False)):
+        assert benchmark._affordable(workbench, VERDICT_SECONDS, model, Workload(images, texts)) == is_worth_it
+    assert not benchmark._affordable(workbench, 0.0, model, Workload(0, 1))
 
 
 def test_a_model_that_fails_does_not_stop_the_others(models: Models):

@@ -51,8 +51,8 @@ REPORT_SECONDS_PER_ROW: Final = 0.0005
 """Comparison, intervals, figures and reports: fixed, and per `forget` row and model."""
 
 VERDICT_SECONDS: Final = 30.0
-"""Encoding of one model that the verdicts about everybody are worth in a report: after a benchmark on all rows only
-pictures and values of never-taught people are missing."""
+"""Encoding of one model that the verdicts about everybody are worth in the report of all rows, when only pictures and
+values of never-taught people are missing; in that of a sample they are worth none."""
 
 SUGGESTED_SHARE: Final = 0.1
 """Share of the rows in the sample that is suggested instead of a full run."""
@@ -157,7 +157,10 @@ class Benchmark(JobKind[BenchmarkSpec]):
             folder / REPORT_FOLDER,
             people=persona_names(workbench.data.personas),
             everybody=verdicts_at_hand(
-                workbench, analysis, [plan.model for plan in plans], partial(_affordable, workbench)
+                workbench,
+                analysis,
+                [plan.model for plan in plans],
+                partial(_affordable, workbench, VERDICT_SECONDS if spec.sample is None else 0.0),
             ),
         )
         return failures
@@ -195,9 +198,9 @@ class Benchmark(JobKind[BenchmarkSpec]):
         return sorted(path for path in report_folder(folder).rglob("*") if path.is_file())
 
 
-def _affordable(workbench: Workbench, model: ModelSource, missing: Workload) -> bool:
+def _affordable(workbench: Workbench, seconds: float, model: ModelSource, missing: Workload) -> bool:
     rates = rates_of(workbench.view(model)) if missing.images or missing.texts else None
-    return encoding_seconds(missing.images, missing.texts, rates) <= VERDICT_SECONDS
+    return encoding_seconds(missing.images, missing.texts, rates) <= seconds
 
 
 def report_folder(folder: Path) -> Path:
