@@ -10,12 +10,11 @@ from pydantic import BaseModel, FiniteFloat
 
 from salmu_demo.core.documents import read_cached, read_model
 from salmu_demo.core.errors import ResultError
-from salmu_demo.core.notices import MINI_NOTICE
+from salmu_demo.core.notices import CLEAR_MINI_NOTICE, MINI_NOTICE
 from salmu_demo.core.settings import assets_dir
-from salmu_demo.data.dataset import load_folder
-from salmu_demo.data.source import MINI
+from salmu_demo.data.source import CLEAR_MINI, MINI, benchmark_of, load_data
 from salmu_demo.leaderboard.rows import Row, Source, plain_text
-from salmu_demo.metrics import official_metrics
+from salmu_demo.metrics import metrics_of, official_metrics
 from salmu_demo.models.roles import REFERENCES
 from salmu_demo.results.questions import Label
 from salmu_demo.results.records import MeasuredData
@@ -23,6 +22,10 @@ from salmu_demo.results.records import MeasuredData
 TABLE_FILE: Final = "sweep.json"
 REFERENCES_FILE: Final = "references.json"
 _MOST_ROWS: Final = 1000
+_SALMU: Final = (MINI, "salmu-mini", MINI_NOTICE)
+_CLEAR: Final = (CLEAR_MINI, "clear-mini", CLEAR_MINI_NOTICE)
+_ON_CLEAR: Final = "ForgetTables"
+"""A metric that every sweep on CLEAR has in its table, and no other."""
 
 
 class _Spread(BaseModel):
@@ -88,25 +91,28 @@ def sweep_rows(folder: Path) -> list[Row]:
     path = folder / TABLE_FILE
     lines = read_model(path, list[_Line], ResultError, "The table of a sweep")
     references = read_cached(folder / REFERENCES_FILE, _References)
-    data, zero_shot = _measured_on(None if references is None else references.data)
+    data, zero_shot = _measured_on(None if references is None else references.data, lines)
     names = {} if references is None else references.models
     wanted = [line for line in lines[:_MOST_ROWS] if line.compared_at in ("reference", "budget")]
     return [_row(line, position, path, data, zero_shot, names) for position, line in enumerate(wanted)]
 
 
-def _measured_on(fingerprint: str | None) -> tuple[MeasuredData, str | None]:
-    """The data, by their name if they are the embedded ones, and their own zero-shot set: a sweep measures no other."""
-    folder = assets_dir() / "salmu-mini"
-    mini = load_folder(folder, MINI) if fingerprint and folder.is_dir() else None
-    if mini is None or mini.fingerprint != fingerprint:
-        return MeasuredData("data of a sweep", fingerprint), None
-    return MeasuredData(MINI, fingerprint, notice=MINI_NOTICE), None if mini.zero_shot is None else mini.zero_shot.name
+def _measured_on(fingerprint: str | None, lines: Sequence[_Line]) -> tuple[MeasuredData, str | None]:
+    """The data, by their name if they are embedded ones, and their own zero-shot set: a sweep measures no other."""
+    on_clear = any(_ON_CLEAR in line.metrics for line in lines)
+    name, folder, notice = _CLEAR if on_clear else _SALMU
+    embedded = load_data(name) if fingerprint and (assets_dir() / folder).is_dir() else None
+    if embedded is None or embedded.fingerprint != fingerprint:
+        return MeasuredData("clear:data of a sweep" if on_clear else "data of a sweep", fingerprint), None
+    return MeasuredData(name, fingerprint, notice=notice), embedded.zero_shot.name if embedded.zero_shot else None
 
 
 def _row(
     line: _Line, position: int, path: Path, data: MeasuredData, zero_shot: str | None, names: Mapping[str, str]
 ) -> Row:
-    known = {spec.name for spec in official_metrics()}
+    known = {
+        spec.name for spec in (official_metrics() if benchmark_of(data.name) == "SALMUBench" else metrics_of("CLEAR"))
+    }
     role = next((r for r in REFERENCES if line.compared_at == "reference" and line.variant == r), None)
     measured = {name: spread for name, spread in line.metrics.items() if name in known and spread.mean is not None}
     values = {name: spread.mean for name, spread in measured.items() if spread.mean is not None}

@@ -178,6 +178,25 @@ def test_references_of_a_sweep_have_their_names_and_gold_its_label(tmp_path: Pat
     assert rows["my-clean"].label is None
 
 
+def test_a_sweep_on_clear_stands_among_clears_rows(tmp_path: Path):
+    levels = {"compromised": 0.9, "gold": 0.2, "dpo (modality=both)": 0.4}
+    lines = [
+        {
+            "compared_at": "budget" if "(" in variant else "reference",
+            "variant": variant,
+            "seeds": [1, 1],
+            "metrics": {"ForgetTables": {"mean": level}, "RetainTables": {"mean": 0.5}, "RetFail": {"mean": None}},
+            "diagnoses": {},
+        }
+        for variant, level in levels.items()
+    ]
+    board = read([], sweeps=[sweep(tmp_path / "clear", lines=lines)])
+    (group,) = [group for group in board.groups if any(row.source is Source.SWEEP for row in group.rows)]
+    assert group.benchmark == "CLEAR"
+    assert [spec.name for spec in group.specs] == ["RetainTables", "ForgetTables"]
+    assert {row.name: row.values["ForgetTables"] for row in group.rows} == levels
+
+
 def test_a_sweep_joins_the_group_of_its_data_whose_own_references_stand(tmp_path: Path):
     [path, *_] = write_results(analyse(evaluations(NAMES[:2])), tmp_path / "own")
     board = read([path], sweeps=[sweep(tmp_path / "mini")])
