@@ -24,7 +24,7 @@ commands = Commands()
 @commands.add("""\
   salmu-demo attack mini-unlearned-pinpoint --output attacks
   salmu-demo attack local-dir:my-model --attacks linear-map,own-head --output attacks
-  salmu-demo attack mini-unlearned-finetune --attacks downstream --output attacks
+  salmu-demo attack local-dir:my-model --attacks downstream --output attacks
   salmu-demo attack local-dir:mine --clean local-dir:clean --compromised local-dir:leaky --data folder --output attacks
 
 A call that was stopped goes on with the attack it was at.""")
