@@ -6,8 +6,9 @@ The paper (arXiv 2410.18057, appendix E) trains models on growing parts of its d
 those of the model that was trained on all of it, and asks which distance falls with every part. Here the parts are
 nested shares of `forget10` of CLEAR-Mini. A training from scratch takes more than half an hour of a core, so each model
 goes on from `mini-clear-gold`, which never saw `forget10`, for the same number of epochs on its share and on as many
-kept pictures and questions as `forget10` has, the same for all. Results lie in the folder, one file a model, and what
-is there is not computed again: without arguments the kept ones are printed.
+kept pictures and questions as `forget10` has, the same for all. A model that was trained on all of `forget10` with the
+next seed says how far apart two models are that differ in nothing that counts. Results lie in the folder, one file a
+model, and what is there is not computed again: without arguments the kept ones are printed.
 """
 
 import argparse
@@ -47,7 +48,7 @@ from salmu_demo.mini.clear_train import (
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.references import find_model
-from salmu_demo.reports.figures.canvas import FAINT, TEXT, Sheet, figure_png
+from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, figure_png
 from salmu_demo.results.inputs import MeasuredView, MetricInputs
 
 KEPT: Final = Path(__file__).parent / "forget_quality"
@@ -151,11 +152,25 @@ def measured(folder: Path) -> Found:
     return Found(ratios.round(6).tolist(), round(float(truths.mean()), 6))
 
 
-def distances(found: Mapping[float, Found]) -> dict[str, list[float]]:
-    """Each distance of each share from all, in the order of the shares."""
-    full = np.array(found[1.0].ratios)
+@dataclass(frozen=True)
+class Curve:
+    """A distance of one seed.
+
+    Attributes:
+        values: of each share from all, in the order of `SHARES`.
+        again: of all from all, trained with the next seed.
+    """
+
+    values: list[float]
+    again: float
+
+
+def curves(found: Mapping[float, Found], again: Found) -> dict[str, Curve]:
+    """Each distance, by its title."""
+    ratios, full = [np.array(found[share].ratios) for share in SHARES], np.array(found[1.0].ratios)
     return {
-        each.title: [each.measure(np.array(found[share].ratios), full) for share in sorted(found)] for each in DISTANCES
+        each.title: Curve([each.measure(own, full) for own in ratios], each.measure(np.array(again.ratios), full))
+        for each in DISTANCES
     }
 
 
@@ -169,12 +184,13 @@ def is_monotonic(values: Sequence[float], falls: bool) -> bool:
     return bool((steps < 0).all() if falls else (steps > 0).all())
 
 
-def draw(found: Mapping[int, Mapping[str, Sequence[float]]]) -> Any:
-    """A panel for each distance, a line for each seed; `found` has the distances by seed."""
+def draw(found: Sequence[Mapping[str, Curve]]) -> Any:
+    """A panel for each distance, a line for each seed."""
     panel, gap = 1.25, 0.42
     shares = [100 * share for share in SHARES]
     note = (
-        "Share of forget10 that was trained on, compared with all of it. Measured on CLEAR-Mini; a line for each seed."
+        "Share of forget10 that was trained on, compared with all of it. A line for each seed; dashed: two models that "
+        "were trained on all of it, with different seeds. Measured on CLEAR-Mini."
     )
     sheet = Sheet([], len(DISTANCES) * (panel + gap), note)
     for number, each in enumerate(DISTANCES):
@@ -182,8 +198,10 @@ def draw(found: Mapping[int, Mapping[str, Sequence[float]]]) -> Any:
         sheet.heading(top + 0.14, each.title)
         axes = sheet.axes(top + 0.24, panel - 0.14, 0.5)
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
-        for lines in found.values():
-            axes.plot(shares, lines[each.title], color=TEXT, marker="o", markersize=4, linewidth=1.2)
+        for of_seed in found:
+            curve = of_seed[each.title]
+            axes.plot(shares, curve.values, color=TEXT, marker="o", markersize=4, linewidth=1.2, clip_on=False)
+            axes.axhline(curve.again, color=MUTED, linestyle="--", linewidth=0.9)
         axes.set_ylim(bottom=0)
         axes.set_xticks(shares, [f"{share:.0%}" for share in SHARES])
     return sheet.figure
@@ -195,17 +213,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many; other parts and orders of the data")
     parser.add_argument("--figure", type=Path, help="file of the picture")
     options = parser.parse_args()
-    found = {}
+    found = []
     for seed in range(options.seeds):
         of_seed = {share: found_of(options.output, share, seed) for share in SHARES}
-        found[seed] = distances(of_seed)
-        rows = [["probability per token", *(f"{of_seed[share].probability:.3f}" for share in SHARES), ""]]
+        again = found_of(options.output, 1.0, seed + 1)
+        found.append(curves(of_seed, again))
+        known = [f"{each.probability:.3f}" for each in (*of_seed.values(), again)]
+        rows = [["probability per token", *known, ""]]
         for each in DISTANCES:
-            values = found[seed][each.title]
-            cells = [f"{value:.2g}" if value < 0.001 else f"{value:.3f}" for value in values]
-            rows.append([each.title, *cells, "yes" if is_monotonic(values, each.falls) else "no"])
+            curve = found[-1][each.title]
+            cells = [f"{value:.3f}" if value >= 0.001 else f"{value:.2g}" for value in (*curve.values, curve.again)]
+            rows.append([each.title, *cells, "yes" if is_monotonic(curve.values, each.falls) else "no"])
         print(f"Seed {seed}: share of forget10 that was trained on, compared with all of it\n")
-        print_table(["", *(f"{share:.0%}" for share in SHARES), "monotonic"], rows)
+        print_table(["", *(f"{share:.0%}" for share in SHARES), "all again", "monotonic"], rows)
         print()
     if options.figure is not None:
         with atomic_path(options.figure, "The picture") as temporary:
