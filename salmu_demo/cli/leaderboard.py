@@ -124,8 +124,10 @@ def _print(group: DataGroup, rows: list[Row], order: str) -> None:
     if group.reference_line:
         print(plain(group.reference_line))
     metrics = [spec.name for spec in group.specs]
+    # On CLEAR there is no diagnosis.
+    diagnosed = ["diagnosis", "distance"] if group.benchmark == "SALMUBench" else []
     print_table(
-        ["place", "model", "source", "date", *metrics, "diagnosis", "distance", "id"],
+        ["place", "model", "source", "date", *metrics, *diagnosed, "id"],
         [
             [
                 "-" if each.place is None else f"{each.place}{' =' if each.is_shared else ''}",
@@ -133,8 +135,7 @@ def _print(group: DataGroup, rows: list[Row], order: str) -> None:
                 row.source,
                 row.date[:10] or "-",
                 *(_number(row, name) for name in metrics),
-                row.diagnosis,
-                "-" if row.distance is None else f"{row.distance:.4f}",
+                *[row.diagnosis, "-" if row.distance is None else f"{row.distance:.4f}"][: len(diagnosed)],
                 row.id,
             ]
             for each in placed(group, rows, order)

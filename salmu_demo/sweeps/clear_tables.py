@@ -1,6 +1,7 @@
 """The tables of CLEAR's paper from a sweep's results, the paper's values beside them in italics."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from scipy.stats import spearmanr
@@ -15,6 +16,12 @@ from salmu_demo.unlearning.methods import find_method
 
 COLUMNS: Final = ("RealText", "RetainText", "ForgetText", "FQRowsGen")
 """The columns of the paper's tables; the first three as its text defines them, with ROUGE-L."""
+
+PAPER_NAMES: Final[Mapping[str, str]] = MappingProxyType({
+    "finetune": "Retain FT", "ga": "GA", "gd": "GD", "kl": "KL", "idk": "IDK", "dpo": "DPO", "npo": "NPO",
+    "scrub": "SCRUB", "llmu": "LLMU", "rmu": "RMU", "sku": "SKU",
+})  # fmt: skip
+"""What the paper's tables call the methods."""
 
 HEADS: Final = ("Real metric", "Retain metric", "Forget metric", "Forget Quality")
 FORGET: Final = COLUMNS.index("ForgetText")
@@ -35,7 +42,7 @@ def clear_tables(results: Sequence[RunResult], references: Mapping[str, Evidence
         if result.final is not None and not result.job.settings:
             found.setdefault((result.job.method, result.job.modality), []).append(result.final.values)
     rows = {run: _row(values) for run, values in found.items()}
-    titles = {run: find_method(run[0], find_modality(run[1])).title for run in rows}
+    titles = {run: PAPER_NAMES.get(run[0]) or find_method(run[0], find_modality(run[1])).title for run in rows}
     return "\n\n".join([
         *_both(rows, titles, references),
         *_by_modality(rows, titles),
