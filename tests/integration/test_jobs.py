@@ -118,7 +118,11 @@ def wait_for(path: Path, text: str) -> None:
         time.sleep(0.002)
 
 
-def test_a_job_of_the_command_line(runs: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_job_of_the_command_line(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    # What other tests have encoded would give verdicts about everybody, which a sample does not wait for.
+    monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "cache"))
     estimate = parsed(capsys, "jobs", "run", CLEAN, COMPROMISED, "--estimate")
     assert estimate.keys() == {"seconds", "images", "texts", "sampled"}
     assert not runs.exists()

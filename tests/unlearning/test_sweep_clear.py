@@ -165,6 +165,7 @@ def test_the_papers_tables_have_what_was_measured_and_what_was_published(sweep_f
     assert "| visual | -1.000 *0.205* | 0.000 | 4 |" in lines
 
 
+@pytest.mark.usefixtures("shipped_assets")
 def test_the_tables_in_the_docs_are_those_of_the_kept_runs() -> None:
     sweep = read_sweep(SHIPPED.with_name("clear-mini-seed0.toml"))
     kept = SHIPPED.parent / "clear-mini"
