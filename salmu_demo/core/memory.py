@@ -194,7 +194,7 @@ def size_of(thing: object) -> int:
     if isinstance(thing, dict):
         return sum(_REFERENCE + size_of(key) + size_of(value) for key, value in thing.items())
     if isinstance(thing, (list, tuple)):
-        return sum(_REFERENCE + size_of(value) for value in thing)
+        return _REFERENCE * len(thing) + sum(map(size_of, thing))
     if is_dataclass(thing):
         return sum(_REFERENCE + size_of(getattr(thing, entry.name)) for entry in fields(thing))
     return getsizeof(thing)
