@@ -25,8 +25,9 @@ NO_RING = """
 """Whether what has the focus, or the frame around it, has a ring; and what it is."""
 
 
-def violations(page) -> list[str]:
-    found = Axe().run(page).response["violations"]
+def violations(page: Page, within: str | None = None) -> list[str]:
+    """What axe finds wrong in the page, or in a part of it."""
+    found = Axe().run(page, context=within).response["violations"]
     return [
         f"{violation['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for violation in found
