@@ -67,6 +67,15 @@ def served_app(temporary: Path) -> Iterator[str]:
     files.close()
 
 
+@contextmanager
+def app_with_runs(temporary: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an app with a folder of jobs of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALMU_RUNS_DIR", str(temporary.mktemp("runs")))
+        with served_app(temporary.mktemp("gradio")) as url:
+            yield url
+
+
 @pytest.fixture(scope="session")
 def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
     """Address of the app, started once for all tests that leave no jobs behind."""

@@ -16,15 +16,13 @@ from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.tiny import MODELS
-from tests.ui.conftest import OpenPage, served_app
+from tests.ui.conftest import OpenPage, app_with_runs
 
 
 @pytest.fixture(scope="module")
 def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SALMU_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
-        with served_app(tmp_path_factory.mktemp("gradio")) as url:
-            yield url
+    with app_with_runs(tmp_path_factory) as url:
+        yield url
 
 
 def choose_one_attack(page: Page, name: str) -> None:

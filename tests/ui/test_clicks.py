@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Route, expect
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.shell.view import TABS
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, PATIENCE_MS, OpenPage, served_app
+from tests.ui.conftest import DESKTOP, PATIENCE_MS, OpenPage, app_with_runs
 
 EFFECT_SECONDS: Final = 15.0
 """How long an effect is waited for; nearly all come at once, and on a busy machine the others take a while."""
@@ -172,10 +172,8 @@ def only_here(route: Route) -> None:
 
 @pytest.fixture(scope="module")
 def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SALMU_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
-        with served_app(tmp_path_factory.mktemp("gradio")) as url:
-            yield url
+    with app_with_runs(tmp_path_factory) as url:
+        yield url
         manager = JobManager()
         for job in manager.jobs():
             manager.cancel(job.id)

@@ -9,17 +9,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import PHONE, OpenPage, served_app
+from tests.ui.conftest import PHONE, OpenPage, app_with_runs
 from tests.ui.test_accessibility import violations
 from tests.ui.test_app import sideways_scroll
 
 
 @pytest.fixture(scope="module")
 def app_url(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SALMU_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
-        with served_app(tmp_path_factory.mktemp("gradio")) as url:
-            yield url
+    with app_with_runs(tmp_path_factory) as url:
+        yield url
 
 
 def choose_method(page: Page, title: str) -> None:

@@ -9,17 +9,15 @@ from playwright.sync_api import Locator, Page, expect
 
 from salmu_demo.workbench.dossiers import verify
 from tests.fixtures.tiny import PERSONAS, TWO_EMAILS
-from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app, unfold_settings
+from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, app_with_runs, unfold_settings
 from tests.ui.test_app import sideways_scroll
 from tests.ui.test_models import choose_file
 
 
 @pytest.fixture(scope="module")
 def app_url(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SALMU_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
-        with served_app(tmp_path_factory.mktemp("gradio")) as url:
-            yield url
+    with app_with_runs(tmp_path_factory) as url:
+        yield url
 
 
 def download(page: Page, button: Locator, path: Path) -> Path:
