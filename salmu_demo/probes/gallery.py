@@ -136,7 +136,9 @@ class SearchableGallery:
         if trials is None or len(features) <= exact_items():
             self._index = FaissIndex(features)
         else:
-            self._index = LargeIndex(features, trials())
+            asked = trials()
+            check_finite(asked, f"The features that the recall of the gallery {gallery.name} is measured with")
+            self._index = LargeIndex(features, asked)
             self.recall = self._index.recall
 
     @property

@@ -407,10 +407,14 @@ def test_without_clean_there_is_no_change_and_a_single_model_shares_all(data: Be
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_features_that_are_not_finite_are_refused(data: BenchmarkData, bad: float):
+def test_features_that_are_not_finite_are_refused(data: BenchmarkData, bad: float, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(MetricError, match="features of the gallery forget has NaN or infinite numbers in 1 of 3 rows"):
         hand_made(data, {"broken": [0.1, bad, 0.2]}, 2)
     gallery = Gallery(data, "forget", "faces")
+    monkeypatch.setenv("SALMU_EXACT_ITEMS", "1")
+    features = np.eye(len(gallery), 2, dtype=np.float32)
+    with pytest.raises(MetricError, match="features that the recall of the gallery forget is measured with has NaN"):
+        SearchableGallery(gallery, features, lambda: np.array([[1, bad]], dtype=np.float32))
     searchable = SearchableGallery(gallery, np.ones((len(gallery), 2), dtype=np.float32))
     with pytest.raises(MetricError, match="The feature of the query has NaN or infinite numbers"):
         searchable.search(np.array([[bad, 0]], dtype=np.float32), 1)
