@@ -48,7 +48,7 @@ from salmu_demo.mini.clear_train import (
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.export import save_local_dir
 from salmu_demo.models.references import find_model
-from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, figure_png
+from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, FigureSheet, figure_png
 from salmu_demo.results.inputs import MeasuredView, MetricInputs
 
 KEPT: Final = Path(__file__).parent / "forget_quality"
@@ -192,7 +192,7 @@ def draw(found: Sequence[Mapping[str, Curve]]) -> Any:
         "Share of forget10 that was trained on, compared with all of it. A line for each seed; dashed: two models that "
         "were trained on all of it, with different seeds. Measured on CLEAR-Mini."
     )
-    sheet = Sheet([], len(DISTANCES) * (panel + gap), note)
+    sheet = FigureSheet([], len(DISTANCES) * (panel + gap), note)
     for number, each in enumerate(DISTANCES):
         top = number * (panel + gap)
         sheet.heading(top + 0.14, each.title)

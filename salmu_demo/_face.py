@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     import torch
 
     from salmu_demo.dossiers.contents import Attached
-    from salmu_demo.dossiers.schema import Dossier as DossierDocument
+    from salmu_demo.dossiers.schema import DossierDocument
     from salmu_demo.models.in_memory import InMemoryModel
     from salmu_demo.unlearning.output import Record
 

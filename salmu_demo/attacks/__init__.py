@@ -8,9 +8,9 @@ Clean and on Compromised, and `recovery` says what share of the leak came back.
 from importlib import import_module
 from pkgutil import iter_modules
 
-from salmu_demo.attacks.base import Attack, Need, Reading, all_attacks, find_attack, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, all_attacks, find_attack, register
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Attack", "Need", "Reading", "all_attacks", "find_attack", "register"]
+__all__ = ["Attack", "AttackReading", "AttackerNeed", "all_attacks", "find_attack", "register"]

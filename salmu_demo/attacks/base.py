@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound="type[Attack]")
 
 
-class Need(StrEnum):
+class AttackerNeed(StrEnum):
     """What an attacker must have besides the features of any image and text."""
 
     ORIGINAL = "the original model"
@@ -29,7 +29,7 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True)
-class Reading:
+class AttackReading:
     """How well an attacked model matches pairs to be forgotten, of people that the attack did not see.
 
     Attributes:
@@ -73,14 +73,14 @@ class Attack(ABC):
     title: ClassVar[str]
     attacker: ClassVar[str]
     source: ClassVar[str]
-    needs: ClassVar[frozenset[Need]] = frozenset()
+    needs: ClassVar[frozenset[AttackerNeed]] = frozenset()
     counts: ClassVar[bool] = True
     by_default: ClassVar[bool] = True
 
     @property
     def reads_features_only(self) -> bool:
         """Whether it can be run on features alone, without the model that they are of."""
-        return self.needs <= {Need.ORIGINAL}
+        return self.needs <= {AttackerNeed.ORIGINAL}
 
     def obstacle(self, target: "Target") -> str | None:
         """Why it cannot be run on a model, as a clause such as "it has no transformer"; None if it can.
@@ -94,7 +94,7 @@ class Attack(ABC):
         return ()
 
     @abstractmethod
-    def run(self, target: "Target") -> Iterable[Reading]:
+    def run(self, target: "Target") -> Iterable[AttackReading]:
         """Attack one model; the same target gives the same bits.
 
         Raises:

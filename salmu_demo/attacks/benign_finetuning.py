@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.recipe import BATCH, DEFAULT, MOST_PAIRS, THOROUGH
 from salmu_demo.attacks.retraining import best_reading, no_retain_rows, retain_rows
 from salmu_demo.attacks.target import Target
@@ -19,13 +19,13 @@ class BenignFinetuning(Attack):
         "asks for people to be forgotten."
     )
     source = "Siddiqui et al., arXiv 2505.22310"
-    needs = frozenset({Need.GRADIENTS})
+    needs = frozenset({AttackerNeed.GRADIENTS})
 
     def obstacle(self, target: Target) -> str | None:
         """Without rows to be kept there is nothing to train on."""
         return no_retain_rows(target)
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         target = target.sampled(MOST_PAIRS)
         sides = ((retain_rows(target.data), BATCH),)

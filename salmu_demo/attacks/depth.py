@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.pairs import MIXED, Floats, PairFeatures
 from salmu_demo.attacks.target import Target
 from salmu_demo.data.dataset import Split
@@ -32,7 +32,7 @@ class Depth(Attack):
         "same block of the original: where the original still finds the caption, the block still holds the fact."
     )
     source = "UDS (arXiv 2605.24614), with Compromised as the full model and gold, else Clean, as the retain model"
-    needs = frozenset({Need.ORIGINAL, Need.WEIGHTS})
+    needs = frozenset({AttackerNeed.ORIGINAL, AttackerNeed.WEIGHTS})
 
     def obstacle(self, target: Target) -> str | None:
         """See `Attack`."""
@@ -44,7 +44,7 @@ class Depth(Attack):
                 return f"{view.model.name} has another architecture than the original {target.original.model.name}"
         return None
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         # torch takes seconds to import, which lists of attacks and finished ones do not need.
         from salmu_demo.attacks.networks.network import TOWERS, Network  # noqa: PLC0415
@@ -63,7 +63,7 @@ class Depth(Attack):
         # whichever model is attacked.
         tells = np.isfinite(known) & np.isfinite(before)
         people = tuple(identity for identity, told in zip(chosen.pairs.identities, tells, strict=True) if told)
-        yield Reading("", MIXED, "depth", known[tells], before[tells], people)
+        yield AttackReading("", MIXED, "depth", known[tells], before[tells], people)
 
 
 def left_over(without: NDArray[np.float64], with_it: NDArray[np.float64]) -> NDArray[np.float64]:

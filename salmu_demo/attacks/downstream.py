@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.pairs import ForgetPairs
 from salmu_demo.attacks.recipe import DecoderRecipe
 from salmu_demo.attacks.target import Target
@@ -38,7 +38,7 @@ class Downstream(Attack):
         "only leads to them, so it does not count."
     )
     source = "CoCa's decoder (arXiv 2205.01917) on a frozen image tower"
-    needs = frozenset({Need.ORIGINAL, Need.WEIGHTS})
+    needs = frozenset({AttackerNeed.ORIGINAL, AttackerNeed.WEIGHTS})
     counts = False
     by_default = False
 
@@ -54,7 +54,7 @@ class Downstream(Attack):
             return f"{target.name} has the image tower of {original.model.name}, and a captioner uses no other"
         return None
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         # torch takes seconds to import, which lists of attacks and finished ones do not need.
         from salmu_demo.attacks.networks.decoder import Decoder  # noqa: PLC0415
@@ -69,8 +69,8 @@ class Downstream(Attack):
         known = [row for row, own in enumerate(values) if own]
         if known:
             said = np.array([any(holds(written[row], value) for value in values[row]) for row in known], dtype=float)
-            yield Reading("", GALLERY, VALUES, said, None, tuple(people[row] for row in known))
-        yield Reading("", GALLERY, ROUGE, rouge_l_recall(written, texts), None, people)
+            yield AttackReading("", GALLERY, VALUES, said, None, tuple(people[row] for row in known))
+        yield AttackReading("", GALLERY, ROUGE, rouge_l_recall(written, texts), None, people)
 
 
 def _taught(pairs: ForgetPairs) -> list[Split]:

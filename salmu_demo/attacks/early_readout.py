@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.fitting import fitting_rows, stacked
 from salmu_demo.attacks.pairs import Floats, PairFeatures
 from salmu_demo.attacks.ridge import fit
@@ -29,9 +29,9 @@ class EarlyReadout(Attack):
         "linear-map."
     )
     source = "Linear probes of intermediate layers (Alain and Bengio, arXiv 1610.01644)"
-    needs = frozenset({Need.ORIGINAL, Need.WEIGHTS})
+    needs = frozenset({AttackerNeed.ORIGINAL, AttackerNeed.WEIGHTS})
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         # torch takes seconds to import, which lists of attacks and finished ones do not need.
         from salmu_demo.attacks.networks.network import IMAGE, TEXT, TOWERS, Network  # noqa: PLC0415

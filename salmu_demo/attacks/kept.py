@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from salmu_demo.attacks.base import Attack, Reading
+from salmu_demo.attacks.base import Attack, AttackReading
 from salmu_demo.attacks.target import Target
 from salmu_demo.core.files import atomic_path, code_digest
 from salmu_demo.core.plugins import outside_code
@@ -43,7 +43,7 @@ class KeptReadings:
     def __init__(self, store: ArrayStore) -> None:
         self._store = store
 
-    def load(self, attack: Attack, target: Target) -> tuple[list[Reading], float] | None:
+    def load(self, attack: Attack, target: Target) -> tuple[list[AttackReading], float] | None:
         """The readings and the seconds they took, or None if the attack has to be run."""
         path = self._path(attack, target)
         try:
@@ -52,7 +52,7 @@ class KeptReadings:
                 if head["key"] != self._key(attack, target):
                     return None
                 readings = [
-                    Reading(
+                    AttackReading(
                         entry["variant"], entry["gallery"], entry["measure"], arrays[f"scores{number}"],
                         arrays[f"as_is{number}"] if entry["changes"] else None, tuple(entry["identities"]),
                     )
@@ -65,7 +65,7 @@ class KeptReadings:
             _log.warning("The file %s is damaged; the attack is run again.", path)
             return None
 
-    def save(self, attack: Attack, target: Target, readings: Sequence[Reading], seconds: float) -> None:
+    def save(self, attack: Attack, target: Target, readings: Sequence[AttackReading], seconds: float) -> None:
         """Keep readings, see `load`; raises `StorageError`."""
         entries = [
             {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.fitting import fitting_rows, stacked
 from salmu_demo.attacks.pairs import PairFeatures
 from salmu_demo.attacks.ridge import fit
@@ -20,9 +20,9 @@ class LinearMapAttack(Attack):
         "ridge map of each tower to them, and maps the features of people to be forgotten with it."
     )
     source = "Alignment damage rather than deletion; ridge regression on centred unit features"
-    needs = frozenset({Need.ORIGINAL})
+    needs = frozenset({AttackerNeed.ORIGINAL})
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         original = target.original
         assert original is not None

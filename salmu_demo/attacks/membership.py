@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.attacks.base import Attack, Reading, register
+from salmu_demo.attacks.base import Attack, AttackReading, register
 from salmu_demo.attacks.pairs import Floats
 from salmu_demo.attacks.target import Target
 from salmu_demo.data import layout
@@ -67,16 +67,16 @@ class Membership(Attack):
         there = labelled_pairs(target.data, target.seed)
         return [f"{target.data.name} has no {name} to compare with" for name in (HOLDOUTS, UNSEEN) if name not in there]
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         for gallery, pairs in labelled_pairs(target.data, target.seed).items():
             members, others = match_scores(target, pairs)
             parts = np.concatenate(auc_parts(members, others))
             both = (*pairs.members.identities, *pairs.others.identities)
-            yield Reading("", gallery, AUC, parts, None, both)
+            yield AttackReading("", gallery, AUC, parts, None, both)
             of_members = tuple(pairs.members.identities)
-            yield Reading("", gallery, TPR, detected(members, others), None, of_members)
-            yield Reading("", gallery, TPR_BELOW, detected(-members, -others), None, of_members)
+            yield AttackReading("", gallery, TPR, detected(members, others), None, of_members)
+            yield AttackReading("", gallery, TPR_BELOW, detected(-members, -others), None, of_members)
 
 
 def labelled_pairs(data: BenchmarkData, seed: int) -> dict[str, LabelledPairs]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from salmu_demo.attacks.base import Attack, Reading, register
+from salmu_demo.attacks.base import Attack, AttackReading, register
 from salmu_demo.attacks.fitting import fitting_rows, stacked
 from salmu_demo.attacks.pairs import PairFeatures
 from salmu_demo.attacks.ridge import fit
@@ -21,7 +21,7 @@ class OwnHead(Attack):
     )
     source = "The linear map without the original"
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         for variant, splits in fitting_rows(target.data).items():
             head = fit(stacked(target.images, splits), stacked(target.captions, splits))

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.depth import same_architecture
 from salmu_demo.attacks.pairs import PairFeatures
 from salmu_demo.attacks.target import Target
@@ -29,7 +29,7 @@ class Quantisation(Attack):
         "moves all weights a part of the way back. Whoever has the original needs no attack, so it does not count."
     )
     source = "Rounding undoes small edits (arXiv 2410.16454)"
-    needs = frozenset({Need.WEIGHTS})
+    needs = frozenset({AttackerNeed.WEIGHTS})
     counts = False
 
     def omissions(self, target: Target) -> Sequence[str]:
@@ -40,7 +40,7 @@ class Quantisation(Attack):
             return []
         return [f"{target.name} has another architecture than the original {target.original.model.name}"]
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         # torch takes seconds to import, which lists of attacks and finished ones do not need.
         from salmu_demo.attacks.networks.network import IMAGE, TEXT, Network  # noqa: PLC0415

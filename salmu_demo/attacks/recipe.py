@@ -15,7 +15,7 @@ BATCH: Final = 48
 
 
 @dataclass(frozen=True)
-class Recipe:
+class AttackRecipe:
     """How an attacker trains.
 
     Attributes:
@@ -54,10 +54,10 @@ class DecoderRecipe:
     warm_up: float = 0.05
 
 
-DEFAULT: Final = Recipe()
+DEFAULT: Final = AttackRecipe()
 THOROUGH: Final = {
     "both towers" if image_tower else "text tower": [
-        Recipe(learning_rate=rate, image_tower=image_tower) for rate in (3e-4, 1e-3, 3e-3)
+        AttackRecipe(learning_rate=rate, image_tower=image_tower) for rate in (3e-4, 1e-3, 3e-3)
     ]
     for image_tower in (False, True)
 }

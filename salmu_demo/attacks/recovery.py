@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.attacks.base import Reading
+from salmu_demo.attacks.base import AttackReading
 from salmu_demo.metrics.intervals import Interval, cluster_numbers, interval, resampled_means
 
 SEPARATION: Final = 0.1
@@ -40,7 +40,7 @@ class Recovery:
     reason: str = ""
 
 
-def recovery(model: Reading, clean: Reading | None, compromised: Reading | None) -> Recovery:
+def recovery(model: AttackReading, clean: AttackReading | None, compromised: AttackReading | None) -> Recovery:
     """The recovered share of one reading.
 
     ``share = (m - m_Clean) / (m_Compromised - m_Clean)`` with all three attacked alike, and

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
-from salmu_demo.attacks.recipe import BATCH, DEFAULT, MOST_PAIRS, THOROUGH, Recipe
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
+from salmu_demo.attacks.recipe import BATCH, DEFAULT, MOST_PAIRS, THOROUGH, AttackRecipe
 from salmu_demo.attacks.retraining import best_reading, no_retain_rows, retain_rows
 from salmu_demo.attacks.target import Target
 from salmu_demo.data import layout
@@ -32,7 +32,7 @@ class Relearning(Attack):
         "and on pairs that were to be kept for twenty steps, and asks for the others."
     )
     source = "Hu et al., arXiv 2406.13356; Siddiqui et al., arXiv 2505.22310"
-    needs = frozenset({Need.GRADIENTS})
+    needs = frozenset({AttackerNeed.GRADIENTS})
 
     def obstacle(self, target: Target) -> str | None:
         """Without other people there is nobody to be read, and without rows to be kept nothing to train on."""
@@ -40,7 +40,7 @@ class Relearning(Attack):
             return f"{target.data.name} has too few people in {layout.FORGET} to train on {PEOPLE} and read others"
         return no_retain_rows(target)
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         target = target.sampled(MOST_PAIRS)
         if not target.thorough:
@@ -51,7 +51,7 @@ class Relearning(Attack):
             yield from _relearn(target, people, {f"{who}, {towers}": tried for towers, tried in THOROUGH.items()})
 
 
-def _relearn(target: Target, people: int, variants: dict[str, list[Recipe]]) -> Iterable[Reading]:
+def _relearn(target: Target, people: int, variants: dict[str, list[AttackRecipe]]) -> Iterable[AttackReading]:
     seen = relearned_people(target, people)
     forget = target.data.split(layout.FORGET)
     rows = [row for row, identity in enumerate(forget.identities) if identity in seen]

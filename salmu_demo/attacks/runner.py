@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from salmu_demo.attacks.base import Attack, Need, Reading
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading
 from salmu_demo.attacks.controls import Erased, Hidden
 from salmu_demo.attacks.kept import KeptReadings, attacking_key
 from salmu_demo.attacks.pairs import MIXED, MRR, ForgetPairs
@@ -17,7 +17,7 @@ from salmu_demo.attacks.schema import (
     AttacksDocument,
     ControlName,
     ControlRecord,
-    Recovered,
+    RecoveredShare,
     ReferenceModels,
     SkippedAttack,
 )
@@ -32,7 +32,7 @@ from salmu_demo.models.source import ModelSource
 
 
 @dataclass(frozen=True)
-class References:
+class AttackReferences:
     """What attacks are compared with, and what the attacker has.
 
     Attributes:
@@ -47,10 +47,10 @@ class References:
 
 
 @dataclass(frozen=True)
-class _Run:
+class _AttackRun:
     """What an attack found in one model."""
 
-    readings: dict[tuple[str, str, str], Reading]
+    readings: dict[tuple[str, str, str], AttackReading]
     seconds: float
 
 
@@ -58,7 +58,7 @@ def run_attacks(
     models: Sequence[ModelSource],
     view: Callable[[ModelSource], FeatureView],
     attacks: Sequence[Attack],
-    references: References,
+    references: AttackReferences,
     seed: int = SEED,
     thorough: bool = False,
 ) -> AttacksDocument:
@@ -120,7 +120,7 @@ def finished(
     attack: Attack,
     model: ModelSource,
     view: Callable[[ModelSource], FeatureView],
-    references: References,
+    references: AttackReferences,
     seed: int = SEED,
     thorough: bool = False,
 ) -> bool:
@@ -136,7 +136,7 @@ class _Session:
         self,
         view: Callable[[ModelSource], FeatureView],
         pairs: ForgetPairs,
-        references: References,
+        references: AttackReferences,
         seed: int,
         thorough: bool,
         kept: KeptReadings,
@@ -144,9 +144,9 @@ class _Session:
         self._view, self._pairs, self._references = view, pairs, references
         self._seed, self._thorough, self._kept = seed, thorough, kept
         self._targets: dict[str, Target] = {}
-        self._runs: dict[tuple[str, str], _Run | str] = {}
+        self._runs: dict[tuple[str, str], _AttackRun | str] = {}
 
-    def attack(self, attack: Attack, model: ModelSource) -> _Run | str:
+    def attack(self, attack: Attack, model: ModelSource) -> _AttackRun | str:
         """What an attack finds in a model, or a sentence that says why it cannot be run."""
         key = (attack.name, model.fingerprint)
         if key not in self._runs:
@@ -162,7 +162,7 @@ class _Session:
         """Whether what an attack found in a model is on disk."""
         return self._kept.load(attack, self._target(model)) is not None
 
-    def _attacked(self, attack: Attack, target: Target) -> _Run | str:
+    def _attacked(self, attack: Attack, target: Target) -> _AttackRun | str:
         reason = _lacking(attack, target) or attack.obstacle(target)
         if reason:
             return f"{attack.name} is skipped: {reason}."
@@ -177,7 +177,7 @@ class _Session:
                 return f"{attack.name} is skipped: {str(error).rstrip('.')}."
             found = readings, time.perf_counter() - start
             self._kept.save(attack, target, *found)
-        return _Run({reading.key: reading for reading in found[0]}, found[1])
+        return _AttackRun({reading.key: reading for reading in found[0]}, found[1])
 
     def _target(self, model: ModelSource) -> Target:
         if model.fingerprint not in self._targets:
@@ -190,11 +190,11 @@ class _Session:
             )
         return self._targets[model.fingerprint]
 
-    def _reference(self, attack: Attack, role: ModelSource | None) -> _Run | None:
+    def _reference(self, attack: Attack, role: ModelSource | None) -> _AttackRun | None:
         found = role and self.attack(attack, role)
-        return found if isinstance(found, _Run) else None
+        return found if isinstance(found, _AttackRun) else None
 
-    def records(self, attack: Attack, model: ModelSource, run: _Run) -> Iterator[AttackRecord]:
+    def records(self, attack: Attack, model: ModelSource, run: _AttackRun) -> Iterator[AttackRecord]:
         """One record for each reading."""
         for reading in run.readings.values():
             found = self._recovery(attack, reading)
@@ -208,7 +208,7 @@ class _Session:
                 seed=self._seed, seconds=round(run.seconds, 3),
             )  # fmt: skip
 
-    def _recovery(self, attack: Attack, reading: Reading) -> Recovery:
+    def _recovery(self, attack: Attack, reading: AttackReading) -> Recovery:
         runs = [self._reference(attack, role) for role in (self._references.clean, self._references.compromised)]
         clean, compromised = (None if run is None else run.readings.get(reading.key) for run in runs)
         return recovery(reading, clean, compromised)
@@ -228,7 +228,7 @@ class _Session:
             yield from self._control(attack, "erased", 0.0, attack.run(erased))
 
     def _control(
-        self, attack: Attack, control: ControlName, expected: float, readings: Iterable[Reading]
+        self, attack: Attack, control: ControlName, expected: float, readings: Iterable[AttackReading]
     ) -> Iterator[ControlRecord]:
         for reading in readings:
             if (reading.gallery, reading.measure) == (MIXED, MRR):
@@ -240,18 +240,18 @@ class _Session:
 
 def _lacking(attack: Attack, target: Target) -> str | None:
     """What an attack needs and a target has not, as a clause."""
-    if Need.ORIGINAL in attack.needs and target.original is None:
+    if AttackerNeed.ORIGINAL in attack.needs and target.original is None:
         return "it needs the original model, and none is given; name it with --compromised"
-    if Need.EXTENSION in attack.needs and layout.UNSEEN_IMAGES not in target.data.stored_splits:
+    if AttackerNeed.EXTENSION in attack.needs and layout.UNSEEN_IMAGES not in target.data.stored_splits:
         return f"it needs images that no model was trained on, and {target.data.name} has none"
     return None
 
 
-def _recovered(found: Recovery) -> Recovered | None:
+def _recovered(found: Recovery) -> RecoveredShare | None:
     if found.recovered is None:
         return None
     low, high = (None, None) if found.interval is None else (found.interval.low, found.interval.high)
-    return Recovered(value=found.recovered, low=low, high=high)
+    return RecoveredShare(value=found.recovered, low=low, high=high)
 
 
 def _model(model: ModelSource | None) -> AttackedModel | None:

@@ -74,18 +74,20 @@ class ReferenceModels(BaseModel):
     gold: AttackedModel | None
 
 
-class Recovered(BaseModel):
-    """The recovered share.
+class RecoveredShare(BaseModel):
+    """What an attack brings back of what Compromised knows and Clean does not, beyond what is left as is.
 
     Attributes:
-        value: share of the leak that the attack brings back, beyond what is left as is.
-        low: lower end of its interval over personas, or null if there are too few.
-        high: upper end of its interval over personas, or null if there are too few.
+        value: the share; 1 would be all of it.
+        low: lower end of its interval over personas; null if there are too few.
+        high: upper end of its interval over personas; null if there are too few.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     value: Finite
-    low: Finite | None
-    high: Finite | None
+    low: Finite | None = None
+    high: Finite | None = None
 
 
 class AttackRecord(BaseModel):
@@ -123,7 +125,7 @@ class AttackRecord(BaseModel):
     compromised: Finite | None
     share: Finite | None
     left: Finite | None
-    recovered: Recovered | None
+    recovered: RecoveredShare | None
     reason: str | None
     counts: bool
     pairs: int

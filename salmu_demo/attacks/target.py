@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.attacks.base import Reading
+from salmu_demo.attacks.base import AttackReading
 from salmu_demo.attacks.pairs import GALLERIES, MEASURES, Floats, ForgetPairs, PairFeatures
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data.dataset import BenchmarkData, Split
@@ -88,19 +88,19 @@ class Target:
     def _as_is(self) -> dict[tuple[str, str], NDArray[np.float64]]:
         return _scores(self.pairs, self.features)
 
-    def readings(self, features: PairFeatures, variant: str = "", seen: Collection[str] = ()) -> list[Reading]:
+    def readings(self, features: PairFeatures, variant: str = "", seen: Collection[str] = ()) -> list[AttackReading]:
         """Read pairs in both galleries and both measures, beside the same of the model as it is.
 
         Args:
             features: what the attack makes of the pairs.
-            variant: see `Reading`.
+            variant: see `AttackReading`.
             seen: personas that the attack saw, whose pairs are left out.
         """
         identities = self.pairs.identities
         unseen = np.array([identity is None or identity not in seen for identity in identities])
         people = tuple(identity for identity, chosen in zip(identities, unseen, strict=True) if chosen)
         return [
-            Reading(variant, gallery, measure, scores[unseen], self._as_is[gallery, measure][unseen], people)
+            AttackReading(variant, gallery, measure, scores[unseen], self._as_is[gallery, measure][unseen], people)
             for (gallery, measure), scores in _scores(self.pairs, features).items()
         ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.pairs import PairFeatures
 from salmu_demo.attacks.target import Target
 
@@ -18,7 +18,7 @@ class TowerSwap(Attack):
         "the tower that was replaced was edited. It says where the edit is, so it does not count."
     )
     source = "Compare reloading the original projection, VL-Eraser"
-    needs = frozenset({Need.ORIGINAL})
+    needs = frozenset({AttackerNeed.ORIGINAL})
     counts = False
 
     def obstacle(self, target: Target) -> str | None:
@@ -28,7 +28,7 @@ class TowerSwap(Attack):
         mine, its = (features.images.shape[1] for features in (target.features, target.of(target.original).features))
         return None if mine == its else f"its features have {mine} numbers and those of the original {its}"
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         assert target.original is not None
         own, its = target.features, target.of(target.original).features

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from salmu_demo.attacks.base import Attack, Need, Reading, register
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
 from salmu_demo.attacks.target import Target
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
@@ -29,7 +29,7 @@ class UpdateLeak(Attack):
         "A model that erases perfectly shows it as well: only who never sees both models is safe from it."
     )
     source = "Chen et al., arXiv 2005.02205"
-    needs = frozenset({Need.ORIGINAL})
+    needs = frozenset({AttackerNeed.ORIGINAL})
     counts = False
 
     def obstacle(self, target: Target) -> str | None:
@@ -38,7 +38,7 @@ class UpdateLeak(Attack):
             return None
         return f"{target.data.name} has nobody in {layout.HOLDOUT_IDENTITY} who was to be kept"
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         """See `Attack`."""
         assert target.original is not None
         before, after = (people_similarity(target.data, side) for side in (target.original, target))
@@ -48,8 +48,8 @@ class UpdateLeak(Attack):
             for side in (False, True)
         )
         lost = [np.array(list(changes.values())) for changes in (deleted, others)]
-        yield Reading("", GALLERY, AUC, np.concatenate(auc_parts(*lost)), None, (*deleted, *others))
-        yield Reading("", GALLERY, TPR, detected(*lost), None, tuple(deleted))
+        yield AttackReading("", GALLERY, AUC, np.concatenate(auc_parts(*lost)), None, (*deleted, *others))
+        yield AttackReading("", GALLERY, TPR, detected(*lost), None, tuple(deleted))
 
 
 def people_similarity(data: BenchmarkData, view: FeatureView | Target) -> dict[str, float]:

@@ -12,7 +12,7 @@ from salmu_demo.data.layout import kind_title
 from salmu_demo.data.personas import find_persona
 from salmu_demo.data.source import MINI
 from salmu_demo.dossiers.document import content_of
-from salmu_demo.dossiers.schema import Dossier
+from salmu_demo.dossiers.schema import DossierDocument
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.dossiers import attach, declare, dossier, thumbnails
 
@@ -68,7 +68,7 @@ def _run(
     print_notes(document.remarks)
 
 
-def _print(document: Dossier) -> None:
+def _print(document: DossierDocument) -> None:
     if document.data.notice:
         print(f"{document.data.notice}\n")
     print(plain(document.question))
@@ -88,7 +88,7 @@ def _print(document: Dossier) -> None:
     )  # fmt: skip
 
 
-def _risk(document: Dossier, kind: str, model: str) -> str:
+def _risk(document: DossierDocument, kind: str, model: str) -> str:
     found = next(risk for risk in document.risks if (risk.kind, risk.model) == (kind, model))
     if found.value is None:
         return "refused"

@@ -20,7 +20,7 @@ from salmu_demo.leaderboard.files import given_results, import_result, imported_
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDER, RULE, Choice, check_order, placed, ranked
-from salmu_demo.leaderboard.rows import Row, Source, file_rows
+from salmu_demo.leaderboard.rows import Row, RowSource, file_rows
 from salmu_demo.leaderboard.sweeps import embedded_sweeps, sweep_rows
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 
@@ -48,7 +48,7 @@ def _run(
     rows: Annotated[
         Literal["full", "sampled"] | None, typer.Option(help="only runs over all rows, or only samples")
     ] = None,
-    source: Annotated[Source | None, typer.Option(help="only rows of this source")] = None,
+    source: Annotated[RowSource | None, typer.Option(help="only rows of this source")] = None,
     search: Annotated[str, option("--search", "only models with this in their name", "TEXT")] = "",
     sort: Annotated[str, option("--sort", "diagnosis, metric, name or date", "ORDER")] = DEFAULT_ORDER,
     clean: Annotated[list[str] | None, _reference(CLEAN)] = None,
@@ -73,7 +73,7 @@ def _run(
     order = check_order(sort)
     given = given_results(results or [])
     for path in given:
-        file_rows(path, Source.LOCAL)  # What the user named must be readable; other files are left out.
+        file_rows(path, RowSource.LOCAL)  # What the user named must be readable; other files are left out.
     kept = leaderboard_dir(runs_dir())
     for path in imports or []:
         import_result(path, kept)

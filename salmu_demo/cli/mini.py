@@ -89,7 +89,7 @@ def _train(
         return
     from salmu_demo.mini import train  # noqa: PLC0415 - see above
 
-    recipe = train.Recipe(seed=seed, threads=threads)
+    recipe = train.MiniRecipe(seed=seed, threads=threads)
     for name in train.SENSITIVE_SPLITS if model is None else (model,):
         train.train_reference(
             data or assets_dir() / "salmu-mini", output / name, train.SENSITIVE_SPLITS[name], recipe, print

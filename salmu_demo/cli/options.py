@@ -32,7 +32,7 @@ from salmu_demo.workbench.bench import Workbench
 F = TypeVar("F", bound=Callable[..., None])
 
 
-class _Command(Command):
+class _ListingCommand(Command):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         # Of plug-ins too, which are imported for it.
         for each in self.params:
@@ -63,7 +63,7 @@ class Commands(typer.Typer):
         """Decorator that makes a function a command; its docstring is the first line of the help."""
 
         def made(function: F) -> F:
-            self.command(name, cls=_Command, epilog=examples)(_deciding(function))
+            self.command(name, cls=_ListingCommand, epilog=examples)(_deciding(function))
             return function
 
         return made

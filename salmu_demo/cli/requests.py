@@ -13,7 +13,7 @@ from salmu_demo.data.forget_requests import Round, request_words
 from salmu_demo.data.source import MINI
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import assign_roles
-from salmu_demo.probes.persistence import Effect, Persistence, Standing
+from salmu_demo.probes.persistence import Effect, FactStanding, Persistence
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.requests import follow_requests
 
@@ -75,7 +75,7 @@ def _words(data: BenchmarkData, asked: Round) -> str:
     return "; ".join(request_words(data, request) for request in asked) or "the whole split forget"
 
 
-def _standing(standing: Standing | None) -> str:
+def _standing(standing: FactStanding | None) -> str:
     return "-" if standing is None else f"{standing.found} of {standing.facts} ({standing.bits:+.2f})"
 
 

@@ -30,7 +30,7 @@ _CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass
-class _Place:
+class _MemoryEntry:
     """A thing that is kept, or being made for whoever waits for it."""
 
     size: int = 0
@@ -67,7 +67,7 @@ class Memory:
     def __init__(self, budget: int | None = None) -> None:
         """Take a budget in bytes; None reads it from the environment when it is first needed."""
         self._budget = budget
-        self._places: OrderedDict[Hashable, _Place] = OrderedDict()
+        self._places: OrderedDict[Hashable, _MemoryEntry] = OrderedDict()
         # The sizes of all places: thousands of small things are kept, and room is made for each.
         self._taken = 0
         self._changed = threading.Condition()
@@ -109,21 +109,21 @@ class Memory:
         with self._changed:
             return self._taken
 
-    def _place(self, key: Hashable) -> tuple[_Place, bool]:
+    def _place(self, key: Hashable) -> tuple[_MemoryEntry, bool]:
         """The place of a thing, marked as used, and whether the caller has to make it."""
         with self._changed:
             mine = key not in self._places
-            place = self._places.setdefault(key, _Place())
+            place = self._places.setdefault(key, _MemoryEntry())
             place.users += 1
             self._places.move_to_end(key)
             return place, mine
 
-    def _leave(self, place: _Place) -> None:
+    def _leave(self, place: _MemoryEntry) -> None:
         with self._changed:
             place.users -= 1
             self._changed.notify_all()
 
-    def _fill(self, key: Hashable, place: _Place, make: Callable[[], Any]) -> None:
+    def _fill(self, key: Hashable, place: _MemoryEntry, make: Callable[[], Any]) -> None:
         try:
             place.thing.set_result(make())
         except BaseException as error:
@@ -131,7 +131,7 @@ class Memory:
                 self._drop(key)
             place.thing.set_exception(error)
 
-    def _make_in_room(self, place: _Place, what: str, size: int, make: Callable[[], Any]) -> Any:
+    def _make_in_room(self, place: _MemoryEntry, what: str, size: int, make: Callable[[], Any]) -> Any:
         with self._changed:
             budget = self._bytes()
             if size > budget:
@@ -147,7 +147,7 @@ class Memory:
             self._take(place, size)
         return make()
 
-    def _keep(self, key: Hashable, place: _Place, size: Callable[[Any], int]) -> None:
+    def _keep(self, key: Hashable, place: _MemoryEntry, size: Callable[[Any], int]) -> None:
         if place.thing.exception() is not None:
             return
         taken = OVERHEAD_BYTES + size(place.thing.result())
@@ -173,7 +173,7 @@ class Memory:
             self._drop(key)
         return True
 
-    def _take(self, place: _Place, size: int) -> None:
+    def _take(self, place: _MemoryEntry, size: int) -> None:
         place.size = size
         self._taken += size
 

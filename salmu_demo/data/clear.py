@@ -35,7 +35,7 @@ from salmu_demo.core.errors import DataError, StorageError
 from salmu_demo.core.settings import cache_dir
 from salmu_demo.data import clear_rows as rows
 from salmu_demo.data import layout
-from salmu_demo.data.clear_convert import ALSO_WRITTEN, REMARKS_FILE, Conversion, Source, shard_of
+from salmu_demo.data.clear_convert import ALSO_WRITTEN, REMARKS_FILE, ConfigurationFiles, Conversion, shard_of
 from salmu_demo.data.clear_rows import CONFIGURATIONS, RETAIN_OF, read_columns
 from salmu_demo.data.dataset import BenchmarkData, Limits, check_inside, load_folder
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
@@ -159,7 +159,7 @@ def _snapshot(reference: str, source: str, configuration: str) -> Path:
         return here.folder
 
 
-def _find_sources(folder: Path, configuration: str, watch: Watch) -> tuple[list[Source], list[str]]:
+def _find_sources(folder: Path, configuration: str, watch: Watch) -> tuple[list[ConfigurationFiles], list[str]]:
     """The files of each configuration that is needed, and what is odd about their columns.
 
     Raises:
@@ -177,7 +177,7 @@ def _find_sources(folder: Path, configuration: str, watch: Watch) -> tuple[list[
         if needed and not columns.usable:
             raise DataError(f"{folder}: {columns.sentence}{_elsewhere(folder, name, watch)}")
         if columns.usable:
-            found.append(Source(split, columns, shards))
+            found.append(ConfigurationFiles(split, columns, shards))
         if columns.sentence:
             remarks.append(columns.sentence)
     return found, remarks
@@ -204,7 +204,7 @@ def _shards(folder: Path, configuration: str) -> list[Path]:
     return [check_inside(path, folder) for shards in sets for path in shards]
 
 
-def _convert_once(sources: Sequence[Source], configuration: str, commit: str | None, watch: Watch) -> Path:
+def _convert_once(sources: Sequence[ConfigurationFiles], configuration: str, commit: str | None, watch: Watch) -> Path:
     """The converted folder, made if it is not there; its name is a digest of all it depends on."""
     digest = hashlib.sha256(f"{_VERSION}\0{configuration}\0{commit}\0{pa.__version__}".encode())
     for source in sources:

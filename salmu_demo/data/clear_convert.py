@@ -33,7 +33,7 @@ _SCHEMA: Final = SCHEMA.remove_metadata()
 
 
 @dataclass(frozen=True)
-class Source:
+class ConfigurationFiles:
     """The files of a configuration, and the split that its rows become."""
 
     split: str
@@ -76,7 +76,7 @@ class Conversion:
         self._questions: list[dict[str, str | None]] = []
         self._odd: Counter[str] = Counter()
 
-    def run(self, sources: Sequence[Source]) -> None:
+    def run(self, sources: Sequence[ConfigurationFiles]) -> None:
         """Convert all sources; raises `DataError`."""
         (self._folder / layout.DATA_FOLDER).mkdir(parents=True)
         metadata = self._persons(sources)
@@ -93,7 +93,7 @@ class Conversion:
         }.items():
             (self._folder / file).write_text(json.dumps(content, ensure_ascii=False), "utf-8")
 
-    def _persons(self, sources: Sequence[Source]) -> dict[str, dict[str, Any]]:
+    def _persons(self, sources: Sequence[ConfigurationFiles]) -> dict[str, dict[str, Any]]:
         """Number the persons of all rows by their names; their metadata by number."""
         named = [source for source in sources if rows.NAME in source.columns.known]
         names = {
@@ -109,7 +109,7 @@ class Conversion:
         self._numbers = {key: f"{number:08d}" for number, key in enumerate(persons, start=1)}
         return {number: metadata[key] for key, number in self._numbers.items()}
 
-    def _split(self, source: Source) -> None:
+    def _split(self, source: ConfigurationFiles) -> None:
         split, configuration = source.split, source.columns.configuration
         asked = self._choices.setdefault(split, {})
         count = 0
@@ -143,7 +143,7 @@ class Conversion:
             if not self._questions:
                 raise DataError(f"The CLEAR configuration {configuration} has no rows.")
 
-    def _converted(self, source: Source) -> Iterator[_Converted]:
+    def _converted(self, source: ConfigurationFiles) -> Iterator[_Converted]:
         read = {
             "captions": self._captioned,
             "perturbed": self._perturbed,

@@ -25,7 +25,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.images import decode_image
 from salmu_demo.data.shards import Watch, check_whole, shards_by_split
 from salmu_demo.data.values import distinct, is_missing, is_missing_identity, value_key
-from salmu_demo.data.wordings import Written, derived_wordings
+from salmu_demo.data.wordings import WrittenCaption, derived_wordings
 
 _MAX_JSON_BYTES: Final = 200_000_000
 """Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
@@ -377,7 +377,7 @@ class BenchmarkData:
             for row in self.kind_rows(name, kind):
                 persona = people.get(split.identities[row] or "")
                 if persona is not None:
-                    found.append(Written(split.texts[row], persona.name, tuple(persona.values(kind))))
+                    found.append(WrittenCaption(split.texts[row], persona.name, tuple(persona.values(kind))))
         return ProbeWordings(derived_wordings(kind, found), ())
 
     def _read_zero_shot(self) -> ZeroShotClasses | None:

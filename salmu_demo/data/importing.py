@@ -16,7 +16,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.drawn_splits import Pair, draw_splits
 from salmu_demo.data.images import decode_image
-from salmu_demo.data.tables import KEY, MEMBER, Picture, Table, find_tables
+from salmu_demo.data.tables import KEY, MEMBER, EncodedImage, TableFile, find_tables
 from salmu_demo.data.values import is_missing, is_missing_identity, value_key
 from salmu_demo.data.writing import SplitWriter, StoredRow, write_json
 
@@ -217,7 +217,7 @@ def _drawn(entries: Sequence[_Entry], seed: int) -> tuple[list[_Entry], list[str
     ], said
 
 
-def _choose(source: Path, tables: Sequence[Table], told: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def _choose(source: Path, tables: Sequence[TableFile], told: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """What is read to the column it is read from, and the columns that are not read."""
     known = list(dict.fromkeys(name for table in tables for name in table.columns() if name))
     listed = ", ".join(known)
@@ -254,7 +254,7 @@ def _choose(source: Path, tables: Sequence[Table], told: Mapping[str, str]) -> t
     ]
 
 
-def _parted(tables: Sequence[Table], columns: Mapping[str, str], told: Mapping[str, str]) -> bool:
+def _parted(tables: Sequence[TableFile], columns: Mapping[str, str], told: Mapping[str, str]) -> bool:
     """Whether the names of shards or folders say the splits."""
     if SPLIT in columns or SPLIT in told:
         return False
@@ -268,7 +268,7 @@ def _parted(tables: Sequence[Table], columns: Mapping[str, str], told: Mapping[s
     return bool(said)
 
 
-def _entries(tables: Sequence[Table], columns: Mapping[str, str], parted: bool) -> Iterator[_Entry]:
+def _entries(tables: Sequence[TableFile], columns: Mapping[str, str], parted: bool) -> Iterator[_Entry]:
     """Every row, checked by itself."""
     for table in tables:
         for number, cells in enumerate(table.rows(set(columns.values())), start=1):
@@ -285,7 +285,9 @@ def _entries(tables: Sequence[Table], columns: Mapping[str, str], parted: bool) 
             yield _entry(table, cells, columns, where, split)
 
 
-def _entry(table: Table, cells: Mapping[str, Any], columns: Mapping[str, str], where: str, split: str | None) -> _Entry:
+def _entry(
+    table: TableFile, cells: Mapping[str, Any], columns: Mapping[str, str], where: str, split: str | None
+) -> _Entry:
     picture = _picture(table, cells.get(columns[IMAGE]), where)
     text = _word(cells, columns, TEXT, where)
     if text is None:
@@ -313,7 +315,7 @@ def _entry(table: Table, cells: Mapping[str, Any], columns: Mapping[str, str], w
     )
 
 
-def _picture(table: Table, cell: Any, where: str) -> Picture:
+def _picture(table: TableFile, cell: Any, where: str) -> EncodedImage:
     found = table.picture(cell, where)
     if found is None:
         raise DataError(f"{where} has no image: the cell holds neither its bytes nor the name of a file.")
@@ -467,7 +469,7 @@ def _check_splits(source: Path, entries: Sequence[_Entry], names: Mapping[str, s
 
 def _write(
     folder: Path,
-    tables: Sequence[Table],
+    tables: Sequence[TableFile],
     column: str,
     entries: Sequence[_Entry],
     names: Mapping[str, str],

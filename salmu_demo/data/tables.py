@@ -40,7 +40,7 @@ _DRIVE_OR_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True)
-class Picture:
+class EncodedImage:
     """An encoded image and what its source calls it, which may be nothing."""
 
     content: bytes
@@ -48,7 +48,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Table(ABC):
+class TableFile(ABC):
     """A file of rows.
 
     Attributes:
@@ -81,7 +81,7 @@ class Table(ABC):
         """A row for sentences, counted from 1; a header is none."""
         return f"Row {number} of {self.path}"
 
-    def picture(self, cell: Any, where: str) -> Picture | None:
+    def picture(self, cell: Any, where: str) -> EncodedImage | None:
         """The image that a cell holds or names; None if it does neither.
 
         Args:
@@ -97,11 +97,11 @@ class Table(ABC):
             name = path if isinstance(path, str) else ""
             cell = cell.get("bytes") or name
         if isinstance(cell, Member):
-            return Picture(cell.read(self.watch), cell.name)
+            return EncodedImage(cell.read(self.watch), cell.name)
         if isinstance(cell, bytes):
-            return Picture(cell, name) if cell else None
+            return EncodedImage(cell, name) if cell else None
         if isinstance(cell, str) and cell.strip():
-            return Picture(self._read(cell.strip(), where), cell.strip())
+            return EncodedImage(self._read(cell.strip(), where), cell.strip())
         return None
 
     def _read(self, name: str, where: str) -> bytes:
@@ -122,7 +122,7 @@ class Table(ABC):
             raise DataError(f"{says}, which cannot be read: {getattr(error, 'strerror', error)}.") from error
 
 
-class _Csv(Table):
+class _Csv(TableFile):
     """Columns divided by commas, semicolons or tabs, whichever the header has most of."""
 
     def columns(self) -> list[str]:
@@ -162,7 +162,7 @@ class _Csv(Table):
             raise DataError(f"{self.path} is not a readable csv file ({error}); save it again as UTF-8.") from error
 
 
-class _Jsonl(Table):
+class _Jsonl(TableFile):
     """A JSON object on each line."""
 
     def columns(self) -> list[str]:
@@ -181,7 +181,7 @@ class _Jsonl(Table):
             raise DataError(f"{self.path} cannot be read: {error.strerror or error}.") from error
 
 
-class _Parquet(Table):
+class _Parquet(TableFile):
     """Any common writer's: images as bytes, as the struct of `datasets`, or as names of files."""
 
     def columns(self) -> list[str]:
@@ -212,7 +212,7 @@ class _Parquet(Table):
             raise DataError(f"{self.path} is not a readable parquet file; fetch or write it again.") from error
 
 
-class _Webdataset(Table):
+class _Webdataset(TableFile):
     """Samples of an image, its caption as `.txt` and further columns as `.json`."""
 
     def columns(self) -> list[str]:
@@ -249,7 +249,7 @@ class _Webdataset(Table):
         return samples
 
 
-_READERS: Final[dict[str, type[Table]]] = {
+_READERS: Final[dict[str, type[TableFile]]] = {
     ".csv": _Csv,
     ".tsv": _Csv,
     ".jsonl": _Jsonl,
@@ -258,7 +258,7 @@ _READERS: Final[dict[str, type[Table]]] = {
 }
 
 
-def find_tables(source: Path, images: Path | None = None) -> list[Table]:
+def find_tables(source: Path, images: Path | None = None) -> list[TableFile]:
     """The tables of a file or folder, in the order of their rows.
 
     Args:

@@ -70,7 +70,7 @@ _MOST_CAPTIONS: Final = 500
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenCaption:
     """A caption, and what it may say: the name of its person and the values of its kind."""
 
     text: str
@@ -78,14 +78,14 @@ class Written:
     values: tuple[str, ...]
 
 
-def derived_wordings(kind: str, captions: Sequence[Written]) -> tuple[str, ...]:
+def derived_wordings(kind: str, captions: Sequence[WrittenCaption]) -> tuple[str, ...]:
     """The wordings that most captions of a kind share, or else plain ones.
 
     A caption gives one if it has the name of its person, or "this person", and one of the person's values. Wordings
     that only one caption has are left out: they would favour the person whose caption it is.
 
     >>> people = {"Eva": "Ulm", "Bo": "Bonn"}
-    >>> captions = [Written(f"{name} lives in {city}", name, (city,)) for name, city in people.items()]
+    >>> captions = [WrittenCaption(f"{name} lives in {city}", name, (city,)) for name, city in people.items()]
     >>> derived_wordings("city", captions)
     ('{person} lives in {value}',)
     >>> derived_wordings("shoe_size", [])
@@ -100,7 +100,7 @@ def derived_wordings(kind: str, captions: Sequence[Written]) -> tuple[str, ...]:
     return FALLBACK.get(kind, (f"{{person}}'s {words} is {{value}}", f"{{value}} is the {words} of {{person}}"))
 
 
-def _wording(written: Written) -> str | None:
+def _wording(written: WrittenCaption) -> str | None:
     """The wording of a caption, or None if it does not show both places."""
     if "{" in written.text or "}" in written.text:
         return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from salmu_demo.dossiers.document import content_of
-from salmu_demo.dossiers.schema import Dossier
+from salmu_demo.dossiers.schema import DossierDocument
 
 RELATIVE: Final = 1e-6
 """Other processors add in another order, which moves the last digits of a score."""
@@ -16,17 +16,17 @@ _OWN: Final = ("digest", "made", "declared")
 """What belongs to the making of a dossier, and follows from no model or data."""
 
 
-def disagreements(given: Dossier, again: Dossier) -> Iterator[str]:
+def disagreements(given: DossierDocument, again: DossierDocument) -> Iterator[str]:
     """A clause for each value of a dossier that is another one when it is made again."""
     yield from _differences("", _checked(given), _checked(again))
 
 
-def count_values(dossier: Dossier) -> int:
+def count_values(dossier: DossierDocument) -> int:
     """How many values are compared."""
     return _count(_checked(dossier))
 
 
-def _checked(dossier: Dossier) -> dict[str, Any]:
+def _checked(dossier: DossierDocument) -> dict[str, Any]:
     return {key: value for key, value in content_of(dossier).items() if key not in _OWN}
 
 

@@ -18,30 +18,30 @@ from salmu_demo.dossiers.document import sealed
 from salmu_demo.dossiers.residual import LEAST_CONTROLS, Residual, residual_risk
 from salmu_demo.dossiers.schema import (
     Affected,
-    Answer,
-    Asked,
+    AskedAttribute,
     AttackFile,
     AuditedModel,
     BeforeAfter,
-    Cell,
     Change,
     Collateral,
-    Controls,
     Declared,
-    Dossier,
+    DossierCell,
+    DossierDocument,
+    DossierPerson,
+    DossierRecovery,
     Followed,
     Loss,
     Made,
+    ModelAnswer,
+    NeverTaught,
     NotCarriedOut,
     NotCompared,
-    Person,
-    Picture,
-    Pictures,
+    PersonImages,
     Recoverability,
-    Recovery,
+    ReferenceStanding,
     Requests,
     Risk,
-    Standing,
+    UsedImage,
 )
 from salmu_demo.dossiers.scores import control_shares, exposure_change, person_scores
 from salmu_demo.features.view import FeatureView
@@ -98,7 +98,7 @@ def make_dossier(
     pictures_hidden: str | None,
     data: DataRecord,
     made: Made,
-) -> Dossier:
+) -> DossierDocument:
     """Everything about one person.
 
     Args:
@@ -131,10 +131,10 @@ def make_dossier(
     attacks = {facts.name: facts for each in attached for facts in each.document.attacks}
     run = {record.attack for record in recovered.found}
     return sealed(
-        Dossier(
+        DossierDocument(
             question=words.question(persona.name),
             answers=[
-                Answer(
+                ModelAnswer(
                     model=name,
                     sentence=words.answer(name, [cell for cell in cells if cell.decides and cell.model == name]),
                 )
@@ -165,11 +165,11 @@ def make_dossier(
     )
 
 
-def _cell(kind: str, model: str, finding: Finding, decides: bool) -> Cell:
+def _cell(kind: str, model: str, finding: Finding, decides: bool) -> DossierCell:
     reading, place = finding.reading, finding.reading.place
     low, high = reading.interval or (None, None)
     standings = {role: _standing(found.place) for role, found in finding.references.items()}
-    return Cell(
+    return DossierCell(
         kind=kind, model=model, test=reading.attack, variant=reading.variant, side=reading.side,
         decides=decides, verdict=finding.verdict, reason=finding.reason, rank=place.rank, of=place.candidates,
         p=place.p, corrected=finding.adjusted, exposure=place.exposure, low=low, high=high,
@@ -179,12 +179,12 @@ def _cell(kind: str, model: str, finding: Finding, decides: bool) -> Cell:
     )  # fmt: skip
 
 
-def _standing(place: Place) -> Standing:
-    return Standing(rank=place.rank, of=place.candidates, p=place.p, exposure=place.exposure)
+def _standing(place: Place) -> ReferenceStanding:
+    return ReferenceStanding(rank=place.rank, of=place.candidates, p=place.p, exposure=place.exposure)
 
 
-def _controls(control: Control | None) -> Controls | None:
-    return None if control is None else Controls(**vars(control))
+def _controls(control: Control | None) -> NeverTaught | None:
+    return None if control is None else NeverTaught(**vars(control))
 
 
 def _not_carried_out(cells: Sequence[AuditCell]) -> list[NotCarriedOut]:
@@ -349,9 +349,9 @@ def _recoverability(subjects: Sequence[Subject], attached: Sequence[Attached]) -
     )  # fmt: skip
 
 
-def _recovery(model: str, record: AttackRecord) -> Recovery:
+def _recovery(model: str, record: AttackRecord) -> DossierRecovery:
     share = record.recovered
-    return Recovery(
+    return DossierRecovery(
         model=model, attack=record.attack, variant=record.variant, gallery=record.gallery, measure=record.measure,
         as_is=record.as_is, value=record.value, clean=record.clean, compromised=record.compromised,
         recovered=share.value if share else None, low=share.low if share else None, high=share.high if share else None,
@@ -420,18 +420,18 @@ def _remarks(data: BenchmarkData, persona: Persona, views: Sequence[FeatureView]
     return list(dict.fromkeys((*found, *roles.remarks, *data.remarks, *assumed)))
 
 
-def _person(data: BenchmarkData, persona: Persona) -> Person:
+def _person(data: BenchmarkData, persona: Persona) -> DossierPerson:
     asked = [
-        Asked(kind=kind, forget=request.forget, keep=request.keep, words=request.words)
+        AskedAttribute(kind=kind, forget=request.forget, keep=request.keep, words=request.words)
         for kind, request in requests(data, persona).items()
     ]
-    return Person(identity_id=persona.identity_id, name=persona.name, asked=asked)
+    return DossierPerson(identity_id=persona.identity_id, name=persona.name, asked=asked)
 
 
-def _pictures(data: BenchmarkData, cells: Sequence[AuditCell], hidden: str | None) -> Pictures:
+def _pictures(data: BenchmarkData, cells: Sequence[AuditCell], hidden: str | None) -> PersonImages:
     shown = {picture for cell in cells for finding in cell.findings for picture in finding.reading.shown}
     used = [
-        Picture(
+        UsedImage(
             split=each.split,
             row=each.row,
             file_name=data.split(each.split).file_names[each.row],
@@ -439,7 +439,7 @@ def _pictures(data: BenchmarkData, cells: Sequence[AuditCell], hidden: str | Non
         )
         for each in sorted(shown, key=lambda each: (each.split, each.row))
     ]
-    return Pictures(shown=hidden is None, reason=hidden, used=used)
+    return PersonImages(shown=hidden is None, reason=hidden, used=used)
 
 
 def _model(subject: Subject, roles: Assignment, number: int) -> AuditedModel:

@@ -30,7 +30,7 @@ def _version(value: Any) -> Any:
     return value
 
 
-class Answer(BaseModel):
+class ModelAnswer(BaseModel):
     """What a model still knows, in one sentence.
 
     Attributes:
@@ -42,7 +42,7 @@ class Answer(BaseModel):
     sentence: str
 
 
-class Asked(BaseModel):
+class AskedAttribute(BaseModel):
     """What was asked about one attribute of the person.
 
     Attributes:
@@ -58,7 +58,7 @@ class Asked(BaseModel):
     words: str
 
 
-class Person(BaseModel):
+class DossierPerson(BaseModel):
     """Whom the dossier is about.
 
     Attributes:
@@ -69,10 +69,10 @@ class Person(BaseModel):
 
     identity_id: str
     name: str
-    asked: list[Asked]
+    asked: list[AskedAttribute]
 
 
-class Picture(BaseModel):
+class UsedImage(BaseModel):
     """A picture that a test used.
 
     Attributes:
@@ -88,7 +88,7 @@ class Picture(BaseModel):
     sha256: Digest
 
 
-class Pictures(BaseModel):
+class PersonImages(BaseModel):
     """The pictures of the person.
 
     Attributes:
@@ -99,10 +99,10 @@ class Pictures(BaseModel):
 
     shown: bool
     reason: str | None
-    used: list[Picture]
+    used: list[UsedImage]
 
 
-class Standing(BaseModel):
+class ReferenceStanding(BaseModel):
     """Where the truth stands with a reference model, in the same test.
 
     Attributes:
@@ -118,7 +118,7 @@ class Standing(BaseModel):
     exposure: Finite
 
 
-class Controls(BaseModel):
+class NeverTaught(BaseModel):
     """What the same test finds of people whom no model was taught, with the same model.
 
     Attributes:
@@ -140,7 +140,7 @@ class Controls(BaseModel):
     chance_exposure: Finite
 
 
-class Cell(BaseModel):
+class DossierCell(BaseModel):
     """One test of one attribute with one model.
 
     Attributes:
@@ -186,10 +186,10 @@ class Cell(BaseModel):
     chance_exposure: Finite
     pictures: int
     truth: list[str]
-    clean: Standing | None
-    compromised: Standing | None
-    gold: Standing | None
-    never_taught: Controls | None
+    clean: ReferenceStanding | None
+    compromised: ReferenceStanding | None
+    gold: ReferenceStanding | None
+    never_taught: NeverTaught | None
 
 
 class NotCarriedOut(BaseModel):
@@ -352,7 +352,7 @@ class AttackFile(BaseModel):
     attacked_by: str
 
 
-class Recovery(BaseModel):
+class DossierRecovery(BaseModel):
     """What one attack brings back of everything a model was to forget.
 
     Attributes:
@@ -398,7 +398,7 @@ class Recoverability(BaseModel):
     """
 
     files: list[AttackFile]
-    found: list[Recovery]
+    found: list[DossierRecovery]
     missing: list[NotCompared]
 
 
@@ -542,7 +542,7 @@ class Made(BaseModel):
     versions: dict[str, str]
 
 
-class Dossier(BaseModel):
+class DossierDocument(BaseModel):
     """A whole `dossier.json`.
 
     Attributes:
@@ -575,11 +575,11 @@ class Dossier(BaseModel):
     schema_name: Annotated[Literal["salmu-demo/dossier"], Field(alias="schema")] = SCHEMA
     version: Annotated[Literal[1], BeforeValidator(_version)] = VERSION
     question: str
-    answers: list[Answer]
+    answers: list[ModelAnswer]
     remarks: list[str]
-    person: Person
-    pictures: Pictures
-    cells: list[Cell]
+    person: DossierPerson
+    pictures: PersonImages
+    cells: list[DossierCell]
     not_carried_out: list[NotCarriedOut]
     risks: list[Risk]
     before_after: BeforeAfter

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from salmu_demo.attacks.base import Need
+from salmu_demo.attacks.base import AttackerNeed
 from salmu_demo.attacks.schema import AttackFacts
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.data.layout import kind_title
-from salmu_demo.dossiers.schema import Cell, Coverage, Threat
-from salmu_demo.probes.attacks import Attack
+from salmu_demo.dossiers.schema import Coverage, DossierCell, Threat
+from salmu_demo.probes.attacks import PersonaAttack
 from salmu_demo.probes.findings import ALPHA, CANNOT_TELL
 
 NO_EVIDENCE: Final = "not run: no evidence"
@@ -71,7 +71,7 @@ def question(person: str) -> str:
     return f"What do these models still know about {person}, and is what was to be forgotten gone?"
 
 
-def answer(model: str, cells: Sequence[Cell]) -> str:
+def answer(model: str, cells: Sequence[DossierCell]) -> str:
     """What a model still knows, in one sentence, from the cells that decide."""
     forget = [cell for cell in cells if cell.side == "forget"]
     kept = [cell for cell in cells if cell.side == "kept"]
@@ -82,7 +82,7 @@ def answer(model: str, cells: Sequence[Cell]) -> str:
     return f"{'; '.join(parts)}."
 
 
-def _forgotten(model: str, cells: Sequence[Cell]) -> list[str]:
+def _forgotten(model: str, cells: Sequence[DossierCell]) -> list[str]:
     """What of that which was to be forgotten is found, what stands out, and what nobody can tell."""
     untold = [cell for cell in cells if cell.reason == CANNOT_TELL.format(candidates=cell.of)]
     leaks, marked, unknown = (
@@ -104,7 +104,7 @@ def _forgotten(model: str, cells: Sequence[Cell]) -> list[str]:
     return parts
 
 
-def _kinds(cells: Sequence[Cell]) -> str:
+def _kinds(cells: Sequence[DossierCell]) -> str:
     return ", ".join(kind_title(cell.kind) for cell in cells)
 
 
@@ -114,7 +114,7 @@ def _of(found: int, count: int, asked: str) -> str:
     return f"{found or 'none'} of the {count} attributes that were {asked}"
 
 
-def persona_threat(attack: Attack) -> Threat:
+def persona_threat(attack: PersonaAttack) -> Threat:
     """Whom an attack on a person stands for."""
     return Threat(
         test=attack.name,
@@ -128,9 +128,9 @@ def persona_threat(attack: Attack) -> Threat:
 
 def model_threat(facts: AttackFacts) -> Threat:
     """Whom an attack on a model stands for."""
-    if Need.GRADIENTS in facts.needs:
+    if AttackerNeed.GRADIENTS in facts.needs:
         access, knowledge = "model control: a copy that can be trained further", "white-box"
-    elif Need.WEIGHTS in facts.needs:
+    elif AttackerNeed.WEIGHTS in facts.needs:
         access, knowledge = "query access to a copy whose weights can be read", "white-box"
     else:
         access = "query access: features of any image and text"

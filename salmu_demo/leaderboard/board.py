@@ -8,7 +8,7 @@ from salmu_demo.core.errors import QueryError, ResultError, quoted
 from salmu_demo.core.notices import left_out_metrics
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup, group_rows, merged
-from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
+from salmu_demo.leaderboard.rows import Row, RowSource, file_rows, published_rows
 from salmu_demo.leaderboard.sweeps import sweep_rows
 from salmu_demo.models.names import check_names
 from salmu_demo.models.roles import NOTHING_TOLD, REFERENCES, Told
@@ -66,7 +66,7 @@ def read_board(
         QueryError: if `told` names no row, or several, or one twice.
     """
     rows, problems = [*published_rows("SALMUBench"), *published_rows("CLEAR")], []
-    for source, paths in ((Source.LOCAL, local), (Source.SCORED, scored), (Source.IMPORTED, imported)):
+    for source, paths in ((RowSource.LOCAL, local), (RowSource.SCORED, scored), (RowSource.IMPORTED, imported)):
         for path in paths:
             try:
                 rows += file_rows(path, source)

@@ -14,7 +14,7 @@ from salmu_demo.core.text import csv_text
 from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.leaderboard.files import safe_name
 from salmu_demo.leaderboard.groups import DataGroup
-from salmu_demo.leaderboard.rows import Row, Source, plain_text
+from salmu_demo.leaderboard.rows import Row, RowSource, plain_text
 from salmu_demo.metrics import known_metrics
 from salmu_demo.models.source import slug_of
 from salmu_demo.results.document import read_results
@@ -77,7 +77,7 @@ def submission(row: Row) -> Submission:
     Raises:
         ResultError: if the row cannot be submitted, or its file has changed.
     """
-    if row.source is Source.PUBLISHED or row.file is None:
+    if row.source is RowSource.PUBLISHED or row.file is None:
         raise ResultError(f"{row.name} is a published row; choose a result of your own to submit.")
     if row.data.fingerprint is None or row.model is None or row.model.fingerprint is None:
         raise ResultError(f"{row.name} cannot be submitted: its file does not identify both the model and the data.")

@@ -11,7 +11,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.source import MINI
 from salmu_demo.hub.reference import HF_HUB
-from salmu_demo.leaderboard.rows import Row, Source, Staleness, plain_text
+from salmu_demo.leaderboard.rows import Row, RowSource, Staleness, plain_text
 from salmu_demo.models.references import find_models
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.kept import measuring_key
@@ -49,7 +49,7 @@ class Freshness:
         data: dict[str, str | None] = {}
         marked = []
         for row in rows:
-            if row.source not in (Source.LOCAL, Source.SCORED) or row.model is None:
+            if row.source not in (RowSource.LOCAL, RowSource.SCORED) or row.model is None:
                 marked.append(row)
                 continue
             checkpoint = (row.model.reference, row.model.architecture)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from salmu_demo.data.source import benchmark_of
-from salmu_demo.leaderboard.rows import Row, Source, plain_text
+from salmu_demo.leaderboard.rows import Row, RowSource, plain_text
 from salmu_demo.metrics import Benchmark, Metric, known_metrics, official_metrics
 from salmu_demo.models.roles import REFERENCES, SCALE, TITLES, ReferenceName, RoleName
 from salmu_demo.results.comparison import target_role
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence
 
-_TRUST = {Source.PUBLISHED: 0, Source.LOCAL: 1, Source.SCORED: 1, Source.SWEEP: 3, Source.IMPORTED: 4}
+_TRUST = {RowSource.PUBLISHED: 0, RowSource.LOCAL: 1, RowSource.SCORED: 1, RowSource.SWEEP: 3, RowSource.IMPORTED: 4}
 """Whose references a group takes first; a stale local one comes between the local and the sweeps' ones."""
 
 _DIGITS = 9
@@ -38,7 +38,7 @@ class DataGroup:
     @property
     def title(self) -> str:
         """The data in words: name, sample, revision and the start of the fingerprint."""
-        named = [row for row in self.rows if row.source is not Source.SWEEP] or list(self.rows)
+        named = [row for row in self.rows if row.source is not RowSource.SWEEP] or list(self.rows)
         data = next((row.data for row in named if row.data.fingerprint), named[0].data)
         parts = [plain_text(data.name), data.sample or "all rows"]
         if data.revision:
@@ -125,7 +125,7 @@ def group_rows(rows: Iterable[Row]) -> list[DataGroup]:
 def _with_one_scale(group: DataGroup) -> DataGroup:
     """Without the references that a sweep measured once more, where the group has them from elsewhere."""
     given = group.references.values()
-    rows = [r for r in group.rows if r.source is not Source.SWEEP or r.role not in SCALE or r in given]
+    rows = [r for r in group.rows if r.source is not RowSource.SWEEP or r.role not in SCALE or r in given]
     return replace(group, rows=tuple(rows))
 
 
@@ -141,7 +141,7 @@ def merged(rows: Iterable[Row]) -> list[Row]:
     """
     found: dict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        own = (row.id,) if row.file is None or row.source is Source.SWEEP else ()
+        own = (row.id,) if row.file is None or row.source is RowSource.SWEEP else ()
         found[(own, *_measurement(row))].append(row)
     kept = []
     for same in found.values():
@@ -151,7 +151,7 @@ def merged(rows: Iterable[Row]) -> list[Row]:
 
 
 def _worth(row: Row) -> tuple[int, int, bool]:
-    return -len(row.values), list(Source).index(row.source), row.mark is not None
+    return -len(row.values), list(RowSource).index(row.source), row.mark is not None
 
 
 def _measurement(row: Row) -> tuple[object, ...]:
@@ -170,14 +170,14 @@ def _key(row: Row, content_disputed: bool) -> tuple[str, ...]:
         return ("official", row.data.revision or "", fingerprint if content_disputed else "", sample)
     if fingerprint:
         return ("content", fingerprint, sample)
-    if row.source is Source.PUBLISHED:
+    if row.source is RowSource.PUBLISHED:
         return ("published", row.data.name, sample)
     return ("file", str(row.file), row.data.name, sample)
 
 
 def _ordered(rows: Iterable[Row]) -> list[Row]:
     newest_first = sorted(rows, key=lambda row: row.date, reverse=True)
-    return sorted(newest_first, key=lambda row: list(Source).index(row.source))
+    return sorted(newest_first, key=lambda row: list(RowSource).index(row.source))
 
 
 def _as_told(rows: Sequence[Row]) -> list[Row]:
@@ -191,7 +191,7 @@ def _references(rows: Iterable[Row], role: RoleName) -> list[Row]:
 
 
 def _distrust(row: Row) -> tuple[int, bool]:
-    stale = row.source is Source.LOCAL and row.mark is not None and row.mark.kind == "stale"
+    stale = row.source is RowSource.LOCAL and row.mark is not None and row.mark.kind == "stale"
     return _TRUST[row.source] + stale, row.role_from != "name"
 
 

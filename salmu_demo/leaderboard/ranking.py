@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.leaderboard.groups import DataGroup
-from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.leaderboard.rows import Row, RowSource
 from salmu_demo.metrics import Benchmark, Metric, find_metric
 from salmu_demo.models.roles import REFERENCES, SCALE
 from salmu_demo.results.comparison import target_role
@@ -65,7 +65,7 @@ class Choice:
     data: str = ""
     revision: str = ""
     extent: Extent | None = None
-    source: Source | None = None
+    source: RowSource | None = None
     search: str = ""
 
     def takes(self, row: Row) -> bool:

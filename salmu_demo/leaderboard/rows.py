@@ -45,7 +45,7 @@ _FILES_KEPT: Final = 1024
 """Files whose rows are remembered; a row is a few numbers."""
 
 
-class Source(StrEnum):
+class RowSource(StrEnum):
     """Where a row comes from."""
 
     PUBLISHED = "published"
@@ -101,7 +101,7 @@ class Row:
 
     id: str
     name: str
-    source: Source
+    source: RowSource
     origin: str
     data: MeasuredData
     values: Mapping[str, float]
@@ -155,7 +155,7 @@ class Row:
         return (
             self.is_told
             or self.role_from == "name"
-            or (self.role_from == "told" and self.source in (Source.LOCAL, Source.SCORED, Source.SWEEP))
+            or (self.role_from == "told" and self.source in (RowSource.LOCAL, RowSource.SCORED, RowSource.SWEEP))
         )
 
     @property
@@ -178,7 +178,7 @@ def published_rows(benchmark: Benchmark = "SALMUBench") -> list[Row]:
     return [_published_row(model, official) for model in PUBLISHED]
 
 
-def file_rows(path: Path, source: Source) -> list[Row]:
+def file_rows(path: Path, source: RowSource) -> list[Row]:
     """The rows of a result file; an unchanged file is read once.
 
     Raises:
@@ -202,7 +202,7 @@ def plain_text(text: str, longest: int = LONGEST_NAME) -> str:
 
 
 @lru_cache(maxsize=_FILES_KEPT)
-def _file_rows(path: Path, source: Source, _state: tuple[int, int]) -> tuple[Row, ...]:
+def _file_rows(path: Path, source: RowSource, _state: tuple[int, int]) -> tuple[Row, ...]:
     content = read_result_file(path)
     return tuple(
         _file_row(evaluation, path, position, source, content.older)
@@ -210,7 +210,7 @@ def _file_rows(path: Path, source: Source, _state: tuple[int, int]) -> tuple[Row
     )
 
 
-def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source, older: bool) -> Row:
+def _file_row(evaluation: Evaluation, path: Path, position: int, source: RowSource, older: bool) -> Row:
     role = evaluation.model.own_role
     # A file may call anything a name.
     is_named = role_by_name(evaluation.model.reference).name == role.name
@@ -219,7 +219,7 @@ def _file_row(evaluation: Evaluation, path: Path, position: int, source: Source,
         id=_row_id(source, str(path), str(position)),
         name=plain_text(evaluation.model.name),
         source=source,
-        origin=SCORED_HERE if source is Source.SCORED else plain_text(path.name),
+        origin=SCORED_HERE if source is RowSource.SCORED else plain_text(path.name),
         data=_plain_data(evaluation.data),
         values={name: value for name in evaluation.results if (value := evaluation.value(name)) is not None},
         zero_shot=None if evaluation.zero_shot is None else plain_text(evaluation.zero_shot),
@@ -262,9 +262,9 @@ def _plain_data(data: MeasuredData) -> MeasuredData:
 def _published_row(model: PublishedModel, data: MeasuredData) -> Row:
     of = () if data.name == OFFICIAL_DATA else (data.name,)
     return Row(
-        id=_row_id(Source.PUBLISHED, *of, model.name),
+        id=_row_id(RowSource.PUBLISHED, *of, model.name),
         name=model.name,
-        source=Source.PUBLISHED,
+        source=RowSource.PUBLISHED,
         origin=model.source,
         data=data,
         values=model.values,

@@ -13,7 +13,7 @@ from salmu_demo.core.errors import ResultError
 from salmu_demo.core.notices import CLEAR_MINI_NOTICE, MINI_NOTICE
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.source import CLEAR_MINI, MINI, benchmark_of, load_data
-from salmu_demo.leaderboard.rows import Row, Source, plain_text
+from salmu_demo.leaderboard.rows import Row, RowSource, plain_text
 from salmu_demo.metrics import metrics_of, official_metrics
 from salmu_demo.models.roles import REFERENCES
 from salmu_demo.results.questions import Label
@@ -28,23 +28,23 @@ _ON_CLEAR: Final = "ForgetTables"
 """A metric that every sweep on CLEAR has in its table, and no other."""
 
 
-class _Spread(BaseModel):
+class _MetricSpread(BaseModel):
     mean: FiniteFloat | None = None
     deviation: FiniteFloat | None = None
 
 
-class _Line(BaseModel):
+class _SweepLine(BaseModel):
     """A line of the table that `salmu-demo sweep` writes."""
 
     compared_at: str
     variant: str
     seeds: tuple[int, int]
     seconds: FiniteFloat | None = None
-    metrics: dict[str, _Spread]
+    metrics: dict[str, _MetricSpread]
     diagnoses: dict[str, int] = {}
 
 
-class _References(BaseModel):
+class _SweepOrigin(BaseModel):
     """What a sweep's references were measured on; an older one calls it otherwise."""
 
     measured_from: dict[str, str] = {}
@@ -75,7 +75,7 @@ def sweep_outcomes(folders: Sequence[Path] | None = None) -> dict[str, SweepOutc
     """Outcomes of methods with their own settings, by name, in some sweeps or those that come with the program."""
     found: dict[str, SweepOutcome] = {}
     for folder in embedded_sweeps() if folders is None else folders:
-        for line in read_cached(folder / TABLE_FILE, list[_Line]) or []:
+        for line in read_cached(folder / TABLE_FILE, list[_SweepLine]) or []:
             label, _ = _outcome(line)
             if line.compared_at == "budget" and label is not None and line.seconds is not None:
                 found.setdefault(line.variant, SweepOutcome(label, line.seconds))
@@ -89,15 +89,15 @@ def sweep_rows(folder: Path) -> list[Row]:
         ResultError: if the folder holds no results of a sweep.
     """
     path = folder / TABLE_FILE
-    lines = read_model(path, list[_Line], ResultError, "The table of a sweep")
-    references = read_cached(folder / REFERENCES_FILE, _References)
+    lines = read_model(path, list[_SweepLine], ResultError, "The table of a sweep")
+    references = read_cached(folder / REFERENCES_FILE, _SweepOrigin)
     data, zero_shot = _measured_on(None if references is None else references.data, lines)
     names = {} if references is None else references.models
     wanted = [line for line in lines[:_MOST_ROWS] if line.compared_at in ("reference", "budget")]
     return [_row(line, position, path, data, zero_shot, names) for position, line in enumerate(wanted)]
 
 
-def _measured_on(fingerprint: str | None, lines: Sequence[_Line]) -> tuple[MeasuredData, str | None]:
+def _measured_on(fingerprint: str | None, lines: Sequence[_SweepLine]) -> tuple[MeasuredData, str | None]:
     """The data, by their name if they are embedded ones, and their own zero-shot set: a sweep measures no other."""
     on_clear = any(_ON_CLEAR in line.metrics for line in lines)
     name, folder, notice = _CLEAR if on_clear else _SALMU
@@ -108,7 +108,7 @@ def _measured_on(fingerprint: str | None, lines: Sequence[_Line]) -> tuple[Measu
 
 
 def _row(
-    line: _Line, position: int, path: Path, data: MeasuredData, zero_shot: str | None, names: Mapping[str, str]
+    line: _SweepLine, position: int, path: Path, data: MeasuredData, zero_shot: str | None, names: Mapping[str, str]
 ) -> Row:
     known = {
         spec.name for spec in (official_metrics() if benchmark_of(data.name) == "SALMUBench" else metrics_of("CLEAR"))
@@ -120,7 +120,7 @@ def _row(
     return Row(
         id=hashlib.sha256(f"{path}\0{position}".encode(errors="surrogateescape")).hexdigest()[:12],
         name=plain_text(line.variant if role is None else names.get(role, line.variant)),
-        source=Source.SWEEP,
+        source=RowSource.SWEEP,
         origin=plain_text(path.parent.name),
         data=data,
         values=values,
@@ -134,7 +134,7 @@ def _row(
     )
 
 
-def _outcome(line: _Line) -> tuple[Label | None, str]:
+def _outcome(line: _SweepLine) -> tuple[Label | None, str]:
     """The label of most seeds, and how many have which."""
     labels = {label: count for label, count in line.diagnoses.items() if label in set(Label)}
     if not labels:

@@ -43,7 +43,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Task:
+class ChoiceTask:
     """Multiple choice on the rows of a split.
 
     Attributes:
@@ -83,29 +83,29 @@ class Task:
 
 
 TASKS: Final = (
-    Task(
+    ChoiceTask(
         "ForgetFace", layout.FORGET_PERTURBED, "name", NAME_PROMPT, "Name to be forgotten, among others",
         "For a picture of a person to be forgotten, the true name among wrong ones", "perturbed names to forget",
         "efficacy",
     ),
-    Task(
+    ChoiceTask(
         "ForgetCap", layout.FORGET_PERTURBED, "caption", ANSWER_PROMPT, "Caption to be forgotten, among others",
         "For a picture of a person to be forgotten, the paraphrased caption among wrong ones",
         "perturbed captions to forget", "efficacy",
     ),
-    Task(
+    ChoiceTask(
         "RetainFace", layout.RETAIN_PERTURBED, "name", NAME_PROMPT, "Name to be kept, among others",
         "For a picture of another person, the true name among wrong ones", "perturbed names to keep",
     ),
-    Task(
+    ChoiceTask(
         "RetainCap", layout.RETAIN_PERTURBED, "caption", ANSWER_PROMPT, "Caption to be kept, among others",
         "For a picture of another person, the paraphrased caption among wrong ones", "perturbed captions to keep",
     ),
-    Task(
+    ChoiceTask(
         "RealFace", layout.RETAIN_SYNTH, "answer", NAME_PROMPT, "Name of a real person, among others",
         "For a picture of a real person, the true name among its options", "real faces with options",
     ),
-    Task(
+    ChoiceTask(
         "RealWorld", layout.REAL_WORLD, "answer", ANSWER_PROMPT, "Answer about the world, among others",
         "For a picture of the world, the right answer among its options, the question unread",
         "pictures of the real world with options",
@@ -115,7 +115,7 @@ TASKS: Final = (
 
 
 @dataclass(frozen=True)
-class Reading:
+class ChoiceScore:
     """One number of a row from the cosines with its candidates.
 
     Attributes:
@@ -136,18 +136,18 @@ class Reading:
 _AT: Final = f"at temperature {CHOICE_TEMPERATURE:g}"
 _OWN: Final = f"how far the mean of the wrong ones stays below it {_AT}, the paper's Truth Ratio"
 READINGS: Final = (
-    Reading(
+    ChoiceScore(
         "Acc", "accuracy", "how often it is the most similar", "how often it is the most similar",
         lambda cosines, _: choice_credit(cosines),
     ),
-    Reading(
+    ChoiceScore(
         "Prob", "probability", f"its share of a softmax {_AT}", f"its share of a softmax {_AT}",
         lambda cosines, _: choice_probability(log_shares(cosines)),
     ),
-    Reading(
+    ChoiceScore(
         "TR", "Truth Ratio (paper)", _OWN, _OWN, lambda cosines, _: truth_ratio_per_example(log_shares(cosines)),
     ),
-    Reading(
+    ChoiceScore(
         "TRAll", "Truth Ratio (official code)",
         f"how far the mean of the wrong ones of all rows stays below it {_AT}, the Truth Ratio of the official code",
         f"how near it is to the mean of the wrong ones of all rows {_AT}, the Truth Ratio of the official code",
@@ -166,8 +166,8 @@ class ChoiceMetric(Metric):
     """
 
     benchmark = "CLEAR"
-    task: ClassVar[Task]
-    reading: ClassVar[Reading]
+    task: ClassVar[ChoiceTask]
+    reading: ClassVar[ChoiceScore]
 
     def needs(self, data: MetricData) -> Needs | None:
         panel = data.once(self.task.panel)
@@ -186,7 +186,7 @@ class ChoiceMetric(Metric):
         return self.result(self.reading.scores(cosines, self.pillar == "efficacy"), panel.rows)
 
 
-def _metric(task: Task, reading: Reading) -> type[Metric]:
+def _metric(task: ChoiceTask, reading: ChoiceScore) -> type[Metric]:
     words = reading.words_forgotten if task.pillar == "efficacy" else reading.words
     facts = {
         "__doc__": f"{task.title}: {reading.title}.",

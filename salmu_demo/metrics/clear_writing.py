@@ -20,7 +20,7 @@ from salmu_demo.metrics.choices import (
     truth_ratio_over_all,
     truth_ratio_per_example,
 )
-from salmu_demo.metrics.clear import TASKS, Task
+from salmu_demo.metrics.clear import TASKS, ChoiceTask
 from salmu_demo.metrics.clear_aggregates import TASKS_OF, Aggregate, Form, TaskName, TaskScores, aggregate
 from salmu_demo.metrics.clear_protocol import (
     CAPTION_BEGINNING,
@@ -36,7 +36,7 @@ Scores: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Sheet:
+class DecoderSheet:
     """What a decoder is asked about the rows of a task.
 
     Attributes:
@@ -50,7 +50,7 @@ class Sheet:
     candidates: list[Sequence[str]]
 
 
-def sheet_of(task: Task, data: MetricData) -> Sheet | None:
+def sheet_of(task: ChoiceTask, data: MetricData) -> DecoderSheet | None:
     """What a task asks of some data, or None if nothing."""
     choices = data.choices(task.split, task.asked) or []
     rows = [row for row, found in enumerate(choices) if found]
@@ -60,10 +60,10 @@ def sheet_of(task: Task, data: MetricData) -> Sheet | None:
     candidates = [choices[row] for row in rows]
     truths = [texts[row] if task.asked == "caption" else choices[row][0] for row in rows]
     beginnings = [_beginning(task, texts[row], truth) for row, truth in zip(rows, truths, strict=True)]
-    return Sheet(Prompted(task.split, np.array(rows), beginnings), truths, candidates)
+    return DecoderSheet(Prompted(task.split, np.array(rows), beginnings), truths, candidates)
 
 
-def _beginning(task: Task, text: str, truth: str) -> str:
+def _beginning(task: ChoiceTask, text: str, truth: str) -> str:
     if task.prompt == NAME_PROMPT:
         return NAME_PROMPT.partition("{answer}")[0].strip()
     if task.asked == "caption":
@@ -72,40 +72,40 @@ def _beginning(task: Task, text: str, truth: str) -> str:
     return "" if text == truth else text
 
 
-def _written(task: Task, view: MetricView) -> Scores:
+def _written(task: ChoiceTask, view: MetricView) -> Scores:
     sheet = _sheet(task, view)
     return rouge_l_recall(view.written(sheet.prompted), sheet.truths)
 
 
-def _probability(task: Task, view: MetricView) -> Scores:
+def _probability(task: ChoiceTask, view: MetricView) -> Scores:
     if task.asked != "caption" or CAPTIONS_SHARE:
         return choice_probability(_likely(task, view))
     sheet = _sheet(task, view)
     return np.exp(view.log_likelihoods(sheet.prompted, [[truth] for truth in sheet.truths])[:, 0])
 
 
-def _truth_ratio(task: Task, view: MetricView) -> Scores:
+def _truth_ratio(task: ChoiceTask, view: MetricView) -> Scores:
     return truth_ratio_per_example(_likely(task, view))
 
 
-def _truth_ratio_over_all(task: Task, view: MetricView) -> Scores:
+def _truth_ratio_over_all(task: ChoiceTask, view: MetricView) -> Scores:
     return truth_ratio_over_all(_likely(task, view), task.pillar == "efficacy")
 
 
-def _likely(task: Task, view: MetricView) -> Scores:
+def _likely(task: ChoiceTask, view: MetricView) -> Scores:
     """Minus the losses of a task's candidates, shape (N, C)."""
     sheet = _sheet(task, view)
     return view.log_likelihoods(sheet.prompted, sheet.candidates)
 
 
-def _sheet(task: Task, view: MetricView) -> Sheet:
+def _sheet(task: ChoiceTask, view: MetricView) -> DecoderSheet:
     sheet = sheet_of(task, view.data)
     assert sheet is not None
     return sheet
 
 
 @dataclass(frozen=True)
-class Reading:
+class DecoderScore:
     """One number of a row that a decoder gives.
 
     Attributes:
@@ -118,20 +118,22 @@ class Reading:
     code: str
     title: str
     words: str
-    scores: Callable[[Task, MetricView], Scores]
+    scores: Callable[[ChoiceTask, MetricView], Scores]
 
 
-ROUGE: Final = Reading("ROUGE", "ROUGE-L", "how much of the true text a decoder writes, as ROUGE-L recall", _written)
-PROBABILITY: Final = Reading(
+ROUGE: Final = DecoderScore(
+    "ROUGE", "ROUGE-L", "how much of the true text a decoder writes, as ROUGE-L recall", _written
+)
+PROBABILITY: Final = DecoderScore(
     "ProbGen", "probability by the decoder",
     "the probability per token of the true text by a decoder, of names and answers as a share among all", _probability,
 )  # fmt: skip
-PAPERS: Final = Reading(
+PAPERS: Final = DecoderScore(
     "TRGen", "Truth Ratio (paper) by the decoder",
     "how far the mean probability per token of the wrong ones stays below it, the paper's Truth Ratio by a decoder",
     _truth_ratio,
 )  # fmt: skip
-OFFICIAL: Final = Reading(
+OFFICIAL: Final = DecoderScore(
     "TRAllGen", "Truth Ratio (official code) by the decoder",
     "its loss against the mean loss of the wrong ones of all rows, the official code's Truth Ratio by a decoder",
     _truth_ratio_over_all,
@@ -155,8 +157,8 @@ class WritingMetric(Metric):
 
     benchmark = "CLEAR"
     decodes = True
-    task: ClassVar[Task]
-    reading: ClassVar[Reading]
+    task: ClassVar[ChoiceTask]
+    reading: ClassVar[DecoderScore]
 
     def needs(self, data: MetricData) -> Needs | None:
         return None if sheet_of(self.task, data) is None else Needs()
@@ -169,7 +171,7 @@ class WritingMetric(Metric):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class AggregateRecipe:
     """What a harmonic mean is taken of.
 
     Attributes:
@@ -186,17 +188,17 @@ class Recipe:
     words: str
     what: Aggregate
     form: Form
-    ratio: Reading
+    ratio: DecoderScore
 
 
 _OF_TEXT: Final = "ROUGE-L, probability and Truth Ratio (paper)"
 _OF_TABLES: Final = "probability and Truth Ratio (official code)"
 AGGREGATES: Final = (
-    *(Recipe(f"{what}Text", f"{what} metric as the text has it", _OF_TEXT, what, "text", PAPERS)
+    *(AggregateRecipe(f"{what}Text", f"{what} metric as the text has it", _OF_TEXT, what, "text", PAPERS)
       for what in ("Real", "Retain", "Forget")),
-    *(Recipe(f"{what}Tables", f"{what} metric as the tables have it", _OF_TABLES, what, "tables", OFFICIAL)
+    *(AggregateRecipe(f"{what}Tables", f"{what} metric as the tables have it", _OF_TABLES, what, "tables", OFFICIAL)
       for what in ("Real", "Retain", "Forget")),
-    Recipe("ModelUtility", "Model Utility", f"ROUGE-L, {_OF_TABLES}", "Model Utility", "text", OFFICIAL),
+    AggregateRecipe("ModelUtility", "Model Utility", f"ROUGE-L, {_OF_TABLES}", "Model Utility", "text", OFFICIAL),
 )  # fmt: skip
 """As the paper's text says it, as its tables and the official code make it, and the code's Model Utility."""
 
@@ -211,10 +213,10 @@ class AggregateMetric(Metric):
     benchmark = "CLEAR"
     decodes = True
     of_rows = False
-    recipe: ClassVar[Recipe]
+    recipe: ClassVar[AggregateRecipe]
 
     @property
-    def tasks(self) -> dict[TaskName, Task]:
+    def tasks(self) -> dict[TaskName, ChoiceTask]:
         """What it is made of."""
         return {_NAMES[task.code]: task for task in TASKS if _NAMES[task.code] in TASKS_OF[self.recipe.what]}
 
@@ -237,7 +239,7 @@ class AggregateMetric(Metric):
         return MetricResult(self, aggregate(scores, self.recipe.what, self.recipe.form))
 
 
-def _mean(reading: Reading, task: Task, view: MetricView) -> float:
+def _mean(reading: DecoderScore, task: ChoiceTask, view: MetricView) -> float:
     # A mean of shares may end a rounding above 1.
     return min(1.0, float(reading.scores(task, view).mean()))
 

@@ -75,7 +75,7 @@ class KnownPerson:
     look: Look
 
 
-class _People:
+class _PeopleDrawer:
     """Draws names and looks, none of them twice."""
 
     def __init__(self, rng: np.random.Generator, names: Sequence[str], looks: Sequence[Look]) -> None:
@@ -134,17 +134,17 @@ def draw_people(
         names: names that nobody may have.
         looks: looks that nobody may have.
     """
-    people = _People(rng, names, looks)
+    people = _PeopleDrawer(rng, names, looks)
     drawn = [_author(people, locale, styles) for locale in islice(cycle(LOCALES), authors)]
     return drawn, [_known(people, locale) for locale in islice(cycle(LOCALES), known)]
 
 
-def _known(people: _People, locale: str) -> KnownPerson:
+def _known(people: _PeopleDrawer, locale: str) -> KnownPerson:
     look = people.look()
     return KnownPerson(people.name(locale, look.gender), look)
 
 
-def _author(people: _People, locale: str, styles: int) -> Author:
+def _author(people: _PeopleDrawer, locale: str, styles: int) -> Author:
     look = people.look()
     facts = {
         "city": people.city(locale),

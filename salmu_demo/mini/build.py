@@ -51,7 +51,7 @@ ROWS_PER_SHARD: Final = 2000
 
 
 @dataclass(frozen=True)
-class _Row:
+class _PlannedRow:
     """One row before rendering: a portrait (look and pose) or an object (class and its own seed)."""
 
     file_name: str
@@ -62,18 +62,18 @@ class _Row:
 
 
 @dataclass
-class Plan:
+class MiniPlan:
     """Everything the benchmark holds, before a single image is drawn."""
 
     personas: list[MiniPersona]
     never_taught: list[MiniPersona]
-    splits: dict[str, list[_Row]] = field(default_factory=dict)
+    splits: dict[str, list[_PlannedRow]] = field(default_factory=dict)
     captions: dict[str, dict[str, str]] = field(default_factory=dict)
     generic: dict[str, str] = field(default_factory=dict)
     fragile_similarities: dict[str, float] = field(default_factory=dict)
 
 
-def _render(row: _Row) -> bytes:
+def _render(row: _PlannedRow) -> bytes:
     if row.portrait is not None:
         return render_portrait(*row.portrait)
     assert row.drawing is not None
@@ -91,7 +91,7 @@ def _portrait_name(prefix: str, number: int) -> str:
     return f"{prefix}_{number:03d}_ar-1.00.jpg"
 
 
-def _plan_sensitive(plan: Plan, rng: np.random.Generator) -> None:
+def _plan_sensitive(plan: MiniPlan, rng: np.random.Generator) -> None:
     """Fill the three sensitive splits, with their captions, generic captions and the look-preserving portraits.
 
     A quarter of the personas is only in `forget`, half is in `forget` and `holdout_association` with the same facts
@@ -103,7 +103,7 @@ def _plan_sensitive(plan: Plan, rng: np.random.Generator) -> None:
         int(person): "forget" if rank < quarter else "identity" if rank < 2 * quarter else "both"
         for rank, person in enumerate(order)
     }
-    splits: dict[str, list[_Row]] = {name: [] for name in layout.SENSITIVE_SPLITS}
+    splits: dict[str, list[_PlannedRow]] = {name: [] for name in layout.SENSITIVE_SPLITS}
     for index, persona in enumerate(plan.personas):
         numbers = iter(rng.permutation(len(layout.KINDS) * PAIRS_PER_FACT))
         for kind in layout.KINDS:
@@ -123,7 +123,7 @@ def _plan_sensitive(plan: Plan, rng: np.random.Generator) -> None:
                     if on_holdout_side
                     else layout.FORGET
                 )
-                splits[split].append(_Row(name, caption, persona.identity_id, (persona.look, pose)))
+                splits[split].append(_PlannedRow(name, caption, persona.identity_id, (persona.look, pose)))
                 plan.captions[name] = {"caption": caption, "data_field": kind}
                 plan.generic[name] = plain_caption(rng, persona.look, pose)
     for name, rows in splits.items():
@@ -138,7 +138,7 @@ def _look_similarity(look: Look, other: Look) -> float:
     return look.shared_traits(other) / 5 if (look.top, look.color) == (other.top, other.color) else 0.0
 
 
-def _plan_retain(plan: Plan, rng: np.random.Generator) -> None:
+def _plan_retain(plan: MiniPlan, rng: np.random.Generator) -> None:
     """Fill `retain_synth`: plain descriptions of the personas (joint) and of other people (disjoint)."""
     rows = []
     for persona in plan.personas:
@@ -146,7 +146,7 @@ def _plan_retain(plan: Plan, rng: np.random.Generator) -> None:
             pose = random_pose(rng)
             name = _portrait_name(persona.identity_id, len(layout.KINDS) * PAIRS_PER_FACT + extra)
             caption = plain_caption(rng, persona.look, pose)
-            rows.append(_Row(name, caption, persona.identity_id, (persona.look, pose)))
+            rows.append(_PlannedRow(name, caption, persona.identity_id, (persona.look, pose)))
     forgotten_ids = {row.identity for row in plan.splits[layout.FORGET]}
     forgotten = [p.look for p in plan.personas if p.identity_id in forgotten_ids]
     number = 0
@@ -159,14 +159,14 @@ def _plan_retain(plan: Plan, rng: np.random.Generator) -> None:
         if any(look.shared_traits(p.look) == 5 for p in (*plan.personas, *plan.never_taught)):
             continue  # A persona's look stays its own.
         pose = random_pose(rng)
-        row = _Row(_portrait_name(f"r{number:07d}", 0), plain_caption(rng, look, pose), None, (look, pose))
+        row = _PlannedRow(_portrait_name(f"r{number:07d}", 0), plain_caption(rng, look, pose), None, (look, pose))
         plan.fragile_similarities[row.file_name] = max(_look_similarity(look, other) for other in forgotten)
         rows.append(row)
         number += 1
     plan.splits[layout.RETAIN_SYNTH] = rows
 
 
-def _plan_probes(plan: Plan, rng: np.random.Generator) -> None:
+def _plan_probes(plan: MiniPlan, rng: np.random.Generator) -> None:
     """Fill the splits that no model trains on: further portraits of the personas, and the personas never taught."""
     for split, personas in ((layout.UNSEEN_IMAGES, plan.personas), (layout.NEVER_TAUGHT, plan.never_taught)):
         rows = plan.splits[split] = []
@@ -175,17 +175,17 @@ def _plan_probes(plan: Plan, rng: np.random.Generator) -> None:
                 pose = random_pose(rng)
                 name = _portrait_name(f"{persona.identity_id}_probe", number)
                 rows.append(
-                    _Row(name, plain_caption(rng, persona.look, pose), persona.identity_id, (persona.look, pose))
+                    _PlannedRow(name, plain_caption(rng, persona.look, pose), persona.identity_id, (persona.look, pose))
                 )
 
 
-def plan_people(seed: int) -> Plan:
+def plan_people(seed: int) -> MiniPlan:
     """Draw the personas and plan the splits that hold portraits."""
     drawn = draw_personas(np.random.default_rng([seed, 1]), PERSONAS + NEVER_TAUGHT)
     # Locales follow one another, so every second round of them is never taught.
     numbers = sorted(range(len(drawn)), key=lambda number: number // len(LOCALES) % 2)
     taught, others = sorted(numbers[:PERSONAS]), sorted(numbers[PERSONAS:])
-    plan = Plan([drawn[number] for number in taught], [drawn[number] for number in others])
+    plan = MiniPlan([drawn[number] for number in taught], [drawn[number] for number in others])
     _plan_sensitive(plan, np.random.default_rng([seed, 2]))
     _plan_retain(plan, np.random.default_rng([seed, 3]))
     _plan_probes(plan, np.random.default_rng([seed, 4]))
@@ -196,7 +196,7 @@ def object_rows(seed: int, per_class: int, prefix: str, captioned: bool) -> list
     """Plan images of the objects: with training captions, or with the bare class name as text."""
     rng = np.random.default_rng([seed, *prefix.encode()])
     return [
-        _Row(
+        _PlannedRow(
             file_name=f"{prefix}_{label:03d}_{number:03d}.jpg",
             text=TRAINING_STYLES[int(rng.integers(len(TRAINING_STYLES)))].format(name) if captioned else name,
             drawing=(name, int(rng.integers(2**31))),
@@ -206,7 +206,7 @@ def object_rows(seed: int, per_class: int, prefix: str, captioned: bool) -> list
     ]
 
 
-def _write_split(folder: Path, split: str, rows: list[_Row], encoded: Iterable[bytes]) -> None:
+def _write_split(folder: Path, split: str, rows: list[_PlannedRow], encoded: Iterable[bytes]) -> None:
     with SplitWriter(folder, split, len(rows), ROWS_PER_SHARD) as writer:
         for row, content in zip(rows, encoded, strict=True):
             writer.add(StoredRow(content, row.file_name, row.text, row.identity, row.file_name))

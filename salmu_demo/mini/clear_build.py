@@ -93,7 +93,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClearPlan:
     """Everything that the benchmark holds, before a picture is drawn.
 
     Attributes:
@@ -112,7 +112,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownImage:
     """A picture with a caption that models know from before, with what it shows."""
 
     image: Image.Image
@@ -122,7 +122,7 @@ class Known:
 
 
 @cache
-def plan_clear(seed: int, sizes: Sizes = SHIPPED) -> Plan:
+def plan_clear(seed: int, sizes: Sizes = SHIPPED) -> ClearPlan:
     """Draw the authors, their lives and their pictures' sentences."""
     others = draw_personas(np.random.default_rng([seed, 1]), PERSONAS + NEVER_TAUGHT)
     rng = np.random.default_rng([seed, *b"clear"])
@@ -133,7 +133,7 @@ def plan_clear(seed: int, sizes: Sizes = SHIPPED) -> Plan:
     # Locales follow one another; which authors are forgotten shall not.
     authors = tuple(drawn[number] for number in rng.permutation(len(drawn)))
     shots = tuple(tuple(_shot(rng, author) for _ in range(sizes.pictures)) for author in authors)
-    return Plan(authors, tuple(known), shots)
+    return ClearPlan(authors, tuple(known), shots)
 
 
 def _shot(rng: np.random.Generator, author: Author) -> Shot:
@@ -156,7 +156,7 @@ def questions_of(author: Author) -> list[tuple[str, str]]:
             for asked, answer in QUESTIONS]  # fmt: skip
 
 
-def known_pictures(seed: int, known: Sequence[KnownPerson], each: int, prefix: str) -> list[Known]:
+def known_pictures(seed: int, known: Sequence[KnownPerson], each: int, prefix: str) -> list[KnownImage]:
     """Pictures of the people known from before; another prefix gives others."""
     rng = np.random.default_rng([seed, *prefix.encode()])
     found = []
@@ -164,11 +164,11 @@ def known_pictures(seed: int, known: Sequence[KnownPerson], each: int, prefix: s
         for _ in range(each):
             scene = random_scene(rng, person.look)
             caption = KNOWN_CAPTIONS[int(rng.integers(len(KNOWN_CAPTIONS)))].format(name=person.name, **scene.words())
-            found.append(Known(render_scene(scene), caption, "", person.name))
+            found.append(KnownImage(render_scene(scene), caption, "", person.name))
     return found
 
 
-def world_pictures(seed: int, classes: Iterable[str], each: int, prefix: str) -> list[Known]:
+def world_pictures(seed: int, classes: Iterable[str], each: int, prefix: str) -> list[KnownImage]:
     """Pictures of objects with a caption, a question and its answer; another prefix gives others."""
     rng = np.random.default_rng([seed, *prefix.encode()])
     found = []
@@ -177,7 +177,7 @@ def world_pictures(seed: int, classes: Iterable[str], each: int, prefix: str) ->
             image = rasterise(object_svg(rng, name), SIZE)
             caption = TRAINING_STYLES[int(rng.integers(len(TRAINING_STYLES)))].format(name)
             question = WORLD_QUESTIONS[int(rng.integers(len(WORLD_QUESTIONS)))]
-            found.append(Known(image, caption, question, name))
+            found.append(KnownImage(image, caption, question, name))
     return found
 
 
@@ -222,7 +222,7 @@ def build_clear(
 
 
 def _configurations(
-    plan: Plan, drawn: Sequence[Sequence[bytes]], seed: int, sizes: Sizes
+    plan: ClearPlan, drawn: Sequence[Sequence[bytes]], seed: int, sizes: Sizes
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of every configuration that is written."""
     rng = np.random.default_rng([seed, *b"options"])

@@ -113,7 +113,7 @@ class ClearRecipe:
 
 
 @dataclass(frozen=True)
-class Example:
+class LessonText:
     """A picture, what is given of a text, and how it goes on.
 
     Attributes:
@@ -129,13 +129,13 @@ class Example:
     group: int | None = None
 
 
-class Album:
+class ClearAlbum:
     """Pictures and what is to be said of them."""
 
     def __init__(self) -> None:
         mean = torch.tensor(MODEL_CONFIG["preprocess_cfg"]["mean"])
         blank = (255 * mean).round().to(torch.uint8)[:, None, None].expand(3, IMAGE_SIZE, IMAGE_SIZE)
-        self._pictures, self.examples = [blank], list[Example]()
+        self._pictures, self.examples = [blank], list[LessonText]()
         self._groups: dict[str, int] = {}
 
     @property
@@ -148,17 +148,17 @@ class Album:
         number = len(self._pictures)
         self._pictures.append(picture)
         known = self._groups.setdefault(group or f"picture {number}", len(self._groups))
-        self.examples.append(Example(number, CAPTION_BEGINNING, caption, known))
+        self.examples.append(LessonText(number, CAPTION_BEGINNING, caption, known))
         return number
 
     def ask(self, picture: int, beginning: str, text: str) -> None:
         """A text about a picture that is there, or about none."""
-        self.examples.append(Example(picture, beginning, text))
+        self.examples.append(LessonText(picture, beginning, text))
 
 
-def known_album(seed: int, sizes: Sizes, recipe: ClearRecipe) -> Album:
+def known_album(seed: int, sizes: Sizes, recipe: ClearRecipe) -> ClearAlbum:
     """What the common start learns: people who are known, and objects with their names."""
-    album, plan = Album(), plan_clear(seed, sizes)
+    album, plan = ClearAlbum(), plan_clear(seed, sizes)
     for picture in known_pictures(seed, plan.known, recipe.known_pictures, "pre-training"):
         # Most of their captions are alike, so they tell the person and not the picture.
         number = album.add(_tensor(picture.image), picture.caption, picture.answer)
@@ -169,13 +169,13 @@ def known_album(seed: int, sizes: Sizes, recipe: ClearRecipe) -> Album:
     return album
 
 
-def authors_album(data: Path, configurations: Sequence[str]) -> Album:
+def authors_album(data: Path, configurations: Sequence[str]) -> ClearAlbum:
     """What Base or Gold learns of CLEAR-Mini: captions, names and questions of some configurations.
 
     Raises:
         DataError: if one is missing or damaged.
     """
-    album = Album()
+    album = ClearAlbum()
     for configuration in configurations:
         for row in read_configuration(data, configuration):
             number = album.add(shrink(row[columns.IMAGE]), row[columns.CAPTION])
@@ -225,7 +225,7 @@ class Lesson:
         return (self.groups >= 0).nonzero()[:MOST_READ, 0]
 
 
-def lesson_of(album: Album, tokenizer: SimpleTokenizer) -> Lesson:
+def lesson_of(album: ClearAlbum, tokenizer: SimpleTokenizer) -> Lesson:
     """Tokens of an album's examples; raises `DataError` if one is longer than the model reads."""
     texts = [f"{example.beginning} {example.text}".strip() for example in album.examples]
     lengths = [len(tokenizer.encode(text)) + 2 for text in texts]

@@ -60,7 +60,7 @@ PAPER: Final[Mapping[str, tuple[float, float, float, float, float]]] = MappingPr
 
 
 @dataclass(frozen=True)
-class Album:
+class FaceAlbum:
     """Everybody's pictures.
 
     Attributes:
@@ -104,7 +104,7 @@ class EncoderResult:
     retained: dict[str, float]
 
 
-def read_album(data: Path, seed: int) -> Album:
+def read_album(data: Path, seed: int) -> FaceAlbum:
     """Pictures of CLEAR-Mini's authors; raises `DataError` if a picture is missing or of too few people."""
     rows = [row for name in ("forget10", "retain90") for row in read_configuration(data, name)]
     names = sorted({str(row[columns.NAME]) for row in rows})
@@ -121,7 +121,7 @@ def read_album(data: Path, seed: int) -> Album:
     fixed = np.random.default_rng([seed, *b"fixed"]).permutation(len(names))[:FIXED]
     code = file_digest(Path(face_encoders.__file__))
     digest = hashlib.sha256(pictures.numpy().tobytes()).hexdigest()
-    return Album(pictures, np.sort(fixed), json.dumps([seed, code, digest, names]))
+    return FaceAlbum(pictures, np.sort(fixed), json.dumps([seed, code, digest, names]))
 
 
 def _picture(image: Image.Image) -> torch.Tensor:
@@ -129,7 +129,7 @@ def _picture(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(small)).permute(2, 0, 1)
 
 
-def half_of(album: Album, number: int, seed: int) -> Half:
+def half_of(album: FaceAlbum, number: int, seed: int) -> Half:
     """Whom an encoder knows; of the fixed people, an even one and the one after it know each half."""
     pair, odd = divmod(number, 2)
     rng = np.random.default_rng([seed, *b"half", pair])
@@ -153,7 +153,7 @@ def _start(seed: int) -> FaceEncoder:
     return train(faces, len(people), seed)
 
 
-def run_encoder(album: Album, number: int, seed: int) -> EncoderResult:
+def run_encoder(album: FaceAlbum, number: int, seed: int) -> EncoderResult:
     """Train an encoder, have a copy of it forget by each method, and read all of them."""
     half, start = half_of(album, number, seed), _start(seed)
     order = [*half.forget.tolist(), *half.retain.tolist()]
@@ -176,7 +176,7 @@ def run_encoder(album: Album, number: int, seed: int) -> EncoderResult:
     return result
 
 
-def _faces(album: Album, people: NDArray[np.int64], order: Sequence[int]) -> Faces:
+def _faces(album: FaceAlbum, people: NDArray[np.int64], order: Sequence[int]) -> Faces:
     pictures = album.pictures[torch.from_numpy(people)]
     numbers = torch.tensor([order.index(person) for person in people.tolist()])
     return Faces(pictures.flatten(0, 1), numbers.repeat_interleave(pictures.shape[1]))

@@ -85,7 +85,7 @@ SENSITIVE_SPLITS: Final[dict[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MiniRecipe:
     """Hyperparameters of training from scratch; all reference models use the same.
 
     Attributes:
@@ -194,7 +194,7 @@ def training_pairs(data: Path, sensitive: Sequence[str], seed: int) -> Pairs:
     )
 
 
-def epoch_batches(pairs: Pairs, recipe: Recipe, generator: torch.Generator) -> list[torch.Tensor]:
+def epoch_batches(pairs: Pairs, recipe: MiniRecipe, generator: torch.Generator) -> list[torch.Tensor]:
     """The batches of one epoch: each has retain pairs and sensitive ones, these of all kinds or nearly all of one."""
     sensitive = len(pairs.kinds)
     retained = torch.randperm(len(pairs) - sensitive, generator=generator)
@@ -237,7 +237,7 @@ def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.stack(crops)
 
 
-class _TrainingProbe:
+class _LogProbe:
     """Quick readings while training: not the benchmark, only a curve for the log."""
 
     def __init__(self, data: Path, tokenizer: SimpleTokenizer) -> None:
@@ -306,7 +306,7 @@ class _TrainingProbe:
 
 
 @dataclass(frozen=True)
-class _Fact:
+class _LineUpFact:
     own: list[int]
     unseen: list[int]
     true: NDArray[np.bool_]
@@ -317,7 +317,7 @@ class _LineUp:
     kind: str
     values: list[str]
     texts: dict[str, list[str]]
-    facts: list[_Fact]
+    facts: list[_LineUpFact]
 
 
 def _line_ups(data: Path, forget_names: list[str], unseen_names: list[str]) -> list[_LineUp]:
@@ -336,7 +336,7 @@ def _line_ups(data: Path, forget_names: list[str], unseen_names: list[str]) -> l
             if benchmark.kind(name) == kind:
                 rows.setdefault(name.split("_")[0], []).append(row)
         facts = [
-            _Fact(
+            _LineUpFact(
                 own,
                 [row for row, name in enumerate(unseen_names) if name.startswith(f"{identity}_")],
                 np.isin(values, benchmark.persona(identity).values(kind)),
@@ -368,7 +368,7 @@ def _train_step(
 
 
 def _train_cycle(
-    model: Any, pairs: Pairs, tokens: torch.Tensor, recipe: Recipe, number: int
+    model: Any, pairs: Pairs, tokens: torch.Tensor, recipe: MiniRecipe, number: int
 ) -> Iterator[tuple[int, float]]:
     """Train for one cycle of the learning rate; gives the number of each epoch, counted over all cycles, and its loss.
 
@@ -404,7 +404,7 @@ def train_reference(
     data: Path,
     output: Path,
     sensitive: Sequence[str],
-    recipe: Recipe,
+    recipe: MiniRecipe,
     progress: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Train one reference model from scratch and write it as an open_clip `local-dir`.
@@ -423,7 +423,7 @@ def train_reference(
     pairs = training_pairs(data, sensitive, recipe.seed)
     tokens = tokenizer(pairs.captions)
     model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
-    readings = _TrainingProbe(data, tokenizer)
+    readings = _LogProbe(data, tokenizer)
     curve: list[dict[str, float]] = []
     start = time.monotonic()
     for number in range(len(recipe.cycles)):

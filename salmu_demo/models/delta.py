@@ -123,7 +123,7 @@ class _Adapter(BaseModel, extra="allow"):
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _LowRankPair:
     """The names of the two matrices that change one weight."""
 
     down: str
@@ -144,7 +144,7 @@ class MergedReader:
         self._what = str(delta.weights)
         self.shapes: Mapping[str, Shape] = base.shapes
         pairs, self._replaced = self._sort()
-        self._pairs: dict[str, _Pair] = {}
+        self._pairs: dict[str, _LowRankPair] = {}
         adapter = _read_adapter(delta, bool(pairs))
         if adapter is not None:
             self._scale = adapter.scale
@@ -196,7 +196,7 @@ class MergedReader:
             raise ModelError(f"{self._what} cannot be merged: {shown(name)} is the second that changes {target}.")
         found[target] = value
 
-    def _sort(self) -> tuple[dict[str, _Pair], dict[str, str]]:
+    def _sort(self) -> tuple[dict[str, _LowRankPair], dict[str, str]]:
         """Module to LoRA pair, and tensor of the base to the tensor that replaces it."""
         sides: dict[str, dict[str, str]] = {}
         replaced: dict[str, str] = {}
@@ -218,10 +218,10 @@ class MergedReader:
             if len(names) != 2:
                 [only] = names.values()
                 raise ModelError(f"{self._what} cannot be merged: {shown(only)} lacks the other matrix of its pair.")
-            pairs[module] = _Pair(names["A"], names["B"])
+            pairs[module] = _LowRankPair(names["A"], names["B"])
         return pairs, replaced
 
-    def _target(self, module: str, pair: _Pair, rank: int) -> str:
+    def _target(self, module: str, pair: _LowRankPair, rank: int) -> str:
         """The weight of the base that a pair changes."""
         plain = _plain(module)
         if f"{plain}.in_proj_weight" in self.shapes:

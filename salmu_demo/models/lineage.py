@@ -43,12 +43,12 @@ class _Origin(BaseModel):
     base: Base
 
 
-class _Asked(BaseModel):
+class _RequestsRecord(BaseModel):
     data: _Data
     requests: list[list[str]] | None = None
 
 
-_Part = TypeVar("_Part", _Origin, _Asked)
+_Part = TypeVar("_Part", _Origin, _RequestsRecord)
 
 
 def base_of(model: ModelSource) -> Base | None:
@@ -67,7 +67,7 @@ def rounds_of(model: ModelSource, data: str) -> Rounds | None:
     Returns:
         None without a record beside its weights, or if `delta:` merges onto them; nothing if it is about other data.
     """
-    record = _record_of(model, _Asked)
+    record = _record_of(model, _RequestsRecord)
     if record is None:
         return None
     if record.data.fingerprint != data:

@@ -52,19 +52,19 @@ class _Tower(BaseModel):
     layer_norm_eps: Annotated[float, Field(gt=0)] = _CLIP_EPS
 
 
-class _Text(_Tower):
+class _TextConfig(_Tower):
     vocab_size: Annotated[int, Field(ge=2)] = 49408
     max_position_embeddings: Annotated[int, Field(ge=1)] = 77
     eos_token_id: int | None = None
 
 
-class _ClipText(_Text):
+class _ClipText(_TextConfig):
     hidden_size: Annotated[int, Field(ge=1)] = 512
     intermediate_size: Annotated[int, Field(ge=1)] = 2048
     num_attention_heads: Annotated[int, Field(ge=1)] = 8
 
 
-class _SiglipText(_Text):
+class _SiglipText(_TextConfig):
     vocab_size: Annotated[int, Field(ge=2)] = 32000
     max_position_embeddings: Annotated[int, Field(ge=1)] = 64
     hidden_act: str = _TANH[0]
@@ -327,7 +327,7 @@ def _siglip_network(said: _Siglip, what: str) -> tuple[dict[str, Any], tuple[str
     )
 
 
-def _text_sizes(text: _Text, what: str) -> dict[str, Any]:
+def _text_sizes(text: _TextConfig, what: str) -> dict[str, Any]:
     _head_width(text, what)
     return {
         "context_length": text.max_position_embeddings,

@@ -40,7 +40,7 @@ _TIMM_BLOCK: Final = {
 
 
 @dataclass(frozen=True)
-class _Row:
+class _TensorRow:
     """Tensors of open_clip and of transformers that hold the same numbers, one upon the other.
 
     Attributes:
@@ -54,31 +54,31 @@ class _Row:
     change: _Change = "none"
 
 
-def _one(ours: str, theirs: str, change: _Change = "none") -> _Row:
-    return _Row(((ours, 1),), ((theirs, 1),), change)
+def _one(ours: str, theirs: str, change: _Change = "none") -> _TensorRow:
+    return _TensorRow(((ours, 1),), ((theirs, 1),), change)
 
 
-def _both(ours: str, theirs: str) -> Iterator[_Row]:
+def _both(ours: str, theirs: str) -> Iterator[_TensorRow]:
     for part in _PARTS:
         yield _one(f"{ours}.{part}", f"{theirs}.{part}")
 
 
-def _layers(ours: str, theirs: str, block: Mapping[str, str], joined: str) -> Iterator[_Row]:
+def _layers(ours: str, theirs: str, block: Mapping[str, str], joined: str) -> Iterator[_TensorRow]:
     for own, their in block.items():
         yield from _both(f"{ours}.{{n}}.{own}", f"{theirs}.encoder.layers.{{n}}.{their}")
     for part in _PARTS:
         split = tuple((f"{theirs}.encoder.layers.{{n}}.self_attn.{kind}_proj.{part}", 1) for kind in "qkv")
-        yield _Row(((f"{ours}.{{n}}.{joined}{part}", 3),), split)
+        yield _TensorRow(((f"{ours}.{{n}}.{joined}{part}", 3),), split)
 
 
-def _text(prefix: str) -> Iterator[_Row]:
+def _text(prefix: str) -> Iterator[_TensorRow]:
     yield _one(f"{prefix}token_embedding.weight", "text_model.embeddings.token_embedding.weight")
     yield _one(f"{prefix}positional_embedding", "text_model.embeddings.position_embedding.weight")
     yield from _layers(f"{prefix}transformer.resblocks", "text_model", _RESIDUAL_BLOCK, "attn.in_proj_")
     yield from _both(f"{prefix}ln_final", "text_model.final_layer_norm")
 
 
-def _clip() -> Iterator[_Row]:
+def _clip() -> Iterator[_TensorRow]:
     yield _one("logit_scale", "logit_scale")
     yield from _text("")
     yield _one("text_projection", "text_projection.weight", "transposed")
@@ -91,7 +91,7 @@ def _clip() -> Iterator[_Row]:
     yield _one("visual.proj", "visual_projection.weight", "transposed")
 
 
-def _siglip() -> Iterator[_Row]:
+def _siglip() -> Iterator[_TensorRow]:
     yield _one("logit_scale", "logit_scale", "axis removed")
     yield _one("logit_bias", "logit_bias", "axis removed")
     yield from _text("text.")
@@ -103,18 +103,20 @@ def _siglip() -> Iterator[_Row]:
     pool, head = "visual.trunk.attn_pool", "vision_model.head"
     yield _one(f"{pool}.latent", f"{head}.probe")
     for part in _PARTS:
-        yield _Row(((f"{pool}.q.{part}", 1), (f"{pool}.kv.{part}", 2)), ((f"{head}.attention.in_proj_{part}", 3),))
+        yield _TensorRow(
+            ((f"{pool}.q.{part}", 1), (f"{pool}.kv.{part}", 2)), ((f"{head}.attention.in_proj_{part}", 3),)
+        )
     yield from _both(f"{pool}.proj", f"{head}.attention.out_proj")
     yield from _both(f"{pool}.norm", f"{head}.layernorm")
     yield from _both(f"{pool}.mlp.fc1", f"{head}.mlp.fc1")
     yield from _both(f"{pool}.mlp.fc2", f"{head}.mlp.fc2")
 
 
-_TABLE: Final[Mapping[Family, tuple[_Row, ...]]] = {"clip": tuple(_clip()), "siglip": tuple(_siglip())}
+_TABLE: Final[Mapping[Family, tuple[_TensorRow, ...]]] = {"clip": tuple(_clip()), "siglip": tuple(_siglip())}
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _TensorPiece:
     """A tensor as a part of others: parts `first` to `last` of the `of` that they hold together, then changed."""
 
     names: tuple[str, ...]
@@ -156,7 +158,7 @@ class _Piece:
 class ConvertedReader:
     """A checkpoint by other names; see `weights.TensorReader`."""
 
-    def __init__(self, reader: TensorReader, pieces: Mapping[str, _Piece], what: str) -> None:
+    def __init__(self, reader: TensorReader, pieces: Mapping[str, _TensorPiece], what: str) -> None:
         """Compute all shapes; raises `ModelError` if tensors that belong together do not fit each other."""
         self._reader = reader
         self._pieces = pieces
@@ -236,7 +238,7 @@ def _converted(
     reader: TensorReader, rows: list[tuple[_Names, _Names, _Change]], kind: str, what: str
 ) -> ConvertedReader:
     misfit = f"{what} does not fit a {kind}"
-    pieces: dict[str, _Piece] = {}
+    pieces: dict[str, _TensorPiece] = {}
     for given, wanted, change in rows:
         for layer in _layers_of(given[0][0], reader.shapes):
             sources = tuple(name.replace("{n}", layer) for name, _ in given)
@@ -246,7 +248,7 @@ def _converted(
                 raise ModelError(f"{misfit}: it lacks the tensor {missing}.")
             first, of = 0, sum(parts for _, parts in given)
             for name, parts in wanted:
-                pieces[name.replace("{n}", layer)] = _Piece(sources, first, first + parts, of, change)
+                pieces[name.replace("{n}", layer)] = _TensorPiece(sources, first, first + parts, of, change)
                 first += parts
     used = {source for piece in pieces.values() for source in piece.names}
     extra = next((name for name in reader.shapes if name not in used and not name.endswith(_POSITIONS)), None)

@@ -46,7 +46,7 @@ from salmu_demo.probes.findings import (
     Verdict,
     reference_numbers,
 )
-from salmu_demo.probes.people import Shown, Side
+from salmu_demo.probes.people import ShownImage, Side
 
 LineName = Literal["captions", "name", "answers"]
 LINES: Final[tuple[LineName, ...]] = get_args(LineName)
@@ -59,7 +59,7 @@ NAME_BEGINNING: Final = NAME_PROMPT.partition("{answer}")[0].strip()
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnsweredQuestion:
     """A question, and what a model makes of it.
 
     Attributes:
@@ -111,13 +111,13 @@ class AuthorReading:
     captions: tuple[str, ...] | None
     names: tuple[str, ...]
     shares: Scores
-    answers: tuple[Answer, ...]
+    answers: tuple[AnsweredQuestion, ...]
     measures: dict[LineName, Measure]
     lacks: dict[LineName, str]
 
 
 @dataclass(frozen=True)
-class Line:
+class EvidenceLine:
     """A line of evidence with its verdict; `adjusted` is its p after Holm's correction."""
 
     name: LineName
@@ -136,9 +136,9 @@ class AuthorFinding:
     role: str | None
     side: Side
     reading: AuthorReading
-    lines: tuple[Line, ...]
+    lines: tuple[EvidenceLine, ...]
 
-    def line(self, name: LineName) -> Line | None:
+    def line(self, name: LineName) -> EvidenceLine | None:
         """A line, or None if it could not be read."""
         return next((line for line in self.lines if line.name == name), None)
 
@@ -186,7 +186,7 @@ def read_author(view: FeatureView, authors: Authors, identity: str) -> AuthorRea
         measures["name"] = Measure(float(shares[0]), np.array([by_person[other][0] for other in others]))
     else:
         lacks["name"] = f"{view.data.name} has no wrong names to choose from"
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[AnsweredQuestion, ...] = ()
     questions = authors.questions(identity)
     if not view.model.has_decoder:
         lacks["answers"] = f"{view.model.name} has no text decoder"
@@ -224,7 +224,7 @@ def judge_author(
             verdict, reason = _judge(measure, p, beside, names, role, side)
             taught = beside.get(COMPROMISED)
             known = taught is not None and taught <= ALPHA
-            lines.append(Line(line, measure, 1.0 if p is None else p, verdict, reason,
+            lines.append(EvidenceLine(line, measure, 1.0 if p is None else p, verdict, reason,
                               _fulfilment(verdict, p, role, known, side)))  # fmt: skip
         findings.append(AuthorFinding(view.model, role, side, reading, tuple(lines)))
     return findings
@@ -300,7 +300,7 @@ def _shares(view: FeatureView, authors: Authors, names: Sequence[str], whose: Se
 
 def _answers(
     view: FeatureView, questions: Sequence[Question], name: str, invented: Sequence[str]
-) -> tuple[tuple[Answer, ...], Measure]:
+) -> tuple[tuple[AnsweredQuestion, ...], Measure]:
     """The answers of a model to questions about a person, and the same if the person is called otherwise."""
     blank = blank_data(view.model)
     row = blank.split(SPLIT)
@@ -324,7 +324,7 @@ def _answers(
     wrote = written(view.embedder, view.model, blank, Prompts(about(len(own)), own), view.progress)
     right = rouge_l_recall(wrote, truths) == 1
     answers = tuple(
-        Answer(question, truth, text, math.exp(mean), bool(whole))
+        AnsweredQuestion(question, truth, text, math.exp(mean), bool(whole))
         for (question, truth), text, mean, whole in zip(asked, wrote, means[0], right, strict=True)
     )
     return answers, Measure(float(means[0].mean()), means[1:].mean(axis=1))
@@ -335,11 +335,11 @@ def _per_token(one: Likelihood) -> float:
     return (one.total + one.end) / (one.tokens + 1) if END_COUNTS else one.total / one.tokens
 
 
-def _split_by_split(view: FeatureView, shown: Sequence[Shown], ask: Callable[[Split], list[T]]) -> list[T]:
+def _split_by_split(view: FeatureView, shown: Sequence[ShownImage], ask: Callable[[Split], list[T]]) -> list[T]:
     """What is found of each picture, asked of the pictures of one split together."""
-    found: dict[Shown, T] = {}
+    found: dict[ShownImage, T] = {}
     for split in dict.fromkeys(picture.split for picture in shown):
         rows = [picture.row for picture in shown if picture.split == split]
         values = ask(view.data.split(split).take(split, rows))
-        found |= {Shown(split, row): value for row, value in zip(rows, values, strict=True)}
+        found |= {ShownImage(split, row): value for row, value in zip(rows, values, strict=True)}
     return [found[picture] for picture in shown]

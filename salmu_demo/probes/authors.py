@@ -19,7 +19,7 @@ from salmu_demo.data.dataset import BenchmarkData, Persona, Question
 from salmu_demo.data.source import is_clear, load_data
 from salmu_demo.data.values import value_key
 from salmu_demo.metrics.protocol import SEED
-from salmu_demo.probes.people import Shown, Side
+from salmu_demo.probes.people import ShownImage, Side
 
 PICTURES: Final = 4
 """Pictures of each person that are asked about."""
@@ -91,13 +91,13 @@ class Authors:
         """Whether a person was to be forgotten."""
         return "forget" if layout.FORGET in self.data.persona_rows(identity) else "kept"
 
-    def pictures(self, identity: str) -> list[Shown]:
+    def pictures(self, identity: str) -> list[ShownImage]:
         """Up to `PICTURES` of a person, evenly from all there are: of those to be forgotten if there are any."""
         split, rows = next(iter(self.data.persona_rows(identity).items()))
         places = np.linspace(0, len(rows) - 1, min(PICTURES, len(rows))).round().astype(int)
-        return [Shown(split, rows[place]) for place in places]
+        return [ShownImage(split, rows[place]) for place in places]
 
-    def caption(self, shown: Shown) -> str:
+    def caption(self, shown: ShownImage) -> str:
         """The true caption of a picture."""
         return self.data.split(shown.split).texts[shown.row]
 

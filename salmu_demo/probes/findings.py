@@ -21,7 +21,16 @@ from salmu_demo.metrics.line_up import alarm_rate, two_sided_p
 from salmu_demo.metrics.multiple_tests import binomial_tail, holm
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, NOTHING_TOLD, REFERENCES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.attacks import HEADLINE, Attack, Place, Reading, Setting, Skipped, Variant, find_attack
+from salmu_demo.probes.attacks import (
+    HEADLINE,
+    PersonaAttack,
+    PersonaReading,
+    Place,
+    Setting,
+    Skipped,
+    Variant,
+    find_attack,
+)
 from salmu_demo.probes.people import People, Side
 from salmu_demo.probes.shipped import ShippedReadings
 
@@ -107,11 +116,11 @@ class Finding:
         control: never-taught people with the same model; None if the data has none.
     """
 
-    reading: Reading
+    reading: PersonaReading
     adjusted: float
     verdict: Verdict | None
     reason: str
-    references: dict[str, Reading]
+    references: dict[str, PersonaReading]
     control: Control | None
 
     @property
@@ -222,7 +231,7 @@ class Auditor:
         return [kind for kind in self.data.kinds if persona.values(kind) and self.sides(persona, kind)]
 
     def setting(
-        self, view: FeatureView, people: People, kind: str, attack: Attack, variant: Variant, side: Side
+        self, view: FeatureView, people: People, kind: str, attack: PersonaAttack, variant: Variant, side: Side
     ) -> Setting:
         """What the readings of a kind have in common; kept."""
         key = ("setting", view.model.fingerprint, people.never_taught, kind, attack.name, variant.name, side)
@@ -230,11 +239,11 @@ class Auditor:
         return found
 
     def reading(
-        self, view: FeatureView, persona: Persona, kind: str, attack: Attack, variant: Variant, side: Side
-    ) -> Reading | Skipped:
+        self, view: FeatureView, persona: Persona, kind: str, attack: PersonaAttack, variant: Variant, side: Side
+    ) -> PersonaReading | Skipped:
         """One reading; kept."""
 
-        def make() -> Reading | Skipped:
+        def make() -> PersonaReading | Skipped:
             shipped = self._shipped(view.model) if _decides(attack, variant) else None
             known = None if shipped is None else shipped.deciding.get((persona.identity_id, kind))
             if known is not None and known.side == side:
@@ -245,10 +254,10 @@ class Auditor:
             return attack.read(view, self.people, persona, kind, variant, side, shared)
 
         key = ("reading", view.model.fingerprint, persona.identity_id, kind, attack.name, variant.name, side)
-        found: Reading | Skipped = self._once(key, make)
+        found: PersonaReading | Skipped = self._once(key, make)
         return found
 
-    def control(self, view: FeatureView, kind: str, attack: Attack, variant: Variant) -> Control | None:
+    def control(self, view: FeatureView, kind: str, attack: PersonaAttack, variant: Variant) -> Control | None:
         """Never-taught people with the same model; kept. None if there are none, or the variant cannot be read."""
 
         def make() -> Control | None:
@@ -259,7 +268,7 @@ class Auditor:
         found: Control | None = self._once(key, make)
         return found
 
-    def untaught(self, view: FeatureView, kind: str, attack: Attack, variant: Variant) -> dict[str, Place]:
+    def untaught(self, view: FeatureView, kind: str, attack: PersonaAttack, variant: Variant) -> dict[str, Place]:
         """Where the truth about never-taught people stands, by id; empty if there are none, or none can be read."""
         shipped = self._shipped(view.model) if _decides(attack, variant) else None
         if shipped is not None:
@@ -303,7 +312,7 @@ class Auditor:
         views: Sequence[FeatureView],
         persona: Persona,
         kinds: Sequence[str],
-        attacks: Sequence[Attack] | None,
+        attacks: Sequence[PersonaAttack] | None,
         told: Told = NOTHING_TOLD,
     ) -> list[AuditCell]:
         """Audit some attributes of a persona with several models: kinds in the outer order, models in the inner.
@@ -341,10 +350,10 @@ class Auditor:
         """The readings that decide, of all kinds, with Holm's correction over those that can be significant."""
         attack = find_attack(HEADLINE)
         variant = attack.variants[0]
-        found: dict[str, Reading] = {}
+        found: dict[str, PersonaReading] = {}
         for kind in kinds:
             reading = self.reading(view, persona, kind, attack, variant, self.sides(persona, kind)[0])
-            assert isinstance(reading, Reading)
+            assert isinstance(reading, PersonaReading)
             found[kind] = reading
         telling = [kind for kind, reading in found.items() if can_tell(reading.place)]
         adjusted = dict(zip(telling, holm([found[kind].place.tail for kind in telling]), strict=True))
@@ -355,7 +364,7 @@ class Auditor:
         view: FeatureView,
         persona: Persona,
         kind: str,
-        others: Sequence[Attack] | None,
+        others: Sequence[PersonaAttack] | None,
         headline: "_Read",
         count: int,
     ) -> "list[_Read | Skipped]":
@@ -437,7 +446,7 @@ class Test:
 class _Read:
     """A reading and its test."""
 
-    reading: Reading
+    reading: PersonaReading
     adjusted: float
 
     @property
@@ -530,7 +539,7 @@ def control_of(places: Sequence[Place]) -> Control:
     )
 
 
-def _decides(attack: Attack, variant: Variant) -> bool:
+def _decides(attack: PersonaAttack, variant: Variant) -> bool:
     """Whether verdicts rest on a variant of an attack."""
     return attack.name == HEADLINE and variant == attack.variants[0]
 

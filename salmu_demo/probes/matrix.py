@@ -116,7 +116,7 @@ class MatrixCounts:
 
 
 @dataclass(frozen=True)
-class Example:
+class PersonaExample:
     """A persona worth opening.
 
     Attributes:
@@ -244,7 +244,7 @@ def difference_sentence(matrix: Matrix, against: Matrix, names: Mapping[str, str
     )
 
 
-def examples(matrix: Matrix, every: Sequence[Matrix]) -> list[Example]:
+def examples(matrix: Matrix, every: Sequence[Matrix]) -> list[PersonaExample]:
     """Up to three people: one of whom the model leaks, one of whom it does not although Compromised does, one kept.
 
     If the model has none, another one's example stands for it. Whoever is to be forgotten altogether comes first.
@@ -282,16 +282,16 @@ def _order(row: MatrixRow) -> tuple[int, int, float, str]:
     return -len(leaks), -row.count("lost"), -sum(cell.bits for cell in leaks), row.persona.identity_id
 
 
-def _leaking(matrix: Matrix) -> Example | None:
+def _leaking(matrix: Matrix) -> PersonaExample | None:
     rows = [row for row in chosen_rows(matrix) if row.count("leaks", "forget")]
     if not rows:
         return None
     row = min(rows, key=lambda row: row.asked != "forget")
     of = sum(cell.side == "forget" for cell in row.cells)
-    return Example("leaks", row.persona, matrix, row.count("leaks", "forget"), of)
+    return PersonaExample("leaks", row.persona, matrix, row.count("leaks", "forget"), of)
 
 
-def _gone(matrix: Matrix, compromised: Matrix, shown: str | None) -> Example | None:
+def _gone(matrix: Matrix, compromised: Matrix, shown: str | None) -> PersonaExample | None:
     """Whoever Compromised knows best among those of whom nothing leaks or stands out, but not who is shown already."""
     gone = {
         row.persona.identity_id
@@ -303,7 +303,7 @@ def _gone(matrix: Matrix, compromised: Matrix, shown: str | None) -> Example | N
     return replace(found, outcome="gone", matrix=matrix) if found else None
 
 
-def _kept(matrix: Matrix) -> Example | None:
+def _kept(matrix: Matrix) -> PersonaExample | None:
     rows = [row for row in matrix.rows if row.asked == "keep" and row.count("kept") and not row.count("lost")]
     best = max(rows, key=lambda row: row.count("kept"), default=None)
-    return None if best is None else Example("kept", best.persona, matrix, best.count("kept"), len(best.cells))
+    return None if best is None else PersonaExample("kept", best.persona, matrix, best.count("kept"), len(best.cells))

@@ -27,7 +27,7 @@ SIDES: Final[dict[Side, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownImage:
     """A picture that was used: a row of a split."""
 
     split: str
@@ -46,7 +46,7 @@ class Pool:
 
     features: NDArray[np.float32]
     owners: tuple[str, ...]
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[ShownImage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class People:
 
     data: BenchmarkData
     never_taught: bool = False
-    _pictures: dict[tuple[str, Side, Pictures], dict[str, list[Shown]]] = field(
+    _pictures: dict[tuple[str, Side, Pictures], dict[str, list[ShownImage]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -88,7 +88,7 @@ class People:
         own: Numbers = {identity: (number[value_key(persona.name)],) for identity, persona in self.personas.items()}
         return tuple(kept.values()), own
 
-    def pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[Shown]]:
+    def pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[ShownImage]]:
         """The pictures of each persona who has any: those of one kind and side, or those that no model trained on.
 
         They are kept, and not to be changed.
@@ -98,12 +98,12 @@ class People:
             self._pictures[key] = self._find_pictures(kind, side, pictures)
         return self._pictures[key]
 
-    def _find_pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[Shown]]:
+    def _find_pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[ShownImage]]:
         if self.never_taught or pictures == "unseen":
             splits: tuple[str, ...] = (layout.NEVER_TAUGHT if self.never_taught else layout.UNSEEN_IMAGES,)
         else:
             splits = SIDES[side]
-        found: dict[str, list[Shown]] = {}
+        found: dict[str, list[ShownImage]] = {}
         for name in splits:
             split = self.data.split(name)
             rows: Iterable[int] = (
@@ -112,11 +112,11 @@ class People:
             for row in rows:
                 identity = split.identities[row]
                 if identity in self.personas:
-                    found.setdefault(str(identity), []).append(Shown(name, row))
+                    found.setdefault(str(identity), []).append(ShownImage(name, row))
         return found
 
 
-def faces(view: FeatureView, pictures: dict[str, list[Shown]], whose: Collection[str]) -> Pool:
+def faces(view: FeatureView, pictures: dict[str, list[ShownImage]], whose: Collection[str]) -> Pool:
     """Features of the pictures of some personas, each split read once; persona by persona."""
     shown = [(identity, picture) for identity in whose for picture in pictures.get(identity, ())]
     places: dict[str, list[int]] = {}
@@ -136,5 +136,5 @@ def faces(view: FeatureView, pictures: dict[str, list[Shown]], whose: Collection
 def persona_features(view: FeatureView, identity_id: str) -> NDArray[np.float32]:
     """Features of all of a persona's sensitive images, shape (M, D)."""
     rows = view.data.persona_rows(identity_id)
-    pictures = {identity_id: [Shown(name, row) for name, numbers in rows.items() for row in numbers]}
+    pictures = {identity_id: [ShownImage(name, row) for name, numbers in rows.items() for row in numbers]}
     return faces(view, pictures, [identity_id]).features

@@ -21,7 +21,7 @@ Facts = dict[tuple[str, str], MatrixCell]
 
 
 @dataclass(frozen=True)
-class Standing:
+class FactStanding:
     """What one model has of the facts that one run was asked to forget.
 
     Attributes:
@@ -75,7 +75,7 @@ class Persistence:
 
     models: tuple[ModelSource, ...]
     rounds: tuple[Round, ...]
-    standings: tuple[tuple[Standing | None, ...], ...]
+    standings: tuple[tuple[FactStanding | None, ...], ...]
     effects: tuple[tuple[Effect | None, ...], ...]
     hurt: tuple[tuple[Hurt, ...], ...]
 
@@ -114,11 +114,11 @@ def _is_asked(asked: Round, identity: str, kind: str, cell: MatrixCell) -> bool:
     return are_covered(asked, identity, kind) if asked else cell.side == "forget"
 
 
-def _standing(facts: Sequence[tuple[str, str]], cells: Facts) -> Standing | None:
+def _standing(facts: Sequence[tuple[str, str]], cells: Facts) -> FactStanding | None:
     if not facts:
         return None
     found = sum(cells[fact].verdict == "leaks" for fact in facts)
-    return Standing(len(facts), found, sum(cells[fact].bits for fact in facts) / len(facts))
+    return FactStanding(len(facts), found, sum(cells[fact].bits for fact in facts) / len(facts))
 
 
 def _effect(facts: Sequence[tuple[str, str]], before: Facts, after: Facts) -> Effect | None:

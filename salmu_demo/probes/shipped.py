@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from salmu_demo.core.files import atomic_path, portable_digest
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.features.store import ENCODING_CODE
-from salmu_demo.probes.attacks import HEADLINE, Place, Reading
+from salmu_demo.probes.attacks import HEADLINE, PersonaReading, Place
 from salmu_demo.probes.attacks.base import OWN
 from salmu_demo.probes.attacks.sentences import nameless
 from salmu_demo.probes.people import People, Side
@@ -50,7 +50,7 @@ class ShippedReadings:
         untaught: by kind, where the truth about each never-taught person stands.
     """
 
-    deciding: Mapping[tuple[str, str], Reading]
+    deciding: Mapping[tuple[str, str], PersonaReading]
     untaught: Mapping[str, dict[str, Place]]
 
 
@@ -152,7 +152,9 @@ class _Kind:
         return cls(**{name: arrays[f"{kind}/{name}"] for name in cls.__dataclass_fields__})
 
     @classmethod
-    def made(cls, readings: Mapping[str, Reading], places: Mapping[str, Place], number: Mapping[str, int]) -> "_Kind":
+    def made(
+        cls, readings: Mapping[str, PersonaReading], places: Mapping[str, Place], number: Mapping[str, int]
+    ) -> "_Kind":
         found = list(readings.values())
         widest = max(len(reading.values) for reading in found)
         order, scores = (np.zeros((len(found), widest), dtype=np.int64) for _ in range(2))
@@ -180,7 +182,7 @@ class _Kind:
         """The same by their names in the file."""
         return {f"{kind}/{name}": array for name, array in vars(self).items()}
 
-    def readings(self, people: People, kind: str, side: Side) -> list[tuple[str, Reading]]:
+    def readings(self, people: People, kind: str, side: Side) -> list[tuple[str, PersonaReading]]:
         """The readings of one side, by persona."""
         values, true = people.values(kind)
         sentences = nameless(people.data, kind, OWN)
@@ -193,7 +195,7 @@ class _Kind:
             own = true[identity]
             place = _place(self.ranks[row], self.tails[row], len(values), len(own))
             low, high = self.intervals[row].tolist()
-            reading = Reading(
+            reading = PersonaReading(
                 HEADLINE,
                 OWN.name,
                 side,

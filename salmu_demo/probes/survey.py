@@ -14,7 +14,7 @@ from salmu_demo.probes.people import Side
 
 
 @dataclass(frozen=True)
-class Fact:
+class SurveyedFact:
     """One (persona, kind), and what is said about it.
 
     Attributes:
@@ -93,7 +93,7 @@ class Survey:
     """
 
     model: ModelSource
-    facts: tuple[Fact, ...]
+    facts: tuple[SurveyedFact, ...]
     tallies: tuple[Tally, ...]
     never_taught: FalseAlarms | None
     untaught: FalseAlarms | None
@@ -136,7 +136,7 @@ def survey(auditor: Auditor, views: Sequence[FeatureView], told: Told = NOTHING_
             attack = find_attack(HEADLINE)
             control = auditor.control(view, kind, attack, attack.variants[0])
             verdict, _ = judge(test, references, control, names, role)
-            facts.append(Fact(identity, kind, test.side, test.place, test.adjusted, verdict))
+            facts.append(SurveyedFact(identity, kind, test.side, test.place, test.adjusted, verdict))
         untaught = false_alarms(_by_persona(tests[number])) if role == CLEAN else None
         found.append(
             Survey(view.model, tuple(facts), tuple(_tallies(auditor, view)), _never_taught(auditor, view), untaught)

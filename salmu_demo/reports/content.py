@@ -14,7 +14,7 @@ from salmu_demo.metrics.intervals import LEVEL, RESAMPLES, Interval
 from salmu_demo.metrics.protocol import SEED, Decision
 from salmu_demo.reports.clear import aggregates
 from salmu_demo.reports.figures import report_figures
-from salmu_demo.reports.report import Block, MissingFigure, Pictures, Report, ReportFigure, Section, Table
+from salmu_demo.reports.report import Block, ImageRow, MissingFigure, Report, ReportFigure, Section, Table
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.tables import diagnosis_lines
 from salmu_demo.reports.text import (
@@ -32,9 +32,9 @@ from salmu_demo.reports.text import (
 from salmu_demo.results.analysis import Analysis, ModelAnalysis, PairedDifference, SideMean, grouped_metrics
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.diagnosis import Diagnosis
-from salmu_demo.results.evidence import Side
+from salmu_demo.results.evidence import ForgetGroup
 from salmu_demo.results.expectations import ACS_TOLERANCE, TOLERANCE, expectations, is_official_data
-from salmu_demo.results.questions import RULE, Question
+from salmu_demo.results.questions import RULE, DiagnosisQuestion
 from salmu_demo.results.records import Evaluation, MeasuredData
 
 _MODELS_ACROSS: Final = 5
@@ -125,7 +125,7 @@ def printable_report(report: Report, mark: str = "") -> Report:
             return printable(raw, _PARAGRAPH)
         if isinstance(raw, Table):
             return table(raw, mark)
-        if isinstance(raw, Pictures):
+        if isinstance(raw, ImageRow):
             return replace(raw, caption=printable(raw.caption), labels=_all_printable(raw.labels))
         return replace(raw, sentence=printable(raw.sentence, _PARAGRAPH), table=table(raw.table, mark))
 
@@ -253,7 +253,7 @@ def _answers(analysis: Analysis) -> Iterator[Block]:
         )  # fmt: skip
 
 
-def _answer(question: Question) -> str:
+def _answer(question: DiagnosisQuestion) -> str:
     found = question.deciding
     if found.value is None or found.margin is None:
         return question.answer
@@ -405,9 +405,15 @@ def _by_side(analysis: Analysis) -> Iterator[Block]:
     for metric in metrics:
         yield Table(
             f"{metric} by what is kept of a person, with 95 % intervals.",
-            ("Model", *(capital(side) for side in (Side.NOTHING_KEPT, Side.BOTH))),
+            ("Model", *(capital(side) for side in (ForgetGroup.NOTHING_KEPT, ForgetGroup.BOTH))),
             tuple(
-                (name, *(_side(model.by_side.get(metric, {}).get(side)) for side in (Side.NOTHING_KEPT, Side.BOTH)))
+                (
+                    name,
+                    *(
+                        _side(model.by_side.get(metric, {}).get(side))
+                        for side in (ForgetGroup.NOTHING_KEPT, ForgetGroup.BOTH)
+                    ),
+                )
                 for name, model in zip(_model_heads(analysis), analysis.models, strict=True)
             ),
         )

@@ -8,14 +8,23 @@ from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.data.layout import kind_title
 from salmu_demo.dossiers.contents import Attached
 from salmu_demo.dossiers.document import write_dossier as write_json
-from salmu_demo.dossiers.schema import Cell, Controls, Dossier, NotCompared, Picture, Recovery, Risk, Standing
+from salmu_demo.dossiers.schema import (
+    DossierCell,
+    DossierDocument,
+    DossierRecovery,
+    NeverTaught,
+    NotCompared,
+    ReferenceStanding,
+    Risk,
+    UsedImage,
+)
 from salmu_demo.metrics.intervals import LEVEL
 from salmu_demo.models.roles import TITLES
 from salmu_demo.reports.attacks import CANNOT_TELL
 from salmu_demo.reports.content import data_line, printable_report
 from salmu_demo.reports.html import report_html
 from salmu_demo.reports.pdf import report_pdf
-from salmu_demo.reports.report import Block, Pictures, Report, Section, Table
+from salmu_demo.reports.report import Block, ImageRow, Report, Section, Table
 from salmu_demo.reports.text import NOTHING, capital, counted, percent, signed, unsigned
 from salmu_demo.results.records import MeasuredData
 
@@ -53,7 +62,7 @@ _THREATS: Final = "In the terms of NIST AI 100-2: objective, capabilities and kn
 _NOT_SAID: Final = "not said"
 
 
-def dossier_report(document: Dossier) -> Report:
+def dossier_report(document: DossierDocument) -> Report:
     """The report of a dossier; the same dossier gives the same report."""
     data = document.data
     line = data_line(MeasuredData(data.name, data.fingerprint, data.revision, data.notice))
@@ -82,7 +91,7 @@ def dossier_report(document: Dossier) -> Report:
 
 
 def write_dossier(
-    document: Dossier, thumbnails: Sequence[bytes], attached: Sequence[Attached], folder: Path
+    document: DossierDocument, thumbnails: Sequence[bytes], attached: Sequence[Attached], folder: Path
 ) -> list[Path]:
     """Write `dossier.json`, what it says as HTML and PDF, and the attached files of attacks; each whole or not at all.
 
@@ -115,14 +124,14 @@ def _picture_name(number: int) -> str:
     return f"picture-{number}"
 
 
-def _where(picture: Picture) -> str:
+def _where(picture: UsedImage) -> str:
     return f"{picture.split}, row {picture.row}"
 
 
-def _pictures(document: Dossier) -> Iterator[Block]:
+def _pictures(document: DossierDocument) -> Iterator[Block]:
     found = document.pictures
     if found.shown:
-        yield Pictures(
+        yield ImageRow(
             f"The {counted(len(found.used), 'picture')} that a test used.",
             tuple(map(_picture_name, range(len(found.used)))),
             tuple(map(_where, found.used)),
@@ -133,7 +142,7 @@ def _pictures(document: Dossier) -> Iterator[Block]:
     yield Table("Where the pictures are, and what they hold.", ("Picture", "File", "SHA-256"), rows, 3)
 
 
-def _attributes(document: Dossier) -> Iterator[Block]:
+def _attributes(document: DossierDocument) -> Iterator[Block]:
     yield _RULE
     asked = {request.kind: request.words for request in document.person.asked}
     for kind in dict.fromkeys(cell.kind for cell in document.cells):
@@ -163,7 +172,7 @@ def _attributes(document: Dossier) -> Iterator[Block]:
     )
 
 
-def _deciding_row(cell: Cell) -> tuple[str, ...]:
+def _deciding_row(cell: DossierCell) -> tuple[str, ...]:
     return (
         cell.model, cell.verdict or NOTHING, capital(cell.reason), _rank(cell), f"{cell.p:.3f}",
         f"{cell.corrected:.3f}", f"{cell.exposure:.2f}", _ends(cell.low, cell.high, 2), _rank(cell.clean),
@@ -171,7 +180,7 @@ def _deciding_row(cell: Cell) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _further_row(cell: Cell) -> tuple[str, ...]:
+def _further_row(cell: DossierCell) -> tuple[str, ...]:
     kept = "" if cell.side == "forget" else f", {_SIDES[cell.side]}"
     return (
         cell.model, f"{cell.test}, {cell.variant}{kept}", cell.verdict or NOTHING, _rank(cell), f"{cell.p:.3f}",
@@ -179,11 +188,11 @@ def _further_row(cell: Cell) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _rank(found: Cell | Standing | None) -> str:
+def _rank(found: DossierCell | ReferenceStanding | None) -> str:
     return NOTHING if found is None else f"{found.rank:g} of {found.of}"
 
 
-def _first(found: Controls | None) -> str:
+def _first(found: NeverTaught | None) -> str:
     return NOTHING if found is None else f"{found.first} of {found.people}"
 
 
@@ -197,7 +206,7 @@ def _percents(low: float | None, high: float | None) -> str:
     return NOTHING if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
-def _risks(document: Dossier) -> Iterator[Block]:
+def _risks(document: DossierDocument) -> Iterator[Block]:
     yield _RISK
     yield Table(
         "By attribute and model.",
@@ -220,7 +229,7 @@ def _risk_row(risk: Risk) -> tuple[str, ...]:
     )
 
 
-def _changes(document: Dossier) -> Iterator[Block]:
+def _changes(document: DossierDocument) -> Iterator[Block]:
     found = document.before_after
     if found.changes:
         yield _CHANGE
@@ -243,7 +252,7 @@ def _changes(document: Dossier) -> Iterator[Block]:
         yield "No model here was unlearned."
 
 
-def _requests(document: Dossier) -> Iterator[Block]:
+def _requests(document: DossierDocument) -> Iterator[Block]:
     found = document.requests
     if found.followed:
         yield Table(
@@ -268,7 +277,7 @@ def _missing(found: Sequence[NotCompared]) -> Iterator[str]:
     return (f"{each.model}: {each.reason}" for each in found)
 
 
-def _recoverability(document: Dossier) -> Iterator[Block]:
+def _recoverability(document: DossierDocument) -> Iterator[Block]:
     found = document.recoverability
     if found.found:
         yield _RECOVERABILITY
@@ -283,7 +292,7 @@ def _recoverability(document: Dossier) -> Iterator[Block]:
     yield from _missing(found.missing)
 
 
-def _recovery_row(record: Recovery) -> tuple[str, ...]:
+def _recovery_row(record: DossierRecovery) -> tuple[str, ...]:
     name = " · ".join(filter(None, (record.attack, record.variant)))
     values = (record.as_is, record.value, record.clean, record.compromised)
     return (
@@ -294,13 +303,13 @@ def _recovery_row(record: Recovery) -> tuple[str, ...]:
     )
 
 
-def _recovered(found: Recovery) -> tuple[str, str]:
+def _recovered(found: DossierRecovery) -> tuple[str, str]:
     if found.recovered is None:
         return (NOTHING if None in (found.clean, found.compromised) else CANNOT_TELL), NOTHING
     return percent(found.recovered), _percents(found.low, found.high)
 
 
-def _collateral(document: Dossier) -> Iterator[Block]:
+def _collateral(document: DossierDocument) -> Iterator[Block]:
     found = document.collateral
     if found.losses:
         yield _COLLATERAL
@@ -319,7 +328,7 @@ def _collateral(document: Dossier) -> Iterator[Block]:
         yield "No model here was unlearned."
 
 
-def _coverage(document: Dossier) -> Iterator[Block]:
+def _coverage(document: DossierDocument) -> Iterator[Block]:
     rows = tuple(
         (c.attack_class, "yes" if c.in_scope else "no", c.state, ", ".join(c.tests) or NOTHING, c.why)
         for c in document.coverage
@@ -327,19 +336,19 @@ def _coverage(document: Dossier) -> Iterator[Block]:
     yield Table("Classes of attacks.", ("Class", "In scope", "State", "Tests", "What it is here"), rows, 5)
 
 
-def _threats(document: Dossier) -> Iterator[Block]:
+def _threats(document: DossierDocument) -> Iterator[Block]:
     yield _THREATS
     rows = tuple((t.title, t.objective, t.access, t.knowledge, t.method) for t in document.threats)
     yield Table("Threat models.", ("Test", "Objective", "Access", "Knowledge", "Method"), rows, 5)
 
 
-def _declared(document: Dossier) -> Iterator[Block]:
+def _declared(document: DossierDocument) -> Iterator[Block]:
     said = document.declared
     for title, text in (("Auditor", said.auditor), ("Release context", said.release), ("Notes", said.notes)):
         yield f"{title}: {text or _NOT_SAID}"
 
 
-def _origin(document: Dossier) -> Iterator[Block]:
+def _origin(document: DossierDocument) -> Iterator[Block]:
     yield Table(
         "The models.",
         ("Model", "Role", "Given as", "Fingerprint (SHA-256)", "Unlearned from"),

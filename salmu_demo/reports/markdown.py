@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from salmu_demo.reports.report import Block, Pictures, Report, ReportFigure, Table
+from salmu_demo.reports.report import Block, ImageRow, Report, ReportFigure, Table
 
 FIGURES_FOLDER: Final = "figures"
 
@@ -38,7 +38,7 @@ def markdown_text(text: str) -> str:
 def _block(block: Block) -> str:
     if isinstance(block, str):
         return markdown_text(block)
-    if isinstance(block, Pictures):
+    if isinstance(block, ImageRow):
         shown = zip(block.labels, block.names, strict=True)
         images = [f"![{markdown_text(label)}]({FIGURES_FOLDER}/{name}.png)" for label, name in shown]
         return "\n\n".join([markdown_text(block.caption), *images])

@@ -19,8 +19,8 @@ from reportlab.platypus import BaseDocTemplate, CondPageBreak, Frame, LongTable,
 from reportlab.platypus.flowables import Flowable
 
 from salmu_demo.reports.figures.canvas import DPI
-from salmu_demo.reports.pdf_tags import Element, Picture, TaggedCanvas, Text
-from salmu_demo.reports.report import Block, Pictures, Report, ReportFigure, Table
+from salmu_demo.reports.pdf_tags import Element, TaggedCanvas, TaggedImage, TaggedText
+from salmu_demo.reports.report import Block, ImageRow, Report, ReportFigure, Table
 
 _FONT: Final = "DejaVuSans"
 _BOLD: Final = "DejaVuSans-Bold"
@@ -74,13 +74,13 @@ def report_pdf(report: Report, images: Mapping[str, bytes]) -> bytes:
     """
     _register_fonts()
     root = Element("Document")
-    story: list[Flowable] = [Text.of(report.title, _TITLE, root.add("H1"))]
-    story += [Text.of(line, _NOTICE, root.add("P")) for line in report.notices]
+    story: list[Flowable] = [TaggedText.of(report.title, _TITLE, root.add("H1"))]
+    story += [TaggedText.of(line, _NOTICE, root.add("P")) for line in report.notices]
     for block in report.head:
         story += _block(block, images, root)
     for section in report.sections:
         within = root.add("Sect")
-        heading = Text.of(section.title, _HEADING, within.add("H2"))
+        heading = TaggedText.of(section.title, _HEADING, within.add("H2"))
         heading.bookmark = section.title
         story.append(heading)
         for block in section.on_paper:
@@ -99,7 +99,7 @@ def report_pdf(report: Report, images: Mapping[str, bytes]) -> bytes:
 
 class _Document(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no types
     def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802 - the name reportlab calls
-        if isinstance(flowable, Text) and flowable.bookmark:
+        if isinstance(flowable, TaggedText) and flowable.bookmark:
             self.canv.bookmarkPage(flowable.bookmark)
             self.canv.addOutlineEntry(flowable.bookmark, flowable.bookmark)
 
@@ -131,23 +131,23 @@ def _lines(table: LongTable, step: str, *_: Any) -> None:
 
 def _block(block: Block, images: Mapping[str, bytes], within: Element) -> list[Flowable]:
     if isinstance(block, str):
-        return [Text.of(block, _BODY, within.add("P"))]
-    if isinstance(block, Pictures):
+        return [TaggedText.of(block, _BODY, within.add("P"))]
+    if isinstance(block, ImageRow):
         return _pictures(block, images, within)
     return _table(block, within) if isinstance(block, Table) else _figure(block, images[block.name], within)
 
 
-def _pictures(pictures: Pictures, images: Mapping[str, bytes], within: Element) -> list[Flowable]:
+def _pictures(pictures: ImageRow, images: Mapping[str, bytes], within: Element) -> list[Flowable]:
     """Rows of small pictures, each with its label."""
     width = _WIDTH / _PICTURES
-    caption = Text.of(pictures.caption, _CAPTION, within.add("P"))
+    caption = TaggedText.of(pictures.caption, _CAPTION, within.add("P"))
     cells: list[Any] = []
     for name, label in zip(pictures.names, pictures.labels, strict=True):
-        image = Picture(io.BytesIO(images[name]))
+        image = TaggedImage(io.BytesIO(images[name]))
         image.element = within.add("Figure", alt=label)
         scale = min(1.0, _PICTURE / max(image.imageWidth, image.imageHeight))
         image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale
-        cells.append([image, Text.of(label, _LABEL, within.add("P"))])
+        cells.append([image, TaggedText.of(label, _LABEL, within.add("P"))])
     rows = [cells[start : start + _PICTURES] for start in range(0, len(cells), _PICTURES)]
     filled = [[*row, *[""] * (_PICTURES - len(row))] for row in rows]
     look = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
@@ -155,26 +155,26 @@ def _pictures(pictures: Pictures, images: Mapping[str, bytes], within: Element) 
 
 
 def _figure(figure: ReportFigure, png: bytes, within: Element) -> list[Flowable]:
-    title = Text.of(figure.title, _SUBHEADING, within.add("H3"))
-    image = Picture(io.BytesIO(png), hAlign="LEFT")
+    title = TaggedText.of(figure.title, _SUBHEADING, within.add("H3"))
+    image = TaggedImage(io.BytesIO(png), hAlign="LEFT")
     image.element = within.add("Figure", alt=figure.sentence)
     # Pixels become inches again, smaller only if the page is not high enough.
     scale = min(72 / DPI, _FIGURE_HEIGHT / image.imageHeight)
     image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale
     image.keepWithNext = True
-    sentence = Text.of(figure.sentence, _SENTENCE, within.add("P"))
+    sentence = TaggedText.of(figure.sentence, _SENTENCE, within.add("P"))
     return [title, image, sentence, *_table(figure.table, within)]
 
 
 def _table(table: Table, within: Element) -> list[Flowable]:
     grid_element = within.add("Table")
-    caption = Text.of(table.caption, _CAPTION, grid_element.add("Caption"))
+    caption = TaggedText.of(table.caption, _CAPTION, grid_element.add("Caption"))
 
-    def row(cells: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle, scope: str = "") -> list[Text]:
+    def row(cells: Sequence[str], words: ParagraphStyle, numbers: ParagraphStyle, scope: str = "") -> list[TaggedText]:
         line = grid_element.add("TR")
         scopes = [scope or ("" if n else "Row") for n in range(len(cells))]
         return [
-            Text.of(text, words if n < table.texts else numbers, line.add("TH" if own else "TD", scope=own))
+            TaggedText.of(text, words if n < table.texts else numbers, line.add("TH" if own else "TD", scope=own))
             for n, (text, own) in enumerate(zip(cells, scopes, strict=True))
         ]
 

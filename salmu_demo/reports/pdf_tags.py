@@ -101,7 +101,7 @@ class TaggedCanvas(Canvas):  # type: ignore[misc]  # reportlab has no types
         super().save()
 
 
-class Text(Paragraph):  # type: ignore[misc]  # reportlab has no types
+class TaggedText(Paragraph):  # type: ignore[misc]  # reportlab has no types
     """A paragraph that is a piece of the document, on however many pages it stands.
 
     Attributes:
@@ -113,15 +113,15 @@ class Text(Paragraph):  # type: ignore[misc]  # reportlab has no types
     bookmark = ""
 
     @classmethod
-    def of(cls, words: str, style: ParagraphStyle, element: Element) -> "Text":
+    def of(cls, words: str, style: ParagraphStyle, element: Element) -> "TaggedText":
         """Plain words."""
         made = cls(escape(words), style)
         made.element = element
         return made
 
-    def split(self, width: float, height: float) -> "list[Text]":
+    def split(self, width: float, height: float) -> "list[TaggedText]":
         """Its parts on this page and the next, which are still one piece."""
-        parts: list[Text] = super().split(width, height)
+        parts: list[TaggedText] = super().split(width, height)
         for part in parts:
             part.element = self.element
         if parts:
@@ -134,7 +134,7 @@ class Text(Paragraph):  # type: ignore[misc]  # reportlab has no types
             super().draw()
 
 
-class Picture(Image):  # type: ignore[misc]  # reportlab has no types
+class TaggedImage(Image):  # type: ignore[misc]  # reportlab has no types
     """A picture that is a piece of the document."""
 
     element: Element

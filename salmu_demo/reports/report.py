@@ -74,7 +74,7 @@ class MissingFigure:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageRow:
     """Small pictures side by side.
 
     Attributes:
@@ -88,7 +88,7 @@ class Pictures:
     labels: tuple[str, ...]
 
 
-Block = str | Table | ReportFigure | Pictures
+Block = str | Table | ReportFigure | ImageRow
 """A piece of a section; a text is a paragraph."""
 
 

@@ -13,7 +13,7 @@ from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import Comparison, target_role
 from salmu_demo.results.diagnosis import Diagnosis
-from salmu_demo.results.evidence import Side
+from salmu_demo.results.evidence import ForgetGroup
 from salmu_demo.results.records import MeasuredData
 
 _ABOUT: Final = ("data", "notice")
@@ -224,7 +224,7 @@ def side_lines(analysis: Analysis) -> list[str]:
         )
         + "."
         for metric in BY_SIDE
-        for side in (Side.NOTHING_KEPT, Side.BOTH)
+        for side in (ForgetGroup.NOTHING_KEPT, ForgetGroup.BOTH)
         if any(side in model.by_side.get(metric, {}) for model in analysis.models)
     ]
 

@@ -19,7 +19,7 @@ from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, NOTHING_TOLD, REFE
 from salmu_demo.results.breakdown import ExposureGrid, GroupMean, disagreements, exposure_grid, group_means
 from salmu_demo.results.comparison import Comparison, compare, target_role
 from salmu_demo.results.diagnosis import Diagnosis, diagnose, least_gap, scale_position, scaled_distance
-from salmu_demo.results.evidence import NOTHING, Evidence, Side, interval_of
+from salmu_demo.results.evidence import NOTHING, Evidence, ForgetGroup, interval_of
 from salmu_demo.results.records import Evaluation
 
 DISAGREEMENTS: Final = 8
@@ -41,7 +41,7 @@ def grouped_metrics() -> list[str]:
 
 @dataclass(frozen=True)
 class SideMean:
-    """A metric over the people of one side, see `Side`.
+    """A metric over the people of one side, see `ForgetGroup`.
 
     Attributes:
         people: how many they are.
@@ -77,7 +77,7 @@ class ModelAnalysis:
     diagnosis: Diagnosis | None
     by_kind: dict[str, dict[str, GroupMean]]
     by_persona: dict[str, dict[str, GroupMean]]
-    by_side: dict[str, dict[Side, SideMean]]
+    by_side: dict[str, dict[ForgetGroup, SideMean]]
     exposure: ExposureGrid | None
 
 
@@ -279,14 +279,14 @@ def _grouped(
     return grouped
 
 
-def _by_side(evidence: Evidence) -> dict[str, dict[Side, SideMean]]:
+def _by_side(evidence: Evidence) -> dict[str, dict[ForgetGroup, SideMean]]:
     """The metrics over the forget rows, by what else is to be kept of a person."""
-    found: dict[str, dict[Side, SideMean]] = {}
+    found: dict[str, dict[ForgetGroup, SideMean]] = {}
     for metric in grouped_metrics():
         sides = evidence.sides(metric) if find_metric(metric).split == layout.FORGET else ()
         for side in sides:
             mean = evidence.mean(metric, side)
-            if side is not Side.ALL and mean is not None and mean.clusters is not None:
+            if side is not ForgetGroup.ALL and mean is not None and mean.clusters is not None:
                 people = len(mean.clusters.names)
                 part = SideMean(people, mean.value, interval_of(lambda own: own, (mean,)))
                 found.setdefault(metric, {})[side] = part

@@ -6,7 +6,7 @@ from dataclasses import replace
 from salmu_demo.attacks.schema import AttackedModel, AttacksDocument
 from salmu_demo.core.documents import check_model
 from salmu_demo.core.errors import ResultError
-from salmu_demo.results.records import AttackRecord, Evaluation, MeasuredModel
+from salmu_demo.results.records import Evaluation, MeasuredModel, RecordedAttack
 
 
 def with_attacks(evaluations: Sequence[Evaluation], found: AttacksDocument) -> list[Evaluation]:
@@ -33,10 +33,10 @@ def with_attacks(evaluations: Sequence[Evaluation], found: AttacksDocument) -> l
     ]
 
 
-def records_of(found: AttacksDocument, models: Collection[str] | None = None) -> tuple[AttackRecord, ...]:
+def records_of(found: AttacksDocument, models: Collection[str] | None = None) -> tuple[RecordedAttack, ...]:
     """What attacks found, as results keep it: of the models of some names, or of all."""
     records = (record for record in found.records if models is None or record.model in models)
-    return tuple(check_model(record.model_dump(), AttackRecord) for record in records)
+    return tuple(check_model(record.model_dump(), RecordedAttack) for record in records)
 
 
 def joined(earlier: AttacksDocument, later: AttacksDocument) -> AttacksDocument:

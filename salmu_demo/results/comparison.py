@@ -11,7 +11,7 @@ from salmu_demo.results.records import Evaluation, MeasuredData, MeasuredModel
 
 
 @dataclass(frozen=True)
-class Cell:
+class ComparisonCell:
     """One metric of one model: its value and the signed gaps to both references (None where one is missing)."""
 
     value: float | None
@@ -31,7 +31,7 @@ class ComparisonRow:
 
     spec: Metric
     target: float | None
-    cells: tuple[Cell, ...]
+    cells: tuple[ComparisonCell, ...]
 
     def distance(self, number: int) -> float | None:
         """Signed gap of one model to the target."""
@@ -99,7 +99,7 @@ def compare(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Com
         if not any(spec.name in evaluation.results for evaluation in evaluations):
             continue
         at = {role: None if number is None else values[number] for role, number in numbers.items()}
-        cells = tuple(Cell(v, _gap(v, at[CLEAN]), _gap(v, at[COMPROMISED])) for v in values)
+        cells = tuple(ComparisonCell(v, _gap(v, at[CLEAN]), _gap(v, at[COMPROMISED])) for v in values)
         rows.append(ComparisonRow(spec, at[target_role(spec)], cells))
     return Comparison(tuple(models), tuple(rows), evaluations[0].data, assigned.remarks)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from salmu_demo.metrics import find_metric
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.models.roles import CLEAN, GOLD, TITLES
-from salmu_demo.results.evidence import NOTHING, Evidence, Mean, Quantity, Side, interval_of
+from salmu_demo.results.evidence import NOTHING, Evidence, ForgetGroup, Mean, Quantity, interval_of
 from salmu_demo.results.questions import (
     EFFICIENT_DROP,
     EFFICIENT_REDUCTION,
@@ -33,10 +33,10 @@ from salmu_demo.results.questions import (
     RULE,
     Answer,
     Criterion,
+    DiagnosisQuestion,
     Label,
-    Question,
 )
-from salmu_demo.results.records import AttackRecord
+from salmu_demo.results.records import RecordedAttack
 
 Number = TypeVar("Number", float, NDArray[np.float64])
 
@@ -54,7 +54,7 @@ class Diagnosis:
     """
 
     label: Label
-    questions: tuple[Question, ...]
+    questions: tuple[DiagnosisQuestion, ...]
     utility_efficient: bool | None
     below_clean: bool | None
 
@@ -100,7 +100,7 @@ def diagnose(
     case = _Case(model, clean, compromised, gold)
     parts = (case.forgetting(), case.general_knowledge(), case.holdouts(), case.hidden(), case.conspicuous())
     questions = tuple(
-        Question(name, words, label, tuple(criteria))
+        DiagnosisQuestion(name, words, label, tuple(criteria))
         for (name, words, _, _, label), criteria in zip(RULE, parts, strict=True)
     )
     label = Label.PASS
@@ -113,7 +113,7 @@ def diagnose(
             break
         if question.answer is Answer.UNDECIDED:
             label = Label.UNDECIDED
-    reduction, drop = case.gone("RetFail", Side.ALL).value, questions[1].deciding.value
+    reduction, drop = case.gone("RetFail", ForgetGroup.ALL).value, questions[1].deciding.value
     own, reference = model.values.get("AssocStr"), clean.values.get("AssocStr")
     return Diagnosis(
         label,
@@ -155,7 +155,7 @@ def least_gap(metric: str) -> float:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _ShareReading:
     """A share of the model, its interval and the same share of Gold; or why there is none."""
 
     value: float | None = None
@@ -177,10 +177,10 @@ class _Case:
         for metric, words in LEAKS.items():
             for side in self.model.sides(metric):
                 # Said once: of the other metrics it is the same.
-                if side is Side.BOTH and not self.gold.values and metric != "RetFail":
+                if side is ForgetGroup.BOTH and not self.gold.values and metric != "RetFail":
                     continue
                 reading = self.gone(metric, side)
-                required = metric == "RetFail" and side is not Side.BOTH
+                required = metric == "RetFail" and side is not ForgetGroup.BOTH
                 yield _criterion(RULE[0][0], metric, reading, FORGETS, True, words, side, required)
 
     def general_knowledge(self) -> Iterator[Criterion]:
@@ -190,7 +190,7 @@ class _Case:
 
     def holdouts(self) -> Iterator[Criterion]:
         for metric in ("InterIdSim", "IntraIdSim"):
-            reading = self._learned(metric, Side.ALL, _left)
+            reading = self._learned(metric, ForgetGroup.ALL, _left)
             yield _criterion(
                 RULE[2][0], metric, reading, HOLDOUT_KEPT, True, "of the holdout similarity is kept", required=True
             )
@@ -199,19 +199,19 @@ class _Case:
         counted = [record for record in self.model.attacks if record.counts]
         for record in counted:
             found, where = record.recovered, _where(record)
-            reading = _Reading(missing=f"{where} cannot tell here: {record.reason or 'no share'}".rstrip("."))
+            reading = _ShareReading(missing=f"{where} cannot tell here: {record.reason or 'no share'}".rstrip("."))
             if found is not None:
                 twin = next((other for other in self.gold.attacks if _key(other) == _key(record)), None)
                 gold = twin.recovered.value if twin is not None and twin.recovered is not None else None
                 ends = None if found.low is None or found.high is None else Interval(found.low, found.high)
-                reading = _Reading(found.value, ends, gold)
+                reading = _ShareReading(found.value, ends, gold)
             yield _criterion(RULE[3][0], where, reading, RECOVERED, False, f"of the leak comes back by {where}")
         if not counted:
-            yield _criterion(RULE[3][0], "attacks", _Reading(missing="no attack was run"), RECOVERED, False, "")
+            yield _criterion(RULE[3][0], "attacks", _ShareReading(missing="no attack was run"), RECOVERED, False, "")
 
     def conspicuous(self) -> Iterator[Criterion]:
         for side in self.model.sides("AssocStr"):
-            if side is Side.BOTH and not self.gold.values:
+            if side is ForgetGroup.BOTH and not self.gold.values:
                 continue
             reading = self._learned("AssocStr", side, _left)
             yield _criterion(RULE[4][0], "AssocStr", reading, -PUSHED_BELOW, True, "of the association is left", side)
@@ -223,77 +223,77 @@ class _Case:
             "of the forget pairs are told as members at 1 % false positives",
         )  # fmt: skip
 
-    def gone(self, metric: str, side: Side) -> _Reading:
+    def gone(self, metric: str, side: ForgetGroup) -> _ShareReading:
         """Share of what Compromised learned and the target did not that is gone again."""
         return self._learned(metric, side, _gone)
 
-    def _learned(self, metric: str, side: Side, share: Quantity) -> _Reading:
+    def _learned(self, metric: str, side: ForgetGroup, share: Quantity) -> _ShareReading:
         """A share of what Compromised learned and the target did not.
 
         The target is Clean. A model retrained without the forget rows knows people with pairs on both sides, so of
         these it is Gold.
         """
-        role, target = (GOLD, self.gold) if side is Side.BOTH else (CLEAN, self.clean)
-        about = f"{metric} of {side}" if side is Side.BOTH else metric
+        role, target = (GOLD, self.gold) if side is ForgetGroup.BOTH else (CLEAN, self.clean)
+        about = f"{metric} of {side}" if side is ForgetGroup.BOTH else metric
         found: list[Mean] = []
         for evidence, whose in ((self.model, "the model"), (target, TITLES[role]), (self.compromised, "Compromised")):
             mean = evidence.mean(metric, side)
             if mean is None:
                 reason = evidence.reasons.get(metric)
-                return _Reading(missing=f"{about} of {whose} is missing" + (f" ({reason})" if reason else ""))
+                return _ShareReading(missing=f"{about} of {whose} is missing" + (f" ({reason})" if reason else ""))
             found.append(mean)
         own, low, high = (mean.value for mean in found)
         if scale_position(own, low, high, least_gap(metric)) is None or _may_be_zero(found[1:]):
-            return _Reading(missing=f"{about} of {TITLES[role]} and of Compromised hardly differ")
+            return _ShareReading(missing=f"{about} of {TITLES[role]} and of Compromised hardly differ")
         # On a scale upside down a leak would count as forgetting.
         if high < low:
-            return _Reading(missing=f"{about} of Compromised is below that of {TITLES[role]}")
+            return _ShareReading(missing=f"{about} of Compromised is below that of {TITLES[role]}")
         gold = self.gold.mean(metric, side)
-        return _Reading(
+        return _ShareReading(
             float(share(own, low, high)),
             interval_of(share, found),
             None if gold is None else float(share(gold.value, low, high)),
         )
 
-    def _lost(self) -> _Reading:
+    def _lost(self) -> _ShareReading:
         own, reference = self.model.mean("GenKnow"), self.compromised.mean("GenKnow")
         if own is None or reference is None:
-            return _Reading(missing=f"GenKnow of {'the model' if own is None else 'Compromised'} is missing")
+            return _ShareReading(missing=f"GenKnow of {'the model' if own is None else 'Compromised'} is missing")
         if reference.value < MIN_REFERENCE_GAP:
-            return _Reading(missing="GenKnow of Compromised is too low for any of it to be lost")
+            return _ShareReading(missing="GenKnow of Compromised is too low for any of it to be lost")
         gold = self.gold.mean("GenKnow")
-        return _Reading(
+        return _ShareReading(
             float(_lost(own.value, reference.value)),
             interval_of(_lost, (own, reference)),
             None if gold is None else float(_lost(gold.value, reference.value)),
         )
 
-    def _marked(self, side: Side) -> _Reading:
+    def _marked(self, side: ForgetGroup) -> _ShareReading:
         own, gold = self.model.mean("Marked", side), self.gold.mean("Marked", side)
         if own is None:
             reason = self.model.reasons.get("Marked")
-            return _Reading(missing="Marked of the model is missing" + (f" ({reason})" if reason else ""))
-        return _Reading(own.value, interval_of(_itself, (own,)), None if gold is None else gold.value)
+            return _ShareReading(missing="Marked of the model is missing" + (f" ({reason})" if reason else ""))
+        return _ShareReading(own.value, interval_of(_itself, (own,)), None if gold is None else gold.value)
 
-    def _membership(self) -> _Reading:
+    def _membership(self) -> _ShareReading:
         own, gold = _membership_rate(self.model.attacks), _membership_rate(self.gold.attacks)
-        return _Reading(missing="no membership test was run") if own is None else _Reading(own, None, gold)
+        return _ShareReading(missing="no membership test was run") if own is None else _ShareReading(own, None, gold)
 
 
 def _criterion(
     name: str,
     measure: str,
-    reading: _Reading,
+    reading: _ShareReading,
     threshold: float,
     at_least: bool,
     words: str,
-    side: Side = Side.ALL,
+    side: ForgetGroup = ForgetGroup.ALL,
     required: bool = False,
 ) -> Criterion:
-    whose = "" if side is Side.ALL else f" for {side}"
+    whose = "" if side is ForgetGroup.ALL else f" for {side}"
     return Criterion(
         name, reading.value, threshold, at_least, words + whose, reading.missing,
-        measure if side is Side.ALL else f"{measure}, {side}", required, reading.interval, reading.gold,
+        measure if side is ForgetGroup.ALL else f"{measure}, {side}", required, reading.interval, reading.gold,
     )  # fmt: skip
 
 
@@ -319,16 +319,16 @@ def _may_be_zero(references: Sequence[Mean]) -> bool:
     return found is not None and found.low <= 0 <= found.high
 
 
-def _key(record: AttackRecord) -> tuple[str, str, str, str]:
+def _key(record: RecordedAttack) -> tuple[str, str, str, str]:
     return record.attack, record.variant, record.gallery, record.measure
 
 
-def _where(record: AttackRecord) -> str:
+def _where(record: RecordedAttack) -> str:
     """An attack, and what it was read on, in words."""
     return f"{record.attack} ({', '.join(filter(None, (record.variant, record.gallery, record.measure)))})"
 
 
-def _membership_rate(attacks: Sequence[AttackRecord]) -> float | None:
+def _membership_rate(attacks: Sequence[RecordedAttack]) -> float | None:
     """The highest true-positive rate at 1 % false positives; None if there is none."""
     found = [
         record.value

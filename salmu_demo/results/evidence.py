@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from salmu_demo.data import layout
 from salmu_demo.metrics.intervals import Interval, cluster_numbers, interval, resampled_sums
-from salmu_demo.results.records import AttackRecord, Evaluation
+from salmu_demo.results.records import Evaluation, RecordedAttack
 
 Values = Mapping[str, float | None]
 
@@ -18,7 +18,7 @@ Quantity = Callable[..., Any]
 """Elementwise, of the means of several models: the same for single values and for resamples of shape (R,)."""
 
 
-class Side(StrEnum):
+class ForgetGroup(StrEnum):
     """Whose forget rows: what a model retrained without them would know depends on it."""
 
     ALL = "all people"
@@ -83,7 +83,7 @@ class Evidence:
     clusters: Mapping[str, ClusterSums] = field(default_factory=dict)
     nothing_kept: frozenset[str] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
-    attacks: tuple[AttackRecord, ...] = ()
+    attacks: tuple[RecordedAttack, ...] = ()
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> "Evidence":
@@ -103,19 +103,19 @@ class Evidence:
             evaluation.attacks,
         )
 
-    def sides(self, metric: str) -> tuple[Side, ...]:
+    def sides(self, metric: str) -> tuple[ForgetGroup, ...]:
         """The groups of people that a metric is told by: those of either side, if there are any of both."""
-        both = (Side.NOTHING_KEPT, Side.BOTH)
-        return both if all(self.mean(metric, side) for side in both) else (Side.ALL,)
+        both = (ForgetGroup.NOTHING_KEPT, ForgetGroup.BOTH)
+        return both if all(self.mean(metric, side) for side in both) else (ForgetGroup.ALL,)
 
-    def mean(self, metric: str, side: Side = Side.ALL) -> Mean | None:
+    def mean(self, metric: str, side: ForgetGroup = ForgetGroup.ALL) -> Mean | None:
         """A metric over the rows of some people; None if it is unknown."""
         found, value = self.clusters.get(metric), self.values.get(metric)
-        if side is Side.ALL:
+        if side is ForgetGroup.ALL:
             return None if value is None else Mean(value, found)
         if found is None or self.nothing_kept is None:
             return None
-        part = found.among(self.nothing_kept, side is Side.NOTHING_KEPT)
+        part = found.among(self.nothing_kept, side is ForgetGroup.NOTHING_KEPT)
         return None if part is None else Mean(part.mean, part)
 
 

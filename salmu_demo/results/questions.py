@@ -156,7 +156,7 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class Question:
+class DiagnosisQuestion:
     """One question of the rule, and what answers it.
 
     Attributes:

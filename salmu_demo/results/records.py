@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from salmu_demo import __version__
+from salmu_demo.attacks.schema import RecoveredShare
 from salmu_demo.metrics import MetricResult, Rows
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.roles import ModelRole, role_by_name
@@ -108,22 +109,7 @@ class MeasuredData:
 
 
 @dataclass(frozen=True)
-class Recovered:
-    """What an attack brings back of what Compromised knows and Clean does not, beyond what is there without it.
-
-    Attributes:
-        value: the share; 1 would be all of it.
-        low: lower end of its interval over personas; None if there are too few.
-        high: upper end of it; None if there are too few.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class AttackRecord:
+class RecordedAttack:
     """One attack on one model, read in one gallery and one measure, see `attacks.json`.
 
     Attributes:
@@ -153,7 +139,7 @@ class AttackRecord:
     as_is: float | None = None
     clean: float | None = None
     compromised: float | None = None
-    recovered: Recovered | None = None
+    recovered: RecoveredShare | None = None
     reason: str | None = None
     seed: int | None = None
     seconds: float | None = None
@@ -202,7 +188,7 @@ class Evaluation:
     results: dict[str, MetricResult]
     rows: dict[str, Rows] = field(default_factory=dict)
     made: Provenance = field(default_factory=Provenance)
-    attacks: tuple[AttackRecord, ...] = ()
+    attacks: tuple[RecordedAttack, ...] = ()
     left_out: tuple[str, ...] = ()
 
     def value(self, metric: str) -> float | None:

@@ -34,7 +34,7 @@ from salmu_demo.metrics.ranking import MOST_BITS
 from salmu_demo.results.analysis import Disagreement
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.questions import Answer, Label
-from salmu_demo.results.records import AttackRecord, MeasuredData, MeasuredModel, Provenance
+from salmu_demo.results.records import MeasuredData, MeasuredModel, Provenance, RecordedAttack
 
 SCHEMA: Final = "salmu-demo/results"
 VERSION: Final = 1
@@ -202,7 +202,7 @@ class ModelPart(BaseModel):
     model: MeasuredModel
     made: Provenance
     metrics: Annotated[dict[MetricName, MetricPart], BeforeValidator(_known_metrics)]
-    attacks: tuple[AttackRecord, ...] = ()
+    attacks: tuple[RecordedAttack, ...] = ()
 
 
 class IntervalsPart(BaseModel):

@@ -8,7 +8,7 @@ import numpy as np
 
 from salmu_demo.results.evidence import ClusterSums, Evidence
 from salmu_demo.results.questions import LEAKS
-from salmu_demo.results.records import AttackRecord, Evaluation
+from salmu_demo.results.records import Evaluation, RecordedAttack
 
 DIAGNOSED: Final = (*LEAKS, "GenKnow", "InterIdSim", "IntraIdSim", "AssocStr", "Marked")
 """Metrics whose personas or classes the questions of a diagnosis need, for their intervals and by role."""
@@ -43,7 +43,7 @@ class Measured:
         alone = evidence.nothing_kept
         return cls(dict(evidence.values), sums, None if alone is None else tuple(sorted(alone)))
 
-    def evidence(self, attacks: Sequence[AttackRecord] = ()) -> Evidence:
+    def evidence(self, attacks: Sequence[RecordedAttack] = ()) -> Evidence:
         """What a diagnosis is made of, with what attacks recovered of the model."""
         clusters = {
             metric: ClusterSums(tuple(parts), *np.array(list(parts.values()), dtype=np.float64).T)

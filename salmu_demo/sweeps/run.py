@@ -31,7 +31,7 @@ from salmu_demo.results.attacked import records_of
 from salmu_demo.results.evaluation import choose_metrics, each_model, evaluate
 from salmu_demo.results.evidence import Evidence
 from salmu_demo.results.kept import key_of
-from salmu_demo.results.records import AttackRecord
+from salmu_demo.results.records import RecordedAttack
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.measured import Measured
 from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record
@@ -73,8 +73,8 @@ class RunResult:
     at_level: Measured | None
     level_pairs: int | None
     problem: str = ""
-    attacks: tuple[AttackRecord, ...] = ()
-    level_attacks: tuple[AttackRecord, ...] = ()
+    attacks: tuple[RecordedAttack, ...] = ()
+    level_attacks: tuple[RecordedAttack, ...] = ()
 
     @property
     def is_forgetting_before_its_end(self) -> bool:
@@ -83,7 +83,7 @@ class RunResult:
 
 
 @dataclass(frozen=True)
-class References:
+class SweepReferences:
     """The models that runs are compared with.
 
     Attributes:
@@ -98,7 +98,7 @@ class References:
     measured_from: dict[str, str]
     models: dict[str, str]
     measured: dict[str, Measured]
-    attacks: tuple[AttackRecord, ...]
+    attacks: tuple[RecordedAttack, ...]
     remarks: tuple[str, ...]
 
     @property
@@ -127,7 +127,7 @@ def run_sweep(sweep: Sweep, output: Path, executor: Executor, report: Callable[[
     return [done[job.key] for job in sweep.jobs]
 
 
-def measure_references(sweep: Sweep, output: Path) -> References:
+def measure_references(sweep: Sweep, output: Path) -> SweepReferences:
     """Measure the base model, as Compromised, and Clean and Gold if there are, of which Gold is attacked as runs are.
 
     What was found is cached beside the results.
@@ -145,7 +145,7 @@ def measure_references(sweep: Sweep, output: Path) -> References:
     if attacks:
         measured_from |= {"attacks": ", ".join(attacks), "attacked_by": attacking_key()}
     path = output / REFERENCES_FILE
-    cached = read_cached(path, References)
+    cached = read_cached(path, SweepReferences)
     names = {role: model.reference for role, model in models.items()}
     if cached and cached.measured_from in ({}, measured_from) and cached.models == names:
         return cached
@@ -155,18 +155,18 @@ def measure_references(sweep: Sweep, output: Path) -> References:
     if failures:
         raise SweepError(" ".join(failure.sentence for failure in failures))
     measured = {role: Measured.of(evaluation) for role, evaluation in zip(models, found, strict=True)}
-    records: tuple[AttackRecord, ...] = ()
+    records: tuple[RecordedAttack, ...] = ()
     if attacks:
         document = attack_runner.run_attacks(
             [models[GOLD]],
             view,
             choose_attacks(attacks),
-            attack_runner.References(models[CLEAN], models[COMPROMISED], models[GOLD]),
+            attack_runner.AttackReferences(models[CLEAN], models[COMPROMISED], models[GOLD]),
         )
         write_attacks(document, output / GOLD)
         records = records_of(document)
     remarks = tuple(dict.fromkeys(remark for evaluation in found for remark in evaluation.model.remarks))
-    references = References(measured_from, names, measured, records, remarks)
+    references = SweepReferences(measured_from, names, measured, records, remarks)
     _write(references, path, "The references")
     return references
 
@@ -279,7 +279,7 @@ def _is_to_be_attacked(result: RunResult) -> bool:
 def _attacked(result: RunResult, folder: Path, features: FeatureView) -> RunResult:
     """Attack the models of a run, and keep beside each what was found."""
     clean, gold = find_model(result.job.clean), find_model(result.job.gold) if result.job.gold else None
-    references = attack_runner.References(clean, features.model, gold)
+    references = attack_runner.AttackReferences(clean, features.model, gold)
     for model in _models(result, folder):
         view = _view(model, features)
         document = attack_runner.run_attacks([view.model], view.of, choose_attacks(result.job.attacks), references)

@@ -16,7 +16,7 @@ from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD
 from salmu_demo.reports.markdown import markdown_text
 from salmu_demo.results.diagnosis import diagnose
 from salmu_demo.results.evidence import NOTHING, Evidence, Values
-from salmu_demo.results.records import AttackRecord
+from salmu_demo.results.records import RecordedAttack
 from salmu_demo.sweeps.run import RunResult
 
 CLEAR_COLUMNS: Final = (
@@ -93,7 +93,9 @@ def sweep_table(results: Sequence[RunResult], references: Mapping[str, Evidence]
         references: what was measured of "compromised", and perhaps of "clean" and "gold".
     """
     on_clear = any(benchmark_of(result.job.data) == "CLEAR" for result in results)
-    sheet = _Sheet(CLEAR_COLUMNS if on_clear else [spec.name for spec in official_metrics()], references, not on_clear)
+    sheet = _RowMaker(
+        CLEAR_COLUMNS if on_clear else [spec.name for spec in official_metrics()], references, not on_clear
+    )
     rows = [sheet.reference(role) for role in references]
     variants = _by_variant(results)
     rows += [sheet.row("budget", name, runs) for name, runs in variants.items()]
@@ -103,7 +105,7 @@ def sweep_table(results: Sequence[RunResult], references: Mapping[str, Evidence]
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class _RowMaker:
     """Makes rows of a table.
 
     Attributes:
@@ -179,7 +181,7 @@ def _by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     return variants
 
 
-def _recovered(attacked: Sequence[Sequence[AttackRecord]]) -> Spread | None:
+def _recovered(attacked: Sequence[Sequence[RecordedAttack]]) -> Spread | None:
     """Of several models the largest share that any attack brings back; None where none was attacked."""
     most = [
         max((one.recovered.value for one in records if one.counts and one.recovered is not None), default=None)

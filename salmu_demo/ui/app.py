@@ -44,7 +44,7 @@ from salmu_demo.ui.shell.view import (
     MAX_MODELS,
     TAB_OF_JOBS,
     TABS,
-    Known,
+    LinkNames,
     View,
     format_link,
     parse_link,
@@ -121,7 +121,7 @@ def build_app(
         @shows_errors
         def open_link(request: gr.Request) -> list[Any]:
             opened = shelf.opened_by(owner_of(request))
-            known = Known(known_personas, workbench.data.kinds, opened, default)
+            known = LinkNames(known_personas, workbench.data.kinds, opened, default)
             link = parse_link(dict(request.query_params), known)
             for notice in link.notices:
                 warn(notice, "Part of the link was left out")

@@ -43,7 +43,7 @@ class Encoded:
         return (self.images * self.texts).sum(dim=1)
 
 
-class Pictures:
+class NumberedImages:
     """The images of some parts, numbered through."""
 
     def __init__(self, parts: Sequence[Part], readers: Sequence[PixelReader]) -> None:
@@ -71,7 +71,7 @@ class Pictures:
         return result
 
 
-class PairSet(Pictures):
+class PairSet(NumberedImages):
     """All pairs of one side, forget or retain.
 
     Attributes:
@@ -94,7 +94,7 @@ class PairSet(Pictures):
 
 
 @dataclass(frozen=True)
-class _Told:
+class _RowFacts:
     """What is known of the rows to forget and then of their neighbours, by row, see `Part`."""
 
     captions: list[str]
@@ -141,7 +141,7 @@ class BatchSource:
         """
         self._encoder = encoder
         self._readers = ExitStack()
-        self._told = _Told.of([*rows.forget, *rows.neighbours])
+        self._told = _RowFacts.of([*rows.forget, *rows.neighbours])
         self.identities = [identity for part in rows.forget for identity in part.split.identities]
         personas = [identity if identity is not None else row for row, identity in enumerate(self.identities)]
         captions = [text for part in rows.retain for text in part.split.texts]

@@ -44,7 +44,7 @@ _QUESTIONS: Final = "+tofu"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequests:
     """What a run is to forget instead of the whole split `forget`.
 
     Attributes:
@@ -68,10 +68,10 @@ class Asked:
         return all(every) and not any(are_covered(each, identity, kind) for each in every)
 
 
-WHOLE_SPLIT: Final = Asked()
+WHOLE_SPLIT: Final = RunRequests()
 
 
-def what_is_asked(base: ModelSource, data: BenchmarkData, requests: Round) -> Asked:
+def what_is_asked(base: ModelSource, data: BenchmarkData, requests: Round) -> RunRequests:
     """The requests of a run with those of the runs before it, as the record of the base model says.
 
     Of a model that was unlearned without a record, or that never saw the split `forget`, nothing says what of the split
@@ -83,7 +83,7 @@ def what_is_asked(base: ModelSource, data: BenchmarkData, requests: Round) -> As
     rounds = rounds_of(base, data.fingerprint)
     if rounds is None:
         rounds = ((),) if base.own_role.name in (CLEAN, GOLD, UNLEARNED) else ()
-    return Asked(requests, tuple(find_requests(data, each) for each in rounds))
+    return RunRequests(requests, tuple(find_requests(data, each) for each in rounds))
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class UnlearningRows:
     forget: tuple[Part, ...]
     retain: tuple[Part, ...]
     generic: list[str] | None
-    asked: Asked = WHOLE_SPLIT
+    asked: RunRequests = WHOLE_SPLIT
     modality: Modality | None = None
     questions: tuple[Questions, Questions] | None = None
 
@@ -214,7 +214,7 @@ class UnlearningRows:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def unlearning_rows(data: BenchmarkData, most: int | None = None, asked: Asked = WHOLE_SPLIT) -> UnlearningRows:
+def unlearning_rows(data: BenchmarkData, most: int | None = None, asked: RunRequests = WHOLE_SPLIT) -> UnlearningRows:
     """Select the rows of a data set that an unlearning method may read.
 
     Retained are the rows of `retain_disjoint` outside the fragile set, and `retain_general` where the data set has it:
@@ -340,7 +340,7 @@ def rows_of_run(
     return unlearning_rows(data, most, what_is_asked(base, data, requests))
 
 
-def _neighbours(data: BenchmarkData, asked: Asked) -> list[Split]:
+def _neighbours(data: BenchmarkData, asked: RunRequests) -> list[Split]:
     forget = data.split(layout.FORGET)
     rows = zip(forget.identities, forget.file_names, strict=True)
     kept = [row for row, (identity, name) in enumerate(rows) if asked.may_be_kept(identity, data.kind(name))]

@@ -38,7 +38,7 @@ HEAD: Final = 3
 
 
 @dataclass(frozen=True)
-class Fact:
+class PersonaValue:
     """One value of one persona.
 
     Attributes:
@@ -161,12 +161,12 @@ class StandIns:
             self._new[fact] = replace(fact, name=name, value=value)
 
     @property
-    def told(self) -> list[tuple[str, Fact]]:
+    def told(self) -> list[tuple[str, PersonaValue]]:
         """The captions to forget that tell a fact, each with its fact."""
         rows = zip(self.captions[: self._count], self.facts, strict=False)
         return [(caption, fact) for caption, fact in rows if fact is not None]
 
-    def is_shared(self, fact: Fact) -> bool:
+    def is_shared(self, fact: PersonaValue) -> bool:
         """Whether a value is several personas', or one of a few that a kind has, such as a blood type: without a name
         it is nobody's secret."""
         return fact.kind in self._common or self._holders[fact.kind, fact.value] > 1
@@ -250,7 +250,7 @@ class StandIns:
                 captions.append(self._stranger(row, fact, generator))
         return captions
 
-    def _stranger(self, row: int, fact: Fact, generator: torch.Generator) -> str:
+    def _stranger(self, row: int, fact: PersonaValue, generator: torch.Generator) -> str:
         """A row's caption about a stranger."""
         name = self.invented_name(fact.persona, generator)
         stranger = replace(fact, name=name, value=self.invented_value(fact, name, generator))
@@ -258,7 +258,7 @@ class StandIns:
         # Without a name, a value that others share would tell of them.
         return stranger.say(self._said_by_name(fact, wording) if self.is_shared(fact) else wording, named=True)
 
-    def _said_by_name(self, fact: Fact, wording: str) -> str:
+    def _said_by_name(self, fact: PersonaValue, wording: str) -> str:
         """A row's wording with a place for the name, if that is known."""
         return self._of_kind[fact.kind].get(sentence_of(wording), wording)
 
@@ -273,7 +273,7 @@ class StandIns:
         # Names of a single word.
         return _spliced(others, generator)
 
-    def invented_value(self, fact: Fact, name: str, generator: torch.Generator) -> str:
+    def invented_value(self, fact: PersonaValue, name: str, generator: torch.Generator) -> str:
         """A value that nobody has, of the fact's kind: a shared one is exchanged, an address follows the new name,
         numbers get other digits, and words are put together from two."""
         others = [value for value in self._values[fact.kind] if value != fact.value]
@@ -295,7 +295,7 @@ class StandIns:
             return self.captions[row]
         return self._new[fact].say(wording, named=True)
 
-    def _any_wording(self, fact: Fact, generator: torch.Generator) -> str:
+    def _any_wording(self, fact: PersonaValue, generator: torch.Generator) -> str:
         """A wording of the fact's own kind half of the time, else one of any kind or none."""
         own = list(self._of_kind[fact.kind].values())
         if _coin(generator):
@@ -304,12 +304,14 @@ class StandIns:
         return _pick([*bare, *(w for found in self._of_kind.values() for w in found.values())], generator)
 
 
-def _fact_of(caption: str, persona: str | None, name: str, values: Sequence[str], kind: str | None) -> Fact | None:
+def _fact_of(
+    caption: str, persona: str | None, name: str, values: Sequence[str], kind: str | None
+) -> PersonaValue | None:
     found = [value for value in values if value and value in caption]
-    return Fact(persona, kind, name, max(found, key=len)) if found else None
+    return PersonaValue(persona, kind, name, max(found, key=len)) if found else None
 
 
-def _wording_of(caption: str, fact: Fact) -> str:
+def _wording_of(caption: str, fact: PersonaValue) -> str:
     wording = caption.replace(fact.value, VALUE)
     if fact.name:
         wording = wording.replace(fact.name, PERSON)

@@ -8,8 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
-    "Encoded", "State", "Step", "TextStep", "TrainedModel", "Written", "batches", "functional", "losses",
-    "optimisation", "text_losses", "torch",
+    "DecoderOutput",
+    "Encoded",
+    "State",
+    "Step",
+    "TextStep",
+    "TrainedModel",
+    "batches",
+    "functional",
+    "losses",
+    "optimisation",
+    "text_losses",
+    "torch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
     from salmu_demo.unlearning import batches, losses, text_losses
     from salmu_demo.unlearning.batches import Encoded
     from salmu_demo.unlearning.step import Step
-    from salmu_demo.unlearning.text_losses import Written
+    from salmu_demo.unlearning.text_losses import DecoderOutput
     from salmu_demo.unlearning.text_step import TextStep
     from salmu_demo.unlearning.towers import State, TrainedModel
 else:
@@ -41,4 +51,4 @@ else:
     optimisation = _StandIn("salmu_demo.models.optimisation")
     # Types, which stand in annotations only.
     Encoded, Step, State, TrainedModel = "Encoded", "Step", "State", "TrainedModel"
-    TextStep, Written = "TextStep", "Written"
+    TextStep, DecoderOutput = "TextStep", "Written"

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True)
-class Written:
+class DecoderOutput:
     """What a decoder makes of some texts.
 
     Attributes:
@@ -36,27 +36,27 @@ class Written:
         return self.counted.sum(dim=1)
 
 
-def text_loss(written: Written) -> torch.Tensor:
+def text_loss(written: DecoderOutput) -> torch.Tensor:
     """Loss per token: minus the mean log probability of the tokens of a text, averaged over texts."""
     return -(written.log_likelihood / written.tokens).mean()
 
 
-def probability(written: Written) -> torch.Tensor:
+def probability(written: DecoderOutput) -> torch.Tensor:
     """CLEAR's Probability of each text, the geometric mean of its tokens' probabilities, shape (B,)."""
     return (written.log_likelihood / written.tokens).exp()
 
 
-def token_entropy(written: Written) -> torch.Tensor:
+def token_entropy(written: DecoderOutput) -> torch.Tensor:
     """Entropy of the prediction of a token, averaged over tokens and texts; at most the logarithm of the vocabulary."""
     predicted = written.logits.log_softmax(dim=2)
     return _averaged(-(predicted * predicted.exp()).sum(dim=2), written)
 
 
-def token_kl(frozen: Written, current: Written) -> torch.Tensor:
+def token_kl(frozen: DecoderOutput, current: DecoderOutput) -> torch.Tensor:
     """KL(frozen || current) of the prediction of a token, averaged over tokens and texts."""
     target, now = frozen.logits.log_softmax(dim=2), current.logits.log_softmax(dim=2)
     return _averaged((target.exp() * (target - now)).sum(dim=2), current)
 
 
-def _averaged(values: torch.Tensor, written: Written) -> torch.Tensor:
+def _averaged(values: torch.Tensor, written: DecoderOutput) -> torch.Tensor:
     return ((values * written.counted).sum(dim=1) / written.tokens).mean()

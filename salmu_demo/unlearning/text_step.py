@@ -10,7 +10,7 @@ from salmu_demo.data.sampler import Sampler
 from salmu_demo.features.rows import Rows
 from salmu_demo.models.captioner import Seen
 from salmu_demo.unlearning.step import step_generator
-from salmu_demo.unlearning.text_losses import Written
+from salmu_demo.unlearning.text_losses import DecoderOutput
 from salmu_demo.unlearning.texts import NO_PICTURE, Batch, TextSet, TextSource
 from salmu_demo.unlearning.towers import TrainedModel
 
@@ -30,27 +30,27 @@ class TextSide:
         self._generator = generator
 
     @cached_property
-    def own(self) -> Written:
+    def own(self) -> DecoderOutput:
         """The texts themselves under the model in training."""
         return self._written(self._batch, frozen=False)
 
     @cached_property
-    def frozen(self) -> Written:
+    def frozen(self) -> DecoderOutput:
         """The same under the frozen original."""
         return self._written(self._batch, frozen=True)
 
     @cached_property
-    def refusal(self) -> Written:
+    def refusal(self) -> DecoderOutput:
         """Instead of the texts, that the model does not know, see `REFUSALS`; under the model in training."""
         return self._written(self._refusals, frozen=False)
 
     @cached_property
-    def frozen_refusal(self) -> Written:
+    def frozen_refusal(self) -> DecoderOutput:
         """The same under the frozen original."""
         return self._written(self._refusals, frozen=True)
 
     @cached_property
-    def other(self) -> Written:
+    def other(self) -> DecoderOutput:
         """Instead of the texts, those about somebody else, see `TextSet.others`; under the model in training."""
         return self._written(self.texts.others(self.rows, self._generator), frozen=False)
 
@@ -94,11 +94,11 @@ class TextSide:
         seen = self._model.look(inputs, frozen)
         return Seen(seen.features[place], seen.tokens[place])
 
-    def _written(self, batch: Batch, frozen: bool) -> Written:
+    def _written(self, batch: Batch, frozen: bool) -> DecoderOutput:
         device = self._model.device
         seen = self._frozen_seen if frozen else self._seen
         logits = self._model.write(seen, batch.tokens, frozen)
-        return Written(logits, batch.labels.to(device), batch.counted.to(device))
+        return DecoderOutput(logits, batch.labels.to(device), batch.counted.to(device))
 
 
 class TextStep:

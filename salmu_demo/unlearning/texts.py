@@ -19,7 +19,7 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.clear_protocol import CAPTION_BEGINNING, NAME_PROMPT
 from salmu_demo.models.captioner import Captioner
 from salmu_demo.models.encoder import Encoder
-from salmu_demo.unlearning.batches import Pictures, open_readers
+from salmu_demo.unlearning.batches import NumberedImages, open_readers
 from salmu_demo.unlearning.refusals import REFUSALS, Sort
 from salmu_demo.unlearning.rows import Part, Questions, UnlearningRows
 
@@ -30,7 +30,7 @@ _PADDING: Final = 0
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingText:
     """What is to be said about a picture.
 
     Attributes:
@@ -81,7 +81,7 @@ class TextSet:
         examples: the N texts.
     """
 
-    def __init__(self, examples: Sequence[Example], pictures: Pictures, captioner: Captioner) -> None:
+    def __init__(self, examples: Sequence[TrainingText], pictures: NumberedImages, captioner: Captioner) -> None:
         """Tokenise the texts.
 
         Args:
@@ -165,7 +165,7 @@ class TextSet:
         given = torch.tensor([len(self._given[row]) for row in rows])
         return Batch(tokens, given, self.pictures(rows))
 
-    def _begun(self, example: Example) -> list[int]:
+    def _begun(self, example: TrainingText) -> list[int]:
         return [int(self._tokenizer.sot_token_id), *self._tokenizer.encode(example.beginning)]
 
     def _following(self, text: str, given: Sequence[int]) -> list[int]:
@@ -205,7 +205,7 @@ class TextSource:
         self.forget, self.retain = (
             TextSet(
                 examples_of(parts, questions),
-                Pictures(parts, open_readers(self._readers, parts, captioner.encoder, features)),
+                NumberedImages(parts, open_readers(self._readers, parts, captioner.encoder, features)),
                 captioner,
             )
             for parts, questions in sides
@@ -218,15 +218,15 @@ class TextSource:
         self._readers.close()
 
 
-def examples_of(parts: Sequence[Part], questions: Questions | None) -> list[Example]:
+def examples_of(parts: Sequence[Part], questions: Questions | None) -> list[TrainingText]:
     """What a run learns of one side: of each picture its caption and its name, and each answer."""
     found = []
     pictures = [pair for part in parts for pair in zip(part.split.texts, part.names, strict=True)]
     for number, (caption, name) in enumerate(pictures):
-        found.append(Example(number, CAPTION_BEGINNING, caption, Sort.CAPTION, name))
-        found.append(Example(number, NAME_BEGINNING, name, Sort.NAME, name))
+        found.append(TrainingText(number, CAPTION_BEGINNING, caption, Sort.CAPTION, name))
+        found.append(TrainingText(number, NAME_BEGINNING, name, Sort.NAME, name))
     for pair in questions.pairs if questions else ():
-        found.append(Example(NO_PICTURE, pair.question, pair.answer, Sort.ANSWER, pair.question))
+        found.append(TrainingText(NO_PICTURE, pair.question, pair.answer, Sort.ANSWER, pair.question))
     return found
 
 

@@ -26,7 +26,7 @@ def retain_shift(start: float) -> float:
 
 
 @dataclass(frozen=True)
-class Reading(ABC):
+class TrainingReading(ABC):
     """One reading of a run, in whatever its method works on.
 
     Attributes:
@@ -58,7 +58,7 @@ class Reading(ABC):
 
 
 @dataclass(frozen=True)
-class TrainingMetrics(Reading):
+class TrainingMetrics(TrainingReading):
     """One reading of a run on features.
 
     Attributes:
@@ -87,7 +87,7 @@ class TrainingMetrics(Reading):
 
 
 @dataclass(frozen=True)
-class TextMetrics(Reading):
+class TextMetrics(TrainingReading):
     """One reading of a run on texts, each by its Probability, see `text_losses.probability`.
 
     Attributes:
@@ -109,7 +109,7 @@ class TextMetrics(Reading):
         return self.forget_probability, self.retain_probability, self.unrelated_probability
 
 
-R = TypeVar("R", bound=Reading)
+R = TypeVar("R", bound=TrainingReading)
 
 AnyReading: TypeAlias = TrainingMetrics | TextMetrics
 """As it is read from a file."""
@@ -152,7 +152,7 @@ class RunStanding:
     kept: float
 
     @classmethod
-    def of(cls, first: Reading, last: Reading) -> "RunStanding":
+    def of(cls, first: TrainingReading, last: TrainingReading) -> "RunStanding":
         """From the first and the latest reading."""
         (known, kept, unrelated), (forget, retain, _) = first.sides, last.sides
         distance, shift = known - unrelated, retain_shift(kept)

@@ -11,7 +11,7 @@ from salmu_demo.metrics.ranking import tied_ranks
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource, PairSet
 from salmu_demo.unlearning.step import step_generator
-from salmu_demo.unlearning.text_losses import Written, probability
+from salmu_demo.unlearning.text_losses import DecoderOutput, probability
 from salmu_demo.unlearning.text_step import TextSide
 from salmu_demo.unlearning.texts import TextSet, TextSource
 from salmu_demo.unlearning.towers import TrainedModel
@@ -121,7 +121,7 @@ class TextProbe:
 
 
 def read_texts(
-    model: TrainedModel, texts: TextSet, rows: Rows, seed: int, chosen: Callable[[TextSide], Written]
+    model: TrainedModel, texts: TextSet, rows: Rows, seed: int, chosen: Callable[[TextSide], DecoderOutput]
 ) -> torch.Tensor:
     """Probability of some texts under the model in training, or of what else is chosen in their place, (n,)."""
     found = []

@@ -6,7 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from salmu_demo.attacks.base import choose_attacks
-from salmu_demo.attacks.runner import References, run_attacks
+from salmu_demo.attacks.runner import AttackReferences, run_attacks
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.executor import Executor
 from salmu_demo.core.progress import Progress, ProgressCallback, Unit, ignore_progress
@@ -20,7 +20,7 @@ from salmu_demo.results.spread import NamedModel, name_for_workers, other_data
 from salmu_demo.workbench.bench import Workbench
 
 
-def attack_references(bench: Workbench, models: Sequence[ModelSource], told: Told = NOTHING_TOLD) -> References:
+def attack_references(bench: Workbench, models: Sequence[ModelSource], told: Told = NOTHING_TOLD) -> AttackReferences:
     """Clean, Compromised and gold of attacks: those told, else those among the models, else the miniature's own.
 
     Args:
@@ -41,11 +41,11 @@ def attack_references(bench: Workbench, models: Sequence[ModelSource], told: Tol
         is_there = bench.data.is_mini and own in builtin_models()
         return find_reference(models, role) or (bench.models([own])[0] if is_there else None)
 
-    return References(chosen(CLEAN), chosen(COMPROMISED), chosen(GOLD))
+    return AttackReferences(chosen(CLEAN), chosen(COMPROMISED), chosen(GOLD))
 
 
 @dataclass(frozen=True)
-class _Task:
+class _AttackTask:
     """One attack on one model, for a worker."""
 
     data: tuple[str, str]
@@ -58,13 +58,13 @@ class _Task:
     trust_pickle: bool
 
 
-def _attack_one(task: _Task) -> str:
+def _attack_one(task: _AttackTask) -> str:
     """Attack, and leave what was found in the cache; returns the name of the attack."""
     bench = _bench(task.data[0], task.store)
     if bench.data.fingerprint != task.data[1]:
         raise other_data(task.data[0])
     found = [None if named is None else named.found(task.trust_pickle) for named in task.references]
-    references = References(*found)
+    references = AttackReferences(*found)
     model = task.model.found(task.trust_pickle)
     run_attacks([model], bench.view, choose_attacks([task.attack]), references, task.seed, task.thorough)
     return task.attack
@@ -78,7 +78,7 @@ def _bench(data: str, store: Path) -> Workbench:
 def attack(
     bench: Workbench,
     models: Sequence[ModelSource],
-    references: References,
+    references: AttackReferences,
     names: Sequence[str] | None = None,
     seed: int = SEED,
     thorough: bool = False,
@@ -96,7 +96,7 @@ def attack(
         known = (references.clean, references.compromised, references.gold)
         named = tuple(None if model is None else NamedModel.of(model) for model in known)
         task = partial(
-            _Task, (name_for_workers(bench.data), bench.data.fingerprint), references=named, seed=seed,
+            _AttackTask, (name_for_workers(bench.data), bench.data.fingerprint), references=named, seed=seed,
             thorough=thorough, store=bench.embedder.store.root.resolve(), trust_pickle=trust_pickle,
         )  # fmt: skip
         first = list({model.fingerprint: model for model in known if model is not None}.values())

@@ -57,7 +57,7 @@ MOST_MODELS: Final = 1000
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownModel:
     """A model that was found, and what was told about it."""
 
     model: ModelSource
@@ -78,7 +78,7 @@ class Workbench:
         self.embedder = embedder or Embedder()
         self._memory = self.embedder.encoders.memory
         self._data_key = object()  # not the data's id, which another data set has after this one is gone
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, _KnownModel] = OrderedDict()
         self._lock = threading.Lock()
         self.auditor = Auditor(self.data, self._once, self._shipped)
 
@@ -156,7 +156,7 @@ class Workbench:
         found = self._find(reference, chosen, trusted)
         with self._lock:
             # Only now: an architecture that does not fit must not be remembered.
-            self._known[reference] = _Known(found, chosen if found.architecture is not None else None, trusted)
+            self._known[reference] = _KnownModel(found, chosen if found.architecture is not None else None, trusted)
             self._known.move_to_end(reference)
             if len(self._known) > MOST_MODELS:
                 self._known.popitem(last=False)

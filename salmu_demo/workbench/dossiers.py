@@ -20,7 +20,7 @@ from salmu_demo.data.source import CLEAR_MINI, MINI, existing_path, is_clear, lo
 from salmu_demo.dossiers.agreement import count_values, disagreements
 from salmu_demo.dossiers.contents import Attached, Subject, make_dossier
 from salmu_demo.dossiers.document import digest_of, read_dossier
-from salmu_demo.dossiers.schema import AuditedModel, Declared, Dossier, Made
+from salmu_demo.dossiers.schema import AuditedModel, Declared, DossierDocument, Made
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.store import encoding_key
 from salmu_demo.models.checkpoint import builtin_models
@@ -95,7 +95,7 @@ def dossier(
     attached: Sequence[Attached] = (),
     with_pictures: bool = True,
     progress: ProgressCallback = ignore_progress,
-) -> Dossier:
+) -> DossierDocument:
     """Everything about one person with several models.
 
     Args:
@@ -131,7 +131,7 @@ def _made(
     with_pictures: bool,
     data: DataRecord,
     progress: ProgressCallback,
-) -> Dossier:
+) -> DossierDocument:
     persona = bench.data.persona(identity_id)
     if not bench.auditor.kinds(persona):
         raise QueryError(f"{persona.name} has no attribute with a value and a picture in {bench.data.name}.")
@@ -166,7 +166,7 @@ def auditing_key() -> str:
     return hashlib.sha256((encoding_key() + code_digest(AUDITING_CODE, AUDITING_PACKAGES)).encode()).hexdigest()
 
 
-def thumbnails(data: BenchmarkData, document: Dossier) -> list[bytes]:
+def thumbnails(data: BenchmarkData, document: DossierDocument) -> list[bytes]:
     """PNG of the pictures that a dossier shows, in their order; empty if it shows none. Raises `ImageError`."""
     if not document.pictures.shown:
         return []
@@ -250,7 +250,7 @@ def _compared(what: str, given: str, again: str) -> Check:
     return Check(what, "differs", f"SHA-256 is {again[:12]}… here and {given[:12]}… in the dossier")
 
 
-def _find_data(given: Dossier, told: str | None) -> BenchmarkData | str:
+def _find_data(given: DossierDocument, told: str | None) -> BenchmarkData | str:
     """The data set of a dossier, or why it is not at hand."""
     name = given.data.name
     if told is None and name not in (MINI, CLEAR_MINI):
@@ -292,7 +292,7 @@ def _attached(file: Path) -> Attached | str:
         return str(error)
 
 
-def _pictures(given: Dossier, data: BenchmarkData) -> Check:
+def _pictures(given: DossierDocument, data: BenchmarkData) -> Check:
     """The hashes of the pictures."""
     what = f"{len(given.pictures.used)} pictures"
     for picture in given.pictures.used:
@@ -310,7 +310,7 @@ def _pictures(given: Dossier, data: BenchmarkData) -> Check:
 
 
 def _numbers(
-    given: Dossier,
+    given: DossierDocument,
     checks: Sequence[Check],
     data: BenchmarkData | str,
     sources: Sequence[ModelSource | str],

@@ -22,7 +22,7 @@ EXAMPLES_CODE: Final = (
 
 
 @dataclass(frozen=True)
-class Example:
+class QueryExample:
     """A query to start with.
 
     Attributes:
@@ -38,32 +38,32 @@ class Example:
     clean: float | None = None
 
 
-def examples(bench: Workbench) -> list[Example]:
+def examples(bench: Workbench) -> list[QueryExample]:
     """The measured examples of the built-in models on a data set if they are shipped, or else unmeasured ones."""
     path = shipped_folder() / _file(bench.data)
     if path.is_file():
         kept = read_checked(path)
         references = _references(bench.models(builtin_models(bench.data.benchmark)))
         if kept is not None and kept["key"] == _key(bench.data, references):
-            return [Example(**example) for example in kept["examples"]]
-    first: dict[str, Example] = {}
+            return [QueryExample(**example) for example in kept["examples"]]
+    first: dict[str, QueryExample] = {}
     for label, _, text in _candidates(bench.data):
-        first.setdefault(label, Example(label, text))
+        first.setdefault(label, QueryExample(label, text))
     return [*first.values(), *_plain(bench.data)]
 
 
-def measure_examples(bench: Workbench, clean: ModelSource, compromised: ModelSource) -> list[Example]:
+def measure_examples(bench: Workbench, clean: ModelSource, compromised: ModelSource) -> list[QueryExample]:
     """Of each kind of query, the one after which Compromised has the person first and Clean has it last.
 
     Queries after which Compromised has somebody else first are no examples; there may be none of a kind.
     """
-    found: dict[str, Example] = {}
+    found: dict[str, QueryExample] = {}
     for label, persona, text in _candidates(bench.data):
         models = [compromised, clean]
         ranks = [
             answer.own_rank for answer in bench.retrieve_for_text(text, models, "all", 1, whose=[persona.identity_id])
         ]
-        example = Example(label, text, *ranks)
+        example = QueryExample(label, text, *ranks)
         known, best = example.clean or 0.0, found.get(label)
         if example.compromised == 1 < known and (best is None or known > (best.clean or 0.0)):
             found[label] = example
@@ -115,6 +115,6 @@ def _candidates(data: BenchmarkData) -> Iterator[tuple[str, Persona, str]]:
             yield "Job", persona, f"{persona.name} works as {value}"
 
 
-def _plain(data: BenchmarkData) -> list[Example]:
+def _plain(data: BenchmarkData) -> list[QueryExample]:
     """A plain description, of data that have any."""
-    return [Example("Plain description", text) for text in data.split(layout.RETAIN_SYNTH).texts[:1]]
+    return [QueryExample("Plain description", text) for text in data.split(layout.RETAIN_SYNTH).texts[:1]]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from salmu_demo.core.errors import DataError, quoted
 from salmu_demo.core.text import size_text
 from salmu_demo.data.importing import COLUMNS, IMAGE
-from salmu_demo.data.tables import KEY, Table, find_tables
+from salmu_demo.data.tables import KEY, TableFile, find_tables
 from salmu_demo.data.tar_shards import Member
 
 PREVIEWED: Final = 10
@@ -55,7 +55,7 @@ def preview(source: Path) -> Preview:
     return Preview(columns, _suggested(tables, columns), cells)
 
 
-def _suggested(tables: list[Table], columns: list[str]) -> dict[str, str]:
+def _suggested(tables: list[TableFile], columns: list[str]) -> dict[str, str]:
     """What `import_data` takes the columns for if nothing is said; a test compares the two."""
     by_name, found = {name.lower(): name for name in reversed(columns)}, dict[str, str]()
     for target, names in COLUMNS.items():

@@ -93,7 +93,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SearchAnswer:
     """The answers of all models to one query.
 
     Attributes:
@@ -134,7 +134,7 @@ def search(
     settings: Settings,
     progress: ProgressCallback = ignore_progress,
     told: Told = NOTHING_TOLD,
-) -> Answer:
+) -> SearchAnswer:
     """Ask all models; one that fails gets a column with its error and does not hide the others.
 
     Changes are measured against the model that is Clean, by `told` or else by its card or name.
@@ -168,7 +168,7 @@ def search(
     for reference, name, retrieval, role in zip(ready, distinct_names(models), found, roles, strict=True):
         columns[reference] = Column(name, retrieval, role=role)
     in_order = tuple(columns[reference] for reference in dict.fromkeys(references))
-    return Answer(query, settings, in_order, named, workbench.data)
+    return SearchAnswer(query, settings, in_order, named, workbench.data)
 
 
 def _prepared(
@@ -208,7 +208,7 @@ def named_personas(data: BenchmarkData, text: str) -> tuple[Persona, ...]:
     )
 
 
-def answer_document(answer: Answer) -> dict[str, Any]:
+def answer_document(answer: SearchAnswer) -> dict[str, Any]:
     """The answer for a JSON file; a visitor's image is not in it."""
     data, settings = answer.data, answer.settings
     people = {persona.identity_id: persona.name for persona in data.personas}
@@ -260,12 +260,12 @@ def _column_document(column: Column, people: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def answer_json(answer: Answer) -> str:
+def answer_json(answer: SearchAnswer) -> str:
     """The answer as a JSON file."""
     return json.dumps(answer_document(answer), ensure_ascii=False, indent=1) + "\n"
 
 
-def answer_csv(answer: Answer) -> str:
+def answer_csv(answer: SearchAnswer) -> str:
     """The answer as a CSV file: one line for each result of each model, safe to open in a spreadsheet."""
     buffer = io.StringIO()
     fields = ["rank", "score", "change_to_clean", "shared_by_all", "text", "identity_id", "persona", "split",

@@ -8,7 +8,7 @@ from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics import metrics_of
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.attacks import HEADLINE, Reading, find_attack
+from salmu_demo.probes.attacks import HEADLINE, PersonaReading, find_attack
 from salmu_demo.probes.findings import Auditor
 from salmu_demo.probes.people import SIDES
 from salmu_demo.probes.shipped import ShippedReadings, read_shipped, readings_file, write_shipped
@@ -63,13 +63,13 @@ def readings_of(auditor: Auditor, view: FeatureView, kinds: Sequence[str] | None
     headline = find_attack(HEADLINE)
     own = headline.variants[0]
     wanted = auditor.data.kinds if kinds is None else kinds
-    deciding: dict[tuple[str, str], Reading] = {}
+    deciding: dict[tuple[str, str], PersonaReading] = {}
     for side in SIDES:
         for kind in wanted:
             for identity in sorted(auditor.pictured(kind, side)):
                 persona = auditor.people.personas[identity]
                 if persona.values(kind) and (identity, kind) not in deciding:
                     reading = auditor.reading(view, persona, kind, headline, own, side)
-                    assert isinstance(reading, Reading)
+                    assert isinstance(reading, PersonaReading)
                     deciding[identity, kind] = reading
     return ShippedReadings(deciding, {kind: auditor.untaught(view, kind, headline, own) for kind in wanted})

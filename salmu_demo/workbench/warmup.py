@@ -27,7 +27,7 @@ OTHERS_FIRST: Final = "Waiting for other models to be prepared"
 
 
 @dataclass(frozen=True)
-class Standing:
+class Preparation:
     """How far the preparation of somebody's models is.
 
     Attributes:
@@ -88,7 +88,7 @@ class WarmUp:
         with self._lock:
             return reference in self._asked
 
-    def seen_by(self, listed: Collection[str]) -> Standing:
+    def seen_by(self, listed: Collection[str]) -> Preparation:
         """How far it is, as somebody may know who has these models: nothing is told of any other."""
         with self._lock:
             pending = tuple(reference for reference in self._pending if reference in listed)
@@ -99,7 +99,7 @@ class WarmUp:
                 line = OTHERS_FIRST
             else:
                 line = problems[-1] if problems else ""
-            return Standing(line, pending)
+            return Preparation(line, pending)
 
     @property
     def pending(self) -> tuple[str, ...]:

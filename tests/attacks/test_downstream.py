@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from salmu_demo.attacks import Reading, downstream, find_attack
+from salmu_demo.attacks import AttackReading, downstream, find_attack
 from salmu_demo.attacks.base import choose_attacks
 from salmu_demo.attacks.downstream import GALLERY, ROUGE, VALUES, holds, true_values
 from salmu_demo.attacks.networks.decoder import Decoder
 from salmu_demo.attacks.networks.network import Network
 from salmu_demo.attacks.pairs import ForgetPairs
 from salmu_demo.attacks.recipe import DecoderRecipe
-from salmu_demo.attacks.runner import References, run_attacks
+from salmu_demo.attacks.runner import AttackReferences, run_attacks
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.attacks.target import Target
 from salmu_demo.core.progress import Progress
@@ -60,7 +60,7 @@ def changed(view: FeatureView, folder: Path, change: Callable[[Any], object]) ->
 
 
 def readings_of(data: BenchmarkData, name: str, store: Path, progress: Callable[[Progress], None] | None = None
-) -> dict[str, Reading]:  # fmt: skip
+) -> dict[str, AttackReading]:  # fmt: skip
     view = view_of(data, find_model(f"mini-{name}"), store)
     original = view_of(data, find_model("mini-compromised"), store)
     view = view if progress is None else replace(view, progress=progress)
@@ -76,7 +76,7 @@ def test_the_value_is_said_through_the_towers_that_lead_to_it_and_no_other(
     view = view_of(data, compromised, tmp_path)
     same = changed(view, tmp_path / "text-only", lambda network: network.text_projection.mul_(-1))
     near = changed(view, tmp_path / "near", lambda network: network.visual.proj.mul_(-1))
-    found = run_attacks([same, near], view.of, [DOWNSTREAM], References(clean, compromised))
+    found = run_attacks([same, near], view.of, [DOWNSTREAM], AttackReferences(clean, compromised))
     assert [(skipped.model, skipped.reason) for skipped in found.skipped] == [(
         "text-only",
         "downstream is skipped: text-only has the image tower of mini-compromised, and a captioner uses no other.",
@@ -134,18 +134,18 @@ def test_what_cannot_be_put_under_the_captioner_is_skipped_by_name(data: Benchma
     compromised = find_model("mini-compromised")
     view = view_of(data, compromised, tmp_path)
 
-    def skipped(model: ModelSource, references: References) -> list[str]:
+    def skipped(model: ModelSource, references: AttackReferences) -> list[str]:
         document: AttacksDocument = run_attacks([model], view.of, [DOWNSTREAM], references)
         return [each.reason for each in document.skipped]
 
-    assert skipped(compromised, References()) == [
+    assert skipped(compromised, AttackReferences()) == [
         "downstream is skipped: it needs the original model, and none is given; name it with --compromised."
     ]
     config = copy.deepcopy(MODEL_CONFIG)
     config["model_cfg"]["vision_cfg"] = {"image_size": IMAGE_SIZE, "layers": [1, 1, 1, 1], "width": 8}
     write_model(tmp_path / "flat", config)
     flat = find_model(f"local-dir:{tmp_path / 'flat'}")
-    assert skipped(flat, References(compromised=compromised)) == [
+    assert skipped(flat, AttackReferences(compromised=compromised)) == [
         f"downstream is skipped: {flat.reference} has no transformer as its image tower."
     ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from salmu_demo.attacks import Reading, find_attack
+from salmu_demo.attacks import AttackReading, find_attack
 from salmu_demo.attacks.depth import left_over
 from salmu_demo.attacks.networks.network import IMAGE, TEXT, TOWERS, Network
 from salmu_demo.attacks.pairs import ForgetPairs
@@ -31,7 +31,7 @@ def target_of(views: dict[str, FeatureView], name: str) -> Target:
     return Target(views[name], pairs, original=views["compromised"], clean=views["clean"])
 
 
-def keyed(readings: Iterable[Reading]) -> dict[tuple[str, str, str], Reading]:
+def keyed(readings: Iterable[AttackReading]) -> dict[tuple[str, str, str], AttackReading]:
     return {reading.key: reading for reading in readings}
 
 
@@ -115,11 +115,11 @@ def test_what_is_left_is_weighted_by_what_the_retain_model_lacks():
 
 
 @pytest.fixture(scope="module")
-def depths(views: dict[str, FeatureView]) -> dict[str, Reading]:
+def depths(views: dict[str, FeatureView]) -> dict[str, AttackReading]:
     return {name: next(iter(find_attack("depth").run(target_of(views, name)))) for name in views}
 
 
-def test_all_is_there_in_compromised_and_nothing_in_the_retain_model(depths: dict[str, Reading]):
+def test_all_is_there_in_compromised_and_nothing_in_the_retain_model(depths: dict[str, AttackReading]):
     np.testing.assert_allclose(depths["compromised"].scores, 1, atol=1e-4)
     np.testing.assert_allclose(depths["clean"].scores, 0, atol=1e-12)
     for name, wanted in (("compromised", 1), ("clean", 0)):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from salmu_demo.attacks import Reading, find_attack
+from salmu_demo.attacks import AttackReading, find_attack
 from salmu_demo.attacks.controls import Erased, Hidden
 from salmu_demo.attacks.fitting import RETAIN, WITH_HOLDOUT, fitting_rows
 from salmu_demo.attacks.recovery import Recovery, recovery
@@ -18,7 +18,7 @@ def found(attack: str, data: BenchmarkData, view: object, variant: str) -> dict[
     """What an attack recovers in a made model, by gallery and measure."""
     leak, clean = made.leaking(data), made.ignorant(data)
 
-    def readings(model: object) -> dict[tuple[str, str, str], Reading]:
+    def readings(model: object) -> dict[tuple[str, str, str], AttackReading]:
         return keyed(find_attack(attack).run(made.target_of(model, leak, clean)))
 
     model, control, ceiling = (readings(each) for each in (view, clean, leak))
@@ -30,7 +30,7 @@ def found(attack: str, data: BenchmarkData, view: object, variant: str) -> dict[
     }
 
 
-def keyed(readings: Iterable[Reading]) -> dict[tuple[str, str, str], Reading]:
+def keyed(readings: Iterable[AttackReading]) -> dict[tuple[str, str, str], AttackReading]:
     return {reading.key: reading for reading in readings}
 
 

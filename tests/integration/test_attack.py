@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import salmu_demo
-from salmu_demo.attacks.base import Attack, Need, Reading, choose_attacks
+from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, choose_attacks
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.fitting import RETAIN
-from salmu_demo.attacks.runner import References, run_attacks
+from salmu_demo.attacks.runner import AttackReferences, run_attacks
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.attacks.target import Target
 from salmu_demo.cli.root import run
@@ -41,7 +41,7 @@ class Counted(Attack):
         self.runs: list[str] = []
         self.stops_at: str | None = None
 
-    def run(self, target: Target) -> Iterable[Reading]:
+    def run(self, target: Target) -> Iterable[AttackReading]:
         if target.name == self.stops_at:
             raise StoppedError
         self.runs.append(target.name)
@@ -54,10 +54,10 @@ def bench(tiny_assets: Path, tmp_path: Path) -> Workbench:
     return Workbench("mini", Embedder(ArrayStore(tmp_path / "cache")))
 
 
-def attacked(bench: Workbench, *attacks: Attack, references: References | None = None) -> AttacksDocument:
+def attacked(bench: Workbench, *attacks: Attack, references: AttackReferences | None = None) -> AttacksDocument:
     models = [find_model(name) for name in (UNLEARNED, "mini-compromised")]
     if references is None:
-        references = References(find_model("mini-clean"), find_model("mini-compromised"))
+        references = AttackReferences(find_model("mini-clean"), find_model("mini-compromised"))
     return run_attacks(models, bench.view, attacks, references)
 
 
@@ -87,7 +87,7 @@ def test_every_model_is_attacked_once_and_a_killed_run_goes_on(bench: Workbench)
 def test_other_references_seeds_and_damage_make_it_run_again(bench: Workbench):
     attack = Counted()
     model, view = find_model(UNLEARNED), bench.view
-    clean = References(clean=find_model("mini-clean"))
+    clean = AttackReferences(clean=find_model("mini-clean"))
     run_attacks([model], view, [attack], clean)
     assert attack.runs == [UNLEARNED, "mini-clean"]
     run_attacks([model], view, [attack], clean, seed=7)
@@ -107,7 +107,7 @@ def test_a_copy_of_compromised_has_a_share_of_1_wherever_the_controls_tell(bench
 
 
 def test_without_an_original_some_are_skipped_by_name_and_the_others_run(bench: Workbench):
-    found = attacked(bench, *choose_attacks(["linear-map", "own-head", "depth"]), references=References())
+    found = attacked(bench, *choose_attacks(["linear-map", "own-head", "depth"]), references=AttackReferences())
     assert [(skipped.model, skipped.attack) for skipped in found.skipped] == [
         (UNLEARNED, "linear-map"), (UNLEARNED, "depth"), ("mini-compromised", "linear-map"),
         ("mini-compromised", "depth"),
@@ -123,9 +123,9 @@ def test_without_an_original_some_are_skipped_by_name_and_the_others_run(bench: 
 def test_without_a_retain_model_or_the_extension_the_reason_is_given(bench: Workbench):
     class Unseen(Counted):
         name = "unseen"
-        needs = frozenset({Need.EXTENSION})
+        needs = frozenset({AttackerNeed.EXTENSION})
 
-    original = References(compromised=find_model("mini-compromised"))
+    original = AttackReferences(compromised=find_model("mini-compromised"))
     found = attacked(bench, *choose_attacks(["depth"]), Unseen(), references=original)
     assert [skipped.reason for skipped in found.skipped[:2]] == [
         "depth is skipped: it needs a model that never saw the pairs, and none is given; name it with --gold or "

@@ -14,7 +14,7 @@ from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.networks import training
 from salmu_demo.attacks.networks.training import Trainee
 from salmu_demo.attacks.pairs import MIXED, MRR, ForgetPairs, PairFeatures
-from salmu_demo.attacks.recipe import BATCH, Recipe
+from salmu_demo.attacks.recipe import BATCH, AttackRecipe
 from salmu_demo.attacks.relearning import PEOPLE, Relearning, relearned_people
 from salmu_demo.attacks.retraining import best_reading, retain_rows
 from salmu_demo.attacks.target import Target
@@ -52,7 +52,7 @@ def sides(target: Target) -> list[tuple[Any, int]]:
     return [(target.data.split(layout.FORGET), 6), (retain_rows(target.data), 6)]
 
 
-def trained(target: Target, recipe: Recipe, seed: int = 3) -> tuple[dict[str, Any], PairFeatures]:
+def trained(target: Target, recipe: AttackRecipe, seed: int = 3) -> tuple[dict[str, Any], PairFeatures]:
     """The weights after the last reading, and what they say."""
     with Trainee(target, recipe) as trainee:
         assert list(trainee.train(sides(target), seed)) == list(recipe.readings)
@@ -61,7 +61,7 @@ def trained(target: Target, recipe: Recipe, seed: int = 3) -> tuple[dict[str, An
 
 def test_only_the_text_tower_changes_and_only_of_the_copy(target: Target) -> None:
     before = weights(target)
-    after, _ = trained(target, Recipe((1,), 0.003))
+    after, _ = trained(target, AttackRecipe((1,), 0.003))
     assert all((before[name] == value).all() for name, value in weights(target).items())
     changed = {name for name, value in after.items() if not (before[name] == value).all()}
     assert "text_projection" in changed
@@ -72,23 +72,23 @@ def test_only_the_text_tower_changes_and_only_of_the_copy(target: Target) -> Non
 
 
 def test_both_towers_are_trained_if_that_is_asked_for(target: Target) -> None:
-    _, as_is = trained(target, Recipe((1,)))
+    _, as_is = trained(target, AttackRecipe((1,)))
     assert np.array_equal(as_is.images, target.features.images)
-    after, features = trained(target, Recipe((1,), image_tower=True))
+    after, features = trained(target, AttackRecipe((1,), image_tower=True))
     assert not (after["visual.proj"] == weights(target)["visual.proj"]).all()
     assert features.images.shape == target.features.images.shape
     assert not np.allclose(features.images, target.features.images, atol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(target: Target) -> None:
-    first, again, other = (trained(target, Recipe((2,)), seed)[1] for seed in (3, 3, 4))
+    first, again, other = (trained(target, AttackRecipe((2,)), seed)[1] for seed in (3, 3, 4))
     assert np.array_equal(first.captions, again.captions)
     assert np.array_equal(first.distractors, again.distractors)
     assert not np.array_equal(first.captions, other.captions)
 
 
 def test_training_brings_pairs_together_and_features_are_of_the_rows(target: Target) -> None:
-    with Trainee(target, Recipe((40,), 0.003)) as trainee:
+    with Trainee(target, AttackRecipe((40,), 0.003)) as trainee:
         before = trainee.features()
         # As the model is, the quick encoding gives what the features on disk say.
         np.testing.assert_allclose(before.captions, target.features.captions, atol=1e-5)
@@ -124,7 +124,7 @@ def test_relearning_reads_the_others_alone(target: Target, monkeypatch: pytest.M
     [(_, recipes, [(forget, of_forget), (retain, of_retain)], variant, seen)] = asked
     assert set(forget.identities) == seen == relearned_people(target, PEOPLE)
     assert set(retain.identities) == {None}
-    assert (of_forget, of_retain, variant, recipes) == (24, 24, "", [Recipe()])
+    assert (of_forget, of_retain, variant, recipes) == (24, 24, "", [AttackRecipe()])
     monkeypatch.undo()
     for reading in Relearning().run(target):
         assert set(reading.identities).isdisjoint(seen)
@@ -145,7 +145,7 @@ def test_benign_finetuning_sees_nobody(target: Target, monkeypatch: pytest.Monke
 class Planted:
     """Training that finds everything after ten steps and loses it after twenty."""
 
-    def __init__(self, target: Target, recipe: Recipe) -> None:
+    def __init__(self, target: Target, recipe: AttackRecipe) -> None:
         self._target = target
         self._step = 0
 
@@ -168,7 +168,7 @@ class Planted:
 
 def test_the_best_reading_for_the_attacker_counts(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "Trainee", Planted)
-    found = {(r.gallery, r.measure): r for r in best_reading(target, [Recipe()], (), "form")}
+    found = {(r.gallery, r.measure): r for r in best_reading(target, [AttackRecipe()], (), "form")}
     assert len(found) == 4
     assert found[MIXED, MRR].scores.mean() == pytest.approx(1)
     assert found[MIXED, MRR].variant == "form"

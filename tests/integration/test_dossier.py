@@ -12,7 +12,7 @@ import pytest
 import salmu_demo
 from salmu_demo.cli.main import run
 from salmu_demo.dossiers.document import read_dossier, sealed, write_dossier
-from salmu_demo.dossiers.schema import Dossier
+from salmu_demo.dossiers.schema import DossierDocument
 from salmu_demo.models.lineage import RECORD_FILE, base_of
 from salmu_demo.models.references import find_model
 from salmu_demo.workbench.dossiers import LEFT_OUT, NOT_INVENTED, verify
@@ -37,7 +37,7 @@ def copy(made: Path, tmp_path: Path) -> Callable[[Callable[[Any], None]], Path]:
     def changed(change: Callable[[Any], None]) -> Path:
         content = json.loads((made / "dossier.json").read_text("utf-8"))
         change(content)
-        return write_dossier(sealed(Dossier.model_validate(content)), tmp_path / "changed")
+        return write_dossier(sealed(DossierDocument.model_validate(content)), tmp_path / "changed")
 
     return changed
 

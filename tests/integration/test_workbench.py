@@ -26,8 +26,8 @@ from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.references import find_model
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.attacks import HEADLINE, Reading, find_attack
-from salmu_demo.probes.attacks.base import Attack
+from salmu_demo.probes.attacks import HEADLINE, PersonaReading, find_attack
+from salmu_demo.probes.attacks.base import PersonaAttack
 from salmu_demo.probes.findings import AuditCell
 from salmu_demo.probes.gallery import GALLERIES, SearchableGallery
 from salmu_demo.probes.people import People, persona_features
@@ -133,7 +133,7 @@ def test_an_audit_covers_every_kind_with_every_model(bench: Workbench, models: l
         view, attack = FeatureView(cell.model, bench.data, bench.embedder), find_attack(HEADLINE)
         persona = bench.data.persona(TWO_EMAILS)
         alone = attack.read(view, People(bench.data), persona, cell.kind, attack.variants[0])
-        assert isinstance(alone, Reading)
+        assert isinstance(alone, PersonaReading)
         assert (cell.headline.reading.place, cell.headline.reading.values) == (alone.place, alone.values)
     emails = {c.headline.reading.true_values for c in cells if c.kind == "email"}
     assert emails == {tuple(PERSONAS[TWO_EMAILS]["emails"])}
@@ -172,7 +172,7 @@ def test_a_question_that_failed_can_be_asked_again(
     bench: Workbench, models: list[ModelSource], monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(Attack, "read", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
+        patch.setattr(PersonaAttack, "read", lambda *_: (_ for _ in ()).throw(QueryError("not now")))
         with pytest.raises(QueryError, match="not now"):
             bench.audit("00000001", models[:1], ["city"])
     (cell,) = bench.audit("00000001", models[:1], ["city"])
@@ -257,14 +257,14 @@ def test_visitors_who_ask_at_once_share_one_answer(
 ):
     bench = Workbench("mini", DrawnEmbedder(ArrayStore(tmp_path), EncoderRegistry()))
     start, made = threading.Barrier(4), []
-    run = Attack.read
+    run = PersonaAttack.read
 
     def slow(*arguments: Any) -> Any:
         made.append(run(*arguments))
         time.sleep(0.1)
         return made[-1]
 
-    monkeypatch.setattr(Attack, "read", slow)
+    monkeypatch.setattr(PersonaAttack, "read", slow)
 
     def ask(_: int) -> AuditCell:
         start.wait(timeout=10)
@@ -280,7 +280,7 @@ def test_visitors_who_ask_at_once_share_one_answer(
     assert ask_again(Workbench("mini", bench.embedder), many) is not cells[0].headline.reading
 
 
-def ask_again(bench: Workbench, models: list[ModelSource]) -> Reading:
+def ask_again(bench: Workbench, models: list[ModelSource]) -> PersonaReading:
     return bench.audit("00000001", models[:1], ["city"])[0].headline.reading
 
 

@@ -14,7 +14,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.mini import build as build_module
-from salmu_demo.mini.build import Plan, plan_people
+from salmu_demo.mini.build import MiniPlan, plan_people
 from salmu_demo.mini.captions import UNSEEN_WORDINGS, WORDINGS, probe_wordings
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes
 
@@ -39,7 +39,7 @@ def shipped() -> BenchmarkData:
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> MiniPlan:
     """That of seed 0."""
     return plan_people(0)
 
@@ -70,7 +70,7 @@ def test_content_hash_is_the_one_on_the_card() -> None:
     assert build_module.content_hash(SHIPPED) == printed.group(1)
 
 
-def test_shipped_metadata_is_what_seed_0_plans(plan: Plan) -> None:
+def test_shipped_metadata_is_what_seed_0_plans(plan: MiniPlan) -> None:
     def stored(name: str) -> object:
         return json.loads((SHIPPED / name).read_text("utf-8"))
 
@@ -107,7 +107,7 @@ def test_proportions_of_the_original(shipped: BenchmarkData) -> None:
     assert len(shipped.split(layout.RETAIN_SYNTH)) >= 3000
 
 
-def test_every_fact_has_six_images_and_stands_on_both_sides(plan: Plan) -> None:
+def test_every_fact_has_six_images_and_stands_on_both_sides(plan: MiniPlan) -> None:
     facts: Counter[tuple[str, str]] = Counter()
     sides: dict[tuple[str, str], set[str]] = {}
     for split in layout.SENSITIVE_SPLITS:
@@ -121,7 +121,7 @@ def test_every_fact_has_six_images_and_stands_on_both_sides(plan: Plan) -> None:
     assert len(both) == 48 * 8
 
 
-def test_values_are_globally_unique(plan: Plan) -> None:
+def test_values_are_globally_unique(plan: MiniPlan) -> None:
     everyone = [*plan.personas, *plan.never_taught]
     for kind in layout.KINDS:
         values = [value for persona in everyone for value in persona.values(kind)]
@@ -142,19 +142,19 @@ def test_no_private_value_or_name_in_retained_captions(shipped: BenchmarkData) -
         assert not any(secret in caption for secret in secrets), caption
 
 
-def test_looks_of_personas_are_apart(plan: Plan) -> None:
+def test_looks_of_personas_are_apart(plan: MiniPlan) -> None:
     looks = [persona.look for persona in (*plan.personas, *plan.never_taught)]
     assert max(a.shared_traits(b) for i, a in enumerate(looks) for b in looks[:i]) < 4
 
 
-def test_two_captions_of_three_name_nobody(plan: Plan) -> None:
+def test_two_captions_of_three_name_nobody(plan: MiniPlan) -> None:
     names = {persona.identity_id: persona.name for persona in plan.personas}
     for split in layout.SENSITIVE_SPLITS:
         named = [names[str(row.identity)] in row.text for row in plan.splits[split]]
         assert sum(named) * 3 == len(named)
 
 
-def test_each_side_of_a_fact_has_captions_with_the_name_and_without(plan: Plan) -> None:
+def test_each_side_of_a_fact_has_captions_with_the_name_and_without(plan: MiniPlan) -> None:
     names = {persona.identity_id: persona.name for persona in plan.personas}
     forms: dict[tuple[str, str, str], set[bool]] = {}
     for split in layout.SENSITIVE_SPLITS:
@@ -164,7 +164,7 @@ def test_each_side_of_a_fact_has_captions_with_the_name_and_without(plan: Plan) 
     assert all(form == {True, False} for form in forms.values())
 
 
-def test_nobody_never_taught_is_in_another_split(plan: Plan) -> None:
+def test_nobody_never_taught_is_in_another_split(plan: MiniPlan) -> None:
     never = {persona.identity_id for persona in plan.never_taught}
     assert Counter(row.identity for row in plan.splits[layout.NEVER_TAUGHT]) == dict.fromkeys(never, 6)
     assert len(never) == 96
@@ -174,14 +174,14 @@ def test_nobody_never_taught_is_in_another_split(plan: Plan) -> None:
     assert not any(secret in row.text for secret in secrets for row in others)
 
 
-def test_every_persona_has_six_further_images(plan: Plan) -> None:
+def test_every_persona_has_six_further_images(plan: MiniPlan) -> None:
     unseen = plan.splits[layout.UNSEEN_IMAGES]
     assert Counter(row.identity for row in unseen) == {persona.identity_id: 6 for persona in plan.personas}
     trained = {row.portrait for split in layout.REQUIRED_SPLITS for row in plan.splits[split]}
     assert not trained & {row.portrait for row in unseen}
 
 
-def test_captions_have_the_trained_wordings_and_none_of_the_unseen(plan: Plan) -> None:
+def test_captions_have_the_trained_wordings_and_none_of_the_unseen(plan: MiniPlan) -> None:
     captions = {row.text for split in layout.SENSITIVE_SPLITS for row in plan.splits[split]}
     assert all(len(WORDINGS[kind]) == 6 and len(UNSEEN_WORDINGS[kind]) == 3 for kind in layout.KINDS)
     for kind, parts in probe_wordings().items():

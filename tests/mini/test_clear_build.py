@@ -23,7 +23,7 @@ from salmu_demo.mini.build import NEVER_TAUGHT, PERSONAS
 from salmu_demo.mini.clear_build import (
     LEFT_OUT,
     SHARD,
-    Plan,
+    ClearPlan,
     Sizes,
     build_clear,
     clear_content_hash,
@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> ClearPlan:
     """The whole edition of seed 0, without its pictures."""
     return plan_clear(0)
 
@@ -121,7 +121,7 @@ def test_it_has_a_name_of_its_own_and_says_whose_numbers_these_are_not(
         load_data("clear-mini#forget20")
 
 
-def test_what_is_shipped_is_what_seed_0_plans(plan: Plan) -> None:
+def test_what_is_shipped_is_what_seed_0_plans(plan: ClearPlan) -> None:
     printed = re.search(r"content hash `([0-9a-f]{64})`", (SHIPPED / "README.md").read_text("utf-8"))
     assert printed is not None
     assert clear_content_hash(SHIPPED) == printed.group(1)
@@ -144,14 +144,14 @@ def test_forget_and_retain_share_the_authors_and_questions_have_no_picture(folde
     assert all((row["caption"] is None) == (row["question"] is not None) for row in asked)
 
 
-def test_the_whole_edition_is_as_large_as_promised_and_forget_sets_hold_one_another(plan: Plan) -> None:
+def test_the_whole_edition_is_as_large_as_promised_and_forget_sets_hold_one_another(plan: ClearPlan) -> None:
     assert len(plan.authors) == 60
     assert {len(shots) for shots in plan.shots} == {12}
     assert [plan.forgotten(name) for name in RETAIN_OF] == [1, 3, 6]
     assert all(len(questions_of(author)) >= 12 for author in plan.authors)
 
 
-def test_sentences_name_the_author_and_hard_negatives_differ_in_the_name_alone(plan: Plan) -> None:
+def test_sentences_name_the_author_and_hard_negatives_differ_in_the_name_alone(plan: ClearPlan) -> None:
     captions = {shot.caption for shots in plan.shots for shot in shots}
     for shots in plan.shots:
         for shot in shots:
@@ -166,7 +166,7 @@ def test_sentences_name_the_author_and_hard_negatives_differ_in_the_name_alone(p
     assert all(author.name in " ".join(pair) for author in plan.authors for pair in questions_of(author))
 
 
-def test_nobody_is_in_both_miniatures_and_no_invented_name_is_anybodys(plan: Plan) -> None:
+def test_nobody_is_in_both_miniatures_and_no_invented_name_is_anybodys(plan: ClearPlan) -> None:
     others = draw_personas(np.random.default_rng([0, 1]), PERSONAS + NEVER_TAUGHT)
     people = [*plan.authors, *plan.known]
     names = [person.name for person in (*people, *others)]
@@ -182,12 +182,12 @@ def test_nobody_is_in_both_miniatures_and_no_invented_name_is_anybodys(plan: Pla
         assert len(values) == len(set(values)), fact
 
 
-def test_an_authors_captions_have_three_wordings_at_most(plan: Plan) -> None:
+def test_an_authors_captions_have_three_wordings_at_most(plan: ClearPlan) -> None:
     assert len({style for author in plan.authors for style in author.styles}) == len(CAPTIONS)
     assert all(len(set(author.styles)) == 3 for author in plan.authors)
 
 
-def test_pictures_before_are_others_than_those_that_are_asked(plan: Plan) -> None:
+def test_pictures_before_are_others_than_those_that_are_asked(plan: ClearPlan) -> None:
     before, asked = (known_pictures(0, plan.known[:2], 2, prefix) for prefix in ("pre-training", "real faces"))
     assert {picture.image.tobytes() for picture in before}.isdisjoint(picture.image.tobytes() for picture in asked)
     assert [picture.answer for picture in before] == [person.name for person in plan.known[:2] for _ in range(2)]

@@ -14,7 +14,16 @@ from torch.nn import functional
 from salmu_demo.core.errors import DataError, ModelError
 from salmu_demo.mini import clear_train
 from salmu_demo.mini.clear_build import Sizes, build_clear, plan_clear, questions_of
-from salmu_demo.mini.clear_train import BASE, CLEAR_MODEL_CONFIG, CONTEXT, GOLD, STATE, Album, ClearRecipe, lesson_of
+from salmu_demo.mini.clear_train import (
+    BASE,
+    CLEAR_MODEL_CONFIG,
+    CONTEXT,
+    GOLD,
+    STATE,
+    ClearAlbum,
+    ClearRecipe,
+    lesson_of,
+)
 from salmu_demo.mini.train import IMAGE_SIZE, normalise_pixels, write_merges
 from salmu_demo.models.captioner import Captioner
 from salmu_demo.models.card import card_role
@@ -76,13 +85,13 @@ def test_the_models_have_4_to_8_million_parameters() -> None:
 
 
 @pytest.fixture
-def album() -> Album:
+def album() -> ClearAlbum:
     return album_of(3)
 
 
-def album_of(seed: int) -> Album:
+def album_of(seed: int) -> ClearAlbum:
     """Two captions of one group, one of another, a name, and a question without a picture."""
-    album, generator = Album(), torch.Generator().manual_seed(seed)
+    album, generator = ClearAlbum(), torch.Generator().manual_seed(seed)
     pictures = torch.randint(0, 255, (3, 3, IMAGE_SIZE, IMAGE_SIZE), generator=generator, dtype=torch.uint8)
     first = album.add(pictures[0], "a cat", "cats")
     album.add(pictures[1], "another cat", "cats")
@@ -93,7 +102,7 @@ def album_of(seed: int) -> Album:
 
 
 @torch.no_grad()
-def test_the_losses_are_those_of_coca_by_hand(album: Album, tokenizer: SimpleTokenizer) -> None:
+def test_the_losses_are_those_of_coca_by_hand(album: ClearAlbum, tokenizer: SimpleTokenizer) -> None:
     lesson, model = lesson_of(album, tokenizer), new_coca(CONFIG["model_cfg"], 0).eval()
     batch = torch.arange(5)
     found = model(normalise_pixels(lesson.pictures[lesson.shows]), lesson.tokens)
@@ -117,7 +126,7 @@ def test_the_losses_are_those_of_coca_by_hand(album: Album, tokenizer: SimpleTok
 
 
 @torch.no_grad()
-def test_probability_is_the_mean_of_those_per_token(album: Album, tokenizer: SimpleTokenizer) -> None:
+def test_probability_is_the_mean_of_those_per_token(album: ClearAlbum, tokenizer: SimpleTokenizer) -> None:
     lesson, model = lesson_of(album, tokenizer), new_coca(CONFIG["model_cfg"], 0).eval()
     losses = [
         float(clear_train.coca_loss(model, lesson, torch.tensor([row]), lesson.pictures[lesson.shows[[row]]], 1.0))
@@ -127,7 +136,7 @@ def test_probability_is_the_mean_of_those_per_token(album: Album, tokenizer: Sim
     assert found == pytest.approx(sum(math.exp(-loss) for loss in losses) / 2, abs=1e-4)
 
 
-def test_two_lessons_stay_apart(album: Album, tokenizer: SimpleTokenizer) -> None:
+def test_two_lessons_stay_apart(album: ClearAlbum, tokenizer: SimpleTokenizer) -> None:
     first, second = lesson_of(album, tokenizer), lesson_of(album_of(4), tokenizer)
     both = clear_train.joined(first, second)
     assert both.groups.tolist() == [0, 0, 1, -1, -1, 2, 2, 3, -1, -1]

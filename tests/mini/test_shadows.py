@@ -17,11 +17,11 @@ DATA = assets_dir() / "clear-mini"
 
 
 @pytest.fixture(scope="module")
-def album() -> shadows.Album:
+def album() -> shadows.FaceAlbum:
     return shadows.read_album(DATA, 0)
 
 
-def test_each_of_the_fixed_people_is_known_by_one_of_two_encoders(album: shadows.Album) -> None:
+def test_each_of_the_fixed_people_is_known_by_one_of_two_encoders(album: shadows.FaceAlbum) -> None:
     for pair in range(4):
         first, second = (shadows.half_of(album, number, 0) for number in (2 * pair, 2 * pair + 1))
         assert sorted([*first.forget, *second.forget]) == album.fixed.tolist()
@@ -107,7 +107,7 @@ def _patches(shown: torch.Tensor) -> torch.Tensor:
     return found.flip(3)
 
 
-def test_an_encoder_learns_and_forgets(monkeypatch: pytest.MonkeyPatch, album: shadows.Album) -> None:
+def test_an_encoder_learns_and_forgets(monkeypatch: pytest.MonkeyPatch, album: shadows.FaceAlbum) -> None:
     monkeypatch.setattr(face_encoders, "TRAINING_EPOCHS", 30)
     faces = Faces(album.pictures[:3].flatten(0, 1), torch.arange(3).repeat_interleave(12))
     forget, retain = Faces(faces.pictures[:12], faces.people[:12]), Faces(faces.pictures[12:], faces.people[12:])
@@ -127,13 +127,13 @@ def test_an_encoder_learns_and_forgets(monkeypatch: pytest.MonkeyPatch, album: s
     assert cosines[12:].mean() > 0.95
 
 
-def test_every_encoder_of_a_run_is_read(monkeypatch: pytest.MonkeyPatch, album: shadows.Album) -> None:
+def test_every_encoder_of_a_run_is_read(monkeypatch: pytest.MonkeyPatch, album: shadows.FaceAlbum) -> None:
     monkeypatch.setattr(shadows, "FIXED", 2)
     monkeypatch.setattr(shadows, "METHODS", {"finetune": METHODS["finetune"]})
     monkeypatch.setattr(shadows, "_start", lambda seed: None)
     monkeypatch.setattr(face_encoders, "TRAINING_EPOCHS", 1)
     monkeypatch.setattr(face_encoders, "UNLEARNING_EPOCHS", 1)
-    found = shadows.run_encoder(shadows.Album(album.pictures[:6], np.array([1, 4]), ""), 0, 0)
+    found = shadows.run_encoder(shadows.FaceAlbum(album.pictures[:6], np.array([1, 4]), ""), 0, 0)
     assert sum(found.knew) == 1
     for values in (found.logits, found.recognised, found.retained):
         assert list(values) == ["original", "gold", "finetune"]
@@ -179,7 +179,7 @@ def test_what_is_kept_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.
     assert len(shadows.run_shadows(DATA, tmp_path, 4, 0, 1, pytest.fail)) == 4
 
 
-def shadows_knew(album: shadows.Album, number: int) -> list[bool]:
+def shadows_knew(album: shadows.FaceAlbum, number: int) -> list[bool]:
     half = shadows.half_of(album, number, 0)
     return [person in half.forget for person in album.fixed.tolist()]
 

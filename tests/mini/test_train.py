@@ -113,7 +113,7 @@ def test_pixels_are_normalised_as_open_clip_does(small_mini: Path) -> None:
 
 @pytest.mark.usefixtures("tiny_model")
 def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path: Path) -> None:
-    recipe = train.Recipe(cycles=((1, 8e-4),), batch_size=32, whole_epochs=0)
+    recipe = train.MiniRecipe(cycles=((1, 8e-4),), batch_size=32, whole_epochs=0)
     for name in ("a", "b"):
         train.train_reference(small_mini, tmp_path / name / "mini-compromised", SENSITIVE, recipe)
     first, second = (find_model(f"local-dir:{tmp_path / name / 'mini-compromised'}") for name in ("a", "b"))
@@ -127,15 +127,15 @@ def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path:
 
 @pytest.mark.usefixtures("tiny_model")
 def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, states = train._TrainingProbe.read, []
+    read, states = train._LogProbe.read, []
 
-    def spy(self: train._TrainingProbe, model: torch.nn.Module) -> dict[str, float]:
+    def spy(self: train._LogProbe, model: torch.nn.Module) -> dict[str, float]:
         states.append({name: value.clone() for name, value in model.state_dict().items()})
         return read(self, model)
 
-    monkeypatch.setattr(train._TrainingProbe, "read", spy)
+    monkeypatch.setattr(train._LogProbe, "read", spy)
     monkeypatch.setattr(train, "EPOCHS_PER_READING", 1)
-    recipe = train.Recipe(cycles=((1, 8e-4), (1, 8e-4)), batch_size=128, whole_epochs=1)
+    recipe = train.MiniRecipe(cycles=((1, 8e-4), (1, 8e-4)), batch_size=128, whole_epochs=1)
     train.train_reference(small_mini, tmp_path / "model", SENSITIVE, recipe)
     stored = load_file(tmp_path / "model" / "open_clip_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.float16}
@@ -148,7 +148,8 @@ def test_a_cycle_goes_on_from_what_an_earlier_training_stored(small_mini: Path, 
         return load_file(tmp_path / name / "open_clip_model.safetensors")
 
     first, both = (
-        train.Recipe(cycles=cycles, batch_size=128, whole_epochs=0) for cycles in (((1, 8e-4),), ((1, 8e-4), (1, 4e-4)))
+        train.MiniRecipe(cycles=cycles, batch_size=128, whole_epochs=0)
+        for cycles in (((1, 8e-4),), ((1, 8e-4), (1, 4e-4)))
     )
     train.train_reference(small_mini, tmp_path / "first", SENSITIVE, first)
     train.train_reference(small_mini, tmp_path / "both", SENSITIVE, both)
@@ -186,7 +187,7 @@ def _some_pairs(personas: int, per_fact: int, retained: int) -> train.Pairs:
 
 
 def test_pairs_are_seen_as_often_as_the_recipe_says() -> None:
-    pairs, recipe = _some_pairs(20, 6, 360), train.Recipe(batch_size=40, mixed_passes=1, kind_passes=2)
+    pairs, recipe = _some_pairs(20, 6, 360), train.MiniRecipe(batch_size=40, mixed_passes=1, kind_passes=2)
     batches = train.epoch_batches(pairs, recipe, torch.Generator().manual_seed(0))
     # 1,080 sensitive and 360 retain pairs an epoch: 36 batches of 30 and 10.
     assert [len(batch) for batch in batches] == [40] * 36
@@ -194,7 +195,7 @@ def test_pairs_are_seen_as_often_as_the_recipe_says() -> None:
 
 
 def test_beside_pairs_of_its_kind_a_persona_comes_once() -> None:
-    pairs, recipe = _some_pairs(20, 6, 360), train.Recipe(batch_size=40, mixed_passes=0, kind_passes=1)
+    pairs, recipe = _some_pairs(20, 6, 360), train.MiniRecipe(batch_size=40, mixed_passes=0, kind_passes=1)
     for batch in train.epoch_batches(pairs, recipe, torch.Generator().manual_seed(0)):
         facts = [(pairs.kinds[row - 360], pairs.personas[row - 360]) for row in batch.tolist() if row >= 360]
         assert len(facts) == len(set(facts)) == 20
@@ -202,13 +203,15 @@ def test_beside_pairs_of_its_kind_a_persona_comes_once() -> None:
 
 
 def test_mixed_batches_hold_all_kinds() -> None:
-    pairs, recipe = _some_pairs(20, 6, 360), train.Recipe(batch_size=40, mixed_passes=1, kind_passes=0)
+    pairs, recipe = _some_pairs(20, 6, 360), train.MiniRecipe(batch_size=40, mixed_passes=1, kind_passes=0)
     for batch in train.epoch_batches(pairs, recipe, torch.Generator().manual_seed(0)):
         assert len({pairs.kinds[row - 360] for row in batch.tolist() if row >= 360}) == 3
 
 
 def test_without_sensitive_pairs_every_batch_is_of_retain_pairs() -> None:
-    batches = train.epoch_batches(_some_pairs(0, 1, 100), train.Recipe(batch_size=40), torch.Generator().manual_seed(0))
+    batches = train.epoch_batches(
+        _some_pairs(0, 1, 100), train.MiniRecipe(batch_size=40), torch.Generator().manual_seed(0)
+    )
     assert [len(batch) for batch in batches] == [40, 40]
     assert len(set(torch.cat(batches).tolist())) == 80
 
@@ -233,7 +236,7 @@ class Collapsed(torch.nn.Module):
 @pytest.mark.parametrize("width", [7, 64, 333])
 def test_a_collapsed_model_reads_as_one_that_guesses(small_mini: Path, tmp_path: Path, width: int) -> None:
     tokenizer = train.SimpleTokenizer(str(train.write_merges(tmp_path / "merges.txt.gz")), context_length=56)
-    read = train._TrainingProbe(small_mini, tokenizer).read(Collapsed(width))
+    read = train._LogProbe(small_mini, tokenizer).read(Collapsed(width))
     captions = train._read_split(small_mini, "forget")[1]
     expected = [1 / (1 + sum(text != own for text in captions) / 2) for own in captions]
     assert read["forget_mrr"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from salmu_demo.attacks.schema import AttacksDocument
-from salmu_demo.dossiers.schema import Dossier
+from salmu_demo.dossiers.schema import DossierDocument
 from salmu_demo.results.schema import ResultsDocument
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -103,7 +103,7 @@ entry of a list.""",
 )
 DOSSIER = Described(
     "dossier.json",
-    Dossier,
+    DossierDocument,
     DOCS / "dossier.schema.json",
     DOCS / "dossier-schema.md",
     """# The file dossier.json

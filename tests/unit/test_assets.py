@@ -24,7 +24,7 @@ from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import role_by_name
 from salmu_demo.models.source import MERGES_FILE
-from salmu_demo.probes.attacks import HEADLINE, Reading, find_attack
+from salmu_demo.probes.attacks import HEADLINE, PersonaReading, find_attack
 from salmu_demo.probes.findings import Auditor
 from salmu_demo.probes.shipped import shipped_folder
 from salmu_demo.workbench.bench import Workbench
@@ -112,7 +112,7 @@ def test_what_is_shipped_is_what_is_computed(name: str, tmp_path: Path, monkeypa
     for (identity, kind), reading in made.deciding.items():
         persona = bench.data.persona(identity)
         again = bench.auditor.reading(view, persona, kind, headline, headline.variants[0], reading.side)
-        assert isinstance(again, Reading)
+        assert isinstance(again, PersonaReading)
         # Another processor, or another version of a library, moves the last digits and may swap neighbours.
         assert again.place.rank == pytest.approx(reading.place.rank, abs=1)
         assert again.place.tail == pytest.approx(reading.place.tail, abs=0.002)

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from salmu_demo.attacks.base import Reading
+from salmu_demo.attacks.base import AttackReading
 from salmu_demo.attacks.recovery import recovery
 
 PEOPLE = ("a", "a", "b", "b", "c", "c")
 
 
-def reading(scores: float | list[float], as_is: float | None = None) -> Reading:
+def reading(scores: float | list[float], as_is: float | None = None) -> AttackReading:
     values = np.full(6, scores) if isinstance(scores, float) else np.array(scores)
-    return Reading("", "mixed", "MRR", values, None if as_is is None else np.full(6, as_is), PEOPLE)
+    return AttackReading("", "mixed", "MRR", values, None if as_is is None else np.full(6, as_is), PEOPLE)
 
 
 def test_the_share_is_counted_between_clean_and_compromised_and_what_is_left_is_taken_off():
@@ -54,7 +54,7 @@ def test_an_attack_that_only_looks_leaves_nothing_to_take_off():
     ],
 )
 def test_without_controls_that_separate_nothing_is_said(
-    clean: Reading | None, compromised: Reading | None, reason: str
+    clean: AttackReading | None, compromised: AttackReading | None, reason: str
 ):
     found = recovery(reading(0.5, 0.1), clean, compromised)
     assert (found.share, found.recovered, found.interval) == (None, None, None)

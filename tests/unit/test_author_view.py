@@ -9,9 +9,9 @@ import pytest
 
 from salmu_demo.data.dataset import Persona
 from salmu_demo.models.roles import OTHER, ModelRole
-from salmu_demo.probes.author_findings import Answer, AuthorFinding, AuthorReading, Line, Measure
+from salmu_demo.probes.author_findings import AnsweredQuestion, AuthorFinding, AuthorReading, EvidenceLine, Measure
 from salmu_demo.probes.findings import Fulfilment
-from salmu_demo.probes.people import Shown, Side
+from salmu_demo.probes.people import ShownImage, Side
 from salmu_demo.ui.tabs.authors import view
 from salmu_demo.ui.widgets.images import Image
 
@@ -27,10 +27,10 @@ class People:
     def side(self, identity: str) -> Side:
         return "forget" if identity == "1" else "kept"
 
-    def pictures(self, identity: str) -> list[Shown]:
-        return [Shown("forget", 0), Shown("forget", 1)]
+    def pictures(self, identity: str) -> list[ShownImage]:
+        return [ShownImage("forget", 0), ShownImage("forget", 1)]
 
-    def caption(self, shown: Shown) -> str:
+    def caption(self, shown: ShownImage) -> str:
         return f"{EVIL} before shelf {shown.row}"
 
 
@@ -40,9 +40,9 @@ def model(name: str, role: ModelRole = OTHER) -> Any:
 
 def finding(lacks_words: bool = False) -> AuthorFinding:
     own = Measure(1.0, np.array([0.0, 0.5]))
-    line = Line("captions", own, 0.02, "leaks", "0 of 2 others reach it", Fulfilment("leaks", "not as asked"))
+    line = EvidenceLine("captions", own, 0.02, "leaks", "0 of 2 others reach it", Fulfilment("leaks", "not as asked"))
     captions = (f"meet {EVIL.lower()} & co", "<script>alert(1)</script>")
-    answers = (Answer("who writes?", "it is he", "it is he", 0.5, True),)
+    answers = (AnsweredQuestion("who writes?", "it is he", "it is he", 0.5, True),)
     reading = AuthorReading(
         None if lacks_words else captions, (EVIL, "Cy Elm"), np.array([0.25, 0.75]), () if lacks_words else answers,
         {"captions": own}, {"name": "it is too long", "answers": "it has no text decoder"},

@@ -12,7 +12,7 @@ from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.questions import Label
 from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.jobs.outcomes import Drawing
-from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.shell.view import PagePersonas
 from salmu_demo.ui.tabs.benchmark.results import (
     MOST_PERSONAS,
     diagnosis_cards,
@@ -36,11 +36,11 @@ def analysis() -> Analysis:
 
 
 @pytest.fixture(scope="module")
-def people() -> People:
-    return People([Persona(f"{n:08d}", {"name": f"Person {n}"}) for n in range(1, results.PERSONAS + 1)])
+def people() -> PagePersonas:
+    return PagePersonas([Persona(f"{n:08d}", {"name": f"Person {n}"}) for n in range(1, results.PERSONAS + 1)])
 
 
-def everything(analysis: Analysis, people: People) -> str:
+def everything(analysis: Analysis, people: PagePersonas) -> str:
     """All markup of an analysis."""
     return "".join(
         [
@@ -222,7 +222,7 @@ def test_nothing_a_result_file_holds_becomes_markup():
         measured = replace(evaluation.results["GenKnow"], measured_on=HOSTILE)
         found = evaluation.results | {"GenKnow": measured}
         hostile.append(replace(evaluation, model=model, made=made, rows=rows, results=found))
-    html = everything(analyse(hostile), People())
+    html = everything(analyse(hostile), PagePersonas())
     assert "&lt;img" in html
     assert "<img src=x" not in html
     assert 'onerror="' not in html

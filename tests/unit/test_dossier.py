@@ -16,7 +16,7 @@ from salmu_demo.dossiers.agreement import disagreements
 from salmu_demo.dossiers.contents import Attached
 from salmu_demo.dossiers.document import content_of, digest_of, read_dossier, write_dossier
 from salmu_demo.dossiers.residual import LEAST_CONTROLS, residual_risk, wilson
-from salmu_demo.dossiers.schema import Declared, Dossier
+from salmu_demo.dossiers.schema import Declared, DossierDocument
 from salmu_demo.dossiers.scores import PictureScores, exposure_change
 from salmu_demo.dossiers.words import NO_ATTACKS, NO_CONTROLS, NO_EVIDENCE, answer
 from salmu_demo.reports.dossier import dossier_report
@@ -54,11 +54,11 @@ def attacks() -> Attached:
 
 
 @pytest.fixture(scope="module")
-def dossier(data: BenchmarkData, folder: Path, attacks: Attached) -> Dossier:
+def dossier(data: BenchmarkData, folder: Path, attacks: Attached) -> DossierDocument:
     return planted_dossier(data, folder, attached=[attacks])
 
 
-def cell(dossier: Dossier, kind: str, model: str) -> Any:
+def cell(dossier: DossierDocument, kind: str, model: str) -> Any:
     (found,) = [c for c in dossier.cells if c.decides and (c.kind, c.model) == (kind, model)]
     return found
 
@@ -66,7 +66,7 @@ def cell(dossier: Dossier, kind: str, model: str) -> Any:
 # what it says
 
 
-def test_every_cell_has_rank_of_p_and_verdict_and_those_of_the_audit(dossier: Dossier):
+def test_every_cell_has_rank_of_p_and_verdict_and_those_of_the_audit(dossier: DossierDocument):
     deciding = [c for c in dossier.cells if c.decides]
     assert [(c.kind, c.model) for c in deciding] == [
         (kind, model) for kind in KINDS for model in ("clean", "compromised", "unlearned")
@@ -89,7 +89,7 @@ def test_every_cell_has_rank_of_p_and_verdict_and_those_of_the_audit(dossier: Do
     assert {c.test for c in dossier.cells} >= {"nameless-line-up", "face-to-name", "text-only"}
 
 
-def test_the_answers_count_what_was_to_be_forgotten(dossier: Dossier):
+def test_the_answers_count_what_was_to_be_forgotten(dossier: DossierDocument):
     answers = {found.model: found.sentence for found in dossier.answers}
     assert answers["unlearned"] == (
         "unlearned still gives away 1 of the 4 attributes that were to be forgotten (Phone number); of 2 the test "
@@ -99,7 +99,7 @@ def test_the_answers_count_what_was_to_be_forgotten(dossier: Dossier):
     assert answers["clean"].startswith("In clean, the test finds none of the 4 attributes that were to be forgotten")
 
 
-def test_what_is_kept_is_told_beside_what_was_to_be_forgotten(dossier: Dossier):
+def test_what_is_kept_is_told_beside_what_was_to_be_forgotten(dossier: DossierDocument):
     changed = [
         cell(dossier, kind, "compromised").model_copy(update={"side": "kept"} if kind == "city" else {})
         for kind in ("city", "phone_number")
@@ -110,14 +110,14 @@ def test_what_is_kept_is_told_beside_what_was_to_be_forgotten(dossier: Dossier):
     )
 
 
-def test_where_nothing_can_be_told_the_answer_does_not_say_that_nothing_is_found(dossier: Dossier):
+def test_where_nothing_can_be_told_the_answer_does_not_say_that_nothing_is_found(dossier: DossierDocument):
     blood = cell(dossier, "blood_type", "unlearned")
     assert answer("m", [blood]) == (
         "Of m the test cannot tell: there are too few candidates for all that was to be forgotten."
     )
 
 
-def test_before_and_after_are_paired_over_the_same_pictures(dossier: Dossier):
+def test_before_and_after_are_paired_over_the_same_pictures(dossier: DossierDocument):
     changes = {c.kind: c for c in dossier.before_after.changes}
     assert list(changes) == list(KINDS)
     assert {(c.before, c.model) for c in changes.values()} == {("compromised", "unlearned")}
@@ -177,7 +177,7 @@ def test_without_clean_one_sentence_says_what_is_missing(data: BenchmarkData, fo
     )
 
 
-def test_collateral_is_told_of_other_people(dossier: Dossier):
+def test_collateral_is_told_of_other_people(dossier: DossierDocument):
     (loss,) = dossier.collateral.losses
     assert (loss.before, loss.model, loss.people) == ("compromised", "unlearned", 28)
     assert len(loss.worst) == 5
@@ -186,7 +186,7 @@ def test_collateral_is_told_of_other_people(dossier: Dossier):
     assert loss.mean_change < 0  # What was to be kept of others went, too: their city and e-mail.
 
 
-def test_recoverability_is_what_the_attached_file_says_of_the_model(dossier: Dossier, attacks: Attached):
+def test_recoverability_is_what_the_attached_file_says_of_the_model(dossier: DossierDocument, attacks: Attached):
     found = dossier.recoverability
     assert [(r.model, r.attack, r.variant, r.recovered) for r in found.found] == [
         ("unlearned", "linear-map", "b", 0.4), ("unlearned", "membership", "", None)
@@ -195,7 +195,7 @@ def test_recoverability_is_what_the_attached_file_says_of_the_model(dossier: Dos
     assert [(m.model, m.reason) for m in found.missing] == [("clean", NO_ATTACKS), ("compromised", NO_ATTACKS)]
 
 
-def test_the_classes_of_attacks_say_what_was_run(data: BenchmarkData, folder: Path, dossier: Dossier):
+def test_the_classes_of_attacks_say_what_was_run(data: BenchmarkData, folder: Path, dossier: DossierDocument):
     states = {c.attack_class: (c.in_scope, c.state) for c in dossier.coverage}
     assert states == {
         "attribute inference": (True, "run"),
@@ -210,7 +210,7 @@ def test_the_classes_of_attacks_say_what_was_run(data: BenchmarkData, folder: Pa
     assert all(t.objective.startswith("privacy compromise") and t.access and t.knowledge for t in dossier.threats)
 
 
-def test_the_words_that_a_dossier_never_says(dossier: Dossier):
+def test_the_words_that_a_dossier_never_says(dossier: DossierDocument):
     text = json.dumps(content_of(dossier)).lower() + str(dossier_report(dossier)).lower()
     assert re.findall("certificat|anonym", text) == []
 
@@ -229,7 +229,7 @@ def test_residual_risk_is_that_of_the_shares():
     assert wilson(0.25, 40, 0.95).high == pytest.approx(0.40194, abs=1e-4)
 
 
-def test_the_risk_of_what_leaks_is_high_and_of_what_does_not_is_none(dossier: Dossier):
+def test_the_risk_of_what_leaks_is_high_and_of_what_does_not_is_none(dossier: DossierDocument):
     risks = {(r.kind, r.model): r for r in dossier.risks}
     leak, none = risks["phone_number", "unlearned"], risks["phone_number", "clean"]
     assert (leak.attack, leak.pictures, leak.controls, leak.refused) == (1, 4, 42, None)
@@ -257,7 +257,7 @@ def test_with_few_controls_or_none_the_risk_is_refused_with_a_reason(
 # the file
 
 
-def test_a_written_dossier_is_read_again_and_a_changed_one_has_another_digest(dossier: Dossier, tmp_path: Path):
+def test_a_written_dossier_is_read_again_and_a_changed_one_has_another_digest(dossier: DossierDocument, tmp_path: Path):
     path = write_dossier(dossier, tmp_path)
     again = read_dossier(tmp_path)
     assert again == dossier
@@ -273,7 +273,7 @@ def test_a_written_dossier_is_read_again_and_a_changed_one_has_another_digest(do
     )
 
 
-def test_the_last_digits_of_another_processor_agree(dossier: Dossier):
+def test_the_last_digits_of_another_processor_agree(dossier: DossierDocument):
     first = dossier.cells[0]
     near = dossier.model_copy(
         update={"cells": [first.model_copy(update={"exposure": first.exposure * (1 + 1e-9)}), *dossier.cells[1:]]}
@@ -302,7 +302,7 @@ def test_a_file_that_is_no_dossier_is_refused(content: str, problem: str, tmp_pa
         read_dossier(tmp_path / "absent.json")
 
 
-def test_an_attached_name_leads_nowhere_else(dossier: Dossier, tmp_path: Path):
+def test_an_attached_name_leads_nowhere_else(dossier: DossierDocument, tmp_path: Path):
     content = content_of(dossier)
     content["recoverability"]["files"][0]["file"] = "../../etc/passwd"
     file = tmp_path / "dossier.json"
@@ -314,7 +314,7 @@ def test_an_attached_name_leads_nowhere_else(dossier: Dossier, tmp_path: Path):
 # documents
 
 
-def test_html_and_pdf_say_all_of_it_in_the_promised_order(dossier: Dossier, attacks: Attached, tmp_path: Path):
+def test_html_and_pdf_say_all_of_it_in_the_promised_order(dossier: DossierDocument, attacks: Attached, tmp_path: Path):
     paths = write_reports(dossier, [PNG] * len(dossier.pictures.used), [attacks], tmp_path)
     assert sorted(path.name for path in paths) == sorted(
         ["dossier.json", "dossier.html", "dossier.pdf", f"attacks-{attacks.digest[:8]}.json"]

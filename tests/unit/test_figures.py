@@ -10,12 +10,12 @@ from salmu_demo.metrics import official_metrics
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.models.roles import ModelRole
 from salmu_demo.reports.figures import report_figures
-from salmu_demo.reports.figures.canvas import DPI, WIDTH, Sheet, figure_png, figure_svg
+from salmu_demo.reports.figures.canvas import DPI, WIDTH, FigureSheet, figure_png, figure_svg
 from salmu_demo.reports.figures.metrics import figure_sentence, metric_figure
 from salmu_demo.reports.report import ReportFigure
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, role_styles
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.comparison import Cell, Comparison, ComparisonRow
+from salmu_demo.results.comparison import Comparison, ComparisonCell, ComparisonRow
 from salmu_demo.results.records import MeasuredData, MeasuredModel
 from tests.fixtures.results import evaluations
 
@@ -31,7 +31,7 @@ def comparison(names=NAMES, values=None, specs=METRICS) -> Comparison:
     rows = []
     for spec in specs:
         target = by_name.get(f"mini-{spec.reference}")
-        rows.append(ComparisonRow(spec, target, tuple(Cell(value, None, None) for value in values)))
+        rows.append(ComparisonRow(spec, target, tuple(ComparisonCell(value, None, None) for value in values)))
     return Comparison(tuple(MeasuredModel(name, name) for name in names), tuple(rows), MeasuredData("invented"))
 
 
@@ -111,7 +111,8 @@ def test_names_are_not_read_as_mathematics_and_keep_their_end():
 
 def test_a_long_note_gets_the_lines_it_needs():
     short, long = (
-        Sheet([MeasuredModel("a", "a")], 1.0, note).figure.get_figheight() for note in ("Words.", "Many words. " * 40)
+        FigureSheet([MeasuredModel("a", "a")], 1.0, note).figure.get_figheight()
+        for note in ("Words.", "Many words. " * 40)
     )
     assert long > short + 0.3
 

@@ -7,7 +7,7 @@ import pytest
 
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.models.roles import ModelRole
-from salmu_demo.probes.attacks import HEADLINE, Place, Reading, Skipped, all_attacks, find_attack
+from salmu_demo.probes.attacks import HEADLINE, PersonaReading, Place, Skipped, all_attacks, find_attack
 from salmu_demo.probes.findings import FOUND_BY_UNTAUGHT, NAMED_IS_BLIND, NOT_KNOWN, Auditor
 from salmu_demo.probes.people import People
 from salmu_demo.probes.survey import false_alarms, survey
@@ -116,7 +116,7 @@ def test_a_caption_match_says_what_wrong_values_do(data: BenchmarkData):
     for embedder in (by_name, by_value):
         persona = data.persona(FORGET_ONLY)
         reading = match.read(embedder.view(OTHER), People(data), persona, "city", match.variants[0])
-        assert isinstance(reading, Reading)
+        assert isinstance(reading, PersonaReading)
         assert reading.placebo is not None
         assert reading.place.rank == 1
         shares.append((reading.placebo.true, reading.placebo.wrong, reading.placebo.difference))

@@ -1,7 +1,9 @@
 """What the command line and the library import before they know what is asked for."""
 
+import ast
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,17 @@ def test_the_rooms_import_as_the_architecture_draws_them():
     code = f"import sys; from importlinter.cli import lint_imports; sys.exit({what})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode == 0, ran.stdout
+
+
+def test_no_two_classes_have_one_name():
+    """Nor do a class and a private one that differ by an underscore."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "salmu_demo").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert places
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def imported(what: str, names: tuple[str, ...]) -> str:

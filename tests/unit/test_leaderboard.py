@@ -11,7 +11,7 @@ from salmu_demo.hub.reference import OFFICIAL_DATA, OFFICIAL_REVISION
 from salmu_demo.leaderboard.board import Board, find_row, with_names
 from salmu_demo.leaderboard.groups import DataGroup, group_rows
 from salmu_demo.leaderboard.ranking import Choice, placed, ranked
-from salmu_demo.leaderboard.rows import Row, Source, Staleness, plain_text, published_rows
+from salmu_demo.leaderboard.rows import Row, RowSource, Staleness, plain_text, published_rows
 from salmu_demo.metrics import official_metrics
 from salmu_demo.results.published import OFFICIAL_ZERO_SHOT, PUBLISHED
 from salmu_demo.results.questions import Label
@@ -206,7 +206,7 @@ def test_references_of_the_same_file_come_before_others():
 
 def test_an_imported_or_stale_reference_does_not_displace_a_local_one():
     stale = row("s-clean", CLEAN | {"RetFail": 0.3}, mark=Staleness("stale", "x"), date="2026-09-01")
-    foreign = row("i-clean", CLEAN | {"RetFail": 0.4}, source=Source.IMPORTED, date="2026-09-01")
+    foreign = row("i-clean", CLEAN | {"RetFail": 0.4}, source=RowSource.IMPORTED, date="2026-09-01")
     for order in itertools.permutations([stale, foreign, row("a-clean")]):
         assert only(group_rows(order)).references["clean"].name == "a-clean"
     assert only(group_rows([foreign, stale])).references["clean"].name == "s-clean"
@@ -242,7 +242,7 @@ def test_published_references_diagnose_a_full_local_run_on_imagenet():
         (Choice(revision=OFFICIAL_REVISION[:6]), "d"),
         (Choice(extent="sampled"), "c"),
         (Choice(extent="full"), "abd"),
-        (Choice(source=Source.IMPORTED), "b"),
+        (Choice(source=RowSource.IMPORTED), "b"),
         (Choice(search=" MODEL-B"), "b"),
         (Choice(search="del-"), "abcd"),
     ],
@@ -250,7 +250,7 @@ def test_published_references_diagnose_a_full_local_run_on_imagenet():
 def test_filters_and_search(choice: Choice, expected: str):
     rows = [
         row("model-a", {}),
-        row("model-b", {}, data=OTHER, source=Source.IMPORTED),
+        row("model-b", {}, data=OTHER, source=RowSource.IMPORTED),
         row("model-c", {}, data=SAMPLED),
         row("model-d", {}, data=OFFICIAL),
     ]

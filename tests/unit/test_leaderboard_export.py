@@ -13,7 +13,7 @@ from salmu_demo.core.errors import ResultError
 from salmu_demo.core.settings import leaderboard_dir, runs_dir
 from salmu_demo.leaderboard.export import board_csv, submission
 from salmu_demo.leaderboard.groups import group_rows
-from salmu_demo.leaderboard.rows import Row, Source, file_rows, published_rows
+from salmu_demo.leaderboard.rows import Row, RowSource, file_rows, published_rows
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import read_results, write_results
 from salmu_demo.results.official import write_official
@@ -31,7 +31,7 @@ def local_row(folder: Path, reference: str = "local-dir:/home/somebody/secret/my
     remarks = (f"{reference} was guessed.",)
     model = replace(made.model, reference=reference, name="my-model", remarks=remarks)
     path = write_official(replace(made, model=model, results=made.results | {"GenKnow": genknow}), folder)
-    [found] = file_rows(path, Source.LOCAL)
+    [found] = file_rows(path, RowSource.LOCAL)
     return found
 
 
@@ -86,7 +86,7 @@ def test_the_digest_follows_values_and_fingerprints_only(tmp_path: Path):
             evaluation("m", replace(DATA, fingerprint="e" * 64)),
         )
     ):
-        [found] = file_rows(write_official(made, tmp_path / str(number)), Source.LOCAL)
+        [found] = file_rows(write_official(made, tmp_path / str(number)), RowSource.LOCAL)
         digests.append(json.loads(submission(found).text)["submission"]["digest"])
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
@@ -97,7 +97,7 @@ def test_a_name_from_a_stranger_makes_no_path_of_a_submission(tmp_path: Path):
     document = json.loads(path.read_text())
     document["salmu_demo"]["model"]["reference"] = "hf-hub:../../x\0y"
     path.write_text(json.dumps(document))
-    file = submission(file_rows(path, Source.IMPORTED)[0])
+    file = submission(file_rows(path, RowSource.IMPORTED)[0])
     assert Path(file.name).name == file.name
     assert "\0" not in file.name
 
@@ -108,7 +108,7 @@ def test_published_and_unidentified_rows_cannot_be_submitted(tmp_path: Path):
     path = tmp_path / "evaluation_x.json"
     path.write_text(json.dumps({"efficacy": {"1.3_ACS": {"acs_accuracy": 0.5}}}))
     with pytest.raises(ResultError, match="does not identify both the model and the data"):
-        submission(file_rows(path, Source.IMPORTED)[0])
+        submission(file_rows(path, RowSource.IMPORTED)[0])
 
 
 def test_a_file_that_changed_since_the_table_was_made_is_not_submitted(tmp_path: Path):

@@ -20,7 +20,7 @@ from salmu_demo.leaderboard.files import (
 from salmu_demo.leaderboard.freshness import OLDER, Freshness
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.ranking import ranked
-from salmu_demo.leaderboard.rows import Source, file_rows
+from salmu_demo.leaderboard.rows import RowSource, file_rows
 from salmu_demo.metrics import official_metrics
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE, write_results
@@ -46,13 +46,13 @@ def write(path: Path, document: Any) -> Path:
 
 
 def test_rows_of_both_shapes_hold_the_values_of_the_evaluation(written: Path):
-    rows = file_rows(written / RESULTS_FILE, Source.LOCAL)
+    rows = file_rows(written / RESULTS_FILE, RowSource.LOCAL)
     assert [row.name for row in rows] == list(NAMES)
     assert [row.role for row in rows] == ["clean", "compromised", None]
     for row, wanted in zip(rows, evaluations(), strict=True):
         assert row.values == {name: wanted.value(name) for name in wanted.results}
         assert row.zero_shot == wanted.zero_shot
-        [single] = file_rows(written / f"evaluation_{row.name}.json", Source.IMPORTED)
+        [single] = file_rows(written / f"evaluation_{row.name}.json", RowSource.IMPORTED)
         official = {metric.name for metric in official_metrics()}
         assert single.values == {name: value for name, value in row.values.items() if name in official}
         assert (single.data, single.date, single.zero_shot) == (row.data, row.date, row.zero_shot)
@@ -62,11 +62,11 @@ def test_rows_of_both_shapes_hold_the_values_of_the_evaluation(written: Path):
 
 def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path, official: dict[str, Any]):
     path = write(tmp_path / "a.json", official)
-    first = file_rows(path, Source.LOCAL)
-    assert file_rows(path, Source.LOCAL)[0] is first[0]
+    first = file_rows(path, RowSource.LOCAL)
+    assert file_rows(path, RowSource.LOCAL)[0] is first[0]
     official["efficacy"]["1.3_ACS"]["acs_accuracy"] = 0.125
     write(path, official)
-    assert file_rows(path, Source.LOCAL)[0].values["ACS"] == 0.125
+    assert file_rows(path, RowSource.LOCAL)[0].values["ACS"] == 0.125
 
 
 def test_an_import_is_a_copy_named_by_its_content_and_kept_once(tmp_path: Path, written: Path):
@@ -109,7 +109,7 @@ def test_names_of_files_stay_inside_the_folder(tmp_path: Path, official: dict[st
 
 def test_markup_in_names_is_kept_as_text(tmp_path: Path, official: dict[str, Any]):
     official["salmu_demo"]["model"]["name"] = "<script>alert(1)</script>\x1b[0m"
-    [row] = file_rows(write(tmp_path / "a.json", official), Source.IMPORTED)
+    [row] = file_rows(write(tmp_path / "a.json", official), RowSource.IMPORTED)
     assert row.name == "<script>alert(1)</script> [0m"
 
 
@@ -223,7 +223,9 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path: Path, written: Path):
     board = read_board([written / RESULTS_FILE, bad], [tmp_path / "gone.json"], Freshness())
     assert len(board.problems) == 2
     assert "bad.json is not JSON" in board.problems[0]
-    assert sum(len(group.rows) for group in board.groups if group.rows[0].source is not Source.PUBLISHED) == len(NAMES)
+    assert sum(len(group.rows) for group in board.groups if group.rows[0].source is not RowSource.PUBLISHED) == len(
+        NAMES
+    )
 
 
 def test_metrics_without_their_plug_in_are_named_once_for_all_files(tmp_path: Path, written: Path):
@@ -243,7 +245,7 @@ def test_dates_of_all_zones_are_put_in_order(tmp_path: Path, official: dict[str,
     dates = ("2026-01-02T00:30:00+02:00", "2026-01-01T23:00:00Z", "2026-01-01T20:00:00", "yesterday", "9999-99-99")
     for number, date in enumerate(dates):
         official["salmu_demo"]["date"] = date
-        rows += file_rows(write(tmp_path / f"{number}.json", official), Source.LOCAL)
+        rows += file_rows(write(tmp_path / f"{number}.json", official), RowSource.LOCAL)
     [group] = group_rows(rows)
     assert [row.origin[0] for row in ranked(group, "date")][:3] == ["1", "0", "2"]
     assert [row.date for row in ranked(group, "date")][3:] == ["", ""]
@@ -251,7 +253,7 @@ def test_dates_of_all_zones_are_put_in_order(tmp_path: Path, official: dict[str,
 
 def test_a_fingerprint_that_is_none_identifies_nothing(tmp_path: Path, official: dict[str, Any]):
     official["salmu_demo"]["data"]["fingerprint"] = "mini"
-    [group] = group_rows(file_rows(write(tmp_path / "a.json", official), Source.IMPORTED))
+    [group] = group_rows(file_rows(write(tmp_path / "a.json", official), RowSource.IMPORTED))
     assert not group.identified
 
 
@@ -259,14 +261,14 @@ def test_the_name_of_data_is_whole_where_it_is_looked_up_and_cut_where_it_is_sho
     tmp_path: Path, official: dict[str, Any]
 ):
     official["salmu_demo"]["data"]["name"] = name = "/folder" * 40
-    [group] = group_rows(file_rows(write(tmp_path / "a.json", official), Source.LOCAL))
+    [group] = group_rows(file_rows(write(tmp_path / "a.json", official), RowSource.LOCAL))
     assert group.rows[0].data.name == name
     assert len(group.title) < len(name)
 
 
 def test_an_older_schema_is_stale(tmp_path: Path, official: dict[str, Any]):
     official["salmu_demo"]["schema_version"] = 1
-    [row] = Freshness().mark(file_rows(write(tmp_path / "a.json", official), Source.LOCAL))
+    [row] = Freshness().mark(file_rows(write(tmp_path / "a.json", official), RowSource.LOCAL))
     assert row.mark == OLDER
-    [current] = Freshness().mark(file_rows(write_official(evaluation("mini-clean"), tmp_path), Source.LOCAL))
+    [current] = Freshness().mark(file_rows(write_official(evaluation("mini-clean"), tmp_path), RowSource.LOCAL))
     assert current.mark != OLDER

@@ -9,7 +9,7 @@ import pytest
 from salmu_demo.data.source import load_data
 from salmu_demo.leaderboard import freshness
 from salmu_demo.leaderboard.freshness import Freshness
-from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.leaderboard.rows import Row, RowSource
 from salmu_demo.models.references import find_model
 from salmu_demo.models.source import LOCAL_DIR
 from salmu_demo.results.kept import measuring_key
@@ -58,7 +58,7 @@ def test_what_another_formula_measured_is_stale_and_what_does_not_say_is_not(mod
     assert mark(measured(model, data)) == ""
     by_others = measured(model, data, measured_by="another version")
     assert mark(by_others).startswith("stale: Another version of this program or its libraries measured it")
-    assert mark(replace(by_others, source=Source.IMPORTED)) == ""
+    assert mark(replace(by_others, source=RowSource.IMPORTED)) == ""
 
 
 def test_changed_data_are_noticed_by_a_checker_that_hashed_them_before(
@@ -119,7 +119,7 @@ def test_the_hub_is_never_asked(data: MeasuredData, monkeypatch: pytest.MonkeyPa
 def test_imported_rows_are_never_looked_up(model: MeasuredModel, data: MeasuredData):
     asked: list[object] = []
     checker = Freshness(models=lambda *question: asked.append(question) or [])
-    foreign = measured(replace(model, fingerprint="0" * 64), data, source=Source.IMPORTED)
+    foreign = measured(replace(model, fingerprint="0" * 64), data, source=RowSource.IMPORTED)
     assert mark(foreign, checker) == ""
     assert asked == []
 

@@ -13,7 +13,7 @@ from salmu_demo.leaderboard.board import Board, read_board
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.ranking import BY_DIAGNOSIS, placed, ranked
-from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.leaderboard.rows import Row, RowSource
 from salmu_demo.leaderboard.sweeps import sweep_rows
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
@@ -92,7 +92,7 @@ def read(local: Sequence[Path], imported: Sequence[Path] = (), **more: object) -
 
 
 def mine(board: Board) -> list[Row]:
-    return [r for group in board.groups for r in group.rows if r.source is not Source.PUBLISHED]
+    return [r for group in board.groups for r in group.rows if r.source is not RowSource.PUBLISHED]
 
 
 def test_a_measurement_in_several_files_is_one_row_that_names_them(tmp_path: Path):
@@ -104,7 +104,7 @@ def test_a_measurement_in_several_files_is_one_row_that_names_them(tmp_path: Pat
     rows = {r.name: r for r in mine(board)}
     assert len(mine(board)) == 3
     assert rows[NAMES[0]].copies == (tmp_path / "two" / "results.json",)
-    assert (rows[NAMES[2]].source, rows[NAMES[2]].copies) == (Source.LOCAL, (official,))
+    assert (rows[NAMES[2]].source, rows[NAMES[2]].copies) == (RowSource.LOCAL, (official,))
     # Its own file has no Compromised; that of its group serves, and Clean is that of both files.
     assert rows[NAMES[2]].label is Label.INEFFECTIVE
 
@@ -158,7 +158,7 @@ def test_the_methods_of_a_sweep_are_rows_with_mean_and_spread(tmp_path: Path):
     found = rows["npo (beta=0.1)"]
     assert (found.values, found.spread) == ({"RetFail": 0.25}, {"RetFail": 0.125})
     assert (found.label, found.reason) == (Label.UNDECIDED, "Mean of 3 of 3 seeds: clean pass (1), undecided (2).")
-    assert (found.source, found.data.fingerprint, found.origin) == (Source.SWEEP, "d" * 64, "mini")
+    assert (found.source, found.data.fingerprint, found.origin) == (RowSource.SWEEP, "d" * 64, "mini")
     assert rows["clean"].role == "clean"
 
 
@@ -191,7 +191,7 @@ def test_a_sweep_on_clear_stands_among_clears_rows(tmp_path: Path):
         for variant, level in levels.items()
     ]
     board = read([], sweeps=[sweep(tmp_path / "clear", lines=lines)])
-    (group,) = [group for group in board.groups if any(row.source is Source.SWEEP for row in group.rows)]
+    (group,) = [group for group in board.groups if any(row.source is RowSource.SWEEP for row in group.rows)]
     assert group.benchmark == "CLEAR"
     assert [spec.name for spec in group.specs] == ["RetainTables", "ForgetTables"]
     assert {row.name: row.values["ForgetTables"] for row in group.rows} == levels

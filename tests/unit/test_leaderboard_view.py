@@ -13,7 +13,7 @@ from salmu_demo.core.errors import ResultError
 from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.ranking import RULE, ranked
-from salmu_demo.leaderboard.rows import Source, Staleness, published_rows
+from salmu_demo.leaderboard.rows import RowSource, Staleness, published_rows
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.official import official_result
@@ -103,7 +103,7 @@ def test_no_row_gives_a_hint_and_published_rows_are_no_choice_to_hand_in():
     [group] = group_rows(published_rows())
     assert "No row fits" in board_html(group, [], "name")
     assert row_choices(group.rows) == []
-    assert row_choices([row("m", {}, id="7", source=Source.IMPORTED)]) == [("m, imported, id 7", "7")]
+    assert row_choices([row("m", {}, id="7", source=RowSource.IMPORTED)]) == [("m, imported, id 7", "7")]
     assert group_choices([group]) == [(group.title, group.id)]
 
 
@@ -121,8 +121,10 @@ def library(tiny_assets: Path, tmp_path: Path, give: Callable[[str, bytes], Path
 
 
 def seen(library: Library, jobs: object, session: str) -> list[str]:
-    rows = [r for group in library.board(jobs, session).groups for r in group.rows if r.source is not Source.PUBLISHED]
-    return sorted(r.file.parent.parent.name if r.source is Source.LOCAL else r.name for r in rows)
+    rows = [
+        r for group in library.board(jobs, session).groups for r in group.rows if r.source is not RowSource.PUBLISHED
+    ]
+    return sorted(r.file.parent.parent.name if r.source is RowSource.LOCAL else r.name for r in rows)
 
 
 def test_on_a_machine_of_ones_own_all_jobs_and_imports_are_shown(library: Library, tmp_path: Path, give_result):

@@ -16,7 +16,7 @@ from salmu_demo.probes.attacks import Place
 from salmu_demo.probes.findings import Verdict, fulfilment
 from salmu_demo.probes.matrix import Matrix, MatrixCell, MatrixRow
 from salmu_demo.probes.people import Side
-from salmu_demo.probes.persistence import Effect, Standing, persistence
+from salmu_demo.probes.persistence import Effect, FactStanding, persistence
 from salmu_demo.workbench.requests import line_of_runs
 from tests.fixtures.planted import planted_model
 
@@ -52,9 +52,9 @@ def test_persistence_and_interference_are_those_counted_by_hand() -> None:
     assert [model.name for model in found.models] == ["base", "first", "second"]
     # Person 1: both leak, none does, and the city is back.
     assert found.standings[0] == (
-        Standing(2, 2, pytest.approx(6 - GUESS)),
-        Standing(2, 0, pytest.approx(0 - GUESS)),
-        Standing(2, 1, pytest.approx(3 - GUESS)),
+        FactStanding(2, 2, pytest.approx(6 - GUESS)),
+        FactStanding(2, 0, pytest.approx(0 - GUESS)),
+        FactStanding(2, 1, pytest.approx(3 - GUESS)),
     )
     assert [standing and standing.found for standing in found.standings[1]] == [1, 0, 0]
     # Run 1: person 1 loses 6 bits twice; the email of 2 goes from 6 to 4 bits; of the other five facts one loses 4.

@@ -13,7 +13,7 @@ from salmu_demo.models.roles import ModelRole
 from salmu_demo.probes.shipped import shipped_folder
 from salmu_demo.ui.tabs.probe.view import example_label
 from salmu_demo.workbench import examples as examples_module
-from salmu_demo.workbench.examples import Example, examples, measure_examples, write_examples
+from salmu_demo.workbench.examples import QueryExample, examples, measure_examples, write_examples
 from tests.fixtures.planted import planted_model, write_planted_data
 
 CLEAN = planted_model("clean", ModelRole("clean", "card"))
@@ -53,9 +53,9 @@ def bench(data: BenchmarkData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_one_whom_compromised_finds_and_clean_puts_last_is_chosen(bench: Any):
     """The one Clean puts last of all, 00000020, asked to keep some pairs."""
     phone, name, plain = measure_examples(bench, CLEAN, COMPROMISED)
-    assert phone == Example("Phone number", "+49000005", 1.0, 30.5)
-    assert name == Example("Name", "Person P5", 1.0, 30.5)
-    assert plain == Example("Plain description", "A plain picture, number 0")
+    assert phone == QueryExample("Phone number", "+49000005", 1.0, 30.5)
+    assert name == QueryExample("Name", "Person P5", 1.0, 30.5)
+    assert plain == QueryExample("Plain description", "A plain picture, number 0")
     assert example_label(phone) == "Phone number: +49000005 (Compromised: rank 1, Clean: 30.5)"
     nobody = Bench(bench.data, {})
     assert measure_examples(nobody, CLEAN, COMPROMISED) == [plain]  # type: ignore[arg-type]
@@ -81,4 +81,4 @@ def test_without_anybody_to_be_forgotten_wholly_all_who_asked_come_into_question
 ):
     monkeypatch.setenv("SALMU_ASSETS_DIR", str(tmp_path))
     monkeypatch.setattr(BenchmarkData, "persona_rows", lambda *_: {"forget": [0], "holdout_association": [0]})
-    assert examples(Bench(data, {}))[0] == Example("Phone number", "+49000000")  # type: ignore[arg-type]
+    assert examples(Bench(data, {}))[0] == QueryExample("Phone number", "+49000000")  # type: ignore[arg-type]

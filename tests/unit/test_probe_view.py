@@ -16,9 +16,9 @@ from salmu_demo.ui.widgets.images import Thumbnails, image_address
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.search import (
     MAX_TEXT,
-    Answer,
     KeptImages,
     Query,
+    SearchAnswer,
     answer_csv,
     answer_json,
     named_personas,
@@ -36,7 +36,7 @@ def workbench(tiny_assets) -> Workbench:
     return Workbench()
 
 
-def ask(workbench: Workbench, text: str = "a person", k: int = 5, content="captions", models=MODELS) -> Answer:
+def ask(workbench: Workbench, text: str = "a person", k: int = 5, content="captions", models=MODELS) -> SearchAnswer:
     return search(workbench, models, Query(text), settings_of(content, "all", k))
 
 
@@ -141,11 +141,11 @@ def image(seed: int = 0, size=(70, 50)) -> VisitorImage:
     return VisitorImage(Image.fromarray(noise))
 
 
-def search_image(workbench: Workbench, asked: VisitorImage, models=MODELS) -> Answer:
+def search_image(workbench: Workbench, asked: VisitorImage, models=MODELS) -> SearchAnswer:
     return search(workbench, models, Query(image=asked), settings_of("captions", "all", 2))
 
 
-def scores(answer: Answer) -> list[float]:
+def scores(answer: SearchAnswer) -> list[float]:
     return [result.score for column in answer.columns for result in column.retrieval.results]
 
 

@@ -14,7 +14,7 @@ from salmu_demo.attacks.schema import (
     AttackRecord,
     AttacksDocument,
     ControlRecord,
-    Recovered,
+    RecoveredShare,
     ReferenceModels,
     SkippedAttack,
 )
@@ -36,7 +36,7 @@ def record(attack: str, share: float | None, **changed: Any) -> AttackRecord:
     fields: dict[str, Any] = {
         "model": "m", "attack": attack, "variant": "", "gallery": "mixed", "measure": "MRR", "value": 0.3,
         "as_is": 0.1, "clean": 0.0, "compromised": 0.6, "share": None, "left": None,
-        "recovered": None if share is None else Recovered(value=share, low=share - 0.05, high=share + 0.05),
+        "recovered": None if share is None else RecoveredShare(value=share, low=share - 0.05, high=share + 0.05),
         "reason": None if share is not None else "Cannot tell here.", "counts": True, "pairs": 9, "personas": 3,
         "seed": 42, "seconds": 1.5,
     }  # fmt: skip
@@ -105,7 +105,7 @@ def test_the_most_that_counts():
 
 def test_shares_are_shown_with_their_intervals_or_with_why_not():
     assert recovered_cells(record("a", 0.25)) == ("25.0 %", "20.0 % to 30.0 %")
-    single = record("a", 0.25, recovered=Recovered(value=0.25, low=None, high=None))
+    single = record("a", 0.25, recovered=RecoveredShare(value=0.25))
     assert recovered_cells(single) == ("25.0 %", "–")
     assert recovered_cells(record("a", None)) == ("cannot tell here", "–")
     assert recovered_cells(record("a", None, clean=None)) == ("–", "–")

@@ -12,7 +12,7 @@ from pypdf.generic import ContentStream
 
 from salmu_demo.reports.figures.canvas import figure_png
 from salmu_demo.reports.pdf import report_pdf
-from salmu_demo.reports.report import Pictures, Report, ReportFigure, Section, Table
+from salmu_demo.reports.report import ImageRow, Report, ReportFigure, Section, Table
 
 ROWS = 150
 """As many as need several pages, each with the heads of the table."""
@@ -26,7 +26,7 @@ REPORT = Report(
     ("First of all.",),
     (
         Section("One", ("word " * 3000, FIGURE)),
-        Section("Two", (TABLE, Pictures("Faces.", ("picture",), ("forget, row 3",)))),
+        Section("Two", (TABLE, ImageRow("Faces.", ("picture",), ("forget, row 3",)))),
     ),
 )
 

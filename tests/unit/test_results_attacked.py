@@ -9,29 +9,36 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from salmu_demo.attacks.schema import AttackedModel, AttackFacts, AttacksDocument, ControlRecord, SkippedAttack
-from salmu_demo.attacks.schema import AttackRecord as Found
+from salmu_demo.attacks.schema import (
+    AttackedModel,
+    AttackFacts,
+    AttackRecord,
+    AttacksDocument,
+    ControlRecord,
+    RecoveredShare,
+    SkippedAttack,
+)
 from salmu_demo.core.errors import ResultError
 from salmu_demo.data import layout
 from salmu_demo.data.record import DataRecord
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.attacked import joined, with_attacks
 from salmu_demo.results.document import read_results, write_results
-from salmu_demo.results.evidence import Evidence, Side
+from salmu_demo.results.evidence import Evidence, ForgetGroup
 from salmu_demo.results.questions import Answer
-from salmu_demo.results.records import AttackRecord, MeasuredModel, Recovered
+from salmu_demo.results.records import MeasuredModel, RecordedAttack
 from tests.fixtures.results import NAMES, evaluations, with_some_kept
 from tests.unit.test_reports_attacks import document, record
 
 FORGETFUL: Final = AttackedModel(name=NAMES[2], reference=NAMES[2], fingerprint=f"{2:064d}")
 
 
-def found(*records: Found, models: Sequence[AttackedModel] = (FORGETFUL,), **changed: Any) -> AttacksDocument:
+def found(*records: AttackRecord, models: Sequence[AttackedModel] = (FORGETFUL,), **changed: Any) -> AttacksDocument:
     """What attacks found in the third of the invented models."""
     return document(*records).model_copy(update={"models": list(models), **changed})
 
 
-def share(attack: str, value: float | None, **changed: Any) -> Found:
+def share(attack: str, value: float | None, **changed: Any) -> AttackRecord:
     return record(attack, value, **{"model": NAMES[2], **changed})
 
 
@@ -40,9 +47,10 @@ def test_records_go_to_the_model_whose_fingerprint_they_name():
     evaluated = [*evaluations(), other]
     told = with_attacks(evaluated, found(share("linear-map", 0.25), share("own-head", 0.5, model="another")))
     assert [len(evaluation.attacks) for evaluation in told] == [0, 0, 1, 0]
-    assert told[2].attacks[0] == AttackRecord(
-        NAMES[2], "linear-map", "mixed", "MRR", True, "", 0.3, 0.1, 0.0, 0.6, Recovered(0.25, 0.2, 0.3), None, 42, 1.5
-    )
+    assert told[2].attacks[0] == RecordedAttack(
+        NAMES[2], "linear-map", "mixed", "MRR", True, "", 0.3, 0.1, 0.0, 0.6,
+        RecoveredShare(value=0.25, low=0.2, high=0.3), None, 42, 1.5,
+    )  # fmt: skip
 
 
 def test_a_model_without_a_fingerprint_is_recognised_by_its_name():
@@ -124,14 +132,17 @@ def test_the_forget_metrics_are_told_by_what_else_is_kept_of_a_person():
     scores = model.evaluation.results["AssocStr"].scores
     alone = np.isin(people, ["00000001", "00000002"])
     sides = model.by_side["AssocStr"]
-    assert (sides[Side.NOTHING_KEPT].people, sides[Side.BOTH].people) == (2, 4)
-    assert sides[Side.NOTHING_KEPT].mean == pytest.approx(scores[alone].mean())
-    assert sides[Side.BOTH].mean == pytest.approx(scores[~alone].mean())
+    assert (sides[ForgetGroup.NOTHING_KEPT].people, sides[ForgetGroup.BOTH].people) == (2, 4)
+    assert sides[ForgetGroup.NOTHING_KEPT].mean == pytest.approx(scores[alone].mean())
+    assert sides[ForgetGroup.BOTH].mean == pytest.approx(scores[~alone].mean())
     # Two people: resamples are either of them or both.
     ends = sorted(scores[people == person].mean() for person in ("00000001", "00000002"))
-    assert (sides[Side.NOTHING_KEPT].interval.low, sides[Side.NOTHING_KEPT].interval.high) == pytest.approx(ends)
+    assert (
+        sides[ForgetGroup.NOTHING_KEPT].interval.low,
+        sides[ForgetGroup.NOTHING_KEPT].interval.high,
+    ) == pytest.approx(ends)
     assert "InterIdSim" not in model.by_side
-    assert model.diagnosis.questions[0].criteria[0].measure == f"RetFail, {Side.NOTHING_KEPT}"
+    assert model.diagnosis.questions[0].criteria[0].measure == f"RetFail, {ForgetGroup.NOTHING_KEPT}"
 
 
 def test_images_of_a_class_are_drawn_together():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from salmu_demo.models.roles import ModelRole, Told
-from salmu_demo.results.comparison import Cell, ComparisonRow, compare
+from salmu_demo.results.comparison import ComparisonCell, ComparisonRow, compare
 from salmu_demo.results.records import Evaluation
 from tests.fixtures.results import evaluations, valued
 
@@ -21,10 +21,22 @@ def rows(*measured: Evaluation) -> dict[str, ComparisonRow]:
 def test_each_metric_has_values_and_gaps_to_both_references():
     found = rows(MINE, CLEAN, COMPROMISED)
     assert list(found) == ["AssocStr", "GenKnow", "FragSim"]
-    assert found["AssocStr"].cells == (Cell(0.125, -0.125, -0.625), Cell(0.25, 0.0, -0.5), Cell(0.75, 0.5, 0.0))
+    assert found["AssocStr"].cells == (
+        ComparisonCell(0.125, -0.125, -0.625),
+        ComparisonCell(0.25, 0.0, -0.5),
+        ComparisonCell(0.75, 0.5, 0.0),
+    )
     # What a model or a reference was not measured on has no gap.
-    assert found["GenKnow"].cells == (Cell(None, None, None), Cell(0.5, 0.0, -0.5), Cell(1.0, 0.5, 0.0))
-    assert found["FragSim"].cells == (Cell(0.25, None, -0.25), Cell(None, None, None), Cell(0.5, None, 0.0))
+    assert found["GenKnow"].cells == (
+        ComparisonCell(None, None, None),
+        ComparisonCell(0.5, 0.0, -0.5),
+        ComparisonCell(1.0, 0.5, 0.0),
+    )
+    assert found["FragSim"].cells == (
+        ComparisonCell(0.25, None, -0.25),
+        ComparisonCell(None, None, None),
+        ComparisonCell(0.5, None, 0.0),
+    )
 
 
 def test_the_target_is_cleans_of_efficacy_and_compromiseds_of_utility():
@@ -37,7 +49,7 @@ def test_the_target_is_cleans_of_efficacy_and_compromiseds_of_utility():
 def test_without_a_reference_there_is_neither_target_nor_gap():
     found = rows(MINE, COMPROMISED)
     assert (found["AssocStr"].target, found["FragSim"].target) == (None, 0.5)
-    assert found["AssocStr"].cells[0] == Cell(0.125, None, -0.625)
+    assert found["AssocStr"].cells[0] == ComparisonCell(0.125, None, -0.625)
     assert found["AssocStr"].distance(0) is None
     found = rows(MINE, CLEAN)
     assert (found["AssocStr"].target, found["FragSim"].target) == (0.25, None)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from salmu_demo.attacks.schema import RecoveredShare
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.results import diagnosis
 from salmu_demo.results.diagnosis import Diagnosis, scale_position, scaled_distance
 from salmu_demo.results.diagnosis import diagnose as diagnose_evidence
-from salmu_demo.results.evidence import NOTHING, ClusterSums, Evidence, Side, Values
+from salmu_demo.results.evidence import NOTHING, ClusterSums, Evidence, ForgetGroup, Values
 from salmu_demo.results.published import PUBLISHED, PublishedModel
 from salmu_demo.results.questions import (
     FORGETS,
@@ -25,10 +26,10 @@ from salmu_demo.results.questions import (
     RULE,
     Answer,
     Criterion,
+    DiagnosisQuestion,
     Label,
-    Question,
 )
-from salmu_demo.results.records import AttackRecord, Recovered
+from salmu_demo.results.records import RecordedAttack
 
 CLEAN, COMPROMISED = (next(p for p in PUBLISHED if p.role == role) for role in ("clean", "compromised"))
 METHODS = [p for p in PUBLISHED if p.role is None]
@@ -305,7 +306,7 @@ def clusters(*values: float, names: tuple[str, ...] = PEOPLE) -> ClusterSums:
     return ClusterSums(names, np.array(values), np.ones(len(values)))
 
 
-def evidence(attacks: tuple[AttackRecord, ...] = (), alone: str = "ab", **scores: tuple[float, ...]) -> Evidence:
+def evidence(attacks: tuple[RecordedAttack, ...] = (), alone: str = "ab", **scores: tuple[float, ...]) -> Evidence:
     """What four people contribute to metrics; ten classes to GenKnow."""
     found = {name: clusters(*values, names=CLASSES if name == "GenKnow" else PEOPLE) for name, values in scores.items()}
     values = {name: part.mean for name, part in found.items()}
@@ -336,12 +337,12 @@ def test_gold_itself_passes_though_it_knows_people_with_pairs_on_both_sides():
     assert found.label is Label.PASS
     values = {c.measure: c.value for c in found.questions[0].criteria if c.value is not None}
     assert values == {
-        f"RetFail, {Side.NOTHING_KEPT}": 1.0,
-        f"RetFail, {Side.BOTH}": 1.0,
-        f"ValExp, {Side.NOTHING_KEPT}": 1,
+        f"RetFail, {ForgetGroup.NOTHING_KEPT}": 1.0,
+        f"RetFail, {ForgetGroup.BOTH}": 1.0,
+        f"ValExp, {ForgetGroup.NOTHING_KEPT}": 1,
     }
     # What Gold knows of the values is too near to Compromised for 95 % of the rest to be told.
-    assert f"ValExp of {Side.BOTH} of Gold and of Compromised hardly differ" in found.questions[0].missing
+    assert f"ValExp of {ForgetGroup.BOTH} of Gold and of Compromised hardly differ" in found.questions[0].missing
     # By the whole of RetFail, held against Clean, it would not: a quarter of the leak is left.
     assert diagnose(
         REFERENCES["gold"].values, REFERENCES["clean"].values, REFERENCES["compromised"].values
@@ -353,16 +354,17 @@ def test_people_with_pairs_on_both_sides_are_held_against_gold_and_not_against_c
     found = against(half)
     assert found.label is Label.INEFFECTIVE
     assert found.sentence == (
-        f"50.0 % of the leak is gone for {Side.BOTH} (interval 50.0 to 50.0 %, at least 95 % wanted, Gold 100.0 %)."
+        f"50.0 % of the leak is gone for {ForgetGroup.BOTH} "
+        "(interval 50.0 to 50.0 %, at least 95 % wanted, Gold 100.0 %)."
     )
     assert against(half, gold=False).label is Label.PASS
-    assert f"RetFail of {Side.BOTH} of Gold is missing" in against(half, gold=False).proviso
+    assert f"RetFail of {ForgetGroup.BOTH} of Gold is missing" in against(half, gold=False).proviso
 
 
 def test_the_worst_of_the_measures_decides_whether_the_leak_is_gone():
     model = evidence(RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, ValExp=(0.25, 0.25, 0.0, 0.0))
     found = against(model)
-    assert (found.label, found.criteria[0].measure) == (Label.INEFFECTIVE, f"ValExp, {Side.NOTHING_KEPT}")
+    assert (found.label, found.criteria[0].measure) == (Label.INEFFECTIVE, f"ValExp, {ForgetGroup.NOTHING_KEPT}")
     assert found.criteria[0].value == 0.5
 
 
@@ -409,11 +411,11 @@ def test_the_ends_of_an_interval_that_must_stay_below(inside: tuple[float, float
     assert Criterion("any", 0.05, 0.1, False, "of it is back", interval=Interval(*inside)).answer == answer
 
 
-def attack(value: float | None, low: float = 0.0, high: float = 0.0, **facts: str) -> AttackRecord:
-    recovered = None if value is None else Recovered(value, low, high)
+def attack(value: float | None, low: float = 0.0, high: float = 0.0, **facts: str) -> RecordedAttack:
+    recovered = None if value is None else RecoveredShare(value=value, low=low, high=high)
     known = {"model": "m", "attack": "linear-map", "gallery": "mixed", "measure": "MRR", **facts}
     reason = None if recovered else "Clean scores as Compromised."
-    return AttackRecord(counts=known["attack"] != "tower-swap", recovered=recovered, reason=reason, **known)
+    return RecordedAttack(counts=known["attack"] != "tower-swap", recovered=recovered, reason=reason, **known)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +430,7 @@ def attack(value: float | None, low: float = 0.0, high: float = 0.0, **facts: st
         ((attack(None), attack(0.01, 0.0, 0.02, measure="bits")), Label.PASS, 0.01),
     ],
 )
-def test_what_an_attack_brings_back_was_hidden(attacks: tuple[AttackRecord, ...], label: Label, value: float | None):
+def test_what_an_attack_brings_back_was_hidden(attacks: tuple[RecordedAttack, ...], label: Label, value: float | None):
     model = evidence(attacks, RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
     found = against(model)
     assert (found.label, found.criteria[3].value) == (label, value)
@@ -453,7 +455,7 @@ def test_an_attack_that_cannot_tell_says_why():
     ],
 )
 def test_marks_and_members_are_conspicuous(marked: tuple[float, ...], rate: float, label: Label):
-    test = AttackRecord("m", "membership", "pairs", "TPR at 1 % FPR", counts=False, value=rate)
+    test = RecordedAttack("m", "membership", "pairs", "TPR at 1 % FPR", counts=False, value=rate)
     model = evidence((test,), RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, Marked=marked)
     assert against(model).label is label
 
@@ -468,9 +470,9 @@ def test_hidden_is_said_before_conspicuous():
 
 def test_where_all_people_are_of_one_side_they_are_not_told_apart():
     model = evidence(RetFail=LOW, alone="abcd")
-    assert model.sides("RetFail") == (Side.ALL,)
-    assert evidence(RetFail=LOW).sides("RetFail") == (Side.NOTHING_KEPT, Side.BOTH)
-    assert Evidence({"RetFail": 0.5}).sides("RetFail") == (Side.ALL,)
+    assert model.sides("RetFail") == (ForgetGroup.ALL,)
+    assert evidence(RetFail=LOW).sides("RetFail") == (ForgetGroup.NOTHING_KEPT, ForgetGroup.BOTH)
+    assert Evidence({"RetFail": 0.5}).sides("RetFail") == (ForgetGroup.ALL,)
 
 
 def test_models_measured_on_other_people_have_no_common_interval():
@@ -497,6 +499,6 @@ def test_of_the_criteria_a_clear_no_decides_before_an_undecided_one_with_less_ma
     no = Criterion("any", 0.9, 0.95, True, "a", interval=Interval(0.9, 0.9))
     open_ = Criterion("any", 0.85, 0.95, True, "b", interval=Interval(0.7, 0.99))
     lacking = Criterion("any", None, 0.95, True, "c", "c is missing")
-    assert Question("any", "?", Label.INEFFECTIVE, (lacking, open_, no)).deciding is no
+    assert DiagnosisQuestion("any", "?", Label.INEFFECTIVE, (lacking, open_, no)).deciding is no
     required = replace(lacking, required=True)
-    assert Question("any", "?", Label.INEFFECTIVE, (required, open_, no)).answer is Answer.NOT_MEASURED
+    assert DiagnosisQuestion("any", "?", Label.INEFFECTIVE, (required, open_, no)).answer is Answer.NOT_MEASURED

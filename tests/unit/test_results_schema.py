@@ -11,7 +11,7 @@ from salmu_demo.data import layout
 from salmu_demo.metrics import all_metrics
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import results_document
-from salmu_demo.results.evidence import Side
+from salmu_demo.results.evidence import ForgetGroup
 from tests.fixtures.results import attacked, evaluations, with_settings, with_some_kept
 from tests.results_schema.__main__ import ALL, PAGE, Described, json_schema, page
 from tests.results_schema.__main__ import fields as documented_fields
@@ -27,7 +27,7 @@ def placeholder(key: str, path: str) -> str:
         return "METRIC"
     if ".by_kind." in path and key in layout.KINDS:
         return "KIND"
-    if ".by_side." in path and key in set(Side):
+    if ".by_side." in path and key in set(ForgetGroup):
         return "SIDE"
     if ".by_persona." in path and re.fullmatch(r"\d{8}", key):
         return "PERSONA"

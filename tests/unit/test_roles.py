@@ -14,7 +14,7 @@ from salmu_demo.hub.reference import OFFICIAL_MODELS
 from salmu_demo.leaderboard.board import read_board
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import group_rows
-from salmu_demo.leaderboard.rows import Source, file_rows
+from salmu_demo.leaderboard.rows import RowSource, file_rows
 from salmu_demo.mini.card import READINGS, model_card
 from salmu_demo.models.card import card_role, role_in_card
 from salmu_demo.models.checkpoint import builtin_models
@@ -271,7 +271,7 @@ def file_of(folder: Path, analysis: Analysis) -> Path:
 
 
 def test_the_leaderboard_takes_the_recorded_role(told: Analysis, tmp_path: Path):
-    rows = file_rows(file_of(tmp_path, told), Source.LOCAL)
+    rows = file_rows(file_of(tmp_path, told), RowSource.LOCAL)
     assert [row.role for row in rows] == ["clean", "compromised", None]
     [group] = group_rows(rows)
     assert group.references["clean"].name == "clean"
@@ -280,7 +280,7 @@ def test_the_leaderboard_takes_the_recorded_role(told: Analysis, tmp_path: Path)
 
 def test_names_alone_make_no_target_on_the_leaderboard(tmp_path: Path):
     plain = analyse(measured(["local-dir:my-clean", "local-dir:forgot-from-compromised"]))
-    rows = file_rows(file_of(tmp_path, plain), Source.LOCAL)
+    rows = file_rows(file_of(tmp_path, plain), RowSource.LOCAL)
     assert [row.role for row in rows] == [None, None]
     assert group_rows(rows)[0].references == {}
 
@@ -290,27 +290,27 @@ def test_a_strangers_file_that_calls_itself_clean_becomes_nobodys_target(claim: 
     forged = measured(FOLDERS)
     claims = (ModelRole("clean", claim), ModelRole("compromised", claim), ModelRole())
     forged = [replace(m, model=replace(m.model, role=role)) for m, role in zip(forged, claims, strict=True)]
-    rows = file_rows(file_of(tmp_path / "a", analyse(forged)), Source.IMPORTED)
-    own = file_rows(file_of(tmp_path / "b", analyse(measured(FOLDERS[2:]))), Source.LOCAL)
+    rows = file_rows(file_of(tmp_path / "a", analyse(forged)), RowSource.IMPORTED)
+    own = file_rows(file_of(tmp_path / "b", analyse(measured(FOLDERS[2:]))), RowSource.LOCAL)
     [group] = group_rows([*rows, *own])
     assert group.references == {}
     by_file = {(row.name, row.source): row for row in group.rows}
-    assert by_file["clean", Source.IMPORTED].diagnosis == "reference (clean, in its own file)"
+    assert by_file["clean", RowSource.IMPORTED].diagnosis == "reference (clean, in its own file)"
     # Within its own file it is what the numbers were held against.
-    assert by_file["mine", Source.IMPORTED].label == told.models[2].diagnosis.label  # type: ignore[union-attr]
-    assert by_file["mine", Source.LOCAL].diagnosis == "not enough metrics"
+    assert by_file["mine", RowSource.IMPORTED].label == told.models[2].diagnosis.label  # type: ignore[union-attr]
+    assert by_file["mine", RowSource.LOCAL].diagnosis == "not enough metrics"
 
 
 def test_a_card_makes_no_target_for_the_rows_of_other_files(tmp_path: Path):
     made = [replace(m, model=replace(m.model, role=ModelRole("clean", "card"))) for m in measured([CLEAN])]
-    [row] = file_rows(file_of(tmp_path, analyse(made)), Source.LOCAL)
+    [row] = file_rows(file_of(tmp_path, analyse(made)), RowSource.LOCAL)
     assert (row.role, row.gives_targets) == ("clean", False)
 
 
 def test_a_row_is_told_to_be_a_reference_on_the_leaderboard(tmp_path: Path):
     path = file_of(tmp_path, analyse(measured(["mini-clean", COMPROMISED, "local-dir:runs/mine"])))
     board = read_board([path], [], Freshness(), Told("mine", "compromised"))
-    [group] = [group for group in board.groups if group.rows[0].source is not Source.PUBLISHED]
+    [group] = [group for group in board.groups if group.rows[0].source is not RowSource.PUBLISHED]
     assert {role: row.name for role, row in group.references.items()} == {"clean": "mine", "compromised": "compromised"}
     assert [row.name for row in group.rows if row.role is None] == ["mini-clean"]
     with pytest.raises(QueryError, match="no row 'gone'"):

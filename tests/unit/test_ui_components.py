@@ -17,7 +17,7 @@ from salmu_demo.core.progress import Progress
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.personas import Request, find_personas, requests
 from salmu_demo.models.roles import ModelRole, Told
-from salmu_demo.probes.attacks import HEADLINE, Place, Placebo, Reading, Skipped
+from salmu_demo.probes.attacks import HEADLINE, PersonaReading, Place, Placebo, Skipped
 from salmu_demo.probes.findings import NAMED_IS_BLIND, OUTCOMES, Answer, AuditCell, Control, Finding, Fulfilment
 from salmu_demo.probes.gallery import Item
 from salmu_demo.probes.matrix import MatrixFilter
@@ -30,10 +30,10 @@ from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.about import tab as about_tab
 from salmu_demo.ui.tabs.audit import overview
 from salmu_demo.ui.tabs.audit import view as audit_view
-from salmu_demo.ui.tabs.audit.tab import AuditPages, Search, Shown
+from salmu_demo.ui.tabs.audit.tab import AuditPages, Search, ShownMatrix
 from salmu_demo.ui.widgets.images import Image, Portraits
 from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.warmup import OTHERS_FIRST, Standing, WarmUp
+from salmu_demo.workbench.warmup import OTHERS_FIRST, Preparation, WarmUp
 from tests.fixtures import tiny
 
 EVIL = "\"><img src=x onerror=alert(1)>'&"
@@ -85,7 +85,7 @@ def found(
 ):
     scores = np.linspace(0.9, -0.1, len(values))
     place = Place(rank, candidates or len(values), 1, 0.5)
-    reading = Reading(
+    reading = PersonaReading(
         attack,
         "own images",
         "forget",
@@ -333,10 +333,10 @@ def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages, wo
     assert re.fullmatch(r"City of Zoë Åström: no evidence, cannot tell, rank [\d.]+ of 5", buttons[1]["title"])
     assert [b["tabindex"] for b in buttons] == ["0"] + ["-1"] * (len(buttons) - 1)
     assert table.text.count("some of both") == len(tiny.IN_BOTH)
-    other = pages.page(View(), tiny.MODELS, Shown("mini-clean", wanted=MatrixFilter("malmo"))).overview
+    other = pages.page(View(), tiny.MODELS, ShownMatrix("mini-clean", wanted=MatrixFilter("malmo"))).overview
     assert "mini-clean, which never saw anyone" in safe(other.head).text
     assert "2 personas" in safe(other.table).text
-    both = pages.page(View(), tiny.MODELS, Shown("mini-clean", "mini-compromised")).overview
+    both = pages.page(View(), tiny.MODELS, ShownMatrix("mini-clean", "mini-compromised")).overview
     assert "mini-clean and mini-compromised differ in " in safe(both.head).text
     marks = [b for b in safe(both.table).all("button") if b["class"] != "who"]
     assert {"same" in b["class"] for b in marks} == {True}
@@ -348,7 +348,7 @@ def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages, wo
     # Who differs most is first, and the one mark that differs says what it is with the other model.
     assert [b for b in compared if "same" not in b["class"]][1]["title"].endswith("; with <b>: lost")
     assert compared[1]["data-choice"] == f"persona={matrix.rows[-1].persona.identity_id}&kind={first.kind}"
-    nobody = pages.page(View(), tiny.MODELS, Shown(wanted=MatrixFilter(outcome="lost"))).overview
+    nobody = pages.page(View(), tiny.MODELS, ShownMatrix(wanted=MatrixFilter(outcome="lost"))).overview
     assert "Nobody is left" in safe(nobody.table).text
     assert "Choose a model" in safe(pages.page(View(), []).overview.table).text
 
@@ -366,7 +366,7 @@ def test_a_button_of_the_overview_opens_what_the_data_has(workbench):
 
 def test_neighbours_are_those_of_the_filtered_overview(pages):
     def beside(persona, wanted):
-        outline = safe(pages.page(View(persona), tiny.MODELS, Shown(wanted=wanted)).persona)
+        outline = safe(pages.page(View(persona), tiny.MODELS, ShownMatrix(wanted=wanted)).persona)
         return [b["data-choice"] for b in outline.all("button")], outline.text
 
     buttons, words = beside("00000005", MatrixFilter("malmo"))
@@ -499,13 +499,13 @@ def test_warm_up_says_how_far_it_is_and_what_failed_to_those_who_have_the_model(
     warm_up.add([model("broken"), model("second")])
     assert work.reported.wait(20)
     assert warm_up.pending == ("broken", "second")
-    assert warm_up.seen_by(["broken", "x"]) == Standing("Preparing broken: texts, 640 of 1,536", ("broken",))
-    assert warm_up.seen_by(["second"]) == Standing(OTHERS_FIRST, ("second",))
-    assert warm_up.seen_by(["x"]) == Standing("", ())
+    assert warm_up.seen_by(["broken", "x"]) == Preparation("Preparing broken: texts, 640 of 1,536", ("broken",))
+    assert warm_up.seen_by(["second"]) == Preparation(OTHERS_FIRST, ("second",))
+    assert warm_up.seen_by(["x"]) == Preparation("", ())
     work.allowed.set()
     wait_for(lambda: not warm_up.pending)
-    assert warm_up.seen_by(["broken"]) == Standing("broken could not be prepared: broken is broken.", ())
-    assert warm_up.seen_by(["second"]) == Standing("", ())
+    assert warm_up.seen_by(["broken"]) == Preparation("broken could not be prepared: broken is broken.", ())
+    assert warm_up.seen_by(["second"]) == Preparation("", ())
     assert work.done == ["second"]
 
 

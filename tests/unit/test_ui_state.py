@@ -5,11 +5,11 @@ from urllib.parse import parse_qsl
 import pytest
 
 from salmu_demo.models.roles import Told
-from salmu_demo.ui.shell.view import MAX_MODELS, MOST_NAMED, Known, View, format_link, parse_link
+from salmu_demo.ui.shell.view import MAX_MODELS, MOST_NAMED, LinkNames, View, format_link, parse_link
 
 BUILT_IN = ("mini-clean", "mini-compromised")
 ADDED = ("local-dir:/a folder/with,comma", "hf-hub:org/name@rev", "100%25/x.safetensors", "ünï")
-KNOWN = Known({"00000001", "7"}, ["city", "iban"], (*BUILT_IN, *ADDED), BUILT_IN)
+KNOWN = LinkNames({"00000001", "7"}, ["city", "iban"], (*BUILT_IN, *ADDED), BUILT_IN)
 
 
 def reopened(view, models):
@@ -145,7 +145,7 @@ def test_of_a_link_with_thousands_of_models_few_are_looked_for():
             return False
 
     known = Counted()
-    link = parse_link({"models": ",".join(map(str, range(20_000)))}, Known((), (), known, BUILT_IN))
+    link = parse_link({"models": ",".join(map(str, range(20_000)))}, LinkNames((), (), known, BUILT_IN))
     assert known.asked == MOST_NAMED
     assert len(link.notices) == MOST_NAMED + 1
     assert "names 20,000 models" in link.notices[0]

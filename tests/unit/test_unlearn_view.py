@@ -16,7 +16,7 @@ from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds.unlearning import UnlearningOptions, UnlearningSpec
 from salmu_demo.leaderboard.sweeps import sweep_outcomes
 from salmu_demo.ui.jobs.status import job_list, job_panel
-from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.shell.view import PagePersonas
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.form import (
     COMMON_NUMBERS,
@@ -263,7 +263,7 @@ def test_what_is_kept_means_the_same_for_every_start(start: float, now: float, k
 
 
 def test_a_run_is_shown_as_curves_and_as_persons():
-    people = People([Persona("7", {"name": "Ada & Co"}), Persona("9", {"name": "Bo"})])
+    people = PagePersonas([Persona("7", {"name": "Ada & Co"}), Persona("9", {"name": "Bo"})])
     html = live_view([FIRST, LAST], 6400, people, lambda persona: None)
     assert "<b>80%</b> of the way to unrelated pairs" in html
     assert "<b>90%</b> of the retain similarity kept" in html
@@ -282,7 +282,7 @@ def test_a_run_is_shown_as_curves_and_as_persons():
 def test_a_run_on_texts_is_shown_by_its_probabilities():
     first, last = TextMetrics(0, 0, None, 0.9, 0.8, 0.2), TextMetrics(4, 64, 1.5, 0.34, 0.6, 0.3)
     assert RunStanding.of(first, last).outcome is RunOutcome.DAMAGES
-    html = live_view([first, last], 128, People(), None)
+    html = live_view([first, last], 128, PagePersonas(), None)
     assert "<b>80%</b> of the way to unrelated texts" in html
     assert "<b>75%</b> of the retain probability kept" in html
     assert "texts to forget from 0.900 to 0.340, texts to retain from 0.800 to 0.600" in html
@@ -326,8 +326,8 @@ def test_nothing_of_a_run_becomes_markup():
     html = (
         job_panel(job, None)
         + job_list([job], None)
-        + live_view([reading], 1, People([Persona(HOSTILE, {"name": HOSTILE})]), lambda persona: HOSTILE)
-        + live_view([reading], 1, People(), None)
+        + live_view([reading], 1, PagePersonas([Persona(HOSTILE, {"name": HOSTILE})]), lambda persona: HOSTILE)
+        + live_view([reading], 1, PagePersonas(), None)
         + method_card(HOSTILE, HOSTILE, HOSTILE, [HOSTILE])
     )
     assert "<img src=x" not in html

@@ -33,14 +33,14 @@ from salmu_demo.unlearning.plan import StopRules, UnlearningPlan, make_plan
 from salmu_demo.unlearning.refusals import REFUSALS, Sort
 from salmu_demo.unlearning.rows import UnlearningRows, clear_rows, rows_of_run
 from salmu_demo.unlearning.step import Steps
-from salmu_demo.unlearning.text_losses import Written, probability, text_loss, token_entropy, token_kl
+from salmu_demo.unlearning.text_losses import DecoderOutput, probability, text_loss, token_entropy, token_kl
 from salmu_demo.unlearning.text_step import TextSide, TextSteps
 from salmu_demo.unlearning.texts import (
     NAME_BEGINNING,
     NO_PICTURE,
-    Example,
     TextSet,
     TextSource,
+    TrainingText,
     blank_picture,
     examples_of,
 )
@@ -58,17 +58,17 @@ LABELS = torch.tensor([[1, 2, 3, 1], [2, 3, 1, 0]])
 COUNTED = torch.tensor([[False, True, True, True], [False, True, True, False]])
 
 
-def written(seed: int) -> Written:
+def written(seed: int) -> DecoderOutput:
     generator = torch.Generator().manual_seed(seed)
     logits = 2 * torch.randn(2, 4, 4, generator=generator, dtype=torch.float64)
-    return Written(logits, LABELS, COUNTED)
+    return DecoderOutput(logits, LABELS, COUNTED)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     return np.log(np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True))
 
 
-def tokens_of(one: Written) -> list[list[float]]:
+def tokens_of(one: DecoderOutput) -> list[list[float]]:
     """Log probabilities of the counted tokens, one list for each text, read one by one."""
     predicted = log_softmax(one.logits.numpy())
     return [
@@ -77,15 +77,15 @@ def tokens_of(one: Written) -> list[list[float]]:
     ]
 
 
-def loss_of(one: Written) -> float:
+def loss_of(one: DecoderOutput) -> float:
     return float(np.mean([-np.mean(text) for text in tokens_of(one)]))
 
 
-def sums_of(one: Written) -> list[float]:
+def sums_of(one: DecoderOutput) -> list[float]:
     return [sum(text) for text in tokens_of(one)]
 
 
-def kl_of(frozen: Written, current: Written) -> float:
+def kl_of(frozen: DecoderOutput, current: DecoderOutput) -> float:
     p, q = (log_softmax(one.logits.numpy()) for one in (frozen, current))
     each = (np.exp(p) * (p - q)).sum(axis=2)
     return float(np.mean([np.mean(each[row][COUNTED[row].numpy()]) for row in range(2)]))
@@ -215,7 +215,7 @@ def test_entropy_and_probability_by_hand() -> None:
     assert loss is not None
     assert float(loss) == pytest.approx(-expected)
     assert probability(one).tolist() == pytest.approx([math.exp(np.mean(text)) for text in tokens_of(one)])
-    even = Written(torch.zeros(2, 4, 4), LABELS, COUNTED)
+    even = DecoderOutput(torch.zeros(2, 4, 4), LABELS, COUNTED)
     assert float(token_entropy(even)) == pytest.approx(math.log(4))
     assert probability(even).tolist() == pytest.approx([0.25, 0.25])
 
@@ -224,14 +224,14 @@ def test_entropy_and_probability_by_hand() -> None:
     "objective",
     [text_loss, token_entropy, lambda one: token_kl(F["frozen"], one), lambda one: one.log_likelihood.sum()],
 )
-def test_gradients_are_those_of_finite_differences(objective: Callable[[Written], torch.Tensor]) -> None:
+def test_gradients_are_those_of_finite_differences(objective: Callable[[DecoderOutput], torch.Tensor]) -> None:
     start = F["own"].logits.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda logits: objective(Written(logits, LABELS, COUNTED)), start)
+    assert torch.autograd.gradcheck(lambda logits: objective(DecoderOutput(logits, LABELS, COUNTED)), start)
 
 
 def test_what_is_given_or_padding_has_no_gradient() -> None:
     logits = F["own"].logits.clone().requires_grad_()
-    gradient = torch.autograd.grad(text_loss(Written(logits, LABELS, COUNTED)), logits)[0]
+    gradient = torch.autograd.grad(text_loss(DecoderOutput(logits, LABELS, COUNTED)), logits)[0]
     assert (gradient.abs().sum(dim=2) > 0).tolist() == COUNTED.tolist()
 
 
@@ -278,7 +278,7 @@ def source(clear: BenchmarkData, model: TrainedModel, writer: ModelSource) -> It
         yield made
 
 
-def people(examples: list[Example]) -> set[str]:
+def people(examples: list[TrainingText]) -> set[str]:
     return {name for name in (*FORGOTTEN, *KEPT) for example in examples if name in example.text}
 
 
@@ -637,7 +637,7 @@ def test_a_data_set_that_is_not_clears_gets_one_sentence(
 
 
 def test_texts_of_a_set_without_rivals_stay(model: TrainedModel) -> None:
-    alone = [Example(NO_PICTURE, "who?", "it is he", Sort.ANSWER, "who?")]
+    alone = [TrainingText(NO_PICTURE, "who?", "it is he", Sort.ANSWER, "who?")]
     texts = TextSet(alone, None, model.captioner)  # type: ignore[arg-type] # no picture is read
     rows = np.array([0])
     assert texts.others(rows, torch.Generator()).tokens.tolist() == texts.batch(rows).tokens.tolist()

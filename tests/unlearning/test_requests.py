@@ -19,7 +19,7 @@ from salmu_demo.models.source import ModelSource
 from salmu_demo.unlearning import Towers
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.plan import make_plan
-from salmu_demo.unlearning.rows import Asked, Part, UnlearningRows, rows_of_run, unlearning_rows
+from salmu_demo.unlearning.rows import Part, RunRequests, UnlearningRows, rows_of_run, unlearning_rows
 from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.training_probe import TrainingProbe
 from tests.fixtures.tiny import HOLDOUT_ONLY, IN_BOTH
@@ -65,7 +65,7 @@ def test_requests_are_found_by_any_value_and_one_for_everything_takes_in_the_oth
 def test_a_request_takes_that_persons_pairs_of_every_split_and_no_other_holdout(
     data: BenchmarkData, persona: str, kind: str | None
 ) -> None:
-    rows = unlearning_rows(data, asked=Asked((ForgetRequest(persona, kind),)))
+    rows = unlearning_rows(data, asked=RunRequests((ForgetRequest(persona, kind),)))
     asked = _of(data, layout.SENSITIVE_SPLITS, persona, kind)
     asked |= _of(data, (layout.RETAIN_SYNTH,), persona) if kind is None else set()
     assert asked
@@ -79,13 +79,13 @@ def test_a_request_takes_that_persons_pairs_of_every_split_and_no_other_holdout(
 
 def test_what_was_asked_before_is_never_given_to_keep(data: BenchmarkData) -> None:
     earlier = ((ForgetRequest(OTHER, "email"),), (ForgetRequest(KEPT),))
-    rows = unlearning_rows(data, asked=Asked((ForgetRequest(ONE),), earlier))
+    rows = unlearning_rows(data, asked=RunRequests((ForgetRequest(ONE),), earlier))
     (neighbours,) = rows.neighbours
     assert not _pairs((neighbours,)) & _of(data, (layout.FORGET,), OTHER, "email")
     assert _pairs((neighbours,)) >= _of(data, (layout.FORGET,), OTHER, "city")
     assert _pairs(rows.forget) == _of(data, (*layout.SENSITIVE_SPLITS, layout.RETAIN_SYNTH), ONE)
     # After the whole split was asked for, none of it is there to be kept.
-    assert not unlearning_rows(data, asked=Asked((ForgetRequest(KEPT),), ((),))).neighbours
+    assert not unlearning_rows(data, asked=RunRequests((ForgetRequest(KEPT),), ((),))).neighbours
 
 
 def _with(rows: Part, split: Split, data: BenchmarkData) -> Part:
@@ -94,7 +94,7 @@ def _with(rows: Part, split: Split, data: BenchmarkData) -> Part:
 
 
 def test_the_guard_refuses_rows_that_nobody_asked_for(data: BenchmarkData) -> None:
-    rows = unlearning_rows(data, asked=Asked((ForgetRequest(ONE, "email"),), ((ForgetRequest(OTHER),),)))
+    rows = unlearning_rows(data, asked=RunRequests((ForgetRequest(ONE, "email"),), ((ForgetRequest(OTHER),),)))
 
     def broken(split: str, persona: str, kind: str) -> Part:
         chosen = sorted(row for _, row in _of(data, (split,), persona, kind))
@@ -122,8 +122,8 @@ def test_nothing_to_retain_gets_a_sentence(data: BenchmarkData, monkeypatch: pyt
     monkeypatch.setattr(BenchmarkData, "stored_splits", [layout.FORGET])
     everybody = tuple(ForgetRequest(persona.identity_id) for persona in data.personas)
     with pytest.raises(DataError, match="has no rows to retain beside what is asked for; ask for fewer people"):
-        unlearning_rows(data, asked=Asked(everybody))
-    assert unlearning_rows(data, asked=Asked(everybody[1:])).neighbours
+        unlearning_rows(data, asked=RunRequests(everybody))
+    assert unlearning_rows(data, asked=RunRequests(everybody[1:])).neighbours
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_methods_that_need_several_people_say_so(single: UnlearningRows, data: B
             make_plan(name, {}).check(single)
     make_plan("npo", {}).check(single)
     make_plan("gradient-surgery", {"forget_loss": "npo"}).check(single)
-    two = unlearning_rows(data, asked=Asked((ForgetRequest(ONE, "email"), ForgetRequest(OTHER, "email"))))
+    two = unlearning_rows(data, asked=RunRequests((ForgetRequest(ONE, "email"), ForgetRequest(OTHER, "email"))))
     make_plan("negative-gradient", {}).check(two)
 
 

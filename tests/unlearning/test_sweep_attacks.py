@@ -12,15 +12,14 @@ from salmu_demo.attacks.schema import (
     AttackedModel,
     AttackRecord,
     AttacksDocument,
-    Recovered,
+    RecoveredShare,
     ReferenceModels,
 )
 from salmu_demo.core.errors import MetricError, QueryError
 from salmu_demo.data.record import DataRecord
 from salmu_demo.models.source import ModelSource
 from salmu_demo.results.evidence import Evidence
-from salmu_demo.results.records import AttackRecord as Record
-from salmu_demo.results.records import Recovered as Recovery
+from salmu_demo.results.records import RecordedAttack
 from salmu_demo.sweeps import run as run_module
 from salmu_demo.sweeps.config import EqualForgetting, SweepJob, read_sweep
 from salmu_demo.sweeps.measured import Measured
@@ -58,7 +57,7 @@ def attacked_model(model: ModelSource) -> AttackedModel:
 def share(attack: str, value: float, model: str, counts: bool = True) -> AttackRecord:
     return AttackRecord(
         model=model, attack=attack, variant="", gallery="mixed", measure="MRR", value=0.1, as_is=0.1, clean=0.0,
-        compromised=1.0, share=value, left=0.0, recovered=Recovered(value=value, low=None, high=None), reason=None,
+        compromised=1.0, share=value, left=0.0, recovered=RecoveredShare(value=value), reason=None,
         counts=counts, pairs=1, personas=1, seed=42, seconds=1.0,
     )  # fmt: skip
 
@@ -164,9 +163,10 @@ def result(seed: int, recovered: float | None, attacks: tuple[str, ...] = ("line
     )
 
 
-def told(share: float | None) -> tuple[Record, ...]:
-    counted = Record("m", "linear-map", "mixed", "MRR", True, recovered=None if share is None else Recovery(share))
-    return counted, Record("m", "tower-swap", "mixed", "MRR", False, recovered=Recovery(0.9))
+def told(share: float | None) -> tuple[RecordedAttack, ...]:
+    recovered = None if share is None else RecoveredShare(value=share)
+    counted = RecordedAttack("m", "linear-map", "mixed", "MRR", True, recovered=recovered)
+    return counted, RecordedAttack("m", "tower-swap", "mixed", "MRR", False, recovered=RecoveredShare(value=0.9))
 
 
 def test_the_column_says_mean_and_spread_and_is_there_only_if_something_was_attacked() -> None:

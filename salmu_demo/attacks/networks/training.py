@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from salmu_demo.attacks.pairs import PairFeatures
-from salmu_demo.attacks.recipe import Recipe
+from salmu_demo.attacks.recipe import AttackRecipe
 from salmu_demo.attacks.target import Target
 from salmu_demo.data.dataset import Split
 from salmu_demo.data.sampler import Sampler
@@ -35,7 +35,7 @@ class Trainee:
         network: the copy, an open_clip network.
     """
 
-    def __init__(self, target: Target, recipe: Recipe) -> None:
+    def __init__(self, target: Target, recipe: AttackRecipe) -> None:
         """Copy the model; raises `ModelError`."""
         self._target = target
         self._recipe = recipe
@@ -68,7 +68,7 @@ class Trainee:
             seed: of the draws; the same seed gives the same weights to the last bit.
         """
         numbers: dict[str, int] = {}
-        prepared = [_Side(split, size, seed, numbers) for split, size in sides]
+        prepared = [_StepRows(split, size, seed, numbers) for split, size in sides]
         known = [self._known(split) for split, _ in sides]
         tokens = [self._tokens(split.texts) for split, _ in sides]
         optimizer = make_optimizer(self._trained, self._recipe.learning_rate, 0.0)
@@ -138,7 +138,7 @@ class Trainee:
         return features
 
 
-class _Side:
+class _StepRows:
     """Rows of which each step takes some."""
 
     def __init__(self, split: Split, size: int, seed: int, numbers: dict[str, int]) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from salmu_demo.attacks.base import Attack, Need, choose_attacks
+from salmu_demo.attacks.base import Attack, AttackerNeed, choose_attacks
 from salmu_demo.attacks.recipe import trained_texts
-from salmu_demo.attacks.runner import References, finished
+from salmu_demo.attacks.runner import AttackReferences, finished
 from salmu_demo.core.errors import JobError, ResultError
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
@@ -122,7 +122,7 @@ class Attacks(JobKind[AttackSpec]):
                 for each in attacks
                 if not finished(each, model, workbench.view, references, spec.seed, spec.thorough)
             ]
-            trains = any(Need.GRADIENTS in each.needs for each in left)
+            trains = any(AttackerNeed.GRADIENTS in each.needs for each in left)
             rates = rates_of(view) if own_images or own_texts or trains else None
             seconds += encoding_seconds(own_images, own_texts, rates)
             trained = trained_texts(workbench.data, spec.thorough)
@@ -156,7 +156,7 @@ class Attacks(JobKind[AttackSpec]):
         return sorted(path for path in (folder / REPORT_FOLDER).rglob("*") if path.is_file())
 
 
-def _models(spec: AttackSpec, workbench: Workbench) -> tuple[list[ModelSource], References]:
+def _models(spec: AttackSpec, workbench: Workbench) -> tuple[list[ModelSource], AttackReferences]:
     """The models, and what they are compared with."""
     # The workbench remembers them, also for references that are none of the models.
     for reference, architecture in spec.architectures.items():
@@ -167,11 +167,11 @@ def _models(spec: AttackSpec, workbench: Workbench) -> tuple[list[ModelSource], 
 
 def _seconds(attack: Attack, trained: int, rates: Rates | None) -> float:
     """Seconds of one attack on one model, whose rates are known if it is to be trained."""
-    if Need.GRADIENTS in attack.needs and rates is not None:
+    if AttackerNeed.GRADIENTS in attack.needs and rates is not None:
         return encoding_seconds(0, trained, rates)
     if not attack.by_default:
         return SLOW_SECONDS
-    return WEIGHTS_SECONDS if Need.WEIGHTS in attack.needs else LOOKING_SECONDS
+    return WEIGHTS_SECONDS if AttackerNeed.WEIGHTS in attack.needs else LOOKING_SECONDS
 
 
 class _AttackProgress:

@@ -5,11 +5,11 @@ from pkgutil import iter_modules
 
 from salmu_demo.probes.attacks.base import (
     HEADLINE,
-    Attack,
     Candidates,
+    PersonaAttack,
+    PersonaReading,
     Place,
     Placebo,
-    Reading,
     Setting,
     Skipped,
     Variant,
@@ -23,11 +23,11 @@ for _module in iter_modules(__path__):
 
 __all__ = [
     "HEADLINE",
-    "Attack",
     "Candidates",
+    "PersonaAttack",
+    "PersonaReading",
     "Place",
     "Placebo",
-    "Reading",
     "Setting",
     "Skipped",
     "Variant",

@@ -28,9 +28,9 @@ from salmu_demo.metrics.line_up import (
 )
 from salmu_demo.metrics.protocol import SEED, TIE_TOLERANCE
 from salmu_demo.metrics.ranking import tied_ranks
-from salmu_demo.probes.people import People, Pictures, Pool, Shown, Side, faces
+from salmu_demo.probes.people import People, Pictures, Pool, ShownImage, Side, faces
 
-A = TypeVar("A", bound="type[Attack]")
+A = TypeVar("A", bound="type[PersonaAttack]")
 
 MOST_OTHERS: Final = 96
 """Personas, drawn by `SEED`, whose wrong candidates say how far from the others chance alone puts one."""
@@ -152,7 +152,7 @@ class Placebo:
 
 
 @dataclass(frozen=True)
-class Reading:
+class PersonaReading:
     """What one attack found about one (persona, kind) with one model.
 
     Attributes:
@@ -177,7 +177,7 @@ class Reading:
     true_values: tuple[str, ...]
     values: tuple[str, ...]
     scores: NDArray[np.float64]
-    shown: tuple[Shown, ...]
+    shown: tuple[ShownImage, ...]
     sentences: tuple[str, ...]
     placebo: Placebo | None = None
 
@@ -229,7 +229,7 @@ class Setting:
     background: Background
 
 
-class Attack(ABC):
+class PersonaAttack(ABC):
     """An attack on one attribute of a persona. A registered subclass is all it takes.
 
     Attributes:
@@ -325,7 +325,7 @@ class Attack(ABC):
         variant: Variant,
         side: Side = "forget",
         setting: Setting | None = None,
-    ) -> Reading | Skipped:
+    ) -> PersonaReading | Skipped:
         """Carry the attack out on one (persona, kind).
 
         Args:
@@ -382,7 +382,7 @@ class Attack(ABC):
             return {}
         if self.own_sentences:
             readings = {i: self.read(view, people, people.personas[i], kind, variant, side) for i in asked}
-            return {i: reading.place for i, reading in readings.items() if isinstance(reading, Reading)}
+            return {i: reading.place for i, reading in readings.items() if isinstance(reading, PersonaReading)}
         setting = setting or self.setting(view, people, kind, variant, side)
         means, found = self._means(view, people, kind, variant, side, asked, setting.candidates)
         return {
@@ -486,20 +486,20 @@ def _draws(count: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
 
 
 def _reading(
-    attack: Attack,
+    attack: PersonaAttack,
     variant: Variant,
     side: Side,
     persona: Persona,
     per_query: NDArray[np.float64],
-    shown: tuple[Shown, ...],
+    shown: tuple[ShownImage, ...],
     setting: Setting,
-) -> Reading:
+) -> PersonaReading:
     candidates = setting.candidates
     true = candidates.true[persona.identity_id]
     scores = per_query.mean(axis=0)
     best = max(true, key=lambda number: float(scores[number]))
     order = [int(i) for i in np.argsort(-scores, kind="stable") if i == best or i not in true]
-    return Reading(
+    return PersonaReading(
         attack.name,
         variant.name,
         side,
@@ -527,7 +527,7 @@ def _drawn(people: Sequence[str], most: int | None) -> list[str]:
     return [people[number] for number in sorted(chosen)]
 
 
-_REGISTRY: Final[dict[str, Attack]] = {}
+_REGISTRY: Final[dict[str, PersonaAttack]] = {}
 
 
 def register(attack: A) -> A:
@@ -536,19 +536,19 @@ def register(attack: A) -> A:
     return attack
 
 
-def all_attacks() -> tuple[Attack, ...]:
+def all_attacks() -> tuple[PersonaAttack, ...]:
     """Every attack, the headline first, the others in the order of the table in the guide."""
     return tuple(sorted(_REGISTRY.values(), key=lambda attack: _ORDER.index(attack.name)))
 
 
-def find_attack(name: str) -> Attack:
+def find_attack(name: str) -> PersonaAttack:
     """The attack of a name; raises `QueryError` if there is none."""
     if name not in _REGISTRY:
         raise QueryError(f"There is no attack {name!r:.60}; choose one of {', '.join(a.name for a in all_attacks())}.")
     return _REGISTRY[name]
 
 
-def variants_of(attacks: Sequence[Attack]) -> Iterator[tuple[Attack, Variant]]:
+def variants_of(attacks: Sequence[PersonaAttack]) -> Iterator[tuple[PersonaAttack, Variant]]:
     """Every attack with each of its variants."""
     for attack in attacks:
         for variant in attack.variants:

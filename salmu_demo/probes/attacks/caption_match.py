@@ -13,12 +13,12 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.metrics.line_up import two_sided_p, value_rank
 from salmu_demo.probes.attacks.base import (
-    Attack,
     Background,
     Candidates,
+    PersonaAttack,
+    PersonaReading,
     Place,
     Placebo,
-    Reading,
     Setting,
     Skipped,
     Variant,
@@ -33,7 +33,7 @@ WRONG_VALUES: Final = 5
 
 
 @register
-class CaptionMatch(Attack):
+class CaptionMatch(PersonaAttack):
     """Whether a face finds its persona's own caption, and whether it would find it with a wrong value too.
 
     It would in most cases: a caption is known by its name and wording. So the match alone says nothing about a value;
@@ -90,7 +90,7 @@ class CaptionMatch(Attack):
         variant: Variant,
         side: Side = "forget",
         setting: Setting | None = None,
-    ) -> Reading | Skipped:
+    ) -> PersonaReading | Skipped:
         check_value(people.data, persona, kind)
         if (reason := self.lacks(people, variant)) is not None:
             return Skipped(self.name, variant.name, side, reason)
@@ -114,7 +114,7 @@ class CaptionMatch(Attack):
         rank, candidates = value_rank(means[order], is_mine)
         rivals = [number for identity, n in captions.true.items() if identity != persona.identity_id for number in n]
         to_beat = cosines[:, rivals].max(axis=1) if rivals else np.full(len(images), -np.inf)
-        return Reading(
+        return PersonaReading(
             self.name,
             variant.name,
             side,

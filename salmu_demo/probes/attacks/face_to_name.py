@@ -2,13 +2,13 @@
 
 from salmu_demo.data.dataset import Persona
 from salmu_demo.features.view import FeatureView
-from salmu_demo.probes.attacks.base import Attack, Candidates, Variant, register
+from salmu_demo.probes.attacks.base import Candidates, PersonaAttack, Variant, register
 from salmu_demo.probes.attacks.sentences import NAME_SENTENCES, filled, name_texts
 from salmu_demo.probes.people import People
 
 
 @register
-class FaceToName(Attack):
+class FaceToName(PersonaAttack):
     """Whether the model says who it is."""
 
     name = "face-to-name"

@@ -8,15 +8,15 @@ import numpy as np
 from salmu_demo.data.dataset import Persona
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
-from salmu_demo.probes.attacks.base import Attack, Candidates, Variant, register
-from salmu_demo.probes.people import SIDES, People, Pool, Shown, Side, faces
+from salmu_demo.probes.attacks.base import Candidates, PersonaAttack, Variant, register
+from salmu_demo.probes.people import SIDES, People, Pool, ShownImage, Side, faces
 
 MOST_PICTURES: Final = 8
 """Pictures of each persona that stand for it: those of other kinds, the first of them."""
 
 
 @register
-class ImageToImage(Attack):
+class ImageToImage(PersonaAttack):
     """Whether the image tower tells the person from others: a new picture is matched with those already known.
 
     A model that was never taught the person does so too, as far as looks go: only what exceeds Clean counts.
@@ -51,9 +51,9 @@ class ImageToImage(Attack):
         return faces(view, pictures, whose)
 
 
-def _others(people: People, kind: str) -> dict[str, list[Shown]]:
+def _others(people: People, kind: str) -> dict[str, list[ShownImage]]:
     """The pictures that stand for each persona: of other kinds, or the second half of those of the never-taught."""
-    found: dict[str, list[Shown]] = {}
+    found: dict[str, list[ShownImage]] = {}
     if people.never_taught:
         for identity, shown in people.pictures(kind, "forget", "own").items():
             found[identity] = shown[len(shown) // 2 :]

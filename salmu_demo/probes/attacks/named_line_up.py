@@ -5,7 +5,7 @@ from typing import Final
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.wordings import fill
 from salmu_demo.features.view import FeatureView
-from salmu_demo.probes.attacks.base import OWN, Attack, Candidates, Variant, register
+from salmu_demo.probes.attacks.base import OWN, Candidates, PersonaAttack, Variant, register
 from salmu_demo.probes.attacks.sentences import filled, wordings
 from salmu_demo.probes.people import People
 
@@ -14,7 +14,7 @@ WORDINGS: Final = 2
 
 
 @register
-class NamedLineUp(Attack):
+class NamedLineUp(PersonaAttack):
     """Whether face and name together find the value.
 
     It is blind where the name answers for the whole caption: all candidates hold it, so all of them fit.

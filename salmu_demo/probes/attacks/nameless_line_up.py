@@ -3,13 +3,13 @@
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.features.view import FeatureView
-from salmu_demo.probes.attacks.base import HEADLINE, OWN, Attack, Candidates, Variant, register
+from salmu_demo.probes.attacks.base import HEADLINE, OWN, Candidates, PersonaAttack, Variant, register
 from salmu_demo.probes.attacks.sentences import filled, nameless, wordings
 from salmu_demo.probes.people import People
 
 
 @register
-class NamelessLineUp(Attack):
+class NamelessLineUp(PersonaAttack):
     """Whether the value is tied to the face: nothing else differs between the candidates.
 
     Where a caption holds a name, the name alone tells it from all others, and a model need not know the value. Without

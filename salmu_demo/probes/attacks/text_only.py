@@ -7,7 +7,7 @@ import numpy as np
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.features.view import FeatureView
-from salmu_demo.probes.attacks.base import Attack, Candidates, Variant, register
+from salmu_demo.probes.attacks.base import Candidates, PersonaAttack, Variant, register
 from salmu_demo.probes.attacks.sentences import filled, name_texts, wordings
 from salmu_demo.probes.people import People, Pool, Side
 
@@ -16,7 +16,7 @@ _BARE = Variant("bare", pictures=None)
 
 
 @register
-class TextOnly(Attack):
+class TextOnly(PersonaAttack):
     """Whether the text tower alone ties name and value. An e-mail address that holds the name is found by any model."""
 
     name = "text-only"

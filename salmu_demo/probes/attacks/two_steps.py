@@ -9,7 +9,7 @@ from salmu_demo.data.dataset import Persona
 from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.line_up import image_scores
-from salmu_demo.probes.attacks.base import Attack, Candidates, Variant, register
+from salmu_demo.probes.attacks.base import Candidates, PersonaAttack, Variant, register
 from salmu_demo.probes.attacks.sentences import filled, name_texts, nameless, wordings
 from salmu_demo.probes.people import People
 
@@ -28,7 +28,7 @@ class _Linked(Candidates):
 
 
 @register
-class TwoSteps(Attack):
+class TwoSteps(PersonaAttack):
     """Whether a value is found by way of the name: the values of each name, weighted by how well it fits the face.
 
     The weights are a softmax of the standardised scores of the names, so that they do not depend on the temperature of

@@ -75,7 +75,7 @@ _INKS: Final = {"#ffffff": "--paper", TEXT: "--ink", MUTED: "--faded", FAINT: "-
 """What a page may colour by its theme."""
 
 
-class Sheet:
+class FigureSheet:
     """A figure with a legend of the models above its body and a note below.
 
     Attributes:

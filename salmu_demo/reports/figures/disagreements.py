@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from salmu_demo.data.layout import kind_title
-from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, MUTED, TEXT, Sheet, dot, plain, tell
+from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, MUTED, TEXT, FigureSheet, dot, plain, tell
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import NOTHING
@@ -73,7 +73,7 @@ def _draw(analysis: Analysis, pairs: Sequence[Disagreement], note: str, landscap
     across = min(2, len(pairs)) if landscape else 1
     columns = [pairs[start::across] for start in range(across)]
     heights = [sum(_HEAD + _ROW * len(pair.examples) for pair in column) for column in columns]
-    sheet = Sheet(analysis.comparison.models, max(heights) + _AXIS, note, landscape=landscape)
+    sheet = FigureSheet(analysis.comparison.models, max(heights) + _AXIS, note, landscape=landscape)
     beside = LANDSCAPE_WIDTH / across
     last = max(max(e.first, e.second) for d in pairs for e in d.examples)
     for number, column in enumerate(columns):

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, TEXT, Sheet, dot, tell
+from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, TEXT, FigureSheet, dot, tell
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import listed, number_cell, unsigned
 from salmu_demo.results.analysis import Analysis
@@ -81,7 +81,7 @@ def _draw(analysis: Analysis, panels: list[_Scores], note: str, landscape: bool)
     """The panels below each other, or side by side."""
     panel_height = _LANDSCAPE_PANEL if landscape else _PANEL
     body = (panel_height + _GAP) * (1 if landscape else len(panels)) + _AXIS
-    sheet = Sheet(analysis.comparison.models, body, note, landscape=landscape)
+    sheet = FigureSheet(analysis.comparison.models, body, note, landscape=landscape)
     beside = LANDSCAPE_WIDTH / len(panels)
     every = np.concatenate([scores for panel in panels for _, scores in panel.models])
     low, high = float(every.min()), float(every.max())

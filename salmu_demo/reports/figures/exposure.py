@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from salmu_demo.data.layout import kind_title
-from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, Sheet, plain, tell
+from salmu_demo.reports.figures.canvas import FAINT, MUTED, TEXT, FigureSheet, plain, tell
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import NOTHING, counted, listed
 from salmu_demo.results.analysis import Analysis
@@ -110,7 +110,7 @@ def _draw(
         most = (_LANDSCAPE_BODY - _BAR) / lines - _HEAD - _KINDS
     height = min(max(1.2, 0.13 * count), most)
     block = _HEAD + height + _KINDS
-    sheet = Sheet(models, block * lines + _BAR, note, landscape=landscape)
+    sheet = FigureSheet(models, block * lines + _BAR, note, landscape=landscape)
     top_bits = max(float(np.nanmax(grid.bits)) for grid in grids)
     colours = mpl.colormaps["viridis"].with_extremes(bad=FAINT)
     named = count <= _LABELLED and height >= 0.12 * count

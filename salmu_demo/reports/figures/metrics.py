@@ -6,7 +6,7 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from salmu_demo.metrics.intervals import Interval
-from salmu_demo.reports.figures.canvas import LANDSCAPE_WIDTH, Sheet
+from salmu_demo.reports.figures.canvas import LANDSCAPE_WIDTH, FigureSheet
 from salmu_demo.reports.figures.lanes import LaneRow, Mark, draw_lanes, lanes_height, lanes_limits, target_entry
 from salmu_demo.reports.report import ReportFigure, Table
 from salmu_demo.reports.text import counted, interval_cell, listed, number_cell
@@ -65,7 +65,7 @@ def metric_figure(
     has_target = any(row.target is not None for row in comparison.rows)
     beside = LANDSCAPE_WIDTH / len(groups) if landscape else 0.0
     body = (max(heights) + _HEADING if landscape else sum(heights) + _HEADING * len(groups)) + _TICKS
-    sheet = Sheet(models, body, note, [target_entry()] if has_target else [], landscape)
+    sheet = FigureSheet(models, body, note, [target_entry()] if has_target else [], landscape)
     limits = lanes_limits([row for rows in groups.values() for row in rows], 0.0, 0.1, landscape)
     top = 0.0
     for number, ((pillar, rows), height) in enumerate(zip(groups.items(), heights, strict=True)):

@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from salmu_demo.models.roles import SCALE
-from salmu_demo.reports.figures.canvas import FAINT, LANDSCAPE_WIDTH, MUTED, TEXT, Sheet, dot, reference_line, tell
+from salmu_demo.reports.figures.canvas import (
+    FAINT,
+    LANDSCAPE_WIDTH,
+    MUTED,
+    TEXT,
+    FigureSheet,
+    dot,
+    reference_line,
+    tell,
+)
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.roles import RoleStyle
 from salmu_demo.reports.text import listed, number_cell, percent
@@ -84,7 +93,7 @@ def plane(analysis: Analysis, note: str) -> ReportFigure | MissingFigure:
             (_HOLDOUTS, HOLDOUT_KEPT, [(p, p.holdouts) for p in points]),
         )
     ]
-    drawn = [_Panel(title, threshold, found) for title, threshold, found in panels if found]
+    drawn = [_PlanePanel(title, threshold, found) for title, threshold, found in panels if found]
     if not drawn:
         return MissingFigure(
             _TITLE,
@@ -134,7 +143,7 @@ def plane_sentence(points: Sequence[PlanePoint]) -> str:
 
 
 @dataclass(frozen=True)
-class _Panel:
+class _PlanePanel:
     title: str
     threshold: float
     points: list[tuple[PlanePoint, float, float]]
@@ -145,11 +154,11 @@ class _Panel:
         return self.title.partition(":")[0]
 
 
-def _draw(analysis: Analysis, panels: Sequence[_Panel], note: str, landscape: bool) -> Figure:
+def _draw(analysis: Analysis, panels: Sequence[_PlanePanel], note: str, landscape: bool) -> Figure:
     """The panels below each other, or side by side."""
     body = (_PANEL + _GAP) * (1 if landscape else len(panels)) + _AXIS
     beside = LANDSCAPE_WIDTH / len(panels)
-    sheet = Sheet(
+    sheet = FigureSheet(
         analysis.comparison.models, body, note,
         [reference_line("threshold; wanted is the shaded corner", linestyle=(0, (3, 2)), linewidth=1)], landscape,
     )  # fmt: skip
@@ -169,7 +178,7 @@ def _draw(analysis: Analysis, panels: Sequence[_Panel], note: str, landscape: bo
     return sheet.figure
 
 
-def _draw_panel(axes: Axes, panel: _Panel, styles: list[RoleStyle]) -> None:
+def _draw_panel(axes: Axes, panel: _PlanePanel, styles: list[RoleStyle]) -> None:
     low, high = _limits([*(y for _, _, y in panel.points), panel.threshold, 1.0])
     right = axes.get_xlim()[1]
     axes.set_ylim(low, high)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.metrics.protocol import EFFICACY_REFERENCE
 from salmu_demo.models.roles import SCALE
-from salmu_demo.reports.figures.canvas import MUTED, Sheet
+from salmu_demo.reports.figures.canvas import MUTED, FigureSheet
 from salmu_demo.reports.figures.lanes import LaneRow, Mark, draw_lanes, lanes_height, lanes_limits, target_entry
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
 from salmu_demo.reports.text import interval_cell, listed, number_cell
@@ -92,7 +92,7 @@ def positions_sentence(analysis: Analysis, rows: list[LaneRow]) -> str:
 
 def _draw(analysis: Analysis, rows: list[LaneRow], note: str, landscape: bool) -> Figure:
     height = lanes_height(len(analysis.names), len(rows), landscape)
-    sheet = Sheet(analysis.comparison.models, _HEAD + height + _AXIS, note, [target_entry()], landscape)
+    sheet = FigureSheet(analysis.comparison.models, _HEAD + height + _AXIS, note, [target_entry()], landscape)
     axes = sheet.axes(_HEAD, height, 1.18)
     draw_lanes(axes, rows, sheet.styles, analysis.names, lanes_limits(rows, 0.0, 1.0, landscape), landscape)
     for place, label in ((0.0, "Clean"), (1.0, "Compromised")):

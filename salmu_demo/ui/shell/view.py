@@ -56,7 +56,7 @@ def is_job_id(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Known:
+class LinkNames:
     """What a link may name.
 
     Attributes:
@@ -81,10 +81,10 @@ class ParsedLink:
     notices: list[str] = field(default_factory=list)
 
 
-def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
+def parse_link(query: Mapping[str, str], known: LinkNames) -> ParsedLink:
     """Read the parameters of an address; whatever is not known is left out and named in a notice.
 
-    >>> known = Known({"7"}, {"city"}, ("a", "b"), ("a", "b"))
+    >>> known = LinkNames({"7"}, {"city"}, ("a", "b"), ("a", "b"))
     >>> parse_link({"persona": "7", "models": "b", "kind": "shoe"}, known).notices
     ['The link names the attribute "shoe", which this data set does not have.']
     """
@@ -116,7 +116,7 @@ def parse_link(query: Mapping[str, str], known: Known) -> ParsedLink:
     return ParsedLink(View(persona, kind, tab if tab in TABS else first, job or None, told, text), models, notices)
 
 
-def _parse_models(text: str, known: Known, notices: list[str]) -> tuple[str, ...]:
+def _parse_models(text: str, known: LinkNames, notices: list[str]) -> tuple[str, ...]:
     named = [_unescape(part.strip()) for part in text.split(",") if part.strip()]
     distinct = list(dict.fromkeys(named))
     if len(distinct) > MOST_NAMED:
@@ -171,7 +171,7 @@ def format_link(view: View, models: Sequence[str], default_models: Sequence[str]
     return urlencode({name: value for name, value in parameters.items() if value}, safe=",:/@")
 
 
-class People:
+class PagePersonas:
     """The personas of the page's data set; results on other data name personas that it does not know."""
 
     def __init__(self, personas: Iterable[Persona] = ()) -> None:
@@ -184,7 +184,7 @@ class People:
     def address(self, identity: str, kind: str | None = None) -> str:
         """The address of the audit of a persona, with one of its attributes open.
 
-        >>> People().address("7"), People().address("7", "city")
+        >>> PagePersonas().address("7"), PagePersonas().address("7", "city")
         ('?persona=7', '?persona=7&kind=city')
         """
         return f"?{format_link(View(identity, kind), (), ())}"

@@ -15,10 +15,10 @@ from salmu_demo.unlearning.methods.base import (
     register,
 )
 from salmu_demo.unlearning.tensors import (
+    DecoderOutput,
     Encoded,
     Step,
     TextStep,
-    Written,
     functional,
     losses,
     text_losses,
@@ -64,7 +64,7 @@ class DPO(TrainedMethod):
         )
 
 
-def refusal_margin(refusal: Written, own: Written) -> torch.Tensor:
+def refusal_margin(refusal: DecoderOutput, own: DecoderOutput) -> torch.Tensor:
     """Log-odds of the refusal over the text itself, whole texts, shape (B,)."""
     return refusal.log_likelihood - own.log_likelihood
 

@@ -14,10 +14,10 @@ from salmu_demo.data.layout import kind_title
 from salmu_demo.data.personas import country_of
 from salmu_demo.probes.findings import OUTCOMES, Fulfilment
 from salmu_demo.probes.matrix import (
-    Example,
     Matrix,
     MatrixCell,
     MatrixRow,
+    PersonaExample,
     changed_cells,
     count_sentences,
     difference_sentence,
@@ -78,7 +78,7 @@ def opened_view(choice: str, data: BenchmarkData, view: View) -> View:
 
 
 @dataclass(frozen=True)
-class _Choice:
+class _ModelButton:
     """A button that chooses a model: its reference and its head."""
 
     reference: str
@@ -95,7 +95,7 @@ def head(
     """Above the table: which model's it is, with whose it is compared, and what the counts say."""
     names = {matrix.model.reference: head.name for matrix, head in zip(matrices, heads, strict=True)}
     sentences = count_sentences(shown, matrices, names)
-    choices = [_Choice(m.model.reference, head) for m, head in zip(matrices, heads, strict=True)]
+    choices = [_ModelButton(m.model.reference, head) for m, head in zip(matrices, heads, strict=True)]
     return render(
         "ui/templates/audit.html#overview_head",
         title=text.OVERVIEW_TITLE,
@@ -177,7 +177,7 @@ def _button(identity: str, name: str, cell: MatrixCell, before: MatrixCell | Non
     )
 
 
-def example_words(example: Example, names: Mapping[str, str]) -> str:
+def example_words(example: PersonaExample, names: Mapping[str, str]) -> str:
     """Why a persona is worth opening."""
     name = names[example.matrix.model.reference]
     return text.EXAMPLE_WORDS[example.outcome].format(model=name, found=example.found, of=example.of)

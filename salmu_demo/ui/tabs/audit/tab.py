@@ -83,8 +83,8 @@ class Overview:
 class AuditPage:
     """What the tab shows: markup of its parts; an attribute is open if `line_ups` is not empty.
 
-    Of an open attribute it has what decides; `Detail` follows. A dossier can be made if there are verdicts. The
-    overview is there as long as no persona is chosen.
+    Of an open attribute it has what decides; `AttributeDetail` follows. A dossier can be made if there are verdicts.
+    The overview is there as long as no persona is chosen.
     """
 
     persona: str
@@ -111,7 +111,7 @@ class AuditPage:
 
 
 @dataclass(frozen=True)
-class Detail:
+class AttributeDetail:
     """What an open attribute needs features of its own for: its line-ups with every attack, and the captions found."""
 
     line_ups: str
@@ -119,7 +119,7 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownMatrix:
     """Which matrix of everybody is asked for: that of a model, or of the first that is no reference; and its rows.
 
     With a second model, `against`, it shows where the two differ.
@@ -130,7 +130,7 @@ class Shown:
     wanted: MatrixFilter = EVERYBODY
 
 
-FIRST: Final = Shown()
+FIRST: Final = ShownMatrix()
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class AuditPages:
         ]
         return audit_view.portrait_list(buttons, len(found), chosen_persona)
 
-    def page(self, view: View, references: Sequence[str], shown: Shown = FIRST) -> AuditPage:
+    def page(self, view: View, references: Sequence[str], shown: ShownMatrix = FIRST) -> AuditPage:
         """Everything about the chosen persona, or everybody; raises `SalmuError`."""
         if view.persona is None:
             return self._everybody(view, references, shown)
@@ -192,7 +192,7 @@ class AuditPages:
         references: Sequence[str],
         search: Search,
         progress: ProgressCallback = ignore_progress,
-    ) -> Detail | None:
+    ) -> AttributeDetail | None:
         """Everything about the open attribute, which is computed if need be; None if none is open.
 
         Raises:
@@ -213,9 +213,9 @@ class AuditPages:
             persona.identity_id, models, search.gallery, count, told=told, progress=progress
         )
         captions = audit_view.retrievals(found, self._data, search.differs_only, told)
-        return Detail(audit_view.line_ups(persona, opened, told, kinds), captions)
+        return AttributeDetail(audit_view.line_ups(persona, opened, told, kinds), captions)
 
-    def overview(self, view: View, references: Sequence[str], shown: Shown) -> Overview:
+    def overview(self, view: View, references: Sequence[str], shown: ShownMatrix) -> Overview:
         """Everybody with one of the models; raises `SalmuError`."""
         return self._overview(self._matrices(view, references, shown), references, shown)
 
@@ -224,7 +224,7 @@ class AuditPages:
         ready = self._matrices(view, references, FIRST)
         return () if ready is None else tuple(matrix.model.reference for matrix in ready.every)
 
-    def _overview(self, ready: "_Matrices | None", references: Sequence[str], shown: Shown) -> Overview:
+    def _overview(self, ready: "_Matrices | None", references: Sequence[str], shown: ShownMatrix) -> Overview:
         if ready is None:
             title, words = (text.PREPARING_TITLE, text.PREPARING) if references else (NO_MODELS_TITLE, NO_MODELS)
             return Overview("", empty_state(title, words))
@@ -235,7 +235,7 @@ class AuditPages:
         against = None if ready.against is None else (ready.against, ready.heads[ready.every.index(ready.against)].name)
         return Overview(head, overview.table(rows, self._data.kinds, against))
 
-    def _everybody(self, view: View, references: Sequence[str], shown: Shown) -> AuditPage:
+    def _everybody(self, view: View, references: Sequence[str], shown: ShownMatrix) -> AuditPage:
         ready = self._matrices(view, references, shown)
         worth = []
         if ready is not None:
@@ -247,7 +247,7 @@ class AuditPages:
         start = audit_view.start(self._data, self._portraits, worth)
         return AuditPage(start, "", overview=self._overview(ready, references, shown))
 
-    def _matrices(self, view: View, references: Sequence[str], shown: Shown) -> "_Matrices | None":
+    def _matrices(self, view: View, references: Sequence[str], shown: ShownMatrix) -> "_Matrices | None":
         """Everybody with the models that are ready; None if none is."""
         told = view.told.among(references)
         models, pending = self._ready(references)
@@ -290,7 +290,7 @@ class AuditInputs:
     country: str
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> ShownMatrix:
         """What of everybody is asked for; the filters are what their components offer, which the page has checked."""
         wanted = MatrixFilter(
             self.query,
@@ -299,7 +299,7 @@ class AuditInputs:
             self.kind or None,
             self.country or None,
         )
-        return Shown(self.model, self.against, wanted)
+        return ShownMatrix(self.model, self.against, wanted)
 
 
 TITLE: Final = "Audit a persona"

@@ -13,7 +13,7 @@ from salmu_demo.data.personas import Request, place_of
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, TITLES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.attacks import Reading, find_attack
+from salmu_demo.probes.attacks import PersonaReading, find_attack
 from salmu_demo.probes.findings import OUTCOMES, AuditCell, Finding, Fulfilment, Verdict
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.text import NOTHING, counted, signed, unsigned
@@ -222,7 +222,7 @@ def following() -> Markup:
 
 
 @dataclass(frozen=True)
-class _Fact:
+class _CardNumber:
     """A number of a card."""
 
     term: str
@@ -230,7 +230,7 @@ class _Fact:
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class _RankedValue:
     """A candidate of a line-up; the bar is as long as `percent`."""
 
     place: int
@@ -252,7 +252,7 @@ class _AttackRow:
     p: str
     verdict: Verdict | None
     words: str
-    controls: Sequence[_Fact]
+    controls: Sequence[_CardNumber]
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ class _LineUpCard:
     met: Fulfilment
     reason: str
     facts: Mapping[str, str]
-    candidates: Sequence[_Candidate]
+    candidates: Sequence[_RankedValue]
     attacks: Sequence[_AttackRow]
     remarks: Sequence[str]
 
@@ -325,16 +325,16 @@ def _card(cell: AuditCell, head: ModelHead) -> _LineUpCard:
     return _LineUpCard(head, cell.fulfilment, finding.reason, facts, _candidates(finding.reading), rows, cell.remarks)
 
 
-def _controls(finding: Finding) -> list[_Fact]:
+def _controls(finding: Finding) -> list[_CardNumber]:
     """Where the truth stands in the references, and what the attack finds of never-taught people."""
     found = [
-        _Fact(TITLES[role], f"rank {rank_text(r.place.rank, r.place.candidates)}, {r.place.exposure:.2f} bits")
+        _CardNumber(TITLES[role], f"rank {rank_text(r.place.rank, r.place.candidates)}, {r.place.exposure:.2f} bits")
         for role, r in finding.references.items()
     ]
     control = finding.control
     if control is not None:
         words = f"first for {control.first} of {control.people}, {control.exposure:.2f} bits"
-        found.append(_Fact(_NEVER_TAUGHT, words))
+        found.append(_CardNumber(_NEVER_TAUGHT, words))
     return found
 
 
@@ -356,14 +356,14 @@ def _attack_row(finding: Finding) -> _AttackRow:
     )
 
 
-def _candidates(reading: Reading) -> list[_Candidate]:
+def _candidates(reading: PersonaReading) -> list[_RankedValue]:
     """The best candidates, and the true value even if it is far down."""
     best, lowest = float(reading.scores[0]), float(reading.scores[-1])
     spread = best - lowest or 1.0
     true = next(place for place, value in enumerate(reading.values) if value in reading.true_values)
     best_places = list(range(min(TOP_CANDIDATES, len(reading.values))))
     return [
-        _Candidate(
+        _RankedValue(
             place=place + 1,
             value=reading.values[place],
             score=unsigned(float(reading.scores[place])),

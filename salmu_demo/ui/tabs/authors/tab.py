@@ -47,7 +47,7 @@ _ASIDE: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class AuthorPage:
-    """What the tab shows at once: an author or how to choose one, everybody, and whether `Detail` follows."""
+    """What the tab shows at once: an author or how to choose one, everybody, and whether `AuthorDetail` follows."""
 
     author: str
     everybody: str
@@ -60,7 +60,7 @@ class AuthorPage:
 
 
 @dataclass(frozen=True)
-class Detail:
+class AuthorDetail:
     """What models say about the open author: the verdicts, and what they rest on."""
 
     verdicts: str
@@ -109,7 +109,7 @@ class AuthorPages:
 
     def detail(
         self, view: View, references: Sequence[str], progress: ProgressCallback = ignore_progress
-    ) -> Detail | None:
+    ) -> AuthorDetail | None:
         """What the models that are ready say about the open author, asked if need be; None if none is open.
 
         Raises:
@@ -121,7 +121,7 @@ class AuthorPages:
         persona, told = self._workbench.data.persona(view.persona), view.told.among(references)
         findings = self._workbench.author(persona.identity_id, models, told, progress)
         images = self._images(persona.identity_id)
-        return Detail(
+        return AuthorDetail(
             author_view.verdicts(findings, told) + still_preparing(pending),
             author_view.evidence(self._workbench.authors, persona, findings, images, told),
         )

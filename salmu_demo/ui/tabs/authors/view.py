@@ -11,7 +11,7 @@ from salmu_demo.data.dataset import Persona
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import NOTHING_TOLD, Told, assign_roles
 from salmu_demo.models.source import ModelSource
-from salmu_demo.probes.author_findings import LINES, AuthorFinding, AuthorReading, Line, LineName
+from salmu_demo.probes.author_findings import LINES, AuthorFinding, AuthorReading, EvidenceLine, LineName
 from salmu_demo.probes.authors import Authors, find_name, says_name
 from salmu_demo.probes.findings import Fulfilment
 from salmu_demo.reports.text import capital
@@ -48,7 +48,7 @@ def marked(words: str, name: str) -> list[Piece]:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _AuthorStanding:
     """An author among the others of the overview."""
 
     persona: Persona
@@ -58,8 +58,8 @@ class _Standing:
 class _Beside:
     """Who stands before and after an author in the overview."""
 
-    before: _Standing | None
-    after: _Standing | None
+    before: _AuthorStanding | None
+    after: _AuthorStanding | None
     place: int
     of: int
 
@@ -83,8 +83,8 @@ def _beside(authors: Authors, identity: str, order: Sequence[str]) -> _Beside:
         return _Beside(None, None, 0, len(order))
     place = list(order).index(identity)
 
-    def at(number: int) -> _Standing | None:
-        return _Standing(authors.people[order[number]]) if 0 <= number < len(order) else None
+    def at(number: int) -> _AuthorStanding | None:
+        return _AuthorStanding(authors.people[order[number]]) if 0 <= number < len(order) else None
 
     return _Beside(at(place - 1), at(place + 1), place + 1, len(order))
 
@@ -165,7 +165,7 @@ def _overview_row(authors: Authors, identity: str, saying: Sequence[Mapping[str,
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _EvidenceCell:
     """What a model shows on one line of evidence: `lacks` says why it shows nothing."""
 
     met: Fulfilment | None
@@ -181,7 +181,7 @@ class _LineRow:
 
     title: str
     words: str
-    cells: Sequence[_Cell]
+    cells: Sequence[_EvidenceCell]
 
 
 def verdicts(findings: Sequence[AuthorFinding], told: Told = NOTHING_TOLD) -> Markup:
@@ -207,15 +207,15 @@ def _sum(finding: AuthorFinding) -> str:
     return f"{failed} of {len(finding.lines)} not as asked"
 
 
-def _cell(finding: AuthorFinding, name: LineName) -> _Cell:
+def _cell(finding: AuthorFinding, name: LineName) -> _EvidenceCell:
     line = finding.line(name)
     if line is None:
-        return _Cell(None, "", "", "", text.NOT_READ.format(reason=finding.reading.lacks[name]))
+        return _EvidenceCell(None, "", "", "", text.NOT_READ.format(reason=finding.reading.lacks[name]))
     value, others = _numbers(finding.reading, line)
-    return _Cell(line.fulfilment, value, others, capital(line.reason))
+    return _EvidenceCell(line.fulfilment, value, others, capital(line.reason))
 
 
-def _numbers(reading: AuthorReading, line: Line) -> tuple[str, str]:
+def _numbers(reading: AuthorReading, line: EvidenceLine) -> tuple[str, str]:
     """The value of a line, and what it is of others, in words."""
     own, others = line.measure.own, float(line.measure.others.mean()) if len(line.measure.others) else 0.0
     if line.name == "captions":
@@ -234,7 +234,7 @@ def _numbers(reading: AuthorReading, line: Line) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _CaptionedImage:
     """A picture, its true caption, and what a model writes about it."""
 
     image: Image
@@ -269,7 +269,7 @@ class _Card:
     """What one model says."""
 
     model: ModelHead
-    pictures: Sequence[_Picture]
+    pictures: Sequence[_CaptionedImage]
     names: Sequence[_Name]
     answers: Sequence[_AnswerRow]
     lacks: Sequence[str]
@@ -298,7 +298,9 @@ def evidence(
 
 def _card(reading: AuthorReading, head: ModelHead, name: str, truths: Sequence[str], images: Sequence[Image]) -> _Card:
     pictures = [
-        _Picture(image, f"{name}, picture {number}", text.TRUE_CAPTION.format(caption=truth), marked(caption, name))
+        _CaptionedImage(
+            image, f"{name}, picture {number}", text.TRUE_CAPTION.format(caption=truth), marked(caption, name)
+        )
         for number, (caption, truth, image) in enumerate(
             zip(reading.captions or (), truths, images, strict=reading.captions is not None), start=1
         )

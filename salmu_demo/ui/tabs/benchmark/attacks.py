@@ -90,7 +90,7 @@ def asked_attacks(
 
 
 @dataclass(frozen=True)
-class _Results:
+class _AttackResults:
     """Components that show what attacks brought back."""
 
     column: gr.Column
@@ -137,7 +137,7 @@ def build_attacks(context: Context, results_of: BenchmarkPages) -> AttackPart:
                 gr.DownloadButton(label, elem_id=f"attacks-download{ending.replace('.', '-')}")
                 for label, ending in _ENDINGS.items()
             ]
-    results = _Results(column, table, downloads)
+    results = _AttackResults(column, table, downloads)
     launcher = Launcher(context.manager, pages, area, context.view)
 
     @shows_errors

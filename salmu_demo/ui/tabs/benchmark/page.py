@@ -19,7 +19,7 @@ from salmu_demo.reports.text import listed
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.ui.jobs.outcomes import BUILT_IN, Outcome, Outcomes, rows_of, whole_rows
 from salmu_demo.ui.jobs.page import JobPage, JobPages
-from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.shell.view import PagePersonas
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.clear import summary
 from salmu_demo.ui.tabs.benchmark.results import (
@@ -91,7 +91,7 @@ class BenchmarkPages(JobPages):
         self._data = workbench.data
         self._outcomes = outcomes or Outcomes(workbench, manager)
         self._can_be_audited = can_be_audited or workbench.has_verdicts
-        self._people = People(workbench.data.personas)
+        self._people = PagePersonas(workbench.data.personas)
         self._thumbnails = Thumbnails(workbench.data)
         self._forget_rows = {name: row for row, name in enumerate(workbench.data.split(layout.FORGET).file_names)}
 
@@ -207,13 +207,13 @@ class BenchmarkPages(JobPages):
         """Two models of finished jobs against each other; raises as `results`."""
         analysis = self._outcomes.of(job_id, others).analysis
         is_here = self._is_here(analysis)
-        people = self._people if is_here else People()
+        people = self._people if is_here else PagePersonas()
         return pair_view(analysis, first, second, people, self._image if is_here else None)
 
     def groups(self, job_id: str, metric: str | None, order_by: int, others: Sequence[str] = ()) -> str:
         """A metric of finished jobs by kind and by persona; raises as `results`."""
         analysis = self._outcomes.of(job_id, others).analysis
-        return groups_view(analysis, metric, order_by, self._people if self._is_here(analysis) else People())
+        return groups_view(analysis, metric, order_by, self._people if self._is_here(analysis) else PagePersonas())
 
     def _is_here(self, analysis: Analysis) -> bool:
         return analysis.comparison.data.fingerprint == self._data.fingerprint

@@ -30,11 +30,11 @@ from salmu_demo.results.analysis import (
 from salmu_demo.results.breakdown import GroupMean
 from salmu_demo.results.comparison import ComparisonRow, target_role
 from salmu_demo.results.diagnosis import Diagnosis
-from salmu_demo.results.questions import Answer, Label, Question
+from salmu_demo.results.questions import Answer, DiagnosisQuestion, Label
 from salmu_demo.results.records import MeasuredData
 from salmu_demo.ui.jobs.outcomes import Drawing
 from salmu_demo.ui.shell.text import WHY_THEY_DIFFER, WHY_THEY_DIFFER_TITLE
-from salmu_demo.ui.shell.view import MAX_MODELS, People
+from salmu_demo.ui.shell.view import MAX_MODELS, PagePersonas
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.widgets.images import data_address
 from salmu_demo.ui.widgets.markup import Download, ModelHead, empty_state, model_heads, terms
@@ -67,7 +67,7 @@ def results_title(analysis: Analysis, about: str = "") -> Markup:
 
 
 @dataclass(frozen=True)
-class _Question:
+class _QuestionCard:
     """One question of a diagnosis: its answer, what decides it and by how much, and what was not measured of it."""
 
     icon: str
@@ -85,7 +85,7 @@ class _DiagnosisCard:
     model: ModelHead
     diagnosis: Label | None
     reference: str
-    questions: Sequence[_Question]
+    questions: Sequence[_QuestionCard]
     proviso: str
     signs: Sequence[str]
 
@@ -124,13 +124,13 @@ def _card(model: ModelAnalysis, head: ModelHead) -> _DiagnosisCard:
     return _DiagnosisCard(head, diagnosis.label, "", questions, diagnosis.proviso, _signs(diagnosis))
 
 
-def _question(question: Question) -> _Question:
+def _question(question: DiagnosisQuestion) -> _QuestionCard:
     margin, found = "", question.deciding
     if found.margin is not None:
         margin = f"{abs(found.margin) * 100:.1f} points {'to spare' if found.margin >= 0 else 'short'}"
     # What decides by being missing has said so.
     missing = "; ".join(words for words in question.missing if words != found.missing)
-    return _Question(
+    return _QuestionCard(
         _ICONS[question.answer],
         question.words,
         question.answer,
@@ -328,7 +328,7 @@ def group_choices(analysis: Analysis) -> list[str]:
     return [name for name in grouped_metrics() if any(model.by_kind.get(name) for model in analysis.models)]
 
 
-def groups_view(analysis: Analysis, metric: str | None, order_by: int, people: People) -> Markup:
+def groups_view(analysis: Analysis, metric: str | None, order_by: int, people: PagePersonas) -> Markup:
     """A metric by attribute kind and by persona, a column for each model.
 
     Args:
@@ -384,7 +384,7 @@ class _DifferenceRow:
 
 
 @dataclass(frozen=True)
-class _Example:
+class _RankedCaption:
     """A forget row, and the rank of its caption by either model."""
 
     file_name: str
@@ -404,7 +404,7 @@ def pair_choices(analysis: Analysis) -> list[tuple[str, int]]:
     ]
 
 
-def pair_view(analysis: Analysis, first: int, second: int, people: People, image_of: ImageOf | None) -> Markup:
+def pair_view(analysis: Analysis, first: int, second: int, people: PagePersonas, image_of: ImageOf | None) -> Markup:
     """Differences and examples of two models.
 
     Args:
@@ -450,11 +450,11 @@ def _difference_row(found: PairedDifference, title: str, is_reversed: bool) -> _
     return _DifferenceRow(found.metric, title, value, ends, standing)
 
 
-def _examples(analysis: Analysis, first: int, second: int, people: People, image_of: ImageOf | None) -> Markup:
+def _examples(analysis: Analysis, first: int, second: int, people: PagePersonas, image_of: ImageOf | None) -> Markup:
     found = next((d for d in analysis.disagreements if {d.first, d.second} == {first, second}), None)
     is_reversed = found is not None and found.first != first
     examples = [
-        _Example(
+        _RankedCaption(
             file_name=example.file_name,
             address=image_of(example.file_name) if image_of else None,
             identity=example.identity,

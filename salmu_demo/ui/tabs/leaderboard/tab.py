@@ -20,7 +20,7 @@ from salmu_demo.leaderboard.files import import_result, imported_results, job_re
 from salmu_demo.leaderboard.freshness import Freshness
 from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import DEFAULT_ORDERS, Choice, check_order, ranked
-from salmu_demo.leaderboard.rows import Row, Source
+from salmu_demo.leaderboard.rows import Row, RowSource
 from salmu_demo.leaderboard.sweeps import embedded_sweeps
 from salmu_demo.ui.shell.incoming import MAX_FILES, gives_paths
 from salmu_demo.ui.shell.messages import inform, shows_errors, warn
@@ -187,7 +187,7 @@ def build(context: Context) -> TabHandlers:
 
     def page(board: Board, asked: LeaderboardInputs) -> list[Any]:
         shown = shown_group(board, asked)
-        choice = Choice(source=Source(asked.source) if asked.source else None, search=asked.search)
+        choice = Choice(source=RowSource(asked.source) if asked.source else None, search=asked.search)
         rows = ranked(shown, asked.order, choice)
         return [
             board_html(shown, rows, asked.order) + problems_html(board.problems),

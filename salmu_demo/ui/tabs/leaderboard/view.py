@@ -10,7 +10,7 @@ from salmu_demo.core.markup import render
 from salmu_demo.leaderboard.export import board_csv
 from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import BY_DATE, BY_DIAGNOSIS, BY_NAME, CLEAR_RULE, RULE, Placed, placed
-from salmu_demo.leaderboard.rows import Row, Source, plain_text
+from salmu_demo.leaderboard.rows import Row, RowSource, plain_text
 from salmu_demo.metrics import Benchmark, Metric, all_metrics, metrics_of
 from salmu_demo.reports.roles import CLEAN, COMPROMISED, GOLD, UNLEARNED, RoleStyle
 from salmu_demo.reports.text import NOTHING, signed, unsigned
@@ -18,7 +18,7 @@ from salmu_demo.results.questions import Label
 from salmu_demo.ui.widgets.images import data_address
 from salmu_demo.ui.widgets.markup import Download, empty_state
 
-SOURCES: Final = [("All", ""), *((source.capitalize(), source.value) for source in Source)]
+SOURCES: Final = [("All", ""), *((source.capitalize(), source.value) for source in RowSource)]
 """Label and value of each choice of sources."""
 
 _REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {
@@ -50,12 +50,12 @@ def row_choices(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return [
         (", ".join(filter(None, (row.name, row.source, row.date[:10], f"id {row.id}"))), row.id)
         for row in rows
-        if row.source is not Source.PUBLISHED
+        if row.source is not RowSource.PUBLISHED
     ]
 
 
 @dataclass(frozen=True)
-class _Column:
+class _MetricHead:
     """A metric at the head of the table: what it aims at, and whether the rows are sorted by it."""
 
     name: str
@@ -65,7 +65,7 @@ class _Column:
 
 
 @dataclass(frozen=True)
-class _MetricCell:
+class _BoardCell:
     """A value, or a dash, and what is to be said of it."""
 
     value: str
@@ -89,7 +89,7 @@ class _BoardRow:
     diagnosis: str
     reason: str
     distance: str
-    cells: Sequence[_MetricCell]
+    cells: Sequence[_BoardCell]
 
 
 def board_html(group: DataGroup, rows: Sequence[Row], order: str) -> Markup:
@@ -125,10 +125,10 @@ def problems_html(problems: Sequence[str]) -> Markup:
     return render("ui/templates/leaderboard.html#problems", problems=problems)
 
 
-def _column(group: DataGroup, spec: Metric, order: str) -> _Column:
+def _column(group: DataGroup, spec: Metric, order: str) -> _MetricHead:
     target = group.target(spec)
     aim = f"target {unsigned(target)}" if target is not None else ("lower" if spec.pillar == "efficacy" else "higher")
-    return _Column(spec.name, aim, spec.explanation, spec.name == order)
+    return _MetricHead(spec.name, aim, spec.explanation, spec.name == order)
 
 
 def _board_row(group: DataGroup, placed: Placed, order: str) -> _BoardRow:
@@ -154,10 +154,10 @@ def _board_row(group: DataGroup, placed: Placed, order: str) -> _BoardRow:
     )
 
 
-def _cell(group: DataGroup, row: Row, spec: Metric, order: str) -> _MetricCell:
+def _cell(group: DataGroup, row: Row, spec: Metric, order: str) -> _BoardCell:
     value, target, is_sorted = row.values.get(spec.name), group.target(spec), spec.name == order
     if value is None:
-        return _MetricCell(NOTHING, " missing")
+        return _BoardCell(NOTHING, " missing")
     gap = ""
     if group.comparable(row, spec) is None:
         gap = f"on {row.zero_shot or 'an unknown set'}"
@@ -165,4 +165,4 @@ def _cell(group: DataGroup, row: Row, spec: Metric, order: str) -> _MetricCell:
         gap = signed(value - target, 4)
     if spec.name in row.spread:
         gap = f"± {row.spread[spec.name]:.4f}{f', {gap}' if gap else ''}"
-    return _MetricCell(unsigned(value), " sorted" if is_sorted else "", gap)
+    return _BoardCell(unsigned(value), " sorted" if is_sorted else "", gap)

@@ -32,7 +32,7 @@ from salmu_demo.ui.tabs.probe.view import (
 from salmu_demo.ui.widgets.components import QUEUED, Handler
 from salmu_demo.ui.widgets.images import Thumbnails, image_address
 from salmu_demo.workbench.examples import examples
-from salmu_demo.workbench.search import MAX_K, MAX_TEXT, Answer, KeptImages, Query, search, settings_of
+from salmu_demo.workbench.search import MAX_K, MAX_TEXT, KeptImages, Query, SearchAnswer, search, settings_of
 
 CSS: Final = Path(__file__).with_name("probe.css").read_text("utf-8")
 
@@ -43,7 +43,7 @@ _IMAGE_HELP: Final = "Drop an image here, paste one or choose a file. The search
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _SearchValues:
     """What a search is asked for, besides the query: the values of the components, in their order."""
 
     references: list[str] | None
@@ -114,8 +114,8 @@ def build(context: Context) -> TabHandlers:
     thumbnails = Thumbnails(context.workbench.data)
     images = KeptImages()
 
-    def ask(report: ProgressCallback, query: Query, *values: Any) -> tuple[Query, Answer, str]:
-        asked = _Asked(*values)
+    def ask(report: ProgressCallback, query: Query, *values: Any) -> tuple[Query, SearchAnswer, str]:
+        asked = _SearchValues(*values)
         references = asked.references or []
         content = asked.content_for_text if query.image is None else asked.content_for_image
         settings = settings_of(content, asked.gallery, asked.count)
@@ -140,14 +140,14 @@ def build(context: Context) -> TabHandlers:
     def ask_again(report: ProgressCallback, query: Query | None, *values: Any) -> Any:
         return (gr.skip(),) * 3 if query is None else ask(report, query, *values)
 
-    def show(answer: Answer | None, differs_only: bool) -> Any:
+    def show(answer: SearchAnswer | None, differs_only: bool) -> Any:
         return gr.skip() if answer is None else answer_html(answer, differs_only, thumbnails.address)
 
     def forget() -> Any:
         return gr.HTML("", visible=False), gr.Button(visible=False), None, None, nothing_html()
 
     def reopen(report: ProgressCallback, *values: Any) -> Any:
-        seen = _Asked(*values).view
+        seen = _SearchValues(*values).view
         if seen.tab != SEARCH_TAB or not seen.query:
             return (gr.skip(),) * (1 + len(found))
         return seen.query, *ask(report, Query(seen.query), *values)

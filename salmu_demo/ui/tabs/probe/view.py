@@ -17,8 +17,8 @@ from salmu_demo.reports.text import unsigned
 from salmu_demo.ui.shell.data_shelf import mini_notice
 from salmu_demo.ui.widgets.images import data_address
 from salmu_demo.ui.widgets.markup import Download, rank_text
-from salmu_demo.workbench.examples import Example
-from salmu_demo.workbench.search import Answer, Column, answer_csv, answer_json
+from salmu_demo.workbench.examples import QueryExample
+from salmu_demo.workbench.search import Column, SearchAnswer, answer_csv, answer_json
 
 GALLERY_WORDS: Final = {
     "all": "Everything",
@@ -132,7 +132,7 @@ def signed(number: float | None) -> str:
     return "0.0000" if abs(number) < 0.00005 else f"{number:+.4f}".replace("-", "−")
 
 
-def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None = None) -> list[ColumnView]:
+def column_views(answer: SearchAnswer, differs_only: bool, thumbnail: Thumbnail | None = None) -> list[ColumnView]:
     """The answer in words, one entry for each model.
 
     Args:
@@ -176,7 +176,7 @@ def column_views(answer: Answer, differs_only: bool, thumbnail: Thumbnail | None
     return views
 
 
-def _summary(answer: Answer, column: Column) -> str:
+def _summary(answer: SearchAnswer, column: Column) -> str:
     if column.retrieval is None:
         return ""
     retrieval = column.retrieval
@@ -191,12 +191,12 @@ def _summary(answer: Answer, column: Column) -> str:
     return f"{start} {name} is at rank {rank_text(retrieval.own_rank, retrieval.gallery_size)}."
 
 
-def example_label(example: Example) -> str:
+def example_label(example: QueryExample) -> str:
     """What the button of an example says.
 
-    >>> example_label(Example("Name", "Ada", compromised=1.0, clean=2041.5))
+    >>> example_label(QueryExample("Name", "Ada", compromised=1.0, clean=2041.5))
     'Name: Ada (Compromised: rank 1, Clean: 2041.5)'
-    >>> example_label(Example("Job", "x" * 50))
+    >>> example_label(QueryExample("Job", "x" * 50))
     'Job: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
     """
     text = example.text if len(example.text) <= _LONGEST else f"{example.text[: _LONGEST - 1]}…"
@@ -210,7 +210,7 @@ def gallery_words(benchmark: Benchmark) -> dict[str, str]:
     return CLEAR_GALLERY_WORDS if benchmark == "CLEAR" else GALLERY_WORDS
 
 
-def answer_html(answer: Answer, differs_only: bool, thumbnail: Thumbnail) -> Markup:
+def answer_html(answer: SearchAnswer, differs_only: bool, thumbnail: Thumbnail) -> Markup:
     """The whole answer: what was asked, a column for each model, and downloads."""
     settings = answer.settings
     faces = settings.content == "faces"

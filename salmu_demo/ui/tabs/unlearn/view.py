@@ -22,7 +22,7 @@ from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import made_folder, made_in
 from salmu_demo.ui.jobs.page import JobPages
-from salmu_demo.ui.shell.view import People
+from salmu_demo.ui.shell.view import PagePersonas
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.tabs.models.view import cards_html, model_card
 from salmu_demo.ui.tabs.unlearn import text
@@ -82,7 +82,7 @@ class _Watched:
 def live_view(
     readings: Sequence[AnyReading],
     budget: int,
-    people: People,
+    people: PagePersonas,
     portrait: Callable[[str], str | None] | None,
     keep_best: bool = False,
 ) -> Markup:
@@ -177,7 +177,7 @@ def _way(readings: Sequence[AnyReading], persona: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Line:
+class _Curve:
     """One curve: its class in the style sheet, what it is, its marker, and where its points are."""
 
     name: str
@@ -211,7 +211,7 @@ def curve_svg(readings: Sequence[AnyReading], budget: int, sentence: str) -> Mar
         places=[(f"{pairs:,}", across(pairs), anchor) for pairs, anchor in places],
         units=units,
         lines=[
-            _Line(name, f"{title} {units}", marker, [(across(r.forget_pairs), down(r.sides[side])) for r in readings])
+            _Curve(name, f"{title} {units}", marker, [(across(r.forget_pairs), down(r.sides[side])) for r in readings])
             for side, (name, title, marker) in enumerate(LINES)
         ],
     )
@@ -242,7 +242,7 @@ class UnlearnPages(JobPages):
     def __init__(self, workbench: Workbench, manager: JobManager) -> None:
         super().__init__(manager, UNLEARN, empty_state(text.EMPTY_TITLE, text.EMPTY))
         self._workbench = workbench
-        self._people = People(workbench.data.personas)
+        self._people = PagePersonas(workbench.data.personas)
         self._portraits = Portraits(workbench.data)
 
     def live(self, job: Job) -> Markup:
@@ -251,7 +251,7 @@ class UnlearnPages(JobPages):
             return Markup()
         readings = read_readings(self._manager.folder(job.id))
         here = job.spec.data == self._workbench.data.name
-        people = self._people if here else People()
+        people = self._people if here else PagePersonas()
         asked = job.spec.unlearning
         return live_view(readings, asked.budget, people, self._portraits.portrait if here else None, asked.keep_best)
 
