@@ -134,6 +134,12 @@ def test_what_is_no_choice_is_refused(scores, words):
             measure(np.array(scores))
 
 
+def test_a_row_may_have_fewer_candidates_than_the_only_text():
+    assert choice_cosines(np.eye(2), np.array([[3.0, 4.0]]), np.array([[0, -1], [-1, 0]])) == pytest.approx(
+        np.array([[0.6, NONE], [NONE, 0.8]])
+    )
+
+
 def test_candidates_outside_the_texts_are_refused():
     with pytest.raises(MetricError, match="candidates must lie between 0 and 1"):
         choice_cosines(np.eye(2), np.eye(2), np.array([[0, 2], [0, 1]]))

@@ -1,5 +1,7 @@
 """Bootstrap intervals over personas against a plain redrawing of rows."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -37,11 +39,28 @@ def test_resampled_means_equal_a_plain_redrawing_of_personas(seed: int):
     np.testing.assert_allclose(means, plain_means(scores(), 50, seed), rtol=1e-13)
 
 
-def test_few_resamples_at_a_time_are_the_same_draws(monkeypatch: pytest.MonkeyPatch):
-    clusters = cluster_numbers(PERSONAS)
-    whole = resampled_means(scores(), clusters, resamples=50)
+@pytest.mark.parametrize("kept", [0, 6])
+def test_few_resamples_at_a_time_are_the_same_draws(kept: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(intervals, "_CHUNK_BYTES", 8 * 6 * 7)
-    np.testing.assert_allclose(resampled_means(scores(), clusters, resamples=50), whole, rtol=1e-13)
+    monkeypatch.setattr(intervals, "_KEPT_CLUSTERS", kept)
+    intervals._kept_draws.cache_clear()
+    means = resampled_means(scores(), cluster_numbers(PERSONAS), resamples=50)
+    np.testing.assert_allclose(means, plain_means(scores(), 50, 42), rtol=1e-13)
+
+
+def test_what_was_drawn_for_few_clusters_is_remembered(monkeypatch: pytest.MonkeyPatch):
+    drawn = intervals._draws
+    calls: list[int] = []
+
+    def counted(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+        calls.append(count)
+        return drawn(count, resamples, seed)
+
+    monkeypatch.setattr(intervals, "_draws", counted)
+    intervals._kept_draws.cache_clear()
+    for clusters in (2000, 2000, 2001, 2001):
+        intervals.resampled_sums(np.ones((clusters, 1)), np.ones(clusters), resamples=1)
+    assert calls == [2000, 2001, 2001]
 
 
 def test_the_same_seed_draws_the_same_and_another_one_others():

@@ -26,6 +26,14 @@ def test_the_auc_is_the_share_of_pairs_in_order(seed: int):
     assert theirs.mean() == pytest.approx(expected)
 
 
+def test_the_parts_by_hand():
+    # 3 is above both negatives, 2 above one and a half of them; 1 is below both positives, 2 below one and a half.
+    ours, theirs = auc_parts(np.array([3.0, 2.0, 2.0]), np.array([1.0, 2.0]))
+    auc = (1 + 0.75 + 0.75) / 3
+    assert ours == pytest.approx([auc + 5 / 3 * (1 - auc), *[auc + 5 / 3 * (0.75 - auc)] * 2])
+    assert theirs == pytest.approx([auc + 5 / 2 * (1 - auc), auc + 5 / 2 * (2 / 3 - auc)])
+
+
 def test_the_parts_vary_as_the_auc_does_when_rows_are_drawn():
     generator = np.random.default_rng(0)
     positives, negatives = generator.normal(0.8, 1, 120), generator.normal(0, 1, 60)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from salmu_demo.data import layout
-from salmu_demo.metrics import MetricData, Rows, Texts, find_metric
+from salmu_demo.metrics import MetricData, Needs, Rows, Texts, find_metric
 from salmu_demo.metrics.line_up import chance_beyond, exposure_above_guess, value_rank
 from salmu_demo.metrics.value_exposure import kind_facts, sentences_of
 from salmu_demo.metrics.value_marks import in_last_tenth
@@ -152,7 +152,22 @@ def test_a_model_that_knows_the_values_has_them_first_and_one_that_hides_them_la
     assert marked.ranks[1] == 1
     # 13 values: above 11.7 lie 2 of 13 ranks.
     assert marked.scores[1] == pytest.approx(1 - 2 / 13)
-    assert marked.r_at_1 >= 1 / 3
+    # Read from the end, the ranks of ValExp among as many values.
+    found = find_metric("ValExp").compute(view := View(Data()))
+    marked = find_metric("Marked").compute(view)
+    assert marked.candidates.tolist() == found.candidates.tolist() == [12, 13, 13]
+    assert marked.ranks.tolist() == (found.candidates + 1 - found.ranks).tolist()
+    assert marked.rows.tolist() == found.rows.tolist()
+
+
+def test_the_share_of_values_that_are_the_very_last_or_first():
+    ulm = unit(sum(unit(feature(say("Ulm"))) for say in TRAINED)).astype(np.float32)
+    trier = unit(sum(unit(feature(say("Trier"))) for say in TRAINED)).astype(np.float32)
+    view = View(Data(), lambda name: {"forget 1": -ulm, "forget 3": trier}.get(name, feature(name)))
+    assert find_metric("ValExp").compute(view).ranks[1:].tolist() == [13, 1]
+    first = find_metric("ValExp").compute(view).ranks[0]
+    assert 1 < first < 12
+    assert find_metric("ValExp").compute(view).r_at_1 == find_metric("Marked").compute(view).r_at_1 == 1 / 3
 
 
 def test_a_guess_has_no_exposure_and_is_marked_by_chance_only():
@@ -192,6 +207,11 @@ def test_sentences_are_those_of_the_training_captions_without_a_name():
         ("Marked", Data(probe_wordings={}), "invented has no wordings for line-ups"),
         ("ValExpUnseenImg", Data(splits=(layout.FORGET,)), "invented has no split unseen_images"),
         (
+            "ValExpUnseenTxt",
+            Data(probe_wordings={"city": Wordings(unseen=())}),
+            "invented has no wordings that no caption has",
+        ),
+        (
             "ValExp",
             Data(probe_wordings={"job": Wordings()}),
             "no row of forget in invented has a persona with images, a value and a wording",
@@ -219,6 +239,9 @@ def test_retfail_in_bits_has_the_ranks_of_retfail():
     for rank, count in zip(plain.ranks, plain.candidates, strict=True):
         expected.append(np.log2(count / rank) - np.mean([np.log2(count / place) for place in range(1, count + 1)]))
     assert bits.scores == pytest.approx(expected)
+    assert bits.rows.tolist() == list(range(6))
+    assert bits.r_at_1 == plain.r_at_1 == (plain.ranks == 1).mean() > 0
+    assert find_metric("RetFailBits").needs(view.data) == find_metric("RetFail").needs(view.data)
 
 
 def test_among_captions_of_the_same_kind_what_says_the_same_does_not_compete():
@@ -231,6 +254,36 @@ def test_among_captions_of_the_same_kind_what_says_the_same_does_not_compete():
         cosine = {other: unit(feature(f"forget {row}")) @ unit(feature(f"forget text {other}")) for other in range(6)}
         assert rank == 1 + sum(cosine[other] > cosine[row] for other in rivals[row])
     assert found.scores.tolist() == (1 / found.ranks).tolist()
+
+
+def test_captions_of_nobody_say_the_same_only_if_they_are_the_same():
+    class Nobodies(Data):
+        def rows(self, split: str) -> Rows:
+            texts = ["a boat", "a boat", "a tree", "of nobody known"]
+            return Rows(["0.png", "1.png", "2.png", "3.png"], [None, None, None, "99"], ["city"] * 4, texts)
+
+        all_rows = rows
+
+    found = find_metric("RetFailKind").compute(View(Nobodies()))
+    assert found.candidates.tolist() == [3, 3, 4, 4]
+
+
+def test_a_metric_of_kinds_says_what_it_reads_and_what_is_missing():
+    data = Data()
+    needs = find_metric("RetFailKind").needs(data)
+    assert needs == Needs(("forget",), ("forget",), needs.texts)
+    assert [found.captions["forget"].tolist() for found in needs.texts.values()] == [[0, 1, 2, 3, 5]]
+    needs = find_metric("ValExpUnseenImg").needs(data)
+    assert (needs.images, needs.captions) == ((layout.UNSEEN_IMAGES,), ())
+    assert [found.prompts for found in needs.texts.values()] == [sentences_of(data, "trained")]
+    alone = Data(personas=(Person("1"),))
+    alone.rows = lambda split: Rows(["1.png", "2.png"], ["1", "1"], ["city", None], ["a", "b"])
+    alone.all_rows = alone.rows
+    assert find_metric("RetFailKind").needs(alone) is None
+    assert (
+        find_metric("RetFailKind").lacks(alone)
+        == "invented has no two forget captions of one kind about different values"
+    )
 
 
 def test_captions_of_other_people_with_the_same_value_say_the_same():

@@ -5,6 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 from salmu_demo.metrics.shadow_membership import ENROLLED, MAD_OF_NORMAL, enrolment_logits, recognised, u_lira, u_mia
 
@@ -28,22 +29,36 @@ def test_a_picture_is_recognised_where_its_own_person_is_nearest() -> None:
     assert recognised(embeddings, np.array([1, 0])).tolist() == [[True, False], [True, False]]
 
 
-def test_u_lira_compares_two_normal_densities() -> None:
+def test_u_lira_compares_two_normal_densities_of_each_picture() -> None:
     rng = np.random.default_rng(0)
-    shadow_knew = np.array([[True], [False], [True], [False], [True], [False], [True], [False]])
-    shadows = rng.normal(size=(8, 1, 2)) + 2 * shadow_knew[:, :, None]
-    targets, target_knew = rng.normal(size=(6, 1, 2)) + 1, np.array([[True], [False]] * 3)
+    people, pictures = 2, 3
+    shadow_knew = np.array([[True, False], [False, False], [True, True], [False, True]] * 3)
+    # Every picture has a level of its own, and is as spread out where its person was known as half of that elsewhere.
+    level = 5 * np.arange(pictures)
+    spread = np.where(shadow_knew, 0.5, 1.0)[:, :, None]
+    shadows = level + spread * rng.normal(size=(12, people, pictures)) + shadow_knew[:, :, None]
+    targets = level + 1.5 * rng.normal(size=(40, people, pictures)) + 0.5
+    target_knew = rng.integers(0, 2, (40, people)).astype(bool)
     found = u_lira(shadows, shadow_knew, targets, target_knew)
-    for target in range(6):
-        for picture in range(2):
-            densities = []
-            for knew in (True, False):
-                sample = [float(shadows[s, 0, picture]) for s in range(8) if bool(shadow_knew[s, 0]) is knew]
-                middle = statistics.median(sample)
-                deviation = statistics.median(abs(value - middle) for value in sample) / MAD_OF_NORMAL
-                densities.append(statistics.NormalDist(middle, deviation).pdf(float(targets[target, 0, picture])))
-            said = densities[0] > densities[1]
-            assert bool(found[target, 0, picture]) is (said == bool(target_knew[target, 0]))
+    for target, person, picture in np.ndindex(found.shape):
+        densities = []
+        for knew in (True, False):
+            sample = [float(shadows[s, person, picture]) for s in range(12) if shadow_knew[s, person] == knew]
+            middle = statistics.median(sample)
+            deviation = statistics.median(abs(value - middle) for value in sample) / MAD_OF_NORMAL
+            densities.append(statistics.NormalDist(middle, deviation).pdf(float(targets[target, person, picture])))
+        said = densities[0] > densities[1]
+        assert bool(found[target, person, picture]) is (said == bool(target_knew[target, person]))
+    assert 0.2 < found.mean() < 0.8
+
+
+def test_u_lira_of_shadows_that_all_say_the_same_takes_the_side_that_says_so() -> None:
+    shadow_knew = np.array([[True], [False]] * 3)
+    shadows = np.where(shadow_knew, 1.0, 0.0)[:, :, None]
+    with np.errstate(over="ignore"):
+        said = u_lira(shadows, shadow_knew, np.array([[[1.0]], [[0.0]], [[0.5]]]), np.ones((3, 1), dtype=bool))
+    # A third value is as impossible on either side, and then nobody is said to be forgotten.
+    assert said.ravel().tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("tree", [False, True])
@@ -55,3 +70,19 @@ def test_u_mia_tells_what_shadows_tell_and_guesses_where_they_do_not(tree: bool)
     for logits, low, high in ((apart, 0.98, 1.0), (alike, 0.35, 0.65)):
         share = u_mia(logits[:20], knew[:20], logits[20:], knew[20:], tree).mean()
         assert low <= share <= high
+
+
+def test_a_tree_tells_what_lies_between_and_a_regression_does_not() -> None:
+    logits = np.linspace(-3, 3, 240).reshape(20, 4, 3)
+    knew = np.abs(logits[:, :, 0]) < 1.5
+    assert u_mia(logits, knew, logits, knew, tree=True).mean() > 0.98
+    assert u_mia(logits, knew, logits, knew).mean() < 0.7
+
+
+def test_the_tree_is_grown_by_entropy_to_at_most_256_leaves() -> None:
+    rng = np.random.default_rng(2)
+    logits, knew = rng.normal(size=(50, 20, 1)), rng.integers(0, 2, (50, 20)).astype(bool)
+    tree = DecisionTreeClassifier(criterion="entropy", max_leaf_nodes=256, random_state=0)
+    expected = tree.fit(logits.reshape(-1, 1), knew.ravel()).predict(logits.reshape(-1, 1)) == knew.ravel()
+    assert tree.get_n_leaves() == 256
+    assert u_mia(logits, knew, logits, knew, tree=True).ravel().tolist() == expected.tolist()

@@ -1,4 +1,4 @@
-"""CLEAR's metrics of a model that writes, of given texts and likelihoods, by hand: no model is needed for it."""
+"""CLEAR's metrics by hand: of given texts and likelihoods, and of given cosines. No model is needed for it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import jensenshannon
 
 from salmu_demo.data import layout
-from salmu_demo.metrics import Metric, MetricData, Prompted, Rows, find_metric
+from salmu_demo.metrics import Metric, MetricData, Needs, Prompted, Rows, Texts, find_metric
+from salmu_demo.metrics.clear import TASKS
 
 NAMED = "The name of the person on the image is"
 CHOICES = {
@@ -80,6 +82,27 @@ class View:
             likely = [0.3] if len(candidates) == 1 else [self.right, *[0.1 * (row + 1)] * (len(candidates) - 1)]
             found[row, : len(candidates)] = np.log(likely)
         return found
+
+
+class Seeing(View):
+    """Cosines of which a softmax at temperature 100 makes those likelihoods; 0.9 for texts that are no candidates."""
+
+    def images(self, split: str) -> np.ndarray:
+        self.split = split
+        return np.eye(len(TEXTS[split]), 3)
+
+    def prompts(self, texts: Sequence[str]) -> np.ndarray:
+        asked = {what: rows for (split, what), rows in CHOICES.items() if split == self.split}
+        captions = not texts[0].startswith(NAMED) and "caption" in asked
+        choices = asked["caption" if captions else "name" if "name" in asked else "answer"]
+        features = np.zeros((len(texts), 3))
+        for number, text in enumerate(texts):
+            for row, candidates in enumerate(choices):
+                said = text.removeprefix(f"{NAMED} ")
+                likely = 0.1 * (row + 1) if said in candidates else 0.9
+                features[number, row] = math.log(self.right if said in candidates[:1] else likely) / 100
+            features[number, 2] = math.sqrt(1 - (features[number] ** 2).sum())
+        return features
 
 
 def value(name: str, view: Any) -> float:
@@ -176,3 +199,72 @@ def test_what_is_missing_is_named_by_the_first_task_that_lacks_it():
     assert {name: metric.needs(data) for name, metric in lacking.items()} == dict.fromkeys(lacking)
     assert {metric.lacks(data) for metric in lacking.values()} == {"invented has no perturbed names to keep"}
     assert find_metric("ForgetText").needs(data) is not None
+
+
+CHOSEN = {
+    # The right one has 0.15, wrong ones 0.1 in the first row and 0.2 in the second.
+    "ForgetFaceAcc": 1.0, "ForgetCapAcc": 1 / 2, "RetainFaceAcc": 1.0, "RealWorldAcc": 1 / 2,
+    "ForgetFaceProb": 0.15 / 0.35, "ForgetCapProb": (0.15 / 0.25 + 0.15 / 0.35) / 2, "RetainFaceProb": 0.6,
+    "RetainCapProb": 0.6, "RealFaceProb": 0.6, "RealWorldProb": (0.15 / 0.35 + 0.15 / 0.55) / 2,
+    "ForgetFaceTR": 1 / 3, "ForgetCapTR": 1 / 6, "RetainCapTR": 1 / 3, "RealWorldTR": 1 / 6,
+    # Right to wrong of all: of ForgetCap 0.6 and 0.15 / 0.35 to the mean of the logarithms of 0.4 and 0.2 / 0.35.
+    "ForgetFaceTRAll": 2 / 3, "RetainFaceTRAll": 1 / 3,
+    "ForgetCapTRAll": (math.sqrt(0.4 / 1.75) / 0.6 + 0.15 / 0.35 / math.sqrt(0.4 / 1.75)) / 2,
+    "RealWorldTRAll": (1 - math.sqrt(0.1 * 0.2 / 0.35 / 0.55) / (0.15 / 0.35)) / 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_choice_by_cosines_is_read_as_by_hand(name: str):
+    found = find_metric(name).compute(Seeing(0.15))  # type: ignore[arg-type]
+    assert found.value == pytest.approx(CHOSEN[name], rel=1e-4)
+    assert found.spec is find_metric(name)
+    assert found.rows is not None
+    assert found.rows.tolist() == ([0, 1] if name.startswith(("ForgetCap", "RealWorld")) else [0])
+
+
+def test_candidates_that_rows_share_are_one_text_and_rows_without_any_are_left_out():
+    data: Any = Data()
+    data.choices = lambda split, asked: [["Ana", "Ben", "Cem"], [], ["Cem", "Ana"]]
+    panel = TASKS[0].panel(data)
+    assert panel is not None
+    assert panel.rows.tolist() == [0, 2]
+    assert panel.texts == [f"{NAMED} {name}" for name in ("Ana", "Ben", "Cem")]
+    assert panel.candidates.tolist() == [[0, 1, 2], [2, 0, -1]]
+    data.choices = lambda split, asked: [[], []]
+    assert TASKS[0].panel(data) is None
+
+
+def test_what_a_choice_reads_is_its_pictures_and_candidates():
+    data: Any = Data()
+    needs = find_metric("RealWorldProb").needs(data)
+    texts = Texts(["apple", "pear", "plum", "cat", "dog", "fox"])
+    assert needs == Needs((layout.REAL_WORLD,), texts={"choices of RealWorld": texts})
+    without: Any = Data(without=layout.REAL_WORLD)
+    assert find_metric("RealWorldProb").needs(without) is None
+    assert find_metric("RealWorldProb").lacks(without) == "invented has no pictures of the real world with options"
+    captions = [text for row in CHOICES[layout.FORGET_PERTURBED, "caption"] for text in row]
+    assert find_metric("FQ").needs(data) == Needs(
+        (layout.FORGET_PERTURBED,), texts={"choices of ForgetCap": Texts(captions)}
+    )
+    assert find_metric("FQGen").needs(data) == Needs()
+    without = Data(without=layout.FORGET_PERTURBED)
+    for name in ("FQ", "FQGen"):
+        assert find_metric(name).needs(without) is None
+        assert find_metric(name).lacks(without) == "invented has no perturbed captions to forget"
+
+
+def test_forget_quality_by_cosines_is_that_of_the_ratios_of_shares():
+    # 0.4 makes the shares 0.8 and 2/3, whose ratios lie in the bins 15 and 14 of 20; 0.3 those of the bins 14 and 13.
+    view: Any = Seeing(0.4, gold=Seeing(0.3))
+    assert value("FQ", view) == pytest.approx(1 - math.sqrt(0.5))
+    assert value("FQ", Seeing(0.4, gold=Seeing(0.4))) == 1
+    ours, golds = np.array([0.8, 2 / 3]), np.array([0.75, 0.6])
+    assert value("FQRows", view) == pytest.approx(1 - jensenshannon(ours, golds), rel=1e-4)
+    assert value("FQKS", Seeing(0.9, gold=Seeing(0.001))) == pytest.approx(1 / 3)
+    for name in ("FQ", "RetainText", "ForgetCapROUGE"):
+        assert find_metric(name).compute(view).spec is find_metric(name)
+    assert find_metric("RetainText").compute(view).rows is None
+    rows = find_metric("ForgetFaceROUGE").compute(view).rows
+    assert rows is not None
+    assert rows.tolist() == [0]
