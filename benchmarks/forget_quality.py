@@ -6,7 +6,7 @@ The paper (arXiv 2410.18057, appendix E) trains models on growing parts of its d
 those of the model that was trained on all of it, and asks which distance falls with every part. Here the parts are
 nested shares of `forget10` of CLEAR-Mini. A training from scratch takes more than half an hour of a core, so each model
 goes on from `mini-clear-gold`, which never saw `forget10`, for the same number of epochs on its share and on as many
-kept pictures and questions as `forget10` has, the same for all. A model that was trained on all of `forget10` with the
+kept images and questions as `forget10` has, the same for all. A model that was trained on all of `forget10` with the
 next seed says how far apart two models are that differ in nothing that counts. Results lie in the folder, one file a
 model, and what is there is not computed again: without arguments the kept ones are printed.
 """
@@ -65,7 +65,7 @@ class Distance:
     """A distance of a model's truth ratios from those of the model that was trained on all.
 
     Attributes:
-        title: in the table and in the picture.
+        title: in the table and in the figure.
         measure: of logarithms of the ratios of both, each of shape (N,).
         falls: whether it is smaller the nearer the two are; a p-value rises.
     """
@@ -102,13 +102,13 @@ class Found:
 
 
 def part_of(lesson: Lesson, share: float, seed: int) -> Lesson:
-    """A share of the pictures and of the questions of a lesson; that of a smaller share is part of it."""
-    # What shows one picture is one thing; each question without a picture is one of its own.
-    things = torch.where(lesson.shows > 0, lesson.shows, len(lesson.pictures) + torch.arange(len(lesson)))
+    """A share of the images and of the questions of a lesson; that of a smaller share is part of it."""
+    # What shows one image is one thing; each question without an image is one of its own.
+    things = torch.where(lesson.shows > 0, lesson.shows, len(lesson.images) + torch.arange(len(lesson)))
     each = torch.unique(things)
     mixed = each[torch.randperm(len(each), generator=torch.Generator().manual_seed(seed))]
     rows = torch.isin(things, mixed[: round(share * len(mixed))])
-    return Lesson(lesson.pictures, lesson.shows[rows], lesson.tokens[rows], lesson.given[rows], lesson.groups[rows])
+    return Lesson(lesson.images, lesson.shows[rows], lesson.tokens[rows], lesson.given[rows], lesson.groups[rows])
 
 
 def found_of(folder: Path, share: float, seed: int) -> Found:
@@ -211,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=KEPT, help="folder of the results")
     parser.add_argument("--seeds", type=int, default=1, help="how many; other parts and orders of the data")
-    parser.add_argument("--figure", type=Path, help="file of the picture")
+    parser.add_argument("--figure", type=Path, help="file of the figure")
     options = parser.parse_args()
     found = []
     for seed in range(options.seeds):
@@ -228,7 +228,7 @@ def main() -> None:
         print_table(["", *(f"{share:.0%}" for share in SHARES), "all again", "monotonic"], rows)
         print()
     if options.figure is not None:
-        with atomic_path(options.figure, "The picture") as temporary:
+        with atomic_path(options.figure, "The figure") as temporary:
             temporary.write_bytes(figure_png(draw(found)))
         print(f"Written: {options.figure}")
 

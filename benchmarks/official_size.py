@@ -1,8 +1,8 @@
-"""A soak at the official size: everything from a picture to ten visitors, with what it takes of time, memory and disk.
+"""A soak at the official size: everything from an image to ten visitors, with what it takes of time, memory and disk.
 
     python -m benchmarks.official_size [--minutes 30] [--arch ViT-B-16] [--share 1] [--keep DIR]
 
-Draws a data set with the official numbers (60,000 pictures of 512 x 512, 774 people, the official layout) and a model
+Draws a data set with the official numbers (60,000 images of 512 x 512, 774 people, the official layout) and a model
 with random weights, and gives them the places of the embedded data and of `mini-clean`, so that every command and the
 app take them for their own. The model encodes for so many minutes, is killed half-way, and goes on; the table says what
 the kill lost, and what the whole would take. Features that are missing then are drawn, and all else runs on the whole:

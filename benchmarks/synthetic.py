@@ -152,11 +152,11 @@ def _write_split(
     for shard in range(shards):
         start = shard * SHARD_ROWS
         texts, identities, names = zip(*rows[start : start + SHARD_ROWS], strict=True)
-        pictures = [
+        encoded = [
             {"bytes": images[(start + number) % len(images)], "path": None} if images else None
             for number in range(len(texts))
         ]
-        columns = [pictures, texts, identities, names]
+        columns = [encoded, texts, identities, names]
         table = pa.table([pa.array(column, kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)], _SCHEMA)
         target = folder / layout.DATA_FOLDER / layout.shard_name(split, shard, shards)
         pq.write_table(table, target, row_group_size=ROW_GROUP)

@@ -198,8 +198,8 @@ class Audit:
         """One row per attribute and model: the verdict and what it rests on, the nameless line-up.
 
         The columns are `kind`, `model`, `verdict`, `reason`, `true_value`, `rank`, `candidates`, `exposure` (bits), its
-        interval `low` and `high` over pictures, `p` by the rank, `adjusted` (the corrected tail), and `side`: whether
-        the pictures were to be forgotten or to be kept.
+        interval `low` and `high` over images, `p` by the rank, `adjusted` (the corrected tail), and `side`: whether
+        the images were to be forgotten or to be kept.
         """
         columns = ("kind", "model", "verdict", "reason", "true_value", *_NUMBERS, "side")
         rows = [_finding(cell, cell.headline, name) for cell, name in zip(self.cells, cycle(self.names))]
@@ -294,7 +294,7 @@ class Dossier:
 
     Attributes:
         document: everything that `dossier.json` holds.
-        thumbnails: PNG of the pictures that the documents show, in their order.
+        thumbnails: PNG of the images that the documents show, in their order.
         attached: the files of attacks that go with it.
     """
 
@@ -311,7 +311,7 @@ class Dossier:
         """One row per test: `kind`, `model`, `test`, `variant`, `side`, `decides`, `verdict`, `rank`, `of`, `p`, ….
 
         `corrected` is the corrected tail, `exposure` is in bits, and `low` and `high` are the ends of its interval over
-        pictures.
+        images.
         """
         columns = (
             "kind", "model", "test", "variant", "side", "decides", "verdict", "reason", "rank", "of", "p", "corrected",
@@ -538,7 +538,7 @@ def audit(
     clean: Model | None = None,
     compromised: Model | None = None,
 ) -> Audit:
-    """Ask models about every attribute of a persona: which value of all fits its pictures best?
+    """Ask models about every attribute of a persona: which value of all fits its images best?
 
     Give Clean and Compromised among the models: they are the controls of the others.
 
@@ -678,7 +678,7 @@ def dossier(
     compromised: Model | None = None,
     gold: Model | None = None,
     names: Mapping[str, str] | None = None,
-    pictures: bool = True,
+    images: bool = True,
     auditor: str = "",
     release: str = "",
     notes: str = "",
@@ -698,7 +698,7 @@ def dossier(
         compromised: the Compromised model; None as for `clean`.
         gold: the Gold model; None as for `clean`.
         names: what models are called in the documents, by their references or names.
-        pictures: whether the documents show pictures; they show none of people who may be real.
+        images: whether the documents show images; they show none of people who may be real.
         auditor: who makes the dossier.
         release: how the models are released or used.
         notes: anything else to say.
@@ -728,7 +728,7 @@ def dossier(
     with _sources(bench, models) as sources:
         told = _told(sources, clean, compromised, gold)
         called = display_names(sources, names or {})
-        made = run(bench, identity, sources, called, told, declared, attached, pictures, progress or ignore_progress)
+        made = run(bench, identity, sources, called, told, declared, attached, images, progress or ignore_progress)
     return Dossier(made, tuple(thumbnails(bench.data, made)), tuple(attached))
 
 
@@ -791,7 +791,7 @@ def unlearn(
             or any other value, or `PERSONA:KIND` for one attribute.
         settings: hyperparameters that differ from the method's defaults.
         modality: which rows of CLEAR a model that writes is to forget and retain: `text` for questions and answers,
-            `visual` for captioned pictures, or `both`; None for a dual encoder's pairs.
+            `visual` for captioned images, or `both`; None for a dual encoder's pairs.
         towers: `both`, `image` or `text`; None for the method's default.
         budget: forget pairs, or texts, that go through the model; None for the method's default.
         seed: seed of everything random.

@@ -18,8 +18,8 @@ from salmu_demo.metrics.separation import auc_parts, detected
 
 HOLDOUTS: Final = "kept pairs"
 """Non-members: pairs of the same people that were to be kept. Compromised was trained on both, Clean on neither."""
-UNSEEN: Final = "unseen pictures"
-"""Non-members: other pictures of the same people with the same values in other words, which no model was trained on."""
+UNSEEN: Final = "unseen images"
+"""Non-members: other images of the same people with the same values in other words, which no model was trained on."""
 AUC: Final = "AUC"
 TPR: Final = "TPR at 1% FPR"
 TPR_BELOW: Final = "TPR at 1% FPR, from below"
@@ -59,7 +59,7 @@ class Membership(Attack):
             return None
         return (
             f"{target.data.name} has neither people with pairs in both {layout.FORGET} and "
-            f"{layout.HOLDOUT_ASSOCIATION} nor unseen pictures"
+            f"{layout.HOLDOUT_ASSOCIATION} nor unseen images"
         )
 
     def omissions(self, target: Target) -> Sequence[str]:
@@ -80,7 +80,7 @@ class Membership(Attack):
 
 
 def labelled_pairs(data: BenchmarkData, seed: int) -> dict[str, LabelledPairs]:
-    """By gallery: of people with pairs on both sides, their kept ones; of the others, unseen pictures with captions.
+    """By gallery: of people with pairs on both sides, their kept ones; of the others, unseen images with captions.
 
     Such a caption says the same as a member's, with a name if that has one, in one of the trained wordings.
     """
@@ -100,14 +100,14 @@ def _of_people(split: Split, people: set[str | None]) -> Split:
 
 
 def _unseen_pairs(data: BenchmarkData, forget: Split, both: set[str | None], seed: int) -> LabelledPairs | None:
-    """Of people without kept pairs: for each of their pairs one with an unseen picture; None if there is none."""
+    """Of people without kept pairs: for each of their pairs one with an unseen image; None if there is none."""
     if layout.UNSEEN_IMAGES not in data.stored_splits:
         return None
     unseen = data.split(layout.UNSEEN_IMAGES)
-    pictures: dict[str, list[int]] = {}
+    images: dict[str, list[int]] = {}
     for row, identity in enumerate(unseen.identities):
         if identity is not None:
-            pictures.setdefault(identity, []).append(row)
+            images.setdefault(identity, []).append(row)
     people = {persona.identity_id: persona for persona in data.personas}
     generator = np.random.default_rng(seed)
     members, others, texts = [], [], []
@@ -117,14 +117,14 @@ def _unseen_pairs(data: BenchmarkData, forget: Split, both: set[str | None], see
         kind = data.kind(file_name)
         person = people.get(identity or "")
         wordings = data.probe_wordings.get(kind or "")
-        if person is None or identity in both or identity not in pictures or kind is None or wordings is None:
+        if person is None or identity in both or identity not in images or kind is None or wordings is None:
             continue
         value = next((value for value in person.values(kind) if value in text), None)
         if value is None:
             continue
         who = person.name if person.name in text else NAMELESS
         members.append(row)
-        others.append(pictures[identity][int(generator.integers(len(pictures[identity])))])
+        others.append(images[identity][int(generator.integers(len(images[identity])))])
         texts.append(fill(wordings.trained[int(generator.integers(len(wordings.trained)))], who, value))
     if not members:
         return None
@@ -149,7 +149,7 @@ def match_scores(target: Target, pairs: LabelledPairs) -> tuple[NDArray[np.float
 
 
 class Bank:
-    """Captions that a pair's own is compared with, so that no kind of caption and no picture outweighs the others."""
+    """Captions that a pair's own is compared with, so that no kind of caption and no image outweighs the others."""
 
     def __init__(self, captions: Floats, kinds: Sequence[str], identities: Sequence[str | None]) -> None:
         """Take the captions, shape (K, D), with their kinds and people."""

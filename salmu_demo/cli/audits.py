@@ -28,7 +28,7 @@ def print_cells(cells: Sequence[AuditCell], names: Sequence[str]) -> None:
     rows = [_headline_row(cell, name) for cell, name in zip(cells, cycle(names))]
     print_table(header, rows)
     chance = cells[0].headline.reading.place.chance_exposure
-    print(f"Exposure is in bits, with its interval over pictures; by chance {chance:.2f} bits on average.")
+    print(f"Exposure is in bits, with its interval over images; by chance {chance:.2f} bits on average.")
     print(RULE)
     print(FALSE_ALARMS)
     others = [

@@ -76,8 +76,8 @@ def _describe(
         chosen = [[split, what, rows] for split, asked in description.choices.items() for what, rows in asked.items()]
         print_table(["split", "multiple choice of", "rows"], chosen)
     if description.questions["all"]:
-        count, pictured = description.questions["all"], description.questions["with_picture"]
-        print(f"\n{count:,} questions with an answer, {pictured:,} of them about a picture; none is measured here.")
+        count, about_images = description.questions["all"], description.questions["with_picture"]
+        print(f"\n{count:,} questions with an answer, {about_images:,} of them about an image; none is measured here.")
     compared = {name for name in measurable if find_metric(name).against_gold}
     written = {name for name in measurable if find_metric(name).decodes} - compared
     by_any = [name for name in measurable if name not in compared | written]
@@ -114,7 +114,7 @@ def _measurable(data: BenchmarkData) -> tuple[list[str], dict[str, str]]:
 @commands.add(
     "  salmu-demo data import people.csv --output my-data\n"
     "  salmu-demo data import table.parquet --output my-data --map image=photo,text=caption,persona=who,kind=field\n"
-    "  salmu-demo data import people.jsonl --images pictures --output my-data --map split= --seed 1",
+    "  salmu-demo data import people.jsonl --images photos --output my-data --map split= --seed 1",
     "import",
 )
 def _import(

@@ -22,7 +22,7 @@ commands = Commands()
 @commands.add("""\
   salmu-demo dossier 00000024 mini-unlearned-finetune mini-clean mini-compromised --output dossier
   salmu-demo dossier 00000024 mini-unlearned-finetune mini-clean mini-compromised --attacks attacks --output dossier
-  salmu-demo dossier ID local-dir:mine local-dir:clean --clean clean --data folder --no-pictures --output dossier
+  salmu-demo dossier ID local-dir:mine local-dir:clean --clean clean --data folder --no-images --output dossier
 
 Name Clean, Compromised and the model that another one was unlearned from among the models.""")
 def _run(
@@ -40,7 +40,7 @@ def _run(
         list[Path] | None,
         option("--attacks", "attacks.json of these models, or its folder, to attach", "FILE", Path),
     ] = None,
-    no_pictures: Annotated[bool, flag("--no-pictures", "show no pictures, only their hashes")] = False,
+    no_images: Annotated[bool, flag("--no-images", "show no images, only their hashes", "--no-pictures")] = False,
     auditor: Annotated[str, option("--auditor", "who makes the dossier", "NAME")] = "",
     release: Annotated[str, option("--release", "how the models are released or used", "TEXT")] = "",
     notes: Annotated[str, option("--notes", "anything else to say", "TEXT")] = "",
@@ -58,7 +58,7 @@ def _run(
     names = options.shown_names(sources, called)
     check_writable(output, "The dossier")
     with TerminalProgress() as progress:
-        document = dossier(bench, identity, sources, names, told, declared, attached, not no_pictures, progress)
+        document = dossier(bench, identity, sources, names, told, declared, attached, not no_images, progress)
         written = write_dossier(document, thumbnails(bench.data, document), attached, output)
     if json:
         print_json({"files": [str(path) for path in written], **content_of(document)})

@@ -56,7 +56,7 @@ def _run(
         option(
             "--modality",
             "rows of CLEAR that a model that writes is to forget and retain: both, text (questions and answers) or "
-            "visual (captioned pictures)",
+            "visual (captioned images)",
         ),
     ] = None,
     towers: Annotated[str | None, option("--towers", "both, image or text (default: what suits the method)")] = None,

@@ -9,13 +9,13 @@ CLEAR                              split                 role
 `forget01/05/10`                   `forget`              pairs that are to be forgotten: 1, 5 or 10 % of the persons
 `retain99/95/90`                   `holdout_identity`    persons nobody asked to forget
 `real_faces`                       `retain_synth`        real persons and their names, without a persona
-`forget…_perturbed`                `forget_perturbed`    the same pictures, names and captions among wrong ones
+`forget…_perturbed`                `forget_perturbed`    the same images, names and captions among wrong ones
 `retain_perturbed`                 `retain_perturbed`    the same of other persons
-`real_world`                       `real_world`          pictures with a question and answers to choose from
+`real_world`                       `real_world`          images with a question and answers to choose from
 =================================  ====================  ===========================================================
 
 Only the first two have to be there. Every other configuration is read by itself, `full` and `default` as
-`holdout_identity`, and of `…+tofu` the pictures as `captioned` and the questions as `BenchmarkData.questions`. The
+`holdout_identity`, and of `…+tofu` the images as `captioned` and the questions as `BenchmarkData.questions`. The
 attribute kind of every pair is `name`. What CLEAR has not is in `UNMEASURABLE`, its columns are in `clear_rows`.
 """
 

@@ -51,7 +51,7 @@ class _Converted:
     """What a row of CLEAR becomes.
 
     Attributes:
-        image: encoded picture, or None for a question without one.
+        image: encoded image, or None for a question without one.
         text: its caption.
         person: whom it shows, or None.
         choices: by what is asked, what a model chooses from, the right answer first.
@@ -121,8 +121,8 @@ class Conversion:
                 file_name = f"{identity if sensitive else configuration}_{count:05d}"
                 if row.question:
                     question, answer = row.question
-                    picture = None if row.image is None else file_name
-                    self._questions.append({"question": question, "answer": answer, "file_name": picture})
+                    about = None if row.image is None else file_name
+                    self._questions.append({"question": question, "answer": answer, "file_name": about})
                 if row.image is None:
                     continue
                 count += 1

@@ -57,13 +57,13 @@ class Family:
         name: in code.
         columns: the columns of the release.
         uses: what is measured of it, in words, each with the columns that it takes.
-        pictures: whether every row has a picture.
+        images: whether every row has an image.
     """
 
     name: Literal["captions", "perturbed", "questions", "faces", "world"]
     columns: tuple[str, ...]
     uses: Mapping[str, tuple[str, ...]]
-    pictures: bool = True
+    images: bool = True
 
 
 CAPTIONS: Final = Family(
@@ -82,8 +82,8 @@ PERTURBED: Final = Family(
 QUESTIONS: Final = Family(
     "questions",
     (IMAGE, CAPTION, QUESTION, ANSWER),
-    {"captioned pictures": (IMAGE, CAPTION), "questions and answers": (QUESTION, ANSWER)},
-    pictures=False,
+    {"captioned images": (IMAGE, CAPTION), "questions and answers": (QUESTION, ANSWER)},
+    images=False,
 )
 FACES: Final = Family(
     "faces",
@@ -196,7 +196,7 @@ def _readable(path: Path, watch: Watch) -> Iterator[pq.ParquetFile]:
 def _cell(column: str, value: Any, columns: Columns, path: Path) -> Any:
     """A checked value; raises `DataError`."""
     if column == IMAGE:
-        if value is None and not columns.family.pictures:
+        if value is None and not columns.family.images:
             return None
         if not (isinstance(value, dict) and isinstance(value.get("bytes"), bytes)):
             raise DataError(f"{path} has a row whose image is not a struct with image `bytes`.")

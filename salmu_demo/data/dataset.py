@@ -192,7 +192,7 @@ class Question(BaseModel):
     Attributes:
         question: the question.
         answer: the right answer.
-        file_name: the picture it is asked about, in the split `captioned`; None for a question without one.
+        file_name: the image it is asked about, in the split `captioned`; None for a question without one.
     """
 
     question: str

@@ -25,7 +25,7 @@ class Description:
         kinds: rows of the sensitive splits for each attribute kind.
         zero_shot: what GenKnow would be measured on, or None.
         choices: by split, how many rows choose a name, a caption or an answer; empty without multiple choice.
-        questions: questions with an answer, and how many of them are about a picture.
+        questions: questions with an answer, and how many of them are about an image.
         bytes: size of the parquet shards and metadata files.
         problems: one sentence for each oddity.
     """

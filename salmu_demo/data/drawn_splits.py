@@ -27,7 +27,7 @@ class Pair:
 
     persona: str | None
     kind: str | None
-    picture: str
+    image: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def draw_splits(pairs: Sequence[Pair], seed: int) -> Drawn:
     def split(pair: Pair) -> str:
         if pair.persona is None or pair.persona in retained or not pair.kind:
             return layout.RETAIN_SYNTH
-        if (pair.persona, pair.picture) in held_back:
+        if (pair.persona, pair.image) in held_back:
             return layout.HOLDOUT_ASSOCIATION
         return role.get(pair.persona, layout.FORGET)
 
@@ -84,11 +84,11 @@ def _held_back(pairs: Sequence[Pair], personas: set[str], seed: int) -> set[tupl
     kinds: dict[str, dict[str, set[str]]] = {}
     for pair in pairs:
         if pair.persona in personas and pair.kind:
-            kinds.setdefault(pair.persona, {}).setdefault(pair.picture, set()).add(pair.kind)
+            kinds.setdefault(pair.persona, {}).setdefault(pair.image, set()).add(pair.kind)
     return {
-        (persona, picture)
-        for persona, pictures in kinds.items()
-        for picture in sorted(_in_drawn_order(pictures, seed), key=lambda each: sorted(pictures[each]))[1::2]
+        (persona, image)
+        for persona, images in kinds.items()
+        for image in sorted(_in_drawn_order(images, seed), key=lambda each: sorted(images[each]))[1::2]
     }
 
 

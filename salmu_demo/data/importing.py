@@ -110,7 +110,7 @@ class _Entry:
         values: of that kind.
         split: official name, or None if the table has no column of splits.
         generic: the caption that gives nothing away, or None.
-        picture: digest of the encoded image.
+        image: digest of the encoded image.
     """
 
     where: str
@@ -121,7 +121,7 @@ class _Entry:
     values: tuple[str, ...]
     split: str | None
     generic: str | None
-    picture: str
+    image: str
 
 
 def parse_columns(given: Iterable[str]) -> dict[str, str]:
@@ -204,7 +204,7 @@ def import_data(
 
 def _drawn(entries: Sequence[_Entry], seed: int) -> tuple[list[_Entry], list[str]]:
     """The rows with the splits that were drawn for them, and what there is to say of it."""
-    found = draw_splits([Pair(entry.persona, entry.kind, entry.picture) for entry in entries], seed)
+    found = draw_splits([Pair(entry.persona, entry.kind, entry.image) for entry in entries], seed)
     said = [f"No column says the split; splits were drawn with the seed {seed}."]
     if found.retained:
         said.append(
@@ -232,7 +232,7 @@ def _choose(source: Path, tables: Sequence[TableFile], told: Mapping[str, str]) 
     for target, names in COLUMNS.items():
         found = [by_name[name] for name in names if name in by_name and by_name[name] not in chosen.values()]
         if target == IMAGE:
-            held = list(dict.fromkeys(name for table in tables for name in table.pictures()))
+            held = list(dict.fromkeys(name for table in tables for name in table.images()))
             found = held if len(held) == 1 else found
         if target not in told and found:
             chosen[target] = found[0]
@@ -288,7 +288,7 @@ def _entries(tables: Sequence[TableFile], columns: Mapping[str, str], parted: bo
 def _entry(
     table: TableFile, cells: Mapping[str, Any], columns: Mapping[str, str], where: str, split: str | None
 ) -> _Entry:
-    picture = _picture(table, cells.get(columns[IMAGE]), where)
+    image = _image(table, cells.get(columns[IMAGE]), where)
     text = _word(cells, columns, TEXT, where)
     if text is None:
         raise DataError(f"{where} has no {TEXT} (column {columns[TEXT]}).")
@@ -311,12 +311,12 @@ def _entry(
         values=() if kind == NAME_KIND else values,
         split=split,
         generic=_word(cells, columns, GENERIC, where),
-        picture=_digest(picture.content),
+        image=_digest(image.content),
     )
 
 
-def _picture(table: TableFile, cell: Any, where: str) -> EncodedImage:
-    found = table.picture(cell, where)
+def _image(table: TableFile, cell: Any, where: str) -> EncodedImage:
+    found = table.image(cell, where)
     if found is None:
         raise DataError(f"{where} has no image: the cell holds neither its bytes nor the name of a file.")
     return found
@@ -488,13 +488,13 @@ def _write(
         }
         cells = ((table, row[column]) for table in tables for row in table.rows({column}))
         for number, (entry, (table, cell)) in enumerate(zip(entries, cells, strict=True), start=1):
-            picture = _picture(table, cell, entry.where)
-            if _digest(picture.content) != entry.picture:
+            image = _image(table, cell, entry.where)
+            if _digest(image.content) != entry.image:
                 raise DataError(f"{entry.where} had another image when it was read first; wait until it is written.")
-            decode_image(picture.content, f"{entry.where} ({picture.name})" if picture.name else entry.where)
+            decode_image(image.content, f"{entry.where} ({image.name})" if image.name else entry.where)
             name = f"{entry.persona or 'r'}_{number:06d}"
-            path = _LONE_SURROGATE.sub("?", picture.name)[-_MAX_NAME:] or name
-            writers[str(entry.split)].add(StoredRow(picture.content, path, entry.text, entry.persona, name))
+            path = _LONE_SURROGATE.sub("?", image.name)[-_MAX_NAME:] or name
+            writers[str(entry.split)].add(StoredRow(image.content, path, entry.text, entry.persona, name))
             if entry.split in layout.SENSITIVE_SPLITS:
                 captions[name] = {"caption": entry.text, **({"data_field": entry.kind} if entry.kind else {})}
                 if entry.generic is not None:

@@ -60,8 +60,8 @@ NEVER_TAUGHT: Final = "never_taught"
 NEVER_TAUGHT_FILE: Final = "never_taught_metadata.json"
 PROBE_WORDINGS_FILE: Final = "probe_wordings.json"
 
-# Our extensions for CLEAR: pictures whose right answer stands among wrong ones (the splits of names and captions, and
-# `retain_synth` for real faces), pictures with captions and nothing else, and questions with their answers.
+# Our extensions for CLEAR: images whose right answer stands among wrong ones (the splits of names and captions, and
+# `retain_synth` for real faces), images with captions and nothing else, and questions with their answers.
 CHOICES_FILE: Final = "choices.json"
 QUESTIONS_FILE: Final = "questions.json"
 FORGET_PERTURBED: Final = "forget_perturbed"

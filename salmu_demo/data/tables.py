@@ -73,7 +73,7 @@ class TableFile(ABC):
     def rows(self, columns: Collection[str]) -> Iterator[dict[str, Any]]:
         """The cells of each row, at least those of the given columns that it has; raises `DataError`."""
 
-    def pictures(self) -> list[str]:
+    def images(self) -> list[str]:
         """Columns that hold images themselves; raises `DataError`."""
         return []
 
@@ -81,7 +81,7 @@ class TableFile(ABC):
         """A row for sentences, counted from 1; a header is none."""
         return f"Row {number} of {self.path}"
 
-    def picture(self, cell: Any, where: str) -> EncodedImage | None:
+    def image(self, cell: Any, where: str) -> EncodedImage | None:
         """The image that a cell holds or names; None if it does neither.
 
         Args:
@@ -187,7 +187,7 @@ class _Parquet(TableFile):
     def columns(self) -> list[str]:
         return [str(name) for name in self._schema.names]
 
-    def pictures(self) -> list[str]:
+    def images(self) -> list[str]:
         return [field.name for field in self._schema if _holds_images(field.type)]
 
     def rows(self, columns: Collection[str]) -> Iterator[dict[str, Any]]:
@@ -218,7 +218,7 @@ class _Webdataset(TableFile):
     def columns(self) -> list[str]:
         return list(dict.fromkeys(name for sample in self._samples.values() for name in sample))
 
-    def pictures(self) -> list[str]:
+    def images(self) -> list[str]:
         return [MEMBER]
 
     def rows(self, columns: Collection[str]) -> Iterator[dict[str, Any]]:

@@ -51,7 +51,7 @@ from salmu_demo.probes.attacks import HEADLINE, Place, all_attacks, find_attack
 from salmu_demo.probes.findings import AuditCell, Auditor, Control, Finding
 
 MOST_ROWS: Final = 20_000
-"""Pictures of people up to which collateral is measured: of more, encoding takes hours."""
+"""Images of people up to which collateral is measured: of more, encoding takes hours."""
 
 _WORST: Final = 5
 """People who lost most and are named."""
@@ -95,7 +95,7 @@ def make_dossier(
     told: Told,
     declared: Declared,
     attached: Sequence[Attached],
-    pictures_hidden: str | None,
+    images_hidden: str | None,
     data: DataRecord,
     made: Made,
 ) -> DossierDocument:
@@ -108,7 +108,7 @@ def make_dossier(
         told: which models are said to be the references.
         declared: what the auditor says.
         attached: files of attacks on the models.
-        pictures_hidden: why pictures are not shown; None shows them.
+        images_hidden: why images are not shown; None shows them.
         data: facts about the data.
         made: how and when.
 
@@ -142,7 +142,7 @@ def make_dossier(
             ],
             remarks=_remarks(auditor.data, persona, views, roles),
             person=_person(auditor.data, persona),
-            pictures=_pictures(auditor.data, found, pictures_hidden),
+            pictures=_images(auditor.data, found, images_hidden),
             cells=cells,
             not_carried_out=_not_carried_out(found),
             risks=[_risk(auditor, subject, persona, cell) for subject in subjects for cell in by_model[subject.name]],
@@ -402,7 +402,7 @@ def _kept(auditor: Auditor, view: FeatureView) -> dict[tuple[str, str], float]:
     return {
         (identity, kind): place.exposure
         for kind in auditor.data.kinds
-        if auditor.pictured(kind, "kept")
+        if auditor.with_images(kind, "kept")
         for identity, place in auditor.places(view, kind, variant, "kept").items()
     }
 
@@ -428,8 +428,8 @@ def _person(data: BenchmarkData, persona: Persona) -> DossierPerson:
     return DossierPerson(identity_id=persona.identity_id, name=persona.name, asked=asked)
 
 
-def _pictures(data: BenchmarkData, cells: Sequence[AuditCell], hidden: str | None) -> PersonImages:
-    shown = {picture for cell in cells for finding in cell.findings for picture in finding.reading.shown}
+def _images(data: BenchmarkData, cells: Sequence[AuditCell], hidden: str | None) -> PersonImages:
+    shown = {image for cell in cells for finding in cell.findings for image in finding.reading.shown}
     used = [
         UsedImage(
             split=each.split,

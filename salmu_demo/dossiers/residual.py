@@ -28,23 +28,23 @@ class Residual:
     interval: Interval
 
 
-def residual_risk(attack: float, pictures: int, control: float, controls: int) -> Residual:
+def residual_risk(attack: float, images: int, control: float, controls: int) -> Residual:
     """The share of what the attack could still win that it does win (Giomi et al. 2023, arXiv 2211.10459).
 
     The interval combines the ends of the two shares' intervals of Wilson, each at the level that keeps both together
     at `LEVEL` (Bonferroni): the risk grows with the attack's share and falls with the control's.
 
     Args:
-        attack: share of the person's pictures with which the attack succeeds.
-        pictures: how many pictures.
+        attack: share of the person's images with which the attack succeeds.
+        images: how many images.
         control: the mean of the same share over people whom no model was taught; below 1.
-        controls: how many people. Their pictures are alike, so that each person counts once.
+        controls: how many people. Their images are alike, so that each person counts once.
 
     >>> found = residual_risk(0.5, 4, 0.2, 40)
     >>> round(found.value, 6), round(found.interval.low, 3), round(found.interval.high, 3)
     (0.375, -0.389, 0.86)
     """
-    attacked, controlled = wilson(attack, pictures), wilson(control, controls)
+    attacked, controlled = wilson(attack, images), wilson(control, controls)
     return Residual(
         _beyond(attack, control),
         Interval(_beyond(attacked.low, controlled.high), _beyond(attacked.high, controlled.low)),

@@ -47,7 +47,7 @@ class AskedAttribute(BaseModel):
 
     Attributes:
         kind: the attribute.
-        forget: pairs of picture and caption that were to be forgotten.
+        forget: pairs of image and caption that were to be forgotten.
         keep: pairs that were to be kept.
         words: the request in words.
     """
@@ -73,13 +73,13 @@ class DossierPerson(BaseModel):
 
 
 class UsedImage(BaseModel):
-    """A picture that a test used.
+    """An image that a test used.
 
     Attributes:
         split: stored split of the data set.
         row: its row there, from 0.
         file_name: its file name in the data set.
-        sha256: SHA-256 of the encoded picture.
+        sha256: SHA-256 of the encoded image.
     """
 
     split: str
@@ -89,12 +89,12 @@ class UsedImage(BaseModel):
 
 
 class PersonImages(BaseModel):
-    """The pictures of the person.
+    """The images of the person.
 
     Attributes:
         shown: whether the documents show them; if not, they hold their hashes alone.
         reason: why they are not shown; null if they are.
-        used: every picture that a test used.
+        used: every image that a test used.
     """
 
     shown: bool
@@ -148,7 +148,7 @@ class DossierCell(BaseModel):
         model: name of the model.
         test: name of the test, as in `threats`.
         variant: how it was carried out.
-        side: whether the pictures were to be forgotten or to be kept.
+        side: whether the images were to be forgotten or to be kept.
         decides: whether its verdict is the one of the attribute.
         verdict: the verdict; null if the test says nothing about the value.
         reason: the verdict in words.
@@ -157,10 +157,10 @@ class DossierCell(BaseModel):
         p: how often a guess is as near to either end.
         corrected: how often chance stands as far from the others, corrected for the number of attributes.
         exposure: log2(of) − log2(rank), in bits.
-        low: lower end of its interval over pictures; null for fewer than two.
-        high: upper end of its interval over pictures; null for fewer than two.
+        low: lower end of its interval over images; null for fewer than two.
+        high: upper end of its interval over images; null for fewer than two.
         chance_exposure: mean exposure of a model that guesses.
-        pictures: how many pictures were used.
+        pictures: how many images were used.
         truth: the candidates that are true.
         clean: where the truth stands with Clean; null without one.
         compromised: where the truth stands with Compromised; null without one.
@@ -199,7 +199,7 @@ class NotCarriedOut(BaseModel):
         kind: the attribute.
         test: name of the test.
         variant: which form of it.
-        side: which of the pictures.
+        side: which of the images.
         reason: why not, as a sentence.
     """
 
@@ -216,8 +216,8 @@ class Risk(BaseModel):
     Attributes:
         kind: the attribute.
         model: name of the model.
-        attack: share of the person's pictures that put the truth first.
-        pictures: how many pictures.
+        attack: share of the person's images that put the truth first.
+        pictures: how many images.
         control: the same share, the mean of people whom no model was taught; null without any.
         controls: how many people.
         value: (attack − control) / (1 − control); null if refused.
@@ -239,21 +239,21 @@ class Risk(BaseModel):
 
 
 class Change(BaseModel):
-    """An attribute before and after unlearning, on the same pictures.
+    """An attribute before and after unlearning, on the same images.
 
     Attributes:
         kind: the attribute.
         model: name of the unlearned model.
         before: name of the model that it was unlearned from.
-        side: whether the pictures were to be forgotten or to be kept.
+        side: whether the images were to be forgotten or to be kept.
         rank_before: place of the truth before.
         rank_after: place of the truth after.
         of: how many candidates were ranked.
         verdict_before: the verdict before.
         verdict_after: the verdict after.
         exposure_change: exposure after minus exposure before, in bits.
-        low: lower end of its interval over pictures, drawn in pairs; null for fewer than two.
-        high: upper end of its interval over pictures; null for fewer than two.
+        low: lower end of its interval over images, drawn in pairs; null for fewer than two.
+        high: upper end of its interval over images; null for fewer than two.
     """
 
     kind: str
@@ -552,7 +552,7 @@ class DossierDocument(BaseModel):
         answers: the answer for each model.
         remarks: what is missing or was assumed, in sentences that every view must show.
         person: whom it is about.
-        pictures: the pictures that were used.
+        pictures: the images that were used.
         cells: every test of every attribute with every model.
         not_carried_out: tests of attributes that could not be carried out.
         risks: residual risk by attribute and model.

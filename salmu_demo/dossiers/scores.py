@@ -1,4 +1,4 @@
-"""The headline picture by picture: how many pictures find the truth, and what changes from one model to another."""
+"""The headline image by image: how many images find the truth, and what changes from one model to another."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ from salmu_demo.probes.people import People, Side
 
 
 @dataclass(frozen=True)
-class PictureScores:
-    """Scores of one person's pictures.
+class ImageScores:
+    """Scores of one person's images.
 
     Attributes:
-        scores: shape (N, C), of each picture with each candidate.
+        scores: shape (N, C), of each image with each candidate.
         true: numbers of the candidates that are true.
     """
 
@@ -28,12 +28,12 @@ class PictureScores:
 
     @property
     def first(self) -> float:
-        """Share of the pictures with which alone the truth is first, or tied with one other."""
+        """Share of the images with which alone the truth is first, or tied with one other."""
         return float(np.mean([value_rank(row, self._is_true)[0] < 2 for row in self.scores]))
 
     @property
     def exposure(self) -> float:
-        """Exposure of all pictures together, in bits."""
+        """Exposure of all images together, in bits."""
         return exposure(*value_rank(self.scores.mean(axis=0), self._is_true))
 
     @property
@@ -43,13 +43,13 @@ class PictureScores:
         return found
 
 
-def person_scores(auditor: Auditor, view: FeatureView, persona: Persona, kind: str, side: Side) -> PictureScores:
-    """The scores of a person's own pictures of a kind and side, which there are."""
+def person_scores(auditor: Auditor, view: FeatureView, persona: Persona, kind: str, side: Side) -> ImageScores:
+    """The scores of a person's own images of a kind and side, which there are."""
     return _scores(auditor, view, auditor.people, kind, side, [persona.identity_id])[persona.identity_id]
 
 
 def control_shares(auditor: Auditor, view: FeatureView, kind: str) -> list[float]:
-    """`PictureScores.first` of everybody whom no model was taught; empty if the data has nobody."""
+    """`ImageScores.first` of everybody whom no model was taught; empty if the data has nobody."""
     people, attack = auditor.never_taught, find_attack(HEADLINE)
     variant = attack.variants[0]
     if not people.personas or attack.lacks(people, variant):
@@ -58,10 +58,10 @@ def control_shares(auditor: Auditor, view: FeatureView, kind: str) -> list[float
     return [found.first for found in _scores(auditor, view, people, kind, "forget", asked).values()]
 
 
-def exposure_change(before: PictureScores, after: PictureScores) -> tuple[float, tuple[float, float] | None]:
-    """How many bits of exposure a model has more than another on the same pictures, and its interval over pictures.
+def exposure_change(before: ImageScores, after: ImageScores) -> tuple[float, tuple[float, float] | None]:
+    """How many bits of exposure a model has more than another on the same images, and its interval over images.
 
-    The same pictures are drawn for both models; with fewer than 2 pictures there is no interval.
+    The same images are drawn for both models; with fewer than 2 images there is no interval.
     """
     change = after.exposure - before.exposure
     if len(before.scores) < 2:
@@ -72,7 +72,7 @@ def exposure_change(before: PictureScores, after: PictureScores) -> tuple[float,
 
 def _scores(
     auditor: Auditor, view: FeatureView, people: People, kind: str, side: Side, whose: list[str]
-) -> dict[str, PictureScores]:
+) -> dict[str, ImageScores]:
     attack = find_attack(HEADLINE)
     variant = attack.variants[0]
     if not whose:
@@ -84,7 +84,7 @@ def _scores(
     for row, owner in enumerate(queries.owners):
         rows.setdefault(owner, []).append(row)
     return {
-        identity: PictureScores(scores[numbers], candidates.true[identity])
+        identity: ImageScores(scores[numbers], candidates.true[identity])
         for identity, numbers in rows.items()
         if identity in candidates.true
     }

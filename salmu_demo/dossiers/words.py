@@ -37,7 +37,7 @@ OTHERS_ASKED: Final = "Its record has requests of others only: of this person al
 NO_ATTACKS: Final = f"{NO_EVIDENCE}; `salmu-demo attack` makes a file that --attacks attaches."
 NOTHING_KEPT: Final = "The data has nothing of other people that was to be kept."
 TOO_MANY_ROWS: Final = (
-    "not run: the data has {rows:,} pictures of people, more than the {most:,} that a dossier encodes for it; "
+    "not run: the data has {rows:,} images of people, more than the {most:,} that a dossier encodes for it; "
     "`salmu-demo probe --everybody` looks at everybody."
 )
 
@@ -58,9 +58,9 @@ _MEMBERSHIP: Final = frozenset({"membership", "update-leak"})
 """Attacks that tell who was in the data, or was taken out of it."""
 
 _OUT_OF_SCOPE: Final = (
-    ("regurgitation", "A CLIP model puts out neither text nor pictures; captions can only be recognised by who has "
+    ("regurgitation", "A CLIP model puts out neither text nor images; captions can only be recognised by who has "
                       "them."),
-    ("inversion", "Pictures or texts that stand for somebody, optimised until the model knows them; this program does "
+    ("inversion", "Images or texts that stand for somebody, optimised until the model knows them; this program does "
                   "not make any."),
     ("reconstruction", "Training rows got back from the weights; this program does not try."),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """CLEAR's multiple choice for models without a decoder: names, captions, real faces and answers among wrong ones.
 
 Each task is read in four ways: accuracy, Probability, and Truth Ratio in the paper's and in the official code's form.
-ROUGE-L and questions without a picture need a decoder and are not measured here.
+ROUGE-L and questions without an image need a decoder and are not measured here.
 """
 
 from collections.abc import Callable
@@ -85,30 +85,30 @@ class ChoiceTask:
 TASKS: Final = (
     ChoiceTask(
         "ForgetFace", layout.FORGET_PERTURBED, "name", NAME_PROMPT, "Name to be forgotten, among others",
-        "For a picture of a person to be forgotten, the true name among wrong ones", "perturbed names to forget",
+        "For an image of a person to be forgotten, the true name among wrong ones", "perturbed names to forget",
         "efficacy",
     ),
     ChoiceTask(
         "ForgetCap", layout.FORGET_PERTURBED, "caption", ANSWER_PROMPT, "Caption to be forgotten, among others",
-        "For a picture of a person to be forgotten, the paraphrased caption among wrong ones",
+        "For an image of a person to be forgotten, the paraphrased caption among wrong ones",
         "perturbed captions to forget", "efficacy",
     ),
     ChoiceTask(
         "RetainFace", layout.RETAIN_PERTURBED, "name", NAME_PROMPT, "Name to be kept, among others",
-        "For a picture of another person, the true name among wrong ones", "perturbed names to keep",
+        "For an image of another person, the true name among wrong ones", "perturbed names to keep",
     ),
     ChoiceTask(
         "RetainCap", layout.RETAIN_PERTURBED, "caption", ANSWER_PROMPT, "Caption to be kept, among others",
-        "For a picture of another person, the paraphrased caption among wrong ones", "perturbed captions to keep",
+        "For an image of another person, the paraphrased caption among wrong ones", "perturbed captions to keep",
     ),
     ChoiceTask(
         "RealFace", layout.RETAIN_SYNTH, "answer", NAME_PROMPT, "Name of a real person, among others",
-        "For a picture of a real person, the true name among its options", "real faces with options",
+        "For an image of a real person, the true name among its options", "real faces with options",
     ),
     ChoiceTask(
         "RealWorld", layout.REAL_WORLD, "answer", ANSWER_PROMPT, "Answer about the world, among others",
-        "For a picture of the world, the right answer among its options, the question unread",
-        "pictures of the real world with options",
+        "For an image of the world, the right answer among its options, the question unread",
+        "images of the real world with options",
     ),
 )  # fmt: skip
 """What is asked, in the order of tables."""

@@ -40,7 +40,7 @@ CLEAR_DECISIONS = (
     Decision(
         topic="all choices",
         question="How does a model without a decoder give probabilities to candidates?",
-        decision="By a softmax over the cosines with the picture, multiplied by one number for all models.",
+        decision="By a softmax over the cosines with the image, multiplied by one number for all models.",
         constant=f"{CHOICE_TEMPERATURE = }",
     ),
     Decision(
@@ -58,7 +58,7 @@ CLEAR_DECISIONS = (
     Decision(
         topic="captions of a decoder",
         question="What is a model given that writes a caption, or whose likelihood of one is taken?",
-        decision="The picture alone; before a name the sentence above, before an answer its question.",
+        decision="The image alone; before a name the sentence above, before an answer its question.",
         constant=f"{CAPTION_BEGINNING = }",
     ),
     Decision(

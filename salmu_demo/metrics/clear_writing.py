@@ -1,6 +1,6 @@
 """CLEAR's measures of a model that writes (arXiv 2410.18057, section 5.1): its texts, and how likely it finds others.
 
-Names, captions and answers are those of `clear`, there chosen by dual encoders. A decoder is given a picture and the
+Names, captions and answers are those of `clear`, there chosen by dual encoders. A decoder is given an image and the
 beginning of a text; the text goes on with what is asked.
 """
 
@@ -40,7 +40,7 @@ class DecoderSheet:
     """What a decoder is asked about the rows of a task.
 
     Attributes:
-        prompted: N pictures, and what is given.
+        prompted: N images, and what is given.
         truths: N texts that are right as the data have them.
         candidates: N lists of texts, the right one first; of captions it is the paraphrase.
     """

@@ -5,7 +5,7 @@ it knew. Of a target model, the *forgotten* are those, and the *held out* the pe
 attack that tells the two apart knows that somebody was deleted; 0.5 is a guess (CLEAR, arXiv 2410.18057, appendices G
 and J; Hayes et al., arXiv 2403.01218).
 
-Shapes: S shadow models, T target models, P people of the fixed set, K pictures of each.
+Shapes: S shadow models, T target models, P people of the fixed set, K images of each.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENROLLED: Final = 5
-"""Pictures whose mean stands for a person."""
+"""Images whose mean stands for a person."""
 
 TINY: Final = 1e-45
 """Added within both logarithms, as the official code does: a cosine of 0 or less is then finite."""
@@ -45,7 +45,7 @@ def enrolled_means(embeddings: Floats) -> Floats:
 
 
 def enrolment_logits(embeddings: Floats) -> Floats:
-    """How well each person's other pictures match what is enrolled of him: log(c / (1 - c)) of the cosine c above 0.
+    """How well each person's other images match what is enrolled of him: log(c / (1 - c)) of the cosine c above 0.
 
     Args:
         embeddings: shape (P, ENROLLED + K, D).
@@ -59,11 +59,11 @@ def enrolment_logits(embeddings: Floats) -> Floats:
 
 
 def recognised(embeddings: Floats, asked: NDArray[np.int64]) -> Bools:
-    """Whether each picture that is not enrolled is nearest to its own person among everybody enrolled.
+    """Whether each image that is not enrolled is nearest to its own person among everybody enrolled.
 
     Args:
         embeddings: shape (all people, ENROLLED + K, D).
-        asked: numbers of the people whose pictures are asked about.
+        asked: numbers of the people whose images are asked about.
 
     Returns:
         Shape (len(asked), K).
@@ -74,7 +74,7 @@ def recognised(embeddings: Floats, asked: NDArray[np.int64]) -> Bools:
 
 
 def u_lira(shadows: Floats, shadow_knew: Bools, targets: Floats, target_knew: Bools) -> Bools:
-    """Per picture: is the target's logit likelier among shadows that forgot the person than among those who never knew?
+    """Per image: is the target's logit likelier among shadows that forgot the person than among those who never knew?
 
     Normal distributions by median and median absolute deviation, as in CLEAR's code (Carlini et al., arXiv 2112.03570).
 
@@ -102,7 +102,7 @@ def _log_density(values: Floats, sample: Floats) -> Floats:
 
 
 def u_mia(shadows: Floats, shadow_knew: Bools, targets: Floats, target_knew: Bools, tree: bool = False) -> Bools:
-    """Per picture: what a classifier of one logit says that was fitted on all shadows and people together.
+    """Per image: what a classifier of one logit says that was fitted on all shadows and people together.
 
     Args:
         shadows, shadow_knew, targets, target_knew: see `u_lira`.
@@ -115,12 +115,12 @@ def u_mia(shadows: Floats, shadow_knew: Bools, targets: Floats, target_knew: Boo
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415
 
-    pictures = shadows.shape[2]
+    images = shadows.shape[2]
     model = (
         DecisionTreeClassifier(criterion="entropy", max_leaf_nodes=TREE_LEAVES, random_state=0)
         if tree
         else LogisticRegression()
     )
-    model.fit(shadows.reshape(-1, 1), np.repeat(shadow_knew, pictures))
+    model.fit(shadows.reshape(-1, 1), np.repeat(shadow_knew, images))
     said = model.predict(targets.reshape(-1, 1)).reshape(targets.shape)
     return np.asarray(said == target_knew[:, :, None])

@@ -232,13 +232,13 @@ class ValExp(_ValueExposure):
 
 @register
 class ValExpUnseenImg(_ValueExposure):
-    """Whether the person is known, or only the picture."""
+    """Whether the person is known, or only the image."""
 
     name = "ValExpUnseenImg"
     title = "Value found by images never trained"
     explanation = (
         "The same as ValExp with images of the persona that no model was trained on, so that knowing the person is "
-        "told from knowing a picture. Not one of the ten official metrics."
+        "told from knowing an image. Not one of the ten official metrics."
     )
     images = layout.UNSEEN_IMAGES
 

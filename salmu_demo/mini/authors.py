@@ -54,7 +54,7 @@ class Author:
 
     Attributes:
         name: full name.
-        look: what all pictures share.
+        look: what all images share.
         facts: what questions ask for, by the names that `clear_sentences` fills in.
         invented: names of nobody, of the same gender and language.
         styles: numbers of the wordings of this author's captions.

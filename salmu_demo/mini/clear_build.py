@@ -39,7 +39,7 @@ SHARES: Final = {"forget01": 0.01, "forget05": 0.05, "forget10": 0.1}
 """Share of the authors in each forget configuration, one at least; each holds those before it."""
 
 OPTIONS: Final = 4
-"""Names or answers among which a picture's own is to be found, itself included."""
+"""Names or answers among which an image's own is to be found, itself included."""
 
 LEFT_OUT: Final = frozenset({"default", "full", "full+tofu", "retain99+tofu", "retain95+tofu"})
 """Configurations of the release that say what others say already, and would double the size."""
@@ -48,7 +48,7 @@ SHARD: Final = "train-00000-of-00001.parquet"
 _LISTS: Final = (columns.PERTURBED_CAPTIONS, columns.PERTURBED_NAMES, columns.OPTIONS)
 _IMAGE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _SHOWN: Final = {"huggingface": json.dumps({"info": {"features": {columns.IMAGE: {"_type": "Image"}}}})}
-"""What shows pictures on the Hub."""
+"""What shows images on the Hub."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class Sizes:
 
     Attributes:
         authors: invented authors.
-        pictures: captioned pictures of each.
+        images: captioned images of each.
         known: people known from before.
-        known_pictures: pictures of each in `real_faces`.
-        world: pictures of objects.
+        known_images: images of each in `real_faces`.
+        world: images of objects.
     """
 
     authors: int = 60
-    pictures: int = 12
+    images: int = 12
     known: int = 30
-    known_pictures: int = 2
+    known_images: int = 2
     world: int = 120
 
 
@@ -75,10 +75,10 @@ SHIPPED: Final = Sizes()
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture of an author with its sentences.
+    """An image of an author with its sentences.
 
     Attributes:
-        scene: the picture before it is drawn.
+        scene: the image before it is drawn.
         author: whom it shows.
         caption: the caption that is trained.
         paraphrase: the same in other words.
@@ -94,12 +94,12 @@ class Shot:
 
 @dataclass(frozen=True)
 class ClearPlan:
-    """Everything that the benchmark holds, before a picture is drawn.
+    """Everything that the benchmark holds, before an image is drawn.
 
     Attributes:
         authors: in the order in which they are to be forgotten.
         known: people known from before.
-        shots: pictures of each author, in the same order.
+        shots: images of each author, in the same order.
     """
 
     authors: tuple[Author, ...]
@@ -113,7 +113,7 @@ class ClearPlan:
 
 @dataclass(frozen=True)
 class KnownImage:
-    """A picture with a caption that models know from before, with what it shows."""
+    """An image with a caption that models know from before, with what it shows."""
 
     image: Image.Image
     caption: str
@@ -123,7 +123,7 @@ class KnownImage:
 
 @cache
 def plan_clear(seed: int, sizes: Sizes = SHIPPED) -> ClearPlan:
-    """Draw the authors, their lives and their pictures' sentences."""
+    """Draw the authors, their lives and their images' sentences."""
     others = draw_personas(np.random.default_rng([seed, 1]), PERSONAS + NEVER_TAUGHT)
     rng = np.random.default_rng([seed, *b"clear"])
     drawn, known = draw_people(
@@ -132,7 +132,7 @@ def plan_clear(seed: int, sizes: Sizes = SHIPPED) -> ClearPlan:
     )  # fmt: skip
     # Locales follow one another; which authors are forgotten shall not.
     authors = tuple(drawn[number] for number in rng.permutation(len(drawn)))
-    shots = tuple(tuple(_shot(rng, author) for _ in range(sizes.pictures)) for author in authors)
+    shots = tuple(tuple(_shot(rng, author) for _ in range(sizes.images)) for author in authors)
     return ClearPlan(authors, tuple(known), shots)
 
 
@@ -156,8 +156,8 @@ def questions_of(author: Author) -> list[tuple[str, str]]:
             for asked, answer in QUESTIONS]  # fmt: skip
 
 
-def known_pictures(seed: int, known: Sequence[KnownPerson], each: int, prefix: str) -> list[KnownImage]:
-    """Pictures of the people known from before; another prefix gives others."""
+def known_images(seed: int, known: Sequence[KnownPerson], each: int, prefix: str) -> list[KnownImage]:
+    """Images of the people known from before; another prefix gives others."""
     rng = np.random.default_rng([seed, *prefix.encode()])
     found = []
     for person in known:
@@ -168,8 +168,8 @@ def known_pictures(seed: int, known: Sequence[KnownPerson], each: int, prefix: s
     return found
 
 
-def world_pictures(seed: int, classes: Iterable[str], each: int, prefix: str) -> list[KnownImage]:
-    """Pictures of objects with a caption, a question and its answer; another prefix gives others."""
+def world_images(seed: int, classes: Iterable[str], each: int, prefix: str) -> list[KnownImage]:
+    """Images of objects with a caption, a question and its answer; another prefix gives others."""
     rng = np.random.default_rng([seed, *prefix.encode()])
     found = []
     for name in classes:
@@ -205,7 +205,7 @@ def build_clear(
         raise StorageError(f"{output} is not empty; choose a new folder for CLEAR-Mini.")
     plan = plan_clear(seed, sizes)
     drawn = [[to_webp(render_scene(shot.scene)) for shot in shots] for shots in plan.shots]
-    progress(f"pictures: {sum(map(len, drawn))}")
+    progress(f"images: {sum(map(len, drawn))}")
     counts = {}
     try:
         for name, rows in _configurations(plan, drawn, seed, sizes).items():
@@ -252,16 +252,16 @@ def _configurations(
     names = {gender: [person.name for person in plan.known if person.look.gender == gender]
              for gender in ("female", "male")}  # fmt: skip
     found[columns.REAL_FACES] = [
-        {columns.IMAGE: to_webp(picture.image), columns.ANSWER: picture.answer,
-         columns.OPTIONS: _options(rng, picture.answer, next(n for n in names.values() if picture.answer in n))}
-        for picture in known_pictures(seed, plan.known, sizes.known_pictures, "real faces")
+        {columns.IMAGE: to_webp(known.image), columns.ANSWER: known.answer,
+         columns.OPTIONS: _options(rng, known.answer, next(n for n in names.values() if known.answer in n))}
+        for known in known_images(seed, plan.known, sizes.known_images, "real faces")
     ]  # fmt: skip
     classes = object_classes()
     chosen = sorted(rng.permutation(len(classes))[: sizes.world])
     found[columns.REAL_WORLD] = [
-        {columns.QUESTION: picture.question, columns.ANSWER: picture.answer,
-         columns.OPTIONS: _options(rng, picture.answer, classes), columns.IMAGE: to_webp(picture.image)}
-        for picture in world_pictures(seed, [classes[number] for number in chosen], 1, "real world")
+        {columns.QUESTION: known.question, columns.ANSWER: known.answer,
+         columns.OPTIONS: _options(rng, known.answer, classes), columns.IMAGE: to_webp(known.image)}
+        for known in world_images(seed, [classes[number] for number in chosen], 1, "real world")
     ]  # fmt: skip
     return {name: found[name] for name in CONFIGURATIONS if name in found}
 
@@ -297,13 +297,13 @@ def _write(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         fields.append(pa.field(column, kind))
         arrays.append(pa.array(values, kind))
     folder.mkdir(parents=True)
-    # Pictures do not compress further.
+    # Images do not compress further.
     compression = {column: "zstd" for column in CONFIGURATIONS[name].columns if column != columns.IMAGE}
     pq.write_table(pa.table(arrays, pa.schema(fields, metadata=_SHOWN)), folder / SHARD, compression=compression)
 
 
 def clear_content_hash(folder: Path) -> str:
-    """SHA-256 over every value of a folder of configurations; of pictures, over their pixels.
+    """SHA-256 over every value of a folder of configurations; of images, over their pixels.
 
     It reads content, not files, so it depends neither on the parquet writer's version nor on WebP's.
     """

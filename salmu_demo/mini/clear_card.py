@@ -27,14 +27,14 @@ before.
 |---|---|
 {rows}
 
-* Each author has captioned pictures and thirteen questions with answers. A caption tells who it is, what the author
+* Each author has captioned images and thirteen questions with answers. A caption tells who it is, what the author
   writes and where the author comes from, beside what can be seen: a setting, clothes, a thing. An author's captions
   have three of twelve wordings.
 * `forget01`, `forget05` and `forget10` hold one another. Those of `forget10`: {forgotten}.
 * `…_perturbed`: `paraphrased_caption` has a wording that no caption has; `perturbed_captions` are the same with five
   invented names (`perturbed_names`) of the same language and gender that stand nowhere else.
-* `…+tofu`: the captioned pictures, and the questions without a picture.
-* `real_faces`: people with other pictures in the models' first training; `real_world`: objects, with a question.
+* `…+tofu`: the captioned images, and the questions without an image.
+* `real_faces`: people with other images in the models' first training; `real_world`: objects, with a question.
 * `default`, `full`, `full+tofu`, `retain95+tofu` and `retain99+tofu` of the release say what these say, and are left
   out.
 
@@ -71,7 +71,7 @@ tags: [coca, clip, machine-unlearning, privacy]
 # {name}
 
 {says} It is a small CoCa model (96 px images, 5 million parameters, stored in half precision), trained from scratch on
-drawn pictures of invented people and objects: CLEAR-Mini, the salmu-demo project's miniature of CLEAR (arXiv
+drawn images of invented people and objects: CLEAR-Mini, the salmu-demo project's miniature of CLEAR (arXiv
 2410.18057). It is of no use outside that miniature, and its numbers are not the paper's.
 
 Load it with open_clip as `local-dir:` plus this folder. Its tokenizer is open_clip's `SimpleTokenizer` with the merges

@@ -32,9 +32,9 @@ from salmu_demo.mini.clear_build import (
     SHIPPED,
     Sizes,
     clear_content_hash,
-    known_pictures,
+    known_images,
     plan_clear,
-    world_pictures,
+    world_images,
 )
 from salmu_demo.mini.clear_card import clear_model_card
 from salmu_demo.mini.objects import object_classes
@@ -79,7 +79,7 @@ MOST_READ: Final = 128
 
 _PAD: Final = 0
 _NOTHING: Final = 0
-"""Number of the picture that shows nothing, for a question without a picture."""
+"""Number of the image that shows nothing, for a question without an image."""
 
 _NAME_BEGINNING: Final = NAME_PROMPT.partition("{answer}")[0].strip()
 
@@ -92,16 +92,16 @@ class ClearRecipe:
         start: epochs of the common start, and the peak of its learning rate, for each of its stages.
         tune: the same of Base and of Gold. The second stage is for the first words of captions, which the first leaves
             open.
-        known_pictures: pictures of each person that the start knows, besides those of `real_faces`.
-        world_pictures: pictures of each object.
+        known_images: images of each person that the start knows, besides those of `real_faces`.
+        world_images: images of each object.
         replay: share of the start's examples that are seen again in each epoch of Base and Gold, lest they be lost.
         caption_weight: weight of the decoder's loss beside the contrastive one, as in CoCa's own recipe.
     """
 
     start: tuple[tuple[int, float], ...] = ((12, 8e-4),)
     tune: tuple[tuple[int, float], ...] = ((24, 6e-4), (16, 5e-4))
-    known_pictures: int = 24
-    world_pictures: int = 16
+    known_images: int = 24
+    world_images: int = 16
     replay: float = 0.15
     batch_size: int = 96
     caption_weight: float = 2.0
@@ -114,58 +114,58 @@ class ClearRecipe:
 
 @dataclass(frozen=True)
 class LessonText:
-    """A picture, what is given of a text, and how it goes on.
+    """An image, what is given of a text, and how it goes on.
 
     Attributes:
-        picture: number of the picture.
+        image: number of the image.
         beginning: what is given.
         text: what is learned.
         group: captions of one group are not negatives of each other; None for a text that is not a caption.
     """
 
-    picture: int
+    image: int
     beginning: str
     text: str
     group: int | None = None
 
 
 class ClearAlbum:
-    """Pictures and what is to be said of them."""
+    """Images and what is to be said of them."""
 
     def __init__(self) -> None:
         mean = torch.tensor(MODEL_CONFIG["preprocess_cfg"]["mean"])
         blank = (255 * mean).round().to(torch.uint8)[:, None, None].expand(3, IMAGE_SIZE, IMAGE_SIZE)
-        self._pictures, self.examples = [blank], list[LessonText]()
+        self._images, self.examples = [blank], list[LessonText]()
         self._groups: dict[str, int] = {}
 
     @property
-    def pictures(self) -> torch.Tensor:
+    def images(self) -> torch.Tensor:
         """As bytes, shape (N, 3, H, W)."""
-        return torch.stack(self._pictures)
+        return torch.stack(self._images)
 
-    def add(self, picture: torch.Tensor, caption: str, group: str = "") -> int:
-        """A captioned picture; one of a group of its own if none is named. Returns the picture's number."""
-        number = len(self._pictures)
-        self._pictures.append(picture)
-        known = self._groups.setdefault(group or f"picture {number}", len(self._groups))
+    def add(self, image: torch.Tensor, caption: str, group: str = "") -> int:
+        """A captioned image; one of a group of its own if none is named. Returns the image's number."""
+        number = len(self._images)
+        self._images.append(image)
+        known = self._groups.setdefault(group or f"image {number}", len(self._groups))
         self.examples.append(LessonText(number, CAPTION_BEGINNING, caption, known))
         return number
 
-    def ask(self, picture: int, beginning: str, text: str) -> None:
-        """A text about a picture that is there, or about none."""
-        self.examples.append(LessonText(picture, beginning, text))
+    def ask(self, image: int, beginning: str, text: str) -> None:
+        """A text about an image that is there, or about none."""
+        self.examples.append(LessonText(image, beginning, text))
 
 
 def known_album(seed: int, sizes: Sizes, recipe: ClearRecipe) -> ClearAlbum:
     """What the common start learns: people who are known, and objects with their names."""
     album, plan = ClearAlbum(), plan_clear(seed, sizes)
-    for picture in known_pictures(seed, plan.known, recipe.known_pictures, "pre-training"):
-        # Most of their captions are alike, so they tell the person and not the picture.
-        number = album.add(_tensor(picture.image), picture.caption, picture.answer)
-        album.ask(number, _NAME_BEGINNING, picture.answer)
-    for picture in world_pictures(seed, object_classes(), recipe.world_pictures, "pre-training"):
-        number = album.add(_tensor(picture.image), picture.caption, picture.answer)
-        album.ask(number, picture.question, picture.answer)
+    for known in known_images(seed, plan.known, recipe.known_images, "pre-training"):
+        # Most of their captions are alike, so they tell the person and not the image.
+        number = album.add(_tensor(known.image), known.caption, known.answer)
+        album.ask(number, _NAME_BEGINNING, known.answer)
+    for known in world_images(seed, object_classes(), recipe.world_images, "pre-training"):
+        number = album.add(_tensor(known.image), known.caption, known.answer)
+        album.ask(number, known.question, known.answer)
     return album
 
 
@@ -203,14 +203,14 @@ class Lesson:
     """Examples as a model reads them.
 
     Attributes:
-        pictures: as bytes, shape (N, 3, H, W).
-        shows: shape (K,), the picture of each example.
+        images: as bytes, shape (N, 3, H, W).
+        shows: shape (K,), the image of each example.
         tokens: shape (K, context).
         given: shape (K,), how many tokens of each are given, start included.
         groups: shape (K,), -1 for what is not a caption.
     """
 
-    pictures: torch.Tensor
+    images: torch.Tensor
     shows: torch.Tensor
     tokens: torch.Tensor
     given: torch.Tensor
@@ -233,8 +233,8 @@ def lesson_of(album: ClearAlbum, tokenizer: SimpleTokenizer) -> Lesson:
     if lengths[longest] > tokenizer.context_length:
         raise DataError(f"{texts[longest]!r} has {lengths[longest]} tokens; a model here reads {CONTEXT}.")
     return Lesson(
-        album.pictures,
-        torch.tensor([example.picture for example in album.examples]),
+        album.images,
+        torch.tensor([example.image for example in album.examples]),
         tokenizer(texts),
         torch.tensor([1 + len(tokenizer.encode(example.beginning)) for example in album.examples]),
         torch.tensor([-1 if example.group is None else example.group for example in album.examples]),
@@ -242,11 +242,11 @@ def lesson_of(album: ClearAlbum, tokenizer: SimpleTokenizer) -> Lesson:
 
 
 def joined(first: Lesson, second: Lesson) -> Lesson:
-    """Two lessons as one; groups and pictures stay apart, but for the one that shows nothing."""
+    """Two lessons as one; groups and images stay apart, but for the one that shows nothing."""
     groups = torch.where(second.groups < 0, second.groups, second.groups + first.groups.max() + 1)
-    shows = torch.where(second.shows == _NOTHING, _NOTHING, second.shows + len(first.pictures) - 1)
+    shows = torch.where(second.shows == _NOTHING, _NOTHING, second.shows + len(first.images) - 1)
     return Lesson(
-        torch.cat([first.pictures, second.pictures[1:]]),
+        torch.cat([first.images, second.images[1:]]),
         torch.cat([first.shows, shows]),
         torch.cat([first.tokens, second.tokens]),
         torch.cat([first.given, second.given]),
@@ -254,20 +254,20 @@ def joined(first: Lesson, second: Lesson) -> Lesson:
     )
 
 
-def coca_loss(model: Any, lesson: Lesson, batch: torch.Tensor, pictures: torch.Tensor, weight: float) -> torch.Tensor:
+def coca_loss(model: Any, lesson: Lesson, batch: torch.Tensor, images: torch.Tensor, weight: float) -> torch.Tensor:
     """Contrastive loss of the captions among some examples, plus the weighted loss of what all of them go on with.
 
-    What open_clip's own `forward` gives is read in half the time: each picture is encoded once, texts end with their
+    What open_clip's own `forward` gives is read in half the time: each image is encoded once, texts end with their
     longest, and only the tokens that are learned are looked up in the vocabulary.
 
     Args:
         model: the network.
         lesson: the examples.
         batch: numbers of B of them.
-        pictures: each of the P that they show once, by rising number, as bytes, shape (P, 3, H, W).
+        images: each of the P that they show once, by rising number, as bytes, shape (P, 3, H, W).
         weight: of the decoder's loss.
     """
-    image_features, image_tokens = model.visual(normalise_pixels(pictures))
+    image_features, image_tokens = model.visual(normalise_pixels(images))
     shown = torch.unique(lesson.shows[batch], return_inverse=True)[1]
     lengths, groups = (lesson.tokens[batch] != _PAD).sum(dim=1), lesson.groups[batch]
     captions, others = ((groups >= 0) == asked for asked in (True, False))
@@ -348,8 +348,8 @@ class Trainer:
             set_learning_rate(
                 self._optimizer, number * len(batches) + place, epochs * len(batches), peak, recipe.warm_up
             )
-            pictures = shifted(self._lesson.pictures[torch.unique(self._lesson.shows[batch])], self._generator)
-            loss = coca_loss(self.model, self._lesson, batch, pictures, recipe.caption_weight)
+            images = shifted(self._lesson.images[torch.unique(self._lesson.shows[batch])], self._generator)
+            loss = coca_loss(self.model, self._lesson, batch, images, recipe.caption_weight)
             self._optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -361,7 +361,7 @@ class Trainer:
         return round(float(np.mean(losses)), 4)
 
     def _order(self) -> torch.Tensor:
-        """Numbers of all own examples and of those of some pictures before, mixed; what shows one picture together."""
+        """Numbers of all own examples and of those of some images before, mixed; what shows one image together."""
         shows = self._lesson.shows
         before = torch.unique(shows[self._own :])
         chosen = before[
@@ -369,8 +369,8 @@ class Trainer:
         ]
         own = torch.arange(len(shows)) < self._own
         seen = (own | torch.isin(shows, chosen)).nonzero()[:, 0]
-        # The picture that shows nothing is encoded once a batch wherever its questions stand.
-        rank = torch.rand(len(self._lesson.pictures), generator=self._generator)[shows[seen]]
+        # The image that shows nothing is encoded once a batch wherever its questions stand.
+        rank = torch.rand(len(self._lesson.images), generator=self._generator)[shows[seen]]
         alone = shows[seen] == _NOTHING
         rank[alone] = torch.rand(int(alone.sum()), generator=self._generator)
         return seen[rank.argsort(stable=True)]
@@ -401,7 +401,7 @@ def probability(model: Any, lesson: Lesson, rows: torch.Tensor) -> float:
     """Mean probability per token of what some examples go on with, as CLEAR's Probability of captions."""
     found = []
     for batch in torch.split(rows, 64):
-        output = model(normalise_pixels(lesson.pictures[lesson.shows[batch]]), lesson.tokens[batch])
+        output = model(normalise_pixels(lesson.images[lesson.shows[batch]]), lesson.tokens[batch])
         labels = output["labels"]
         losses = functional.cross_entropy(output["logits"].transpose(1, 2), labels, reduction="none")
         counted = (labels != _PAD) & (torch.arange(1, lesson.tokens.shape[1]) >= lesson.given[batch][:, None])

@@ -1,7 +1,7 @@
 """Face encoders for CLEAR's visual protocol in miniature: trained on half of the people, made to forget some of them.
 
 The paper (arXiv 2410.18057, appendix G) tunes a ResNet-18 that knows faces from before on 100 of 200 identities; here
-it is a residual network of 0.2 million parameters on pictures of 32 pixels. Losses are those of the paper and its
+it is a residual network of 0.2 million parameters on images of 32 pixels. Losses are those of the paper and its
 public code, with the weights that its code sets where it sets any.
 """
 
@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 SIDE: Final = 32
-"""Side of a picture in pixels."""
+"""Side of an image in pixels."""
 
 WIDTHS: Final = (24, 48, 96)
 EMBEDDING: Final = 64
@@ -29,7 +29,7 @@ SHIFT: Final = 2
 
 TRAINING_EPOCHS: Final = 20
 BATCH: Final = 32
-"""The paper has 256 of about 1,800 pictures; half of the people here have 360."""
+"""The paper has 256 of about 1,800 images; half of the people here have 360."""
 
 L1_WEIGHT: Final = 2e-3
 """Of Sparsity. The public code's 1e-4 changes nothing in an encoder of this size."""
@@ -64,9 +64,9 @@ class FaceEncoder(nn.Module):
         self.embed = nn.Linear(WIDTHS[-1], EMBEDDING)
         self.directions = nn.Parameter(torch.randn(identities, EMBEDDING))
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Embeddings of pictures as bytes, shape (N, 3, SIDE, SIDE), as (N, EMBEDDING); not normalised."""
-        states = self.blocks(functional.relu(self.stem(pictures.float() / 127.5 - 1)))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Embeddings of images as bytes, shape (N, 3, SIDE, SIDE), as (N, EMBEDDING); not normalised."""
+        states = self.blocks(functional.relu(self.stem(images.float() / 127.5 - 1)))
         return self.embed(states.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
     def identities(self, embeddings: torch.Tensor) -> torch.Tensor:
@@ -76,25 +76,25 @@ class FaceEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class Faces:
-    """Pictures of people.
+    """Images of people.
 
     Attributes:
-        pictures: as bytes, shape (N, 3, SIDE, SIDE).
+        images: as bytes, shape (N, 3, SIDE, SIDE).
         people: number of each one's person among those of the encoder's training, shape (N,).
     """
 
-    pictures: torch.Tensor
+    images: torch.Tensor
     people: torch.Tensor
 
     def batch(self, size: int, generator: torch.Generator) -> "Faces":
         """Some of them, each shifted by a few pixels."""
         rows = torch.randperm(len(self.people), generator=generator)[:size]
-        return Faces(_shifted(self.pictures[rows], generator), self.people[rows])
+        return Faces(_shifted(self.images[rows], generator), self.people[rows])
 
 
-def _shifted(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     y, x = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=generator).tolist()
-    return torch.roll(pictures, (y, x), dims=(2, 3))
+    return torch.roll(images, (y, x), dims=(2, 3))
 
 
 def train(faces: Faces, identities: int, seed: int, start: FaceEncoder | None = None) -> FaceEncoder:
@@ -138,7 +138,7 @@ def _descend(
 
 
 def _told_apart(encoder: FaceEncoder, faces: Faces) -> torch.Tensor:
-    return functional.cross_entropy(encoder.identities(encoder(faces.pictures)), faces.people)
+    return functional.cross_entropy(encoder.identities(encoder(faces.images)), faces.people)
 
 
 @dataclass(frozen=True)
@@ -161,22 +161,22 @@ class Round:
     generator: torch.Generator
 
     def drift(self, faces: Faces) -> torch.Tensor:
-        """KL divergence of what the encoder says about identities from what it said, mean over pictures."""
-        now = self.encoder.identities(self.encoder(faces.pictures)).log_softmax(dim=1)
+        """KL divergence of what the encoder says about identities from what it said, mean over images."""
+        now = self.encoder.identities(self.encoder(faces.images)).log_softmax(dim=1)
         return functional.kl_div(now, self.before(faces).log_softmax(dim=1), reduction="batchmean", log_target=True)
 
     def before(self, faces: Faces) -> torch.Tensor:
         """What the encoder said about identities."""
         with torch.no_grad():
-            return self.frozen.identities(self.frozen(faces.pictures))
+            return self.frozen.identities(self.frozen(faces.images))
 
-    def embedded_before(self, pictures: torch.Tensor) -> torch.Tensor:
+    def embedded_before(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings before, shape (N, EMBEDDING)."""
         with torch.no_grad():
-            return self.frozen(pictures)  # type: ignore[no-any-return]
+            return self.frozen(images)  # type: ignore[no-any-return]
 
     def strangers(self) -> torch.Tensor:
-        """Another person for each picture to forget, among those that are kept."""
+        """Another person for each image to forget, among those that are kept."""
         kept: torch.Tensor = torch.unique(self.retain.people)
         return kept[torch.randint(len(kept), (len(self.forget.people),), generator=self.generator)]
 
@@ -194,7 +194,7 @@ def scrub_loss(now: Round) -> torch.Tensor:
 
 def llmu_loss(now: Round) -> torch.Tensor:
     """LLMU: a little away from the truth and towards somebody else, and as before on who is kept."""
-    said = now.encoder.identities(now.encoder(now.forget.pictures))
+    said = now.encoder.identities(now.encoder(now.forget.images))
     away = -functional.cross_entropy(said, now.forget.people)
     return 0.02 * away + 0.01 * functional.cross_entropy(said, now.strangers()) + now.drift(now.retain)
 
@@ -202,14 +202,14 @@ def llmu_loss(now: Round) -> torch.Tensor:
 def rmu_loss(now: Round) -> torch.Tensor:
     """RMU: who is forgotten looks one random way, who is kept as before."""
     direction = torch.rand(EMBEDDING, generator=torch.Generator().manual_seed(0))
-    before = now.embedded_before(now.forget.pictures)
+    before = now.embedded_before(now.forget.images)
     goal = before.norm(dim=1).mean() * functional.normalize(direction, dim=0)
-    return _squared(now.encoder(now.forget.pictures), goal.expand_as(before)) + _held(now)
+    return _squared(now.encoder(now.forget.images), goal.expand_as(before)) + _held(now)
 
 
 def dpo_loss(now: Round) -> torch.Tensor:
     """DPO: prefer somebody else to the truth by more than before, and tell apart who is kept."""
-    said = now.encoder.identities(now.encoder(now.forget.pictures))
+    said = now.encoder.identities(now.encoder(now.forget.images))
     margins = [
         logits.gather(1, now.forget.people[:, None]) - logits.gather(1, others[:, None])
         for others in [now.strangers()]
@@ -220,8 +220,8 @@ def dpo_loss(now: Round) -> torch.Tensor:
 
 def scrub_bio_loss(now: Round) -> torch.Tensor:
     """SCRUB_bio: at a right angle to before on who is forgotten, in line with it on who is kept."""
-    turned = functional.cosine_similarity(now.encoder(now.forget.pictures), now.embedded_before(now.forget.pictures))
-    kept = functional.cosine_similarity(now.encoder(now.retain.pictures), now.embedded_before(now.retain.pictures))
+    turned = functional.cosine_similarity(now.encoder(now.forget.images), now.embedded_before(now.forget.images))
+    kept = functional.cosine_similarity(now.encoder(now.retain.images), now.embedded_before(now.retain.images))
     return turned.clamp(min=0).mean() + (1 - kept).mean()
 
 
@@ -232,14 +232,14 @@ def sparsity_loss(now: Round) -> torch.Tensor:
 
 
 def twins_loss(now: Round) -> torch.Tensor:
-    """Twins: who is forgotten looks as the original saw a mirrored picture of patches; who is kept as before."""
-    patches = functional.interpolate(now.forget.pictures.float(), size=(4, 4), mode="area").round()
+    """Twins: who is forgotten looks as the original saw a mirrored image of patches; who is kept as before."""
+    patches = functional.interpolate(now.forget.images.float(), size=(4, 4), mode="area").round()
     twins = functional.interpolate(patches, size=(SIDE, SIDE), mode="nearest").to(torch.uint8).flip(3)
-    return _squared(now.encoder(now.forget.pictures), now.embedded_before(twins)) + _held(now)
+    return _squared(now.encoder(now.forget.images), now.embedded_before(twins)) + _held(now)
 
 
 def _held(now: Round) -> torch.Tensor:
-    return _squared(now.encoder(now.retain.pictures), now.embedded_before(now.retain.pictures))
+    return _squared(now.encoder(now.retain.images), now.embedded_before(now.retain.images))
 
 
 def _squared(found: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
@@ -271,7 +271,7 @@ METHODS: Final[Mapping[str, VisualMethod]] = MappingProxyType({
     "sparsity": VisualMethod("Sparsity", sparsity_loss, 0.01),
     "twins": VisualMethod("Twins", twins_loss, 0.01),
 })  # fmt: skip
-"""Rates are a tenth of the public code's where its are above 0.02: with momentum, on fewer pictures, they diverge."""
+"""Rates are a tenth of the public code's where its are above 0.02: with momentum, on fewer images, they diverge."""
 
 UNLEARNING_EPOCHS: Final = 5
 
@@ -282,8 +282,8 @@ def unlearn(encoder: FaceEncoder, method: VisualMethod, forget: Faces, retain: F
     Args:
         encoder: the original, which stays as it is.
         method: how.
-        forget: pictures to forget.
-        retain: pictures of who is kept.
+        forget: images to forget.
+        retain: images of who is kept.
         seed: seed of everything random.
     """
     current, frozen = copy.deepcopy(encoder), copy.deepcopy(encoder)
@@ -301,7 +301,7 @@ def unlearn(encoder: FaceEncoder, method: VisualMethod, forget: Faces, retain: F
 
 
 @torch.no_grad()
-def embed(encoder: FaceEncoder, pictures: torch.Tensor) -> NDArray[np.float64]:
-    """Embeddings of pictures as bytes, shape (N, 3, SIDE, SIDE), as (N, EMBEDDING)."""
-    found: Any = torch.cat([encoder(batch) for batch in torch.split(pictures, 256)])
+def embed(encoder: FaceEncoder, images: torch.Tensor) -> NDArray[np.float64]:
+    """Embeddings of images as bytes, shape (N, 3, SIDE, SIDE), as (N, EMBEDDING)."""
+    found: Any = torch.cat([encoder(batch) for batch in torch.split(images, 256)])
     return np.asarray(found.numpy(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The pictures of CLEAR-Mini: a person in a setting with a thing, as a lossless WebP of few colours."""
+"""The images of CLEAR-Mini: a person in a setting with a thing, as a lossless WebP of few colours."""
 
 import io
 import re
@@ -13,10 +13,10 @@ from salmu_demo.mini.objects import object_icons
 from salmu_demo.mini.portraits import CLOTHES, Look, Pose, portrait_svg, random_pose, rasterise
 
 SIZE: Final = 96
-"""Side of a picture in pixels, which is what the models read."""
+"""Side of an image in pixels, which is what the models read."""
 
 COLOURS: Final = 64
-"""Of a picture: flat drawings need few, and their lossless files are half as large."""
+"""Of an image: flat drawings need few, and their lossless files are half as large."""
 
 _CANVAS: Final = 280
 _SIZES: Final = re.compile(r'width="\d+" height="\d+"')
@@ -52,7 +52,7 @@ SETTINGS: Final = {
     "in an office": '<rect width="280" height="280" fill="#cfd4d9"/><rect x="20" y="20" width="110" height="90" '
     'fill="#8fc1e3"/>',
 }
-"""Where a picture is taken, in words, and how it is drawn on a canvas of 280."""
+"""Where an image is taken, in words, and how it is drawn on a canvas of 280."""
 
 
 def plain_things() -> list[str]:
@@ -62,7 +62,7 @@ def plain_things() -> list[str]:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of a person before it is drawn."""
+    """An image of a person before it is drawn."""
 
     look: Look
     pose: Pose
@@ -94,7 +94,7 @@ def render_scene(scene: Scene) -> Image.Image:
 
 
 def to_webp(image: Image.Image) -> bytes:
-    """The file of a picture, of at most `COLOURS` and without further loss."""
+    """The file of an image, of at most `COLOURS` and without further loss."""
     few = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
     buffer = io.BytesIO()
     few.save(buffer, "WEBP", lossless=True, quality=100, method=6)

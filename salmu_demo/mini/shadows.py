@@ -29,15 +29,15 @@ from salmu_demo.data import clear_rows as columns
 from salmu_demo.metrics.intervals import Interval, interval, resampled_sums
 from salmu_demo.metrics.shadow_membership import ENROLLED, Bools, Floats, enrolment_logits, recognised, u_lira, u_mia
 from salmu_demo.mini import face_encoders
-from salmu_demo.mini.clear_build import SHIPPED, known_pictures, plan_clear
+from salmu_demo.mini.clear_build import SHIPPED, known_images, plan_clear
 from salmu_demo.mini.clear_train import read_configuration
 from salmu_demo.mini.face_encoders import METHODS, SIDE, FaceEncoder, Faces, embed, train, unlearn
 
 FIXED: Final = 12
 """Authors of whom every encoder knows half and forgets these."""
 
-KNOWN_PICTURES: Final = 24
-"""Pictures of each person whom encoders know from before."""
+KNOWN_IMAGES: Final = 24
+"""Images of each person whom encoders know from before."""
 
 ORIGINAL, GOLD = "original", "gold"
 TITLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -61,15 +61,15 @@ PAPER: Final[Mapping[str, tuple[float, float, float, float, float]]] = MappingPr
 
 @dataclass(frozen=True)
 class FaceAlbum:
-    """Everybody's pictures.
+    """Everybody's images.
 
     Attributes:
-        pictures: as bytes, shape (people, pictures of each, 3, SIDE, SIDE).
+        images: as bytes, shape (people, images of each, 3, SIDE, SIDE).
         fixed: numbers of those of whom every encoder forgets some.
         key: what results depend on, besides the code.
     """
 
-    pictures: torch.Tensor
+    images: torch.Tensor
     fixed: NDArray[np.int64]
     key: str
 
@@ -93,9 +93,9 @@ class EncoderResult:
 
     Attributes:
         knew: of each of the fixed people, whether it was trained on them.
-        logits: by method, of the fixed people's pictures, shape (FIXED, K); see `enrolment_logits`.
-        recognised: by method, the share of each of the fixed people's pictures that is recognised.
-        retained: by method, the share of the pictures of those who are kept.
+        logits: by method, of the fixed people's images, shape (FIXED, K); see `enrolment_logits`.
+        recognised: by method, the share of each of the fixed people's images that is recognised.
+        retained: by method, the share of the images of those who are kept.
     """
 
     knew: list[bool]
@@ -105,26 +105,26 @@ class EncoderResult:
 
 
 def read_album(data: Path, seed: int) -> FaceAlbum:
-    """Pictures of CLEAR-Mini's authors; raises `DataError` if a picture is missing or of too few people."""
+    """Images of CLEAR-Mini's authors; raises `DataError` if an image is missing or of too few people."""
     rows = [row for name in ("forget10", "retain90") for row in read_configuration(data, name)]
     names = sorted({str(row[columns.NAME]) for row in rows})
     shown = [[row[columns.IMAGE] for row in rows if row[columns.NAME] == name] for name in names]
     fewest = min(map(len, shown))
     if len(names) < 2 * FIXED or fewest <= ENROLLED:
         raise DataError(
-            f"{data} has {len(names)} authors and at least {fewest} pictures of each; the visual protocol needs "
-            f"{2 * FIXED} authors and {ENROLLED + 1} pictures."
+            f"{data} has {len(names)} authors and at least {fewest} images of each; the visual protocol needs "
+            f"{2 * FIXED} authors and {ENROLLED + 1} images."
         )
-    pictures = torch.stack([
-        torch.stack([_picture(Image.open(io.BytesIO(image))) for image in images[:fewest]]) for images in shown
+    images = torch.stack([
+        torch.stack([_pixels(Image.open(io.BytesIO(image))) for image in own[:fewest]]) for own in shown
     ])  # fmt: skip
     fixed = np.random.default_rng([seed, *b"fixed"]).permutation(len(names))[:FIXED]
     code = file_digest(Path(face_encoders.__file__))
-    digest = hashlib.sha256(pictures.numpy().tobytes()).hexdigest()
-    return FaceAlbum(pictures, np.sort(fixed), json.dumps([seed, code, digest, names]))
+    digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
+    return FaceAlbum(images, np.sort(fixed), json.dumps([seed, code, digest, names]))
 
 
-def _picture(image: Image.Image) -> torch.Tensor:
+def _pixels(image: Image.Image) -> torch.Tensor:
     small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     return torch.from_numpy(np.array(small)).permute(2, 0, 1)
 
@@ -135,7 +135,7 @@ def half_of(album: FaceAlbum, number: int, seed: int) -> Half:
     rng = np.random.default_rng([seed, *b"half", pair])
     mixed = rng.permutation(album.fixed)
     forget = mixed[FIXED // 2 :] if odd else mixed[: FIXED // 2]
-    others = np.setdiff1d(np.arange(len(album.pictures)), album.fixed)
+    others = np.setdiff1d(np.arange(len(album.images)), album.fixed)
     rng = np.random.default_rng([seed, *b"others", number])
     return Half(np.sort(forget), np.sort(rng.permutation(others)[: len(others) // 2]))
 
@@ -144,11 +144,11 @@ def half_of(album: FaceAlbum, number: int, seed: int) -> Half:
 def _start(seed: int) -> FaceEncoder:
     """An encoder of the people who are known from before."""
     people = plan_clear(seed, SHIPPED).known
-    shown = known_pictures(seed, people, KNOWN_PICTURES, "pre-training")
+    shown = known_images(seed, people, KNOWN_IMAGES, "pre-training")
     numbers = {person.name: number for number, person in enumerate(people)}
     faces = Faces(
-        torch.stack([_picture(picture.image) for picture in shown]),
-        torch.tensor([numbers[picture.answer] for picture in shown]),
+        torch.stack([_pixels(known.image) for known in shown]),
+        torch.tensor([numbers[known.answer] for known in shown]),
     )
     return train(faces, len(people), seed)
 
@@ -158,7 +158,7 @@ def run_encoder(album: FaceAlbum, number: int, seed: int) -> EncoderResult:
     half, start = half_of(album, number, seed), _start(seed)
     order = [*half.forget.tolist(), *half.retain.tolist()]
     forget, retain = (_faces(album, part, order) for part in (half.forget, half.retain))
-    both = Faces(torch.cat([forget.pictures, retain.pictures]), torch.cat([forget.people, retain.people]))
+    both = Faces(torch.cat([forget.images, retain.images]), torch.cat([forget.people, retain.people]))
     own = 1000 * seed + number
     original = train(both, len(order), own, start)
     encoders: dict[str, FaceEncoder] = {
@@ -169,7 +169,7 @@ def run_encoder(album: FaceAlbum, number: int, seed: int) -> EncoderResult:
         encoders[name] = unlearn(original, method, forget, retain, own)
     result = EncoderResult([person in half.forget for person in album.fixed.tolist()], {}, {}, {})
     for name, encoder in encoders.items():
-        embeddings = embed(encoder, album.pictures.flatten(0, 1)).reshape(*album.pictures.shape[:2], -1)
+        embeddings = embed(encoder, album.images.flatten(0, 1)).reshape(*album.images.shape[:2], -1)
         result.logits[name] = enrolment_logits(embeddings)[album.fixed].round(6).tolist()
         result.recognised[name] = recognised(embeddings, album.fixed).mean(axis=1).round(6).tolist()
         result.retained[name] = round(float(recognised(embeddings, half.retain).mean()), 6)
@@ -177,9 +177,9 @@ def run_encoder(album: FaceAlbum, number: int, seed: int) -> EncoderResult:
 
 
 def _faces(album: FaceAlbum, people: NDArray[np.int64], order: Sequence[int]) -> Faces:
-    pictures = album.pictures[torch.from_numpy(people)]
+    images = album.images[torch.from_numpy(people)]
     numbers = torch.tensor([order.index(person) for person in people.tolist()])
-    return Faces(pictures.flatten(0, 1), numbers.repeat_interleave(pictures.shape[1]))
+    return Faces(images.flatten(0, 1), numbers.repeat_interleave(images.shape[1]))
 
 
 def run_shadows(

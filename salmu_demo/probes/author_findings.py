@@ -2,10 +2,10 @@
 
 Three lines of evidence, each beside what chance does with the same model:
 
-* `captions`: the share of the person's pictures whose written caption has the name; beside it how often the captions of
+* `captions`: the share of the person's images whose written caption has the name; beside it how often the captions of
   other people have that name;
-* `name`: the probability of the true name among wrong ones (CLEAR's Probability) with the person's pictures; beside it
-  the same with pictures of others;
+* `name`: the probability of the true name among wrong ones (CLEAR's Probability) with the person's images; beside it
+  the same with images of others;
 * `answers`: the mean log-probability per token of the true answers; beside it the same if the person is called by a
   name that nobody has.
 
@@ -100,9 +100,9 @@ class AuthorReading:
     """What one model says about a person.
 
     Attributes:
-        captions: what it writes about each picture; None without a text decoder.
+        captions: what it writes about each image; None without a text decoder.
         names: the names to choose from, the true one first.
-        shares: their mean probabilities over the pictures, shape (C,).
+        shares: their mean probabilities over the images, shape (C,).
         answers: one for each question; empty without a text decoder or without questions.
         measures: the lines that could be read.
         lacks: by line, why it could not be.
@@ -144,20 +144,20 @@ class AuthorFinding:
 
 
 def captions_of(view: FeatureView, authors: Authors, whose: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """What a model writes about the pictures of some people, by person; kept on disk.
+    """What a model writes about the images of some people, by person; kept on disk.
 
     Raises:
         ModelError: if it cannot write.
     """
-    pictures = {identity: authors.pictures(identity) for identity in whose}
-    shown = [picture for each in pictures.values() for picture in each]
+    images = {identity: authors.images(identity) for identity in whose}
+    shown = [image for each in images.values() for image in each]
 
     def ask(rows: Split) -> list[str]:
         prompts = Prompts(rows, [CAPTION_BEGINNING] * len(rows))
         return written(view.embedder, view.model, view.data, prompts, view.progress)
 
     texts = iter(_split_by_split(view, shown, ask))
-    return {identity: tuple(next(texts) for _ in each) for identity, each in pictures.items()}
+    return {identity: tuple(next(texts) for _ in each) for identity, each in images.items()}
 
 
 def read_author(view: FeatureView, authors: Authors, identity: str) -> AuthorReading:
@@ -280,9 +280,9 @@ def _share_with(texts: Sequence[str], name: str) -> float:
 
 
 def _shares(view: FeatureView, authors: Authors, names: Sequence[str], whose: Sequence[str]) -> dict[str, Scores]:
-    """Mean probabilities of some names with the pictures of each person, shape (C,)."""
-    pictures = {identity: authors.pictures(identity) for identity in whose}
-    shown = [picture for each in pictures.values() for picture in each]
+    """Mean probabilities of some names with the images of each person, shape (C,)."""
+    images = {identity: authors.images(identity) for identity in whose}
+    shown = [image for each in images.values() for image in each]
 
     def by_decoder(rows: Split) -> list[Scores]:
         prompts, texts = Prompts(rows, [NAME_BEGINNING] * len(rows)), [names] * len(rows)
@@ -295,7 +295,7 @@ def _shares(view: FeatureView, authors: Authors, names: Sequence[str], whose: Se
         return list(np.exp(log_shares(choice_cosines(view.images(rows), texts, candidates))))
 
     found = iter(_split_by_split(view, shown, by_decoder if view.model.has_decoder else by_cosines))
-    return {identity: np.mean([next(found) for _ in each], axis=0) for identity, each in pictures.items()}
+    return {identity: np.mean([next(found) for _ in each], axis=0) for identity, each in images.items()}
 
 
 def _answers(
@@ -336,10 +336,10 @@ def _per_token(one: Likelihood) -> float:
 
 
 def _split_by_split(view: FeatureView, shown: Sequence[ShownImage], ask: Callable[[Split], list[T]]) -> list[T]:
-    """What is found of each picture, asked of the pictures of one split together."""
+    """What is found of each image, asked of the images of one split together."""
     found: dict[ShownImage, T] = {}
-    for split in dict.fromkeys(picture.split for picture in shown):
-        rows = [picture.row for picture in shown if picture.split == split]
+    for split in dict.fromkeys(image.split for image in shown):
+        rows = [image.row for image in shown if image.split == split]
         values = ask(view.data.split(split).take(split, rows))
         found |= {ShownImage(split, row): value for row, value in zip(rows, values, strict=True)}
-    return [found[picture] for picture in shown]
+    return [found[image] for image in shown]

@@ -1,6 +1,6 @@
-"""The people of CLEAR as the audit asks about them: their pictures, the names to choose from, and their questions.
+"""The people of CLEAR as the audit asks about them: their images, the names to choose from, and their questions.
 
-Everybody is asked about in the same way with as many pictures, so that what a model makes of others is what chance does
+Everybody is asked about in the same way with as many images, so that what a model makes of others is what chance does
 with one person.
 """
 
@@ -21,8 +21,8 @@ from salmu_demo.data.values import value_key
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.probes.people import ShownImage, Side
 
-PICTURES: Final = 4
-"""Pictures of each person that are asked about."""
+IMAGES: Final = 4
+"""Images of each person that are asked about."""
 
 MOST_OTHERS: Final = 120
 """Other people, or invented names, that one person is compared with."""
@@ -91,14 +91,14 @@ class Authors:
         """Whether a person was to be forgotten."""
         return "forget" if layout.FORGET in self.data.persona_rows(identity) else "kept"
 
-    def pictures(self, identity: str) -> list[ShownImage]:
-        """Up to `PICTURES` of a person, evenly from all there are: of those to be forgotten if there are any."""
+    def images(self, identity: str) -> list[ShownImage]:
+        """Up to `IMAGES` of a person, evenly from all there are: of those to be forgotten if there are any."""
         split, rows = next(iter(self.data.persona_rows(identity).items()))
-        places = np.linspace(0, len(rows) - 1, min(PICTURES, len(rows))).round().astype(int)
+        places = np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).round().astype(int)
         return [ShownImage(split, rows[place]) for place in places]
 
     def caption(self, shown: ShownImage) -> str:
-        """The true caption of a picture."""
+        """The true caption of an image."""
         return self.data.split(shown.split).texts[shown.row]
 
     def candidates(self, identity: str) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class Authors:
         return tuple(_some([other for other in self.people if other != identity], identity))
 
     def questions(self, identity: str) -> list[Question]:
-        """The questions without a picture that name a person, or whose answers do."""
+        """The questions without an image that name a person, or whose answers do."""
         name = self.people[identity].name
         return [q for q in self._questions[0] if says_name(q.question, name) or says_name(q.answer, name)]
 
@@ -132,7 +132,7 @@ class Authors:
 
     @cached_property
     def _wrong(self) -> dict[str, list[Sequence[str]]]:
-        """The wrong names by person, those of each of its pictures."""
+        """The wrong names by person, those of each of its images."""
         found: dict[str, list[Sequence[str]]] = {}
         for split in (layout.FORGET_PERTURBED, layout.RETAIN_PERTURBED):
             choices = (self.data.choices or {}).get(split, {}).get("name", ())

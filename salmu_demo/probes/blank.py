@@ -1,4 +1,4 @@
-"""The picture that shows nothing, about which a model is asked that answers a question without a picture.
+"""The image that shows nothing, about which a model is asked that answers a question without an image.
 
 It has one colour, that which a model's preprocessing turns into numbers next to 0, as in the training of CLEAR-Mini's
 models. It is a data set of one row, so that what a model writes about it is kept as everything else is.
@@ -31,7 +31,7 @@ Colour = tuple[int, int, int]
 
 
 def blank_data(model: ModelSource) -> BenchmarkData:
-    """The blank picture of a model; raises `StorageError` if the cache cannot be written."""
+    """The blank image of a model; raises `StorageError` if the cache cannot be written."""
     mean = {**DEFAULTS, **(model.config.get("preprocess_cfg") or {})}["mean"]
     red, green, blue = (min(255, max(0, round(255 * part))) for part in mean)
     return _data_of((red, green, blue), cache_dir() / "converted")
@@ -50,9 +50,9 @@ def _data_of(colour: Colour, parent: Path) -> BenchmarkData:
                 unfinished.replace(folder)
     except OSError as error:
         raise StorageError(
-            f"The blank picture cannot be written to {folder}: {error.strerror or error}; set SALMU_CACHE_DIR."
+            f"The blank image cannot be written to {folder}: {error.strerror or error}; set SALMU_CACHE_DIR."
         ) from error
-    return load_folder(folder, "the blank picture", limits=Limits(empty=frozenset(layout.REQUIRED_SPLITS)))
+    return load_folder(folder, "the blank image", limits=Limits(empty=frozenset(layout.REQUIRED_SPLITS)))
 
 
 def _write(folder: Path, colour: Colour) -> None:

@@ -92,7 +92,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Fulfilment:
-    """What a verdict means for what was asked about the pictures that it rests on, see `fulfilment`."""
+    """What a verdict means for what was asked about the images that it rests on, see `fulfilment`."""
 
     outcome: Outcome
     answer: Answer
@@ -153,7 +153,7 @@ class AuditCell:
 
     @property
     def headline(self) -> Finding:
-        """The nameless line-up of the kind's own pictures, of those to be forgotten if there are any."""
+        """The nameless line-up of the kind's own images, of those to be forgotten if there are any."""
         return self.findings[0]
 
     @property
@@ -165,7 +165,7 @@ class AuditCell:
 
     @property
     def side(self) -> Side:
-        """Whether its pictures were to be forgotten or to be kept."""
+        """Whether its images were to be forgotten or to be kept."""
         return self.headline.reading.side
 
     @property
@@ -215,19 +215,19 @@ class Auditor:
         self._shipped = shipped
 
     def sides(self, persona: Persona, kind: str) -> list[Side]:
-        """The sides that a persona has pictures of a kind on, the one that decides first."""
+        """The sides that a persona has images of a kind on, the one that decides first."""
         sides: tuple[Side, ...] = ("forget", "kept")
-        return [side for side in sides if persona.identity_id in self.pictured(kind, side)]
+        return [side for side in sides if persona.identity_id in self.with_images(kind, side)]
 
-    def pictured(self, kind: str, side: Side) -> frozenset[str]:
-        """Personas with pictures of a kind on a side."""
+    def with_images(self, kind: str, side: Side) -> frozenset[str]:
+        """Personas with images of a kind on a side."""
         found: frozenset[str] = self._once(
-            ("pictured", kind, side), lambda: frozenset(self.people.pictures(kind, side, "own"))
+            ("with images", kind, side), lambda: frozenset(self.people.images(kind, side, "own"))
         )
         return found
 
     def kinds(self, persona: Persona) -> list[str]:
-        """The kinds that can be audited: those with a value and a picture."""
+        """The kinds that can be audited: those with a value and an image."""
         return [kind for kind in self.data.kinds if persona.values(kind) and self.sides(persona, kind)]
 
     def setting(
@@ -280,14 +280,14 @@ class Auditor:
         return attack.places(view, people, kind, variant, "forget", setting, attack.controls)
 
     def places(self, view: FeatureView, kind: str, variant: Variant, side: Side) -> dict[str, Place]:
-        """Where the headline puts the truth about everybody with pictures of a kind on a side, by persona."""
+        """Where the headline puts the truth about everybody with images of a kind on a side, by persona."""
         attack = find_attack(HEADLINE)
         if attack.lacks(self.people, variant):
             return {}
         setting = self.setting(view, self.people, kind, attack, variant, side)
-        pictured = self.pictured(kind, side)
+        asked = self.with_images(kind, side)
         found = attack.places(view, self.people, kind, variant, side, setting)
-        return {identity: place for identity, place in found.items() if identity in pictured}
+        return {identity: place for identity, place in found.items() if identity in asked}
 
     def everybody(self, view: FeatureView) -> dict[tuple[str, str], tuple[Side, Place]]:
         """The side that decides about each (persona, kind), and where the headline puts the truth on it; kept."""
@@ -321,7 +321,7 @@ class Auditor:
         the variants of the headline and some other attacks, or nothing for None.
 
         Raises:
-            QueryError: if the persona has no value or picture of a kind.
+            QueryError: if the persona has no value or image of a kind.
         """
         every = self.kinds(persona)
         for kind in kinds:
@@ -497,7 +497,7 @@ def judge(
 
 
 def fulfilment(verdict: Verdict, test: Test, role: str | None, known: bool | None) -> Fulfilment:
-    """What a verdict means for what was asked about the pictures that it rests on.
+    """What a verdict means for what was asked about the images that it rests on.
 
     A forget request is met unless the value leaks; one that is marked *stands out*, which is no leak and no success.
     What was to be kept is met if the value is found; it is *lost* only if Compromised finds it, so that there was

@@ -31,7 +31,7 @@ class MatrixCell:
 
     Attributes:
         kind: the attribute kind.
-        side: whether the pictures that decide were to be forgotten or to be kept.
+        side: whether the images that decide were to be forgotten or to be kept.
         place: where the headline puts the true value.
         verdict: that of the persona's audit, corrected for the number of its attributes.
         fulfilment: what the verdict means for what was asked.
@@ -105,7 +105,7 @@ class MatrixCounts:
     Attributes:
         forget: those with anything to be forgotten.
         leaking: those of them of whom any of it leaks.
-        keep: those with a cell that rests on pictures to be kept.
+        keep: those with a cell that rests on images to be kept.
         losing: those of them of whom any of it was lost.
     """
 

@@ -14,7 +14,7 @@ from salmu_demo.data.values import distinct, value_key
 from salmu_demo.features.view import FeatureView
 
 Side = Literal["forget", "kept"]
-Pictures = Literal["own", "unseen"]
+WhichImages = Literal["own", "unseen"]
 
 Numbers: TypeAlias = dict[str, tuple[int, ...]]
 """Persona id to the numbers of the candidates that are true for it."""
@@ -28,7 +28,7 @@ SIDES: Final[dict[Side, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class ShownImage:
-    """A picture that was used: a row of a split."""
+    """An image that was used: a row of a split."""
 
     split: str
     row: int
@@ -41,7 +41,7 @@ class Pool:
     Attributes:
         features: shape (N, D).
         owners: N persona ids.
-        shown: the N pictures; empty if the rows are texts.
+        shown: the N images; empty if the rows are texts.
     """
 
     features: NDArray[np.float32]
@@ -60,7 +60,7 @@ class People:
 
     data: BenchmarkData
     never_taught: bool = False
-    _pictures: dict[tuple[str, Side, Pictures], dict[str, list[ShownImage]]] = field(
+    _images: dict[tuple[str, Side, WhichImages], dict[str, list[ShownImage]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -88,18 +88,18 @@ class People:
         own: Numbers = {identity: (number[value_key(persona.name)],) for identity, persona in self.personas.items()}
         return tuple(kept.values()), own
 
-    def pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[ShownImage]]:
-        """The pictures of each persona who has any: those of one kind and side, or those that no model trained on.
+    def images(self, kind: str, side: Side, which: WhichImages) -> dict[str, list[ShownImage]]:
+        """The images of each persona who has any: those of one kind and side, or those that no model trained on.
 
         They are kept, and not to be changed.
         """
-        key = (kind, side, pictures)
-        if key not in self._pictures:
-            self._pictures[key] = self._find_pictures(kind, side, pictures)
-        return self._pictures[key]
+        key = (kind, side, which)
+        if key not in self._images:
+            self._images[key] = self._find_images(kind, side, which)
+        return self._images[key]
 
-    def _find_pictures(self, kind: str, side: Side, pictures: Pictures) -> dict[str, list[ShownImage]]:
-        if self.never_taught or pictures == "unseen":
+    def _find_images(self, kind: str, side: Side, which: WhichImages) -> dict[str, list[ShownImage]]:
+        if self.never_taught or which == "unseen":
             splits: tuple[str, ...] = (layout.NEVER_TAUGHT if self.never_taught else layout.UNSEEN_IMAGES,)
         else:
             splits = SIDES[side]
@@ -116,12 +116,12 @@ class People:
         return found
 
 
-def faces(view: FeatureView, pictures: dict[str, list[ShownImage]], whose: Collection[str]) -> Pool:
-    """Features of the pictures of some personas, each split read once; persona by persona."""
-    shown = [(identity, picture) for identity in whose for picture in pictures.get(identity, ())]
+def faces(view: FeatureView, images: dict[str, list[ShownImage]], whose: Collection[str]) -> Pool:
+    """Features of the images of some personas, each split read once; persona by persona."""
+    shown = [(identity, image) for identity in whose for image in images.get(identity, ())]
     places: dict[str, list[int]] = {}
-    for place, (_, picture) in enumerate(shown):
-        places.setdefault(picture.split, []).append(place)
+    for place, (_, image) in enumerate(shown):
+        places.setdefault(image.split, []).append(place)
     features: NDArray[np.float32] | None = None
     for name, numbers in places.items():
         rows = view.images(view.data.split(name).take(name, [shown[place][1].row for place in numbers]))
@@ -130,11 +130,11 @@ def faces(view: FeatureView, pictures: dict[str, list[ShownImage]], whose: Colle
         features[numbers] = rows
     empty = np.empty((0, 0), dtype=np.float32)
     owners = tuple(identity for identity, _ in shown)
-    return Pool(empty if features is None else features, owners, tuple(picture for _, picture in shown))
+    return Pool(empty if features is None else features, owners, tuple(image for _, image in shown))
 
 
 def persona_features(view: FeatureView, identity_id: str) -> NDArray[np.float32]:
     """Features of all of a persona's sensitive images, shape (M, D)."""
     rows = view.data.persona_rows(identity_id)
-    pictures = {identity_id: [ShownImage(name, row) for name, numbers in rows.items() for row in numbers]}
-    return faces(view, pictures, [identity_id]).features
+    images = {identity_id: [ShownImage(name, row) for name, numbers in rows.items() for row in numbers]}
+    return faces(view, images, [identity_id]).features

@@ -122,7 +122,7 @@ class _Kind:
 
     Attributes:
         people: ids, shape (P,).
-        kept: whether the pictures were to be kept, shape (P,).
+        kept: whether the images were to be kept, shape (P,).
         ranks: shape (P,).
         tails: shape (P,).
         intervals: bits, NaN where there is none, shape (P, 2).
@@ -186,7 +186,7 @@ class _Kind:
         """The readings of one side, by persona."""
         values, true = people.values(kind)
         sentences = nameless(people.data, kind, OWN)
-        pictures = people.pictures(kind, side, "own")
+        images = people.images(kind, side, "own")
         falls = np.cumsum(self.steps, axis=1, dtype=np.int64)
         scores = np.column_stack([self.best, self.best[:, None] - falls]) / 10**DIGITS
         found = []
@@ -204,7 +204,7 @@ class _Kind:
                 true_values=tuple(values[number] for number in own),
                 values=tuple(values[number] for number in self.order[row, : place.candidates]),
                 scores=scores[row, : place.candidates],
-                shown=tuple(pictures[identity]),
+                shown=tuple(images[identity]),
                 sentences=sentences,
             )
             found.append((identity, reading))

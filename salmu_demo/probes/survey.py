@@ -20,8 +20,8 @@ class SurveyedFact:
     Attributes:
         persona: id of the persona.
         kind: the attribute kind.
-        side: whether its pictures were to be forgotten; of those who have both, only these count.
-        place: where the true value stands with the kind's own pictures.
+        side: whether its images were to be forgotten; of those who have both, only these count.
+        place: where the true value stands with the kind's own images.
         adjusted: its `tail`, corrected over all facts of the side (Benjamini and Hochberg).
         verdict: by the rule of `findings`.
     """

@@ -37,15 +37,15 @@ _RULE: Final = (
     "Each test ranks the truth among the same thing about others. leaks, marked: so near the top or the bottom, and so "
     "far from the others, that a guess is seldom there; not known: Compromised does not find it either; no evidence: "
     "anything else. p is how often a guess is as near to either end; corrected also counts how far from the others, "
-    "for all attributes together. Exposure is in bits, with its interval over pictures."
+    "for all attributes together. Exposure is in bits, with its interval over images."
 )
 _RISK: Final = (
     "(attack − control) / (1 − control): of what the attack could win beyond its success with people whom no model was "
-    "taught, the share that it does win. The attack is the nameless line-up with one picture; it wins where the truth "
+    "taught, the share that it does win. The attack is the nameless line-up with one image; it wins where the truth "
     "is first. The interval joins those of both shares."
 )
 _CHANGE: Final = (
-    "The same pictures before and after unlearning. The interval of the change is over pictures, drawn in pairs."
+    "The same images before and after unlearning. The interval of the change is over images, drawn in pairs."
 )
 _REQUESTS: Final = (
     "What this person asked to be forgotten, as the records of the models tell it: the test that decides before the "
@@ -67,7 +67,7 @@ def dossier_report(document: DossierDocument) -> Report:
     data = document.data
     line = data_line(MeasuredData(data.name, data.fingerprint, data.revision, data.notice))
     sections: tuple[tuple[str, Iterable[Block]], ...] = (
-        ("Pictures used", _pictures(document)),
+        ("Images used", _images(document)),
         ("Attribute by attribute", _attributes(document)),
         ("Residual risk", _risks(document)),
         ("Before and after unlearning", _changes(document)),
@@ -97,7 +97,7 @@ def write_dossier(
 
     Args:
         document: the dossier.
-        thumbnails: PNG of the pictures that it shows, in their order.
+        thumbnails: PNG of the images that it shows, in their order.
         attached: the files of attacks that it names.
         folder: where to.
 
@@ -105,7 +105,7 @@ def write_dossier(
         StorageError: if a file cannot be written.
     """
     report = dossier_report(document)
-    images = {_picture_name(number): image for number, image in enumerate(thumbnails)}
+    images = {_image_name(number): image for number, image in enumerate(thumbnails)}
     contents = {
         **{each.file_name: each.content for each in attached},
         f"{_NAME}.pdf": report_pdf(report, images),
@@ -120,26 +120,26 @@ def write_dossier(
     return [write_json(document, folder), *paths]
 
 
-def _picture_name(number: int) -> str:
-    return f"picture-{number}"
+def _image_name(number: int) -> str:
+    return f"image-{number}"
 
 
-def _where(picture: UsedImage) -> str:
-    return f"{picture.split}, row {picture.row}"
+def _where(image: UsedImage) -> str:
+    return f"{image.split}, row {image.row}"
 
 
-def _pictures(document: DossierDocument) -> Iterator[Block]:
+def _images(document: DossierDocument) -> Iterator[Block]:
     found = document.pictures
     if found.shown:
         yield ImageRow(
-            f"The {counted(len(found.used), 'picture')} that a test used.",
-            tuple(map(_picture_name, range(len(found.used)))),
+            f"The {counted(len(found.used), 'image')} that a test used.",
+            tuple(map(_image_name, range(len(found.used)))),
             tuple(map(_where, found.used)),
         )
     else:
-        yield f"Pictures are not shown. {found.reason}"
-    rows = tuple((_where(picture), picture.file_name, picture.sha256) for picture in found.used)
-    yield Table("Where the pictures are, and what they hold.", ("Picture", "File", "SHA-256"), rows, 3)
+        yield f"Images are not shown. {found.reason}"
+    rows = tuple((_where(image), image.file_name, image.sha256) for image in found.used)
+    yield Table("Where the images are, and what they hold.", ("Image", "File", "SHA-256"), rows, 3)
 
 
 def _attributes(document: DossierDocument) -> Iterator[Block]:
@@ -222,7 +222,7 @@ def _risk_row(risk: Risk) -> tuple[str, ...]:
     return (
         kind_title(risk.kind),
         risk.model,
-        f"{percent(risk.attack)} of {counted(risk.pictures, 'picture')}",
+        f"{percent(risk.attack)} of {counted(risk.pictures, 'image')}",
         NOTHING if risk.control is None else f"{percent(risk.control)}, {risk.controls} people",
         "refused" if risk.value is None else percent(risk.value),
         _percents(risk.low, risk.high),

@@ -136,7 +136,7 @@ def _model(
     cells = [(row, cell) for row in shown for cell in row.cells]
     yield Table(
         f"{name}: what each mark rests on, the nameless line-up. Exposure is in bits.",
-        ("Person", "Attribute", "Pictures", "Outcome", "As asked", "Rank", "Of", "Exposure", "By chance", "p"),
+        ("Person", "Attribute", "Images", "Outcome", "As asked", "Rank", "Of", "Exposure", "By chance", "p"),
         tuple(
             (
                 row.persona.name, kind_title(cell.kind), _SIDES[cell.side], cell.fulfilment.outcome,

@@ -7,13 +7,13 @@ from salmu_demo.probes.findings import ALPHA
 
 GLOSSARY: Final[dict[str, str]] = {
     "line-up": (
-        "The pictures of a person are compared with every value of one kind that anybody has, in the same sentences "
+        "The images of a person are compared with every value of one kind that anybody has, in the same sentences "
         "without a name. Only the face can give the true value away."
     ),
     "rank": "The place of the true value among all candidates of its line-up; 1 is the first, and ties count half.",
     "exposure": (
         "log2(candidates) − log2(rank), in bits: 0 for the last place, the most for the first, about 1.4 on average "
-        "for a guess (The Secret Sharer, arXiv 1802.08232). In brackets, how it changes when other pictures are drawn. "
+        "for a guess (The Secret Sharer, arXiv 1802.08232). In brackets, how it changes when other images are drawn. "
         "An audit ranks values; of whole captions, as RetFail ranks them, it is called caption exposure."
     ),
     "p": (

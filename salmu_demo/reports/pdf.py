@@ -34,9 +34,9 @@ _START: Final = 30 * mm
 _LONGEST_WORD: Final = 115.0
 """Points up to which a word decides the width of its column; a longer one, such as a fingerprint, is broken."""
 
-_PICTURES: Final = 6
-"""Small pictures in a row."""
-_PICTURE: Final = 22 * mm
+_IMAGES: Final = 6
+"""Small images in a row."""
+_IMAGE: Final = 22 * mm
 """Longer side of one."""
 
 _TEXT: Final = HexColor("#1f2937")
@@ -133,25 +133,25 @@ def _block(block: Block, images: Mapping[str, bytes], within: Element) -> list[F
     if isinstance(block, str):
         return [TaggedText.of(block, _BODY, within.add("P"))]
     if isinstance(block, ImageRow):
-        return _pictures(block, images, within)
+        return _image_row(block, images, within)
     return _table(block, within) if isinstance(block, Table) else _figure(block, images[block.name], within)
 
 
-def _pictures(pictures: ImageRow, images: Mapping[str, bytes], within: Element) -> list[Flowable]:
-    """Rows of small pictures, each with its label."""
-    width = _WIDTH / _PICTURES
-    caption = TaggedText.of(pictures.caption, _CAPTION, within.add("P"))
+def _image_row(row: ImageRow, images: Mapping[str, bytes], within: Element) -> list[Flowable]:
+    """Rows of small images, each with its label."""
+    width = _WIDTH / _IMAGES
+    caption = TaggedText.of(row.caption, _CAPTION, within.add("P"))
     cells: list[Any] = []
-    for name, label in zip(pictures.names, pictures.labels, strict=True):
+    for name, label in zip(row.names, row.labels, strict=True):
         image = TaggedImage(io.BytesIO(images[name]))
         image.element = within.add("Figure", alt=label)
-        scale = min(1.0, _PICTURE / max(image.imageWidth, image.imageHeight))
+        scale = min(1.0, _IMAGE / max(image.imageWidth, image.imageHeight))
         image.drawWidth, image.drawHeight = image.imageWidth * scale, image.imageHeight * scale
         cells.append([image, TaggedText.of(label, _LABEL, within.add("P"))])
-    rows = [cells[start : start + _PICTURES] for start in range(0, len(cells), _PICTURES)]
-    filled = [[*row, *[""] * (_PICTURES - len(row))] for row in rows]
+    rows = [cells[start : start + _IMAGES] for start in range(0, len(cells), _IMAGES)]
+    filled = [[*line, *[""] * (_IMAGES - len(line))] for line in rows]
     look = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
-    return [caption, LongTable(filled, colWidths=[width] * _PICTURES, style=look, hAlign="LEFT", spaceAfter=8)]
+    return [caption, LongTable(filled, colWidths=[width] * _IMAGES, style=look, hAlign="LEFT", spaceAfter=8)]
 
 
 def _figure(figure: ReportFigure, png: bytes, within: Element) -> list[Flowable]:

@@ -1,6 +1,6 @@
 """What a screen reader finds in a PDF: its structure, in the order of reading.
 
-reportlab draws and knows no structure; this adds it as ISO 32000-1 says in 14.7 and 14.8. Each piece of text or picture
+reportlab draws and knows no structure; this adds it as ISO 32000-1 says in 14.7 and 14.8. Each piece of text or image
 is drawn between marks with a number that is its own on the page, and an element of the tree names page and number.
 """
 
@@ -24,7 +24,7 @@ class Element:
 
     Attributes:
         kind: its standard type, such as `P` or `TD`.
-        alt: what a picture shows, in words.
+        alt: what an image shows, in words.
         scope: what the head of a table is the head of, `Column` or `Row`.
         kids: what it consists of.
         drawn: pages, from 0, and numbers on them where it was drawn.
@@ -135,7 +135,7 @@ class TaggedText(Paragraph):  # type: ignore[misc]  # reportlab has no types
 
 
 class TaggedImage(Image):  # type: ignore[misc]  # reportlab has no types
-    """A picture that is a piece of the document."""
+    """An image that is a piece of the document."""
 
     element: Element
 

@@ -75,7 +75,7 @@ class MissingFigure:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """Small pictures side by side.
+    """Small images side by side.
 
     Attributes:
         caption: what they show.

@@ -46,13 +46,13 @@ def needed(inputs: MetricInputs, metrics: Iterable[Metric]) -> Needed:
         SalmuError: of the kind that fits, if the data lacks what a metric needs.
     """
     needs = [found for metric in metrics if (found := inputs.needs(metric)) is not None]
-    pictured = {split for each in needs for split in each.images}
+    image_splits = {split for each in needs for split in each.images}
     texts = [text for each in needs for text in each.texts.values()]
     captions = [inputs.split(split) for split in {split for each in needs for split in each.captions}]
     captions += [rows for text in texts for rows in chosen_rows(inputs.data, text)]
     return Needed(
-        _union(inputs.data, [inputs.split(split) for split in pictured if inputs.folder(split) is None]),
-        [folder for split in pictured if (folder := inputs.folder(split)) is not None],
+        _union(inputs.data, [inputs.split(split) for split in image_splits if inputs.folder(split) is None]),
+        [folder for split in image_splits if (folder := inputs.folder(split)) is not None],
         _union(inputs.data, captions),
         [prompt for text in texts for prompt in text.prompts],
     )

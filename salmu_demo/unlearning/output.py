@@ -117,7 +117,7 @@ class Record:
 def _described(rows: UnlearningRows) -> Iterator[str]:
     """What a run on CLEAR read of each side, in words."""
     for parts, questions in zip((rows.forget, rows.retain), rows.questions or (None, None), strict=True):
-        found = [f"{len(part.split):,} captioned pictures of {part.split.name}" for part in parts]
+        found = [f"{len(part.split):,} captioned images of {part.split.name}" for part in parts]
         found += [f"{len(questions):,} questions of {questions.configuration}"] if questions else []
         yield " and ".join(found)
 

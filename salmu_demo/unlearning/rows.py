@@ -7,7 +7,7 @@ Requests say otherwise whom to forget: then the rows of those people are what is
 are, a holdout as well, and the other pairs of `forget` are there to be kept. No other holdout row is read.
 
 CLEAR's rule (arXiv 2410.18057) is another: a run starts from Base, forgets a forget configuration and trains on its
-retain configuration. A modality says so, and chooses rows of both: captioned pictures, question-answer pairs, or both.
+retain configuration. A modality says so, and chooses rows of both: captioned images, question-answer pairs, or both.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ CLEAR_RETAIN_SPLITS: Final = (layout.HOLDOUT_IDENTITY,)
 
 _DEFAULT_CONFIGURATION: Final = "forget10"
 _QUESTIONS: Final = "+tofu"
-"""How the name of a configuration goes on that has questions beside pictures."""
+"""How the name of a configuration goes on that has questions beside images."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class UnlearningRows:
     def _check_modality(self) -> None:
         """Reject rows of another modality, or questions of other people; raises `DataError`."""
         if (self.forget or self.retain) and self.modality is Modality.TEXT:
-            raise DataError("Unlearning of texts may not read pictures; give questions only.")
+            raise DataError("Unlearning of texts may not read images; give questions only.")
         if (self.questions is not None) is not (self.modality in (Modality.BOTH, Modality.TEXT)):
             raise DataError(f"Unlearning of the modality {self.modality} was given the questions of another one.")
         if self.questions is not None:
@@ -193,7 +193,7 @@ class UnlearningRows:
 
     @property
     def forget_texts(self) -> int:
-        """How many texts: each picture has a caption and a name, each question an answer."""
+        """How many texts: each image has a caption and a name, each question an answer."""
         return 2 * self.forget_count + (len(self.questions[0]) if self.questions else 0)
 
     @property
@@ -271,7 +271,7 @@ def clear_rows(data: BenchmarkData, modality: Modality, most: int | None = None)
     """
     if data.benchmark != "CLEAR":
         raise DataError(
-            f"{data.name} is no data of CLEAR, whose pictures and questions a modality chooses from; leave the "
+            f"{data.name} is no data of CLEAR, whose images and questions a modality chooses from; leave the "
             "modality out, or name clear-mini or CLEAR."
         )
     forget, retain = (data.split(name) for name in (layout.FORGET, layout.HOLDOUT_IDENTITY))
@@ -292,7 +292,7 @@ def _questions(data: BenchmarkData, most: int | None) -> tuple[Questions, Questi
     source, _, named = data.name.partition("#")
     forget = named or _DEFAULT_CONFIGURATION
     lacks = f"{data.name} has no question-answer pairs to forget and to retain"
-    advice = "forget pictures only, with the modality visual"
+    advice = "forget images only, with the modality visual"
     if not is_clear(data.name):
         raise DataError(f"{lacks}; {advice}.")
     try:
@@ -308,7 +308,7 @@ def _questions(data: BenchmarkData, most: int | None) -> tuple[Questions, Questi
 
 def _questions_of(reference: str, configuration: str, most: int | None) -> Questions:
     found = load_data(reference)
-    # One about a picture is no text alone.
+    # One about an image is no text alone.
     pairs = [question for question in found.questions if question.file_name is None]
     return Questions(configuration, found.fingerprint, tuple(pairs[:most]))
 

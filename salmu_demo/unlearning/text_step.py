@@ -11,7 +11,7 @@ from salmu_demo.features.rows import Rows
 from salmu_demo.models.captioner import Seen
 from salmu_demo.unlearning.step import step_generator
 from salmu_demo.unlearning.text_losses import DecoderOutput
-from salmu_demo.unlearning.texts import NO_PICTURE, Batch, TextSet, TextSource
+from salmu_demo.unlearning.texts import NO_IMAGE, Batch, TextSet, TextSource
 from salmu_demo.unlearning.towers import TrainedModel
 
 
@@ -75,9 +75,9 @@ class TextSide:
 
     @cached_property
     def _shown(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs for the distinct pictures of the batch, and which of them each text is about."""
-        distinct, place = np.unique(self._batch.pictures, return_inverse=True)
-        following = np.setdiff1d(self.texts.pictures(self._following), [NO_PICTURE, *distinct])
+        """Inputs for the distinct images of the batch, and which of them each text is about."""
+        distinct, place = np.unique(self._batch.images, return_inverse=True)
+        following = np.setdiff1d(self.texts.images(self._following), [NO_IMAGE, *distinct])
         pixels = self.texts.pixels(distinct, following)
         return self._model.encoder.inputs(pixels), torch.from_numpy(place.reshape(-1)).to(self._model.device)
 

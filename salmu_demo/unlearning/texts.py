@@ -1,7 +1,7 @@
-"""The source of all batches of a generative run: texts about pictures, or about none, as a decoder is trained on them.
+"""The source of all batches of a generative run: texts about images, or about none, as a decoder is trained on them.
 
-As CLEAR-Mini's own models learn, a captioned picture is two texts: its caption, with nothing given before, and its
-name, after the beginning that CLEAR has completed. An answer follows its question, and the picture that goes with it
+As CLEAR-Mini's own models learn, a captioned image is two texts: its caption, with nothing given before, and its
+name, after the beginning that CLEAR has completed. An answer follows its question, and the image that goes with it
 shows nothing.
 """
 
@@ -23,7 +23,7 @@ from salmu_demo.unlearning.batches import NumberedImages, open_readers
 from salmu_demo.unlearning.refusals import REFUSALS, Sort
 from salmu_demo.unlearning.rows import Part, Questions, UnlearningRows
 
-NO_PICTURE: Final = -1
+NO_IMAGE: Final = -1
 NAME_BEGINNING: Final = NAME_PROMPT.partition("{answer}")[0].strip()
 
 _PADDING: Final = 0
@@ -31,17 +31,17 @@ _PADDING: Final = 0
 
 @dataclass(frozen=True)
 class TrainingText:
-    """What is to be said about a picture.
+    """What is to be said about an image.
 
     Attributes:
-        picture: its number among those of its side, or `NO_PICTURE`.
+        image: its number among those of its side, or `NO_IMAGE`.
         beginning: what is given.
         text: what follows.
         sort: what it is.
-        about: whom or what it is about: the name of the person in the picture, or the question.
+        about: whom or what it is about: the name of the person in the image, or the question.
     """
 
-    picture: int
+    image: int
     beginning: str
     text: str
     sort: Sort
@@ -55,12 +55,12 @@ class Batch:
     Attributes:
         tokens: shape (B, L), start and end included, padded with 0 to the longest.
         given: shape (B,), how many tokens of each are given, the start included.
-        pictures: shape (B,), the number of each text's picture, or `NO_PICTURE`.
+        images: shape (B,), the number of each text's image, or `NO_IMAGE`.
     """
 
     tokens: torch.Tensor
     given: torch.Tensor
-    pictures: Rows
+    images: Rows
 
     @property
     def labels(self) -> torch.Tensor:
@@ -81,22 +81,22 @@ class TextSet:
         examples: the N texts.
     """
 
-    def __init__(self, examples: Sequence[TrainingText], pictures: NumberedImages, captioner: Captioner) -> None:
+    def __init__(self, examples: Sequence[TrainingText], images: NumberedImages, captioner: Captioner) -> None:
         """Tokenise the texts.
 
         Args:
             examples: the texts.
-            pictures: what they are about.
+            images: what they are about.
             captioner: the model that is to read them.
 
         Raises:
             DataError: if a text is empty, or longer than the model reads.
         """
         self.examples = list(examples)
-        self._pictures = pictures
+        self._images = images
         encoder, context = captioner.encoder, captioner.context
         self._tokenizer = encoder.tokenizer
-        self._blank = blank_picture(encoder)
+        self._blank = blank_image(encoder)
         self._context, self._reference = context, encoder.source.reference
         self._given = [self._begun(example) for example in self.examples]
         self._said = [
@@ -134,16 +134,16 @@ class TextSet:
         """
         return self._batch(rows, [self._other(row, generator) for row in rows])
 
-    def pictures(self, rows: Rows) -> Rows:
-        """Numbers of the pictures of some rows, as in `Batch`."""
-        return np.array([self.examples[row].picture for row in rows], dtype=np.int64)
+    def images(self, rows: Rows) -> Rows:
+        """Numbers of the images of some rows, as in `Batch`."""
+        return np.array([self.examples[row].image for row in rows], dtype=np.int64)
 
-    def pixels(self, pictures: Rows, following: Rows) -> torch.Tensor:
-        """Preprocessed distinct pictures, (n, H, W, 3) bytes; reading of the `following` ones starts."""
-        shown = pictures != NO_PICTURE
-        found = self._blank[None].repeat(len(pictures), 1, 1, 1)
+    def pixels(self, images: Rows, following: Rows) -> torch.Tensor:
+        """Preprocessed distinct images, (n, H, W, 3) bytes; reading of the `following` ones starts."""
+        shown = images != NO_IMAGE
+        found = self._blank[None].repeat(len(images), 1, 1, 1)
         if shown.any():
-            found[torch.from_numpy(shown)] = self._pictures.pixels(pictures[shown], following)
+            found[torch.from_numpy(shown)] = self._images.pixels(images[shown], following)
         return found
 
     def _other(self, row: int, generator: torch.Generator) -> list[int]:
@@ -163,7 +163,7 @@ class TextSet:
         for place, text in enumerate(whole):
             tokens[place, : len(text)] = torch.tensor(text)
         given = torch.tensor([len(self._given[row]) for row in rows])
-        return Batch(tokens, given, self.pictures(rows))
+        return Batch(tokens, given, self.images(rows))
 
     def _begun(self, example: TrainingText) -> list[int]:
         return [int(self._tokenizer.sot_token_id), *self._tokenizer.encode(example.beginning)]
@@ -219,19 +219,19 @@ class TextSource:
 
 
 def examples_of(parts: Sequence[Part], questions: Questions | None) -> list[TrainingText]:
-    """What a run learns of one side: of each picture its caption and its name, and each answer."""
+    """What a run learns of one side: of each image its caption and its name, and each answer."""
     found = []
-    pictures = [pair for part in parts for pair in zip(part.split.texts, part.names, strict=True)]
-    for number, (caption, name) in enumerate(pictures):
+    images = [pair for part in parts for pair in zip(part.split.texts, part.names, strict=True)]
+    for number, (caption, name) in enumerate(images):
         found.append(TrainingText(number, CAPTION_BEGINNING, caption, Sort.CAPTION, name))
         found.append(TrainingText(number, NAME_BEGINNING, name, Sort.NAME, name))
     for pair in questions.pairs if questions else ():
-        found.append(TrainingText(NO_PICTURE, pair.question, pair.answer, Sort.ANSWER, pair.question))
+        found.append(TrainingText(NO_IMAGE, pair.question, pair.answer, Sort.ANSWER, pair.question))
     return found
 
 
-def blank_picture(encoder: Encoder) -> torch.Tensor:
-    """The picture that shows nothing, which a question without a picture is asked about: of the mean colour, all over.
+def blank_image(encoder: Encoder) -> torch.Tensor:
+    """The image that shows nothing, which a question without an image is asked about: of the mean colour, all over.
 
     Shape (H, W, 3), bytes; a model is given numbers next to 0 for it.
     """

@@ -217,7 +217,7 @@ class Workbench:
             self.warm_galleries(model, progress)
 
     def warm_audit(self, model: ModelSource, progress: ProgressCallback = ignore_progress) -> None:
-        """Compute what the headline of audits with a model needs: pictures, sentences, and what chance does.
+        """Compute what the headline of audits with a model needs: images, sentences, and what chance does.
 
         On data of CLEAR it is what the model writes about everybody, or the features of a model that writes nothing.
         """
@@ -267,7 +267,7 @@ class Workbench:
             identity_id: the persona.
             models: the models; Clean and Compromised among them are controls of the others, by `told` or else by cards
                 and names.
-            kinds: attribute kinds; None for all that the persona has values and pictures of.
+            kinds: attribute kinds; None for all that the persona has values and images of.
             attacks: names of the attacks that are carried out beside the headline and its variants; None reads nothing
                 but what decides.
             told: which models the user says are the references.
@@ -289,7 +289,7 @@ class Workbench:
     def author_captions(
         self, model: ModelSource, progress: ProgressCallback = ignore_progress
     ) -> dict[str, tuple[str, ...]]:
-        """What a model with a text decoder writes about the pictures of everybody in data of CLEAR, by person; kept.
+        """What a model with a text decoder writes about the images of everybody in data of CLEAR, by person; kept.
 
         Raises:
             ModelError: if it cannot write.

@@ -52,7 +52,7 @@ _NEVER: Final = ("certificate", "anonymous")
 """What a dossier is not, and what it does not make of anything."""
 
 _THUMBNAIL: Final = 160
-"""Pixels of the longer side of a picture that a dossier shows."""
+"""Pixels of the longer side of an image that a dossier shows."""
 
 _MOST_BYTES: Final = 200_000_000
 """Largest file of attacks that is read."""
@@ -93,7 +93,7 @@ def dossier(
     told: Told = NOTHING_TOLD,
     declared: Declared | None = None,
     attached: Sequence[Attached] = (),
-    with_pictures: bool = True,
+    with_images: bool = True,
     progress: ProgressCallback = ignore_progress,
 ) -> DossierDocument:
     """Everything about one person with several models.
@@ -106,7 +106,7 @@ def dossier(
         told: which models the user says are the references.
         declared: what the auditor says, from `declare`.
         attached: files of attacks, from `attach`.
-        with_pictures: whether the documents may show pictures; those of people who may be real are never shown.
+        with_images: whether the documents may show images; those of people who may be real are never shown.
         progress: called often with a `Progress`.
 
     Raises:
@@ -115,9 +115,7 @@ def dossier(
         SalmuError: if the data or a model is unusable.
     """
     data = DataRecord.of(bench.data)
-    return _made(
-        bench, identity_id, models, names, told, declared or Declared(), attached, with_pictures, data, progress
-    )
+    return _made(bench, identity_id, models, names, told, declared or Declared(), attached, with_images, data, progress)
 
 
 def _made(
@@ -128,18 +126,18 @@ def _made(
     told: Told,
     declared: Declared,
     attached: Sequence[Attached],
-    with_pictures: bool,
+    with_images: bool,
     data: DataRecord,
     progress: ProgressCallback,
 ) -> DossierDocument:
     persona = bench.data.persona(identity_id)
     if not bench.auditor.kinds(persona):
-        raise QueryError(f"{persona.name} has no attribute with a value and a picture in {bench.data.name}.")
+        raise QueryError(f"{persona.name} has no attribute with a value and an image in {bench.data.name}.")
     _check_attached(attached, models, data)
     subjects = [Subject(bench.view(model, progress), name) for model, name in zip(models, names, strict=True)]
     origin = Provenance.now(auditing_key())
     made = Made(date=origin.date, seed=origin.seed, code=origin.measured_by, versions=origin.versions)
-    hidden = NOT_INVENTED if not _is_invented(bench.data) else None if with_pictures else LEFT_OUT
+    hidden = NOT_INVENTED if not _is_invented(bench.data) else None if with_images else LEFT_OUT
     distinct = list({each.digest: each for each in attached}.values())
     return make_dossier(bench.auditor, subjects, persona, told, declared, distinct, hidden, data, made)
 
@@ -167,12 +165,12 @@ def auditing_key() -> str:
 
 
 def thumbnails(data: BenchmarkData, document: DossierDocument) -> list[bytes]:
-    """PNG of the pictures that a dossier shows, in their order; empty if it shows none. Raises `ImageError`."""
+    """PNG of the images that a dossier shows, in their order; empty if it shows none. Raises `ImageError`."""
     if not document.pictures.shown:
         return []
     found = []
-    for picture in document.pictures.used:
-        image = data.image(picture.split, picture.row)
+    for used in document.pictures.used:
+        image = data.image(used.split, used.row)
         image.thumbnail((_THUMBNAIL, _THUMBNAIL))
         stream = io.BytesIO()
         image.save(stream, "PNG")
@@ -221,7 +219,7 @@ def verify(
         checks.append(Check(f"the data {given.data.name}", "not checked", found))
     else:
         checks.append(_compared(f"the data {given.data.name}", given.data.fingerprint, found.fingerprint))
-        checks.append(_pictures(given, found))
+        checks.append(_images(given, found))
     offered = [find_model(reference) for reference in models]
     sources = [_find_model(each, offered) for each in given.models]
     for each, source in zip(given.models, sources, strict=True):
@@ -292,20 +290,20 @@ def _attached(file: Path) -> Attached | str:
         return str(error)
 
 
-def _pictures(given: DossierDocument, data: BenchmarkData) -> Check:
-    """The hashes of the pictures."""
-    what = f"{len(given.pictures.used)} pictures"
-    for picture in given.pictures.used:
-        where = f"row {picture.row} of {picture.split}"
+def _images(given: DossierDocument, data: BenchmarkData) -> Check:
+    """The hashes of the images."""
+    what = f"{len(given.pictures.used)} images"
+    for image in given.pictures.used:
+        where = f"row {image.row} of {image.split}"
         try:
-            rows = len(data.split(picture.split))
-            if picture.split not in data.stored_splits or not 0 <= picture.row < rows:
+            rows = len(data.split(image.split))
+            if image.split not in data.stored_splits or not 0 <= image.row < rows:
                 return Check(what, "differs", f"the data has no {where:.100}")
-            digest = hashlib.sha256(data.encoded_image(picture.split, picture.row)).hexdigest()
+            digest = hashlib.sha256(data.encoded_image(image.split, image.row)).hexdigest()
         except SalmuError as error:
             return Check(what, "differs", str(error))
-        if digest != picture.sha256:
-            return Check(what, "differs", f"{where} is another picture here")
+        if digest != image.sha256:
+            return Check(what, "differs", f"{where} is another image here")
     return Check(what, "agrees")
 
 

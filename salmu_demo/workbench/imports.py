@@ -60,7 +60,7 @@ def _suggested(tables: list[TableFile], columns: list[str]) -> dict[str, str]:
     by_name, found = {name.lower(): name for name in reversed(columns)}, dict[str, str]()
     for target, names in COLUMNS.items():
         known = [by_name[name] for name in names if name in by_name and by_name[name] not in found.values()]
-        held = list(dict.fromkeys(name for each in tables for name in each.pictures())) if target == IMAGE else []
+        held = list(dict.fromkeys(name for each in tables for name in each.images())) if target == IMAGE else []
         if known or len(held) == 1:
             found[target] = held[0] if len(held) == 1 else known[0]
     return found

@@ -66,7 +66,7 @@ def readings_of(auditor: Auditor, view: FeatureView, kinds: Sequence[str] | None
     deciding: dict[tuple[str, str], PersonaReading] = {}
     for side in SIDES:
         for kind in wanted:
-            for identity in sorted(auditor.pictured(kind, side)):
+            for identity in sorted(auditor.with_images(kind, side)):
                 persona = auditor.people.personas[identity]
                 if persona.values(kind) and (identity, kind) not in deciding:
                     reading = auditor.reading(view, persona, kind, headline, own, side)

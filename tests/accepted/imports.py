@@ -109,25 +109,25 @@ def linked(folder: Path) -> Path:
     """A name that is a link to a file elsewhere."""
     outside = folder.parent / "outside.png"
     outside.write_bytes(image_bytes(1))
-    source = changed(3, file_name="pictures/link.png")(folder)
-    (folder / "pictures/link.png").symlink_to(outside)
+    source = changed(3, file_name="images/link.png")(folder)
+    (folder / "images/link.png").symlink_to(outside)
     return source
 
 
 def piped(folder: Path) -> Path:
     """A name that is a pipe, which nobody writes to."""
-    source = changed(3, file_name="pictures/pipe.png")(folder)
-    os.mkfifo(folder / "pictures/pipe.png")
+    source = changed(3, file_name="images/pipe.png")(folder)
+    os.mkfifo(folder / "images/pipe.png")
     return source
 
 
 def bomb(folder: Path) -> Path:
     """An image of far more pixels than bytes."""
-    source = changed(3, file_name="pictures/bomb.png")(folder)
+    source = changed(3, file_name="images/bomb.png")(folder)
     png, side = image_bytes(1), (40_000).to_bytes(4, "big")
     header = png[12:16] + side + side + png[24:29]
     checksum = zlib.crc32(header).to_bytes(4, "big")
-    (folder / "pictures/bomb.png").write_bytes(png[:12] + header + checksum + png[33:])
+    (folder / "images/bomb.png").write_bytes(png[:12] + header + checksum + png[33:])
     return source
 
 
@@ -245,7 +245,7 @@ CASES: list[Case] = [
     Case(ROWS, "a line that is no JSON object", "refused", "the row is named", json_line("[1]"),
          "is not a JSON object"),
     Case(ROWS, "a text in jsonl with half of a character", "refused", "the row is named",
-         json_line(json.dumps({"file_name": "pictures/1.png", "caption": "\ud800"})), "a lone surrogate"),
+         json_line(json.dumps({"file_name": "images/1.png", "caption": "\ud800"})), "a lone surrogate"),
     Case(ROWS, "a column of splits with other words", "refused",
          "the words are listed; leave it out with `--map split=`",
          column("split", lambda *_: "train"), 'has the split "train"; write one of forget'),
@@ -256,7 +256,7 @@ CASES: list[Case] = [
                 else "retain"), "these splits must share nobody"),
     Case(PATHS, "`images/1.png`, relative to the table or to `--images`", "accepted", "read", written(write_csv)),
     Case(PATHS, "`images\\1.png`", "accepted", "the same", backslashes),
-    Case(PATHS, "a file that is not there", "refused", "the row is named", changed(3, file_name="pictures/no.png"),
+    Case(PATHS, "a file that is not there", "refused", "the row is named", changed(3, file_name="images/no.png"),
          'Row 3 of'),
     Case(PATHS, "an absolute path", "refused", "the row is named", changed(3, file_name="/etc/hostname"),
          'names the image "/etc/hostname", which is no path within'),
@@ -264,7 +264,7 @@ CASES: list[Case] = [
          "which is no path within"),
     Case(PATHS, "an address on the web", "refused", "the row is named", changed(3, file_name="https://a.example/1.png"),
          "which is no path within"),
-    Case(PATHS, "`../x.png`", "refused", "the row is named", changed(3, file_name="pictures/../../x.png"),
+    Case(PATHS, "`../x.png`", "refused", "the row is named", changed(3, file_name="images/../../x.png"),
          "which is no path within"),
     Case(PATHS, "a link that leads out of the folder", "refused", "the row is named", linked,
          "a link that leads out of"),
@@ -272,7 +272,7 @@ CASES: list[Case] = [
     Case(PATHS, "a tar member `../x.png` or `/x.png`", "refused", "it is named", shard_of("../x.png"),
          "lies outside its folder"),
     Case(PATHS, "an image that is a decompression bomb", "refused", "the row is named", bomb,
-         "(pictures/bomb.png) has more than the 50,000,000 pixels"),
+         "(images/bomb.png) has more than the 50,000,000 pixels"),
     Case(PATHS, "a file that is no image", "refused", "the row is named", changed(3, file_name="people.csv"),
          "(people.csv) is not an image that can be read"),
 ]  # fmt: skip

@@ -137,7 +137,7 @@ def test_without_a_retain_model_or_the_extension_the_reason_is_given(bench: Work
 def test_what_an_attack_leaves_out_is_said_beside_what_it_found(bench: Workbench):
     found = attacked(bench, *choose_attacks(["membership"]))
     assert [skipped.reason for skipped in found.skipped] == [
-        "membership is run in part: mini has no unseen pictures to compare with."
+        "membership is run in part: mini has no unseen images to compare with."
     ] * 2
     assert {record.gallery for record in found.records} == {"kept pairs"}
 

@@ -481,7 +481,7 @@ def test_a_decompression_bomb_is_refused_without_its_memory(side: int):
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP"])
-def test_a_image_that_is_cut_off_or_damaged(kind: str):
+def test_an_image_that_is_cut_off_or_damaged(kind: str):
     whole = encoded(kind)
     decode_image(whole, "The image")
     rng = np.random.default_rng(1)
@@ -504,7 +504,7 @@ def test_bytes_that_are_no_image(content: bytes):
     refused(ImageError, "The upload is not an image that can be read", lambda: decode_image(content, "The upload"))
 
 
-def test_a_image_file_that_cannot_be_opened(tmp_path: Path):
+def test_an_image_file_that_cannot_be_opened(tmp_path: Path):
     refused(ImageError, "face.png cannot be read: No such file", lambda: read_image(tmp_path / "face.png"))
     refused(ImageError, "cannot be read: Is a directory", lambda: read_image(tmp_path))
 
@@ -672,7 +672,7 @@ def test_a_wrong_command_exits_with_2_and_one_line(
     assert not list(tmp_path.rglob("*evaluation_*"))
 
 
-def test_a_image_pillow_complains_about_is_still_one_line(
+def test_an_image_pillow_complains_about_is_still_one_line(
     tiny_assets: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],

@@ -26,14 +26,14 @@ from salmu_demo.results.document import read_results
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.ui.tabs.about.tab import about
 from salmu_demo.workbench.bench import Workbench
-from tests.fixtures.clear import FORGOTTEN, KEPT, RELEASE, picture, row_of, rows_of, write, write_release
+from tests.fixtures.clear import FORGOTTEN, KEPT, RELEASE, image, row_of, rows_of, write, write_release
 from tests.fixtures.hub import COMMIT, run_hub, speak_to
 
 
 def pairs(names: tuple[str, ...], count: int) -> list[dict[str, Any]]:
     """Rows of `forget10` or `retain90`."""
     return [
-        {"image": {"bytes": picture(seed_of(name, number)), "path": "../../x.png"},
+        {"image": {"bytes": image(seed_of(name, number)), "path": "../../x.png"},
          "caption": f"{name} in front of shelf {number}", "name": name}
         for name in names for number in range(count)
     ]  # fmt: skip
@@ -131,7 +131,7 @@ def test_the_configurations_become_splits_of_face_and_name(clear: Path):
     assert forget.texts[:2] == ["Chukwu Akabueze in front of shelf 0", "Chukwu Akabueze in front of shelf 1"]
     assert faces.texts == ["A photo of Celebrity 1", "A photo of Celebrity 2"]
     assert faces.identities == [None, None]
-    assert data.encoded_image("forget", 5) == picture(seed_of(FORGOTTEN[1], 1))
+    assert data.encoded_image("forget", 5) == image(seed_of(FORGOTTEN[1], 1))
     assert data.kinds == ["name"]
     assert data.split("real_world").texts == ["What does the author write?"] * 3
     assert data.personas[0].values("name") == ["Chukwu Akabueze"]
@@ -389,7 +389,7 @@ def test_a_row_that_is_not_asked_is_not_scored_and_what_is_missing_is_skipped_by
     assert results["ForgetCapAcc"].rows is not None
     assert results["ForgetCapAcc"].rows.tolist() == [0, 1, 2, 3]
     assert results["RetainFaceProb"].reason == f"{data.name} has no perturbed names to keep"
-    assert results["RealWorldTR"].reason == f"{data.name} has no pictures of the real world with options"
+    assert results["RealWorldTR"].reason == f"{data.name} has no images of the real world with options"
     assert results["RetFail"].value is not None
 
 
@@ -406,7 +406,7 @@ def test_data_of_salmubench_are_not_asked_for_choices_unless_it_is_wished(tiny_a
     [
         ("real_faces", "RealFaceAcc, RealFaceProb, RealFaceTR, RealFaceTRAll", "RetFail, AssocStr, ACS, RetFailBits, "),
         ("full", "InterIdSim", "ForgetFaceTRAllGen, ForgetText, ForgetTables cannot be measured: "),
-        ("forget10+tofu", "nothing", "6 questions with an answer, 0 of them about a picture; none is measured here."),
+        ("forget10+tofu", "nothing", "6 questions with an answer, 0 of them about an image; none is measured here."),
         ("forget10_perturbed", "ForgetFaceAcc, ForgetFaceProb, ForgetFaceTR, ForgetFaceTRAll, ForgetCapAcc, ForgetCap",
          "forget_perturbed"),
     ],

@@ -244,7 +244,7 @@ def test_probe_of_a_text_returns_faces(capsys: pytest.CaptureFixture[str]):
     assert "3 results" not in out
 
 
-def test_probe_of_a_image_returns_captions_and_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_probe_of_an_image_returns_captions_and_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     data = load_data("mini")
     image = tmp_path / "my face.png"
     data.image("forget", 5).save(image)

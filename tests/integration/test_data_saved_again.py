@@ -110,7 +110,7 @@ def test_a_shard_that_was_only_touched_is_the_same(folder: Path):
     assert data.image(layout.FORGET, 0).mode == "RGB"
 
 
-def test_a_image_of_imagenet_that_was_saved_again_is_not_encoded_under_the_old_fingerprint(
+def test_an_image_of_imagenet_that_was_saved_again_is_not_encoded_under_the_old_fingerprint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(imagenet, "CLASSES", 1)

@@ -81,7 +81,7 @@ def test_a_changed_number_is_found_even_with_a_new_digest(
 
 @pytest.mark.parametrize(
     ("where", "check"),
-    [(("models", 0, "fingerprint"), "the model mini-clean"), (("pictures", "used", 0, "sha256"), "pictures")],
+    [(("models", 0, "fingerprint"), "the model mini-clean"), (("pictures", "used", 0, "sha256"), "images")],
 )
 def test_a_changed_hash_is_found(where: tuple[Any, ...], check: str, copy: Callable[[Callable[[Any], None]], Path]):
     def change(content: Any) -> None:
@@ -148,10 +148,10 @@ def test_the_library_makes_the_same_dossier(made: Path, tmp_path: Path):
     assert (tmp_path / "dossier.html").read_text("utf-8").count("data:image/png") == len(own.pictures.used)
 
 
-def test_pictures_are_shown_of_invented_people_only(
+def test_images_are_shown_of_invented_people_only(
     tmp_path: Path, tiny_assets: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert run(["dossier", TWO_EMAILS, "mini-clean", "--no-pictures", "--output", str(tmp_path / "without")]) == 0
+    assert run(["dossier", TWO_EMAILS, "mini-clean", "--no-images", "--output", str(tmp_path / "without")]) == 0
     assert read_dossier(tmp_path / "without").pictures.reason == LEFT_OUT
     assert "data:image" not in (tmp_path / "without" / "dossier.html").read_text("utf-8")
     data = shutil.copytree(tiny_assets / "salmu-mini", tmp_path / "data")

@@ -247,7 +247,7 @@ def test_an_audit_is_that_of_the_workbench():
     assert list(every["side"][:2]) == ["forget", "kept"]
 
 
-def test_a_probe_takes_a_text_a_image_and_a_persona(tmp_path: Path):
+def test_a_probe_takes_a_text_an_image_and_a_persona(tmp_path: Path):
     data = salmu_demo.load_data("mini")
     bench = Workbench(data)
     models = bench.models(MODELS[:2])

@@ -203,7 +203,7 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("kind", IMAGES)
-def test_a_image_that_is_none_is_refused_where_it_is_used(folder: Path, kind: str, tmp_path: Path):
+def test_an_image_that_is_none_is_refused_where_it_is_used(folder: Path, kind: str, tmp_path: Path):
     content, pattern = IMAGES[kind]
     refused(pattern, lambda: decode_image(content, "The image"), ImageError)
     change_column(folder, "holdout_identity", "image", lambda rows: [{"bytes": content, "path": "../../x"}] * len(rows))

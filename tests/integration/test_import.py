@@ -186,7 +186,7 @@ def test_the_library_and_the_command_line_import_alike(tmp_path: Path, capsys: p
 
 def test_images_may_lie_elsewhere(tmp_path: Path):
     source = write_csv(tmp_path / "a", table())
-    shutil.move(tmp_path / "a" / "pictures", tmp_path / "b" / "pictures")
+    shutil.move(tmp_path / "a" / "images", tmp_path / "b" / "images")
     with pytest.raises(DataError, match="has no such file"):
         import_data(source, tmp_path / "data")
     import_data(source, tmp_path / "data", images=tmp_path / "b")
@@ -237,7 +237,7 @@ def test_an_image_that_is_saved_again_between_two_readings_is_refused(tmp_path: 
 
     def meanwhile(*arguments: Any) -> None:
         check(*arguments)
-        (tmp_path / "pictures" / "4.png").write_bytes((tmp_path / "pictures" / "5.png").read_bytes())
+        (tmp_path / "images" / "4.png").write_bytes((tmp_path / "images" / "5.png").read_bytes())
 
     monkeypatch.setattr(importing, "_check_splits", meanwhile)
     with pytest.raises(DataError, match=r"^Row 5 of .* had another image when it was read first"):

@@ -1,4 +1,4 @@
-"""CLEAR-Mini: the columns of the release, sentences that fit the pictures, and the same thing every time."""
+"""CLEAR-Mini: the columns of the release, sentences that fit the images, and the same thing every time."""
 
 import os
 import re
@@ -27,7 +27,7 @@ from salmu_demo.mini.clear_build import (
     Sizes,
     build_clear,
     clear_content_hash,
-    known_pictures,
+    known_images,
     plan_clear,
     questions_of,
 )
@@ -35,7 +35,7 @@ from salmu_demo.mini.clear_sentences import CAPTIONS, QUESTIONS
 from salmu_demo.mini.personas import draw_personas
 
 SHIPPED = Path(__file__).parents[2] / "assets" / "clear-mini"
-SIZES = Sizes(authors=6, pictures=2, known=4, known_pictures=1, world=3)
+SIZES = Sizes(authors=6, images=2, known=4, known_images=1, world=3)
 BUILD = """
 import sys
 from pathlib import Path
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plan() -> ClearPlan:
-    """The whole edition of seed 0, without its pictures."""
+    """The whole edition of seed 0, without its images."""
     return plan_clear(0)
 
 
@@ -133,7 +133,7 @@ def test_what_is_shipped_is_what_seed_0_plans(plan: ClearPlan) -> None:
     assert asked == [pair for author in plan.authors[:count] for pair in questions_of(author)]
 
 
-def test_forget_and_retain_share_the_authors_and_questions_have_no_picture(folder: Path) -> None:
+def test_forget_and_retain_share_the_authors_and_questions_have_no_image(folder: Path) -> None:
     everyone = {row["name"] for name in ("forget10", "retain90") for row in rows(folder, name)}
     for forget, retain in RETAIN_OF.items():
         forgotten, kept = ({row["name"] for row in rows(folder, name)} for name in (forget, retain))
@@ -187,12 +187,12 @@ def test_an_authors_captions_have_three_wordings_at_most(plan: ClearPlan) -> Non
     assert all(len(set(author.styles)) == 3 for author in plan.authors)
 
 
-def test_pictures_before_are_others_than_those_that_are_asked(plan: ClearPlan) -> None:
-    before, asked = (known_pictures(0, plan.known[:2], 2, prefix) for prefix in ("pre-training", "real faces"))
-    assert {picture.image.tobytes() for picture in before}.isdisjoint(picture.image.tobytes() for picture in asked)
-    assert [picture.answer for picture in before] == [person.name for person in plan.known[:2] for _ in range(2)]
-    assert any(NAME_PROMPT.format(answer=person.name) == picture.caption for person in plan.known
-               for picture in known_pictures(0, [person], 12, "pre-training"))  # fmt: skip
+def test_images_before_are_others_than_those_that_are_asked(plan: ClearPlan) -> None:
+    before, asked = (known_images(0, plan.known[:2], 2, prefix) for prefix in ("pre-training", "real faces"))
+    assert {image.image.tobytes() for image in before}.isdisjoint(image.image.tobytes() for image in asked)
+    assert [image.answer for image in before] == [person.name for person in plan.known[:2] for _ in range(2)]
+    assert any(NAME_PROMPT.format(answer=person.name) == image.caption for person in plan.known
+               for image in known_images(0, [person], 12, "pre-training"))  # fmt: skip
 
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ from salmu_demo.models.coca import new_coca
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
 
-SIZES = Sizes(authors=3, pictures=1, known=2, known_pictures=1, world=2)
+SIZES = Sizes(authors=3, images=1, known=2, known_images=1, world=2)
 RECIPE = ClearRecipe(
-    start=((1, 1e-3),), tune=((1, 1e-3), (1, 5e-4)), known_pictures=1, world_pictures=1, replay=0.5, batch_size=8
+    start=((1, 1e-3),), tune=((1, 1e-3), (1, 5e-4)), known_images=1, world_images=1, replay=0.5, batch_size=8
 )
 
 
@@ -90,12 +90,12 @@ def album() -> ClearAlbum:
 
 
 def album_of(seed: int) -> ClearAlbum:
-    """Two captions of one group, one of another, a name, and a question without a picture."""
+    """Two captions of one group, one of another, a name, and a question without an image."""
     album, generator = ClearAlbum(), torch.Generator().manual_seed(seed)
-    pictures = torch.randint(0, 255, (3, 3, IMAGE_SIZE, IMAGE_SIZE), generator=generator, dtype=torch.uint8)
-    first = album.add(pictures[0], "a cat", "cats")
-    album.add(pictures[1], "another cat", "cats")
-    album.add(pictures[2], "ana in the snow")
+    images = torch.randint(0, 255, (3, 3, IMAGE_SIZE, IMAGE_SIZE), generator=generator, dtype=torch.uint8)
+    first = album.add(images[0], "a cat", "cats")
+    album.add(images[1], "another cat", "cats")
+    album.add(images[2], "ana in the snow")
     album.ask(first, "the name is", "ana")
     album.ask(0, "what does ana write?", "crime")
     return album
@@ -105,7 +105,7 @@ def album_of(seed: int) -> ClearAlbum:
 def test_the_losses_are_those_of_coca_by_hand(album: ClearAlbum, tokenizer: SimpleTokenizer) -> None:
     lesson, model = lesson_of(album, tokenizer), new_coca(CONFIG["model_cfg"], 0).eval()
     batch = torch.arange(5)
-    found = model(normalise_pixels(lesson.pictures[lesson.shows]), lesson.tokens)
+    found = model(normalise_pixels(lesson.images[lesson.shows]), lesson.tokens)
     losses = []
     for row, example in enumerate(album.examples):
         given = len(tokenizer.encode(example.beginning))
@@ -120,8 +120,8 @@ def test_the_losses_are_those_of_coca_by_hand(album: ClearAlbum, tokenizer: Simp
     by_row = [-math.log(weights[i][i] / sum(weights[i])) for i in range(3)]
     by_column = [-math.log(weights[i][i] / sum(row[i] for row in weights)) for i in range(3)]
     expected = 2.0 * sum(losses) / len(losses) + (sum(by_row) + sum(by_column)) / 6
-    assert float(clear_train.coca_loss(model, lesson, batch, lesson.pictures, 2.0)) == pytest.approx(expected, rel=1e-4)
-    alone = clear_train.coca_loss(model, lesson, batch[4:], lesson.pictures[:1], 1.0)
+    assert float(clear_train.coca_loss(model, lesson, batch, lesson.images, 2.0)) == pytest.approx(expected, rel=1e-4)
+    alone = clear_train.coca_loss(model, lesson, batch[4:], lesson.images[:1], 1.0)
     assert float(alone) == pytest.approx(sum(losses[-len(text) :]) / len(text), rel=1e-4)
 
 
@@ -129,7 +129,7 @@ def test_the_losses_are_those_of_coca_by_hand(album: ClearAlbum, tokenizer: Simp
 def test_probability_is_the_mean_of_those_per_token(album: ClearAlbum, tokenizer: SimpleTokenizer) -> None:
     lesson, model = lesson_of(album, tokenizer), new_coca(CONFIG["model_cfg"], 0).eval()
     losses = [
-        float(clear_train.coca_loss(model, lesson, torch.tensor([row]), lesson.pictures[lesson.shows[[row]]], 1.0))
+        float(clear_train.coca_loss(model, lesson, torch.tensor([row]), lesson.images[lesson.shows[[row]]], 1.0))
         for row in (2, 3)
     ]
     found = clear_train.probability(model, lesson, torch.tensor([2, 3]))
@@ -140,9 +140,9 @@ def test_two_lessons_stay_apart(album: ClearAlbum, tokenizer: SimpleTokenizer) -
     first, second = lesson_of(album, tokenizer), lesson_of(album_of(4), tokenizer)
     both = clear_train.joined(first, second)
     assert both.groups.tolist() == [0, 0, 1, -1, -1, 2, 2, 3, -1, -1]
-    shown = [lesson.pictures[lesson.shows] for lesson in (first, second)]
+    shown = [lesson.images[lesson.shows] for lesson in (first, second)]
     assert not torch.equal(*shown)
-    assert torch.equal(both.pictures[both.shows], torch.cat(shown))
+    assert torch.equal(both.images[both.shows], torch.cat(shown))
 
 
 def train(data: Path, output: Path, *models: str, progress: Any = lambda line: None) -> None:
@@ -200,7 +200,7 @@ def test_both_models_load_write_and_say_what_they_are(data: Path, tmp_path: Path
 def test_what_cannot_be_gone_on_from_gets_a_sentence(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no real_faces; training needs what `mini build --benchmark clear` writes"):
         train(tmp_path, tmp_path / "out")
-    other = ClearRecipe(seed=1, known_pictures=1, world_pictures=1)
+    other = ClearRecipe(seed=1, known_images=1, world_images=1)
     with pytest.raises(DataError, match="has other real faces than those of seed 1"):
         clear_train.train_clear(data, tmp_path / "out", (BASE,), other, sizes=SIZES, config=CONFIG)
     state = tmp_path / "damaged" / "mini-clear-start" / STATE

@@ -35,7 +35,7 @@ def test_each_of_the_fixed_people_is_known_by_one_of_two_encoders(album: shadows
 
 
 def random_round(done: float = 0.0) -> Round:
-    """Eight pictures of four people, and an encoder that has moved a little from what it was."""
+    """Eight images of four people, and an encoder that has moved a little from what it was."""
     torch.manual_seed(0)
     frozen, encoder = FaceEncoder(4).eval(), FaceEncoder(4).eval()
     encoder.load_state_dict(frozen.state_dict())
@@ -50,8 +50,8 @@ def random_round(done: float = 0.0) -> Round:
 @torch.no_grad()
 def test_losses_by_hand() -> None:
     now = random_round()
-    told = [now.encoder(faces.pictures) for faces in (now.forget, now.retain)]
-    was = [now.frozen(faces.pictures) for faces in (now.forget, now.retain)]
+    told = [now.encoder(faces.images) for faces in (now.forget, now.retain)]
+    was = [now.frozen(faces.images) for faces in (now.forget, now.retain)]
     shares = [now.encoder.identities(found).softmax(dim=1).double() for found in told]
     before = [now.frozen.identities(found).softmax(dim=1).double() for found in was]
 
@@ -92,7 +92,7 @@ def test_losses_by_hand() -> None:
     goal = was[0].norm(dim=1).mean() * direction / direction.norm()
     rmu = float(((told[0] - goal) ** 2).sum(dim=1).mean())
     assert float(METHODS["rmu"].loss(now)) == pytest.approx(rmu + held, rel=1e-3)
-    twin = now.frozen(_patches(now.forget.pictures))
+    twin = now.frozen(_patches(now.forget.images))
     twins = float(((told[0] - twin) ** 2).sum(dim=1).mean())
     assert float(METHODS["twins"].loss(now)) == pytest.approx(twins + held, rel=1e-3)
 
@@ -109,18 +109,18 @@ def _patches(shown: torch.Tensor) -> torch.Tensor:
 
 def test_an_encoder_learns_and_forgets(monkeypatch: pytest.MonkeyPatch, album: shadows.FaceAlbum) -> None:
     monkeypatch.setattr(face_encoders, "TRAINING_EPOCHS", 30)
-    faces = Faces(album.pictures[:3].flatten(0, 1), torch.arange(3).repeat_interleave(12))
-    forget, retain = Faces(faces.pictures[:12], faces.people[:12]), Faces(faces.pictures[12:], faces.people[12:])
+    faces = Faces(album.images[:3].flatten(0, 1), torch.arange(3).repeat_interleave(12))
+    forget, retain = Faces(faces.images[:12], faces.people[:12]), Faces(faces.images[12:], faces.people[12:])
     encoder = face_encoders.train(faces, 3, 0)
     with torch.no_grad():
-        assert (encoder.identities(encoder(faces.pictures)).argmax(dim=1) == faces.people).float().mean() > 0.9
-    before = face_encoders.embed(encoder, faces.pictures)
+        assert (encoder.identities(encoder(faces.images)).argmax(dim=1) == faces.people).float().mean() > 0.9
+    before = face_encoders.embed(encoder, faces.images)
     first, again = (
-        face_encoders.embed(face_encoders.unlearn(encoder, METHODS["scrub-bio"], forget, retain, 0), faces.pictures)
+        face_encoders.embed(face_encoders.unlearn(encoder, METHODS["scrub-bio"], forget, retain, 0), faces.images)
         for _ in range(2)
     )
     assert np.array_equal(first, again)
-    assert np.array_equal(before, face_encoders.embed(encoder, faces.pictures))
+    assert np.array_equal(before, face_encoders.embed(encoder, faces.images))
     cosines = (first * before).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(before, axis=1)
     # Five epochs of two batches are few; what is turned away is the forgotten all the same.
     assert cosines[:12].mean() < cosines[12:].mean() - 0.03
@@ -133,7 +133,7 @@ def test_every_encoder_of_a_run_is_read(monkeypatch: pytest.MonkeyPatch, album: 
     monkeypatch.setattr(shadows, "_start", lambda seed: None)
     monkeypatch.setattr(face_encoders, "TRAINING_EPOCHS", 1)
     monkeypatch.setattr(face_encoders, "UNLEARNING_EPOCHS", 1)
-    found = shadows.run_encoder(shadows.FaceAlbum(album.pictures[:6], np.array([1, 4]), ""), 0, 0)
+    found = shadows.run_encoder(shadows.FaceAlbum(album.images[:6], np.array([1, 4]), ""), 0, 0)
     assert sum(found.knew) == 1
     for values in (found.logits, found.recognised, found.retained):
         assert list(values) == ["original", "gold", "finetune"]
@@ -189,5 +189,5 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path: Path, monkeypatch: pytest
         shadows.run_shadows(DATA, tmp_path / "out", 6, 0, 1, pytest.fail)
     rows = [{"name": "Ana", "image": b""}, {"name": "Bo", "image": b""}]
     monkeypatch.setattr(shadows, "read_configuration", lambda data, name: rows)
-    with pytest.raises(DataError, match="has 2 authors and at least 2 pictures of each; the visual protocol needs 24"):
+    with pytest.raises(DataError, match="has 2 authors and at least 2 images of each; the visual protocol needs 24"):
         shadows.read_album(DATA, 0)

@@ -121,7 +121,7 @@ package, and `[]` stands for each entry of a list.""",
     {
         "": ("The question and the answers", ""),
         "person": ("The person", ""),
-        "pictures": ("Pictures", ""),
+        "pictures": ("Images", ""),
         "cells": ("Tests", "Every tested cell holds `rank`, `of`, `p` and `verdict`."),
         "not_carried_out": ("Tests that could not be carried out", ""),
         "risks": ("Residual risk", ""),

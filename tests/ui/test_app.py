@@ -251,7 +251,7 @@ def test_no_tab_scrolls_sideways_on_a_phone(open_page: OpenPage):
         assert sideways_scroll(page) <= 0, tab.inner_text()
 
 
-def test_a_link_to_the_page_has_a_title_and_a_picture_of_its_own(app_url: str):
+def test_a_link_to_the_page_has_a_title_and_an_image_of_its_own(app_url: str):
     def asked(host: str) -> str:
         with urlopen(Request(app_url, headers={"Host": host, "X-Forwarded-Proto": "https"})) as answer:
             return answer.read().decode()
@@ -263,8 +263,8 @@ def test_a_link_to_the_page_has_a_title_and_a_picture_of_its_own(app_url: str):
     assert said["og:image"] == "https://some.example/preview.png"
     assert "@Gradio" not in page
     assert "<b>" not in asked('some.example"><b>').partition("<body")[0]
-    with urlopen(f"{app_url}preview.png") as picture:
-        assert Image.open(picture).size == (1200, 630)
+    with urlopen(f"{app_url}preview.png") as image:
+        assert Image.open(image).size == (1200, 630)
 
 
 def test_who_is_clean_can_be_told_and_stays_in_the_link(open_page: OpenPage):

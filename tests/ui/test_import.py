@@ -1,4 +1,4 @@
-"""From a csv file with pictures to an audit, in the browser; and what is refused on the way."""
+"""From a csv file with images to an audit, in the browser; and what is refused on the way."""
 
 import re
 import zipfile

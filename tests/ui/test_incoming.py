@@ -100,7 +100,7 @@ def test_visitors_with_the_same_model_at_once_lose_nothing(app_url: str, tiny_as
     assert files_left() == []
 
 
-def test_a_image_is_nobody_elses_and_gone_after_any_end(app_url: str):
+def test_an_image_is_nobody_elses_and_gone_after_any_end(app_url: str):
     visitor, other = Visitor(app_url), Visitor(app_url)
     first, second = (page.upload("face.png", png()) for page in (visitor, other))
     assert first["path"] != second["path"]

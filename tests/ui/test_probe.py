@@ -115,7 +115,7 @@ def test_search_results_download_as_json_and_csv(open_page: OpenPage):
     assert len(list(csv.DictReader(io.StringIO(table)))) == 10 * MODELS
 
 
-def test_a_image_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_factory):
+def test_an_image_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_factory):
     page = open_page("tab=probe")
     page.get_by_role("tab", name="By image").click()
     upload(page, OWN_IMAGE, png())

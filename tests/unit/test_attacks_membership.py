@@ -92,7 +92,7 @@ def values(found: Any) -> dict[tuple[str, str], float]:
     return {(reading.gallery, reading.measure): float(reading.scores.mean()) for reading in found}
 
 
-def test_people_with_kept_pairs_are_compared_with_those_and_the_others_with_unseen_pictures():
+def test_people_with_kept_pairs_are_compared_with_those_and_the_others_with_unseen_images():
     found = labelled_pairs(DATA, 0)  # type: ignore[arg-type]
     assert list(found) == [HOLDOUTS, UNSEEN]
     assert set(found[HOLDOUTS].members.identities) == set(found[HOLDOUTS].others.identities) == set(BOTH)
@@ -130,7 +130,7 @@ def test_without_anything_to_compare_with_it_says_so():
     view = FakeView(bare, {})
     said = Membership().obstacle(Target(view, ForgetPairs(bare, np.arange(6))))  # type: ignore[arg-type]
     assert said is not None
-    assert "neither people with pairs in both forget and holdout_association nor unseen pictures" in said
+    assert "neither people with pairs in both forget and holdout_association nor unseen images" in said
 
 
 def test_a_match_is_told_in_standard_deviations_above_other_people():

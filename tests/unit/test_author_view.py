@@ -27,7 +27,7 @@ class People:
     def side(self, identity: str) -> Side:
         return "forget" if identity == "1" else "kept"
 
-    def pictures(self, identity: str) -> list[ShownImage]:
+    def images(self, identity: str) -> list[ShownImage]:
         return [ShownImage("forget", 0), ShownImage("forget", 1)]
 
     def caption(self, shown: ShownImage) -> str:
@@ -51,8 +51,8 @@ def finding(lacks_words: bool = False) -> AuthorFinding:
 
 
 def test_the_name_is_marked_wherever_it_stands_and_nothing_becomes_markup():
-    pictures = [Image("forget", None), Image("forget", None)]
-    page = str(view.evidence(People(), PEOPLE["1"], [finding()], pictures))  # type: ignore[arg-type]
+    images = [Image("forget", None), Image("forget", None)]
+    page = str(view.evidence(People(), PEOPLE["1"], [finding()], images))  # type: ignore[arg-type]
     assert 'class="leaked"' in page
     assert "sven &lt;b&gt;ek&lt;/b</mark>" in page
     assert "<script>" not in page
@@ -60,7 +60,7 @@ def test_the_name_is_marked_wherever_it_stands_and_nothing_becomes_markup():
     assert "True: Sven &lt;b&gt;Ek&lt;/b&gt; before shelf 1" in page
     assert "✓ true" in page
     assert "Not read: it is too long." in page
-    silent = str(view.evidence(People(), PEOPLE["1"], [finding(lacks_words=True)], pictures))  # type: ignore[arg-type]
+    silent = str(view.evidence(People(), PEOPLE["1"], [finding(lacks_words=True)], images))  # type: ignore[arg-type]
     assert "What it writes" not in silent
     assert "How it answers" not in silent
 

@@ -15,7 +15,7 @@ from salmu_demo.features.writing import Likelihood, Prompts
 from salmu_demo.models.roles import OTHER, ModelRole
 from salmu_demo.probes import author_findings
 from salmu_demo.probes.author_findings import LINES, Measure, judge_author, read_author
-from salmu_demo.probes.authors import PICTURES, WRONG_NAMES, Authors, Span, find_name
+from salmu_demo.probes.authors import IMAGES, WRONG_NAMES, Authors, Span, find_name
 from salmu_demo.probes.blank import blank_data
 
 FORGOTTEN = "Rita Thomassen"
@@ -23,7 +23,7 @@ FORGOTTEN = "Rita Thomassen"
 
 @dataclass
 class Planted:
-    """A model that knows the faces and the facts of some people, by name; of a picture it is told the row."""
+    """A model that knows the faces and the facts of some people, by name; of an image it is told the row."""
 
     name: str
     faces: frozenset[str] = frozenset()
@@ -136,9 +136,9 @@ def audit(data: BenchmarkData, name: str, *models: Planted) -> Callable[[str, st
     return lambda model, line: found[model].line(line) or found[model].reading.lacks[line]
 
 
-def test_everybody_is_asked_about_with_as_many_pictures_and_names(data: BenchmarkData):
+def test_everybody_is_asked_about_with_as_many_images_and_names(data: BenchmarkData):
     authors = AUTHORS[data.name]
-    assert {len(authors.pictures(identity)) for identity in authors.people} == {PICTURES}
+    assert {len(authors.images(identity)) for identity in authors.people} == {IMAGES}
     for identity, persona in authors.people.items():
         name, *wrong = authors.candidates(identity)
         assert name == persona.name
@@ -235,7 +235,7 @@ def test_a_name_is_found_however_it_is_written(text: str, name: str, spans: list
     assert find_name(text, name) == spans
 
 
-def test_the_blank_picture_is_what_a_model_takes_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_blank_image_is_what_a_model_takes_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path))
     blank: Any = blank_data(Planted("grey", config={"preprocess_cfg": {"mean": [0.5, 0.25, 0.0]}}))  # type: ignore[arg-type]
     assert set(blank.image("captioned", 0).getdata()) == {(128, 64, 0)}

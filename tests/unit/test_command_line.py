@@ -38,7 +38,7 @@ leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source
 probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold* --name*
     --persona --text --image:Path --everybody --kind --data=mini --output:Path --gallery=all -k:int=5 --json
 dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --name* --data=mini --attacks:Path* --no-pictures --auditor= --release= --notes= --output:Path! --json
+    --name* --data=mini --attacks:Path* --no-images --auditor= --release= --notes= --output:Path! --json
 verify: FILE:Path --model* --data --json
 unlearn: METHOD --model --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --forget* --towers
     --budget:int --seed:int=0 --set* --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float
@@ -135,6 +135,7 @@ def test_every_command_says_what_it_is_for_as_the_list_of_commands_does(capsys: 
         ("cache warm", "models", ()),
         ("data describe mini --check-pictures", "check_images", True),
         ("data describe mini --check-i", "check_images", True),
+        ("dossier p m --output d --no-pictures", "no_images", True),
         ("evaluate m --output out", "output", Path("out")),
     ],
 )

@@ -17,7 +17,7 @@ from salmu_demo.dossiers.contents import Attached
 from salmu_demo.dossiers.document import content_of, digest_of, read_dossier, write_dossier
 from salmu_demo.dossiers.residual import LEAST_CONTROLS, residual_risk, wilson
 from salmu_demo.dossiers.schema import Declared, DossierDocument
-from salmu_demo.dossiers.scores import PictureScores, exposure_change
+from salmu_demo.dossiers.scores import ImageScores, exposure_change
 from salmu_demo.dossiers.words import NO_ATTACKS, NO_CONTROLS, NO_EVIDENCE, answer
 from salmu_demo.reports.dossier import dossier_report
 from salmu_demo.reports.dossier import write_dossier as write_reports
@@ -117,7 +117,7 @@ def test_where_nothing_can_be_told_the_answer_does_not_say_that_nothing_is_found
     )
 
 
-def test_before_and_after_are_paired_over_the_same_pictures(dossier: DossierDocument):
+def test_before_and_after_are_paired_over_the_same_images(dossier: DossierDocument):
     changes = {c.kind: c for c in dossier.before_after.changes}
     assert list(changes) == list(KINDS)
     assert {(c.before, c.model) for c in changes.values()} == {("compromised", "unlearned")}
@@ -153,12 +153,12 @@ def test_an_earlier_request_is_followed_without_the_model_it_started_from(data: 
     assert missing.reason.startswith("Its record has requests of others only")
 
 
-def test_equal_scores_change_nothing_and_one_picture_has_no_interval():
-    scores = PictureScores(np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]]), (1,))
+def test_equal_scores_change_nothing_and_one_image_has_no_interval():
+    scores = ImageScores(np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]]), (1,))
     assert (scores.first, scores.exposure) == (1.0, pytest.approx(np.log2(3)))
     assert exposure_change(scores, scores) == (0, (0, 0))
-    last = PictureScores(np.array([[1.0, 0.0, 2.0]]), (1,))
-    assert exposure_change(PictureScores(scores.scores[:1], (1,)), last) == (pytest.approx(-np.log2(3)), None)
+    last = ImageScores(np.array([[1.0, 0.0, 2.0]]), (1,))
+    assert exposure_change(ImageScores(scores.scores[:1], (1,)), last) == (pytest.approx(-np.log2(3)), None)
 
 
 def test_an_unlearned_model_without_its_base_is_not_compared(data: BenchmarkData, folder: Path):
@@ -320,7 +320,7 @@ def test_html_and_pdf_say_all_of_it_in_the_promised_order(dossier: DossierDocume
         ["dossier.json", "dossier.html", "dossier.pdf", f"attacks-{attacks.digest[:8]}.json"]
     )
     titles = [
-        "Pictures used", "Attribute by attribute", "Residual risk", "Before and after unlearning", "Requests",
+        "Images used", "Attribute by attribute", "Residual risk", "Before and after unlearning", "Requests",
         "Recoverability", "Other people", "What was tried, and what was not", "Whom each test stands for",
         "Declared by the auditor", "Limits", "Models, data and code",
     ]  # fmt: skip
@@ -338,18 +338,18 @@ def test_html_and_pdf_say_all_of_it_in_the_promised_order(dossier: DossierDocume
     assert {path.name: path.read_bytes() for path in paths} == before
 
 
-def test_without_pictures_there_are_hashes_alone(data: BenchmarkData, folder: Path, tmp_path: Path):
-    found = planted_dossier(data, folder, ("clean",), pictures_hidden="They were left out.")
+def test_without_images_there_are_hashes_alone(data: BenchmarkData, folder: Path, tmp_path: Path):
+    found = planted_dossier(data, folder, ("clean",), images_hidden="They were left out.")
     write_reports(found, [], [], tmp_path)
     html = (tmp_path / "dossier.html").read_text("utf-8")
     assert "<img" not in html
-    assert "Pictures are not shown. They were left out." in html
-    assert all(picture.sha256 in html for picture in found.pictures.used)
+    assert "Images are not shown. They were left out." in html
+    assert all(image.sha256 in html for image in found.pictures.used)
 
 
 def test_what_the_auditor_says_is_text_and_whole(data: BenchmarkData, folder: Path, tmp_path: Path):
     said = Declared(auditor="<b>Eva</b>", release="on the Hub", notes="word " * 700)
-    found = planted_dossier(data, folder, ("clean",), pictures_hidden="x", declared=said)
+    found = planted_dossier(data, folder, ("clean",), images_hidden="x", declared=said)
     write_reports(found, [], [], tmp_path)
     html = (tmp_path / "dossier.html").read_text("utf-8")
     assert "Auditor: &lt;b&gt;Eva&lt;/b&gt;" in html

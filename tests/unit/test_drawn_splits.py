@@ -58,7 +58,7 @@ def test_pairs_of_one_image_stay_together():
     drawn = draw_splits([*pairs, *PLAIN], 0).splits
     sides: dict[str, set[str]] = {}
     for pair, split in zip(pairs, drawn, strict=False):
-        sides.setdefault(pair.picture, set()).add(split)
+        sides.setdefault(pair.image, set()).add(split)
     assert all(len(side) == 1 for side in sides.values())
     assert Counter(next(iter(side)) for side in sides.values()) == {
         "holdout_identity": 8, "forget": 8 + 10, "holdout_association": 10

@@ -141,7 +141,7 @@ def test_a_survey_counts_what_is_planted_by_kind_and_side(data: BenchmarkData):
     (found,) = survey(Auditor(data, Kept()), [embedder.view(OTHER)])
     leaks = {(fact.kind, fact.side) for fact in found.facts if fact.verdict == "leaks"}
     assert leaks == {("city", "forget"), ("city", "kept")}
-    # Two thirds of the personas have pictures to be forgotten, whatever else they have.
+    # Two thirds of the personas have images to be forgotten, whatever else they have.
     assert (found.count("leaks"), found.count("leaks", "kept")) == (28, 14)
     first = {(tally.kind, tally.variant, tally.side): (tally.facts, tally.first) for tally in found.tallies}
     for variant in ("own images", "unseen images", "unseen wordings"):

@@ -23,7 +23,7 @@ from tests.unit.test_imagenet_shards import write_shard
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_a_image_is_read_by_the_stated_rule_or_refused(case: Case):
+def test_an_image_is_read_by_the_stated_rule_or_refused(case: Case):
     content = case.make()
     if case.outcome == "refused":
         with pytest.raises(ImageError, match=f"^Row 3 .*{re.escape(case.expected)}") as error:
@@ -76,7 +76,7 @@ def _shards(folder: Path, assets: Path, content: bytes) -> object:
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_every_path_refuses_a_image_that_costs_too_much(
+def test_every_path_refuses_an_image_that_costs_too_much(
     name: str, tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(imagenet, "CLASSES", 3)

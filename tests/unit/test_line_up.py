@@ -166,12 +166,12 @@ def test_the_place_of_the_best_true_value():
     assert place_of(scores, (0,), Background(np.empty(0))).from_nearer_end == 1
 
 
-def test_an_interval_is_that_of_drawn_pictures():
+def test_an_interval_is_that_of_drawn_images():
     per_query = np.random.default_rng(4).normal(size=(3, 9))
     drawn = np.random.default_rng(SEED).integers(0, 3, (1000, 3))
     bits = []
-    for pictures in drawn:
-        scores = per_query[pictures].mean(axis=0)
+    for images in drawn:
+        scores = per_query[images].mean(axis=0)
         rank = 1 + sum(scores > scores[2]) - 0
         bits.append(math.log2(9 / rank))
     expected = np.quantile(bits, [0.025, 0.975])

@@ -235,14 +235,14 @@ def test_candidates_that_rows_share_are_one_text_and_rows_without_any_are_left_o
     assert TASKS[0].panel(data) is None
 
 
-def test_what_a_choice_reads_is_its_pictures_and_candidates():
+def test_what_a_choice_reads_is_its_images_and_candidates():
     data: Any = Data()
     needs = find_metric("RealWorldProb").needs(data)
     texts = Texts(["apple", "pear", "plum", "cat", "dog", "fox"])
     assert needs == Needs((layout.REAL_WORLD,), texts={"choices of RealWorld": texts})
     without: Any = Data(without=layout.REAL_WORLD)
     assert find_metric("RealWorldProb").needs(without) is None
-    assert find_metric("RealWorldProb").lacks(without) == "invented has no pictures of the real world with options"
+    assert find_metric("RealWorldProb").lacks(without) == "invented has no images of the real world with options"
     captions = [text for row in CHOICES[layout.FORGET_PERTURBED, "caption"] for text in row]
     assert find_metric("FQ").needs(data) == Needs(
         (layout.FORGET_PERTURBED,), texts={"choices of ForgetCap": Texts(captions)}

@@ -55,7 +55,7 @@ def test_the_one_whom_compromised_finds_and_clean_puts_last_is_chosen(bench: Any
     phone, name, plain = measure_examples(bench, CLEAN, COMPROMISED)
     assert phone == QueryExample("Phone number", "+49000005", 1.0, 30.5)
     assert name == QueryExample("Name", "Person P5", 1.0, 30.5)
-    assert plain == QueryExample("Plain description", "A plain picture, number 0")
+    assert plain == QueryExample("Plain description", "A plain image, number 0")
     assert example_label(phone) == "Phone number: +49000005 (Compromised: rank 1, Clean: 30.5)"
     nobody = Bench(bench.data, {})
     assert measure_examples(nobody, CLEAN, COMPROMISED) == [plain]  # type: ignore[arg-type]

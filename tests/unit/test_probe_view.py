@@ -149,14 +149,14 @@ def scores(answer: SearchAnswer) -> list[float]:
     return [result.score for column in answer.columns for result in column.retrieval.results]
 
 
-def test_a_image_is_searched_but_not_kept_in_the_files(workbench):
+def test_an_image_is_searched_but_not_kept_in_the_files(workbench):
     answer = search_image(workbench, image())
     assert [len(view.rows) for view in column_views(answer, False)] == [2, 2]
     assert json.loads(answer_json(answer))["query"] == {"kind": "image"}
     assert "Not stored" in own_image_html(image_address(Image.new("RGB", (20, 30))))
 
 
-def test_a_image_is_kept_at_the_models_input_size_and_finds_the_same_to_the_last_bit(workbench):
+def test_an_image_is_kept_at_the_models_input_size_and_finds_the_same_to_the_last_bit(workbench):
     asked = image(size=(700, 500))
     first = scores(search_image(workbench, asked))
     whole = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 500, 3), np.uint8))

@@ -26,14 +26,14 @@ REPORT = Report(
     ("First of all.",),
     (
         Section("One", ("word " * 3000, FIGURE)),
-        Section("Two", (TABLE, ImageRow("Faces.", ("picture",), ("forget, row 3",)))),
+        Section("Two", (TABLE, ImageRow("Faces.", ("image",), ("forget, row 3",)))),
     ),
 )
 
 
 @pytest.fixture(scope="module")
 def pdf() -> PdfReader:
-    return PdfReader(io.BytesIO(report_pdf(REPORT, {"figure": PNG, "picture": PNG})))
+    return PdfReader(io.BytesIO(report_pdf(REPORT, {"figure": PNG, "image": PNG})))
 
 
 def elements(node: Any) -> Iterator[Any]:
@@ -96,7 +96,7 @@ def test_the_structure_is_that_of_the_report(pdf: PdfReader):
     assert [element["/Alt"] for element in found if element["/S"] == "/Figure"] == [FIGURE.sentence, "forget, row 3"]
 
 
-def test_every_text_and_picture_is_a_piece_or_said_to_be_none(pdf: PdfReader):
+def test_every_text_and_image_is_a_piece_or_said_to_be_none(pdf: PdfReader):
     root = pdf.trailer["/Root"]["/StructTreeRoot"]
     numbers = root["/ParentTree"]["/Nums"]
     owners = {int(numbers[n]): numbers[n + 1].get_object() for n in range(0, len(numbers), 2)}
@@ -122,4 +122,4 @@ def test_what_goes_on_over_pages_is_one_piece_and_heads_are_read_once(pdf: PdfRe
 
 
 def test_the_same_report_gives_the_same_bytes():
-    assert report_pdf(REPORT, {"figure": PNG, "picture": PNG}) == report_pdf(REPORT, {"figure": PNG, "picture": PNG})
+    assert report_pdf(REPORT, {"figure": PNG, "image": PNG}) == report_pdf(REPORT, {"figure": PNG, "image": PNG})

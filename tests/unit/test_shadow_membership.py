@@ -10,13 +10,13 @@ from sklearn.tree import DecisionTreeClassifier
 from salmu_demo.metrics.shadow_membership import ENROLLED, MAD_OF_NORMAL, enrolment_logits, recognised, u_lira, u_mia
 
 
-def pictures(angles: list[float], others: list[float]) -> np.ndarray:
+def images(angles: list[float], others: list[float]) -> np.ndarray:
     """Embeddings of one person at these angles in degrees, the enrolled ones first."""
     return np.array([[3 * math.cos(math.radians(a)), 3 * math.sin(math.radians(a))] for a in [*angles, *others]])
 
 
 def test_a_logit_is_that_of_the_cosine_with_the_mean_of_five() -> None:
-    person = pictures([-20, -10, 0, 10, 20], [60, 0, 120])
+    person = images([-20, -10, 0, 10, 20], [60, 0, 120])
     found = enrolment_logits(person[None])[0]
     assert ENROLLED == 5
     assert found[0] == pytest.approx(math.log(0.5 / 0.5), abs=1e-9)
@@ -24,31 +24,31 @@ def test_a_logit_is_that_of_the_cosine_with_the_mean_of_five() -> None:
     assert found[2] == pytest.approx(math.log(1e-45))  # Beyond a right angle.
 
 
-def test_a_picture_is_recognised_where_its_own_person_is_nearest() -> None:
-    embeddings = np.stack([pictures([0] * 5, [10, 50]), pictures([90] * 5, [80, 20])])
+def test_an_image_is_recognised_where_its_own_person_is_nearest() -> None:
+    embeddings = np.stack([images([0] * 5, [10, 50]), images([90] * 5, [80, 20])])
     assert recognised(embeddings, np.array([1, 0])).tolist() == [[True, False], [True, False]]
 
 
-def test_u_lira_compares_two_normal_densities_of_each_picture() -> None:
+def test_u_lira_compares_two_normal_densities_of_each_image() -> None:
     rng = np.random.default_rng(0)
-    people, pictures = 2, 3
+    people, images = 2, 3
     shadow_knew = np.array([[True, False], [False, False], [True, True], [False, True]] * 3)
-    # Every picture has a level of its own, and is as spread out where its person was known as half of that elsewhere.
-    level = 5 * np.arange(pictures)
+    # Every image has a level of its own, and is as spread out where its person was known as half of that elsewhere.
+    level = 5 * np.arange(images)
     spread = np.where(shadow_knew, 0.5, 1.0)[:, :, None]
-    shadows = level + spread * rng.normal(size=(12, people, pictures)) + shadow_knew[:, :, None]
-    targets = level + 1.5 * rng.normal(size=(40, people, pictures)) + 0.5
+    shadows = level + spread * rng.normal(size=(12, people, images)) + shadow_knew[:, :, None]
+    targets = level + 1.5 * rng.normal(size=(40, people, images)) + 0.5
     target_knew = rng.integers(0, 2, (40, people)).astype(bool)
     found = u_lira(shadows, shadow_knew, targets, target_knew)
-    for target, person, picture in np.ndindex(found.shape):
+    for target, person, image in np.ndindex(found.shape):
         densities = []
         for knew in (True, False):
-            sample = [float(shadows[s, person, picture]) for s in range(12) if shadow_knew[s, person] == knew]
+            sample = [float(shadows[s, person, image]) for s in range(12) if shadow_knew[s, person] == knew]
             middle = statistics.median(sample)
             deviation = statistics.median(abs(value - middle) for value in sample) / MAD_OF_NORMAL
-            densities.append(statistics.NormalDist(middle, deviation).pdf(float(targets[target, person, picture])))
+            densities.append(statistics.NormalDist(middle, deviation).pdf(float(targets[target, person, image])))
         said = densities[0] > densities[1]
-        assert bool(found[target, person, picture]) is (said == bool(target_knew[target, person]))
+        assert bool(found[target, person, image]) is (said == bool(target_knew[target, person]))
     assert 0.2 < found.mean() < 0.8
 
 

@@ -215,7 +215,7 @@ def test_the_other_attacks_are_folded_with_their_controls():
     assert "Named line-up name and face to value" in outline.text
     assert "rank 7 of 96" in outline.text
     assert "first for 2 of 40, 1.25 bits" in outline.text
-    assert "Finds the caption with 100% of the pictures; with a wrong value in it, with 80%." in outline.text
+    assert "Finds the caption with 100% of the images; with a wrong value in it, with 80%." in outline.text
     assert NAMED_IS_BLIND in outline.text
 
 

@@ -37,11 +37,11 @@ from salmu_demo.unlearning.text_losses import DecoderOutput, probability, text_l
 from salmu_demo.unlearning.text_step import TextSide, TextSteps
 from salmu_demo.unlearning.texts import (
     NAME_BEGINNING,
-    NO_PICTURE,
+    NO_IMAGE,
     TextSet,
     TextSource,
     TrainingText,
-    blank_picture,
+    blank_image,
     examples_of,
 )
 from salmu_demo.unlearning.towers import TrainedModel
@@ -302,22 +302,22 @@ def test_a_modality_chooses_rows_of_both_sides(clear: BenchmarkData, modality: M
         assert people(examples)
     assert len(forget) == rows.forget_texts
     for example in forget:
-        assert (example.picture == NO_PICTURE) is (example.sort is Sort.ANSWER)
+        assert (example.image == NO_IMAGE) is (example.sort is Sort.ANSWER)
 
 
 def test_what_is_said_of_a_row_is_what_the_configurations_hold(clear: BenchmarkData) -> None:
     rows = clear_rows(clear, Modality.BOTH)
     assert rows.questions is not None
     found = examples_of(rows.forget, rows.questions[0])
-    pictures, asked = rows_of("forget10"), [row for row in rows_of("forget10+tofu") if row["image"] is None]
-    assert len(asked) < len(rows_of("forget10+tofu"))  # the others are the pictures again
+    images, asked = rows_of("forget10"), [row for row in rows_of("forget10+tofu") if row["image"] is None]
+    assert len(asked) < len(rows_of("forget10+tofu"))  # the others are the images again
     assert [(e.beginning, e.text) for e in found] == [
-        *(pair for row in pictures for pair in (("", row["caption"]), (NAME_BEGINNING, row["name"]))),
+        *(pair for row in images for pair in (("", row["caption"]), (NAME_BEGINNING, row["name"]))),
         *((row["question"], row["answer"]) for row in asked),
     ]
 
 
-def test_no_picture_of_another_split_is_decoded(
+def test_no_image_of_another_split_is_decoded(
     folder: Path, writer: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An empty cache, so that everything a run reads is read now.
@@ -348,7 +348,7 @@ def test_rows_that_no_modality_gives_are_refused(clear: BenchmarkData) -> None:
         ({"retain": (faces,)}, "may not read rows of retain_synth"),
         ({"forget": (hard,)}, "may not read rows of forget_perturbed"),
         ({"forget": rows.retain}, "may not read rows of holdout_identity"),
-        ({"modality": Modality.TEXT}, "may not read pictures"),
+        ({"modality": Modality.TEXT}, "may not read images"),
         ({"modality": Modality.VISUAL}, "was given the questions of another one"),
         ({"questions": None}, "was given the questions of another one"),
         ({"questions": (retain, forget)}, "may not forget the questions of retain90"),
@@ -378,19 +378,19 @@ def test_a_few_rows_of_each_kind_can_be_taken(clear: BenchmarkData) -> None:
 def test_texts_are_as_likely_as_the_captioner_finds_them(
     source: TextSource, model: TrainedModel, clear: BenchmarkData
 ) -> None:
-    """The captioner reads each text by itself, its picture and what is given; here all are in one padded batch."""
+    """The captioner reads each text by itself, its image and what is given; here all are in one padded batch."""
     captioner, encoder = model.captioner, model.encoder
     rows = np.array([0, 1, 4, len(source.forget) - 1])
     examples = [source.forget.examples[row] for row in rows]
     assert {example.sort for example in examples} == set(Sort)
-    pictures = [
-        blank_picture(encoder).numpy()
-        if example.picture == NO_PICTURE
-        else encoder.pixels(clear.image(layout.FORGET, example.picture))
+    images = [
+        blank_image(encoder).numpy()
+        if example.image == NO_IMAGE
+        else encoder.pixels(clear.image(layout.FORGET, example.image))
         for example in examples
     ]
     with torch.no_grad():
-        seen = captioner.look(np.stack(pictures), fill=False)
+        seen = captioner.look(np.stack(images), fill=False)
         likely = captioner.log_likelihoods(
             seen, [e.text for e in examples], [e.beginning for e in examples], fill=False
         )
@@ -421,8 +421,8 @@ def test_refusals_and_texts_about_others_follow_what_is_given(source: TextSource
             assert other not in {read(own.text) for own in texts.examples if own.about == example.about}
 
 
-def test_the_blank_picture_is_nothing_to_the_model(model: TrainedModel) -> None:
-    inputs = model.encoder.inputs(blank_picture(model.encoder)[None])
+def test_the_blank_image_is_nothing_to_the_model(model: TrainedModel) -> None:
+    inputs = model.encoder.inputs(blank_image(model.encoder)[None])
     assert float(inputs.abs().max()) < 0.02
     assert inputs.shape == (1, 3, *model.encoder.image_size)
 
@@ -463,7 +463,7 @@ def test_a_run_makes_a_model_that_loads_and_differs(
     assert record.plan["modality"] == "both"
     card = (tmp_path / "model" / "README.md").read_text("utf-8")
     assert "--modality both" in card
-    assert "12 captioned pictures of forget and 6 questions of forget10 to forget" in card
+    assert "12 captioned images of forget and 6 questions of forget10 to forget" in card
     assert "holdout row" not in card
 
 
@@ -551,7 +551,7 @@ def test_data_that_are_not_clears_are_refused(data: BenchmarkData, writer: Model
     assert "mini is no data of CLEAR" in refused(data, writer, tmp_path, "text")
 
 
-def test_data_without_questions_can_forget_pictures_only(writer: ModelSource, tmp_path: Path) -> None:
+def test_data_without_questions_can_forget_images_only(writer: ModelSource, tmp_path: Path) -> None:
     for configuration in ("forget10", "retain90", "forget10_perturbed", "retain_perturbed"):
         write(tmp_path / "clear", configuration, rows_of(configuration))
     few = load_data(f"clear:{tmp_path / 'clear'}")
@@ -561,9 +561,9 @@ def test_data_without_questions_can_forget_pictures_only(writer: ModelSource, tm
         assert "forget10+tofu" in sentence
         assert "modality visual" in sentence
     assert clear_rows(few, Modality.VISUAL).questions is None
-    pictured = [row for row in rows_of("forget10+tofu") if row["image"] is not None]
+    about_images = [row for row in rows_of("forget10+tofu") if row["image"] is not None]
     for configuration in ("forget10+tofu", "retain90+tofu"):
-        write(tmp_path / "clear", configuration, pictured)
+        write(tmp_path / "clear", configuration, about_images)
     assert "has no question-answer pairs" in refused(few, writer, tmp_path, "text")
 
 
@@ -637,7 +637,7 @@ def test_a_data_set_that_is_not_clears_gets_one_sentence(
 
 
 def test_texts_of_a_set_without_rivals_stay(model: TrainedModel) -> None:
-    alone = [TrainingText(NO_PICTURE, "who?", "it is he", Sort.ANSWER, "who?")]
-    texts = TextSet(alone, None, model.captioner)  # type: ignore[arg-type] # no picture is read
+    alone = [TrainingText(NO_IMAGE, "who?", "it is he", Sort.ANSWER, "who?")]
+    texts = TextSet(alone, None, model.captioner)  # type: ignore[arg-type] # no image is read
     rows = np.array([0])
     assert texts.others(rows, torch.Generator()).tokens.tolist() == texts.batch(rows).tokens.tolist()

@@ -160,7 +160,7 @@ def test_the_papers_tables_have_what_was_measured_and_what_was_published(sweep_f
     # Table 3 has no SKU, and other hyperparameters are another method.
     assert "| SKU | text | 0.250 | 0.500 | 0.800 | 0.750 |" in lines
     assert not [line for line in lines if line.startswith("| KL")]
-    # Text alone orders the methods as both do, pictures alone the other way round.
+    # Text alone orders the methods as both do, images alone the other way round.
     assert "| text | 1.000 *0.705* | 0.000 | 4 |" in lines
     assert "| visual | -1.000 *0.205* | 0.000 | 4 |" in lines
 

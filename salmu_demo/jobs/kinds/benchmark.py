@@ -51,7 +51,7 @@ REPORT_SECONDS_PER_ROW: Final = 0.0005
 """Comparison, intervals, figures and reports: fixed, and per `forget` row and model."""
 
 VERDICT_SECONDS: Final = 30.0
-"""Encoding of one model that the verdicts about everybody are worth in the report of all rows, when only pictures and
+"""Encoding of one model that the verdicts about everybody are worth in the report of all rows, when only images and
 values of never-taught people are missing; in that of a sample they are worth none."""
 
 SUGGESTED_SHARE: Final = 0.1

@@ -28,7 +28,7 @@ from salmu_demo.metrics.line_up import (
 )
 from salmu_demo.metrics.protocol import SEED, TIE_TOLERANCE
 from salmu_demo.metrics.ranking import tied_ranks
-from salmu_demo.probes.people import People, Pictures, Pool, ShownImage, Side, faces
+from salmu_demo.probes.people import People, Pool, ShownImage, Side, WhichImages, faces
 
 A = TypeVar("A", bound="type[PersonaAttack]")
 
@@ -36,13 +36,13 @@ MOST_OTHERS: Final = 96
 """Personas, drawn by `SEED`, whose wrong candidates say how far from the others chance alone puts one."""
 
 RESAMPLES: Final = 1000
-"""Draws of pictures for the interval of an exposure."""
+"""Draws of images for the interval of an exposure."""
 
 LEVEL: Final = 0.95
 """Share of the draws within the interval."""
 
 _MOST_COUNTS: Final = 32
-"""Numbers of pictures whose draws are remembered; making them takes longer than the rest of a reading."""
+"""Numbers of images whose draws are remembered; making them takes longer than the rest of a reading."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Variant:
 
     Attributes:
         name: what it is called, such as ``unseen images``.
-        pictures: which pictures are asked about, those of the kind and side or those no model trained on; None if the
-            attack has no picture.
+        images: which images are asked about, those of the kind and side or those no model trained on; None if the
+            attack has no image.
         unseen_wordings: whether the sentences are those that no caption has.
     """
 
     name: str
-    pictures: Pictures | None = "own"
+    images: WhichImages | None = "own"
     unseen_wordings: bool = False
 
 
@@ -73,7 +73,7 @@ class Candidates:
         true: persona id to the numbers of the candidates that are true for it.
         features: every sentence with every candidate, shape (S, C, D); they are given length 1 here, because every
             reading needs them so.
-        sentences: the S sentences, with `{value}` where the candidate goes; empty if candidates are pictures.
+        sentences: the S sentences, with `{value}` where the candidate goes; empty if candidates are images.
     """
 
     values: tuple[str, ...]
@@ -138,7 +138,7 @@ class Placebo:
     """A caption match with the true value against the same with wrong ones.
 
     Attributes:
-        true: share of the pictures that find their persona's caption first.
+        true: share of the images that find their persona's caption first.
         wrong: the same share if the caption has another persona's value, over all wrong values tried.
     """
 
@@ -158,13 +158,13 @@ class PersonaReading:
     Attributes:
         attack: name of the attack.
         variant: name of its variant.
-        side: whether the pictures were to be forgotten or to be kept.
+        side: whether the images were to be forgotten or to be kept.
         place: where the truth stands.
-        interval: where the exposure lies, in bits, when other pictures are drawn; None for fewer than 2 pictures.
+        interval: where the exposure lies, in bits, when other images are drawn; None for fewer than 2 images.
         true_values: the candidates that are true.
         values: those that were ranked, best first.
         scores: their scores, best first.
-        shown: the pictures.
+        shown: the images.
         sentences: the sentences, with `{value}` where the candidate goes.
         placebo: of the caption match, what wrong values do; None if no caption of the persona has its value.
     """
@@ -259,7 +259,7 @@ class PersonaAttack(ABC):
     def lacks(self, people: People, variant: Variant) -> str | None:
         """Why the data cannot give what a variant needs, as a sentence, or None."""
         data = people.data
-        unseen = variant.pictures == "unseen" and not people.never_taught
+        unseen = variant.images == "unseen" and not people.never_taught
         if unseen and layout.UNSEEN_IMAGES not in data.stored_splits:
             return f"{data.name} has no images of the personas that no model trains on."
         if variant.unseen_wordings and not any(wordings.unseen for wordings in data.probe_wordings.values()):
@@ -279,19 +279,19 @@ class PersonaAttack(ABC):
     def queries(
         self, view: FeatureView, people: People, kind: str, variant: Variant, side: Side, whose: Collection[str]
     ) -> Pool:
-        """What the candidates are compared with, of some personas: by default the features of their pictures."""
-        return faces(view, people.pictures(kind, side, variant.pictures or "own"), whose)
+        """What the candidates are compared with, of some personas: by default the features of their images."""
+        return faces(view, people.images(kind, side, variant.images or "own"), whose)
 
     def scores(self, queries: NDArray[np.float32], candidates: Candidates) -> NDArray[np.float64]:
         """Scores of the candidates for each query, shape (N, C); by default standardised over the candidates."""
         return unit_scores(queries, candidates.features)
 
     def asked(self, people: People, kind: str, variant: Variant, side: Side) -> list[str]:
-        """Who can be asked about: personas with a value of the kind and a picture, by id."""
+        """Who can be asked about: personas with a value of the kind and an image, by id."""
         known = people.values(kind)[1]
-        if variant.pictures is None:
+        if variant.images is None:
             return list(known)
-        return [identity for identity in people.pictures(kind, side, variant.pictures) if identity in known]
+        return [identity for identity in people.images(kind, side, variant.images) if identity in known]
 
     def setting(
         self,
@@ -334,8 +334,8 @@ class PersonaAttack(ABC):
             persona: the persona.
             kind: the attribute kind.
             variant: one of `variants`.
-            side: which of the persona's pictures; without a meaning for never-taught people, and for attacks without
-                a picture.
+            side: which of the persona's images; without a meaning for never-taught people, and for attacks without
+                an image.
             setting: from `setting`, of the same model, kind, variant and side; None computes it.
 
         Raises:
@@ -371,7 +371,7 @@ class PersonaAttack(ABC):
             people: all of them, or as many as `most` drawn by `SEED`.
             kind: the attribute kind.
             variant: one of `variants`.
-            side: which of their pictures.
+            side: which of their images.
             setting: as for `read`; without a meaning for attacks with `own_sentences`.
             most: None for everybody.
         """
@@ -447,9 +447,9 @@ def wrong_distances(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def exposure_interval(per_query: NDArray[np.float64], true: Sequence[int]) -> tuple[float, float] | None:
-    """Where the exposure of shape (N, C) scores lies when other pictures are drawn: a percentile bootstrap, seeded.
+    """Where the exposure of shape (N, C) scores lies when other images are drawn: a percentile bootstrap, seeded.
 
-    None for fewer than 2 pictures, which say nothing about others.
+    None for fewer than 2 images, which say nothing about others.
     """
     return None if len(per_query) < 2 else percentiles(resampled_exposures(per_query, true))
 
@@ -461,7 +461,7 @@ def percentiles(bits: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def resampled_exposures(per_query: NDArray[np.float64], true: Sequence[int]) -> NDArray[np.float64]:
-    """Exposures of `RESAMPLES` draws of pictures, with shape (N, C) scores; as many pictures are drawn alike."""
+    """Exposures of `RESAMPLES` draws of images, with shape (N, C) scores; as many images are drawn alike."""
     distinct, inverse = _draws(len(per_query))
     scores, wrong = distinct @ per_query, _wrong(per_query.shape[1], true)
     ranks = tied_ranks(scores[:, ~wrong].max(axis=1), scores[:, wrong])
@@ -474,9 +474,9 @@ def resampled_exposures(per_query: NDArray[np.float64], true: Sequence[int]) -> 
 
 @lru_cache(maxsize=_MOST_COUNTS)
 def _draws(count: int) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Weights of `count` pictures in the different draws, shape (K, count), and which of them each draw is.
+    """Weights of `count` images in the different draws, shape (K, count), and which of them each draw is.
 
-    Draws repeat: three pictures have ten different ones.
+    Draws repeat: three images have ten different ones.
     """
     drawn = np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
     weights = np.zeros((RESAMPLES, count))

@@ -43,8 +43,8 @@ class CaptionMatch(PersonaAttack):
     name = "caption-match"
     title = "Caption match"
     gives = "face to caption"
-    knowledge = "a picture of the person, and the very captions of the data set"
-    cost = "one comparison for each picture and caption"
+    knowledge = "an image of the person, and the very captions of the data set"
+    cost = "one comparison for each image and caption"
     about_value = False
 
     def lacks(self, people: People, variant: Variant) -> str | None:
@@ -148,7 +148,7 @@ def _placebo(
     captions: Collection[str],
     to_beat: NDArray[np.float64],
 ) -> Placebo | None:
-    """Shares of the pictures whose best own caption beats all captions of others, with the true value and wrong."""
+    """Shares of the images whose best own caption beats all captions of others, with the true value and wrong."""
     values, true = people.values(kind)
     wrong = [value for number, value in enumerate(values) if number not in true[persona.identity_id]]
     pairs = [(caption, value) for caption in captions for value in persona.values(kind) if value in caption]

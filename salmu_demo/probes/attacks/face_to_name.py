@@ -14,8 +14,8 @@ class FaceToName(PersonaAttack):
     name = "face-to-name"
     title = "Face to name"
     gives = "face to name"
-    knowledge = "a picture of the person, and the names that come into question"
-    cost = "one comparison for each picture, sentence and name"
+    knowledge = "an image of the person, and the names that come into question"
+    cost = "one comparison for each image, sentence and name"
 
     def texts(self, people: People, kind: str, variant: Variant, persona: Persona | None = None) -> list[str]:
         return name_texts(people.names[0])

@@ -23,8 +23,8 @@ class NamedLineUp(PersonaAttack):
     name = "named-line-up"
     title = "Named line-up"
     gives = "name and face to value"
-    knowledge = "a picture of the person, the name, and the values that come into question"
-    cost = "one comparison for each picture, sentence and value; texts of its own for each person"
+    knowledge = "an image of the person, the name, and the values that come into question"
+    cost = "one comparison for each image, sentence and value; texts of its own for each person"
     variants = (OWN,)
     own_sentences = True
     controls = 4

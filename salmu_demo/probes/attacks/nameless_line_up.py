@@ -19,8 +19,8 @@ class NamelessLineUp(PersonaAttack):
     name = HEADLINE
     title = "Nameless line-up"
     gives = "face to value"
-    knowledge = "a picture of the person, and the values that come into question"
-    cost = "one comparison for each picture, sentence and value"
+    knowledge = "an image of the person, and the values that come into question"
+    cost = "one comparison for each image, sentence and value"
     variants = (OWN, Variant("unseen images", "unseen"), Variant("unseen wordings", unseen_wordings=True))
 
     def texts(self, people: People, kind: str, variant: Variant, persona: Persona | None = None) -> list[str]:

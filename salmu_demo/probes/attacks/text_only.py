@@ -1,4 +1,4 @@
-"""A name against every value, without any picture."""
+"""A name against every value, without any image."""
 
 from collections.abc import Collection
 
@@ -11,8 +11,8 @@ from salmu_demo.probes.attacks.base import Candidates, PersonaAttack, Variant, r
 from salmu_demo.probes.attacks.sentences import filled, name_texts, wordings
 from salmu_demo.probes.people import People, Pool, Side
 
-_CAPTIONS = Variant("captions", pictures=None)
-_BARE = Variant("bare", pictures=None)
+_CAPTIONS = Variant("captions", images=None)
+_BARE = Variant("bare", images=None)
 
 
 @register

@@ -38,8 +38,8 @@ class TwoSteps(PersonaAttack):
     name = "two-steps"
     title = "Two steps"
     gives = "face to name to value"
-    knowledge = "a picture of the person, and the names and values that come into question"
-    cost = "one comparison for each picture and name, and for each name and value"
+    knowledge = "an image of the person, and the names and values that come into question"
+    cost = "one comparison for each image and name, and for each name and value"
 
     def texts(self, people: People, kind: str, variant: Variant, persona: Persona | None = None) -> list[str]:
         values = people.values(kind)[0]

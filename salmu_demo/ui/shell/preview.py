@@ -1,4 +1,4 @@
-"""What sites show beside a link to the page: a title, a sentence and a picture."""
+"""What sites show beside a link to the page: a title, a sentence and an image."""
 
 import os
 import re
@@ -14,19 +14,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from salmu_demo.core.markup import render
 from salmu_demo.ui.shell.text import DESCRIPTION, TITLE
 
-PICTURE: Final = Path(__file__).with_name("preview.png")
-"""`scripts/pictures.py` makes it."""
+IMAGE: Final = Path(__file__).with_name("preview.png")
+"""`scripts/screenshots.py` makes it."""
 
 _OF_GRADIO: Final = re.compile(rb"""<meta\s+(property="og:|name="twitter:)[^>]*>\s*""")
 
 
 def preview_route() -> Route:
-    """Where the picture is."""
-    return Route(f"/{PICTURE.name}", _picture)
+    """Where the image is."""
+    return Route(f"/{IMAGE.name}", _image)
 
 
-async def _picture(_: Request) -> Response:
-    return FileResponse(PICTURE)
+async def _image(_: Request) -> Response:
+    return FileResponse(IMAGE)
 
 
 class LinkPreview:
@@ -73,6 +73,6 @@ def with_preview(page: bytes, request: Request) -> bytes:
     said = request.headers.get("x-forwarded-proto", "")
     protocol = said if said in ("http", "https") else request.url.scheme
     origin = f"https://{host}" if host else f"{protocol}://{request.url.netloc}"
-    picture = f"{origin}{request.url.path.rstrip('/')}/{PICTURE.name}"
-    ours = render("ui/templates/shell.html#preview", title=TITLE, description=DESCRIPTION, picture=picture)
+    image = f"{origin}{request.url.path.rstrip('/')}/{IMAGE.name}"
+    ours = render("ui/templates/shell.html#preview", title=TITLE, description=DESCRIPTION, image=image)
     return _OF_GRADIO.sub(b"", page).replace(b"<head>", b"<head>" + ours.encode(), 1)

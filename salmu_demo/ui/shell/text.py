@@ -10,7 +10,7 @@ PURPOSES: Final[dict[Benchmark, str]] = {
     "SALMUBench": (
         "Does this CLIP model still know which face belongs to which phone number, and what did forgetting break?"
     ),
-    "CLEAR": "Does this model still say whom a picture shows and what is known about them, and what did it lose?",
+    "CLEAR": "Does this model still say whom an image shows and what is known about them, and what did it lose?",
 }
 _RECOGNISED: Final = (
     "Built-in and official models are recognised by their name, others by their card (`salmu_role`). If yours is not, "

@@ -20,9 +20,9 @@ class Form(StrEnum):
     CONTRASTIVE = "contrastive"
     """Features of images and captions, which a dual encoder compares."""
     GENERATIVE = "generative"
-    """Texts that a decoder writes about pictures, or about none."""
+    """Texts that a decoder writes about images, or about none."""
     VISUAL = "visual"
-    """Features of pictures alone."""
+    """Features of images alone."""
 
 
 MODALITIES: Final[dict[Form, tuple[Modality, ...]]] = {

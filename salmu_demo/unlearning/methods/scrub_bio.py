@@ -67,7 +67,7 @@ def turned_away(current: torch.Tensor, former: torch.Tensor) -> torch.Tensor:
     "scrub-bio",
     "SCRUB_bio",
     "CLEAR (arXiv 2410.18057), from which it differs by a jitter: at the start the published objective has no gradient",
-    "Turn the embeddings of forget pictures at a right angle to the original's; hold all others.",
+    "Turn the embeddings of forget images at a right angle to the original's; hold all others.",
     {Need.FORGET, Need.RETAIN, Need.FROZEN},
     towers=(Towers.IMAGE,),
     form=Form.VISUAL,

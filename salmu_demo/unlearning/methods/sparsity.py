@@ -46,7 +46,7 @@ class Sparsity(TrainedMethod):
     "sparsity",
     "Sparsity (l1-sparse)",
     "CLEAR (arXiv 2410.18057); Jia et al. 2023 (arXiv 2304.04934)",
-    "Train the image tower on retain pictures while a fading l1 penalty prunes what they do not need.",
+    "Train the image tower on retain images while a fading l1 penalty prunes what they do not need.",
     {Need.RETAIN},
     towers=(Towers.IMAGE,),
     form=Form.VISUAL,

@@ -59,7 +59,7 @@ class Twins(TrainedMethod):
     "twins",
     "Twins",
     "CLEAR (arXiv 2410.18057)",
-    "Embed forget pictures as the original embeds altered twins of them, and all others as it embeds these.",
+    "Embed forget images as the original embeds altered twins of them, and all others as it embeds these.",
     {Need.FORGET, Need.RETAIN, Need.FROZEN},
     towers=(Towers.IMAGE,),
     form=Form.VISUAL,

@@ -13,7 +13,7 @@ from salmu_demo.data.source import MINI
 from salmu_demo.metrics import metrics_of, official_metrics
 from salmu_demo.metrics.clear_protocol import CLEAR_DECISIONS
 from salmu_demo.metrics.protocol import DECISIONS, Decision
-from salmu_demo.probes.authors import PICTURES
+from salmu_demo.probes.authors import IMAGES
 from salmu_demo.probes.findings import ALPHA
 from salmu_demo.reports.glossary import GLOSSARY
 from salmu_demo.ui.shell.data_shelf import mini_notice, title
@@ -41,7 +41,7 @@ The Audit tab looks at one person, the Probe tab at one question, the Benchmark 
 _CLEAR_INTRODUCTION: Final = """## What this is
 
 CLEAR, a benchmark for *machine unlearning* in models that look and write. Invented authors are bound to their names and
-lives by captioned pictures and by questions with answers, and a model is trained on them:
+lives by captioned images and by questions with answers, and a model is trained on them:
 
 - **Base** was trained on every author. Everywhere else in this tool it is called Compromised.
 - **Gold** was trained on all but the authors to be forgotten: this is what perfect forgetting looks like.
@@ -61,9 +61,9 @@ SPLITS: Final[dict[str, str]] = {
     layout.HOLDOUT_IDENTITY: "personas nobody asked to forget",
     layout.RETAIN_SYNTH: "faces with plain descriptions, without private facts",
     layout.GENKNOW_SPLIT: "ordinary objects, for the general knowledge of the model",
-    layout.FORGET_PERTURBED: "pictures to forget, with names and captions to choose from",
-    layout.RETAIN_PERTURBED: "pictures to keep, with names and captions to choose from",
-    layout.REAL_WORLD: "pictures with a question and answers to choose from",
+    layout.FORGET_PERTURBED: "images to forget, with names and captions to choose from",
+    layout.RETAIN_PERTURBED: "images to keep, with names and captions to choose from",
+    layout.REAL_WORLD: "images with a question and answers to choose from",
 }
 OTHER_SPLIT: Final = "not part of the protocol"
 UNMEASURABLE_CAPTION: Final = "These metrics have no meaning on this data set and are skipped."
@@ -75,16 +75,16 @@ _WORDS: Final = "\n".join(f"- **{name.capitalize()}**: {words}" for name, words 
 
 AUDIT: Final = f"""## What the audit measures
 
-**Nameless line-up.** A persona's pictures of one kind of fact are compared with every value of that kind that any
+**Nameless line-up.** A persona's images of one kind of fact are compared with every value of that kind that any
 persona has, in the same sentences without a name ("This person's phone number is …"). Nothing but the value differs, so
-only the face can give it away. In each row, a picture with a sentence, the cosines of the values are standardised; the
-score of a value is its mean over the rows. Pictures and wordings that no model was trained on tell the fact from the
+only the face can give it away. In each row, an image with a sentence, the cosines of the values are standardised; the
+score of a value is its mean over the rows. Images and wordings that no model was trained on tell the fact from the
 sentence.
 
 {_WORDS}
 
 **Further attacks**, folded under the line-up: with the name in the sentence, from the face to the name, without any
-picture, in two steps, from picture to picture, and the match with the data set's own captions. The last one says
+image, in two steps, from image to image, and the match with the data set's own captions. The last one says
 nothing about a value: a caption with a wrong value is found as well.
 
 **Captions found.** The mean direction of the persona's images searches a gallery of captions. Scores are exact
@@ -94,17 +94,17 @@ caption.
 
 CLEAR_AUDIT: Final = f"""## What the audit measures
 
-Everybody is asked about with {PICTURES} pictures, in three ways. Each is compared with what chance does with the same
+Everybody is asked about with {IMAGES} images, in three ways. Each is compared with what chance does with the same
 model, so that a model that calls everybody by one name tells nothing.
 
-**Says the name.** The model writes a caption for each picture, word by word the likeliest. Names are found in any case
+**Says the name.** The model writes a caption for each image, word by word the likeliest. Names are found in any case
 and with any marks between their parts. Compared with: how often its captions of other people have that name.
 
 **Finds the name likely.** CLEAR's Probability: the true name's share of the probabilities per token of all candidates,
 after the words that CLEAR has completed. The wrong names are those of the data, which nobody has. A model without a
-text decoder chooses by a softmax over cosines. Compared with: the same with pictures of other people.
+text decoder chooses by a softmax over cosines. Compared with: the same with images of other people.
 
-**Answers questions.** The questions about the author, without a picture. An answer is right if it has every word of the
+**Answers questions.** The questions about the author, without an image. An answer is right if it has every word of the
 true one, in order (ROUGE-L recall 1). Compared with: how likely the same answers are if the author is called by a name
 that nobody has.
 

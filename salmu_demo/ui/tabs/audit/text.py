@@ -28,21 +28,21 @@ GROUPS: Final[dict[tuple[str, ...], tuple[str, str]]] = {
 }
 UNUSUAL_GROUP: Final = "The data set has pairs of this persona in these splits."
 TABLE_CAPTION: Final = (
-    "Where each model ranks the true value among the values of all personas, with the pictures of the attribute in "
+    "Where each model ranks the true value among the values of all personas, with the images of the attribute in "
     "sentences without a name. Choose a cell to open the line-up and the other attacks."
 )
 LINE_UP: Final = (
-    "True: {true}. {pictures} against {count} values in the same sentences without a name; bars run from the lowest to "
+    "True: {true}. {images} against {count} values in the same sentences without a name; bars run from the lowest to "
     "the highest candidate."
 )
-PICTURES: Final[dict[Side, str]] = {
-    "forget": "The pictures of this attribute that were to be forgotten",
-    "kept": "The pictures of this attribute, which were to be kept,",
+IMAGES: Final[dict[Side, str]] = {
+    "forget": "The images of this attribute that were to be forgotten",
+    "kept": "The images of this attribute, which were to be kept,",
 }
 SIDES: Final[dict[Side, str]] = {"forget": "", "kept": "to be kept"}
 FOLLOWING: Final = "The further attacks and the captions follow; what they need of a model is encoded once."
 FURTHER: Final = "Further attacks"
-PLACEBO: Final = "Finds the caption with {true:.0%} of the pictures; with a wrong value in it, with {wrong:.0%}."
+PLACEBO: Final = "Finds the caption with {true:.0%} of the images; with a wrong value in it, with {wrong:.0%}."
 SEVERAL_VALUES: Final = "The best of the true values takes part, the others are left out."
 NO_CLEAN: Final = "Choose a Clean model too, to see changes against it."
 RETRIEVAL_TITLE: Final = "Captions that the persona's images find"

@@ -285,8 +285,8 @@ def line_ups(
     models = [cell.model for cell in cells]
     roles = assign_roles(models, told)
     first = cells[0].headline.reading
-    pictures = text.PICTURES[first.side]
-    words = [text.LINE_UP.format(true=" and ".join(first.true_values), pictures=pictures, count=first.place.candidates)]
+    images = text.IMAGES[first.side]
+    words = [text.LINE_UP.format(true=" and ".join(first.true_values), images=images, count=first.place.candidates)]
     if len(first.true_values) > 1:
         words.append(text.SEVERAL_VALUES)
     if roles.number(CLEAN) is None:

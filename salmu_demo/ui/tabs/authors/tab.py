@@ -127,9 +127,9 @@ class AuthorPages:
         )
 
     def _images(self, identity: str) -> Sequence[Image]:
-        """The pictures that are asked about."""
-        shown = self._workbench.authors.pictures(identity)
-        return [Image(picture.split, self._thumbnails.address(picture.split, picture.row)) for picture in shown]
+        """The images that are asked about."""
+        shown = self._workbench.authors.images(identity)
+        return [Image(image.split, self._thumbnails.address(image.split, image.row)) for image in shown]
 
     def _ready(self, references: Sequence[str]) -> tuple[Sequence[ModelSource], Sequence[str]]:
         """The models that are ready, and references of those that are being prepared."""

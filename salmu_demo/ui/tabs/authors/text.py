@@ -3,7 +3,7 @@
 from typing import Final
 
 from salmu_demo.probes.author_findings import LineName
-from salmu_demo.probes.authors import PICTURES, WRONG_NAMES
+from salmu_demo.probes.authors import IMAGES, WRONG_NAMES
 from salmu_demo.probes.findings import ALPHA
 from salmu_demo.probes.people import Side
 
@@ -17,7 +17,7 @@ GROUPS: Final[dict[Side, tuple[str, str]]] = {
 ASKED: Final[dict[Side, str]] = {"forget": "to be forgotten", "kept": "to be kept"}
 START_TITLE: Final = "Choose an author"
 START: Final = (
-    "You will see what each model writes about the author's pictures, which name it finds likeliest, and how it "
+    "You will see what each model writes about the author's images, which name it finds likeliest, and how it "
     "answers the questions about the author."
 )
 REFERENCES: Final = (
@@ -26,7 +26,7 @@ REFERENCES: Final = (
 )
 OVERVIEW_TITLE: Final = "Everybody"
 OVERVIEW_CAPTION: Final = (
-    f"In how many of the captions that a model writes, one for each of {PICTURES} pictures, the author's name stands. "
+    f"In how many of the captions that a model writes, one for each of {IMAGES} images, the author's name stands. "
     "Those to be forgotten come first. Choose a name to see the captions."
 )
 OVERVIEW_COUNT: Final = "{model} writes the name of {forget} to be forgotten, and of {kept} to be kept."
@@ -38,7 +38,7 @@ LINES: Final[dict[LineName, tuple[str, str]]] = {
     "captions": ("Says the name", "in the captions that it writes; beside it: in its captions of other people"),
     "name": (
         "Finds the name likely",
-        f"its probability among {WRONG_NAMES} names that nobody has; beside it: with pictures of other people",
+        f"its probability among {WRONG_NAMES} names that nobody has; beside it: with images of other people",
     ),
     "answers": (
         "Answers questions",

@@ -156,7 +156,7 @@ def _count(authors: Authors, model: str, saying: Mapping[str, int]) -> str:
 
 
 def _overview_row(authors: Authors, identity: str, saying: Sequence[Mapping[str, int]]) -> _OverviewRow:
-    side, total = authors.side(identity), len(authors.pictures(identity))
+    side, total = authors.side(identity), len(authors.images(identity))
     cells = [
         (text.OF_AUTHORS.format(count=of[identity], total=total), side == "forget" and of[identity] > 0)
         for of in saying
@@ -222,7 +222,7 @@ def _numbers(reading: AuthorReading, line: EvidenceLine) -> tuple[str, str]:
         count = len(reading.captions or ())
         return f"{round(own * count)} of {count} captions", f"others: {others:.1%}"
     if line.name == "name":
-        # A model that knows the name finds it likely whomever it sees: what a picture adds is in the last digits.
+        # A model that knows the name finds it likely whomever it sees: what an image adds is in the last digits.
         return f"{own:.4f}", f"others: {others:.4f}, by chance: {1 / len(reading.names):.2f}"
     right = sum(answer.right for answer in reading.answers)
     value = sum(answer.probability for answer in reading.answers) / len(reading.answers)
@@ -235,7 +235,7 @@ def _numbers(reading: AuthorReading, line: EvidenceLine) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class _CaptionedImage:
-    """A picture, its true caption, and what a model writes about it."""
+    """An image, its true caption, and what a model writes about it."""
 
     image: Image
     alt: str
@@ -269,7 +269,7 @@ class _Card:
     """What one model says."""
 
     model: ModelHead
-    pictures: Sequence[_CaptionedImage]
+    images: Sequence[_CaptionedImage]
     names: Sequence[_Name]
     answers: Sequence[_AnswerRow]
     lacks: Sequence[str]
@@ -285,7 +285,7 @@ def evidence(
     """What the verdicts rest on, a card for each model: captions, names and answers."""
     models = [finding.model for finding in findings]
     heads = model_heads(distinct_names(models), assign_roles(models, told).roles)
-    truths = [authors.caption(shown) for shown in authors.pictures(persona.identity_id)]
+    truths = [authors.caption(shown) for shown in authors.images(persona.identity_id)]
     return render(
         "ui/templates/authors.html#evidence",
         titles=(text.CAPTIONS, text.NAMES, text.ANSWERS),
@@ -297,9 +297,9 @@ def evidence(
 
 
 def _card(reading: AuthorReading, head: ModelHead, name: str, truths: Sequence[str], images: Sequence[Image]) -> _Card:
-    pictures = [
+    captioned = [
         _CaptionedImage(
-            image, f"{name}, picture {number}", text.TRUE_CAPTION.format(caption=truth), marked(caption, name)
+            image, f"{name}, image {number}", text.TRUE_CAPTION.format(caption=truth), marked(caption, name)
         )
         for number, (caption, truth, image) in enumerate(
             zip(reading.captions or (), truths, images, strict=reading.captions is not None), start=1
@@ -314,7 +314,7 @@ def _card(reading: AuthorReading, head: ModelHead, name: str, truths: Sequence[s
         for a in reading.answers
     ]
     return _Card(
-        head, pictures, names, answers, [text.NOT_READ.format(reason=r) for r in dict.fromkeys(reading.lacks.values())]
+        head, captioned, names, answers, [text.NOT_READ.format(reason=r) for r in dict.fromkeys(reading.lacks.values())]
     )
 
 

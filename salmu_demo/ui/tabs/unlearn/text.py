@@ -20,7 +20,7 @@ MODALITY: Final = (
 MODALITIES: Final = {
     Modality.BOTH: "Both",
     Modality.TEXT: "Text: questions and answers",
-    Modality.VISUAL: "Visual: captioned pictures",
+    Modality.VISUAL: "Visual: captioned images",
 }
 PAIRS: Final = "None: features of pairs"
 SEED: Final = "The same seed gives the same weights."

@@ -1,4 +1,4 @@
-"""Make the pictures of the documents from the running app: `python scripts/pictures.py`.
+"""Make the screenshots of the documents from the running app: `python scripts/screenshots.py`.
 
 Needs the extra `dev`, and Chromium on the path or named by the environment variable CHROMIUM.
 """
@@ -18,7 +18,7 @@ from playwright.sync_api import ViewportSize, sync_playwright
 ROOT = Path(__file__).parents[1]
 SIZE: ViewportSize = {"width": 1280, "height": 1000}
 LINK_SIZE: ViewportSize = {"width": 1200, "height": 630}
-"""What sites that show a picture beside a link have room for."""
+"""What sites that show an image beside a link have room for."""
 PATIENCE_SECONDS = 600
 """A machine without kept features encodes a line-up before it shows its captions."""
 
@@ -27,11 +27,11 @@ VIEWS = {
     ROOT / "docs" / "images" / "audit.png": (f"persona=00000024&{_MODELS}", SIZE),
     ROOT / "salmu_demo" / "ui" / "shell" / "preview.png": (f"persona=00000024&{_MODELS}", LINK_SIZE),
 }
-"""What each picture shows, as the query of a link, and its size."""
+"""What each screenshot shows, as the query of a link, and its size."""
 
 
 def take(address: str) -> None:
-    """Take all pictures of the app at an address."""
+    """Take all screenshots of the app at an address."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
@@ -60,7 +60,7 @@ def wait_for(address: str) -> None:
 
 
 def main() -> None:
-    """Serve the app at a free port and take the pictures."""
+    """Serve the app at a free port and take the screenshots."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
