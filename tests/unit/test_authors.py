@@ -76,21 +76,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkData:
         found = load_data("clear-mini")
         # Questions are read when they are first asked for.
         AUTHORS[found.name] = authors = Authors(found)
-        authors.questions(authors.data.personas[0].identity_id)
+        TRUTHS.update((q.question, q.answer) for identity in authors.people for q in authors.questions(identity))
         FACES.update(persona.name for persona in found.personas)
         yield found
 
 
 AUTHORS: dict[str, Authors] = {}
+TRUTHS: dict[str, str] = {}
+"""Answers by question."""
 
 
 @pytest.fixture(autouse=True)
 def _planted(data: BenchmarkData, monkeypatch: pytest.MonkeyPatch) -> None:
     def written(_: None, model: Planted, about: BenchmarkData, prompts: Prompts, __: None) -> list[str]:
         if about is not data:
-            truths = {q.question: q.answer for i in AUTHORS[data.name].people for q in AUTHORS[data.name].questions(i)}
             return [
-                truths[question] if any(name in truths[question] for name in model.facts) else "nobody knows"
+                TRUTHS[question] if any(name in TRUTHS[question] for name in model.facts) else "nobody knows"
                 for question in prompts.beginnings
             ]
         names = [data.identities[i or ""]["name"] for i in prompts.rows.identities]

@@ -39,12 +39,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkData:
     return load_folder(write_planted_data(tmp_path_factory.mktemp("planted")), "planted")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def auditor(data: BenchmarkData) -> Auditor:
     return Auditor(data, Kept())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def views(data: BenchmarkData) -> list[Any]:
     """Compromised knows cities and phone numbers; the other one has forgotten the cities and what it was to keep."""
     embedder = PlantedEmbedder(
@@ -53,7 +53,7 @@ def views(data: BenchmarkData) -> list[Any]:
     return [embedder.view(model) for model in (CLEAN, COMPROMISED, OTHER)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def every(auditor: Auditor, views: list[Any]) -> list[Matrix]:
     return matrices(auditor, views)
 

@@ -59,6 +59,13 @@ def test_a_model_without_a_fingerprint_is_recognised_by_its_name():
     assert len(told.attacks) == 1
 
 
+def test_a_model_without_a_fingerprint_and_name_of_its_own_is_recognised_by_its_reference():
+    foreign = replace(evaluations()[2], model=MeasuredModel(NAMES[2], "Ours"))
+    other = replace(evaluations()[2], model=MeasuredModel("elsewhere", "Theirs"))
+    told = with_attacks([foreign, other], found(share("linear-map", 0.25)))
+    assert [len(evaluation.attacks) for evaluation in told] == [1, 0]
+
+
 def test_a_later_file_takes_the_place_of_an_earlier_one_for_its_models_alone():
     first = AttackedModel(name=NAMES[0], reference=NAMES[0], fingerprint=f"{0:064d}")
     both = with_attacks(

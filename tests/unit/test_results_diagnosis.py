@@ -302,6 +302,9 @@ PEOPLE = ("a", "b", "c", "d")
 CLASSES = tuple(f"class {number}" for number in range(10))
 
 
+SIDES = (ForgetGroup.NOTHING_KEPT, ForgetGroup.BOTH)
+
+
 def clusters(*values: float, names: tuple[str, ...] = PEOPLE) -> ClusterSums:
     return ClusterSums(names, np.array(values), np.ones(len(values)))
 
@@ -441,6 +444,75 @@ def test_an_attack_that_cannot_tell_says_why():
     question = against(model).questions[3]
     assert question.answer is Answer.NOT_MEASURED
     assert question.missing == ("linear-map (mixed, MRR) cannot tell here: Clean scores as Compromised",)
+
+
+def test_what_gold_brings_back_stands_beside_the_same_attack_alone():
+    again = attack(0.02, 0.01, 0.03, measure="bits")
+    model = evidence((attack(0.05, 0.0, 0.09), again, attack(0.06, 0.0, 0.09, attack="own-head")), RetFail=LOW)
+    gold = evidence((attack(0.03, variant="other"), attack(None, measure="bits"), attack(0.04)), RetFail=LOW)
+    criteria = diagnose_evidence(model, gold=gold).questions[3].criteria
+    assert [(c.measure, c.value, c.interval, c.gold, c.words, c.threshold, c.required) for c in criteria] == [
+        (where, value, Interval(low, high), beside, f"of the leak comes back by {where}", RECOVERED, False)
+        for where, value, low, high, beside in (
+            ("linear-map (mixed, MRR)", 0.05, 0.0, 0.09, 0.04),
+            ("linear-map (mixed, bits)", 0.02, 0.01, 0.03, None),
+            ("own-head (mixed, MRR)", 0.06, 0.0, 0.09, None),
+        )
+    ]
+    # A file may know a share and not its interval.
+    without = RecordedAttack(
+        "m", "own-head", "mixed", "MRR", True, recovered=RecoveredShare(value=0.05, low=None, high=None)
+    )
+    (criterion,) = diagnose_evidence(Evidence({}, attacks=(without,))).questions[3].criteria
+    assert (criterion.value, criterion.interval) == (0.05, None)
+    (criterion,) = diagnose_evidence(Evidence({}, attacks=(replace(without, recovered=None),))).questions[3].criteria
+    assert criterion.missing == "own-head (mixed, MRR) cannot tell here: no share"
+    (criterion,) = diagnose_evidence(Evidence({})).questions[3].criteria
+    assert (criterion.measure, criterion.missing, criterion.value) == ("attacks", "no attack was run", None)
+
+
+def test_what_is_conspicuous_is_told_beside_gold_by_what_else_is_kept():
+    members = [
+        RecordedAttack("m", "membership", "pairs", measure, counts=False, value=value)
+        for measure, value in (("AUC", 0.9), ("TPR at 1 % FPR", 0.02), ("TPR at 1 % FPR", 0.025), ("TPR", None))
+    ]
+    model = evidence(tuple(members), AssocStr=(0.0, 0.1, 0.5, 0.4), Marked=(0.04, 0.02, 0.1, 0.0))
+    gold = replace(REFERENCES["gold"], attacks=(replace(members[1], value=0.01),))
+    marked = evidence(Marked=(0.0, 0.02, 0.0, 0.06))
+    gold = replace(gold, clusters={**gold.clusters, **marked.clusters}, values={**gold.values, **marked.values})
+    criteria = diagnose_evidence(model, REFERENCES["clean"], REFERENCES["compromised"], gold).questions[4].criteria
+    assert [(c.measure, c.words, c.threshold, c.at_least) for c in criteria] == [
+        *((f"AssocStr, {side}", f"of the association is left for {side}", -0.05, True) for side in SIDES),
+        *((f"Marked, {side}", f"more of the values than by chance are in the last tenth for {side}", 0.05, False)
+          for side in SIDES),
+        ("membership", "of the forget pairs are told as members at 1 % false positives", 0.03, False),
+    ]  # fmt: skip
+    # Of those with pairs on both sides it is a share of what Compromised has beyond Gold.
+    assert [c.value for c in criteria] == pytest.approx([0.1, 0.8, 0.03, 0.05, 0.025])
+    assert [c.gold for c in criteria] == pytest.approx([0.0, 0.0, 0.01, 0.03, 0.01])
+    ends = [c.interval and (c.interval.low, c.interval.high) for c in criteria]
+    assert ends == [
+        pytest.approx((0.0, 0.2)), pytest.approx((0.6, 1.0)), pytest.approx((0.02, 0.04)), pytest.approx((0.0, 0.1)),
+        None,
+    ]  # fmt: skip
+
+
+def test_of_general_knowledge_lost_gold_has_a_share_too():
+    model, gold = evidence(GenKnow=(0.4,) * 10), evidence(GenKnow=(0.45,) * 10)
+    lost = diagnose_evidence(model, REFERENCES["clean"], REFERENCES["compromised"], gold).criteria[1]
+    assert (lost.value, lost.gold) == pytest.approx((0.2, 0.1))
+    assert (lost.measure, lost.words, lost.threshold) == ("GenKnow", "of the general knowledge is lost", GENKNOW_DROP)
+    unknown = diagnose_evidence(Evidence({}), NOTHING, REFERENCES["compromised"]).criteria[1]
+    assert unknown.missing == "GenKnow of the model is missing"
+    assert diagnose_evidence(model).criteria[1].missing == "GenKnow of Compromised is missing"
+
+
+def test_why_a_metric_was_skipped_is_said():
+    skipped = Evidence({}, reasons={"RetFail": "nobody was asked", "Marked": "no value is known"})
+    found = diagnose_evidence(skipped, REFERENCES["clean"], REFERENCES["compromised"])
+    assert found.questions[0].criteria[0].missing == "RetFail of the model is missing (nobody was asked)"
+    assert found.questions[0].criteria[1].missing == "RetFailBits of the model is missing"
+    assert "Marked of the model is missing (no value is known)" in found.questions[4].missing
 
 
 @pytest.mark.parametrize(
