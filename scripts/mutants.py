@@ -18,7 +18,7 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 
 ROOMS: Final = {
-    "losses": "salmu_demo.unlearning.losses.*",
+    "losses": "salmu_demo.unlearning.*losses.*",
     "metrics": "salmu_demo.metrics.*",
     "probes": "salmu_demo.probes.*",
     "results": "salmu_demo.results.*",
