@@ -106,7 +106,7 @@ class Attack(ABC):
         return find_attack, (self.name,)
 
 
-_REGISTRY: Final[dict[str, Attack]] = {}
+REGISTRY: Final[dict[str, Attack]] = {}
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 """It is typed in lists, and becomes a file name."""
 
@@ -129,18 +129,18 @@ def register(attack: A) -> A:
         raise PluginError(f"The attack {attack.__name__} has no {missing[0]}; set it in the class.")
     if not _NAME.fullmatch(attack.name):
         raise PluginError(f"An attack cannot be called {attack.name!r:.40}; use lower-case letters, digits and -.")
-    known = _REGISTRY.get(attack.name)
+    known = REGISTRY.get(attack.name)
     # A cell of a notebook may be run again.
     if known is not None and type(known).__module__ != attack.__module__:
         raise PluginError(f"There is already an attack called {attack.name}; choose another name.")
-    _REGISTRY[attack.name] = attack()
+    REGISTRY[attack.name] = attack()
     return attack
 
 
 def all_attacks() -> tuple[Attack, ...]:
     """Every attack, in the order of tables."""
     load_entry_points(ATTACKS)
-    return tuple(sorted(_REGISTRY.values(), key=lambda a: _ORDER.index(a.name) if a.name in _ORDER else len(_ORDER)))
+    return tuple(sorted(REGISTRY.values(), key=lambda a: _ORDER.index(a.name) if a.name in _ORDER else len(_ORDER)))
 
 
 def find_attack(name: str) -> Attack:
@@ -154,7 +154,7 @@ def find_attack(name: str) -> Attack:
         'linear-map'
     """
     load_entry_points(ATTACKS)
-    found = _REGISTRY.get(name.strip().casefold())
+    found = REGISTRY.get(name.strip().casefold())
     if found is None:
         valid = ", ".join(attack.name for attack in all_attacks())
         raise QueryError(f"There is no attack called {name!r:.60}: choose one of {valid}.")

@@ -26,7 +26,7 @@ OVERHEAD_BYTES: Final = 1_000
 """Counted for everything that is kept, on top of its own size, so that a million small things are not free."""
 
 _REFERENCE: Final = 8
-_CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass
@@ -204,6 +204,6 @@ def _machine_memory() -> int:
     """Bytes of memory this process may use: the machine's, or less if its container has a limit."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
-        return min(total, int(_CONTAINER_LIMIT.read_text("ascii")))
+        return min(total, int(CONTAINER_LIMIT.read_text("ascii")))
     except (OSError, ValueError):  # no container, or the word "max"
         return total

@@ -25,8 +25,8 @@ VARIABLE: Final = "SALMU_PLUGINS"
 """Environment variable of files to load, separated as those of `PATH`; it hands files on to subprocesses."""
 
 _lock: Final = threading.RLock()
-_loaded: Final[set[str]] = set()
-_searched: Final[set[str]] = set()
+LOADED: Final[set[str]] = set()
+SEARCHED: Final[set[str]] = set()
 
 
 def load_plugins(files: Sequence[Path] = ()) -> None:
@@ -54,16 +54,16 @@ def load_entry_points(group: str) -> None:
         PluginError: if one fails.
     """
     with _lock:
-        if group in _searched:
+        if group in SEARCHED:
             return
         # At once: a plug-in may ask the registry that is being filled.
-        _searched.add(group)
+        SEARCHED.add(group)
         try:
             load_plugins()
             for point in entry_points(group=group):
                 _load_entry_point(point)
         except PluginError:
-            _searched.discard(group)
+            SEARCHED.discard(group)
             raise
 
 
@@ -72,11 +72,12 @@ def outside_code(kind: type) -> str:
 
     Of a package all its modules count, of a single file that file.
     """
-    return _digest(kind.__module__) if is_outside(kind.__module__) else ""
+    return outside_digest(kind.__module__) if is_outside(kind.__module__) else ""
 
 
 @cache
-def _digest(module: str) -> str:
+def outside_digest(module: str) -> str:
+    """Digest of the package or file that a module from outside belongs to, as it is when it is first asked for."""
     package = sys.modules.get(module.partition(".")[0])
     folders = [Path(folder) for folder in getattr(package, "__path__", [])]
     file = getattr(sys.modules.get(module), "__file__", None)
@@ -103,7 +104,7 @@ def _load_entry_point(point: EntryPoint) -> None:
 
 
 def _load_file(path: Path) -> None:
-    if str(path) in _loaded:
+    if str(path) in LOADED:
         return
     if not path.is_file():
         raise PluginError(f"The plug-in {path} is not a file; give a Python file.")
@@ -113,11 +114,11 @@ def _load_file(path: Path) -> None:
     if spec is None or spec.loader is None:
         raise PluginError(f"The plug-in {path} is not a Python file; its name must end in .py.")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    _loaded.add(str(path))
+    LOADED.add(str(path))
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        _loaded.discard(str(path))
+        LOADED.discard(str(path))
         del sys.modules[name]
         raise PluginError(f"The plug-in {path} cannot be loaded: {_words(error)}.") from error
 

@@ -29,7 +29,7 @@ from salmu_demo.data.wordings import WrittenCaption, derived_wordings
 
 _MAX_JSON_BYTES: Final = 200_000_000
 """Largest metadata file that is read; those of 60,000 rows have some tens of megabytes."""
-_MAX_TEXT_BYTES: Final = 2_000_000_000
+MAX_TEXT_BYTES: Final = 2_000_000_000
 """Most text of a split that is read: a small parquet file can unpack to more than any memory holds."""
 _TEXT_ROWS: Final = 256
 _GROUP_BYTES: Final = 64_000_000
@@ -600,8 +600,8 @@ def _read_rows(split: str, shards: list[Path], watch: Watch) -> Split:
                     raise DataError(f"{shard}: the column {layout.IMAGE} must be a struct with the field `bytes`.")
                 for batch in file.iter_batches(_TEXT_ROWS, columns=wanted):
                     size += batch.nbytes
-                    if size > _MAX_TEXT_BYTES:
-                        raise DataError(f"{shard} unpacks to more than {_MAX_TEXT_BYTES:,} bytes of text.")
+                    if size > MAX_TEXT_BYTES:
+                        raise DataError(f"{shard} unpacks to more than {MAX_TEXT_BYTES:,} bytes of text.")
                     for values, name in zip(columns, wanted, strict=True):
                         values += batch.column(name).to_pylist()
         except (pa.ArrowException, OSError) as error:

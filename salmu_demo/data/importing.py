@@ -57,7 +57,7 @@ SPLITS: Final = {
 
 _TARGETS: Final = " or ".join(f"{target}=COLUMN" for target in COLUMNS)
 _OF_PERSONAS: Final = (*layout.SENSITIVE_SPLITS, layout.UNSEEN_IMAGES, layout.NEVER_TAUGHT)
-_ROWS_PER_SHARD: Final = 5_000
+ROWS_PER_SHARD: Final = 5_000
 _MAX_TEXT: Final = 100_000
 _MAX_NAME: Final = 200
 _WHOLE_FLOAT: Final = re.compile(r"(\d+)\.0")
@@ -483,7 +483,7 @@ def _write(
     generic: dict[str, str] = {}
     with ExitStack() as stack:
         writers = {
-            split: stack.enter_context(SplitWriter(shards, split, rows, _ROWS_PER_SHARD))
+            split: stack.enter_context(SplitWriter(shards, split, rows, ROWS_PER_SHARD))
             for split, rows in sorted(sizes.items())
         }
         cells = ((table, row[column]) for table in tables for row in table.rows({column}))

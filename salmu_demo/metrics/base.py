@@ -320,7 +320,7 @@ class Metric(ABC):
         return find_metric, (self.name,)
 
 
-_REGISTRY: Final[dict[str, Metric]] = {}
+REGISTRY: Final[dict[str, Metric]] = {}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 """It is typed in lists, and becomes a file name."""
 
@@ -340,25 +340,25 @@ def register(metric: M) -> M:
         raise PluginError(f"The pillar of {metric.name} is {metric.pillar!r}; it must be 'efficacy' or 'utility'.")
     if not _NAME.fullmatch(metric.name):
         raise PluginError(f"A metric cannot be called {metric.name!r:.40}; use letters, digits, - and _.")
-    known = _REGISTRY.get(metric.name.casefold())
+    known = REGISTRY.get(metric.name.casefold())
     # A cell of a notebook may be run again.
     if known is not None and type(known).__module__ != metric.__module__:
         raise PluginError(f"There is already a metric called {metric.name}; choose another name.")
     if metric.official and is_outside(metric.__module__):
         raise PluginError(f"{metric.name} is not one of the benchmark's ten metrics; leave official out.")
-    _REGISTRY[metric.name.casefold()] = metric()
+    REGISTRY[metric.name.casefold()] = metric()
     return metric
 
 
 def official_metrics() -> tuple[Metric, ...]:
     """The ten official metrics in the order of the official result file."""
-    return tuple(sorted((metric for metric in _REGISTRY.values() if metric.official), key=lambda m: m.number))
+    return tuple(sorted((metric for metric in REGISTRY.values() if metric.official), key=lambda m: m.number))
 
 
 def all_metrics() -> tuple[Metric, ...]:
     """Everything that is measured on data of SALMUBench: the ten, further ones, and those of plug-ins as loaded."""
     load_entry_points(METRICS)
-    further = (metric for metric in _REGISTRY.values() if not metric.official and metric.benchmark == "SALMUBench")
+    further = (metric for metric in REGISTRY.values() if not metric.official and metric.benchmark == "SALMUBench")
     return (*official_metrics(), *further)
 
 
@@ -366,7 +366,7 @@ def metrics_of(benchmark: Benchmark) -> tuple[Metric, ...]:
     """Everything that is measured on data of a benchmark: `all_metrics`, and on those of CLEAR its own after them."""
     # First of all: it loads plug-ins, which register more.
     common = all_metrics()
-    return (*common, *(metric for metric in _REGISTRY.values() if metric.benchmark == benchmark != "SALMUBench"))
+    return (*common, *(metric for metric in REGISTRY.values() if metric.benchmark == benchmark != "SALMUBench"))
 
 
 def known_metrics() -> tuple[Metric, ...]:
@@ -388,7 +388,7 @@ def find_metric(name: str) -> Metric:
         '1.1_RetFail'
     """
     load_entry_points(METRICS)
-    found = _REGISTRY.get(name.casefold())
+    found = REGISTRY.get(name.casefold())
     if found is None:
         valid = ", ".join(metric.name for metric in all_metrics())
         raise MetricError(

@@ -19,8 +19,8 @@ from salmu_demo.metrics.protocol import SEED
 RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
-_CHUNK_BYTES: Final = 64_000_000
-_KEPT_CLUSTERS: Final = 2000
+CHUNK_BYTES: Final = 64_000_000
+KEPT_CLUSTERS: Final = 2000
 """Draws of at most so many clusters are remembered, 16 MB each: many values are resampled with the same ones."""
 
 
@@ -115,22 +115,23 @@ def resampled_sums(
         Array of shape ``(R, M)``.
     """
     count = len(sizes)
-    drawn = [_kept_draws(count, resamples, seed)] if count <= _KEPT_CLUSTERS else _draws(count, resamples, seed)
+    drawn = [kept_draws(count, resamples, seed)] if count <= KEPT_CLUSTERS else draws(count, resamples, seed)
     return np.concatenate([(weights @ sums) / (weights @ sizes)[:, None] for weights in drawn])
 
 
 @lru_cache(maxsize=4)
-def _kept_draws(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    return np.concatenate(list(_draws(count, resamples, seed)))
+def kept_draws(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """All of `draws` at once, shape (resamples, count), remembered."""
+    return np.concatenate(list(draws(count, resamples, seed)))
 
 
-def _draws(count: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def draws(count: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """How often each cluster is drawn, a few resamples at a time.
 
     Of 1,000 resamples of 50,000 single images all at once they would take 400 MB.
     """
     generator = np.random.default_rng(seed)
-    step = max(1, _CHUNK_BYTES // (8 * count))
+    step = max(1, CHUNK_BYTES // (8 * count))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = generator.integers(0, count, (size, count))

@@ -141,7 +141,7 @@ def half_of(album: FaceAlbum, number: int, seed: int) -> Half:
 
 
 @cache
-def _start(seed: int) -> FaceEncoder:
+def common_start(seed: int) -> FaceEncoder:
     """An encoder of the people who are known from before."""
     people = plan_clear(seed, SHIPPED).known
     shown = known_images(seed, people, KNOWN_IMAGES, "pre-training")
@@ -155,7 +155,7 @@ def _start(seed: int) -> FaceEncoder:
 
 def run_encoder(album: FaceAlbum, number: int, seed: int) -> EncoderResult:
     """Train an encoder, have a copy of it forget by each method, and read all of them."""
-    half, start = half_of(album, number, seed), _start(seed)
+    half, start = half_of(album, number, seed), common_start(seed)
     order = [*half.forget.tolist(), *half.retain.tolist()]
     forget, retain = (_faces(album, part, order) for part in (half.forget, half.retain))
     both = Faces(torch.cat([forget.images, retain.images]), torch.cat([forget.people, retain.people]))

@@ -156,7 +156,8 @@ def shrink(content: bytes) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def _read_split(data: Path, split: str) -> tuple[list[bytes], list[str], list[str]]:
+def read_split(data: Path, split: str) -> tuple[list[bytes], list[str], list[str]]:
+    """Encoded images, texts and identities of a split; raises `DataError` if it is not there."""
     shards = sorted((data / layout.DATA_FOLDER).glob(f"{split}-*.parquet"))
     if not shards:
         raise DataError(f"{data} has no split {split}; training needs a folder written by `salmu-demo mini build`.")
@@ -167,8 +168,8 @@ def _read_split(data: Path, split: str) -> tuple[list[bytes], list[str], list[st
 
 def training_pairs(data: Path, sensitive: Sequence[str], seed: int) -> Pairs:
     """Collect the retain pairs and those of the given sensitive splits of a SALMU-Mini folder."""
-    images, captions, _ = _read_split(data, layout.RETAIN_SYNTH)
-    general_images, general_captions, general_names = _read_split(data, layout.RETAIN_GENERAL)
+    images, captions, _ = read_split(data, layout.RETAIN_SYNTH)
+    general_images, general_captions, general_names = read_split(data, layout.RETAIN_GENERAL)
     drawn = object_rows(seed, RENDERED_OBJECTS_PER_CLASS, "train", captioned=True)
     object_names = [*general_names, *(row.file_name for row in drawn)]
     # Two images of the same object are no negatives of each other; every other image is a group of its own.
@@ -179,7 +180,7 @@ def training_pairs(data: Path, sensitive: Sequence[str], seed: int) -> Pairs:
     retained = len(images)
     names: list[str] = []
     for split in sensitive:
-        split_images, split_captions, split_names = _read_split(data, split)
+        split_images, split_captions, split_names = read_split(data, split)
         images += split_images
         captions += split_captions
         names += split_names
@@ -237,13 +238,13 @@ def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.stack(crops)
 
 
-class _LogProbe:
+class LogProbe:
     """Quick readings while training: not the benchmark, only a curve for the log."""
 
     def __init__(self, data: Path, tokenizer: SimpleTokenizer) -> None:
-        forget_images, forget_captions, forget_names = _read_split(data, layout.FORGET)
-        unseen_images, _, unseen_names = _read_split(data, layout.UNSEEN_IMAGES)
-        object_images, object_names, _ = _read_split(data, layout.GENKNOW_SPLIT)
+        forget_images, forget_captions, forget_names = read_split(data, layout.FORGET)
+        unseen_images, _, unseen_names = read_split(data, layout.UNSEEN_IMAGES)
+        object_images, object_names, _ = read_split(data, layout.GENKNOW_SPLIT)
         self.forget = torch.stack([shrink(p) for p in forget_images])
         self.unseen = torch.stack([shrink(p) for p in unseen_images])
         self.captions = tokenizer(forget_captions)
@@ -263,6 +264,7 @@ class _LogProbe:
 
     @torch.no_grad()
     def read(self, model: Any) -> dict[str, float]:
+        """Numbers of a model for the log, by name."""
         model.eval()
         images, unseen, objects = (
             self._batched(lambda x: model.encode_image(normalise_pixels(x), normalize=True), part)
@@ -367,7 +369,7 @@ def _train_step(
     return float(loss.detach())
 
 
-def _train_cycle(
+def train_cycle(
     model: Any, pairs: Pairs, tokens: torch.Tensor, recipe: MiniRecipe, number: int
 ) -> Iterator[tuple[int, float]]:
     """Train for one cycle of the learning rate; gives the number of each epoch, counted over all cycles, and its loss.
@@ -423,11 +425,11 @@ def train_reference(
     pairs = training_pairs(data, sensitive, recipe.seed)
     tokens = tokenizer(pairs.captions)
     model = open_clip.CLIP(**MODEL_CONFIG["model_cfg"])
-    readings = _LogProbe(data, tokenizer)
+    readings = LogProbe(data, tokenizer)
     curve: list[dict[str, float]] = []
     start = time.monotonic()
     for number in range(len(recipe.cycles)):
-        for epoch, loss in _train_cycle(model, pairs, tokens, recipe, number):
+        for epoch, loss in train_cycle(model, pairs, tokens, recipe, number):
             told = {"epoch": epoch, "seconds": round(time.monotonic() - start), "loss": loss}
             if epoch % EPOCHS_PER_READING == 0 or epoch == recipe.epochs:
                 told |= readings.read(model)

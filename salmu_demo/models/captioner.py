@@ -92,6 +92,7 @@ class Captioner:
     Attributes:
         encoder: the loaded model.
         context: most tokens of a text, start and end included.
+        grows: whether its decoder is open_clip's own, so that a text grows by a token without being read anew.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -113,7 +114,7 @@ class Captioner:
         try:
             seen = self.look(np.zeros((1, *encoder.image_size, 3), np.uint8), fill=False)
             vocabulary = self._logits(seen, torch.zeros((1, self.context), dtype=torch.long)).shape[2]
-            self._grows = self._can_continue(seen)
+            self.grows = self._can_continue(seen)
         except CONFIG_ERRORS as error:
             raise ModelError(f"{what} loads but cannot write: {in_words(error)}.") from error
         if vocabulary != encoder.tokenizer.vocab_size:
@@ -212,10 +213,10 @@ class Captioner:
         begun = tokens.shape[1]
         ended = torch.zeros(len(tokens), dtype=torch.bool)
         continuation = _Continuation(self.encoder.model, seen.tokens)
-        for token in tokens[:, :-1].T if self._grows else ():
+        for token in tokens[:, :-1].T if self.grows else ():
             continuation.add(token.to(seen.tokens.device))
         while tokens.shape[1] < self.context and not ended.all():
-            if self._grows:
+            if self.grows:
                 logits = continuation.add(tokens[:, -1].to(seen.tokens.device))
             else:
                 logits = self._logits(seen, tokens)[:, -1]

@@ -18,7 +18,7 @@ from salmu_demo.models.roles import ModelRole, role_by_name
 from salmu_demo.models.settings import ModelSetting
 from salmu_demo.models.source import ModelSource, slug_of
 
-_PACKAGES: Final = ("torch", "open_clip_torch", "numpy", "scikit-learn", "pillow")
+PACKAGES: Final = ("torch", "open_clip_torch", "numpy", "scikit-learn", "pillow")
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Evaluation:
 
 def _versions() -> dict[str, str]:
     found = {"salmu-demo": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 
 
 @cache
-def _code() -> str:
+def shipped_code() -> str:
+    """Digest of the code that measures what is shipped."""
     return portable_digest(SHIPPED_CODE)
 
 
@@ -49,7 +50,7 @@ def read_evaluation(folder: Path, model: ModelSource, data: BenchmarkData) -> Ev
         return None
     try:
         document = json.loads(lzma.decompress(path.read_bytes()))
-        if document["key"] != [model.fingerprint, data.fingerprint, _code()]:
+        if document["key"] != [model.fingerprint, data.fingerprint, shipped_code()]:
             return None
         parts = document["metrics"]
         results = {spec.name: read_metric(parts[spec.name], spec) for spec in known_metrics() if spec.name in parts}
@@ -68,7 +69,7 @@ def write_evaluation(folder: Path, model: ModelSource, data: BenchmarkData, eval
     """Write the file about a model into a folder; metrics of plug-ins are left out. Raises `StorageError`."""
     known = {*model.remarks, *data.remarks}
     document: dict[str, Any] = {
-        "key": [model.fingerprint, data.fingerprint, _code()],
+        "key": [model.fingerprint, data.fingerprint, shipped_code()],
         "parameters": evaluation.model.parameters,
         "device": evaluation.model.device,
         "remarks": [remark for remark in evaluation.model.remarks if remark not in known],

@@ -107,13 +107,13 @@ def test_a_stopped_training_goes_on_to_the_same_bits_and_is_not_done_twice(
     with pytest.raises(StoppedError):
         readings_of(data, "compromised", tmp_path / "stopped", stop)
     taken: list[int] = []
-    epoch = Decoder._epoch
+    one_epoch = Decoder.epoch
 
     def counted(self: Decoder, state: dict[str, object], *rest: torch.Tensor) -> dict[str, object]:
         taken.append(int(str(state["epochs"])))
-        return epoch(self, state, *rest)
+        return one_epoch(self, state, *rest)
 
-    monkeypatch.setattr(Decoder, "_epoch", counted)
+    monkeypatch.setattr(Decoder, "epoch", counted)
     again = readings_of(data, "compromised", tmp_path / "stopped")
     assert taken == [2]
     readings_of(data, "clean", tmp_path / "stopped")

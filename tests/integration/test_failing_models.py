@@ -106,7 +106,7 @@ def test_the_library_names_what_failed(broken: str):
 
 @pytest.fixture
 def plug_in(monkeypatch: pytest.MonkeyPatch) -> type[Metric]:
-    monkeypatch.setattr(base_module, "_REGISTRY", dict(base_module._REGISTRY))
+    monkeypatch.setattr(base_module, "REGISTRY", dict(base_module.REGISTRY))
 
     @register
     class Mine(Metric):

@@ -238,7 +238,7 @@ def test_metadata_too_large_to_read_is_refused_before_it_is_read(folder: Path):
 
 
 def test_a_table_that_unpacks_to_far_more_than_it_takes_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dataset, "_MAX_TEXT_BYTES", 3_000_000)
+    monkeypatch.setattr(dataset, "MAX_TEXT_BYTES", 3_000_000)
     change_column(folder, "forget", "text", lambda texts: ["a" * 1_000_000] * len(texts))
     shard = next((folder / "data").glob("forget-*"))
     assert shard.stat().st_size < 1_000_000

@@ -557,7 +557,7 @@ def test_a_space_takes_no_upload_no_path_and_no_delta_unless_its_owner_allows(
 def test_images_stay_small_where_checkpoints_may_be_large(give, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(probe_tab, "MAX_BYTES", 3)
     image = give("image.png", bytes(4))
-    assert "larger than" in sentence_of(lambda: probe_tab._taken(str(image)))
+    assert "larger than" in sentence_of(lambda: probe_tab.taken_image(str(image)))
     assert not image.exists()
 
 

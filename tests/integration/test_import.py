@@ -17,6 +17,7 @@ from salmu_demo.core.errors import DataError, QueryError, SalmuError, StorageErr
 from salmu_demo.data import importing
 from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.importing import import_data, parse_columns
+from salmu_demo.data.writing import SplitWriter
 from tests.accepted import Case
 from tests.accepted.imports import CASES
 from tests.fixtures.tables import (
@@ -233,13 +234,13 @@ def test_work_that_is_stopped_leaves_nothing(tmp_path: Path):
 
 def test_an_image_that_is_saved_again_between_two_readings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     source = write_csv(tmp_path, table())
-    check = importing._check_splits
 
-    def meanwhile(*arguments: Any) -> None:
-        check(*arguments)
+    def meanwhile(*arguments: Any) -> SplitWriter:
         (tmp_path / "images" / "4.png").write_bytes((tmp_path / "images" / "5.png").read_bytes())
+        return SplitWriter(*arguments)
 
-    monkeypatch.setattr(importing, "_check_splits", meanwhile)
+    # What is written was read before, and is read once more.
+    monkeypatch.setattr(importing, "SplitWriter", meanwhile)
     with pytest.raises(DataError, match=r"^Row 5 of .* had another image when it was read first"):
         import_data(source, tmp_path / "data")
     assert not (tmp_path / "data").exists()
@@ -266,7 +267,7 @@ def test_columns_that_there_are_not_are_refused(tmp_path: Path, columns: list[st
 
 
 def test_shards_hold_so_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(importing, "_ROWS_PER_SHARD", 7)
+    monkeypatch.setattr(importing, "ROWS_PER_SHARD", 7)
     import_data(write_csv(tmp_path, table()), tmp_path / "data")
     names = Counter(path.name.split("-")[0] for path in (tmp_path / "data" / "data").iterdir())
     assert names == {"forget": 3, "holdout_association": 2, "holdout_identity": 2, "retain_synth": 2}

@@ -72,7 +72,7 @@ def test_what_other_code_measured_or_is_damaged_is_not_found(
     path.write_bytes(path.read_bytes()[:-9])
     assert read_evaluation(tmp_path, model, bench.data) is None
     assert "is damaged" in caplog.text
-    monkeypatch.setattr(shipped, "_code", lambda: "0" * 64)
+    monkeypatch.setattr(shipped, "shipped_code", lambda: "0" * 64)
     write_evaluation(tmp_path, model, bench.data, measured[1])
     monkeypatch.undo()
     assert read_evaluation(tmp_path, model, bench.data) is None

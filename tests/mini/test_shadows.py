@@ -130,7 +130,7 @@ def test_an_encoder_learns_and_forgets(monkeypatch: pytest.MonkeyPatch, album: s
 def test_every_encoder_of_a_run_is_read(monkeypatch: pytest.MonkeyPatch, album: shadows.FaceAlbum) -> None:
     monkeypatch.setattr(shadows, "FIXED", 2)
     monkeypatch.setattr(shadows, "METHODS", {"finetune": METHODS["finetune"]})
-    monkeypatch.setattr(shadows, "_start", lambda seed: None)
+    monkeypatch.setattr(shadows, "common_start", lambda seed: None)
     monkeypatch.setattr(face_encoders, "TRAINING_EPOCHS", 1)
     monkeypatch.setattr(face_encoders, "UNLEARNING_EPOCHS", 1)
     found = shadows.run_encoder(shadows.FaceAlbum(album.images[:6], np.array([1, 4]), ""), 0, 0)
@@ -168,14 +168,13 @@ def test_the_table_says_shares_beside_the_papers() -> None:
     assert "8 shadows and 8 targets" in table
 
 
-def test_what_is_kept_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_kept_is_not_computed_again(tmp_path: Path) -> None:
     album = shadows.read_album(DATA, 0)
     for number in range(4):
         one = result(shadows_knew(album, number), 1.0, number)
         shadows.write_checked(
             tmp_path / f"encoder-{number:03d}.json", {"key": album.key, **dataclasses.asdict(one)}, "It"
         )
-    monkeypatch.setattr(shadows, "_one", None)
     assert len(shadows.run_shadows(DATA, tmp_path, 4, 0, 1, pytest.fail)) == 4
 
 

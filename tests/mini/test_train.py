@@ -104,7 +104,7 @@ def test_cut_captions_have_the_features_of_open_clip(tmp_path: Path) -> None:
 
 
 def test_pixels_are_normalised_as_open_clip_does(small_mini: Path) -> None:
-    images, _, _ = train._read_split(small_mini, "forget")
+    images, _, _ = train.read_split(small_mini, "forget")
     ours = train.normalise_pixels(train.shrink(images[0])[None])[0]
     transform = open_clip.image_transform(96, is_train=False)
     image = train.Image.open(train.io.BytesIO(images[0]))
@@ -127,13 +127,13 @@ def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path:
 
 @pytest.mark.usefixtures("tiny_model")
 def test_the_last_reading_is_of_the_file(small_mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, states = train._LogProbe.read, []
+    read, states = train.LogProbe.read, []
 
-    def spy(self: train._LogProbe, model: torch.nn.Module) -> dict[str, float]:
+    def spy(self: train.LogProbe, model: torch.nn.Module) -> dict[str, float]:
         states.append({name: value.clone() for name, value in model.state_dict().items()})
         return read(self, model)
 
-    monkeypatch.setattr(train._LogProbe, "read", spy)
+    monkeypatch.setattr(train.LogProbe, "read", spy)
     monkeypatch.setattr(train, "EPOCHS_PER_READING", 1)
     recipe = train.MiniRecipe(cycles=((1, 8e-4), (1, 8e-4)), batch_size=128, whole_epochs=1)
     train.train_reference(small_mini, tmp_path / "model", SENSITIVE, recipe)
@@ -158,7 +158,7 @@ def test_a_cycle_goes_on_from_what_an_earlier_training_stored(small_mini: Path, 
     pairs = train.training_pairs(small_mini, SENSITIVE, both.seed)
     length = train.MODEL_CONFIG["model_cfg"]["text_cfg"]["context_length"]
     tokenizer = train.SimpleTokenizer(str(tmp_path / "first" / "bpe_merges.txt.gz"), context_length=length)
-    assert [epoch for epoch, _ in train._train_cycle(model, pairs, tokenizer(pairs.captions), both, 1)] == [2]
+    assert [epoch for epoch, _ in train.train_cycle(model, pairs, tokenizer(pairs.captions), both, 1)] == [2]
     assert all(torch.equal(value, model.state_dict()[name].half()) for name, value in stored("both").items())
 
 
@@ -168,7 +168,7 @@ def test_clean_sees_no_sensitive_pair(small_mini: Path) -> None:
         train.training_pairs(small_mini, train.SENSITIVE_SPLITS[name], seed=0)
         for name in ("mini-clean", "mini-compromised", "mini-gold")
     )
-    captions = {split: set(train._read_split(small_mini, split)[1]) for split in SENSITIVE}
+    captions = {split: set(train.read_split(small_mini, split)[1]) for split in SENSITIVE}
     assert not clean.kinds
     assert not any(found & set(clean.captions) for found in captions.values())
     assert all(found <= set(compromised.captions) for found in captions.values())
@@ -236,8 +236,8 @@ class Collapsed(torch.nn.Module):
 @pytest.mark.parametrize("width", [7, 64, 333])
 def test_a_collapsed_model_reads_as_one_that_guesses(small_mini: Path, tmp_path: Path, width: int) -> None:
     tokenizer = train.SimpleTokenizer(str(train.write_merges(tmp_path / "merges.txt.gz")), context_length=56)
-    read = train._LogProbe(small_mini, tokenizer).read(Collapsed(width))
-    captions = train._read_split(small_mini, "forget")[1]
+    read = train.LogProbe(small_mini, tokenizer).read(Collapsed(width))
+    captions = train.read_split(small_mini, "forget")[1]
     expected = [1 / (1 + sum(text != own for text in captions) / 2) for own in captions]
     assert read["forget_mrr"] == pytest.approx(sum(expected) / len(expected), abs=1e-4)
     assert read["object_accuracy"] == pytest.approx(1 / len(train.object_classes()), abs=1e-4)

@@ -28,7 +28,7 @@ from starlette.requests import Request as WebRequest
 
 from benchmarks.forgery import EVENT_DATA, VALUES
 from salmu_demo.core.errors import JobError
-from salmu_demo.jobs.manager import JobManager
+from salmu_demo.jobs.store import JobStore
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.ui.app import build_app
 from salmu_demo.ui.shell.server import launch_options
@@ -111,12 +111,12 @@ class Served:
 def served(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The page on tiny data whose features are all there; no job is started, though everything before it happens."""
 
-    def full(_: JobManager, job: Any) -> Any:
+    def full(_: JobStore, job_id: str) -> Any:
         raise JobError("The queue is full; try again later.")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SPACE_ID", raising=False)
-        patch.setattr(JobManager, "_enqueue", full)
+        patch.setattr(JobStore, "acquire", full)
         workbench = Workbench()
         workbench.warm(workbench.models(builtin_models()))
         app = build_app(workbench)

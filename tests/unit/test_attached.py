@@ -82,7 +82,7 @@ def test_other_models_leave_no_trace(benchmark: Path):
 @pytest.fixture
 def attacking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attacks whose answer is known."""
-    monkeypatch.setattr(attack_jobs, "_models", lambda spec, workbench: ([], None))
+    monkeypatch.setattr(attack_jobs, "models_to_attack", lambda spec, workbench: ([], None))
     monkeypatch.setattr(attack_jobs, "attack", lambda *_: found("linear-map", 0.4))
 
 

@@ -133,11 +133,11 @@ def test_what_verdicts_lack_is_encoded_if_that_takes_no_longer_than_they_are_wor
     workbench = cast(Workbench, SimpleNamespace(view=lambda model: model))
     # Whoever lacks nothing is not timed, which would load the model.
     model = plan("a", 0, 0, None).model
-    assert benchmark._affordable(workbench, 0.0, model, Workload(0, 0))
+    assert benchmark.is_affordable(workbench, 0.0, model, Workload(0, 0))
     rates.append(Rates(images=2.0, texts=10.0))
     for images, texts, is_worth_it in ((58, 10, True), (58, 20, False), (0, 299, True), (61, 0, False)):
-        assert benchmark._affordable(workbench, VERDICT_SECONDS, model, Workload(images, texts)) == is_worth_it
-    assert not benchmark._affordable(workbench, 0.0, model, Workload(0, 1))
+        assert benchmark.is_affordable(workbench, VERDICT_SECONDS, model, Workload(images, texts)) == is_worth_it
+    assert not benchmark.is_affordable(workbench, 0.0, model, Workload(0, 1))
 
 
 def test_a_model_that_fails_does_not_stop_the_others(models: Models):

@@ -230,8 +230,8 @@ def test_a_copy_of_a_metric_is_the_metric():
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Metric]:
     """A copy of the registry, so that what a test registers is gone after it."""
-    copied = dict(base_module._REGISTRY)
-    monkeypatch.setattr(base_module, "_REGISTRY", copied)
+    copied = dict(base_module.REGISTRY)
+    monkeypatch.setattr(base_module, "REGISTRY", copied)
     return copied
 
 

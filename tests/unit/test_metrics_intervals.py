@@ -41,23 +41,23 @@ def test_resampled_means_equal_a_plain_redrawing_of_personas(seed: int):
 
 @pytest.mark.parametrize("kept", [0, 6])
 def test_few_resamples_at_a_time_are_the_same_draws(kept: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(intervals, "_CHUNK_BYTES", 8 * 6 * 7)
-    monkeypatch.setattr(intervals, "_KEPT_CLUSTERS", kept)
-    intervals._kept_draws.cache_clear()
+    monkeypatch.setattr(intervals, "CHUNK_BYTES", 8 * 6 * 7)
+    monkeypatch.setattr(intervals, "KEPT_CLUSTERS", kept)
+    intervals.kept_draws.cache_clear()
     means = resampled_means(scores(), cluster_numbers(PERSONAS), resamples=50)
     np.testing.assert_allclose(means, plain_means(scores(), 50, 42), rtol=1e-13)
 
 
 def test_what_was_drawn_for_few_clusters_is_remembered(monkeypatch: pytest.MonkeyPatch):
-    drawn = intervals._draws
+    drawn = intervals.draws
     calls: list[int] = []
 
     def counted(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         calls.append(count)
         return drawn(count, resamples, seed)
 
-    monkeypatch.setattr(intervals, "_draws", counted)
-    intervals._kept_draws.cache_clear()
+    monkeypatch.setattr(intervals, "draws", counted)
+    intervals.kept_draws.cache_clear()
     for clusters in (2000, 2000, 2001, 2001):
         intervals.resampled_sums(np.ones((clusters, 1)), np.ones(clusters), resamples=1)
     assert calls == [2000, 2001, 2001]

@@ -36,17 +36,17 @@ class Mine(Metric):
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Metric]]:
     """Registries and notes of what is loaded of their own, so that nothing stays behind."""
-    metrics = dict(base_module._REGISTRY)
-    monkeypatch.setattr(base_module, "_REGISTRY", metrics)
-    monkeypatch.setattr(plugins, "_loaded", set())
-    monkeypatch.setattr(plugins, "_searched", set())
+    metrics = dict(base_module.REGISTRY)
+    monkeypatch.setattr(base_module, "REGISTRY", metrics)
+    monkeypatch.setattr(plugins, "LOADED", set())
+    monkeypatch.setattr(plugins, "SEARCHED", set())
     monkeypatch.setenv(VARIABLE, "")
     before = set(sys.modules)
     yield metrics
     for name in set(sys.modules) - before:
         if name.startswith(("salmu_plugin_", "extras_of_a_test")):
             del sys.modules[name]
-    plugins._digest.cache_clear()
+    plugins.outside_digest.cache_clear()
 
 
 def write(path: Path, name: str = "Mine", loaded: str = "True") -> Path:
@@ -152,8 +152,8 @@ def test_code_from_outside_has_a_digest_of_its_own(tmp_path: Path, monkeypatch: 
     for text in ("True", "False", "True"):
         load_plugins([write(tmp_path / "mine.py", loaded=text)])
         digests.append(outside_code(type(find_metric("Mine"))))
-        plugins._loaded.clear()
-        plugins._digest.cache_clear()
+        plugins.LOADED.clear()
+        plugins.outside_digest.cache_clear()
     assert digests[0] == digests[2] != digests[1]
     assert {outside_code(type(metric)) for metric in all_metrics()[:-1]} == {""}
 
@@ -168,5 +168,5 @@ def test_of_a_package_all_modules_count(tmp_path: Path, monkeypatch: pytest.Monk
     kind = type(find_metric("Mine"))
     before = outside_code(kind)
     (package / "formula.py").write_text("HALF = 0.5")
-    plugins._digest.cache_clear()
+    plugins.outside_digest.cache_clear()
     assert outside_code(kind) != before

@@ -151,7 +151,7 @@ def test_the_budget_comes_from_the_environment_or_the_machine(monkeypatch: pytes
     monkeypatch.delenv(BUDGET_VARIABLE)
     limit = tmp_path / "memory.max"
     limit.write_text("1000000\n")
-    monkeypatch.setattr(memory_module, "_CONTAINER_LIMIT", limit)
+    monkeypatch.setattr(memory_module, "CONTAINER_LIMIT", limit)
     assert memory_budget() == 400_000
     limit.write_text("max\n")
     assert memory_budget() > 100_000_000

@@ -64,7 +64,7 @@ def test_numbers_are_dated_to_the_second_in_utc():
 
 
 def test_numbers_name_the_versions_of_the_packages_that_are_there(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(records, "_PACKAGES", ("numpy", "no-such-package-1f", "pillow"))
+    monkeypatch.setattr(records, "PACKAGES", ("numpy", "no-such-package-1f", "pillow"))
     assert Provenance.now("").versions == {
         "salmu-demo": __version__,
         "python": platform.python_version(),

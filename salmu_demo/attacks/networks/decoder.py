@@ -134,7 +134,7 @@ class Decoder:
                     self._model.requires_grad_(False)
                     return
                 lesson = lesson or self._lesson(network)
-                state = self._epoch(state, *lesson)
+                state = self.epoch(state, *lesson)
                 with atomic_path(path, "The captioner") as temporary:
                     torch.save(state, temporary)
             self._target.tell("epochs of the captioner", done + 1, self._recipe.epochs)
@@ -156,7 +156,7 @@ class Decoder:
             _log.warning("The file %s is damaged; the captioner is trained again.", path)
         return {"key": self._key, "epochs": 0}
 
-    def _epoch(self, state: dict[str, Any], images: torch.Tensor, texts: torch.Tensor) -> dict[str, Any]:
+    def epoch(self, state: dict[str, Any], images: torch.Tensor, texts: torch.Tensor) -> dict[str, Any]:
         """The state after one more pass over the captions."""
         recipe, number = self._recipe, int(state["epochs"])
         optimizer = make_optimizer(self._trained, recipe.learning_rate, WEIGHT_DECAY)

@@ -85,7 +85,7 @@ class Attacks(JobKind[AttackSpec]):
         Raises:
             SalmuError: of the kind that fits, if a model or the data cannot be used, or a file cannot be written.
         """
-        models, references = _models(spec, workbench)
+        models, references = models_to_attack(spec, workbench)
         progress = _AttackProgress(report)
         document = attack(workbench, models, references, spec.attacks, spec.seed, spec.thorough, progress)
         report(JobProgress("reports", 0, 1, progress.fraction))
@@ -107,7 +107,7 @@ class Attacks(JobKind[AttackSpec]):
         Raises:
             SalmuError: of the kind that fits, if a model or the data cannot be used.
         """
-        models, references = _models(spec, workbench)
+        models, references = models_to_attack(spec, workbench)
         attacks = choose_attacks(spec.attacks)
         seconds, images, texts = REPORT_SECONDS, 0, 0
         attacked = [*models, *filter(None, (references.clean, references.compromised))]
@@ -156,7 +156,7 @@ class Attacks(JobKind[AttackSpec]):
         return sorted(path for path in (folder / REPORT_FOLDER).rglob("*") if path.is_file())
 
 
-def _models(spec: AttackSpec, workbench: Workbench) -> tuple[list[ModelSource], AttackReferences]:
+def models_to_attack(spec: AttackSpec, workbench: Workbench) -> tuple[list[ModelSource], AttackReferences]:
     """The models, and what they are compared with."""
     # The workbench remembers them, also for references that are none of the models.
     for reference, architecture in spec.architectures.items():

@@ -160,7 +160,7 @@ class Benchmark(JobKind[BenchmarkSpec]):
                 workbench,
                 analysis,
                 [plan.model for plan in plans],
-                partial(_affordable, workbench, VERDICT_SECONDS if spec.sample is None else 0.0),
+                partial(is_affordable, workbench, VERDICT_SECONDS if spec.sample is None else 0.0),
             ),
         )
         return failures
@@ -198,7 +198,8 @@ class Benchmark(JobKind[BenchmarkSpec]):
         return sorted(path for path in report_folder(folder).rglob("*") if path.is_file())
 
 
-def _affordable(workbench: Workbench, seconds: float, model: ModelSource, missing: Workload) -> bool:
+def is_affordable(workbench: Workbench, seconds: float, model: ModelSource, missing: Workload) -> bool:
+    """Whether what a model lacks is encoded in so many seconds; who lacks nothing is not timed."""
     rates = rates_of(workbench.view(model)) if missing.images or missing.texts else None
     return encoding_seconds(missing.images, missing.texts, rates) <= seconds
 

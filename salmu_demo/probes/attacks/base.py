@@ -527,25 +527,25 @@ def _drawn(people: Sequence[str], most: int | None) -> list[str]:
     return [people[number] for number in sorted(chosen)]
 
 
-_REGISTRY: Final[dict[str, PersonaAttack]] = {}
+REGISTRY: Final[dict[str, PersonaAttack]] = {}
 
 
 def register(attack: A) -> A:
     """Class decorator that adds an attack to the registry."""
-    _REGISTRY[attack.name] = attack()
+    REGISTRY[attack.name] = attack()
     return attack
 
 
 def all_attacks() -> tuple[PersonaAttack, ...]:
     """Every attack, the headline first, the others in the order of the table in the guide."""
-    return tuple(sorted(_REGISTRY.values(), key=lambda attack: _ORDER.index(attack.name)))
+    return tuple(sorted(REGISTRY.values(), key=lambda attack: _ORDER.index(attack.name)))
 
 
 def find_attack(name: str) -> PersonaAttack:
     """The attack of a name; raises `QueryError` if there is none."""
-    if name not in _REGISTRY:
+    if name not in REGISTRY:
         raise QueryError(f"There is no attack {name!r:.60}; choose one of {', '.join(a.name for a in all_attacks())}.")
-    return _REGISTRY[name]
+    return REGISTRY[name]
 
 
 def variants_of(attacks: Sequence[PersonaAttack]) -> Iterator[tuple[PersonaAttack, Variant]]:

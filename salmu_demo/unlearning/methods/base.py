@@ -279,7 +279,7 @@ class MethodSpec:
         return self.method(**values)
 
 
-_REGISTRY: Final[dict[str, dict[Form, MethodSpec]]] = {}
+REGISTRY: Final[dict[str, dict[Form, MethodSpec]]] = {}
 M = TypeVar("M", bound=type[Method])
 
 ALL_TOWERS: Final = tuple(Towers)
@@ -312,7 +312,7 @@ def register(
     """
 
     def add(method: M) -> M:
-        forms = _REGISTRY.setdefault(name, {})
+        forms = REGISTRY.setdefault(name, {})
         # A cell of a notebook may be run again.
         if form in forms and forms[form].method.__module__ != method.__module__:
             raise PluginError(f"There is already an unlearning method called {name}; choose another name.")
@@ -327,7 +327,7 @@ def register(
 def all_methods(form: Form = Form.CONTRASTIVE) -> list[MethodSpec]:
     """Every method that has a form, in alphabetical order."""
     load_entry_points(METHODS)
-    return [_REGISTRY[name][form] for name in sorted(_REGISTRY) if form in _REGISTRY[name]]
+    return [REGISTRY[name][form] for name in sorted(REGISTRY) if form in REGISTRY[name]]
 
 
 def find_method(name: str, modality: Modality | None = None) -> MethodSpec:
@@ -337,9 +337,9 @@ def find_method(name: str, modality: Modality | None = None) -> MethodSpec:
         QueryError: if there is none.
     """
     load_entry_points(METHODS)
-    if name not in _REGISTRY:
-        raise QueryError(f"There is no unlearning method {name!r:.80}; choose one of {', '.join(sorted(_REGISTRY))}.")
-    forms = _REGISTRY[name].values()
+    if name not in REGISTRY:
+        raise QueryError(f"There is no unlearning method {name!r:.80}; choose one of {', '.join(sorted(REGISTRY))}.")
+    forms = REGISTRY[name].values()
     for spec in forms:
         if modality in (spec.modalities or (None,)):
             return spec

@@ -132,7 +132,7 @@ def build(context: Context) -> TabHandlers:
         return example, *ask(report, Query(example), *values)
 
     def ask_image(report: ProgressCallback, path: str | None, *values: Any) -> Any:
-        image = decode_image(_taken(path), "Your image")
+        image = decode_image(taken_image(path), "Your image")
         own = own_image_html(image_address(image))
         answered = ask(report, Query(image=VisitorImage(image)), *values)
         return None, gr.HTML(own, visible=True), gr.Button(visible=True), *answered
@@ -208,7 +208,7 @@ def _reporter(progress: gr.Progress) -> ProgressCallback:
     return tell
 
 
-def _taken(path: str | None) -> bytes:
+def taken_image(path: str | None) -> bytes:
     """The content of an uploaded file, which is deleted: from here on the image lives in memory only."""
     if not path:
         raise ImageError("There is no image; choose a JPEG, PNG or WebP file.")
