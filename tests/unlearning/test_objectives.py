@@ -294,15 +294,6 @@ def test_drift_is_the_mean_cosine_distance() -> None:
     assert losses.drift(current, frozen).tolist() == pytest.approx((0 + 2 + 1 + 0.4) / 4)
 
 
-def test_what_is_unexplained_is_a_distance_in_units_of_each_layers_variance() -> None:
-    rows = torch.tensor([[0.0, 0.0], [2.0, 0.0], [4.0, 6.0]])
-    # The mean is (2, 2), from which the rows are 8, 4 and 20 away, squared.
-    assert float(losses.variance(rows)) == pytest.approx(32 / 3)
-    now, aim = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 0.0], [3.0, 2.0]])
-    found = losses.unexplained([now, rows], [aim, rows + 1], [torch.tensor(3.0), torch.tensor(0.5)])
-    assert float(found) == pytest.approx((4.5 / 3 + 2 / 0.5) / 2)
-
-
 def test_masks_are_made_where_the_groups_are() -> None:
     groups = torch.zeros(3, device="meta")
     features = torch.zeros(3, 2, device="meta")
