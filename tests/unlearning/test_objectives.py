@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from salmu_demo.unlearning import losses
+from salmu_demo.unlearning import Towers, losses
 from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.methods.delete import mask_distillation
 from salmu_demo.unlearning.methods.delete_matrix import matrix_losses
@@ -16,16 +18,17 @@ from salmu_demo.unlearning.methods.dpo import dpo_loss, preference_margin
 from salmu_demo.unlearning.methods.generic_captions import multi_positive_nce
 from salmu_demo.unlearning.methods.gradient_ascent import negative_entropy
 from salmu_demo.unlearning.methods.gradient_surgery import bargained, projected_conflict
+from salmu_demo.unlearning.methods.noise_distill import retain_and_strangers
 from salmu_demo.unlearning.methods.npo import npo_loss
 from salmu_demo.unlearning.methods.null_space import principal_directions, without_directions
 from salmu_demo.unlearning.methods.pinpoint import excess
-from salmu_demo.unlearning.methods.rmu import steering_target
+from salmu_demo.unlearning.methods.rmu import _trained_towers, block_output, steering_target
 from salmu_demo.unlearning.methods.scrub import bounded_departure
 from salmu_demo.unlearning.methods.scrub_bio import departure
 from salmu_demo.unlearning.methods.shuffled_captions import shuffled_nce
 from salmu_demo.unlearning.methods.sku import other_answers
-from salmu_demo.unlearning.methods.slug import Layer, choose_layer, pareto_front
-from salmu_demo.unlearning.methods.ssd import dampened
+from salmu_demo.unlearning.methods.slug import Layer, _layer, choose_layer, pareto_front, search_step
+from salmu_demo.unlearning.methods.ssd import dampened, importances
 from salmu_demo.unlearning.methods.task_vector import negated
 from salmu_demo.unlearning.methods.twins import altered, twins_loss
 from salmu_demo.unlearning.methods.vlunlearn import decoupling, knowledge_retention
@@ -314,6 +317,51 @@ def test_ssd_dampens_only_what_matters_more_to_forget_pairs() -> None:
     torch.testing.assert_close(dampened(weight, forget, retain, 10.0, 100.0), weight)
 
 
+def test_ssds_importance_is_the_mean_square_of_a_weights_gradient_over_batches() -> None:
+    weight = torch.nn.Parameter(torch.linspace(0.5, 2, 4, dtype=torch.float64))
+    unused = torch.nn.Parameter(torch.ones(2))
+    model: Any = SimpleNamespace(parameters=lambda: [weight, unused])
+
+    def pairs(step: Any) -> Encoded:
+        images, texts = functional.normalize(step.raw * weight, dim=2)
+        return Encoded(images, texts, GROUPS)
+
+    steps: list[Any] = [SimpleNamespace(raw=raw, scale=SCALE) for raw in (NOW, RETAIN, FROZEN)]
+    found = importances(steps, model, pairs)
+    gradients = [torch.autograd.grad(losses.info_nce(pairs(step), SCALE), weight)[0].numpy() for step in steps]
+    np.testing.assert_allclose(found[0].numpy(), np.mean([g**2 for g in gradients], axis=0))
+    assert found[1].tolist() == [0.0, 0.0]
+
+
+def test_slugs_layer_is_known_by_the_size_and_angle_of_its_gradients() -> None:
+    weight, forget, retain = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, -2.0]]), torch.tensor([[3.0, 4.0]])
+    found = _layer("w", weight, forget, retain)
+    # The forget gradient is 2 long and the weight 5; their cosine is -8 / (2 * 5).
+    assert (found.name, found.importance, found.alignment) == ("w", pytest.approx(0.4), pytest.approx(0.8))
+
+
+@pytest.mark.parametrize(
+    ("enough", "tries", "tried", "best"),
+    [
+        (5.0, 6, [1, 2, 4, 8, 6, 5], 5.0),
+        (3.0, 5, [1, 2, 4, 3, 2.5], 3.0),
+        (0.3, 3, [1, 0.5, 0.25], 0.5),
+        (99.0, 3, [1, 2, 4], 8.0),
+    ],
+)
+def test_slug_doubles_its_step_until_it_is_enough_and_then_bisects(
+    enough: float, tries: int, tried: list[float], best: float
+) -> None:
+    asked: list[float] = []
+
+    def is_enough(step: float) -> bool:
+        asked.append(step)
+        return step >= enough
+
+    assert search_step(1.0, tries, is_enough) == best
+    assert asked == tried
+
+
 def test_slug_takes_a_layer_that_no_other_beats() -> None:
     layers = [Layer("a", 1.0, 0.1), Layer("b", 2.0, 0.2), Layer("c", 1.5, 0.3), Layer("d", 0.5, 0.0)]
     assert [layer.name for layer in pareto_front(layers)] == ["a", "b", "d"]
@@ -357,6 +405,43 @@ def test_pinpoint_leaves_a_pair_alone_once_it_looks_unrelated() -> None:
 def test_rmus_target_is_as_long_as_the_tokens() -> None:
     tokens = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
     torch.testing.assert_close(steering_target(tokens, torch.tensor([0.6, 0.8]), 2.0), torch.tensor([3.6, 4.8]))
+
+
+def test_a_blocks_output_is_that_of_every_token_it_is_run_on() -> None:
+    block = torch.nn.Linear(2, 3)
+    batches = [torch.randn(2, 4, 2), torch.randn(1, 4, 2)]
+    found = block_output(block, lambda: [block(batch) for batch in batches])
+    torch.testing.assert_close(found, block(torch.cat(batches).flatten(0, 1)))
+    assert not block._forward_hooks
+    towers: Any = SimpleNamespace(towers=Towers.BOTH)
+    assert _trained_towers(towers) == [Towers.IMAGE, Towers.TEXT]
+    assert _trained_towers(SimpleNamespace(towers=Towers.TEXT)) == [Towers.TEXT]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("towers", [Towers.TEXT, Towers.IMAGE])
+def test_distillation_holds_retained_pairs_and_captions_about_strangers(towers: Towers) -> None:
+    now, before = _pairs(RETAIN), _pairs(RETAIN_FROZEN)
+    asked: list[Any] = []
+
+    def strangers(count: int, generator: str) -> list[str]:
+        asked.append((count, generator))
+        return ["somebody"] * count
+
+    step: Any = SimpleNamespace(
+        retain=now,
+        frozen_retain=before,
+        model=SimpleNamespace(towers=towers),
+        forget_rows=range(3),
+        generator=lambda purpose: purpose,
+        stand_ins=SimpleNamespace(strangers=strangers),
+        encode_captions=lambda captions: (torch.eye(len(captions)), torch.full((3, 3), 0.25)),
+    )
+    drifts = [
+        float((1 - (a * b).sum(dim=1)).mean()) for a, b in ((now.images, before.images), (now.texts, before.texts))
+    ]
+    expected = sum(drifts) + (0.75 if towers is Towers.TEXT else 0)
+    assert float(retain_and_strangers(step)) == pytest.approx(expected)
+    assert asked == ([(3, "strangers")] if towers is Towers.TEXT else [])
 
 
 def test_twins_images_are_mirrored_or_unrecognisable() -> None:
