@@ -182,15 +182,18 @@ def test_a_survey_corrects_over_the_facts_of_a_side():
 
 
 def test_of_clean_everybody_is_a_control_and_whoever_was_never_taught_may_be_missing():
-    auditor: Any = Stub({("a", "city"): ("forget", TOP), ("a", "email"): ("kept", MIDDLE)}, never=False)
+    auditor: Any = Stub(
+        {("a", "city"): ("forget", TOP), ("a", "email"): ("kept", MIDDLE), ("b", "city"): ("forget", MIDDLE)},
+        never=False,
+    )
     clean, other = survey(auditor, [view("clean", "clean"), view("other")])
     assert clean.never_taught is None
     assert clean.untaught is not None
-    assert (clean.untaught.people, clean.untaught.facts, clean.untaught.alarmed) == (1, 2, 1)
+    assert (clean.untaught.people, clean.untaught.facts, clean.untaught.alarmed) == (2, 3, 1)
     assert other.untaught is None
     # What Clean has first as well is no evidence, but of Clean itself it is told as it is.
-    assert [fact.verdict for fact in clean.facts] == ["leaks", "no evidence"]
-    assert [fact.verdict for fact in other.facts] == ["no evidence", "no evidence"]
+    assert [fact.verdict for fact in clean.facts] == ["leaks", "no evidence", "no evidence"]
+    assert [fact.verdict for fact in other.facts] == ["no evidence"] * 3
 
 
 def lines(*measures: Measure) -> AuthorReading:
@@ -219,6 +222,14 @@ def test_lines_are_corrected_for_how_many_of_them_can_tell():
     assert [line.adjusted for line in found.lines] == pytest.approx([3 / 60, 3 / 60, 3 / 60])
     (found,) = judge_author([view("any")], [lines(measured(0, own=0.0))], "kept")
     assert (found.lines[0].reason, found.lines[0].adjusted) == ("it is in none", 1.0)
+
+
+def test_what_is_just_significant_is_not_lost_though_clean_has_it_too():
+    edge = lines(measured(0), measured(0), measured(0))
+    found = judge_author([view("clean", "clean"), view("base", "compromised"), view("other")], [edge] * 3, "kept")
+    assert [line.adjusted for line in found[2].lines] == [0.05] * 3
+    assert [line.verdict for line in found[2].lines] == ["no evidence"] * 3
+    assert [line.fulfilment.outcome for line in found[2].lines] == ["no evidence"] * 3
 
 
 KNOWN, UNKNOWN = lines(measured(0)), lines(measured(30))
