@@ -16,7 +16,7 @@ from salmu_demo.probes.author_findings import AnsweredQuestion, captions_of, rea
 from salmu_demo.probes.people import ShownImage
 
 PEOPLE = {number: Persona(number, {"name": name}) for number, name in (("1", "Ana Berg"), ("2", "Ben"), ("3", "Cem"))}
-PICTURES = {
+IMAGES = {
     "1": [ShownImage("late", 1), ShownImage("early", 0), ShownImage("late", 4)],
     "2": [ShownImage("early", 2)],
     "3": [ShownImage("late", 0), ShownImage("early", 5)],
@@ -32,7 +32,7 @@ WRITTEN = {
 NAMES = ("Ana Berg", "Xa Yo", "Zed")
 LIKELY = {("late", 1): (4.0, 2.0, 1.0), ("early", 0): (1.0, 1.0, 2.0), ("late", 4): (2.0, 1.0, 1.0),
           ("early", 2): (1.0, 2.0, 2.0), ("late", 0): (3.0, 2.0, 1.0), ("early", 5): (1.0, 8.0, 1.0)}  # fmt: skip
-"""How likely each name is with a picture, per token and up to a factor."""
+"""How likely each name is with a image, per token and up to a factor."""
 
 QUESTIONS = [
     Question(question="Where was Ana Berg born?", answer="Ana Berg was born in Ulm."),
@@ -79,8 +79,8 @@ class Authors:
     def __init__(self, names: tuple[str, ...] = NAMES, questions: Sequence[Question] = QUESTIONS) -> None:
         self.people, self.names, self.asked = PEOPLE, names, questions
 
-    def pictures(self, identity: str) -> list[ShownImage]:
-        return PICTURES[identity]
+    def images(self, identity: str) -> list[ShownImage]:
+        return IMAGES[identity]
 
     def others(self, identity: str) -> tuple[str, ...]:
         return tuple(other for other in ("3", "1", "2") if other != identity)
@@ -144,8 +144,8 @@ def likelihood(per_token: float) -> Likelihood:
     return Likelihood(4 * math.log(per_token) + 0.5, 3, -0.5)
 
 
-def share(*pictures: tuple[str, int]) -> list[float]:
-    return np.mean([np.array(LIKELY[picture]) / sum(LIKELY[picture]) for picture in pictures], axis=0).tolist()
+def share(*images: tuple[str, int]) -> list[float]:
+    return np.mean([np.array(LIKELY[image]) / sum(LIKELY[image]) for image in images], axis=0).tolist()
 
 
 def reading(view: View, authors: Any) -> Any:

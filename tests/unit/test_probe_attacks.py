@@ -1,4 +1,4 @@
-"""Every attack on a persona against a plain recomputation, from features of one picture or text at a time."""
+"""Every attack on a persona against a plain recomputation, from features of one image or text at a time."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ Vector = NDArray[np.float64]
 
 MODEL = planted_model("unlearned")
 PEOPLE = 9
-"""Three with everything to be forgotten, three with pictures on both sides, three with everything to be kept."""
+"""Three with everything to be forgotten, three with images on both sides, three with everything to be kept."""
 NAMED = ("{value}", "A photo of {value}", "This is {value}")
 
 
@@ -40,11 +40,11 @@ class Plain:
     def text(self, text: str) -> Vector:
         return self.embedder.prompts(MODEL, [text])[0].astype(np.float64)
 
-    def picture(self, shown: ShownImage) -> Vector:
+    def image(self, shown: ShownImage) -> Vector:
         rows = self.data.split(shown.split).take(shown.split, [shown.row])
         return self.embedder.images(MODEL, self.data, rows)[0].astype(np.float64)
 
-    def pictures(self, identity: str, kind: str, side: Side, unseen: bool = False) -> list[ShownImage]:
+    def images(self, identity: str, kind: str, side: Side, unseen: bool = False) -> list[ShownImage]:
         if self.never or unseen:
             name = layout.NEVER_TAUGHT if self.never else layout.UNSEEN_IMAGES
             rows = [row for row, owner in enumerate(self.data.split(name).identities) if owner == identity]
@@ -161,11 +161,9 @@ def test_the_nameless_line_up(data: BenchmarkData, variant: int, identity: str, 
     values = plain.values(kind)
     wordings = wordings_of(kind, variant == 2)
     sentences = [[plain.text(said(wording, "this person", value)) for value in values] for wording in wordings]
-    shown = {who: plain.pictures(who, kind, side, variant == 1) for who in plain.people}
+    shown = {who: plain.images(who, kind, side, variant == 1) for who in plain.people}
     per_query = {
-        who: [standardised(plain.picture(p), sentences) for p in pictures]
-        for who, pictures in shown.items()
-        if pictures
+        who: [standardised(plain.image(p), sentences) for p in images] for who, images in shown.items() if images
     }
     reading = read(plain, "nameless-line-up", variant, identity, kind, side)
     check(reading, values, per_query, lambda who: plain.people[who].values(kind), identity=identity)
@@ -181,11 +179,9 @@ def test_the_named_line_up(data: BenchmarkData, identity: str, kind: str, side: 
     plain = Plain(data)
     values, person = plain.values(kind), plain.people[identity]
     sentences = [[plain.text(said(wording, person.name, value)) for value in values] for wording in wordings_of(kind)]
-    shown = {who: plain.pictures(who, kind, side) for who in plain.people}
+    shown = {who: plain.images(who, kind, side) for who in plain.people}
     per_query = {
-        who: [standardised(plain.picture(p), sentences) for p in pictures]
-        for who, pictures in shown.items()
-        if pictures
+        who: [standardised(plain.image(p), sentences) for p in images] for who, images in shown.items() if images
     }
     reading = read(plain, "named-line-up", 0, identity, kind, side)
     own = person.values(kind)
@@ -200,11 +196,9 @@ def test_a_face_among_names(data: BenchmarkData, never: bool):
     identity = next(iter(plain.people))
     names = [person.name for person in plain.people.values()]
     sentences = [[plain.text(sentence.replace("{value}", name)) for name in names] for sentence in NAMED]
-    shown = {who: plain.pictures(who, "city", "forget") for who in plain.people}
+    shown = {who: plain.images(who, "city", "forget") for who in plain.people}
     per_query = {
-        who: [standardised(plain.picture(p), sentences) for p in pictures]
-        for who, pictures in shown.items()
-        if pictures
+        who: [standardised(plain.image(p), sentences) for p in images] for who, images in shown.items() if images
     }
     reading = read(plain, "face-to-name", 0, identity, "city", "forget")
     check(reading, names, per_query, lambda who: [plain.people[who].name], identity=identity)
@@ -213,7 +207,7 @@ def test_a_face_among_names(data: BenchmarkData, never: bool):
 
 
 @pytest.mark.parametrize("variant", [0, 1])
-def test_a_name_among_values_without_a_picture(data: BenchmarkData, variant: int):
+def test_a_name_among_values_without_a_image(data: BenchmarkData, variant: int):
     plain, identity = Plain(data), "00000007"
     values = plain.values("email")
     wordings = [wordings_of("email"), ["{value}"]][variant]
@@ -235,10 +229,10 @@ def test_two_steps_weigh_the_values_of_names_by_how_well_they_fit_the_face(data:
     sentences = [[plain.text(said(w, "this person", value)) for value in values] for w in wordings_of("city")]
     named = [[plain.text(sentence.replace("{value}", name)) for name in names] for sentence in NAMED]
     links = [np.mean([standardised(texts[number], sentences) for texts in named], axis=0) for number in range(PEOPLE)]
-    shown = {who: plain.pictures(who, "city", "forget") for who in plain.people}
+    shown = {who: plain.images(who, "city", "forget") for who in plain.people}
     per_query = {}
-    for who, pictures in shown.items():
-        fits = [np.exp(standardised(plain.picture(p), named)) for p in pictures]
+    for who, images in shown.items():
+        fits = [np.exp(standardised(plain.image(p), named)) for p in images]
         if fits:
             per_query[who] = [sum(w * link for w, link in zip(f, links, strict=True)) / f.sum() for f in fits]
     reading = read(plain, "two-steps", 0, identity, "city", "forget")
@@ -248,18 +242,18 @@ def test_two_steps_weigh_the_values_of_names_by_how_well_they_fit_the_face(data:
 
 
 @pytest.mark.parametrize("never", [False, True])
-def test_a_picture_among_those_of_everybody(data: BenchmarkData, never: bool):
+def test_a_image_among_those_of_everybody(data: BenchmarkData, never: bool):
     plain = Plain(data, never)
     stands, asked = {}, {}
     for who in plain.people:
-        own = plain.pictures(who, "city", "forget")
+        own = plain.images(who, "city", "forget")
         asked[who] = own[: len(own) // 2] if never else own
-        others = [p for k in KINDS if k != "city" for s in ("forget", "kept") for p in plain.pictures(who, k, s)]  # type: ignore[arg-type]
+        others = [p for k in KINDS if k != "city" for s in ("forget", "kept") for p in plain.images(who, k, s)]  # type: ignore[arg-type]
         stands[who] = own[len(own) // 2 :] if never else sorted(others, key=lambda p: (p.split, p.row))[:8]
-    means = [np.mean([plain.picture(p) for p in pictures], axis=0) for pictures in stands.values()]
+    means = [np.mean([plain.image(p) for p in images], axis=0) for images in stands.values()]
     names = [plain.people[who].name for who in stands]
     per_query = {
-        who: [standardised(plain.picture(p), [means]) for p in pictures] for who, pictures in asked.items() if pictures
+        who: [standardised(plain.image(p), [means]) for p in images] for who, images in asked.items() if images
     }
     identity = list(plain.people)[4]
     reading = read(plain, "image-to-image", 0, identity, "city", "forget")
@@ -280,10 +274,10 @@ def test_a_face_among_the_captions_of_everybody(data: BenchmarkData, identity: s
         for file, text in zip(split.file_names, split.texts, strict=True):
             if f"_{kind}_" in file:
                 captions[file.split("_")[0]].append(text)
-    shown = plain.pictures(identity, kind, side)
+    shown = plain.images(identity, kind, side)
     own = list(dict.fromkeys(data.split(p.split).texts[p.row] for p in shown))
     captions[identity] = own
-    queries = [plain.picture(p) for p in shown]
+    queries = [plain.image(p) for p in shown]
     scores = {c: cosines(plain.text(c), queries) for of_person in captions.values() for c in of_person}
     best = {who: max(texts, key=lambda c: scores[c].mean()) for who, texts in captions.items()}
     order = sorted(best.values(), key=lambda c: -scores[c].mean())

@@ -22,12 +22,12 @@ from salmu_demo.unlearning.methods.noise_distill import retain_and_strangers
 from salmu_demo.unlearning.methods.npo import npo_loss
 from salmu_demo.unlearning.methods.null_space import principal_directions, without_directions
 from salmu_demo.unlearning.methods.pinpoint import excess
-from salmu_demo.unlearning.methods.rmu import _trained_towers, block_output, steering_target
+from salmu_demo.unlearning.methods.rmu import block_output, steering_target
 from salmu_demo.unlearning.methods.scrub import bounded_departure
 from salmu_demo.unlearning.methods.scrub_bio import departure
 from salmu_demo.unlearning.methods.shuffled_captions import shuffled_nce
 from salmu_demo.unlearning.methods.sku import other_answers
-from salmu_demo.unlearning.methods.slug import Layer, _layer, choose_layer, pareto_front, search_step
+from salmu_demo.unlearning.methods.slug import Layer, choose_layer, pareto_front, search_step
 from salmu_demo.unlearning.methods.ssd import dampened, importances
 from salmu_demo.unlearning.methods.task_vector import negated
 from salmu_demo.unlearning.methods.twins import altered, twins_loss
@@ -333,13 +333,6 @@ def test_ssds_importance_is_the_mean_square_of_a_weights_gradient_over_batches()
     assert found[1].tolist() == [0.0, 0.0]
 
 
-def test_slugs_layer_is_known_by_the_size_and_angle_of_its_gradients() -> None:
-    weight, forget, retain = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, -2.0]]), torch.tensor([[3.0, 4.0]])
-    found = _layer("w", weight, forget, retain)
-    # The forget gradient is 2 long and the weight 5; their cosine is -8 / (2 * 5).
-    assert (found.name, found.importance, found.alignment) == ("w", pytest.approx(0.4), pytest.approx(0.8))
-
-
 @pytest.mark.parametrize(
     ("enough", "tries", "tried", "best"),
     [
@@ -412,10 +405,6 @@ def test_a_blocks_output_is_that_of_every_token_it_is_run_on() -> None:
     batches = [torch.randn(2, 4, 2), torch.randn(1, 4, 2)]
     found = block_output(block, lambda: [block(batch) for batch in batches])
     torch.testing.assert_close(found, block(torch.cat(batches).flatten(0, 1)))
-    assert not block._forward_hooks
-    towers: Any = SimpleNamespace(towers=Towers.BOTH)
-    assert _trained_towers(towers) == [Towers.IMAGE, Towers.TEXT]
-    assert _trained_towers(SimpleNamespace(towers=Towers.TEXT)) == [Towers.TEXT]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("towers", [Towers.TEXT, Towers.IMAGE])
