@@ -127,7 +127,7 @@ def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore)
 
 
 def metric_prompts(data: BenchmarkData) -> list[str]:
-    """Every text that the metrics embed and that is no caption of a row."""
+    """Every text that the metrics embed and that is not a caption of a row."""
     inputs = MetricInputs(data)
     needed = [needs for metric in all_metrics() if (needs := inputs.needs(metric))]
     texts = [prompt for needs in needed for read in needs.texts.values() for prompt in read.prompts]

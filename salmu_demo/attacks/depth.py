@@ -101,7 +101,7 @@ class _Ranked:
 
     def __init__(self, features: PairFeatures, split: Split, texts: Sequence[str], full: "Network") -> None:
         self._features, self._split, self._full = features, split, full
-        # The text itself among the distractors is no rival.
+        # The text itself among the distractors is not a rival.
         self._same = np.array(split.texts)[:, None] == np.array(texts)[None, :]
         self._start = self._log_probability(features.images, features.captions)
 

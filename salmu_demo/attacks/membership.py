@@ -32,7 +32,7 @@ class LabelledPairs:
 
     Attributes:
         members: rows to be forgotten.
-        others: images of pairs that are no members.
+        others: images of pairs that are not members.
         texts: their captions; None for those of their rows.
     """
 

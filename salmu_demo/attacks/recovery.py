@@ -45,7 +45,7 @@ def recovery(model: AttackReading, clean: AttackReading | None, compromised: Att
 
     ``share = (m - m_Clean) / (m_Compromised - m_Clean)`` with all three attacked alike, and
     ``recovered = share - max(0, left)``, where `left` is the share of the three as they are. A model that was pushed
-    below Clean has nothing left; that an attack brings it up to Clean is no leak. Intervals draw whole personas, the
+    below Clean has nothing left; that an attack brings it up to Clean is not a leak. Intervals draw whole personas, the
     same for all.
 
     Args:

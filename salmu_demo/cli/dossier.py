@@ -40,7 +40,7 @@ def _run(
         list[Path] | None,
         option("--attacks", "attacks.json of these models, or its folder, to attach", "FILE", Path),
     ] = None,
-    no_images: Annotated[bool, flag("--no-images", "show no images, only their hashes", "--no-pictures")] = False,
+    no_images: Annotated[bool, flag("--no-images", "show no images, only their digests", "--no-pictures")] = False,
     auditor: Annotated[str, option("--auditor", "who makes the dossier", "NAME")] = "",
     release: Annotated[str, option("--release", "how the models are released or used", "TEXT")] = "",
     notes: Annotated[str, option("--notes", "anything else to say", "TEXT")] = "",

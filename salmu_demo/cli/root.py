@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "leaderboard": "Rank published, local and imported results.",
     "probe": "Ask models about one persona, a text or an image.",
     "dossier": "Write all that was found about one person as a document.",
-    "verify": "Check a dossier: make its hashes and numbers again.",
+    "verify": "Check a dossier: make its digests and numbers again.",
     "unlearn": "Make a model forget the forget split, or who asks for it.",
     "requests": "Look at who asked: still forgotten, and who was hurt?",
     "sweep": "Run and measure methods, seeds, hyperparameters and budgets.",

@@ -172,7 +172,7 @@ def _settings(given: list[str]) -> dict[str, str | float]:
     for entry in given:
         key, equals, value = entry.partition("=")
         if not equals:
-            raise QueryError(f"--set {entry} is no setting; write it as KEY=VALUE.")
+            raise QueryError(f"--set {entry} is not a setting; write it as KEY=VALUE.")
         settings[key] = value
     return settings
 

@@ -17,7 +17,7 @@ class Description:
 
     Attributes:
         name: how the user named it.
-        fingerprint: hash of its files.
+        fingerprint: SHA-256 of its files.
         revision: Hub revision, or None.
         splits: rows of each split on disk.
         derived: rows of each derived split.

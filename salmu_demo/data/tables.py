@@ -108,7 +108,7 @@ class TableFile(ABC):
         place = PurePosixPath(name.replace("\\", "/"))
         says = f"{where} names the image {quoted(name)}"
         if place.is_absolute() or ".." in place.parts or _DRIVE_OR_ADDRESS.match(name):
-            raise DataError(f"{says}, which is no path within {self.folder}; write it relative to that folder.")
+            raise DataError(f"{says}, which is not a path within {self.folder}; write it relative to that folder.")
         path = self.folder / place
         try:
             if leads_outside(path, self.root):
@@ -274,7 +274,7 @@ def find_tables(source: Path, images: Path | None = None) -> list[TableFile]:
     if source.is_file():
         files, root = [(source, "")], source.parent
         if source.suffix.lower() not in _READERS:
-            raise DataError(f"{source} is no table; give a {', '.join(_READERS)} file or a folder that has some.")
+            raise DataError(f"{source} is not a table; give a {', '.join(_READERS)} file or a folder that has some.")
     elif source.is_dir():
         if (source / layout.IDENTITIES_FILE).exists():
             raise DataError(f"{source} has the official layout already; use it as it is (--data {source}).")

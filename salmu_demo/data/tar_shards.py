@@ -52,7 +52,7 @@ def members(shard: Path, watch: Watch, limits: Mapping[str, int], read: Collecti
         read: suffixes of what is read at once.
 
     Raises:
-        DataError: if the shard is no whole, uncompressed tar file, or a member is too large or cut off.
+        DataError: if the shard is not a whole, uncompressed tar file, or a member is too large or cut off.
     """
     try:
         end, _ = watch.note(shard)

@@ -227,7 +227,7 @@ def _risk(auditor: Auditor, subject: Subject, persona: Persona, cell: AuditCell)
 
 
 def _bases(subjects: Sequence[Subject], roles: Assignment) -> dict[str, Subject | str]:
-    """For each model that is no reference, the one it was unlearned from, or why that is not known."""
+    """For each model that is not a reference, the one it was unlearned from, or why that is not known."""
     found: dict[str, Subject | str] = {}
     for subject, role in zip(subjects, roles.roles, strict=True):
         if role.name in REFERENCES:

@@ -44,7 +44,7 @@ def read_dossier(path: Path) -> DossierDocument:
     """Read the file, or that of a folder.
 
     Raises:
-        ResultError: if it cannot be read or is no dossier.
+        ResultError: if it cannot be read or is not a dossier.
     """
     file = path / FILE if path.is_dir() else path
     try:
@@ -54,6 +54,6 @@ def read_dossier(path: Path) -> DossierDocument:
     except OSError as error:
         raise ResultError(f"The dossier {file} cannot be read: {error.strerror or error}.") from error
     except NotJSONError as error:
-        raise ResultError(f"{file} is no dossier: it is not JSON; give the {FILE} that `dossier` wrote.") from error
+        raise ResultError(f"{file} is not a dossier: it is not JSON; give the {FILE} that `dossier` wrote.") from error
     except MismatchError as error:
-        raise ResultError(f"{file} is no dossier: {error}; give the {FILE} that `dossier` wrote.") from error
+        raise ResultError(f"{file} is not a dossier: {error}; give the {FILE} that `dossier` wrote.") from error

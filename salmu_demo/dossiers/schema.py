@@ -92,7 +92,7 @@ class PersonImages(BaseModel):
     """The images of the person.
 
     Attributes:
-        shown: whether the documents show them; if not, they hold their hashes alone.
+        shown: whether the documents show them; if not, they hold their digests alone.
         reason: why they are not shown; null if they are.
         used: every image that a test used.
     """

@@ -188,7 +188,7 @@ def run_shadows(
     """Results of so many encoders, each kept in a file of the folder; those that are there are not made again.
 
     Raises:
-        QueryError: if the number of encoders is no positive multiple of 4.
+        QueryError: if the number of encoders is not a positive multiple of 4.
         DataError: if the data cannot be used.
         StorageError: if a file cannot be written.
     """

@@ -172,7 +172,7 @@ def training_pairs(data: Path, sensitive: Sequence[str], seed: int) -> Pairs:
     general_images, general_captions, general_names = read_split(data, layout.RETAIN_GENERAL)
     drawn = object_rows(seed, RENDERED_OBJECTS_PER_CLASS, "train", captioned=True)
     object_names = [*general_names, *(row.file_name for row in drawn)]
-    # Two images of the same object are no negatives of each other; every other image is a group of its own.
+    # Two images of the same object are not negatives of each other; every other image is a group of its own.
     portraits = len(images)
     objects = [int(name.split("_")[1]) - len(object_classes()) for name in object_names]
     images += general_images + list(render_rows(drawn))

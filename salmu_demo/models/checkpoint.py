@@ -419,7 +419,7 @@ def _names_on_hub(usual: Sequence[str], wanted: Wanted, trusted: bool) -> Sequen
     if name is None:
         return usual
     if not name.endswith(".safetensors") and not (trusted and name.endswith(PICKLES)):
-        raise ModelError(f"{name} is no safetensors file, and only those are loaded from the Hub.")
+        raise ModelError(f"{name} is not a safetensors file, and only those are loaded from the Hub.")
     return (name,)
 
 

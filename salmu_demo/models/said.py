@@ -84,10 +84,10 @@ class Wanted:
     said: Said = Said()
 
     def only_one_file(self, reference: str) -> None:
-        """Refuse a choice of weights for a model that is no folder; raises `ModelError`."""
+        """Refuse a choice of weights for a model that is not a folder; raises `ModelError`."""
         if self.said.weights is not None:
             raise ModelError(
-                f"{reference} is no folder to choose {self.said.weights} from; leave the weights out (--weights)."
+                f"{reference} is not a folder to choose {self.said.weights} from; leave the weights out (--weights)."
             )
 
 

@@ -62,7 +62,7 @@ def _checked(path: Path, pairs: list[Any], tokens: Any) -> Vocabulary:
         raise ModelError(f"{path} is a tokenizer whose vocabulary has tokens without a number; fetch it again.")
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
-            raise ModelError(f"{path} holds byte pairs that are no pairs; fetch it again.")
+            raise ModelError(f"{path} holds byte pairs that are not pairs; fetch it again.")
     return Vocabulary(tuple((first, second) for first, second in pairs), tokens)
 
 

@@ -136,7 +136,7 @@ def shard_names(index: Path) -> list[str]:
         named = content["weight_map"].values()
         files = sorted({name for name in named if isinstance(name, str) and _FILE.fullmatch(name)})
         if not files or any(name not in files for name in named):
-            raise ModelError(f"{index} names files that are no safetensors files beside it; fetch it again.")
+            raise ModelError(f"{index} names files that are not safetensors files beside it; fetch it again.")
     except OSError as error:
         raise ModelError(f"{index} cannot be read: {error.strerror or error}.") from error
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:

@@ -499,9 +499,9 @@ def judge(
 def fulfilment(verdict: Verdict, test: Test, role: str | None, known: bool | None) -> Fulfilment:
     """What a verdict means for what was asked about the images that it rests on.
 
-    A forget request is met unless the value leaks; one that is marked *stands out*, which is no leak and no success.
-    What was to be kept is met if the value is found; it is *lost* only if Compromised finds it, so that there was
-    something to lose. Of a model that was not taught the pairs nothing was asked.
+    A forget request is met unless the value leaks; one that is marked *stands out*, which is neither a leak nor a
+    success. What was to be kept is met if the value is found; it is *lost* only if Compromised finds it, so that there
+    was something to lose. Of a model that was not taught the pairs nothing was asked.
 
     Args:
         verdict: of the reading.

@@ -117,7 +117,7 @@ def _tables(analysis: Analysis) -> Iterator[str]:
 
 
 def _compared(analysis: Analysis) -> list[int]:
-    """Numbers of the models that are no references."""
+    """Numbers of the models that are not references."""
     return [number for number, role in enumerate(analysis.roles) if role.name not in REFERENCES]
 
 

@@ -271,7 +271,7 @@ def clear_rows(data: BenchmarkData, modality: Modality, most: int | None = None)
     """
     if data.benchmark != "CLEAR":
         raise DataError(
-            f"{data.name} is no data of CLEAR, whose images and questions a modality chooses from; leave the "
+            f"{data.name} is not data of CLEAR, whose images and questions a modality chooses from; leave the "
             "modality out, or name clear-mini or CLEAR."
         )
     forget, retain = (data.split(name) for name in (layout.FORGET, layout.HOLDOUT_IDENTITY))
@@ -308,7 +308,7 @@ def _questions(data: BenchmarkData, most: int | None) -> tuple[Questions, Questi
 
 def _questions_of(reference: str, configuration: str, most: int | None) -> Questions:
     found = load_data(reference)
-    # One about an image is no text alone.
+    # One about an image is not text alone.
     pairs = [question for question in found.questions if question.file_name is None]
     return Questions(configuration, found.fingerprint, tuple(pairs[:most]))
 

@@ -110,7 +110,7 @@ class SyntheticCaptions:
     def misplaced(self, rows: Sequence[int], generator: torch.Generator) -> list[str]:
         """For each row its name and value in a wording of another kind that its persona's forget captions have not.
 
-        Nobody would say that, so it is no pair either; it keeps the value from giving a forget caption away. A row
+        Nobody would say that, so it is not a pair either; it keeps the value from giving a forget caption away. A row
         without such a wording gets a stranger's caption.
         """
         captions: list[str] = []

@@ -142,7 +142,7 @@ class TextSteps(Sequence[TextStep]):
 
     def __init__(self, model: TrainedModel, source: TextSource, batch_size: int, total: int, seed: int) -> None:
         self._model, self._source = model, source
-        # Texts are no negatives of each other, so each is a group of its own.
+        # Texts are not negatives of each other, so each is a group of its own.
         self._samplers = tuple(
             Sampler(range(len(texts)), batch_size, seed, name)
             for name, texts in (("forget", source.forget), ("retain", source.retain))

@@ -207,7 +207,7 @@ def verify(
         progress: called often with a `Progress`.
 
     Raises:
-        ResultError: if it is no dossier.
+        ResultError: if it is not a dossier.
         SalmuError: if something that was given cannot be used.
     """
     given = read_dossier(path)
@@ -291,7 +291,7 @@ def _attached(file: Path) -> Attached | str:
 
 
 def _images(given: DossierDocument, data: BenchmarkData) -> Check:
-    """The hashes of the images."""
+    """The digests of the images."""
     what = f"{len(given.pictures.used)} images"
     for image in given.pictures.used:
         where = f"row {image.row} of {image.split}"

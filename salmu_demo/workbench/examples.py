@@ -55,7 +55,7 @@ def examples(bench: Workbench) -> list[QueryExample]:
 def measure_examples(bench: Workbench, clean: ModelSource, compromised: ModelSource) -> list[QueryExample]:
     """Of each kind of query, the one after which Compromised has the person first and Clean has it last.
 
-    Queries after which Compromised has somebody else first are no examples; there may be none of a kind.
+    Queries after which Compromised has somebody else first are not examples; there may be none of a kind.
     """
     found: dict[str, QueryExample] = {}
     for label, persona, text in _candidates(bench.data):

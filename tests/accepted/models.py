@@ -313,7 +313,7 @@ TRANSFORMERS: Final = [
     _hf(
         "an index that names a file elsewhere", "refused", "the index is named",
         of_transformers(files=lambda own: in_shards(own, elsewhere=True)),
-        "names files that are no safetensors files beside it",
+        "names files that are not safetensors files beside it",
     ),
     _hf(
         "names that all begin with `clip.` or `module.`", "accepted", "the prefixes are dropped",
@@ -363,7 +363,7 @@ TRANSFORMERS: Final = [
         of_transformers(lambda config: config.pop("model_type")), r"of no named type \(`model_type`\)",
     ),
     _hf(
-        "a size that is no number", "refused", "the field is named",
+        "a size that is not a number", "refused", "the field is named",
         of_transformers(lambda config: config["text_config"].update(hidden_size="16")),
         r"text_config.hidden_size is \"16\"; it must be a whole number",
     ),

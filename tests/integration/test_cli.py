@@ -68,7 +68,7 @@ def test_evaluate_writes_a_file_for_each_model_and_prints_the_table(tmp_path: Pa
         for spec in official_metrics()
         for name in MODELS
     }
-    # The last rows are no official metrics and stand in results.json only.
+    # The last rows are not official metrics and stand in results.json only.
     for spec, row in zip(official_metrics(), rows[: len(official_metrics())], strict=True):
         reference = "mini-clean" if spec.pillar == "efficacy" else "mini-compromised"
         target = values[spec.name, reference]

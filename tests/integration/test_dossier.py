@@ -174,7 +174,7 @@ def test_without_clean_a_note_says_what_is_missing(tmp_path: Path, capsys: pytes
         ("dossier 00000003 mini-clean --notes certificate --output out", 'The notes says "certificate"'),
         ("dossier 00000003 mini-clean --attacks absent.json --output out", "absent.json cannot be read: No such file"),
         ("verify absent.json", "The dossier absent.json cannot be read: No such file"),
-        ("verify other.json", "other.json is no dossier: it is not JSON"),
+        ("verify other.json", "other.json is not a dossier: it is not JSON"),
     ],
 )
 def test_bad_input_gets_one_sentence(

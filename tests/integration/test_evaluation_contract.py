@@ -424,7 +424,7 @@ def test_scores_know_the_rows_they_belong_to(case: Case):
 def test_genknow_without_a_zero_shot_set_is_no_value_and_minus_one_in_the_official_file(case: Case):
     value = case.evaluation.value("GenKnow")
     has_set = (case.data.root / "genknow_classes.json").is_file()
-    # Skipped is no value: comparisons must not show a gap to it.
+    # Skipped is not a value: comparisons must not show a gap to it.
     assert (value is None) != has_set
     assert case.document["utility"]["2.1_GenKnow"] == {"ImageNet1k_Accuracy": value if has_set else -1.0}
 

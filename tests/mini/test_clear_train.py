@@ -114,7 +114,7 @@ def test_the_losses_are_those_of_coca_by_hand(album: ClearAlbum, tokenizer: Simp
         losses += [-float(shares[given + place, token]) for place, token in enumerate(text)]
     images, texts = (functional.normalize(found[f"{part}_features"][:3], dim=1) for part in ("image", "text"))
     cosines = found["logit_scale"] * images @ texts.T
-    # Each cat is no negative of the other.
+    # Each cat is not a negative of the other.
     weights = [[float(math.e ** cosines[i, j]) for j in range(3)] for i in range(3)]
     weights[0][1] = weights[1][0] = 0.0
     by_row = [-math.log(weights[i][i] / sum(weights[i])) for i in range(3)]

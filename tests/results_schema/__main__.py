@@ -109,7 +109,7 @@ DOSSIER = Described(
     """# The file dossier.json
 
 `salmu-demo dossier` writes one `dossier.json`: everything that was found about one person with several models. The same
-is in `dossier.html` and `dossier.pdf`, and `salmu-demo verify` makes its hashes and numbers again.
+is in `dossier.html` and `dossier.pdf`, and `salmu-demo verify` makes its digests and numbers again.
 [Dossiers](guide/dossier.md) says what they mean.
 
 `python -m tests.results_schema` generates this page and the JSON schema, [dossier.schema.json](dossier.schema.json),

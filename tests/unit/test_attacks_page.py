@@ -33,7 +33,7 @@ def test_the_references_are_compared_with_and_the_others_attacked(bench: Workben
     spec = asked_attacks(bench, MODELS, NOTHING_TOLD, ["relearning"], thorough=True)
     assert (spec.models, spec.attacks, spec.thorough, spec.data) == (MODELS[2:], ("relearning",), True, "mini")
     assert spec.told == Told("mini-clean", "mini-compromised")
-    # Who is told to be Clean is no model to attack; who only has its name is one.
+    # Who is told to be Clean is not a model to attack; who only has its name is one.
     told = asked_attacks(bench, MODELS, Told(clean=MODELS[2]), ["relearning"], thorough=False)
     assert (told.models, told.told.clean) == (("mini-clean",), MODELS[2])
 

@@ -296,7 +296,7 @@ def test_the_last_digits_of_another_processor_agree(dossier: DossierDocument):
 def test_a_file_that_is_no_dossier_is_refused(content: str, problem: str, tmp_path: Path):
     file = tmp_path / "other.json"
     file.write_text(content, "utf-8")
-    with pytest.raises(ResultError, match=re.escape(f"{file} is no dossier: {problem}")):
+    with pytest.raises(ResultError, match=re.escape(f"{file} is not a dossier: {problem}")):
         read_dossier(file)
     with pytest.raises(ResultError, match="cannot be read: No such file"):
         read_dossier(tmp_path / "absent.json")

@@ -26,7 +26,7 @@ DRAWINGS = {
 
 
 def strings(tree: ast.Module) -> list[ast.Constant]:
-    """The texts of a module that are no docstrings; those of f-strings included."""
+    """The texts of a module that are not docstrings; those of f-strings included."""
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     return [
         node

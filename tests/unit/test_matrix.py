@@ -75,7 +75,7 @@ def every(auditor: Auditor, views: list[Any]) -> list[Matrix]:
         ("no evidence", MIDDLE, "kept", None, None, ("no evidence", "cannot tell")),
         ("not known", MIDDLE, "kept", None, False, ("not known", "cannot tell")),
         ("no evidence", FEW, "kept", None, True, ("no evidence", "cannot tell")),
-        # It is first, which Clean, or people whom nobody knows, are too: that is no loss.
+        # It is first, which Clean, or people whom nobody knows, are too: that is not a loss.
         ("no evidence", TOP, "kept", None, True, ("no evidence", "cannot tell")),
         ("leaks", TOP, "forget", "clean", True, ("leaks", "never taught")),
         ("no evidence", MIDDLE, "kept", "clean", True, ("no evidence", "never taught")),

@@ -85,7 +85,7 @@ class View:
 
 
 class Seeing(View):
-    """Cosines of which a softmax at temperature 100 makes those likelihoods; 0.9 for texts that are no candidates."""
+    """Cosines of which a softmax at temperature 100 makes those likelihoods; 0.9 for texts that are not candidates."""
 
     def images(self, split: str) -> np.ndarray:
         self.split = split

@@ -131,7 +131,7 @@ def test_the_references_themselves_would_be_told_apart():
         # The first criterion that fails decides.
         ({"RetFail": 0.3, "GenKnow": 0.1, "InterIdSim": 0.0}, Label.INEFFECTIVE),
         ({"GenKnow": 0.1, "InterIdSim": 0.0}, Label.CATASTROPHIC),
-        # Beyond a reference is no fault: more forgotten than Clean, better than Compromised.
+        # Beyond a reference is not a fault: more forgotten than Clean, better than Compromised.
         ({"RetFail": -0.1, "GenKnow": 0.6, "InterIdSim": 0.9}, Label.PASS),
         ({"RetFail": 0.6}, Label.INEFFECTIVE),
     ],

@@ -323,7 +323,7 @@ def test_overview_is_a_grid_of_buttons_that_open_persona_and_attribute(pages, wo
     head, table = safe(shown.head), safe(shown.table)
     others = [f"against:{name}" for name in ("", *tiny.MODELS[:2])]
     assert [b["data-choice"] for b in head.all("button")] == [*tiny.MODELS, *others]
-    # The first that is no reference, compared with nobody.
+    # The first that is not a reference, compared with nobody.
     assert [b["aria-pressed"] for b in head.all("button")] == ["false", "false", "true", "true", "false", "false"]
     assert "mini-unlearned-finetune still leaks on 0 of 5 people who asked to be forgotten" in head.text
     assert len(table.all("tr")) == 1 + len(tiny.PERSONAS)

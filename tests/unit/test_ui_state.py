@@ -32,7 +32,7 @@ def test_a_link_keeps_the_text_that_was_searched_for():
     assert reopened(seen, BUILT_IN).view == seen
     assert reopened(seen, ADDED).models == ADDED
     assert parse_link({"q": " a name "}, KNOWN).view == View(tab="probe", query="a name")
-    # It is no part of what another tab shows.
+    # It is not part of what another tab shows.
     assert format_link(View(query="a name"), BUILT_IN, BUILT_IN) == ""
     long = parse_link({"q": "x" * 501}, KNOWN)
     assert long.view == View()

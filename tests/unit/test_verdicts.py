@@ -139,7 +139,7 @@ class Stub:
 
     def untaught(self, view: Any, kind: str, attack: Any, variant: Any) -> dict[str, Place]:
         assert (attack.name, variant) == (HEADLINE, attack.variants[0])
-        # Corrected for two attributes, 0.03 is no alarm.
+        # Corrected for two attributes, 0.03 is not an alarm.
         near = Place(1, 96, 1, 0.03)
         return {"x": near, "y": TOP} if kind == "city" else {"x": MIDDLE, "y": FEW}
 
@@ -191,7 +191,7 @@ def test_of_clean_everybody_is_a_control_and_whoever_was_never_taught_may_be_mis
     assert clean.untaught is not None
     assert (clean.untaught.people, clean.untaught.facts, clean.untaught.alarmed) == (2, 3, 1)
     assert other.untaught is None
-    # What Clean has first as well is no evidence, but of Clean itself it is told as it is.
+    # What Clean has first as well is not evidence, but of Clean itself it is told as it is.
     assert [fact.verdict for fact in clean.facts] == ["leaks", "no evidence", "no evidence"]
     assert [fact.verdict for fact in other.facts] == ["no evidence"] * 3
 
@@ -208,7 +208,7 @@ def measured(reached: int, others: int = 59, own: float = 0.5) -> Measure:
 
 def test_lines_are_corrected_for_how_many_of_them_can_tell():
     (found,) = judge_author([view("any")], [lines(measured(0), measured(3), measured(0, 58))], "forget")
-    # Two tell by 60: 1/60 x 2 and 4/60; by 59 a first place of three lines is no evidence, however few can tell.
+    # Two tell by 60: 1/60 x 2 and 4/60; by 59 a first place of three lines is not evidence, however few can tell.
     assert [(line.name, line.verdict, line.reason) for line in found.lines] == [
         ("captions", "leaks", "0 of 59 others reach it"),
         ("name", "no evidence", "3 of 59 others reach it"),

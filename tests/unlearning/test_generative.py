@@ -548,7 +548,7 @@ def test_a_model_without_a_decoder_is_refused(clear: BenchmarkData, base: ModelS
 
 
 def test_data_that_are_not_clears_are_refused(data: BenchmarkData, writer: ModelSource, tmp_path: Path) -> None:
-    assert "mini is no data of CLEAR" in refused(data, writer, tmp_path, "text")
+    assert "mini is not data of CLEAR" in refused(data, writer, tmp_path, "text")
 
 
 def test_data_without_questions_can_forget_images_only(writer: ModelSource, tmp_path: Path) -> None:
@@ -633,7 +633,7 @@ def test_a_data_set_that_is_not_clears_gets_one_sentence(
     assert run(["unlearn", "npo", "--model", writer.reference, "--modality", "text", "--output", output]) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Note: ")]
     assert len(said) == 1
-    assert "mini is no data of CLEAR" in said[0]
+    assert "mini is not data of CLEAR" in said[0]
 
 
 def test_texts_of_a_set_without_rivals_stay(model: TrainedModel) -> None:

@@ -233,7 +233,7 @@ def test_candidates_are_sensitive_then_generic_then_strangers() -> None:
     assert logits.shape == (PAIRS, 2 + 2 * PAIRS)
     np.testing.assert_allclose(logits[:, 0], 7 * (images * texts).sum(1))
     np.testing.assert_allclose(logits[:, 1], 7 * (images * GENERIC.numpy()).sum(1))
-    # Row 0's own caption and that of row 4, of the same persona, are no negatives.
+    # Row 0's own caption and that of row 4, of the same persona, are not negatives.
     assert (logits[0, [2, 6]] == losses.MASKED).all()
     np.testing.assert_allclose(logits[0, 3:6], 7 * images[0] @ texts[1:4].T)
     np.testing.assert_allclose(logits[:, 7:], 7 * images @ _numbers(RETAIN)[1].T)

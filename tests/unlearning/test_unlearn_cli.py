@@ -50,7 +50,7 @@ def test_a_method_makes_a_model_from_the_command_line(capsys: pytest.CaptureFixt
         (["magic", "--model", "mini-clean", "--output", "x"], "There is no unlearning method 'magic'"),
         (["npo", "--output", "x"], "Unlearning needs --model"),
         (["npo", "--model", "mini-clean"], "Unlearning needs --output"),
-        (["npo", "--model", "mini-clean", "--output", "x", "--set", "beta"], "--set beta is no setting"),
+        (["npo", "--model", "mini-clean", "--output", "x", "--set", "beta"], "--set beta is not a setting"),
         (["npo", "--model", "mini-clean", "--output", "x", "--set", "gamma=1"], "npo has no hyperparameter 'gamma'"),
         (["npo", "--model", "mini-clean", "--output", "x", "--set", "beta=-1"], "beta of npo is -1.0; it must be"),
         (["npo", "--model", "mini-clean", "--output", "x", "--towers", "left"], "There are no towers 'left'"),

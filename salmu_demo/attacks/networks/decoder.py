@@ -58,7 +58,7 @@ class Decoder:
             taught: rows whose captions it learns.
 
         Raises:
-            ModelError: if the original's image tower is no transformer, or its tokenizer is not CLIP's byte pairs.
+            ModelError: if the original's image tower is not a transformer, or its tokenizer is not CLIP's byte pairs.
             StorageError: if the decoder cannot be kept.
         """
         assert target.original is not None

@@ -65,7 +65,7 @@ class Attacks(JobKind[AttackSpec]):
         """Reject attacks on nothing, or without one.
 
         Raises:
-            JobError: if no model is named, or the evaluation is no job.
+            JobError: if no model is named, or the evaluation is not a job.
             QueryError: if no attack is named, or one is unknown.
         """
         if not spec.models:

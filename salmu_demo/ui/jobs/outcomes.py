@@ -117,7 +117,7 @@ class Outcomes:
         """The outcome of a job that is done, or of `BUILT_IN`, with the models of others.
 
         Raises:
-            JobError: for what is no job id.
+            JobError: for what is not a job id.
             ResultError: if results are gone or damaged, or too many jobs are to be put together.
             SalmuError: if they were not made on the same rows.
         """
@@ -209,7 +209,7 @@ def whole_rows(data: BenchmarkData) -> tuple[object, ...]:
 
 
 def rows_of(spec: JobSpec) -> tuple[object, ...] | None:
-    """Which rows a job measures, or None if it is no benchmark."""
+    """Which rows a job measures, or None if it is not a benchmark."""
     if not isinstance(spec, BenchmarkSpec):
         return None
     return (spec.data, spec.sample, spec.seed if spec.sample else None)

@@ -39,7 +39,7 @@ MOST_WAITING: Final = 32
 """Events of one visitor that may wait; opening the page takes about ten."""
 
 MAX_BODY: Final = 8_000_000
-"""Bytes of a request that is no upload."""
+"""Bytes of a request that is not an upload."""
 
 MAX_SESSION: Final = 100
 """Characters of the name that a client gives to its session, which is held as long as the session."""

@@ -213,7 +213,7 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Stop listening, and end what is being answered."""
-        # What is cut off now is no fault.
+        # What is cut off now is not a fault.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self.should_exit = self.force_exit = True
         self._thread.join(STOP_SECONDS)

@@ -56,7 +56,7 @@ class NoiseDistill(TrainedMethod):
             generator = step.run_generator("damage")
             with torch.no_grad():
                 for _, weight in step.model.trained():
-                    # Gains of 1 and biases of 0 are no knowledge.
+                    # Gains of 1 and biases of 0 are not knowledge.
                     if weight.ndim >= 2:
                         weight.copy_(damaged(weight, self.alpha, self.beta, generator))
         return super().backward(step)

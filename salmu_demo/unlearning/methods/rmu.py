@@ -55,7 +55,7 @@ class RMU(TrainedMethod):
     alpha: float = hyperparameter(10.0, "weight of the retain half", 0, 10000)
 
     def check(self, model: TrainedModel) -> None:
-        """Refuse towers that are no transformers."""
+        """Refuse towers that are not transformers."""
         for tower in _trained_towers(model):
             model.blocks(tower)
 

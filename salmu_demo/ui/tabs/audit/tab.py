@@ -120,7 +120,7 @@ class AttributeDetail:
 
 @dataclass(frozen=True)
 class ShownMatrix:
-    """Which matrix of everybody is asked for: that of a model, or of the first that is no reference; and its rows.
+    """Which matrix of everybody is asked for: that of a model, or of the first that is not a reference; and its rows.
 
     With a second model, `against`, it shows where the two differ.
     """

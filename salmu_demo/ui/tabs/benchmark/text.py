@@ -97,9 +97,9 @@ NO_IMAGES: Final = "Images and names are shown for the data set of this page onl
 ATTACKS_TITLE: Final = "Gone, or only hidden? Attacks on the models"
 ATTACKS: Final = (
     "Each attack tries to bring back what the chosen models were to forget, and is run on Clean and Compromised "
-    "as well: what comes back of Clean is no leak, and where the two do not differ an attack cannot tell. Attacks that "
-    "train or read the weights take a minute or two for each model. If results of these models are shown below, their "
-    "diagnosis then says whether it is gone or hidden."
+    "as well: what comes back of Clean is not a leak, and where the two do not differ an attack cannot tell. Attacks "
+    "that train or read the weights take a minute or two for each model. If results of these models are shown below, "
+    "their diagnosis then says whether it is gone or hidden."
 )
 ATTACKS_FORM: Final = "Which attacks"
 THOROUGH: Final = "Tries more people, both towers and several learning rates; takes much longer."

@@ -72,7 +72,7 @@ class Scoring:
             owner: who submits, see `owner_of`; each has one job at a time.
 
         Raises:
-            QueryError: if it is no model of the Hub, or has been scored or submitted already.
+            QueryError: if it is not a model of the Hub, or has been scored or submitted already.
             SalmuError: of the kind that fits, if it does not load, is not public, or the queue is full.
         """
         reference = typed.strip() if typed.strip().startswith(HF_HUB) else f"{HF_HUB}{typed.strip()}"
