@@ -11,7 +11,7 @@ import pytest
 from salmu_demo.core.errors import MetricError
 from salmu_demo.data.dataset import Persona, Question
 from salmu_demo.features.writing import Likelihood
-from salmu_demo.probes import author_findings
+from salmu_demo.probes import author_findings, authors
 from salmu_demo.probes.author_findings import AnsweredQuestion, captions_of, read_author
 from salmu_demo.probes.people import ShownImage
 
@@ -209,3 +209,54 @@ def test_what_data_lack_is_said_for_each_line(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(author_findings, "rouge_l_recall", refuses)
     assert reading(View(), Authors()).lacks == {"answers": "A truth has no letter"}
+
+
+def choosing(**more: Any) -> authors.Authors:
+    """People of whom some images have wrong names to choose from, and one is called as one of these."""
+    named = {"a": "Ana Berg", "b": "Ben", "c": "Cem", "d": "Dora"}
+    choices = {
+        "forget_perturbed": [
+            ["Ana Berg", "Xa", "Yo", "ana BERG"],
+            [],
+            ["Ana Berg", "xa", "Zed", "Ulf", "Una", "Uwe", "Ugo"],
+        ],
+        "retain_perturbed": [["Ben", "Cem", "Vi"], ["nobody", "Wu"]],
+    }
+    owners = {"forget_perturbed": ["a", "a", "a"], "retain_perturbed": ["b", None]}
+    facts = {
+        "personas": [Persona(identity, {"name": name}) for identity, name in named.items()],
+        "choices": {split: {"name": names} for split, names in choices.items()},
+        "split": lambda name: SimpleNamespace(identities=owners[name]),
+        **more,
+    }
+    return authors.Authors(SimpleNamespace(**facts))  # type: ignore[arg-type]
+
+
+def shuffled(every: Sequence[str], identity: str) -> list[str]:
+    return [every[place] for place in np.random.default_rng([42, *identity.encode()]).permutation(len(every))]
+
+
+def test_names_to_choose_from_are_the_datas_or_else_invented_ones(monkeypatch: pytest.MonkeyPatch):
+    people = choosing()
+    # In any case a name is the same; of a later image it is written as there.
+    assert people.candidates("a") == ("Ana Berg", "xa", "Yo", "Zed", "Ulf", "Una")
+    assert people.candidates("b") == ("Ben", "Cem", "Vi")
+    nobody = ["Ugo", "Ulf", "Una", "Uwe", "Vi", "xa", "Yo", "Zed"]
+    assert people.invented("c") == tuple(shuffled(nobody, "c"))
+    assert people.invented("c") != people.invented("d")
+    assert people.candidates("c") == ("Cem", *people.invented("c")[:5])
+    assert people.others("b") == tuple(shuffled(["a", "c", "d"], "b"))
+    assert choosing(choices=None).candidates("a") == ("Ana Berg",)
+    monkeypatch.setattr(authors, "MOST_OTHERS", 2)
+    assert people.others("b") == tuple(shuffled(["a", "c", "d"], "b")[:2])
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (9, [0, 3, 5, 8])])
+def test_images_of_a_person_are_taken_evenly_from_the_first_split(count: int, rows: list[int]):
+    held = {"forget": [10 * row for row in range(count)], "holdout_identity": [7, 8]}
+    people = choosing(persona_rows=lambda identity: held if identity == "a" else {"holdout_identity": [5]})
+    assert people.images("a") == [ShownImage("forget", 10 * row) for row in rows]
+    assert (people.side("a"), people.side("b")) == ("forget", "kept")
+    texts = {"forget": [f"caption {row}" for row in range(99)]}
+    captions = choosing(split=lambda name: SimpleNamespace(texts=texts[name]))
+    assert captions.caption(ShownImage("forget", 30)) == "caption 30"

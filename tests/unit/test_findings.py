@@ -1,6 +1,7 @@
 """The audit's attacks on models whose knowledge is planted, and how often chance looks like a finding."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,6 +43,56 @@ def test_what_is_planted_is_found_and_nothing_else(data: BenchmarkData, strength
         assert phone.headline.reading.true_values == ("+49000003",)
         assert phone.headline.reading.values[0 if strength > 0 else -1] == "+49000003"
     assert len(phone.headline.reading.shown) == 4
+
+
+def test_what_decides_is_corrected_by_holm_and_the_rest_by_the_number_of_attributes(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"unlearned": {"city": 3.0}})
+    found = cells(embedder, [OTHER], FORGET_ONLY, ["city", "phone_number"], [find_attack("face-to-name")])
+    # Of four attributes two tell: blood types are too few, and the better one of two addresses is ahead too often.
+    city, phone, *few = cells(embedder, [OTHER], FORGET_ONLY, ["city", "phone_number", "email", "blood_type"], None)
+    tails = [cell.headline.reading.place.tail for cell in (city, phone)]
+    assert tails[0] < tails[1]
+    assert city.headline.adjusted == pytest.approx(2 * tails[0])
+    assert phone.headline.adjusted == pytest.approx(max(2 * tails[0], tails[1]))
+    assert [cell.headline.adjusted for cell in few] == [1.0, 1.0]
+    assert [len(cell.findings) for cell in (city, phone, *few)] == [1, 1, 1, 1]
+    for cell in found:
+        others = [(f.adjusted, min(1.0, 4 * f.reading.place.tail)) for f in cell.findings[1:]]
+        assert len(others) == 3
+        assert all(adjusted == pytest.approx(expected) for adjusted, expected in others)
+    assert max(f.adjusted for f in found[1].findings) == 1
+
+
+def test_what_is_shipped_of_a_model_is_not_read_again(data: BenchmarkData):
+    embedder = PlantedEmbedder(data, {"unlearned": {"city": 3.0}})
+    persona, headline = data.persona(BOTH), find_attack(HEADLINE)
+    view = embedder.view(OTHER)
+    reading = Auditor(data, Kept()).reading(view, persona, "city", headline, headline.variants[0], "forget")
+    assert isinstance(reading, PersonaReading)
+    untaught = {"n": Place(1, 42, 1, 0.5)}
+    shipped: Any = SimpleNamespace(deciding={(BOTH, "city"): reading}, untaught={"city": untaught})
+    auditor = Auditor(data, Kept(), lambda model: shipped)
+    # Nothing can be read of a view without features.
+    blind: Any = SimpleNamespace(model=OTHER)
+    assert auditor.reading(blind, persona, "city", headline, headline.variants[0], "forget") is reading
+    assert auditor.everybody(blind) == {(BOTH, "city"): ("forget", reading.place)}
+    assert auditor.untaught(blind, "city", headline, headline.variants[0]) == untaught
+    assert auditor.untaught(blind, "email", headline, headline.variants[0]) == {}
+    control = auditor.control(blind, "city", headline, headline.variants[0])
+    assert control is not None
+    assert control.people == 1
+    # Neither the other side nor another variant, kind or attack is.
+    for kind, attack, variant, side in (
+        ("city", headline, 0, "kept"), ("city", headline, 1, "forget"), ("email", headline, 0, "forget"),
+        ("city", find_attack("face-to-name"), 0, "forget"),
+    ):  # fmt: skip
+        with pytest.raises(AttributeError):
+            auditor.reading(blind, persona, kind, attack, attack.variants[variant], side)  # type: ignore[arg-type]
+        again = auditor.reading(view, persona, kind, attack, attack.variants[variant], side)  # type: ignore[arg-type]
+        assert isinstance(again, PersonaReading)
+        assert (again.attack, again.variant, again.side) == (attack.name, attack.variants[variant].name, side)
+    with pytest.raises(AttributeError):
+        auditor.untaught(blind, "city", headline, headline.variants[1])
 
 
 def test_eight_candidates_cannot_tell(data: BenchmarkData):
@@ -103,6 +154,10 @@ def test_data_without_the_extension_skip_by_name_what_needs_it(tmp_path: Path):
         (HEADLINE, "unseen wordings", "plain has no wordings that no caption has."),
     ]
     assert cell.verdict == "leaks"
+    # What is skipped keeps nothing else from being read.
+    assert [finding.reading.attack for finding in cell.findings] == [
+        *(attack.name for attack in all_attacks()[:3]), "text-only", *(attack.name for attack in all_attacks()[3:])
+    ]  # fmt: skip
     assert all(finding.control is None for finding in cell.findings)
     # The captions' own wordings, most frequent first, with nobody's name.
     assert cell.headline.reading.sentences == ("This person has the city {value}", "{value} is the city of this person")
