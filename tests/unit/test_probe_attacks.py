@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -345,3 +347,27 @@ def test_what_cannot_be_read_is_said(data: BenchmarkData):
     for attack in all_attacks():
         with pytest.raises(QueryError, match="Nobody has no attribute 'email' in planted; choose one of city"):
             attack.read(plain.embedder.view(MODEL), People(data), nobody, "email", attack.variants[0])
+
+
+def test_whoever_has_no_other_image_has_nothing_to_be_compared_with(data: BenchmarkData):
+    class Lonely(People):
+        def images(self, kind: str, *rest: Any) -> dict[str, list[ShownImage]]:
+            found = super().images(kind, *rest)
+            return {who: shown for who, shown in found.items() if kind == "city" or who != "00000000"}
+
+    plain, attack = Plain(data), find_attack("image-to-image")
+    people, view = Lonely(data), plain.embedder.view(MODEL)
+    skipped = attack.read(view, people, plain.people["00000000"], "city", attack.variants[0])
+    words = "Person P0 has nothing else to be compared with."
+    assert skipped == Skipped("image-to-image", "own images", "forget", words)
+    assert "00000000" not in attack.places(view, people, "city", attack.variants[0])
+    assert isinstance(attack.read(view, people, plain.people["00000001"], "city", attack.variants[0]), PersonaReading)
+
+
+def test_what_the_data_lack_is_said_before_anything_is_read(tmp_path: Path):
+    official = load_folder(write_planted_data(tmp_path, extension=False, people=PEOPLE), "plain")
+    plain = Plain(official)
+    lacks = "plain has no images of the personas that no model trains on.", "plain has no wordings that no caption has."
+    for variant, name, words in ((1, "unseen images", lacks[0]), (2, "unseen wordings", lacks[1])):
+        skipped = read(plain, "nameless-line-up", variant, "00000001", "city", "forget")
+        assert skipped == Skipped("nameless-line-up", name, "forget", words)
