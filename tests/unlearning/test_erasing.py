@@ -124,6 +124,13 @@ def test_damage_shrinks_and_adds_noise_of_the_tensors_own_size() -> None:
     noise = damaged(weight, 0.5, 2.0, torch.Generator().manual_seed(1)) - 0.5 * weight
     assert float(noise.std()) == pytest.approx(0.5 * 2.0 * 3.0, rel=0.02)
     assert abs(float((noise * weight).mean())) < 0.2
+    three = torch.tensor([1.0, 2.0, 6.0])
+    drawn = torch.randn(3, generator=torch.Generator().manual_seed(1))
+    # The mean is 3, and the squares are 4, 1 and 9 away.
+    by_hand = 0.75 * three + 0.25 * 2.0 * (14 / 3) ** 0.5 * drawn
+    torch.testing.assert_close(damaged(three, 0.25, 2.0, torch.Generator().manual_seed(1)), by_hand)
+    single = torch.tensor([5.0], dtype=torch.float64)
+    assert damaged(single, 0.25, 2.0, torch.Generator()).tolist() == [3.75]
 
 
 def test_weights_are_damaged_once_between_forgetting_and_distillation(base: ModelSource, batches: BatchSource) -> None:
@@ -167,6 +174,7 @@ def test_a_direction_that_never_varies_is_left_alone() -> None:
     states = torch.cat([_draw(100, 2) + labels[:, None], torch.full((100, 1), 5.0, dtype=torch.float64)], dim=1)
     matrix, shift = eraser(states, labels, 5)
     torch.testing.assert_close((states @ matrix.T + shift)[:, 2], states[:, 2])
+    assert [part.dtype for part in eraser(states.float(), labels, 5)] == [torch.float32, torch.float32]
 
 
 @pytest.mark.parametrize("concept", ["fact", "persona"])
@@ -199,6 +207,14 @@ def test_a_map_fitted_on_other_pairs_undoes_a_rotation() -> None:
     torch.testing.assert_close(
         mapped(texts @ rotation, known @ rotation, known, 1e9), centre.expand(7, -1), atol=1e-6, rtol=0
     )
+
+
+def test_a_map_is_a_ridge_regression_on_centred_features() -> None:
+    known, wanted, texts = _draw(12, 4, seed=1) + 1, _draw(12, 4, seed=2) - 2, _draw(3, 4, seed=3)
+    x, y = known - known.mean(dim=0), wanted - wanted.mean(dim=0)
+    weights = torch.linalg.inv(x.T @ x + 0.7 * torch.eye(4, dtype=torch.float64)) @ x.T @ y
+    expected = (texts - known.mean(dim=0)) @ weights + wanted.mean(dim=0)
+    torch.testing.assert_close(mapped(texts, known, wanted, 0.7), expected / expected.norm(dim=1, keepdim=True))
 
 
 def test_batches_are_split_by_persona() -> None:

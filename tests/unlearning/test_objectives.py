@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from salmu_demo.unlearning import Towers, losses
+from salmu_demo.unlearning import LORA_A, Towers, losses
 from salmu_demo.unlearning.batches import Encoded
 from salmu_demo.unlearning.methods.delete import mask_distillation
 from salmu_demo.unlearning.methods.delete_matrix import matrix_losses
@@ -119,6 +119,13 @@ def test_entropy_of_equal_predictions_is_log_of_the_batch() -> None:
     assert float(negative_entropy(_pairs(same), SCALE)) == pytest.approx(-math.log(PAIRS))
 
 
+def test_entropy_by_hand() -> None:
+    images, texts = _numbers(NOW)
+    logits = 7.0 * images @ texts.T
+    halves = [(_softmax(side) * np.log(_softmax(side))).sum(axis=1).mean() for side in (logits, logits.T)]
+    assert float(negative_entropy(_pairs(NOW), SCALE)) == pytest.approx(sum(halves) / 2)
+
+
 def test_shuffling_compares_images_with_other_pairs_captions() -> None:
     images, texts = _numbers(NOW)
     permutation = PERMUTATION.numpy()
@@ -138,6 +145,20 @@ def test_equal_captions_are_all_right_answers() -> None:
     # Image to text is uniform whatever the images are: log B. Text to image asks for the same of the images.
     expected = (math.log(PAIRS) - np.log(_softmax(logits.T)).mean()) / 2
     assert float(loss) == pytest.approx(expected)
+
+
+def test_right_answers_share_alike_whether_an_image_has_one_or_two() -> None:
+    images, texts = _numbers(NOW)
+    positive = GROUPS[:, None] == GROUPS[None, :]
+    logits = 7.0 * images @ texts.T
+    # Rows 0 and 4 have two right answers, the others one.
+    halves = [
+        -np.mean([np.log(_softmax(side))[row, columns].mean() for row, columns in
+                  enumerate(([0, 4], [1], [2], [3], [0, 4]))])
+        for side in (logits, logits.T)
+    ]  # fmt: skip
+    found = multi_positive_nce(_pairs(NOW).images, _pairs(NOW).texts, positive, SCALE)
+    assert float(found) == pytest.approx(sum(halves) / 2)
 
 
 def test_matrix_forms_by_hand() -> None:
@@ -260,6 +281,16 @@ def test_decoupling_aims_at_the_originals_unrelated_pairs() -> None:
     assert float(knowledge_retention(frozen, frozen)) == 0
 
 
+def test_embeddings_are_held_at_those_of_the_original_by_hand() -> None:
+    (images, texts), (old_images, old_texts) = _numbers(NOW), _numbers(FROZEN)
+    apart = ((images - old_images) ** 2).mean() + ((texts - old_texts) ** 2).mean()
+    assert float(twins_loss(_pairs(NOW), _pairs(FROZEN))) == pytest.approx(apart)
+    both, old = (
+        (i + t) / np.linalg.norm(i + t, axis=1, keepdims=True) for i, t in ((images, texts), (old_images, old_texts))
+    )
+    assert float(knowledge_retention(_pairs(NOW), _pairs(FROZEN))) == pytest.approx(((both - old) ** 2).mean() + apart)
+
+
 def test_wrong_answers_are_captions_of_other_personas_of_the_same_kind() -> None:
     images, texts = _numbers(NOW)
     logits = 7 * images @ texts.T
@@ -308,6 +339,9 @@ def test_masks_are_made_where_the_groups_are() -> None:
 def test_task_vectors_are_walked_the_other_way() -> None:
     start, trained = {"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([1.5, 2.0])}
     assert negated(start, trained, 0.5)["w"].tolist() == [0.75, 2.0]
+    # A low-rank change is turned around once, in its other factor.
+    start, trained = {f"w.{LORA_A}": torch.ones(2)}, {f"w.{LORA_A}": torch.tensor([3.0, 4.0])}
+    assert negated(start, trained, 0.5)[f"w.{LORA_A}"].tolist() == [3.0, 4.0]
 
 
 def test_ssd_dampens_only_what_matters_more_to_forget_pairs() -> None:
@@ -315,6 +349,9 @@ def test_ssd_dampens_only_what_matters_more_to_forget_pairs() -> None:
     torch.testing.assert_close(dampened(weight, forget, retain, 10.0, 1.0), torch.tensor([0.1, 2.0, 2.0]))
     # The factor is never above 1: nothing grows.
     torch.testing.assert_close(dampened(weight, forget, retain, 10.0, 100.0), weight)
+    # Twice as important as to retain pairs is not more than that.
+    weight, forget, retain = torch.full((3,), 2.0), torch.tensor([20.0, 5.0, 8.0]), torch.full((3,), 4.0)
+    torch.testing.assert_close(dampened(weight, forget, retain, 2.0, 0.5), torch.tensor([0.2, 2.0, 2.0]))
 
 
 def test_ssds_importance_is_the_mean_square_of_a_weights_gradient_over_batches() -> None:
@@ -338,6 +375,7 @@ def test_ssds_importance_is_the_mean_square_of_a_weights_gradient_over_batches()
     [
         (5.0, 6, [1, 2, 4, 8, 6, 5], 5.0),
         (3.0, 5, [1, 2, 4, 3, 2.5], 3.0),
+        (3.5, 7, [1, 2, 4, 3, 3.5, 3.25, 3.375], 3.5),
         (0.3, 3, [1, 0.5, 0.25], 0.5),
         (99.0, 3, [1, 2, 4], 8.0),
     ],
@@ -359,6 +397,10 @@ def test_slug_takes_a_layer_that_no_other_beats() -> None:
     layers = [Layer("a", 1.0, 0.1), Layer("b", 2.0, 0.2), Layer("c", 1.5, 0.3), Layer("d", 0.5, 0.0)]
     assert [layer.name for layer in pareto_front(layers)] == ["a", "b", "d"]
     assert choose_layer(layers).name == "b"
+    # As important at a larger angle, or less at the same, is beaten; most importance is not most for its angle.
+    beaten = [Layer("e", 1.0, 0.15), Layer("f", 0.9, 0.1)]
+    assert pareto_front([layers[0], *beaten]) == layers[:1]
+    assert choose_layer([layers[0], Layer("g", 2.0, 0.6)]).name == "a"
 
 
 def test_projected_features_have_nothing_left_in_the_removed_directions() -> None:
@@ -377,6 +419,8 @@ def test_pcgrad_removes_only_a_conflict() -> None:
     retain = torch.tensor([1.0, 0.0])
     torch.testing.assert_close(projected_conflict(torch.tensor([-3.0, 2.0]), retain), torch.tensor([1.0, 2.0]))
     torch.testing.assert_close(projected_conflict(torch.tensor([3.0, 2.0]), retain), torch.tensor([4.0, 2.0]))
+    torch.testing.assert_close(projected_conflict(torch.tensor([0.5, 2.0]), retain), torch.tensor([1.5, 2.0]))
+    torch.testing.assert_close(projected_conflict(torch.tensor([-3.0, 2.0]), 2 * retain), torch.tensor([2.0, 2.0]))
 
 
 def test_the_bargain_solves_its_equation() -> None:
