@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -186,7 +187,8 @@ def code_digest(sources: Iterable[str], packages: Iterable[str]) -> str:
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted({path for source in sources for path in root.glob(source)}):
-        code = ast.dump(ast.parse(path.read_bytes()))
+        stat = path.stat()
+        code = _dumped(path, stat.st_mtime_ns, stat.st_size)
         digest.update(f"{path.relative_to(root).as_posix()}\0{code}\0".encode())
     for package in packages:
         try:
@@ -194,6 +196,12 @@ def code_digest(sources: Iterable[str], packages: Iterable[str]) -> str:
         except PackageNotFoundError:
             digest.update(f"{package}\0none\0".encode())
     return digest.hexdigest()
+
+
+@cache
+def _dumped(path: Path, _modified: int, _size: int) -> str:
+    """The syntax tree of a file as text: every key asks for much the same files, and parsing takes most of its time."""
+    return ast.dump(ast.parse(path.read_bytes()))
 
 
 def portable_digest(sources: Iterable[str]) -> str:

@@ -145,8 +145,9 @@ def write_model(
 
 def draw_curve(entries: Sequence[dict[str, Any]], unit: str, readings: Sequence[str], path: Path) -> None:
     """Plot readings over `unit` as SVG; the same entries give the same file. Raises `StorageError`."""
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.add_subplot()
+    # Fixed margins: a layout that is computed draws everything twice, and every run ends with a curve.
+    figure = Figure(figsize=(6, 3.2))
+    axes = figure.add_axes((0.09, 0.15, 0.89, 0.81))
     for reading, marker in zip(readings, "so^D"[: len(readings)], strict=True):
         points = [(entry[unit], entry[reading]) for entry in entries]
         axes.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=reading.replace("_", " "))

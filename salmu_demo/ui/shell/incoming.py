@@ -69,6 +69,17 @@ class Page(gr.Blocks):
         super().__init__(**options)
         self._limits: dict[int, int] = {}
 
+    def __exit__(self, *failure: Any) -> None:
+        """Close the page; an event whose progress is hidden says so of nothing.
+
+        Gradio's client writes the state of every event to all components that events ever said it of, and searches the
+        whole page for each of them: on a large page this is most of what an event costs the browser.
+        """
+        super().__exit__(*failure)
+        for block_fn in self.fns.values():
+            if block_fn.show_progress == "hidden":
+                block_fn.show_progress_on = []
+
     def limit(self, component: gr.CheckboxGroup, count: int) -> None:
         """Give handlers the first choices of a component only, except those that take values as they come."""
         self._limits[component._id] = count
