@@ -42,6 +42,14 @@ def shipped_assets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SALMU_ASSETS_DIR", raising=False)
 
 
+@pytest.fixture(scope="module")
+def plain_slides() -> Iterator[None]:
+    """The figures of reports as PDF, which embed fonts for seconds, are blank: for tests of everything else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("salmu_demo.reports.files.figure_pdf", lambda figure: b"%PDF-1.4\n%%EOF\n")
+        yield
+
+
 @pytest.fixture
 def give(tmp_path: Path) -> Iterator[Callable[[str, bytes], Path]]:
     """A function that lays a file where the page puts what a visitor uploads, in a folder of the test's own."""

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +83,7 @@ def _render(row: _PlannedRow) -> bytes:
     return render_object(np.random.default_rng(seed), name)
 
 
-def render_rows(rows: list[Any], workers: int = 2) -> Iterator[bytes]:
+def render_rows(rows: list[Any], workers: int = 2) -> Generator[bytes, None, None]:
     """Draw the images of planned rows, in order, in parallel processes."""
     with ProcessPoolExecutor(workers) as pool:
         yield from pool.map(_render, rows, chunksize=64)
@@ -234,9 +236,10 @@ def build(output: Path, seed: int = 0, progress: Callable[[str], None] = lambda 
     try:
         folder = output / layout.DATA_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        for split, rows in plan.splits.items():
-            _write_split(folder, split, rows, render_rows(rows))
-            progress(f"{split}: {len(rows)} rows")
+        with closing(render_rows([row for rows in plan.splits.values() for row in rows])) as images:
+            for split, rows in plan.splits.items():
+                _write_split(folder, split, rows, islice(images, len(rows)))
+                progress(f"{split}: {len(rows)} rows")
         fragile = [name for name, value in plan.fragile_similarities.items() if value >= FRAGILE_SIMILARITY]
         write_json(output / layout.IDENTITIES_FILE, {p.identity_id: p.metadata for p in plan.personas})
         write_json(output / layout.CAPTIONS_FILE, dict(sorted(plan.captions.items())))

@@ -2,9 +2,10 @@
 
 import io
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import attrgetter, eq
 from typing import Any, Final
 
 import numpy as np
@@ -139,6 +140,8 @@ EXPRESSIONS: Final = {
 EYES: Final = ("default", "happy", "squint", "wink", "side", "surprised", "closed")
 EYEBROWS: Final = ("defaultNatural", "raisedExcitedNatural", "flatNatural", "upDownNatural", "sadConcernedNatural")
 
+_TRAITS: Final = attrgetter("top", "color", "skin", "facial_hair", "accessory")
+
 
 @dataclass(frozen=True)
 class Look:
@@ -153,7 +156,7 @@ class Look:
 
     def shared_traits(self, other: "Look") -> int:
         """Number of the five traits besides gender that two looks share, 0 to 5."""
-        return sum(a == b for a, b in zip(astuple(self)[1:], astuple(other)[1:], strict=True))
+        return sum(map(eq, _TRAITS(self), _TRAITS(other)))
 
     def headwear(self) -> str:
         """The hair or hat in words, for example "auburn hair in a bob" or "a red bobble hat"."""

@@ -83,6 +83,11 @@ def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _plain_slides(plain_slides: None) -> None:
+    """No test here opens the figures that jobs write for slides."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, named by the environment variable CHROMIUM or found on the path."""

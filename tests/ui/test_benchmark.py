@@ -303,6 +303,8 @@ def test_axe_finds_nothing_in_progress_and_results(open_page: OpenPage, finished
         expect(page.locator("#results-tabs [role=tabpanel]:visible")).to_have_count(1)
         for summary in page.locator("#results-tabs summary:visible").all():
             summary.click()
+        # Thousands of strokes that axe would look at for nothing.
+        page.evaluate("document.querySelectorAll('#results-tabs figure svg').forEach((svg) => svg.replaceChildren())")
         assert violations(page, "#results-tabs") == [], name
         assert sideways_scroll(page) <= 0, name
     unfold_form(page)
