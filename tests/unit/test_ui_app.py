@@ -243,6 +243,15 @@ def test_an_upload_has_a_limit(page: httpx.Client):
     assert upload(31_000_000) == 413
 
 
+def test_hidden_progress_is_written_to_no_component(page: httpx.Client):
+    events = page.get("config").json()["dependencies"]
+    hidden = [event for event in events if event["show_progress"] == "hidden"]
+    assert hidden
+    assert all(event["show_progress_on"] == [] for event in hidden)
+    # A handful at most of all others: each is looked up in the whole page whenever any event tells of itself.
+    assert {len(event["show_progress_on"] or event["outputs"]) for event in events if event not in hidden} <= {0, 1}
+
+
 def test_the_page_looks_as_it_is_meant_to(page: httpx.Client):
     config = page.get("config").json()
     assert ".portrait" in config["css"]

@@ -165,7 +165,7 @@ def build(context: Context) -> TabHandlers:
     for change in (faces_or_captions.input, captions_or_faces.input, gallery.input, count.input):
         _on(change, ask_again, [last_query, *asked], found)
     differs.input(shows_errors(show), [last_answer, differs], results, api_visibility="private", show_progress="hidden")
-    clear.click(forget, None, [preview, clear, *found], api_visibility="private")
+    clear.click(forget, None, [preview, clear, *found], api_visibility="private", show_progress="hidden")
     # A search takes a while, in which the visitor may have gone to another tab: only its text is put into the view.
     last_query.change(note_query, [context.view, last_query], context.view, **QUEUED)
     reopening = Handler(_search(reopen), asked, [text, *found], _options(results))
