@@ -24,7 +24,12 @@ TESTED: Final = {
     "method_plugin.py",
     "metric_plugin.py",
 }
-TINY: Final = {"00000024": TWO_EMAILS, "mini-unlearned-pinpoint": "mini-unlearned-finetune", "sample=400": "sample=20", "budget=640": "budget=64"}
+TINY: Final = {
+    "00000024": TWO_EMAILS,
+    "mini-unlearned-pinpoint": "mini-unlearned-finetune",
+    "sample=400": "sample=20",
+    "budget=640": "budget=64",
+}
 """What pages say of SALMU-Mini, and its counterpart in the tiny data."""
 
 

@@ -147,7 +147,7 @@ class FirstScreen:
         return False
 
     def _is_back(self) -> bool:
-        """Whether what was clicked before led to another tab or to a persona only, and what a visitor clicks leads back."""
+        """Whether what was clicked before led to another tab or a persona only, from which a click leads back."""
         self._page.get_by_role("tablist").first.get_by_role("tab").nth(self._place).click()
         if (overview := self._page.get_by_role("button", name="All people")).is_visible():
             overview.click()
