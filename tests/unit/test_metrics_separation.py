@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from salmu_demo.metrics.protocol import TIE_TOLERANCE
 from salmu_demo.metrics.separation import auc_parts, detected, placements, privacy_leak
 
 
@@ -58,6 +59,17 @@ def test_with_few_negatives_none_may_be_above():
     positives = np.array([5.0, 4.0, 3.0])
     # Of 24 negatives 0.24 are allowed: the best positive that ties with the best negative is found in 24 % of all lots.
     assert detected(positives, np.array([4.0, *np.zeros(23)])) == pytest.approx([1.0, 0.24, 0.0])
+
+
+def test_scores_within_the_tolerance_of_the_threshold_tie_with_it():
+    near, beyond = TIE_TOLERANCE, 1.5 * TIE_TOLERANCE
+    assert detected(np.array([near, -near, beyond]), np.zeros(24)) == pytest.approx([0.01, 0.01, 1.0])
+    # 0.02 negatives of two are allowed, which tie.
+    assert detected(np.zeros(1), np.array([0.0, -near])) == pytest.approx([0.01])
+    # Two of 200 are allowed, and three are no higher than the threshold: lots of two are drawn for three.
+    negatives = np.concatenate([[near, near, 0.0], -np.ones(197)])
+    assert detected(np.zeros(1), negatives) == pytest.approx([2 / 3])
+    assert placements(np.array([near, beyond]), np.zeros(2)).tolist() == [0.5, 1.0]
 
 
 def test_scores_that_tell_nothing_find_as_many_positives_as_negatives():

@@ -24,6 +24,13 @@ def test_a_logit_is_that_of_the_cosine_with_the_mean_of_five() -> None:
     assert found[2] == pytest.approx(math.log(1e-45))  # Beyond a right angle.
 
 
+def test_the_logit_of_the_very_embedding_that_is_enrolled_is_finite() -> None:
+    # Rounding takes some of these cosines beyond 1.
+    people = np.random.default_rng(0).normal(size=(200, 1, 7)).repeat(ENROLLED + 1, axis=1)
+    assert np.isfinite(enrolment_logits(people)).all()
+    assert (enrolment_logits(people) > 30).all()
+
+
 def test_an_image_is_recognised_where_its_own_person_is_nearest() -> None:
     embeddings = np.stack([images([0] * 5, [10, 50]), images([90] * 5, [80, 20])])
     assert recognised(embeddings, np.array([1, 0])).tolist() == [[True, False], [True, False]]
