@@ -239,7 +239,7 @@ class _Session:
 
 
 def _lacking(attack: Attack, target: Target) -> str | None:
-    """What an attack needs and a target has not, as a clause."""
+    """What an attack needs and a target does not have, as a clause."""
     if AttackerNeed.ORIGINAL in attack.needs and target.original is None:
         return "it needs the original model, and none is given; name it with --compromised"
     if AttackerNeed.EXTENSION in attack.needs and layout.UNSEEN_IMAGES not in target.data.stored_splits:

@@ -110,7 +110,7 @@ class _Spoken:
                 if not (option.metavar or "").endswith(SEVERAL):
                     break
             if not values:
-                raise QueryError(f"{name} is given no value; {_see(ctx)}")
+                raise QueryError(f"{name} needs a value; {_see(ctx)}")
             spelt += [part for value in values for part in (name, value)]
         return spelt
 

@@ -113,7 +113,7 @@ def _tables(board: Board, order: str, choice: Choice) -> Tables:
     tables = [(group, ranked(group, order, choice)) for group in board.groups]
     shown = [(group, rows) for group, rows in tables if rows]
     if not shown:
-        raise QueryError("No row of the leaderboard fits; change --data, --revision, --rows, --source or --search.")
+        raise QueryError("No row of the leaderboard matches; change --data, --revision, --rows, --source or --search.")
     return shown
 
 

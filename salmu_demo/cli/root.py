@@ -106,7 +106,7 @@ def _plugins_first(args: Sequence[str]) -> list[str]:
         elif word == _PLUGIN:
             file = next(given, None)
             if file is None:
-                raise QueryError(f"{_PLUGIN} is given no value; see `{PROGRAM} --help`.")
+                raise QueryError(f"{_PLUGIN} needs a value; see `{PROGRAM} --help`.")
             plugins.append(f"{word}={file}")
         elif word.startswith(f"{_PLUGIN}="):
             plugins.append(word)

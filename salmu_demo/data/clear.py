@@ -16,7 +16,7 @@ CLEAR                              split                 role
 
 Only the first two have to be there. Every other configuration is read by itself, `full` and `default` as
 `holdout_identity`, and of `…+tofu` the images as `captioned` and the questions as `BenchmarkData.questions`. The
-attribute kind of every pair is `name`. What CLEAR has not is in `UNMEASURABLE`, its columns are in `clear_rows`.
+attribute kind of every pair is `name`. What CLEAR does not have is in `UNMEASURABLE`, its columns are in `clear_rows`.
 """
 
 import hashlib

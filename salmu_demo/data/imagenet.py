@@ -94,7 +94,7 @@ def _in_order_of_classes(root: Path, folders: list[Path]) -> list[Path]:
         return sorted(folders, key=lambda folder: int(folder.name))
     odd = next(name for name in sorted(names) if not _SYNSET.fullmatch(name))
     raise DataError(
-        f"The class folders in {root} do not tell their classes, such as {odd!r}: name all of them by synset "
+        f"The class folders in {root} do not say their classes, such as {odd!r}: name all of them by synset "
         f"(n01440764), or by number from 0 to {CLASSES - 1}."
     )
 

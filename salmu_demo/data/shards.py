@@ -124,7 +124,7 @@ class Watch:
             if path not in self._states:
                 raise
             raise DataError(
-                f"{path} cannot be read any more, though {self._what} is in use: {error.strerror or error}. Put it "
+                f"{path} can no longer be read, though {self._what} is in use: {error.strerror or error}. Put it "
                 "back and start again."
             ) from error
         if self._states.setdefault(path, found) == found:

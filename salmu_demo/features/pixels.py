@@ -72,8 +72,7 @@ class VisitorImage:
             image = self._image
             if image is None:
                 raise ImageError(
-                    f"Your image is not kept any more, or not at the size that {encoder.source.name} needs; give it "
-                    "again."
+                    f"Your image is no longer kept, or not at the size that {encoder.source.name} needs; give it again."
                 )
             known = self._pixels[encoder.preprocessing] = encoder.pixels(image)
         return known

@@ -145,8 +145,8 @@ def check_space(plans: Sequence[FetchPlan]) -> int:
     needed = sum(plan.missing_bytes for plan in plans)
     if needed > free:
         raise StorageError(
-            f"{needed / 1e9:.2f} GB are to be fetched and {free / 1e9:.2f} GB are free in {constants.HF_HUB_CACHE}; "
-            "free space there, or move it with HF_HOME."
+            f"{needed / 1e9:.2f} GB have to be fetched, but only {free / 1e9:.2f} GB are free in "
+            f"{constants.HF_HUB_CACHE}; free space there, or move it with HF_HOME."
         )
     return free
 

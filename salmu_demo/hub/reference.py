@@ -53,7 +53,7 @@ class HubReference:
 
 
 def data_on_hub(reference: str) -> HubReference | None:
-    """The repository a data reference means, or None if it has not the form of one.
+    """The repository a data reference means, or None if it does not have the form of one.
 
     The released data set is always pinned, whatever it is called, unless the reference names a revision.
 

@@ -105,7 +105,7 @@ def _mark(row: Row, model: str | None, data: str | None) -> Staleness | None:
         if measured is None:
             doubts.append(Staleness("cannot be checked", f"{what}: the file does not give its fingerprint."))
         elif today is None:
-            where = "on the Hub, which is not asked" if revision else "not on this machine any more"
+            where = "on the Hub, which is not asked" if revision else "no longer on this machine"
             doubts.append(Staleness("cannot be checked", f"{what} is {where}."))
     if row.measured_by and row.measured_by != measuring_key():
         return BY_OTHERS

@@ -389,7 +389,7 @@ class Trainer:
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise ModelError(f"{kept} is damaged; remove it to train from the beginning.") from error
         if state["key"] != key:
-            raise ModelError(f"{kept} is of another training; remove it, or name another folder.")
+            raise ModelError(f"{kept} belongs to another training; remove it, or name another folder.")
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._generator.set_state(state["generator"])
@@ -442,7 +442,9 @@ def train_clear(
     torch.set_num_threads(recipe.threads)
     people = {person.name for person in plan_clear(recipe.seed, sizes).known}
     if people != {row[columns.ANSWER] for row in read_configuration(data, columns.REAL_FACES)}:
-        raise DataError(f"{data} has other real faces than those of seed {recipe.seed}; name the seed of its building.")
+        raise DataError(
+            f"{data} has other real faces than those of seed {recipe.seed}; name the seed that it was built with."
+        )
     merges = write_merges(output / START / MERGES_FILE)
     tokenizer = SimpleTokenizer(str(merges), context_length=config["model_cfg"]["text_cfg"]["context_length"])
     forget, retain = (lesson_of(authors_album(data, [name]), tokenizer) for name in ("forget10", "retain90"))

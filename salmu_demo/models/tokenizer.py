@@ -86,7 +86,7 @@ class LibraryTokenizer:
         self.context_length = context_length
         self._clean = get_clean_fn(clean)
         if strip_sep_token:
-            raise ModelError(f"{path} is of a model whose separators are taken out, which is not done here.")
+            raise ModelError(f"{path} belongs to a model whose separators are taken out, which is not done here.")
         try:
             self._tokenizer = Tokenizer.from_str(read_tokenizer(path))
         except BaseException as error:
@@ -167,7 +167,7 @@ def _transformers_tokenizer(source: ModelSource, text: dict[str, Any]) -> Any:
     name = text["hf_tokenizer_name"]
     if importlib.util.find_spec("transformers") is None:
         raise ModelError(
-            f"{source.reference} needs the tokenizer {name}, and that the package transformers: pip install "
+            f"{source.reference} needs the tokenizer {name}, which needs the package transformers: pip install "
             "transformers sentencepiece."
         )
     place = str(source.merges.parent) if source.merges is not None else name

@@ -246,7 +246,7 @@ def _clip_network(said: _Clip, what: str) -> dict[str, Any]:
     text, vision = said.text_config, said.vision_config
     quick = {text.hidden_act == _QUICK, vision.hidden_act == _QUICK}
     if len(quick) > 1:
-        raise ModelError(f"{what} computes QuickGELU in one tower only, which open_clip cannot.")
+        raise ModelError(f"{what} computes QuickGELU in one tower only, which open_clip cannot do.")
     model: dict[str, Any] = {"embed_dim": said.projection_dim}
     if quick.pop():
         model["quick_gelu"] = True
@@ -274,7 +274,7 @@ def _siglip_network(said: _Siglip, what: str) -> tuple[dict[str, Any], tuple[str
     if text.projection_size not in (None, vision.hidden_size) or (text.projection_size or text.hidden_size) != (
         vision.hidden_size
     ):
-        raise ModelError(f"{what} has towers of different widths, which open_clip's SigLIP has not.")
+        raise ModelError(f"{what} has towers of different widths, which open_clip's SigLIP does not have.")
     sizes = _image_sizes(vision, what)
     tower = next(
         (
@@ -349,7 +349,7 @@ def _image_sizes(vision: _Vision, what: str) -> dict[str, Any]:
 def _head_width(tower: _Tower, what: str) -> int:
     if tower.hidden_size % tower.num_attention_heads:
         raise ModelError(
-            f"{what} has a width of {tower.hidden_size} that its {tower.num_attention_heads} heads do not share."
+            f"{what} has a width of {tower.hidden_size} that its {tower.num_attention_heads} heads do not divide."
         )
     return tower.hidden_size // tower.num_attention_heads
 

@@ -111,7 +111,7 @@ class _RowMaker:
     Attributes:
         columns: names of its metrics.
         references: what was measured of the references.
-        diagnoses: whether there is a diagnosis, which CLEAR has not.
+        diagnoses: whether there is a diagnosis, which CLEAR does not have.
     """
 
     columns: Sequence[str]

@@ -97,7 +97,7 @@ class UnlearningPlan:
         if spec.is_one_shot and self.stop != StopRules():
             raise QueryError(f"{spec.name} edits the model once and cannot stop early; leave the stop rules out.")
         if spec.is_one_shot and self.keep_best:
-            raise QueryError(f"{spec.name} edits the model once and has no checkpoints; leave out to keep the best.")
+            raise QueryError(f"{spec.name} edits the model once and has no checkpoints; do not keep the best.")
 
     @property
     def lora(self) -> LoRA | None:

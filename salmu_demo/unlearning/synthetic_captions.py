@@ -91,8 +91,8 @@ class SyntheticCaptions:
         return captions
 
     def rewordings(self, rows: Sequence[int], generator: torch.Generator) -> list[str]:
-        """For each row its name in another persona's caption of the same kind: a wording its persona has not, and a
-        value that is not its own.
+        """For each row its name in another persona's caption of the same kind: a wording that is not its persona's, and
+        a value that is not its own.
 
         So none of them tells a fact, and none can be a true pair that was held back. A row without such a caption gets
         a stranger's.

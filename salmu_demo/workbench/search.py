@@ -141,7 +141,7 @@ def search(
 
     Raises:
         QueryError: if no model is chosen or the query is empty or too long.
-        ImageError: if the image is not kept any more.
+        ImageError: if the image is no longer kept.
     """
     if not references:
         raise QueryError("No model is chosen; choose at least one at the top of the page.")

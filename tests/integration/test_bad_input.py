@@ -349,7 +349,7 @@ def test_a_parquet_file_whose_images_are_damaged_or_gone(data_folder: Path, tmp_
     assert not list((tmp_path / "cache").rglob("*.npy"))
     again = load_data(str(data_folder))
     path.unlink()
-    gone = f"{path.name} cannot be read any more, .*: No such file"
+    gone = f"{path.name} can no longer be read, .*: No such file"
     refused(DataError, gone, lambda: again.image("forget", 0))
     refused(DataError, gone, lambda: again.fingerprint)
 

@@ -99,7 +99,7 @@ def test_a_shard_that_was_saved_again_between_two_images_is_noticed(folder: Path
 def test_a_shard_that_was_removed_is_named(folder: Path):
     data = load_folder(folder)
     removed(folder)
-    with pytest.raises(DataError, match=r"forget-00000-of-00002.parquet cannot be read any more, .*: No such file"):
+    with pytest.raises(DataError, match=r"forget-00000-of-00002.parquet can no longer be read, .*: No such file"):
         data.image(layout.FORGET, 0)
 
 

@@ -426,7 +426,7 @@ def test_a_tokenizer_of_transformers_is_asked_for_only_if_it_is_here(
 ):
     reference = with_config(model_folder, text_cfg__hf_tokenizer_name="timm/ViT-B-16-SigLIP")
     monkeypatch.setattr("salmu_demo.models.tokenizer.importlib.util.find_spec", lambda name: None)
-    assert "needs the tokenizer timm/ViT-B-16-SigLIP, and that the package transformers" in sentence_of(
+    assert "needs the tokenizer timm/ViT-B-16-SigLIP, which needs the package transformers" in sentence_of(
         lambda: load(reference)
     )
     asked: dict[str, Any] = {}

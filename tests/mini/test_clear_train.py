@@ -209,5 +209,5 @@ def test_what_cannot_be_gone_on_from_gets_a_sentence(data: Path, tmp_path: Path)
     with pytest.raises(ModelError, match="is damaged; remove it to train from the beginning"):
         train(data, tmp_path / "damaged")
     torch.save({"key": "another"}, state)
-    with pytest.raises(ModelError, match="is of another training; remove it, or name another folder"):
+    with pytest.raises(ModelError, match="belongs to another training; remove it, or name another folder"):
         train(data, tmp_path / "damaged")

@@ -157,8 +157,8 @@ WRONG = {
     "--nonsense": "There is no option --nonsense; see `salmu-demo --help`.",
     "evaluate": "MODEL... is missing; see `salmu-demo evaluate --help`.",
     "evaluate m": "--output is missing; see `salmu-demo evaluate --help`.",
-    "evaluate m --output --json": "--output is given no value; see `salmu-demo evaluate --help`.",
-    "evaluate m --output": "--output is given no value",
+    "evaluate m --output --json": "--output needs a value; see `salmu-demo evaluate --help`.",
+    "evaluate m --output": "--output needs a value",
     "evaluate m --output o --nonsense": "There is no option --nonsense; see `salmu-demo evaluate --help`.",
     "evaluate m --output o --se 1 --sample x": "--sample must be a whole number; see",
     "evaluate m --output o --sample 5.0": "--sample must be a whole number; see",
@@ -364,5 +364,5 @@ def test_what_a_file_registers_is_named_wherever_the_file_is(tmp_path: Path):
     assert done.stderr.splitlines() == [
         "salmu-demo: Unlearning needs --model; see `salmu-demo unlearn --help`.",
         f"salmu-demo: The plug-in {tmp_path / 'none.py'} is not a file; give a Python file.",
-        "salmu-demo: --plugin is given no value; see `salmu-demo --help`.",
+        "salmu-demo: --plugin needs a value; see `salmu-demo --help`.",
     ]

@@ -193,7 +193,7 @@ def test_results_that_are_named_twice_are_shown_once(tmp_path: Path, monkeypatch
     ("arguments", "sentence"),
     [
         (["--sort", "size"], "cannot be sorted by 'size'"),
-        (["--data", "nowhere"], "No row of the leaderboard fits"),
+        (["--data", "nowhere"], "No row of the leaderboard matches"),
         (["--submission", "Clean"], "needs both --submission MODEL and --output DIR"),
         (["--submission", "Clean", "--output", "out"], "Clean is a published row"),
         (["--submission", "nobody", "--output", "out"], "no row 'nobody'"),

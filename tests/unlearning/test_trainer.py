@@ -479,7 +479,7 @@ def test_the_best_checkpoint_is_kept_by_the_readings_of_the_run(
 
 
 def test_an_edit_has_no_best_checkpoint() -> None:
-    with pytest.raises(QueryError, match="ssd edits the model once and has no checkpoints; leave out to keep the best"):
+    with pytest.raises(QueryError, match="ssd edits the model once and has no checkpoints; do not keep the best"):
         UnlearningPlan(find_method("ssd").method(), keep_best=True)
 
 

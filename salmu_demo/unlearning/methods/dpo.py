@@ -72,8 +72,8 @@ def refusal_margin(refusal: DecoderOutput, own: DecoderOutput) -> torch.Tensor:
 @register(
     "dpo",
     "DPO",
-    "CLEAR (arXiv 2410.18057), with the base model as reference and a divergence on retain texts, which CLEAR has not; "
-    "Rafailov et al. 2023 (arXiv 2305.18290)",
+    "CLEAR (arXiv 2410.18057), with the base model as reference and a divergence on retain texts, which CLEAR does "
+    "not have; Rafailov et al. 2023 (arXiv 2305.18290)",
     "Prefer “I don't know” to what is to be forgotten more than the original did.",
     {Need.FORGET, Need.RETAIN, Need.FROZEN},
     form=Form.GENERATIVE,

@@ -50,7 +50,7 @@ class NPO(TrainedMethod):
 @register(
     "npo",
     "NPO",
-    "CLEAR (arXiv 2410.18057), with a retain loss, which CLEAR has not; Zhang et al. 2024 (arXiv 2404.05868)",
+    "CLEAR (arXiv 2410.18057), with a retain loss, which CLEAR does not have; Zhang et al. 2024 (arXiv 2404.05868)",
     "Ascent that fades out for each text once it has become less likely than in the original.",
     {Need.FORGET, Need.RETAIN, Need.FROZEN},
     form=Form.GENERATIVE,
