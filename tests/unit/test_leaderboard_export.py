@@ -121,8 +121,9 @@ def test_a_file_that_changed_since_the_table_was_made_is_not_submitted(tmp_path:
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of official files, and an empty folder of jobs."""
+    """A folder of official files; no jobs, and no sweeps that are shipped."""
     monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path / "own" / "runs"))
+    monkeypatch.setenv("SALMU_ASSETS_DIR", str(tmp_path / "own" / "assets"))
     for made in evaluations():
         write_official(made, tmp_path / "results")
     return tmp_path / "results"
