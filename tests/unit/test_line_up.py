@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from salmu_demo.core.errors import MetricError
 from salmu_demo.metrics.line_up import (
     alarm_rate,
+    chance_beyond,
     chance_exposure,
     exposure,
     image_scores,
@@ -97,6 +98,9 @@ def test_p_and_chance_equal_complete_enumeration(candidates: int, true: int):
         assert two_sided_p(rank, candidates, true) == pytest.approx(min(1, 2 * min(ahead, behind)), abs=1e-12)
     bits = [math.log2(candidates / rank) for rank in ranks]
     assert chance_exposure(candidates, true) == pytest.approx(sum(bits) / len(bits), abs=1e-12)
+    if true == 1:
+        assert chance_exposure(candidates) == chance_exposure(candidates, 1)
+        assert chance_beyond(1, candidates) == chance_beyond(1, candidates, 1) == (candidates - 1) / candidates
     for level in (0.05, 0.4, 0.7):
         alarms = sum(two_sided_p(rank, candidates, true) <= level for rank in ranks) / len(ranks)
         assert alarm_rate(candidates, true, level) == pytest.approx(alarms, abs=1e-12)

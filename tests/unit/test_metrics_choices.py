@@ -1,6 +1,7 @@
 """Multiple choice, CLEAR's aggregates and Forget Quality against plain loops and numbers worked out by hand."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,6 +139,20 @@ def test_a_row_may_have_fewer_candidates_than_the_only_text():
     assert choice_cosines(np.eye(2), np.array([[3.0, 4.0]]), np.array([[0, -1], [-1, 0]])) == pytest.approx(
         np.array([[0.6, NONE], [NONE, 0.8]])
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "texts", "candidates", "words"),
+    [
+        ([[np.nan, 1.0]], np.eye(2), [[0, 1]], "^image_features has NaN"),
+        (np.eye(2)[:1], [[np.nan, 1.0]], [[0, 0]], "^text_features has NaN"),
+        (np.eye(3)[:1], np.eye(2), [[0, 1]], "image_features has 3 columns but text_features has 2"),
+        (np.eye(2), np.eye(2), [[0, 1]], "image_features has 2 rows but candidates has 1"),
+    ],
+)
+def test_what_makes_no_cosines_is_named(images: Any, texts: Any, candidates: Any, words: str):
+    with pytest.raises(MetricError, match=words):
+        choice_cosines(np.array(images), np.array(texts), np.array(candidates))
 
 
 def test_candidates_outside_the_texts_are_refused():

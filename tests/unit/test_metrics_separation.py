@@ -70,6 +70,7 @@ def test_scores_within_the_tolerance_of_the_threshold_tie_with_it():
     negatives = np.concatenate([[near, near, 0.0], -np.ones(197)])
     assert detected(np.zeros(1), negatives) == pytest.approx([2 / 3])
     assert placements(np.array([near, beyond]), np.zeros(2)).tolist() == [0.5, 1.0]
+    assert placements(np.array([-near, -beyond]), np.zeros(2)).tolist() == [0.5, 0.0]
 
 
 def test_scores_that_tell_nothing_find_as_many_positives_as_negatives():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from salmu_demo.core.errors import MetricError
 from salmu_demo.data import layout
 from salmu_demo.metrics import MetricData, Needs, Rows, Texts, find_metric
 from salmu_demo.metrics.line_up import chance_beyond, exposure_above_guess, value_rank
@@ -185,6 +186,14 @@ def test_the_best_of_two_true_values_is_last_less_often():
         assert chance_beyond(rank, 4, 2) == pytest.approx(sum(found > rank for found in ranks) / len(ranks))
 
 
+def test_the_best_of_two_is_in_the_last_tenth_less_often():
+    # Ten candidates are nine false values and the best of two true ones: last it is if both are behind all false ones.
+    ranks = [1 + min(pair) for pair in combinations(range(11), 2)]
+    chance = sum(rank > 9 for rank in ranks) / len(ranks)
+    two = np.full(2, 2)
+    assert in_last_tenth(np.array([10.0, 9.0]), np.full(2, 10), two) == pytest.approx([1 - chance, -chance])
+
+
 def test_a_rank_on_the_edge_of_the_last_tenth_is_not_in_it():
     assert in_last_tenth(
         np.array([18.0, 18.5, 19.0]), np.full(3, 20), np.ones(3, dtype=np.int64)
@@ -225,6 +234,8 @@ def test_what_the_data_lack_is_said_by_name(metric: str, data: Data, reason: str
 
 def test_a_kind_with_one_value_is_no_line_up():
     assert kind_facts(Data(personas=(Person("1"),))) == []
+    (facts,) = kind_facts(Data(personas=(Person("1"), Person("2"))))
+    assert (facts.values, facts.people, facts.rows.tolist()) == (["Trier", "Ulm"], ["1", "2"], [1, 3])
 
 
 def test_retfail_in_bits_has_the_ranks_of_retfail():
@@ -254,6 +265,23 @@ def test_among_captions_of_the_same_kind_what_says_the_same_does_not_compete():
         cosine = {other: unit(feature(f"forget {row}")) @ unit(feature(f"forget text {other}")) for other in range(6)}
         assert rank == 1 + sum(cosine[other] > cosine[row] for other in rivals[row])
     assert found.scores.tolist() == (1 / found.ranks).tolist()
+    assert found.r_at_1 == (found.ranks == 1).mean()
+
+
+@pytest.mark.parametrize("what", ["image", "caption", "distractor"])
+def test_features_that_are_not_finite_are_named(what: str):
+    class Broken(View):
+        def images(self, split: str) -> np.ndarray:
+            return super().images(split) * (np.nan if what == "image" else 1)
+
+        def captions(self, split: str) -> np.ndarray:
+            return super().captions(split) * (np.nan if what == "caption" else 1)
+
+        def texts(self, texts: Texts) -> np.ndarray:
+            return super().texts(texts) * (np.nan if what == "distractor" else 1)
+
+    with pytest.raises(MetricError, match=f"^{what}_features has NaN"):
+        find_metric("RetFailKind").compute(Broken(Data()))
 
 
 def test_captions_of_nobody_say_the_same_only_if_they_are_the_same():
