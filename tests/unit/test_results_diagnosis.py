@@ -469,6 +469,7 @@ def test_what_gold_brings_back_stands_beside_the_same_attack_alone():
     assert criterion.missing == "own-head (mixed, MRR) cannot tell here: no share"
     (criterion,) = diagnose_evidence(Evidence({})).questions[3].criteria
     assert (criterion.measure, criterion.missing, criterion.value) == ("attacks", "no attack was run", None)
+    assert not criterion.at_least
 
 
 def test_what_is_conspicuous_is_told_beside_gold_by_what_else_is_kept():
@@ -563,6 +564,10 @@ def test_references_whose_distance_may_be_chance_span_no_scale():
     model = evidence(ValExp=LOW)
     compromised = evidence(ValExp=(0.0, 2.0, 0.0, 0.0), alone="")
     clean = evidence(ValExp=LOW, alone="")
+    found = diagnose_evidence(replace(model, nothing_kept=frozenset()), clean, compromised)
+    assert "ValExp of Clean and of Compromised hardly differ" in found.questions[0].missing
+    # By an eighth on average, from 0.5, and not at all in a third of the resamples.
+    clean, compromised = evidence(ValExp=HIGH, alone=""), evidence(ValExp=(0.5, 1.0, 0.5, 0.5), alone="")
     found = diagnose_evidence(replace(model, nothing_kept=frozenset()), clean, compromised)
     assert "ValExp of Clean and of Compromised hardly differ" in found.questions[0].missing
 
