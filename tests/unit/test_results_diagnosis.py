@@ -560,7 +560,7 @@ def test_models_measured_on_other_people_have_no_common_interval():
 
 
 def test_references_whose_distance_may_be_chance_span_no_scale():
-    # 0.05 apart on average, because of one person in four.
+    # 0.5 apart on average, because of one person in four.
     model = evidence(ValExp=LOW)
     compromised = evidence(ValExp=(0.0, 2.0, 0.0, 0.0), alone="")
     clean = evidence(ValExp=LOW, alone="")
