@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     after the last one: its answer comes only with the next event, for which a test waits in vain.
     """
     for item in items:
-        if "open_page" in getattr(item, "fixturenames", ()):
+        if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 
@@ -112,8 +112,8 @@ def faults(logged: list[str]) -> list[str]:
     return [text for text in logged if not (left and (LEFT in text or BROKEN_OFF in text))]
 
 
-@pytest.fixture
-def open_page(app_url: str, browser: Browser) -> Iterator[OpenPage]:
+@contextmanager
+def windows(app_url: str, browser: Browser) -> Iterator[OpenPage]:
     """A function that opens the app in a window of its own; at the end no window may have logged an error."""
     contexts = []
     errors: list[str] = []
@@ -133,3 +133,10 @@ def open_page(app_url: str, browser: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert faults(errors) == []
+
+
+@pytest.fixture
+def open_page(app_url: str, browser: Browser) -> Iterator[OpenPage]:
+    """A function that opens the app in a window of the test's own, see `windows`."""
+    with windows(app_url, browser) as open_:
+        yield open_

@@ -4,18 +4,26 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, OWN_IMAGE, PHONE, OpenPage
+from tests.ui.conftest import DESKTOP, OWN_IMAGE, PHONE, OpenPage, windows
 from tests.ui.test_accessibility import violations
 
 MODELS = len(tiny.MODELS)
 PHONE_NUMBER = tiny.PERSONAS["00000004"]["phone_number"]
+
+
+@pytest.fixture(scope="module")
+def probe(app_url: str, browser: Browser) -> Iterator[Page]:
+    """The tab in one window, for tests of a search that leave everything but the text and the gallery as it was."""
+    with windows(app_url, browser) as open_:
+        yield open_("tab=probe")
 
 
 def search(page: Page, text: str) -> None:
@@ -62,12 +70,11 @@ def test_a_text_gives_a_column_for_each_model(open_page: OpenPage, size):
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 
 
-def test_the_named_persona_is_marked_in_captions(open_page: OpenPage):
-    page = open_page("tab=probe")
-    search(page, f"Call {PHONE_NUMBER}")
-    page.get_by_label("Captions").first.check()
-    expect(page.locator("#probe-results h2")).to_contain_text("Captions for")
-    expect(page.locator("#probe-results .summary").first).to_contain_text("Amara Diallo is")
+def test_the_named_persona_is_marked_in_captions(probe: Page):
+    search(probe, f"Call {PHONE_NUMBER}")
+    probe.get_by_label("Captions").first.check()
+    expect(probe.locator("#probe-results h2")).to_contain_text("Captions for")
+    expect(probe.locator("#probe-results .summary").first).to_contain_text("Amara Diallo is")
 
 
 def test_number_of_results_gallery_and_only_differences(open_page: OpenPage):
@@ -83,35 +90,32 @@ def test_number_of_results_gallery_and_only_differences(open_page: OpenPage):
     expect(page.locator("#probe-results h2")).to_contain_text("Plain pairs")
 
 
-def test_markup_in_a_query_is_text_and_an_empty_one_is_refused(open_page: OpenPage):
-    page = open_page("tab=probe")
-    search(page, "<img src=x onerror=alert(1)>")
-    assert page.locator("#probe-results img[src=x]").count() == 0
-    page.locator("#probe-text").get_by_role("textbox").fill("  ")
-    page.get_by_role("button", name="Search", exact=True).click()
-    expect(page.get_by_text("The query is empty")).to_be_visible()
+def test_markup_in_a_query_is_text_and_an_empty_one_is_refused(probe: Page):
+    search(probe, "<img src=x onerror=alert(1)>")
+    assert probe.locator("#probe-results img[src=x]").count() == 0
+    probe.locator("#probe-text").get_by_role("textbox").fill("  ")
+    probe.get_by_role("button", name="Search", exact=True).click()
+    expect(probe.get_by_text("The query is empty")).to_be_visible()
 
 
-def test_an_example_fills_the_box_and_searches(open_page: OpenPage):
-    page = open_page("tab=probe")
-    page.get_by_role("button", name="Phone number:").click()
+def test_an_example_fills_the_box_and_searches(probe: Page):
+    probe.get_by_role("button", name="Phone number:").click()
     first = tiny.PERSONAS["00000001"]["phone_number"]
-    expect(page.locator("#probe-text").get_by_role("textbox")).to_have_value(first)
-    expect(rows(page)).to_have_count(10 * MODELS)
+    expect(probe.locator("#probe-text").get_by_role("textbox")).to_have_value(first)
+    expect(rows(probe)).to_have_count(10 * MODELS)
     # The link keeps it, and searches again where it is opened.
-    expect(page).to_have_url(re.compile("tab=probe&q="))
-    page.reload()
-    expect(page.locator("#probe-text").get_by_role("textbox")).to_have_value(first)
-    expect(rows(page)).to_have_count(10 * MODELS)
+    expect(probe).to_have_url(re.compile("tab=probe&q="))
+    probe.reload()
+    expect(probe.locator("#probe-text").get_by_role("textbox")).to_have_value(first)
+    expect(rows(probe)).to_have_count(10 * MODELS)
 
 
-def test_search_results_download_as_json_and_csv(open_page: OpenPage):
-    page = open_page("tab=probe")
-    search(page, PHONE_NUMBER)
-    document = json.loads(download(page, page.get_by_role("link", name="Download JSON")))
+def test_search_results_download_as_json_and_csv(probe: Page):
+    search(probe, PHONE_NUMBER)
+    document = json.loads(download(probe, probe.get_by_role("link", name="Download JSON")))
     assert document["query"]["text"] == PHONE_NUMBER
     assert [len(model["results"]) for model in document["models"]] == [10] * MODELS
-    table = download(page, page.get_by_role("link", name="Download CSV")).decode("utf-8-sig")
+    table = download(probe, probe.get_by_role("link", name="Download CSV")).decode("utf-8-sig")
     assert len(list(csv.DictReader(io.StringIO(table)))) == 10 * MODELS
 
 
