@@ -1,9 +1,11 @@
 """Fixtures for all tests."""
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 
@@ -43,10 +45,18 @@ def shipped_assets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def plain_slides() -> Iterator[None]:
-    """The figures of reports as PDF, which embed fonts for seconds, are blank: for tests of everything else."""
+def plain_figures() -> Iterator[None]:
+    """The figures of reports are blank, for tests of everything else: drawing them takes most of a report's time."""
+    blank = BytesIO()
+    Image.new("RGB", (12, 8), "white").save(blank, "PNG")
+    drawn = {
+        "figure_png": blank.getvalue(),
+        "figure_svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+        "figure_pdf": b"%PDF-1.4\n%%EOF\n",
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("salmu_demo.reports.files.figure_pdf", lambda figure: b"%PDF-1.4\n%%EOF\n")
+        for name, content in drawn.items():
+            patch.setattr(f"salmu_demo.reports.files.{name}", lambda figure, content=content: content)
         yield
 
 

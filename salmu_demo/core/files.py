@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,6 +23,7 @@ _CHECKSUM: Final = "checksum"
 _log = logging.getLogger(__name__)
 
 _passing: set[Path] = set()
+_PARSING: Final = threading.Lock()
 
 
 def entries_within(folder: Path) -> list[tuple[Path, os.stat_result]]:
@@ -201,7 +203,17 @@ def code_digest(sources: Iterable[str], packages: Iterable[str]) -> str:
 @cache
 def _dumped(path: Path, _modified: int, _size: int) -> str:
     """The syntax tree of a file as text: every key asks for much the same files, and parsing takes most of its time."""
-    return ast.dump(ast.parse(path.read_bytes()))
+    return ast.dump(syntax_tree(path))
+
+
+def syntax_tree(path: Path) -> ast.Module:
+    """The syntax tree of a file of code.
+
+    One at a time: CPython 3.11 counts the depth of trees in one place for all threads, and fails with a `SystemError`
+    where the garbage collector lets another thread parse in the midst of it (gh-106905).
+    """
+    with _PARSING:
+        return ast.parse(path.read_bytes())
 
 
 def portable_digest(sources: Iterable[str]) -> str:
@@ -215,7 +227,7 @@ def portable_digest(sources: Iterable[str]) -> str:
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted({path for source in sources for path in root.glob(source)}):
-        code = ascii(_meaning(ast.parse(path.read_bytes())))
+        code = ascii(_meaning(syntax_tree(path)))
         digest.update(f"{path.relative_to(root).as_posix()}\0{code}\0".encode())
     return digest.hexdigest()
 

@@ -84,8 +84,8 @@ def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _plain_slides(plain_slides: None) -> None:
-    """No test here opens the figures that jobs write for slides."""
+def _plain_figures(plain_figures: None) -> None:
+    """Hardly a test here opens the figures that jobs write."""
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,11 @@ TABS = ("Metrics", "Figures", "Attacks", "Two models", "Attributes and personas"
 
 
 @pytest.fixture(scope="module")
+def _plain_figures() -> None:
+    """Here the figures are drawn: every format is opened."""
+
+
+@pytest.fixture(scope="module")
 def runs(tiny_assets, tmp_path_factory) -> Iterator[Path]:
     """A folder of jobs for these tests alone."""
     folder = tmp_path_factory.mktemp("runs")

@@ -31,7 +31,7 @@ def found(attack: str, share: float) -> AttacksDocument:
 
 
 @pytest.fixture
-def benchmark(tmp_path: Path) -> Path:
+def benchmark(plain_figures: None, tmp_path: Path) -> Path:
     """Folder of a finished benchmark."""
     write_results(analyse(evaluations()), tmp_path / ID / REPORT_FOLDER)
     return tmp_path / ID

@@ -36,7 +36,7 @@ def workbench(tiny_assets) -> Workbench:
 
 
 @pytest.fixture(scope="module")
-def made(workbench, tmp_path_factory) -> Path:
+def made(workbench, plain_figures, tmp_path_factory) -> Path:
     """The reports of three models on the page's data."""
     folder = tmp_path_factory.mktemp("made")
     here = MeasuredData("mini", workbench.data.fingerprint)

@@ -13,6 +13,7 @@ import pytest
 
 import salmu_demo
 from salmu_demo.core.errors import ImageError
+from salmu_demo.core.files import syntax_tree
 from salmu_demo.data import imagenet
 from salmu_demo.data.dataset import load_folder
 from salmu_demo.data.imagenet import load_imagenet
@@ -88,7 +89,7 @@ def test_images_of_others_are_opened_in_one_place_only():
     root = Path(salmu_demo.__file__).parent
     found = set()
     for source in root.rglob("*.py"):
-        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        for node in ast.walk(syntax_tree(source)):
             if isinstance(node, ast.Attribute) and node.attr == "open" and ast.unparse(node.value).endswith("Image"):
                 found.add(str(source.relative_to(root)))
     # The miniature's own images are drawn by the same folder.

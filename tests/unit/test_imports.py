@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from salmu_demo.core.files import syntax_tree
 from tests.fixtures.command_line import all_commands
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +50,7 @@ def test_no_two_classes_have_one_name():
     """Nor do a class and a private one that differ by an underscore."""
     places: dict[str, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "salmu_demo").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in ast.walk(syntax_tree(path)):
             if isinstance(node, ast.ClassDef):
                 places[node.name.lstrip("_")].append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert places

@@ -9,6 +9,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 import salmu_demo
+from salmu_demo.core.files import syntax_tree
 from salmu_demo.core.markup import render
 
 PACKAGE = Path(salmu_demo.__file__).parent
@@ -39,7 +40,7 @@ def test_no_text_outside_templates_holds_markup():
     found = {
         str(path.relative_to(PACKAGE)): node.value
         for path in sorted(PACKAGE.rglob("*.py"))
-        for node in strings(ast.parse(path.read_text("utf-8")))
+        for node in strings(syntax_tree(path))
         if TAG.search(node.value)
     }
     assert found.keys() == DRAWINGS.keys(), found

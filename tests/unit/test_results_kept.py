@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from salmu_demo.core import files as files_module
+from salmu_demo.core.files import syntax_tree
 from salmu_demo.features.store import ENCODING_CODE, encoding_key
 from salmu_demo.metrics import MetricResult, all_metrics
 from salmu_demo.models.source import ModelSource
@@ -143,7 +144,7 @@ def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
         if path in seen:
             continue
         seen.add(path)
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(syntax_tree(path)):
             names = (
                 [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
                 if isinstance(node, ast.ImportFrom) and node.module

@@ -7,6 +7,7 @@ import pytest
 
 import salmu_demo.ui
 from salmu_demo.core.errors import ModelError, quoted
+from salmu_demo.core.files import syntax_tree
 from salmu_demo.ui.shell.messages import message_markup, shows_errors
 
 MARKUP = '<a href="//x">x</a><img src=x onerror=y>'
@@ -43,7 +44,7 @@ def test_one_module_alone_makes_messages():
     makers = {
         path.name
         for path in Path(salmu_demo.ui.__file__).parent.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(syntax_tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("gr.Error", "gr.Warning", "gr.Info", "gr.Success")
     }
     assert makers == {"messages.py"}
