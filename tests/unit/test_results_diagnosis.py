@@ -12,7 +12,7 @@ from salmu_demo.metrics.intervals import Interval
 from salmu_demo.results import diagnosis
 from salmu_demo.results.diagnosis import Diagnosis, scale_position, scaled_distance
 from salmu_demo.results.diagnosis import diagnose as diagnose_evidence
-from salmu_demo.results.evidence import NOTHING, ClusterSums, Evidence, ForgetGroup, Values
+from salmu_demo.results.evidence import NOTHING, ClusterSums, Evidence, ForgetGroup, Values, cluster_sums
 from salmu_demo.results.published import PUBLISHED, PublishedModel
 from salmu_demo.results.questions import (
     FORGETS,
@@ -557,6 +557,15 @@ def test_models_measured_on_other_people_have_no_common_interval():
         "InterIdSim": True,
         "IntraIdSim": False,
     }
+
+
+def test_a_row_of_nobody_is_a_cluster_of_its_own():
+    found = cluster_sums(np.array([1.0, 0.5, 0.25, 2.0]), ["a", None, "a", None])
+    assert (found.names, found.sums.tolist(), found.sizes.tolist()) == (
+        ("a", "row 1", "row 3"),
+        [1.25, 0.5, 2],
+        [2, 1, 1],
+    )
 
 
 def test_references_whose_distance_may_be_chance_span_no_scale():
