@@ -134,6 +134,8 @@ def test_a_binomial_tail_is_that_of_all_outcomes():
             if bin(outcome).count("1") >= found
         )
         assert binomial_tail(found, 5, 0.3) == pytest.approx(chance)
+    # Whatever rounding adds up to.
+    assert {binomial_tail(0, trials, 0.1) <= 1 for trials in range(1, 90)} == {True}
 
 
 def test_distances_of_wrong_candidates_leave_each_out():

@@ -29,6 +29,7 @@ from salmu_demo.metrics.forget_quality import (
     forget_quality_of_distributions,
     ks_p_value,
 )
+from salmu_demo.metrics.protocol import TIE_TOLERANCE
 from salmu_demo.metrics.rouge import rouge_l_recall
 
 NONE = -np.inf
@@ -92,6 +93,10 @@ def test_accuracy_shares_a_tie_and_counts_only_the_first_candidate(cosines):
     assert expected[2] == 0.5
 
 
+def test_a_difference_of_the_very_tolerance_is_a_tie():
+    assert choice_credit(np.array([[0.0, TIE_TOLERANCE], [0.0, 1.5 * TIE_TOLERANCE]])).tolist() == [0.5, 0.0]
+
+
 def test_a_collapsed_model_is_at_chance():
     same = np.full((3, 4), 0.2)
     assert choice_credit(same).tolist() == [0.25] * 3
@@ -127,6 +132,7 @@ def test_cosines_are_those_of_each_row_with_its_own_candidates():
         ([[NONE, 0.5]], "must be finite"),
         ([[0.5, np.nan]], "must be finite"),
         ([[0.5, NONE]], "nothing else to choose from"),
+        ([[0.5, 0.4], [0.5, NONE]], "nothing else to choose from"),
     ],
 )
 def test_what_is_no_choice_is_refused(scores, words):
@@ -199,7 +205,8 @@ def test_forget_quality_by_row_is_the_official_one_and_depends_on_the_order_of_r
     ours, gold = generator.normal(0, 2, 40), generator.normal(1, 1, 40)
     assert forget_quality_by_row(ours, gold) == pytest.approx(1 - jensenshannon(np.exp(ours), np.exp(gold)))
     assert forget_quality_by_row(gold, gold) == 1
-    assert forget_quality_by_row(gold + 700, gold) == pytest.approx(1)  # a factor of all rows, far out of range
+    # A factor of all rows, far out of range.
+    assert forget_quality_by_row(ours + 700, gold) == pytest.approx(forget_quality_by_row(ours, gold))
     assert forget_quality_by_row(ours[::-1], gold) != pytest.approx(forget_quality_by_row(ours, gold), abs=1e-3)
     apart = np.array([0.0, -800.0])
     assert forget_quality_by_row(apart, apart[::-1]) == pytest.approx(LOWEST_BY_ROW) == pytest.approx(0.16745, abs=1e-5)

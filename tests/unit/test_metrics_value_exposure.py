@@ -251,6 +251,7 @@ def test_retfail_in_bits_has_the_ranks_of_retfail():
         expected.append(np.log2(count / rank) - np.mean([np.log2(count / place) for place in range(1, count + 1)]))
     assert bits.scores == pytest.approx(expected)
     assert bits.rows.tolist() == list(range(6))
+    assert bits.candidates.tolist() == plain.candidates.tolist()
     assert bits.r_at_1 == plain.r_at_1 == (plain.ranks == 1).mean() > 0
     assert find_metric("RetFailBits").needs(view.data) == find_metric("RetFail").needs(view.data)
 
@@ -287,13 +288,14 @@ def test_features_that_are_not_finite_are_named(what: str):
 def test_captions_of_nobody_say_the_same_only_if_they_are_the_same():
     class Nobodies(Data):
         def rows(self, split: str) -> Rows:
-            texts = ["a boat", "a boat", "a tree", "of nobody known"]
-            return Rows(["0.png", "1.png", "2.png", "3.png"], [None, None, None, "99"], ["city"] * 4, texts)
+            texts = ["a boat", "a boat", "a tree", "of somebody without values", "of the same"]
+            names = [f"{row}.png" for row in range(5)]
+            return Rows(names, [None, None, None, "99", "99"], ["city"] * 5, texts)
 
         all_rows = rows
 
     found = find_metric("RetFailKind").compute(View(Nobodies()))
-    assert found.candidates.tolist() == [3, 3, 4, 4]
+    assert found.candidates.tolist() == [4, 4, 5, 4, 4]
 
 
 def test_a_metric_of_kinds_says_what_it_reads_and_what_is_missing():
