@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import gradio as gr
@@ -53,7 +54,7 @@ from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of, trusted_proxies
 from salmu_demo.ui.tabs.context import Context, TabHandlers, tab_module
 from salmu_demo.ui.tabs.leaderboard.scoring import check_scale
-from salmu_demo.ui.widgets.components import QUEUED, QUIETLY, Handler, markup
+from salmu_demo.ui.widgets.components import QUEUED, QUIETLY, TURNS, Handler, markup
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 
@@ -108,12 +109,25 @@ def build_app(
         app.limit(bar.chosen, MAX_MODELS)
         own = own_jobs()
         jobs = {name: visitor_jobs(own, prefix) for name, prefix in JOB_PREFIXES.items()}
-        requests = gr.State([])
+        requests, viewed, led = gr.State([]), gr.State(0), gr.State(0)
         outcomes = Outcomes(workbench, manager)
         # It holds nothing but tabs: Gradio takes the place among all that it holds for the place of a tab.
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             context = Context(
-                workbench, manager, shelf, shared.datasets, warm_up, bar, view, tabs, own, jobs, requests, outcomes
+                workbench,
+                manager,
+                shelf,
+                shared.datasets,
+                warm_up,
+                bar,
+                view,
+                tabs,
+                own,
+                jobs,
+                requests,
+                viewed,
+                led,
+                outcomes,
             )
             parts = [_build_tab(name, context) for name in TABS]
         markup(provisos(workbench.data))
@@ -135,8 +149,8 @@ def build_app(
             return [view, boxes, listed, *told, pending_text(warm_up, listed), gr.Tabs(selected=view.tab)]
 
         @shows_errors
-        def note_tab(view: View, event: gr.EventData) -> View:
-            return replace(view, tab=tab_at(getattr(event, "index", None)))
+        def note_tab(view: View, event: gr.EventData) -> list[Any]:
+            return [replace(view, tab=tab_at(getattr(event, "index", None))), next(TURNS)]
 
         def address(view: View, models: list[str]) -> str:
             return format_link(view, models, default)
@@ -153,16 +167,15 @@ def build_app(
         for _, part in parts:
             for handler in part.remembered:
                 remembered = handler.on(remembered.then)
-        viewing = [remembered, tabs.select(note_tab, view, view, **QUEUED)]
-        leading = [event for _, part in parts for event in part.leaving]
-        viewing += leading
+        tabs.select(note_tab, view, [view, viewed], **QUEUED)
+        shown = partial(gr.on, [viewed.change, led.change])
         for tab, part in parts:
-            _connect(part.opened, [opened.then])
-            _connect(part.told, [tells.then])
-            _connect(part.prepared, [bar.pending.change])
-            _connect(part.viewed, [event.then for event in viewing])
-            _connect(part.selected, [tab.select])
-            _connect(part.led, [event.then for event in leading])
+            _connect(part.opened, opened.then)
+            _connect(part.told, tells.then)
+            _connect(part.prepared, bar.pending.change)
+            _connect(part.viewed, shown)
+            _connect(part.selected, tab.select)
+            _connect(part.led, led.change)
         # Always the last: otherwise a change that comes while the one before is being answered would be lost.
         changes = [view.change, bar.chosen.change]
         gr.on(changes, address, [view, bar.chosen], bar.query, trigger_mode="always_last", **QUIETLY)
@@ -179,10 +192,9 @@ def _build_tab(name: str, context: Context) -> tuple[gr.Tab, TabHandlers]:
         return tab, module.build(context)
 
 
-def _connect(handlers: Iterable[Handler], listeners: Iterable[Callable[..., Any]]) -> None:
-    for listener in listeners:
-        for handler in handlers:
-            handler.on(listener)
+def _connect(handlers: Iterable[Handler], listener: Callable[..., Any]) -> None:
+    for handler in handlers:
+        handler.on(listener)
 
 
 def tab_at(index: object) -> str:

@@ -51,7 +51,7 @@ def test_the_models_of_an_evaluation_are_attacked_and_it_tells_of_it(open_page: 
     expect(page.locator("#results-attacks")).to_contain_text(f"{MODELS[2]}: what each attack brings back")
     page.locator("#results-tabs").get_by_role("tab", name="Downloads").click()
     with page.expect_download() as waiting:
-        page.locator("#download-zip").click()
+        page.get_by_role("link", name="All files (ZIP)").click()
     with zipfile.ZipFile(Path(waiting.value.path())) as archive:
         assert {"attacks.json", "results.json"} <= set(archive.namelist())
 
@@ -70,10 +70,10 @@ def test_attacks_are_started_read_and_found_again(open_page: OpenPage):
     expect(page.locator("#attack-job")).to_contain_text("No attack yet")
     page.locator("#attacks-run").click()
     expect(page.locator("#attack-job")).to_contain_text("It took")
-    expect(page.locator("#attacks-table")).to_contain_text("mini-unlearned-finetune: what each attack brings back")
+    expect(page.locator("#attacks-results")).to_contain_text("mini-unlearned-finetune: what each attack brings back")
     expect(page.locator("#job")).to_contain_text("No results yet")
     with page.expect_download() as waiting:
-        page.locator("#attacks-download-json").click()
+        page.locator("#attacks-results").get_by_role("link", name="Everything as JSON").click()
     document = json.loads(Path(waiting.value.path()).read_bytes())
     assert {record["attack"] for record in document["records"]} == {"own-head"}
     assert {model["name"] for model in document["models"]} == {"mini-unlearned-finetune"}
@@ -82,5 +82,5 @@ def test_attacks_are_started_read_and_found_again(open_page: OpenPage):
     link = page.url
     again = open_page(link.partition("?")[2])
     # The part of the tab is open, and the address still names the attacks.
-    expect(again.locator("#attacks-table")).to_contain_text("what each attack brings back")
+    expect(again.locator("#attacks-results")).to_contain_text("what each attack brings back")
     expect(again).to_have_url(re.compile(re.escape(link.partition("job=")[2])))

@@ -17,10 +17,11 @@ from pypdf import PdfReader
 from salmu_demo.core.progress import Progress
 from salmu_demo.jobs import plan as benchmark_plan
 from salmu_demo.jobs.job import Job, JobState
-from salmu_demo.jobs.kinds.benchmark import BenchmarkSpec
+from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER, BenchmarkSpec
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.jobs.store import JobStore, new_id, now
 from salmu_demo.metrics import all_metrics
+from salmu_demo.reports.files import find_reports
 from salmu_demo.ui.tabs.benchmark.text import FORM
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
@@ -122,9 +123,12 @@ def cancel(page: Page) -> None:
     expect(page.locator("#job-cancel")).to_be_hidden()
 
 
-def download(page: Page, name: str) -> bytes:
+def download(page: Page, label: str) -> bytes:
+    """What one click on a link of the open tab saves, which has the name that the link says."""
+    link = page.locator("#results-downloads").get_by_role("link", name=re.compile(f"^{re.escape(label)} [0-9.]+ "))
     with page.expect_download() as waiting:
-        page.locator(f"#download-{name}").click()
+        link.click()
+    assert waiting.value.suggested_filename == link.get_attribute("download")
     return Path(waiting.value.path()).read_bytes()
 
 
@@ -178,37 +182,51 @@ def test_every_format_is_one_click_away_and_opens(open_page: OpenPage, browser: 
     expect(page.locator("#results-head")).to_contain_text("3 models on mini")
     page.get_by_role("tab", name="Downloads").click()
 
-    results = json.loads(download(page, "results"))
+    results = json.loads(download(page, "Everything as JSON"))
     assert [model["model"]["name"] for model in results["models"]] == list(MODELS)
     value = results["models"][0]["metrics"]["RetFail"]["value"]
-    for number, name in enumerate(MODELS):
-        official = json.loads(download(page, f"official-{number}"))
+    for name in MODELS:
+        official = json.loads(download(page, f"evaluation_{name}.json"))
         assert {"1.1_RetFail", "1.5_CoreAssoc"} <= official["efficacy"].keys(), name
-    table = list(csv.DictReader(io.StringIO(download(page, "table-0").decode("utf-8-sig"))))
+    table = list(csv.DictReader(io.StringIO(download(page, "comparison.csv").decode("utf-8-sig"))))
     assert len(table) == len(all_metrics()) * len(MODELS)
     assert float(table[0]["value"]) == pytest.approx(value, abs=1e-6)
-    assert f"{value:.4f}" in download(page, "markdown").decode().replace("\\", "")
-    pdf = "".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(download(page, "pdf"))).pages)
+    assert f"{value:.4f}" in download(page, "Report as Markdown").decode().replace("\\", "")
+    pdf = "".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(download(page, "Report as PDF"))).pages)
     assert "mini-unlearned-finetune" in pdf
     assert f"{value:.4f}" in pdf
-    with zipfile.ZipFile(io.BytesIO(download(page, "zip"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(download(page, "All files (ZIP)"))) as archive:
         names = archive.namelist()
         assert archive.testzip() is None
     endings = {Path(name).suffix for name in names}
     assert endings >= {".json", ".csv", ".md", ".html", ".pdf", ".png", ".svg"}
 
-    with page.expect_download() as waiting:
-        page.locator("#download-html").click()
+    html = download(page, "Report as HTML").decode()
     context = browser.new_context()
     report, failed = context.new_page(), []
     report.on("requestfailed", lambda request: failed.append(request.url))
     context.set_offline(True)
-    report.set_content(Path(waiting.value.path()).read_text("utf-8"), wait_until="load")
+    report.set_content(html, wait_until="load")
     expect(report.get_by_text(f"{value:.4f}").first).to_be_visible()
     broken = "images => images.filter(image => !image.naturalWidth).length"
     assert report.locator("img").evaluate_all(broken) == 0
     context.close()
     assert failed == []
+
+
+def test_each_file_of_a_report_has_a_link(open_page: OpenPage, app_url: str, runs: Path, finished: str):
+    page = open_page(f"job={finished}")
+    page.get_by_role("tab", name="Downloads").click()
+    files = find_reports(runs / finished / REPORT_FOLDER)
+    assert files is not None
+    groups = {"For a paper": files.paper, "Official result files": files.official, "Tables": files.tables}
+    for title, paths in groups.items():
+        links = page.locator("#results-downloads").get_by_role("group", name=title).get_by_role("link")
+        expect(links).to_have_count(len(paths))
+        for path, link in zip(paths, links.all(), strict=True):
+            expect(link).to_have_text(re.compile(rf"^{re.escape(path.name)} [\d.]+ (Bytes|kB|MB)$"))
+            answer = page.request.get(f"{app_url}{link.get_attribute('href')}")
+            assert answer.body() == path.read_bytes(), path.name
 
 
 def test_results_explain_themselves(open_page: OpenPage, finished: str):

@@ -53,14 +53,14 @@ def test_an_auditor_goes_from_a_value_to_a_dossier(open_page: OpenPage, tmp_path
         expect(close).to_be_hidden()
     assert sideways_scroll(page) <= 0
 
-    expect(page.locator("#dossier-json")).to_be_hidden()
+    expect(page.get_by_role("link", name="Dossier as JSON")).to_be_hidden()
     page.locator("#dossier-make").click()
-    download(page, page.locator("#dossier-json"), tmp_path / "dossier.json")
+    download(page, page.get_by_role("link", name="Dossier as JSON"), tmp_path / "dossier.json")
     assert {check.state for check in verify(tmp_path)} == {"agrees"}
     # Of somebody else there is none yet.
     page.get_by_label("Find a persona").fill("")
     page.locator("#people button[data-choice='00000001']").click()
-    expect(page.locator("#dossier-json")).to_be_hidden()
+    expect(page.get_by_role("link", name="Dossier as JSON")).to_be_hidden()
     expect(page.locator("#dossier-make")).to_be_visible()
 
 
@@ -79,7 +79,7 @@ def test_an_author_goes_from_a_file_to_a_table_for_a_paper(open_page: OpenPage, 
     expect(page.locator("#results-head article")).to_have_count(3, timeout=2 * PATIENCE_MS)
     expect(page.locator("#results-head")).to_contain_text("my_method")
     page.get_by_role("tab", name="Downloads").click()
-    table = download(page, page.locator("#download-paper-0"), tmp_path / "table.tex").read_text("utf-8")
+    table = download(page, page.get_by_role("link", name=".tex"), tmp_path / "table.tex").read_text("utf-8")
     assert r"\toprule" in table
     assert r"my\_method" in table
-    assert "@" in download(page, page.locator("#download-paper-1"), tmp_path / "table.bib").read_text("utf-8")
+    assert "@" in download(page, page.get_by_role("link", name=".bib"), tmp_path / "table.bib").read_text("utf-8")

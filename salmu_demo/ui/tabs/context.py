@@ -7,7 +7,7 @@ A tab that is another one for data of CLEAR has a second folder, named in `OF_CL
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 import gradio as gr
 
@@ -39,6 +39,9 @@ class Context:
         own_jobs: the browser's memory of its jobs, whose value is a list of their ids.
         jobs: components about the visitor's jobs, by their kind.
         requests: state that holds whom the visitor asked to forget, as requests are written.
+        viewed: state that changes when a tab has been chosen, by the visitor or a link; which one, the view says.
+        led: state that changes when components of a tab have led to another one, perhaps with another persona in the
+            view.
         outcomes: results of benchmarks, the finished ones and those that are shipped.
     """
 
@@ -53,6 +56,8 @@ class Context:
     own_jobs: gr.BrowserState
     jobs: Mapping[str, VisitorJobs]
     requests: gr.State
+    viewed: gr.State
+    led: gr.State
     outcomes: Outcomes
 
 
@@ -62,13 +67,13 @@ class TabHandlers:
 
     Attributes:
         opened: a link, or the page itself, has been opened.
-        remembered: the same, for what has to be known before `viewed`, such as what the browser remembers.
+        remembered: the same, for what has to be known before a tab shows anything, such as what the browser
+            remembers; it changes `Context.viewed`.
         told: somebody has said which model is Clean or Compromised.
         prepared: a model that was being prepared is ready.
         viewed: a tab has been chosen, by the visitor, a link or another tab; which one, the view says.
         selected: the visitor has chosen this tab.
-        leaving: events of the tab's own components that lead to another tab.
-        led: another tab's components have led away from it, perhaps with another persona in the view.
+        led: see `Context.led`.
     """
 
     opened: Sequence[Handler] = ()
@@ -77,7 +82,6 @@ class TabHandlers:
     prepared: Sequence[Handler] = ()
     viewed: Sequence[Handler] = ()
     selected: Sequence[Handler] = ()
-    leaving: Sequence[Any] = ()
     led: Sequence[Handler] = ()
 
 

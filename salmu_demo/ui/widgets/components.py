@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
+
+from salmu_demo.ui.widgets.markup import Download
 
 # One listener on the component's root: it outlives every new value, and a keyboard activates buttons by itself.
 # The chosen button is marked at once; the server's answer, which marks it too, may take a moment.
@@ -159,3 +162,10 @@ def served(path: Path) -> str:
     So no folder of jobs has to be opened to visitors, whose files lie under names that are easy to guess.
     """
     return str(save_file_to_cache(path, get_upload_folder()))
+
+
+def link_to(copy: str, label: str = "") -> Download:
+    """A link that saves what `served` laid out, under its own name, which is the text of the link if none is given."""
+    file = Path(copy)
+    # Relative to the page, whose address ends in a slash: it holds below any path and behind any proxy.
+    return Download(file.name, label or file.name, f"gradio_api/file={quote(copy)}", file.stat().st_size)

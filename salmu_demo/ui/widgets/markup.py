@@ -30,11 +30,15 @@ def model_heads(names: Sequence[str], roles: Sequence[ModelRole]) -> list[ModelH
 
 @dataclass(frozen=True)
 class Download:
-    """A file that is in the page itself: its name, the text of the link, and a `data:` address."""
+    """A file that one click saves: its name, the text of the link, its address, and its bytes if they are shown.
+
+    The address is a `data:` address of what is in the page itself, or that of a file which the page serves.
+    """
 
     name: str
     label: str
     address: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ def terms(place: str, *names: str) -> list[Term]:
 def notice(words: str, css: str = "notice") -> Markup:
     """A short remark in a box of its own."""
     return render("ui/templates/parts.html#notice", words=words, css=css)
+
+
+def downloads(files: Sequence[Download]) -> Markup:
+    """Links, each of which saves a file."""
+    return render("ui/templates/parts.html#downloads", files=files)
 
 
 def empty_state(title: str, words: str) -> Markup:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, cast
 
 import gradio as gr
+from markupsafe import Markup
 
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
@@ -37,11 +38,12 @@ from salmu_demo.ui.widgets.components import (
     choices,
     chosen,
     focus_heading,
+    link_to,
     markup,
     scroll_to,
 )
 from salmu_demo.ui.widgets.images import Portraits
-from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads
+from salmu_demo.ui.widgets.markup import ModelHead, downloads, empty_state, model_heads
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 
@@ -104,7 +106,7 @@ class AuditPage:
             audit_view.following() if self.line_ups else "",
             next(TURNS) if self.line_ups else gr.skip(),
             gr.Column(visible=self.has_verdicts),
-            gr.Row(visible=False),
+            "",
             gr.Column(visible=self.overview is not None),
             *everybody,
         ]
@@ -334,11 +336,7 @@ def build(context: Context) -> TabHandlers:
             with gr.Column(visible=False, elem_id="dossier") as offer:
                 make = gr.Button(text.DOSSIER, size="sm", elem_id="dossier-make")
                 gr.Markdown(text.DOSSIER_INFO)
-                with gr.Row(visible=False, elem_id="dossier-files") as files:
-                    downloads = [
-                        gr.DownloadButton(f"Dossier as {label}", size="sm", elem_id=f"dossier-{label.lower()}")
-                        for label in dossiers.ENDINGS
-                    ]
+                files = markup(elem_id="dossier-files")
             asking_area(context)
     # Across the page: four models stand side by side.
     with gr.Column(visible=False, elem_id="detail") as detail:
@@ -430,12 +428,12 @@ def build(context: Context) -> TabHandlers:
         view: View,
         references: list[str],
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
-    ) -> list[Any]:
+    ) -> Markup:
         def report(done: Progress) -> None:
             progress((done.done, done.total), desc=done.text)
 
-        found = documents.files(view, references, report)
-        return [gr.Row(visible=True), *(gr.DownloadButton(value=file) for file in found)]
+        found = zip(dossiers.ENDINGS, documents.files(view, references, report), strict=True)
+        return downloads([link_to(file, f"Dossier as {name}") for name, file in found])
 
     @shows_errors
     def tell_diagnoses(view: View, references: list[str], own: Any) -> str:
@@ -460,8 +458,7 @@ def build(context: Context) -> TabHandlers:
         # The list marks what is chosen in it by itself.
         listing.on(picked.then, **_ASIDE)
     head.click(choose_model, asked, [model, against, head, matrix], **{**chosen_options, "show_progress_on": matrix})
-    for narrowed in (query.change, *(control.input for control in filters)):
-        narrowed(narrow, asked, [head, matrix], **_ASIDE)
+    gr.on([query.change, *(control.input for control in filters)], narrow, asked, [head, matrix], **_ASIDE)
     table.click(choose_kind, asked, [view, *shown], **chosen_options).then(
         None, js=scroll_to("detail", unless=IN_SIGHT)
     )
@@ -472,7 +469,7 @@ def build(context: Context) -> TabHandlers:
     make.click(
         make_dossier,
         [view, context.bar.chosen],
-        [files, *downloads],
+        files,
         # They are made one at a time, but those that are there are handed out meanwhile.
         concurrency_limit=4,
         show_progress_on=make,
@@ -488,8 +485,7 @@ def build(context: Context) -> TabHandlers:
         cancels=[following],
         api_visibility="private",
     )
-    for control in (gallery, count, differs):
-        control.input(search_captions, asked, captions, **in_sight)
+    gr.on([gallery.input, count.input, differs.input], search_captions, asked, captions, **in_sight)
     # Jobs that have ended since, or another Clean, may change what they say.
     return TabHandlers(
         opened=[listing, showing, telling],

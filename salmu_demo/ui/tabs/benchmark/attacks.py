@@ -5,7 +5,6 @@ What they find in models whose results are shown is told there: in the diagnosis
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -27,8 +26,8 @@ from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.tabs.benchmark.results import attacks_view
 from salmu_demo.ui.tabs.context import Context
-from salmu_demo.ui.widgets.components import QUIETLY, SHOWN, Handler, markup, scroll_to, served
-from salmu_demo.ui.widgets.markup import empty_state
+from salmu_demo.ui.widgets.components import QUIETLY, SHOWN, Handler, link_to, markup, scroll_to, served
+from salmu_demo.ui.widgets.markup import downloads, empty_state
 from salmu_demo.workbench.bench import Workbench
 
 _ENDINGS: Final = {
@@ -49,15 +48,17 @@ class AttackPages(JobPages):
         super().__init__(manager, ATTACK, empty_state(text.ATTACKS_EMPTY_TITLE, text.ATTACKS_EMPTY), tab=BENCHMARK)
 
     def results(self, job_id: str) -> Markup:
-        """What the attacks of a finished job brought back; raises `SalmuError` if that is gone or damaged."""
-        return attacks_view(read_attacks(self._manager.folder(job_id) / REPORT_FOLDER))
+        """What the attacks of a finished job brought back, and links to its files, which are then served.
 
-    def files(self, job_id: str) -> list[Path]:
-        """What can be downloaded of a finished job, in the order of the buttons; raises `SalmuError`."""
-        written = {path.suffix: path for path in (self._manager.folder(job_id) / REPORT_FOLDER).glob("attacks.*")}
+        Raises:
+            SalmuError: if something of it is gone or damaged.
+        """
+        folder = self._manager.folder(job_id) / REPORT_FOLDER
+        written = {path.suffix: path for path in folder.glob("attacks.*")}
         if not set(_ENDINGS.values()) <= written.keys():
             raise ResultError(text.ATTACKS_GONE)
-        return [written[ending] for ending in _ENDINGS.values()]
+        found = attacks_view(read_attacks(folder))
+        return found + downloads([link_to(served(written[ending]), label) for label, ending in _ENDINGS.items()])
 
 
 def asked_attacks(
@@ -90,20 +91,6 @@ def asked_attacks(
 
 
 @dataclass(frozen=True)
-class _AttackResults:
-    """Components that show what attacks brought back."""
-
-    column: gr.Column
-    table: gr.HTML
-    downloads: list[gr.DownloadButton]
-
-    @property
-    def outputs(self) -> list[Any]:
-        """All of them."""
-        return [self.column, self.table, *self.downloads]
-
-
-@dataclass(frozen=True)
 class AttackPart:
     """This part of the tab.
 
@@ -130,14 +117,7 @@ def build_attacks(context: Context, results_of: BenchmarkPages) -> AttackPart:
             run = gr.Button("Run attacks", variant="primary", elem_id="attacks-run")
         area = job_area(visitor, form)
     # Not within: what is folded misses the changes that a link brings.
-    with gr.Column(visible=False, elem_id="attacks-results") as column:
-        table = markup(elem_id="attacks-table")
-        with gr.Row():
-            downloads = [
-                gr.DownloadButton(label, elem_id=f"attacks-download{ending.replace('.', '-')}")
-                for label, ending in _ENDINGS.items()
-            ]
-    results = _AttackResults(column, table, downloads)
+    results = markup(visible=False, elem_id="attacks-results")
     launcher = Launcher(context.manager, pages, area, context.view)
 
     @shows_errors
@@ -183,11 +163,10 @@ def build_attacks(context: Context, results_of: BenchmarkPages) -> AttackPart:
         ).success(None, js=scroll_to("attacks", unless=_FROM_TOP))
 
     @shows_errors
-    def show(job_id: str, evaluation: str) -> list[Any]:
+    def show(job_id: str, evaluation: str) -> gr.HTML:
         if not job_id or results_of.tells_of(evaluation, job_id):
-            return [gr.Column(visible=False), *[gr.skip()] * (len(results.outputs) - 1)]
-        files = [gr.DownloadButton(value=served(path)) for path in pages.files(job_id)]
-        return [gr.Column(visible=True), pages.results(job_id), *files]
+            return gr.HTML(visible=False)
+        return gr.HTML(pages.results(job_id), visible=True)
 
     run.click(
         start,
@@ -198,7 +177,7 @@ def build_attacks(context: Context, results_of: BenchmarkPages) -> AttackPart:
     )
     # A link changes it twice in a moment: the last one counts.
     changes = [visitor.finished.change, evaluated.change]
-    gr.on(changes, show, [visitor.finished, evaluated], results.outputs, trigger_mode="always_last", **SHOWN)
+    gr.on(changes, show, [visitor.finished, evaluated], results, trigger_mode="always_last", **SHOWN)
 
     def unfold(seen: View) -> Any:
         return gr.Accordion(open=True) if pages.shows(seen.job) else gr.skip()

@@ -1,11 +1,11 @@
 """The Benchmark tab: put a job together, start it, leave, come back, read and download the results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from markupsafe import Markup
 
 from salmu_demo.core.errors import QueryError
 from salmu_demo.core.markup import render
@@ -21,12 +21,12 @@ from salmu_demo.reports.files import ReportFiles
 from salmu_demo.ui.jobs.area import JobArea, Launcher, connect_jobs, job_area
 from salmu_demo.ui.jobs.page import own_ids
 from salmu_demo.ui.shell.messages import shows_errors
-from salmu_demo.ui.shell.view import MAX_MODELS, View
+from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.attacks import build_attacks
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.tabs.context import Context, TabHandlers
-from salmu_demo.ui.widgets.components import markup, served
+from salmu_demo.ui.widgets.components import choices, chosen, link_to, markup, served
 from salmu_demo.ui.widgets.markup import notice
 from salmu_demo.workbench.bench import Workbench
 
@@ -36,7 +36,6 @@ _METRICS: Final[dict[Benchmark, str]] = {
     "CLEAR": "Metrics (all of CLEAR, unless you choose)",
 }
 _SAMPLE: Final = "sample"
-_MOST_TABLES: Final = 9
 _SHOWN: Final[dict[str, Any]] = {
     "concurrency_limit": 4,
     "concurrency_id": "results",
@@ -60,7 +59,7 @@ def build(context: Context) -> TabHandlers:
     gr.Markdown(text.INTRODUCTIONS[context.workbench.data.benchmark])
     with gr.Accordion(text.FORM, elem_id="benchmark-form") as folded:
         form = benchmark_form(context.workbench)
-    offer = long_job_offer()
+    offer = Offer(gr.State(None), choices(elem_id="benchmark-offer"))
     area = job_area(visitor, folded)
     with gr.Column(visible=context.workbench.data.benchmark != "CLEAR"):
         attacks = build_attacks(context, pages)
@@ -88,33 +87,29 @@ class BenchmarkForm:
 
 @dataclass(frozen=True)
 class Offer:
-    """The choice a visitor is given before a long job."""
+    """The choice a visitor is given before a long job, and the plan that it is of."""
 
     plan: gr.State
-    column: gr.Column
-    words: gr.HTML
-    buttons: list[gr.Button]
-    decline: gr.Button
+    buttons: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         """Everything the methods may change."""
-        return [self.plan, self.column, self.words, *self.buttons]
+        return [self.plan, self.buttons]
 
     def show(self, plan: BenchmarkPlan) -> dict[Any, Any]:
         """Changes that offer the choices of a plan."""
-        shown = [gr.Button(choice.label, visible=True) for choice in plan.choices]
-        buttons = shown + [gr.Button(visible=False)] * (len(self.buttons) - len(shown))
-        return {
-            self.plan: plan,
-            self.column: gr.Column(visible=True),
-            self.words: notice(text.OFFER.format(time=duration_words(plan.asked.seconds))),
-            **dict(zip(self.buttons, buttons, strict=True)),
-        }
+        offered = render(
+            "ui/templates/benchmark.html#offer",
+            words=text.OFFER.format(time=duration_words(plan.asked.seconds)),
+            choices=[choice.label for choice in plan.choices],
+            decline=text.DECLINE,
+        )
+        return {self.plan: plan, self.buttons: offered}
 
     def hide(self) -> dict[Any, Any]:
         """Changes that take the offer back."""
-        return {self.plan: None, self.column: gr.Column(visible=False)}
+        return {self.plan: None, self.buttons: ""}
 
 
 def benchmark_form(workbench: Workbench) -> BenchmarkForm:
@@ -152,17 +147,6 @@ def _metric_group(pillar: str, title: str, target: str, benchmark: Benchmark) ->
     labels = [(f"{spec.title} ({spec.name})", spec.name) for spec in ordered]
     with gr.Column(min_width=320):
         return gr.CheckboxGroup(labels, value=[spec.name for spec in own], label=title, info=target)
-
-
-def long_job_offer() -> Offer:
-    """Build the offer into the current Blocks context, hidden."""
-    plan = gr.State(None)
-    with gr.Column(visible=False, elem_id="benchmark-offer") as column:
-        words = markup()
-        with gr.Row():
-            buttons = [gr.Button(visible=False, elem_id=f"offer-{n}", variant="primary") for n in range(2)]
-            decline = gr.Button("Neither")
-    return Offer(plan, column, words, buttons, decline)
 
 
 @dataclass(frozen=True)
@@ -208,14 +192,13 @@ def _connect_start(context: Context, launcher: Launcher, form: BenchmarkForm, of
         plan = make_plan(context.workbench, context.manager, asked.references, metrics, asked.sample, told)
         return offer.show(plan) if plan.choices else launch(plan.asked, asked.view, asked.own, request)
 
-    def choose(number: int) -> Callable[..., dict[Any, Any]]:
-        @shows_errors
-        def run(seen: View, own: Any, plan: BenchmarkPlan | None, request: gr.Request) -> dict[Any, Any]:
-            if plan is None:
-                return offer.hide()
-            return launch(plan.choices[number], seen, own, request)
-
-        return run
+    @shows_errors
+    def choose(
+        seen: View, own: Any, plan: BenchmarkPlan | None, request: gr.Request, event: gr.EventData
+    ) -> dict[Any, Any]:
+        offered = {str(number): choice for number, choice in enumerate(plan.choices if plan else ())}
+        planned = offered.get(chosen(event))
+        return offer.hide() if planned is None else launch(planned, seen, own, request)
 
     private: dict[str, Any] = {"api_visibility": "private"}
     outputs = [*offer.outputs, *launcher.outputs]
@@ -223,85 +206,30 @@ def _connect_start(context: Context, launcher: Launcher, form: BenchmarkForm, of
     form.run.click(
         start, [view, own_state, context.bar.chosen, *form.inputs], outputs, show_progress_on=area.panel, **private
     )
-    for number, button in enumerate(offer.buttons):
-        button.click(choose(number), [view, own_state, offer.plan], outputs, show_progress_on=area.panel, **private)
-    offer.decline.click(offer.hide, None, offer.outputs, show_progress="hidden", **private)
+    offer.buttons.click(choose, [view, own_state, offer.plan], outputs, show_progress_on=area.panel, **private)
 
 
-@dataclass(frozen=True)
-class Downloads:
-    """The buttons."""
-
-    reports: list[gr.DownloadButton]
-    paper: list[gr.DownloadButton]
-    official: list[gr.DownloadButton]
-    tables: list[gr.DownloadButton]
-    remark: gr.HTML
-    column: gr.Column
-    missing: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        """All components, in the order of `updates`."""
-        buttons = [*self.reports, *self.paper, *self.official, *self.tables]
-        return [self.column, self.missing, *buttons, self.remark]
-
-    def updates(self, files: ReportFiles | None) -> list[Any]:
-        """New values of the components; without files it says how to have some."""
-        if files is None:
-            nothing = [gr.skip()] * (len(self.outputs) - 2)
-            return [gr.Column(visible=False), notice(text.NO_FILES, "quiet"), *nothing]
-        reports = [files.pdf, files.html, files.markdown, files.archive, files.results]
-        more = len(files.official) > len(self.official)
-        return [
-            gr.Column(visible=True),
-            "",
-            *(gr.DownloadButton(value=served(path)) for path in reports),
-            *_named(self.paper, files.paper),
-            *_named(self.official, files.official),
-            *_named(self.tables, files.tables),
-            notice(text.OFFICIAL_MORE, "quiet") if more else "",
-        ]
-
-
-def downloads() -> Downloads:
-    """Build the buttons into the current Blocks context."""
-    labels = ("Report as PDF", "Report as HTML", "Report as Markdown", "All files (ZIP)", "Everything as JSON")
-    ids = ("pdf", "html", "markdown", "zip", "results")
-    missing = markup(elem_id="downloads-missing")
-    with gr.Column() as column:
-        with gr.Row():
-            reports = [
-                gr.DownloadButton(
-                    label, elem_id=f"download-{name}", variant="primary" if name == "pdf" else "secondary"
-                )
-                for label, name in zip(labels, ids, strict=True)
-            ]
-        _heading("For a paper (LaTeX, BibTeX)")
-        with gr.Row():
-            paper = _pool("paper", 2)
-        _heading("Official result files")
-        with gr.Row():
-            official = _pool("official", MAX_MODELS)
-        remark = markup()
-        _heading("Tables (CSV)")
-        with gr.Row():
-            tables = _pool("table", _MOST_TABLES)
-    return Downloads(reports, paper, official, tables, remark, column, missing)
-
-
-def _heading(title: str) -> None:
-    markup(render("ui/templates/benchmark.html#heading", title=title))
-
-
-def _pool(name: str, count: int) -> list[gr.DownloadButton]:
-    return [gr.DownloadButton(visible=False, elem_id=f"download-{name}-{n}", size="sm") for n in range(count)]
-
-
-def _named(buttons: Sequence[gr.DownloadButton], paths: Sequence[Path]) -> list[Any]:
-    """A file for each button as long as there are any; the rest of the buttons are hidden."""
-    shown = [gr.DownloadButton(path.name, value=served(path), visible=True) for path in paths[: len(buttons)]]
-    return shown + [gr.DownloadButton(visible=False)] * (len(buttons) - len(shown))
+def downloads(files: ReportFiles | None) -> Markup:
+    """Links to all files of a report, which are then served; without any it says how to have some."""
+    if files is None:
+        return notice(text.NO_FILES, "quiet")
+    whole = {
+        "Report as PDF": files.pdf,
+        "Report as HTML": files.html,
+        "Report as Markdown": files.markdown,
+        "All files (ZIP)": files.archive,
+        "Everything as JSON": files.results,
+    }
+    groups = {
+        "For a paper (LaTeX, BibTeX)": files.paper,
+        "Official result files": files.official,
+        "Tables (CSV)": files.tables,
+    }
+    return render(
+        "ui/templates/benchmark.html#files",
+        reports=[link_to(served(path), label) for label, path in whole.items()],
+        groups=[(title, [link_to(served(path)) for path in paths]) for title, paths in groups.items()],
+    )
 
 
 @dataclass(frozen=True)
@@ -327,13 +255,13 @@ class ResultArea:
     metric: gr.Dropdown
     order_by: gr.Dropdown
     groups: gr.HTML
-    downloads: Downloads
+    downloads: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         """All components that show results but figures and audits, in the order of `updates`."""
         return [self.column, self.head, self.attack, self.metrics, self.attacks, self.first, self.second,
-                self.pair, self.metric, self.order_by, self.groups, *self.downloads.outputs]  # fmt: skip
+                self.pair, self.metric, self.order_by, self.groups, self.downloads]  # fmt: skip
 
     def updates(self, pages: BenchmarkPages, job_id: str, others: Sequence[str] = ()) -> list[Any]:
         """New values of the components; raises `SalmuError`."""
@@ -352,7 +280,7 @@ class ResultArea:
             gr.Dropdown(page.groups, value=metric, interactive=metric is not None),
             gr.Dropdown(page.models, value=second),
             pages.groups(job_id, metric, second, others),
-            *self.downloads.updates(page.outcome.files),
+            downloads(page.outcome.files),
         ]
 
 
@@ -390,7 +318,7 @@ def result_area(pages: BenchmarkPages, finished: gr.Textbox, own: gr.BrowserStat
                     order_by = gr.Dropdown([], label="Order personas by", elem_id="results-order", min_width=200)
                 groups = markup(elem_id="results-groups")
             with gr.Tab("Downloads"):
-                files = downloads()
+                files = markup(elem_id="results-downloads")
     area = ResultArea(
         finished,
         column,
@@ -456,7 +384,11 @@ def _connect(pages: BenchmarkPages, area: ResultArea, own: gr.BrowserState, atta
     # What takes longest, and is not what is read first.
     for event in shown:
         event.success(follow, jobs, [area.audits, area.figures], show_progress_on=area.figures, **_SHOWN)
-    for model in (area.first, area.second):
-        model.input(compare, [*jobs, area.first, area.second], area.pair, **_SHOWN)
-    for control in (area.metric, area.order_by):
-        control.input(break_down, [*jobs, area.metric, area.order_by], area.groups, **_SHOWN)
+    gr.on([area.first.input, area.second.input], compare, [*jobs, area.first, area.second], area.pair, **_SHOWN)
+    gr.on(
+        [area.metric.input, area.order_by.input],
+        break_down,
+        [*jobs, area.metric, area.order_by],
+        area.groups,
+        **_SHOWN,
+    )

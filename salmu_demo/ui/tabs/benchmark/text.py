@@ -40,6 +40,7 @@ TIMING: Final = "Timing a few batches"
 NO_SAMPLE: Final = "Type how many forget rows to measure, and a seed."
 
 OFFER: Final = "This takes {time} on this machine. What would you like to run?"
+DECLINE: Final = "Neither"
 
 EMPTY_TITLE: Final = "No results yet"
 EMPTY: Final = "Choose models under “Data and models” and press Run. What each of them forgot and broke appears here."
@@ -110,4 +111,3 @@ NO_ATTACK: Final = "No attack is chosen; choose at least one."
 ONLY_REFERENCES: Final = (
     "Only Clean and Compromised are chosen, which attacks compare with; choose a model to attack as well."
 )
-OFFICIAL_MORE: Final = "The official files of further models are in the ZIP."

@@ -260,9 +260,9 @@ def build(context: Context) -> TabHandlers:
     # A browser hands in what it knows of its jobs after the page has opened.
     opening.on(own_jobs.change, **quiet)
     table.click(sort, inputs, [order, *shown], **quiet)
-    for changed in (group.input, order.input, source.input, search.change):
-        # The data sets to choose from are left alone: to replace them would undo a choice made meanwhile.
-        changed(show, inputs, shown, trigger_mode="always_last", **quiet)
+    # The data sets to choose from are left alone: to replace them would undo a choice made meanwhile.
+    changes = [group.input, order.input, source.input, search.change]
+    gr.on(changes, show, inputs, shown, trigger_mode="always_last", **quiet)
     upload.upload(
         take,
         [upload, *inputs],

@@ -1,8 +1,8 @@
 """The tab of free search: a text or an image of one's own, with every chosen model side by side."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,15 +155,14 @@ def build(context: Context) -> TabHandlers:
     def note_query(seen: View, query: Query | None) -> View:
         return replace(seen, query="" if query is None else query.text.strip())
 
-    for event in (text.submit, go.click):
-        _on(event, ask_text, [text, *asked], found)
+    _on(partial(gr.on, [text.submit, go.click]), ask_text, [text, *asked], found)
     for button, example in example_buttons:
-        _on(button.click, functools.partial(ask_example, example), asked, [text, *found])
+        _on(button.click, partial(ask_example, example), asked, [text, *found])
     uploaded = _on(image.upload, ask_image, [image, *asked], [image, preview, clear, *found])
     # The file is gone whatever happened, so the box must be ready for another one.
     uploaded.failure(None, None, image, js="() => null", api_visibility="private", show_progress="hidden")
-    for change in (faces_or_captions.input, captions_or_faces.input, gallery.input, count.input):
-        _on(change, ask_again, [last_query, *asked], found)
+    changes = [faces_or_captions.input, captions_or_faces.input, gallery.input, count.input]
+    _on(partial(gr.on, changes), ask_again, [last_query, *asked], found)
     differs.input(shows_errors(show), [last_answer, differs], results, api_visibility="private", show_progress="hidden")
     clear.click(forget, None, [preview, clear, *found], api_visibility="private", show_progress="hidden")
     # A search takes a while, in which the visitor may have gone to another tab: only its text is put into the view.

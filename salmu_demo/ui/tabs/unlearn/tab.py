@@ -17,7 +17,7 @@ from salmu_demo.ui.tabs.context import Context, TabHandlers
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.form import connect_form, unlearn_form
 from salmu_demo.ui.tabs.unlearn.view import UnlearnPages
-from salmu_demo.ui.widgets.components import QUEUED, Handler, markup, served
+from salmu_demo.ui.widgets.components import QUEUED, TURNS, Handler, markup, served
 
 _QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -53,18 +53,18 @@ def build(context: Context) -> TabHandlers:
     area = job_area(visitor, folded)
     made = _made_area()
     filling = connect_form(context, Launcher(context.manager, pages, area, context.view), form, visitor.own)
-    leaving = _connect_made(pages, context, visitor, made)
+    _connect_made(pages, context, visitor, made)
 
     def list_own(own: Any, listed: list[str], picked: list[str]) -> list[Any]:
         known = list(dict.fromkeys([*listed, *pages.made_by(own_ids(own))]))
         if known == listed:
-            return [gr.skip(), gr.skip()]
-        return [known, gr.CheckboxGroup(context.shelf.choices(known), value=picked)]
+            return [gr.skip(), gr.skip(), next(TURNS)]
+        return [known, gr.CheckboxGroup(context.shelf.choices(known), value=picked), next(TURNS)]
 
+    own = [bar.listed, bar.chosen, context.viewed]
     return TabHandlers(
-        remembered=[Handler(list_own, [visitor.own, bar.listed, bar.chosen], [bar.listed, bar.chosen], QUEUED)],
+        remembered=[Handler(list_own, [visitor.own, bar.listed, bar.chosen], own, QUEUED)],
         viewed=[filling, connect_jobs(context.manager, pages, area, context.view)],
-        leaving=leaving,
     )
 
 
@@ -81,7 +81,7 @@ def _made_area() -> MadeArea:
     return MadeArea(column, facts, card, compare, benchmark, pack, save)
 
 
-def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, made: MadeArea) -> list[Any]:
+def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, made: MadeArea) -> None:
     shelf, bar, view, tabs = context.shelf, context.bar, context.view, context.tabs
 
     @shows_errors
@@ -109,6 +109,7 @@ def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, m
                 bar.chosen: gr.CheckboxGroup(shelf.choices(known), value=chosen),
                 view: replace(seen, tab=tab, persona=persona or seen.persona),
                 tabs: gr.Tabs(selected=tab),
+                context.led: next(TURNS),
             }
 
         return go
@@ -132,13 +133,11 @@ def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, m
         trigger_mode="once",
         api_visibility="private",
     )
-    moved = [bar.listed, bar.chosen, view, tabs]
-    return [
+    moved = [bar.listed, bar.chosen, view, tabs, context.led]
+    for button, tab in ((made.compare, "audit"), (made.benchmark, "benchmark")):
         button.click(
             go_to(tab), [visitor.finished, view, bar.chosen, bar.listed], moved, concurrency_limit=None, **_QUIET
         )
-        for button, tab in ((made.compare, "audit"), (made.benchmark, "benchmark"))
-    ]
 
 
 def companions(made: str, base: str, listed: Sequence[str], told: Told = NOTHING_TOLD) -> list[str]:
