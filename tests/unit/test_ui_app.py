@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import gradio as gr
 import httpx
@@ -13,6 +14,8 @@ from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import assets_dir, cache_dir, runs_dir
 from salmu_demo.ui import app
 from salmu_demo.ui.shell import prefix, server
+from salmu_demo.ui.widgets.components import link_to
+from salmu_demo.ui.widgets.components import served as served_copy
 from salmu_demo.workbench.bench import Workbench
 
 
@@ -55,10 +58,15 @@ def test_the_page_listens_where_it_is_told_to(monkeypatch):
     assert server.chosen_host() == "192.0.2.1"
 
 
-def test_a_page_below_a_path_is_found_with_a_proxy_that_cuts_the_path_off_and_without(tiny_assets, monkeypatch):
+def test_a_page_below_a_path_is_found_with_a_proxy_that_cuts_the_path_off_and_without(
+    tiny_assets, monkeypatch, tmp_path
+):
     monkeypatch.setenv("SALMU_ROOT_PATH", "/demo/one/")
     with gr.Blocks() as built:
         gr.Markdown("Below a path")
+    report = tmp_path / "100 % of #1?.pdf"
+    report.write_bytes(b"a report")
+    link = link_to(served_copy(report))
     with server.serving(built, server.listen("127.0.0.1", None)) as served, httpx.Client() as client:
         address = served.url.removesuffix("/demo/one/")
         proxy = {"X-Forwarded-Host": "example.org", "X-Forwarded-Proto": "https"}
@@ -68,6 +76,11 @@ def test_a_page_below_a_path_is_found_with_a_proxy_that_cuts_the_path_off_and_wi
             far = client.get(f"{address}{place}/config", headers=proxy).json()
             assert far["root"] == "https://example.org/demo/one"
             assert client.get(f"{address}{place}/theme.css").is_success
+            saved = client.get(f"{address}{place}/{link.address}")
+            assert (saved.content, link.size) == (b"a report", 8)
+            assert quote(link.name) in saved.headers["content-disposition"]
+        # A link that is relative to the page needs a page whose address ends in a slash.
+        assert client.get(f"{address}/demo/one", follow_redirects=True).url.path == "/demo/one/"
         assert client.get(f"{address}/demo/oneself/config").status_code == 404
 
 

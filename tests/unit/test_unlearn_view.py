@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -19,33 +19,31 @@ from salmu_demo.ui.jobs.status import job_list, job_panel
 from salmu_demo.ui.shell.view import PagePersonas
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.form import (
-    COMMON_NUMBERS,
     DEFAULT_METHOD,
-    OWN_NUMBERS,
-    OWN_WORDS,
-    Controls,
     Stop,
     UnlearnInputs,
     asked_job,
     carried,
-    common_controls,
-    fields_of,
     group_of,
+    hyperparameters_of,
     kept_method,
     method_choices,
     methods_of,
-    own_controls,
     settings_of,
     stop_controls,
     stop_of,
     unlearn_form,
 )
 from salmu_demo.ui.tabs.unlearn.view import curve_svg, live_view, method_card
+from salmu_demo.ui.widgets.fields import Field, filled, typed_into
 from salmu_demo.unlearning import UNRELATED, Modality
-from salmu_demo.unlearning.methods import Form, all_methods, find_method
+from salmu_demo.unlearning.methods import Form, TrainedMethod, all_methods, find_method
 from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TextMetrics, TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import clear
+
+UNUSED = {entry.name for entry in fields(TrainedMethod)} - {"batch_size"}
+"""Hyperparameters that a method without steps has no use for."""
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 FIRST = TrainingMetrics(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"7": 1.0, "9": 1.0}, 96)
@@ -59,21 +57,23 @@ def workbench(tiny_assets) -> Workbench:
     return Workbench()
 
 
-def values_of(name: str, modality: Modality | None = None, **changed: object) -> list[object]:
-    """What the components of a method hold, at its defaults but for some."""
-    spec = find_method(name, modality)
-    return [None if key is None else changed.get(key, spec.hyperparameters[key][0]) for key in fields_of(spec).names]
+def values_of(name: str, modality: Modality | None = None, **typed: object) -> list[dict[str, object]]:
+    """What the page sends for the fields of a method in which some values were typed."""
+    known = hyperparameters_of(find_method(name, modality))
+    assert typed.keys() <= {field.name for field in known.all}
+    return [filled(known.own, typed), filled(known.common, typed)]
 
 
-def test_every_method_fits_the_controls():
+def test_every_hyperparameter_has_a_field():
     for spec in (spec for form in Form for spec in all_methods(form)):
-        fields = fields_of(spec)
-        assert len(fields.names) == OWN_NUMBERS + OWN_WORDS + COMMON_NUMBERS, spec.name
-        own = {*fields.numbers, *fields.words, *fields.common}
-        assert own <= spec.hyperparameters.keys()
-        assert "batch_size" in own
-    assert fields_of(find_method("ssd")).common == ["batch_size"]
-    assert "learning_rate" in fields_of(find_method("npo")).common
+        known = hyperparameters_of(spec)
+        defaults = {field.name: field.default for field in known.all}
+        every = {name: default for name, (default, _) in spec.hyperparameters.items()}
+        assert defaults.items() <= every.items()
+        assert every.keys() - defaults.keys() == (every.keys() & UNUSED if spec.is_one_shot else set()), spec.name
+        assert all(field.checked(field.default) == field.default for field in known.all)
+        rendered = filled(known.all)["markup"]
+        assert re.findall(r'<label for="field-(\w+)">', rendered) == list(defaults)
     assert find_method(DEFAULT_METHOD)
 
 
@@ -130,49 +130,86 @@ def test_only_data_of_clear_have_a_modality(workbench: Workbench, tmp_path: Path
     assert (updates[shown.modality], updates[shown.method].value) == ("visual", "twins")
     assert {value for _, value in updates[shown.method].choices} == {spec.name for spec in methods_of(Modality.VISUAL)}
     assert (updates[shown.budget].value, updates[shown.towers].value, updates[shown.base].value) == (64, "image", "m")
-    assert (
-        updates[
-            shown.controls.common[fields_of(find_method("twins", Modality.VISUAL)).common.index("batch_size")]
-        ].value
-        == 8
-    )
+    assert updates[shown.controls.common]["typed"] == [["batch_size", 8]]
     shown_stop = Stop(updates[shown.stop.rule], updates[shown.stop.level].value, updates[shown.stop.drop])
     assert stop_of(find_method("npo"), shown_stop) == (-0.1, 0.25)
 
 
-def test_controls_carry_the_ranges_and_defaults_of_the_method():
-    with gr.Blocks():
-        controls = Controls(*own_controls(), common_controls())
-    updates = dict(zip(fields_of(find_method("npo")).names, controls.updates(find_method("npo")), strict=True))
-    beta, batch = updates["beta"], updates["batch_size"]
-    assert (beta.value, beta.minimum, beta.maximum, beta.precision, beta.visible) == (0.5, 1e-3, 10, None, True)
-    assert beta.info == "How soon the ascent fades; towards 0 it never does (0.001 to 10)"
-    assert (batch.label, batch.precision, batch.minimum) == ("Batch size", 0, 2)
-    words = dict(zip(fields_of(find_method("ga")).names, controls.updates(find_method("ga")), strict=True))["objective"]
-    assert [choice for choice, _ in words.choices] == ["entropy", "likelihood"]
-    assert sum(update.visible for update in controls.updates(find_method("finetune"))) == COMMON_NUMBERS
+def test_fields_carry_the_ranges_and_defaults_of_the_method():
+    fields = {field.name: field for field in hyperparameters_of(find_method("npo")).all}
+    beta, batch = fields["beta"], fields["batch_size"]
+    assert beta == Field(
+        "beta", "Beta", "How soon the ascent fades; towards 0 it never does (0.001 to 10)", 0.5, 1e-3, 10
+    )
+    assert (beta.precision, beta.step, batch.precision, batch.step, batch.minimum) == (None, 0.05, 0, 1, 2)
+    rendered = str(filled([beta, batch])["markup"])
+    assert '<input type="number" id="field-beta" name="beta" value="0.5" min="0.001" max="10" step="0.05"' in rendered
+    assert rendered.count("data-whole") == 1
+    [words] = hyperparameters_of(find_method("ga")).own
+    assert list(words.words) == ["entropy", "likelihood"]
+    assert "<option selected>entropy</option><option>likelihood</option>" in filled([words])["markup"]
+
+
+def test_a_method_may_have_any_number_of_hyperparameters():
+    many = [Field(f"weight_{number}", f"Weight {number}", "of a loss", 1.0, 0, 10) for number in range(40)]
+    value = {**filled(many), "typed": [["weight_39", 2.5], ["weight_3", None], ["another", "x"]]}
+    assert value["markup"].count("<input") == 40
+    assert typed_into(many, value) == {"weight_3": None, "weight_39": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ([["beta", 20]], r"“Beta” takes a number of at least 0.001 and at most 10, not 20."),
+        ([["beta", "0.5"]], '“Beta” takes a number, not "0.5"'),
+        ([["beta", True]], "“Beta” takes a number"),
+        ([["beta", float("nan")]], "“Beta” takes a number"),
+        ([["steps", 2.5]], "“Steps” takes a whole number, not 2.5."),
+        ([["rule", "nothing"]], '“Rule” does not offer "nothing"'),
+        ([["rule", None]], "“Rule” does not offer None"),
+        ([["beta"]], "not sent as the page sends them"),
+        ([[["beta"], 1]], "not sent as the page sends them"),
+        ({"beta": 1}, "not sent as the page sends them"),
+        (None, "not sent as the page sends them"),
+    ],
+)
+def test_what_no_field_could_hold_is_refused(typed: object, sentence: str):
+    fields = [
+        Field("beta", "Beta", "", 0.5, 1e-3, 10),
+        Field("steps", "Steps", "", 3, 1, 100),
+        Field("rule", "Rule", "", "pcgrad", words=("pcgrad", "munba")),
+    ]
+    with pytest.raises(QueryError, match=sentence):
+        typed_into(fields, {"markup": "", "typed": typed})
+    for value in (None, "x", [], {}):
+        with pytest.raises(QueryError, match="not sent as the page sends them"):
+            typed_into(fields, value)
 
 
 def test_what_was_typed_for_one_modality_stays_for_another_as_far_as_that_has_it():
     before, after = find_method("scrub", Modality.TEXT), find_method("scrub")
     typed = {"learning_rate": 3e-5, "alpha": 2.0}
-    kept = carried(before, after, "image", 77, values_of("scrub", Modality.TEXT, **typed))
+    kept = carried(before, after, "image", 77, *values_of("scrub", Modality.TEXT, **typed))
     assert (kept.method, kept.towers, kept.budget, kept.settings) == ("scrub", "image", 77, typed)
     # What was at the default of one is at that of the other, and so is what is empty.
     assert before.hyperparameters["batch_size"][0] != after.hyperparameters["batch_size"][0]
-    assert carried(before, after, "image", None, [None] * len(fields_of(before).names)).budget == after.budget
+    emptied = values_of("scrub", Modality.TEXT, alpha=None)
+    assert carried(before, after, "image", None, *emptied) == UnlearningOptions("scrub", "image", after.budget, {})
     # Another method takes what it has by that name and can be; here neither beta nor the towers.
     twins = find_method("twins", Modality.VISUAL)
-    values = values_of("npo", Modality.TEXT, beta=0.2, retain_weight=0.25, batch_size=1)
-    kept = carried(find_method("npo", Modality.TEXT), twins, "text", 1920, values)
+    values = values_of("npo", Modality.TEXT, beta=0.2, retain_weight=0.25, batch_size=16)
+    kept = carried(find_method("npo", Modality.TEXT), twins, "text", 1920, *values)
     assert (kept.method, kept.towers, kept.settings) == ("twins", "image", {"retain_weight": 0.25})
+    values = values_of("twins", Modality.VISUAL, retain_weight=500, lora_rank=4)
+    assert carried(twins, find_method("npo", Modality.TEXT), "image", 64, *values).settings == {"lora_rank": 4}
 
 
 def test_only_what_was_changed_is_a_setting():
-    assert settings_of(find_method("npo"), values_of("npo")) == {}
-    assert settings_of(find_method("npo"), values_of("npo", beta=0.1, batch_size=8)) == {"beta": 0.1, "batch_size": 8}
+    assert settings_of(find_method("npo"), *values_of("npo")) == {}
+    assert settings_of(find_method("npo"), *values_of("npo", beta=0.5)) == {}
+    assert settings_of(find_method("npo"), *values_of("npo", beta=0.1, batch_size=8)) == {"beta": 0.1, "batch_size": 8}
     with pytest.raises(QueryError, match="Type a number for retain weight"):
-        settings_of(find_method("npo"), values_of("npo", retain_weight=None))
+        settings_of(find_method("npo"), *values_of("npo", retain_weight=None))
 
 
 def test_a_form_becomes_a_job(workbench: Workbench):
@@ -200,9 +237,7 @@ def test_a_form_becomes_a_job(workbench: Workbench):
 
 def test_a_form_with_a_modality_becomes_a_job_of_it(workbench: Workbench):
     def asked(modality: str, method: str) -> UnlearningSpec:
-        known = kept_method(method, Modality.VISUAL)
-        values = [None if key is None else known.hyperparameters[key][0] for key in fields_of(known).names]
-        given = (modality, method, "mini-compromised", "image", 640, 3, [], Stop("", None, 0), values)
+        given = (modality, method, "mini-compromised", "image", 640, 3, [], Stop("", None, 0), values_of("dpo"))
         return asked_job(workbench, UnlearnInputs(*given))
 
     for modality in Modality:

@@ -70,7 +70,12 @@ def _can_be_written(value: str) -> bool:
         return False
 
 
-def _number(component: Any, value: Any) -> float | int | None:
+def number(component: Any, value: Any) -> float | int | None:
+    """A number that a client sent for a component, or for whatever else has its label, bounds and precision.
+
+    Raises:
+        QueryError: if it could not hold it.
+    """
     if value is None and not isinstance(component, gr.Slider):
         return None
     low = -math.inf if component.minimum is None else component.minimum
@@ -99,7 +104,7 @@ def _choice(component: Any, value: Any) -> Any:
     # None is what a choice holds that was never made; one that the page has made cannot be unmade.
     if value is None and component.value is None:
         return None
-    return _one_of(component, value)
+    return one_of(component, value)
 
 
 def _choices(component: Any, value: Any) -> list[Any]:
@@ -110,10 +115,11 @@ def _choices(component: Any, value: Any) -> list[Any]:
     if len(distinct) > len(component.choices):
         raise QueryError(f"{_name(component)} has {len(component.choices)} choices, not {len(distinct):,}.")
     wrong = next((choice for choice in value if not isinstance(choice, str | int)), None)
-    return [_one_of(component, choice) for choice in (distinct if wrong is None else [wrong])]
+    return [one_of(component, choice) for choice in (distinct if wrong is None else [wrong])]
 
 
-def _one_of(component: Any, value: Any) -> Any:
+def one_of(component: Any, value: Any) -> Any:
+    """One of the choices of a component, or of whatever else has a label and choices; raises `QueryError`."""
     if not any(type(value) is type(known) and value == known for _, known in component.choices):
         raise QueryError(
             f"{_name(component)} does not offer {quoted(value)}; choose something that it does, or reload the page."
@@ -149,8 +155,8 @@ def _name(component: Any) -> str:
 
 _CHECKS: Final[dict[type, Callable[[Any, Any], Any]]] = {
     gr.Textbox: _text,
-    gr.Number: _number,
-    gr.Slider: _number,
+    gr.Number: number,
+    gr.Slider: number,
     gr.Checkbox: _tick,
     gr.Dropdown: _choice,
     gr.Radio: _choice,

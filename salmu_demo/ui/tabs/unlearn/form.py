@@ -1,8 +1,6 @@
 """The part of the Unlearn tab where a run is put together, estimated and started.
 
-The hyperparameters of any method go into a fixed set of components, which are named, limited and shown anew when a
-method is chosen. `gr.render` would make components and events for each session instead: the page checks every value
-against its own components and refuses events that are not its own, and anybody could have it hold any number of forms.
+The hyperparameters of a method go into lists of fields, which are made anew when a method is chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,53 +25,62 @@ from salmu_demo.ui.tabs.context import Context
 from salmu_demo.ui.tabs.unlearn import text
 from salmu_demo.ui.tabs.unlearn.view import method_card
 from salmu_demo.ui.widgets.components import QUEUED, Handler, markup
+from salmu_demo.ui.widgets.fields import Field, field_list, filled, typed_into
 from salmu_demo.ui.widgets.markup import notice
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, Modality, find_modality
 from salmu_demo.unlearning.methods import Form, MethodSpec, Need, TrainedMethod, all_methods, find_method
+from salmu_demo.unlearning.methods.base import Range
 from salmu_demo.workbench.bench import Workbench
-
-OWN_NUMBERS: Final = 8
-OWN_WORDS: Final = 3
-COMMON_NUMBERS: Final = 7
-"""Hyperparameters of each sort that a method can have here."""
 
 
 @dataclass(frozen=True)
-class Fields:
-    """The hyperparameters of a method by sort: own numbers, own words, and those common to all methods."""
+class Hyperparameters:
+    """The hyperparameters of a method: its own, and those common to all methods."""
 
-    numbers: Sequence[str]
-    words: Sequence[str]
-    common: Sequence[str]
+    own: Sequence[Field]
+    common: Sequence[Field]
 
     @property
-    def names(self) -> list[str | None]:
-        """What each component of `Controls.inputs` takes, in their order; None for one that is not used."""
-        groups = ((self.numbers, OWN_NUMBERS), (self.words, OWN_WORDS), (self.common, COMMON_NUMBERS))
-        return [name for names, count in groups for name in [*names, *[None] * (count - len(names))]]
+    def all(self) -> list[Field]:
+        """Both, in this order."""
+        return [*self.own, *self.common]
 
 
-def fields_of(spec: MethodSpec) -> Fields:
-    """Sort the hyperparameters of a method; one that takes no steps has no optimiser to set."""
+def hyperparameters_of(spec: MethodSpec) -> Hyperparameters:
+    """The fields of a method's hyperparameters; one that takes no steps has no optimiser to set."""
     common = [entry.name for entry in fields(TrainedMethod)]
-    own = {name: allowed for name, (_, allowed) in spec.hyperparameters.items() if name not in common}
-    return Fields(
-        [name for name, allowed in own.items() if not allowed.choices],
-        [name for name, allowed in own.items() if allowed.choices],
-        ["batch_size"] if spec.is_one_shot else common,
+    shown = ["batch_size"] if spec.is_one_shot else common
+    made = {name: _field(name, *facts) for name, facts in spec.hyperparameters.items()}
+    return Hyperparameters(
+        [field for name, field in made.items() if name not in common], [made[name] for name in shown]
     )
 
 
-def settings_of(spec: MethodSpec, values: Sequence[Any]) -> dict[str, float | str]:
+def _field(name: str, default: Any, allowed: Range) -> Field:
+    words = allowed.words[:1].upper() + allowed.words[1:]
+    if allowed.choices:
+        return Field(name, title_of(name), words, default, words=allowed.choices)
+    return Field(name, title_of(name), f"{words} ({allowed})", default, allowed.low, allowed.high)
+
+
+def typed_for(spec: MethodSpec, own: Any, common: Any) -> dict[str, int | float | str | None]:
+    """What was typed for a method, None where a field was emptied, from the values of `Controls.inputs`.
+
+    Raises:
+        QueryError: if a field could not hold it.
+    """
+    known = hyperparameters_of(spec)
+    return {**typed_into(known.own, own), **typed_into(known.common, common)}
+
+
+def settings_of(spec: MethodSpec, own: Any, common: Any) -> dict[str, float | str]:
     """The hyperparameters that differ from their defaults, from the values of `Controls.inputs`.
 
     Raises:
-        QueryError: if one is empty.
+        QueryError: if one is empty, or its field could not hold it.
     """
     settings: dict[str, float | str] = {}
-    for name, value in zip(fields_of(spec).names, values, strict=True):
-        if name is None:
-            continue
+    for name, value in typed_for(spec, own, common).items():
         if value is None:
             raise QueryError(text.MISSING.format(name=title_of(name).lower()))
         if value != spec.hyperparameters[name][0]:
@@ -82,7 +89,7 @@ def settings_of(spec: MethodSpec, values: Sequence[Any]) -> dict[str, float | st
 
 
 def carried(
-    before: MethodSpec, spec: MethodSpec, towers: str, budget: int | None, values: Sequence[Any]
+    before: MethodSpec, spec: MethodSpec, towers: str, budget: int | None, own: Any, common: Any
 ) -> UnlearningOptions:
     """What a visitor typed for one method or form of it, as far as another has it too; the rest is at its defaults.
 
@@ -91,11 +98,15 @@ def carried(
         spec: whose form is to be shown.
         towers: the towers that were chosen.
         budget: the budget that was typed, or None for an empty field.
-        values: of `Controls.inputs`.
+        own: the value of the fields of its own hyperparameters.
+        common: that of the others.
+
+    Raises:
+        QueryError: if a field could not hold what was typed.
     """
     settings: dict[str, int | float | str] = {}
-    for name, value in zip(fields_of(before).names, values, strict=True):
-        if name is None or value is None or value == before.hyperparameters[name][0]:
+    for name, value in typed_for(before, own, common).items():
+        if value is None or value == before.hyperparameters[name][0]:
             continue
         with suppress(QueryError):  # The other one has none of the name, or not with this value.
             if getattr(spec.configure({name: value}), name) == value:
@@ -160,51 +171,27 @@ def method_choices(outcomes: Mapping[str, SweepOutcome], modality: Modality | No
 
 @dataclass(frozen=True)
 class Controls:
-    """The components."""
+    """The components of `Hyperparameters`."""
 
-    numbers: Sequence[gr.Number]
-    words: Sequence[gr.Dropdown]
-    common: Sequence[gr.Number]
+    own: gr.HTML
+    common: gr.HTML
 
     @property
     def inputs(self) -> list[Any]:
-        """All components, in the order of `Fields.names` and `updates`."""
-        return [*self.numbers, *self.words, *self.common]
+        """Both, in the order of `updates`."""
+        return [self.own, self.common]
 
     def updates(self, spec: MethodSpec, settings: Mapping[str, Any] | None = None) -> list[Any]:
         """The components as a method needs them, at its defaults but for some settings."""
-        known: Mapping[str, tuple[Any, Any]] = spec.hyperparameters
-        made: list[Any] = []
-        for name, component in zip(fields_of(spec).names, self.inputs, strict=True):
-            if name is None:
-                made.append(type(component)(visible=False))
-                continue
-            default, allowed = known[name]
-            words = allowed.words[:1].upper() + allowed.words[1:]
-            shown = {"value": (settings or {}).get(name, default), "label": title_of(name), "visible": True}
-            if allowed.choices:
-                shown |= {"info": words, "choices": list(allowed.choices)}
-            else:
-                whole = isinstance(default, int)
-                shown |= {"info": f"{words} ({allowed})", "minimum": allowed.low, "maximum": allowed.high}
-                shown |= {"precision": 0 if whole else None}
-                shown |= {"step": 1 if whole else max(default, allowed.low) / 10 or 0.1}
-            made.append(type(component)(**shown))
-        return made
+        known = hyperparameters_of(spec)
+        return [filled(known.own, settings), filled(known.common, settings)]
 
 
-def own_controls() -> tuple[list[gr.Number], list[gr.Dropdown]]:
-    """Build the components of a method's own hyperparameters into the current Blocks context."""
-    with gr.Row(elem_classes="controls"):
-        numbers = [gr.Number(visible=False, min_width=200) for _ in range(OWN_NUMBERS)]
-        words = [gr.Dropdown([], visible=False, min_width=200) for _ in range(OWN_WORDS)]
-    return numbers, words
-
-
-def common_controls() -> list[gr.Number]:
-    """Build the components of the hyperparameters that all methods share into the current Blocks context."""
-    with gr.Accordion(text.TRAINING, open=False, elem_id="unlearn-training"), gr.Row(elem_classes="controls"):
-        return [gr.Number(visible=False, min_width=200) for _ in range(COMMON_NUMBERS)]
+def controls() -> Controls:
+    """Build the components into the current Blocks context."""
+    own = field_list("unlearn-own")
+    with gr.Accordion(text.TRAINING, open=False, elem_id="unlearn-training"):
+        return Controls(own, field_list("unlearn-common"))
 
 
 _NEVER: Final = ""
@@ -418,8 +405,7 @@ def unlearn_form(data: BenchmarkData) -> UnlearnForm:
         )  # fmt: skip
         seed = gr.Number(0, label="Seed", info=text.SEED, precision=0, minimum=0, min_width=160)
     stop = stop_controls(data.benchmark)
-    numbers, words = own_controls()
-    controls = Controls(numbers, words, common_controls())
+    hyperparameters = controls()
     estimated = markup(elem_id="unlearn-estimated")
     with gr.Row():
         run = gr.Button("Unlearn", variant="primary", elem_id="unlearn-run")
@@ -436,7 +422,7 @@ def unlearn_form(data: BenchmarkData) -> UnlearnForm:
         seed,
         forget,
         stop,
-        controls,
+        hyperparameters,
         run,
         estimate,
         estimated,
@@ -455,13 +441,14 @@ class UnlearnInputs:
     seed: int | None
     forget: Sequence[str]
     stop: Stop
-    settings: Sequence[Any]
+    hyperparameters: Sequence[Any]
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "UnlearnInputs":
         """Name the values of the components."""
-        modality, method, base, towers, budget, seed, forget, rule, level, drop, best, *settings = values
-        return cls(modality, method, base, towers, budget, seed, forget, Stop(rule, level, drop, best), settings)
+        modality, method, base, towers, budget, seed, forget, rule, level, drop, best, *hyperparameters = values
+        stop = Stop(rule, level, drop, best)
+        return cls(modality, method, base, towers, budget, seed, forget, stop, hyperparameters)
 
 
 def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: Any) -> Handler:
@@ -508,14 +495,20 @@ def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: A
 
     @shows_errors
     def choose_modality(
-        chosen: str, method: str | None, shown: tuple[str, str] | None, towers: str, budget: int | None, *values: Any
+        chosen: str,
+        method: str | None,
+        shown: tuple[str, str] | None,
+        towers: str,
+        budget: int | None,
+        own: Any,
+        common: Any,
     ) -> list[Any]:
         if shown is None:
             return with_methods(chosen, method)
         name, of_form = shown
         before = next(spec for spec in all_methods(Form(of_form)) if spec.name == name)
         spec = kept_method(method, modality := modality_of(chosen))
-        options = carried(before, spec, towers, budget, values)
+        options = carried(before, spec, towers, budget, own, common)
         return [form.offered(modality, spec.name), *form.method_updates(spec, options)]
 
     @shows_errors
@@ -570,7 +563,7 @@ def asked_job(workbench: Workbench, asked: UnlearnInputs) -> UnlearningSpec:
     [model] = workbench.models([asked.base])
     modality = modality_of(asked.modality)
     method = find_method(asked.method, modality)
-    settings = settings_of(method, asked.settings)
+    settings = settings_of(method, *asked.hyperparameters)
     requests = tuple(str(request) for request in find_requests(workbench.data, asked.forget))
     stop = stop_of(method, asked.stop)
     best = asked.stop.best and not method.is_one_shot
