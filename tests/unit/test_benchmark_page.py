@@ -96,7 +96,7 @@ def test_from_waiting_to_the_end_through_cancel_and_resume(workbench, tmp_path):
         assert (running.polling, running.can_cancel, running.can_resume, running.finished) == (True, True, False, "")
         assert "Running" in running.panel
         assert "Yours is next" in waiting.panel
-        assert pages.progress(first) == JobMoment(running.panel, "", can_keep=False)
+        assert pages.progress(first) == JobMoment(running.panel, "", can_cancel=True, can_keep=False)
         assert "1 job of other visitors" in running.queue
         assert second not in running.jobs + running.panel
 

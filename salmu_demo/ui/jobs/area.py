@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import gradio as gr
+from markupsafe import Markup
 
 from salmu_demo.core.progress import duration_words
 from salmu_demo.jobs.job import JobSpec
@@ -14,9 +15,11 @@ from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View, is_job_id
 from salmu_demo.ui.shell.visitors import owner_of
 from salmu_demo.ui.widgets.components import QUEUED, Handler, choices, chosen, markup
-from salmu_demo.ui.widgets.markup import notice
+from salmu_demo.ui.widgets.markup import Action, actions, notice
 
 POLL_SECONDS: Final = 1.0
+
+_CANCEL, _KEEP, _RESUME = "cancel", "keep", "resume"
 
 _JOB_LINK: Final = "(id) => id ? `${window.location.origin}${window.location.pathname}?job=${id}` : ''"
 _QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -66,10 +69,7 @@ class JobArea:
     queue: gr.HTML
     panel: gr.HTML
     estimate: gr.HTML
-    buttons: gr.Row
-    cancel: gr.Button
-    keep: gr.Button
-    resume: gr.Button
+    buttons: gr.HTML
     live: gr.HTML
     link: gr.Textbox
     link_box: gr.Accordion
@@ -81,8 +81,7 @@ class JobArea:
     def outputs(self) -> list[Any]:
         """Everything `show` may change."""
         return [self.form, self.visitor.shown, self.visitor.finished, self.queue, self.panel, self.estimate,
-                self.buttons, self.cancel, self.keep, self.resume, self.live, self.link_box, self.jobs, self.jobs_box,
-                self.timer]  # fmt: skip
+                self.buttons, self.live, self.link_box, self.jobs, self.jobs_box, self.timer]  # fmt: skip
 
     def show(self, page: JobPage, estimate: str = "") -> dict[Any, Any]:
         """Changes that bring the components to a page; `estimate` is what was said before the job started."""
@@ -93,16 +92,23 @@ class JobArea:
             self.queue: page.queue,
             self.panel: page.panel,
             self.estimate: estimate,
-            self.buttons: gr.Row(visible=page.can_cancel or page.can_resume),
-            self.cancel: gr.Button(visible=page.can_cancel),
-            self.keep: gr.Button(visible=page.can_keep),
-            self.resume: gr.Button(visible=page.can_resume),
+            self.buttons: self.actions(page.can_cancel, page.can_keep, page.can_resume),
             self.live: page.live,
             self.link_box: gr.Accordion(visible=bool(page.job_id)),
             self.jobs: page.jobs,
             self.jobs_box: gr.Accordion(visible=bool(page.jobs)),
             self.timer: gr.Timer(active=page.polling),
         }
+
+    def actions(self, can_cancel: bool, can_keep: bool, can_resume: bool = False) -> Markup:
+        """The buttons that stop a job or go on with it, as far as it can be done now."""
+        buttons = (
+            (can_cancel, _CANCEL, "Cancel", "stop"),
+            (can_keep, _KEEP, "Cancel and keep", ""),
+            (can_resume, _RESUME, "Resume", "foremost"),
+        )
+        prefix = self.visitor.prefix
+        return actions(Action(name, words, css, f"{prefix}job-{name}") for shown, name, words, css in buttons if shown)
 
 
 def job_area(visitor: VisitorJobs, form: gr.Accordion) -> JobArea:
@@ -111,10 +117,7 @@ def job_area(visitor: VisitorJobs, form: gr.Accordion) -> JobArea:
     queue = markup(elem_id=f"{prefix}queue", elem_classes="job-queue")
     panel = markup(elem_id=f"{prefix}job")
     estimate = markup(elem_id=f"{prefix}job-estimate", elem_classes="job-estimate")
-    with gr.Row(visible=False, elem_id=f"{prefix}job-buttons", elem_classes="job-buttons") as buttons:
-        cancel = gr.Button("Cancel", variant="stop", size="md", visible=False, elem_id=f"{prefix}job-cancel")
-        keep = gr.Button("Cancel and keep", size="md", visible=False, elem_id=f"{prefix}job-keep")
-        resume = gr.Button("Resume", variant="primary", size="md", visible=False, elem_id=f"{prefix}job-resume")
+    buttons = choices(elem_classes="job-actions")
     live = markup(elem_id=f"{prefix}job-live", elem_classes="job-live")
     with gr.Row(elem_classes="job-extras"):
         with gr.Accordion("Link to this job", open=False, visible=False, elem_id=f"{prefix}job-share") as link_box:
@@ -136,9 +139,6 @@ def job_area(visitor: VisitorJobs, form: gr.Accordion) -> JobArea:
         panel,
         estimate,
         buttons,
-        cancel,
-        keep,
-        resume,
         live,
         link,
         link_box,
@@ -199,22 +199,16 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
         return {
             area.panel: found.panel,
             area.live: gr.skip() if found.live == (live or "") else found.live,
-            area.keep: gr.Button(visible=found.can_keep),
+            area.buttons: area.actions(found.can_cancel, found.can_keep),
         }
 
     @shows_errors
-    def cancel(job_id: str, own: Any) -> dict[Any, Any]:
-        manager.cancel(job_id)
-        return show(job_id, own)
-
-    @shows_errors
-    def cancel_and_keep(job_id: str, own: Any) -> dict[Any, Any]:
-        manager.cancel(job_id, keep=True)
-        return show(job_id, own)
-
-    @shows_errors
-    def resume(job_id: str, own: Any) -> dict[Any, Any]:
-        manager.resume(job_id)
+    def act(job_id: str, own: Any, event: gr.EventData) -> dict[Any, Any]:
+        action = chosen(event)
+        if action in (_CANCEL, _KEEP):
+            manager.cancel(job_id, keep=action == _KEEP)
+        elif action == _RESUME:
+            manager.resume(job_id)
         return show(job_id, own)
 
     def choose(seen: View, own: Any, event: gr.EventData) -> dict[Any, Any]:
@@ -223,9 +217,7 @@ def connect_jobs(manager: JobManager, pages: JobPages, area: JobArea, view: gr.S
 
     shown.change(None, shown, area.link, js=_JOB_LINK)
     area.timer.tick(look, [shown, own_state, area.live], area.outputs, **_AT_ONCE)
-    area.cancel.click(cancel, [shown, own_state], area.outputs, **_AT_ONCE)
-    area.keep.click(cancel_and_keep, [shown, own_state], area.outputs, **_AT_ONCE)
-    area.resume.click(resume, [shown, own_state], area.outputs, **_AT_ONCE)
+    area.buttons.click(act, [shown, own_state], area.outputs, **_AT_ONCE)
     # A state tells of its change only when a queued event has changed it.
     area.jobs.click(choose, [view, own_state], [view, *area.outputs], concurrency_limit=None, **_QUIET)
     return Handler(open_tab, [view, own_state], [view, *area.outputs], QUEUED)

@@ -51,6 +51,7 @@ class JobMoment:
 
     panel: str
     live: str
+    can_cancel: bool
     can_keep: bool
 
 
@@ -105,7 +106,7 @@ class JobPages:
         found = self._find(job_id)
         if isinstance(found, JobError) or found.state.over:
             return None
-        return JobMoment(self._panel(found), self.live(found), self.can_keep(found))
+        return JobMoment(self._panel(found), self.live(found), can_cancel(found), self.can_keep(found))
 
     def shows(self, job_id: str | None) -> bool:
         """Whether there is such a job, and these pages show it."""

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.utils import get_space
 from markupsafe import Markup
 
-from salmu_demo.core.errors import QueryError, SalmuError
+from salmu_demo.core.errors import QueryError, SalmuError, quoted
 from salmu_demo.core.markup import render
 from salmu_demo.core.notices import SCORES_NOTICE
 from salmu_demo.core.settings import on_space
@@ -29,8 +29,8 @@ from salmu_demo.ui.shell.values import MAX_TEXT
 from salmu_demo.ui.shell.view import MAX_MODELS, PARAMETERS, View, format_link
 from salmu_demo.ui.shell.visitor_files import visitor_files
 from salmu_demo.ui.shell.visitors import owner_of
-from salmu_demo.ui.widgets.components import markup
-from salmu_demo.ui.widgets.markup import notice
+from salmu_demo.ui.widgets.components import choices, chosen, markup
+from salmu_demo.ui.widgets.markup import Action, actions, notice
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import MOST_WAITING, WarmUp
 
@@ -195,10 +195,7 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
             )
             add = gr.Button("Add", variant="primary", size="sm")
             gr.Markdown(text.OFFICIAL_MODELS)
-            with gr.Row():
-                officials = {
-                    name: gr.Button(f"Add {name}", size="sm", elem_id=f"add-{name}") for name in OFFICIAL_MODELS
-                }
+            officials = choices(actions(Action(name, f"Add {name}", id=f"add-{name}") for name in OFFICIAL_MODELS))
             limit = upload_limit()
             upload = gr.UploadButton(
                 f"Upload a .safetensors file (up to {limit / 1e9:g} GB)",
@@ -246,24 +243,22 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
     query.change(None, query, link, js=SYNC_ADDRESS)
     # The one handler that is told of every tick, see `Page.limit`.
     models.input(limit_models, models, models, preprocess=False, show_progress="hidden", api_visibility="private")
-    add_model = adder(shelf, warm_up)
     added = [*bar.listing, reference, architecture]
     gr.on(
         [add.click, reference.submit, architecture.submit],
-        add_model,
+        adder(shelf, warm_up),
         [reference, architecture, bar.chosen, bar.listed],
         added,
         show_progress_on=add,
         api_visibility="private",
     )
-    for name, button in officials.items():
-        button.click(
-            add_model,
-            [gr.State(name), gr.State(""), bar.chosen, bar.listed],
-            added,
-            show_progress_on=button,
-            api_visibility="private",
-        )
+    officials.click(
+        official_adder(shelf, warm_up),
+        [bar.chosen, bar.listed],
+        added,
+        show_progress_on=officials,
+        api_visibility="private",
+    )
     upload.upload(
         uploader(shelf, warm_up),
         [upload, architecture, bar.chosen, bar.listed],
@@ -362,6 +357,27 @@ def adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
         return [*list_model(shelf, warm_up, model, chosen, listed), "", ""]
 
     return add
+
+
+def official_adder(shelf: ModelShelf, warm_up: WarmUp) -> Callable[..., list[Any]]:
+    """The handler that adds the released model that was clicked."""
+    add = adder(shelf, warm_up)
+
+    @shows_errors
+    def add_official(
+        event: gr.EventData,
+        ticked: list[str],
+        listed: list[str],
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+        sign_in: gr.OAuthToken | None = None,
+    ) -> list[Any]:
+        name = chosen(event)
+        if name not in OFFICIAL_MODELS:
+            raise QueryError(f"There is no released model {quoted(name)}; choose one that the page shows.")
+        return add(name, "", ticked, listed, request, progress, sign_in)
+
+    return add_official
 
 
 def list_model(

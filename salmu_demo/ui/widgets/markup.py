@@ -42,6 +42,16 @@ class Download:
 
 
 @dataclass(frozen=True)
+class Action:
+    """A button: what it chooses, what it says, and its class in the style sheet and its id, if it has one."""
+
+    choice: str
+    words: str
+    css: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True)
 class Term:
     """A word that explains itself where it stands: what it means, and the name of the element that says so."""
 
@@ -62,6 +72,12 @@ def terms(place: str, *names: str) -> list[Term]:
 def notice(words: str, css: str = "notice") -> Markup:
     """A short remark in a box of its own."""
     return render("ui/templates/parts.html#notice", words=words, css=css)
+
+
+def actions(buttons: Iterable[Action]) -> Markup:
+    """Buttons side by side; nothing without any."""
+    shown = list(buttons)
+    return render("ui/templates/parts.html#actions", actions=shown) if shown else Markup()
 
 
 def downloads(files: Sequence[Download]) -> Markup:

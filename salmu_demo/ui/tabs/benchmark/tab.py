@@ -26,8 +26,8 @@ from salmu_demo.ui.tabs.benchmark import text
 from salmu_demo.ui.tabs.benchmark.attacks import build_attacks
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
 from salmu_demo.ui.tabs.context import Context, TabHandlers
-from salmu_demo.ui.widgets.components import choices, chosen, link_to, markup, served
-from salmu_demo.ui.widgets.markup import notice
+from salmu_demo.ui.widgets.components import TURNS, choices, chosen, link_to, markup, served
+from salmu_demo.ui.widgets.markup import Action, actions, notice
 from salmu_demo.workbench.bench import Workbench
 
 _ALL: Final = "all"
@@ -99,13 +99,9 @@ class Offer:
 
     def show(self, plan: BenchmarkPlan) -> dict[Any, Any]:
         """Changes that offer the choices of a plan."""
-        offered = render(
-            "ui/templates/benchmark.html#offer",
-            words=text.OFFER.format(time=duration_words(plan.asked.seconds)),
-            choices=[choice.label for choice in plan.choices],
-            decline=text.DECLINE,
-        )
-        return {self.plan: plan, self.buttons: offered}
+        words = notice(text.OFFER.format(time=duration_words(plan.asked.seconds)))
+        offered = [Action(str(number), choice.label, "foremost") for number, choice in enumerate(plan.choices)]
+        return {self.plan: plan, self.buttons: words + actions([*offered, Action("", text.DECLINE)])}
 
     def hide(self) -> dict[Any, Any]:
         """Changes that take the offer back."""
@@ -256,12 +252,13 @@ class ResultArea:
     order_by: gr.Dropdown
     groups: gr.HTML
     downloads: gr.HTML
+    turn: gr.State
 
     @property
     def outputs(self) -> list[Any]:
-        """All components that show results but figures and audits, in the order of `updates`."""
+        """All components that show results but figures and audits, which follow `turn`, in the order of `updates`."""
         return [self.column, self.head, self.attack, self.metrics, self.attacks, self.first, self.second,
-                self.pair, self.metric, self.order_by, self.groups, self.downloads]  # fmt: skip
+                self.pair, self.metric, self.order_by, self.groups, self.downloads, self.turn]  # fmt: skip
 
     def updates(self, pages: BenchmarkPages, job_id: str, others: Sequence[str] = ()) -> list[Any]:
         """New values of the components; raises `SalmuError`."""
@@ -281,6 +278,7 @@ class ResultArea:
             gr.Dropdown(page.models, value=second),
             pages.groups(job_id, metric, second, others),
             downloads(page.outcome.files),
+            next(TURNS),
         ]
 
 
@@ -336,6 +334,7 @@ def result_area(pages: BenchmarkPages, finished: gr.Textbox, own: gr.BrowserStat
         order_by,
         groups,
         files,
+        gr.State(0),
     )
     _connect(pages, area, own, attacked)
     return area
@@ -374,16 +373,11 @@ def _connect(pages: BenchmarkPages, area: ResultArea, own: gr.BrowserState, atta
         return pages.groups(job_id, metric, order_by, others)
 
     jobs, everything = [area.finished, area.others], [area.others, *area.outputs]
-    shown = [
-        area.finished.change(show, [area.finished, own], everything, show_progress_on=area.head, **_SHOWN),
-        attacked.change(
-            show_attacked, [area.finished, attacked, own], everything, show_progress_on=area.head, **_SHOWN
-        ),
-        area.others.input(put_beside, jobs, area.outputs, show_progress_on=area.head, **_SHOWN),
-    ]
+    area.finished.change(show, [area.finished, own], everything, show_progress_on=area.head, **_SHOWN)
+    attacked.change(show_attacked, [area.finished, attacked, own], everything, show_progress_on=area.head, **_SHOWN)
+    area.others.input(put_beside, jobs, area.outputs, show_progress_on=area.head, **_SHOWN)
     # What takes longest, and is not what is read first.
-    for event in shown:
-        event.success(follow, jobs, [area.audits, area.figures], show_progress_on=area.figures, **_SHOWN)
+    area.turn.change(follow, jobs, [area.audits, area.figures], show_progress_on=area.figures, **_SHOWN)
     gr.on([area.first.input, area.second.input], compare, [*jobs, area.first, area.second], area.pair, **_SHOWN)
     gr.on(
         [area.metric.input, area.order_by.input],

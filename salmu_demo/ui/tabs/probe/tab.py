@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from salmu_demo.core.errors import ImageError
+from salmu_demo.core.errors import ImageError, QueryError, quoted
 from salmu_demo.core.progress import Progress, ProgressCallback
 from salmu_demo.data.images import MAX_BYTES, decode_image
 from salmu_demo.features.pixels import VisitorImage
@@ -29,8 +29,9 @@ from salmu_demo.ui.tabs.probe.view import (
     nothing_html,
     own_image_html,
 )
-from salmu_demo.ui.widgets.components import QUEUED, Handler
+from salmu_demo.ui.widgets.components import QUEUED, Handler, choices, chosen
 from salmu_demo.ui.widgets.images import Thumbnails, image_address
+from salmu_demo.ui.widgets.markup import Action, actions
 from salmu_demo.workbench.examples import examples
 from salmu_demo.workbench.search import MAX_K, MAX_TEXT, KeptImages, Query, SearchAnswer, search, settings_of
 
@@ -75,8 +76,7 @@ def build(context: Context) -> TabHandlers:
                 go = gr.Button("Search", variant="primary", elem_id="probe-search")
                 offered = examples(context.workbench)
                 gr.Markdown(EXAMPLES_MEASURED if any(e.clean for e in offered) else EXAMPLES)
-                with gr.Row():
-                    example_buttons = [(gr.Button(example_label(e), size="sm", min_width=150), e.text) for e in offered]
+                example_list = choices(actions(Action(e.text, example_label(e)) for e in offered))
             with gr.Tab("By image"):
                 image = gr.Image(
                     label="Image",
@@ -128,8 +128,12 @@ def build(context: Context) -> TabHandlers:
     def ask_text(report: ProgressCallback, text: str, *values: Any) -> Any:
         return ask(report, Query(text or ""), *values)
 
-    def ask_example(example: str, report: ProgressCallback, *values: Any) -> Any:
-        return example, *ask(report, Query(example), *values)
+    @shows_errors
+    def ask_example(event: gr.EventData, *values: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
+        example = chosen(event)
+        if example not in [known.text for known in offered]:
+            raise QueryError(f"There is no example {quoted(example)}; choose one that the page shows.")
+        return example, *ask(_reporter(progress), Query(example), *values)
 
     def ask_image(report: ProgressCallback, path: str | None, *values: Any) -> Any:
         image = decode_image(taken_image(path), "Your image")
@@ -156,8 +160,7 @@ def build(context: Context) -> TabHandlers:
         return replace(seen, query="" if query is None else query.text.strip())
 
     _on(partial(gr.on, [text.submit, go.click]), ask_text, [text, *asked], found)
-    for button, example in example_buttons:
-        _on(button.click, partial(ask_example, example), asked, [text, *found])
+    example_list.click(ask_example, asked, [text, *found], **_options(results))
     uploaded = _on(image.upload, ask_image, [image, *asked], [image, preview, clear, *found])
     # The file is gone whatever happened, so the box must be ready for another one.
     uploaded.failure(None, None, image, js="() => null", api_visibility="private", show_progress="hidden")
