@@ -256,7 +256,8 @@ def top_bar(shelf: ModelShelf, warm_up: WarmUp, datasets: DataShelf, workbench: 
         official_adder(shelf, warm_up),
         [bar.chosen, bar.listed],
         added,
-        show_progress_on=officials,
+        # What failed would lie over the buttons until somebody takes it away.
+        show_progress_on=add,
         api_visibility="private",
     )
     upload.upload(
