@@ -18,6 +18,7 @@ from salmu_demo.leaderboard.sweeps import sweep_outcomes
 from salmu_demo.ui.jobs.status import job_list, job_panel
 from salmu_demo.ui.shell.view import PagePersonas
 from salmu_demo.ui.tabs.unlearn import text
+from salmu_demo.ui.tabs.unlearn.fields import Field, filled, typed_into
 from salmu_demo.ui.tabs.unlearn.form import (
     DEFAULT_METHOD,
     Stop,
@@ -35,7 +36,6 @@ from salmu_demo.ui.tabs.unlearn.form import (
     unlearn_form,
 )
 from salmu_demo.ui.tabs.unlearn.view import curve_svg, live_view, method_card
-from salmu_demo.ui.widgets.fields import Field, filled, typed_into
 from salmu_demo.unlearning import UNRELATED, Modality
 from salmu_demo.unlearning.methods import Form, TrainedMethod, all_methods, find_method
 from salmu_demo.unlearning.training_metrics import RunOutcome, RunStanding, TextMetrics, TrainingMetrics

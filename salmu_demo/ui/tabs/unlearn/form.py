@@ -23,9 +23,9 @@ from salmu_demo.ui.shell.messages import shows_errors
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.context import Context
 from salmu_demo.ui.tabs.unlearn import text
+from salmu_demo.ui.tabs.unlearn.fields import Field, field_list, filled, typed_into
 from salmu_demo.ui.tabs.unlearn.view import method_card
 from salmu_demo.ui.widgets.components import QUEUED, Handler, markup
-from salmu_demo.ui.widgets.fields import Field, field_list, filled, typed_into
 from salmu_demo.ui.widgets.markup import notice
 from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, Modality, find_modality
 from salmu_demo.unlearning.methods import Form, MethodSpec, Need, TrainedMethod, all_methods, find_method

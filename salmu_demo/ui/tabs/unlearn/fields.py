@@ -115,7 +115,7 @@ def field_list(elem_id: str) -> gr.HTML:
 def filled(fields: Sequence[Field], typed: Mapping[str, object] | None = None) -> Any:
     """The component's value with some fields, and what of them is not at its default."""
     return {
-        "markup": str(render("ui/templates/parts.html#fields", fields=fields)) if fields else "",
+        "markup": str(render("ui/templates/unlearn.html#fields", fields=fields)) if fields else "",
         "typed": [[field.name, typed[field.name]] for field in fields if typed and field.name in typed],
     }
 
