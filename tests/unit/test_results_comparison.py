@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from salmu_demo.metrics import find_metric
 from salmu_demo.models.roles import ModelRole, Told
-from salmu_demo.results.comparison import ComparisonCell, ComparisonRow, compare
+from salmu_demo.results.comparison import ComparisonCell, ComparisonRow, compare, target_role
 from salmu_demo.results.records import Evaluation
 from tests.fixtures.results import evaluations, valued
 
@@ -44,6 +45,13 @@ def test_the_target_is_cleans_of_efficacy_and_compromiseds_of_utility():
     assert [row.target for row in found.values()] == [0.25, 1.0, 0.5]
     assert [found["AssocStr"].distance(number) for number in range(3)] == [-0.125, 0.0, 0.5]
     assert [found["GenKnow"].distance(number) for number in range(3)] == [None, -0.5, 0.0]
+
+
+def test_what_is_to_be_forgotten_of_clear_aims_at_gold():
+    names = ("AssocStr", "GenKnow", "ForgetTables", "ForgetFaceAcc", "RetainTables", "ModelUtility")
+    assert [target_role(find_metric(name)) for name in names] == [
+        "clean", "compromised", "gold", "gold", "compromised", "compromised",
+    ]  # fmt: skip
 
 
 def test_without_a_reference_there_is_neither_target_nor_gap():
