@@ -102,6 +102,7 @@ class View:
         self.model = SimpleNamespace(name="model", has_decoder=has_decoder)
 
     def images(self, rows: Rows) -> np.ndarray:
+        assert not self.model.has_decoder
         features = np.zeros((len(rows), 4))
         for place, number in enumerate(rows.numbers):
             # With a softmax at temperature 100 it is as likely as LIKELY says.
