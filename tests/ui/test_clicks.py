@@ -182,9 +182,15 @@ def only_here(route: Route) -> None:
 def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
     with app_with_runs(tmp_path_factory) as url:
         yield url
-        manager = JobManager()
-        for job in manager.jobs():
-            manager.cancel(job.id)
+
+
+@pytest.fixture(autouse=True)
+def _no_jobs_left(app_url: str) -> Iterator[None]:
+    """What a test has started does not go on beside the next."""
+    yield
+    manager = JobManager()
+    for job in manager.jobs():
+        manager.cancel(job.id)
 
 
 @pytest.mark.parametrize("tab", TABS)

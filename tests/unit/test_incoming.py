@@ -108,3 +108,12 @@ def test_one_visitor_cannot_fill_the_queue(page: Page, monkeypatch: pytest.Monke
     assert [asked_by("192.0.2.1") for _ in range(MOST_WAITING)] == ["success"] * MOST_WAITING
     assert asked_by("192.0.2.1") == "queue_full"
     assert asked_by("192.0.2.2") == "success"
+
+
+def test_no_statistics_are_made_of_events():
+    with Page() as page:
+        gr.State()
+    queue = page.queue()._queue
+    queue.events_recorded = 1
+    event = {"time": 0.0, "status": "success", "process_time": 1.0, "function": "probe", "session_hash": "a"}
+    assert queue.compute_analytics_summary([event]) == {"functions": {}}

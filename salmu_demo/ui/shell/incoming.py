@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
@@ -87,6 +88,9 @@ class Page(gr.Blocks):
     def queue(self, *args: Any, **options: Any) -> "Page":
         """See `gradio.Blocks.queue`; here one visitor cannot fill it."""
         super().queue(*args, **options)
+        # After each event Gradio makes a table of the last ten thousand, for a page of statistics that is not served:
+        # more work than most of our answers take.
+        self._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
         push = self._queue.push
 
         async def fair(body: Any, request: Request, username: str | None) -> Any:
