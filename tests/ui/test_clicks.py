@@ -137,7 +137,9 @@ class FirstScreen:
         self._settle()  # What the pointer's coming does.
         before = self._state()
         target.click(force=True)
-        if self._page.evaluate("document.activeElement.matches('input:not([type=radio], [type=checkbox]), textarea')"):
+        # What is typed into waits for the keyboard, and the list that a `select` unfolds is the browser's own.
+        typed = "input:not([type=radio], [type=checkbox]), textarea, select"
+        if self._page.evaluate("typed => document.activeElement.matches(typed)", typed):
             return True
         end = time.monotonic() + EFFECT_SECONDS
         while time.monotonic() < end:

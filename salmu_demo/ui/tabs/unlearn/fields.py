@@ -19,8 +19,8 @@ from salmu_demo.ui.widgets.components import markup
 
 _NOT_FIELDS: Final = "The fields of this form were not sent as the page sends them; reload the page."
 
-# What was typed is shown again when the component comes back from a folded part, whose markup is made anew; and a list
-# that replaces another one must not keep what was typed into its places.
+# A part that is unfolded later, and a list that replaces another one, begin with what they hold as typed: nothing that
+# was typed into the same places of the list before may stay there.
 _ON_LOAD: Final = """
 const tell = (field) => {
   if (field.type !== 'number') return;
