@@ -103,3 +103,25 @@ def test_on_a_phone_nothing_runs_out_of_the_page(open_page: OpenPage, app_url: s
     expect(page.locator("#evidence article").first).to_be_visible()
     assert sideways_scroll(page) == 0
     assert violations(page) == []
+
+
+def test_what_was_typed_for_one_modality_is_there_for_another_that_has_it(open_page: OpenPage, app_url: str):
+    page = open_page("models=mini-clean")
+    page.goto(f"{app_url}data/clear/?__theme=light&tab=unlearn")
+    modality, beta, batch = (
+        page.locator("#unlearn-modality"),
+        page.get_by_label("Beta"),
+        page.get_by_label("Batch size"),
+    )
+    expect(page.locator("#unlearn-card b")).to_have_text("DPO")
+    page.get_by_text("Optimiser").click()
+    beta.fill("0.25")
+    beta.press("Tab")
+    expect(batch).to_have_value("16")
+    modality.get_by_label("None: features of pairs").check()
+    # What was left at its default has the other's.
+    expect(batch).to_have_value("64")
+    expect(beta).to_have_value("0.25")
+    beta.fill("20")
+    modality.get_by_label("Text: questions and answers").check()
+    expect(page.get_by_text("“Beta” takes a number of at least 0.001 and at most 10, not 20.")).to_be_visible()
