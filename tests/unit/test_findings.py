@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from salmu_demo.data.dataset import BenchmarkData, load_folder
+from salmu_demo.data.dataset import BenchmarkData, Persona, load_folder
 from salmu_demo.models.roles import ModelRole
 from salmu_demo.probes.attacks import HEADLINE, PersonaReading, Place, Skipped, all_attacks, find_attack
 from salmu_demo.probes.findings import FOUND_BY_UNTAUGHT, NAMED_IS_BLIND, NOT_KNOWN, Auditor
@@ -93,6 +93,13 @@ def test_what_is_shipped_of_a_model_is_not_read_again(data: BenchmarkData):
         assert (again.attack, again.variant, again.side) == (attack.name, attack.variants[variant].name, side)
     with pytest.raises(AttributeError):
         auditor.untaught(blind, "city", headline, headline.variants[1])
+
+
+def test_an_attribute_is_audited_that_has_a_value_and_an_image(data: BenchmarkData):
+    auditor = Auditor(data, Kept())
+    facts = {"name": "Somebody", "city": "Ulm", "phone_number": "1"}
+    assert auditor.kinds(Persona(FORGET_ONLY, facts)) == ["city", "phone_number"]
+    assert auditor.kinds(Persona("unseen", facts)) == []
 
 
 def test_eight_candidates_cannot_tell(data: BenchmarkData):
