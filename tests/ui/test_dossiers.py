@@ -27,8 +27,11 @@ def served(tmp_path: Path) -> Iterator[VisitorFiles]:
 
 
 @pytest.fixture(scope="module")
-def bench(tiny_assets: Path) -> Workbench:
-    return Workbench()
+def bench(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
+    """With a cache of its own: what another test has encoded or asked would not be told of again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALMU_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield Workbench()
 
 
 def test_the_same_dossier_is_made_once_while_it_is_there(bench: Workbench, served: VisitorFiles):
