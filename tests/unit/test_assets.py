@@ -134,7 +134,7 @@ import sys
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.ui.app import build_app
 from salmu_demo.ui.shell.view import View
-from salmu_demo.ui.tabs.audit.tab import AuditPages, Shown
+from salmu_demo.ui.tabs.audit.tab import AuditPages, ShownMatrix
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 bench = Workbench()
@@ -143,7 +143,7 @@ names, warm_up = builtin_models("SALMUBench"), WarmUp(bench)
 warm_up.add(bench.models(names))
 pages = AuditPages(bench, warm_up)
 for name in names:
-    assert "<table" in pages.page(View(), names, Shown(name)).overview.table
+    assert "<table" in pages.page(View(), names, ShownMatrix(name)).overview.table
 for persona in bench.data.personas[:3]:
     assert pages.page(View(persona.identity_id, "city"), names).line_ups
 print(warm_up.pending, "torch" in sys.modules)
