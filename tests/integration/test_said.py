@@ -115,7 +115,7 @@ def test_the_file_that_was_decided_is_read(folder: Path):
     (folder / "last.pt").write_bytes(b"a pickle")
     with pytest.raises(ModelError, match="--trust-pickle"):
         find_model(f"local-dir:{folder}#weights=last.pt")
-    with pytest.raises(ModelError, match="no folder to choose"):
+    with pytest.raises(ModelError, match="not a folder to choose"):
         find_model(f"{folder / WEIGHTS}#weights=half.safetensors")
 
 
