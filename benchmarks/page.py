@@ -70,6 +70,7 @@ def _visits(browser: Browser, url: str, server: int, rounds: int) -> dict[str, l
             if number:
                 found.setdefault(what, []).append(measured)
         context.close()
+        time.sleep(SETTLED_SECONDS)  # Its process takes its seconds of CPU along.
     return found
 
 

@@ -174,7 +174,11 @@ def test_what_is_shipped_is_shown_without_a_job_and_stands_beside_one(finished, 
     assert "3 models on mini" in found.head
     assert "shipped with the built-in models" in found.head
     assert (found.outcome.files, found.can_attack) == (None, False)
-    assert pages.figures(BUILT_IN).count("<svg ") > 4
+    drawn = pages.figures(BUILT_IN)
+    assert drawn.count("<svg ") > 4
+    # Drawn once for all visitors.
+    monkeypatch.setattr(outcomes, "figure_svg", lambda figure: pytest.fail("drawn again"))
+    assert pages.figures(BUILT_IN) == drawn
     # No job of attacks is to belong to it.
     assert not pages.measured(BUILT_IN, tiny.MODELS)
 

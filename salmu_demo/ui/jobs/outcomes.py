@@ -42,6 +42,9 @@ _KEPT: Final = 4
 MOST_OTHERS: Final = 8
 """Jobs whose models stand beside those of another one."""
 
+_SHOWN: Final = 32
+"""Drawings of shipped results that are held: those of a few data sets."""
+
 BUILT_IN: Final = "built-in"
 """Stands for a job where results that are shipped with the built-in models are shown; no job has such an id."""
 
@@ -80,7 +83,7 @@ class Outcome:
     def drawing(self, figure: ReportFigure) -> Drawing:
         """The files of a figure; raises `ResultError` if one is gone."""
         if self.files is None:
-            return Drawing(figure_svg(figure.draw()), None)
+            return Drawing(_drawn(figure), None)
         wide = next((path for path in self.files.landscape if path.name == f"{figure.name}-landscape.pdf"), None)
         try:
             with zipfile.ZipFile(self.files.archive) as archive:
@@ -88,6 +91,12 @@ class Outcome:
             return Drawing(svg, None if wide is None else wide.read_bytes())
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise ResultError(f"The figure {figure.name} of this job is gone; run the benchmark again.") from error
+
+
+@lru_cache(_SHOWN)
+def _drawn(figure: ReportFigure) -> bytes:
+    """A figure of what is shipped, for which there is no file: the same for every visitor."""
+    return figure_svg(figure.draw())
 
 
 class Outcomes:
