@@ -444,7 +444,9 @@ def build(context: Context) -> TabHandlers:
 
     listing = Handler(list_personas, [query, view], [people], QUIETLY)
     showing = Handler(show, asked, shown, SHOWN)
-    telling = Handler(tell_diagnoses, [view, context.bar.chosen, context.own_jobs], [diagnoses], SHOWN)
+    # In turn: opened by a link, the page asks about its first models too, whose answer must not come last.
+    in_turn = {**SHOWN, "concurrency_limit": 1}
+    telling = Handler(tell_diagnoses, [view, context.bar.chosen, context.own_jobs], [diagnoses], in_turn)
     # Not `input`, which stays silent when a text is pasted or filled in; nothing but the visitor changes this box.
     listing.on(query.change, **_ASIDE)
     chosen_options = {**_ASIDE, "show_progress": "minimal", "show_progress_on": table}
@@ -465,7 +467,7 @@ def build(context: Context) -> TabHandlers:
     line_ups.click(choose_kind, asked, [view, *shown], **{**chosen_options, "show_progress_on": line_ups})
     # Not `input`: adding a model changes the choice too.
     showing.on(context.bar.chosen.change, **chosen_options)
-    telling.on(context.bar.chosen.change, **_ASIDE)
+    telling.on(context.bar.chosen.change, **in_turn)
     make.click(
         make_dossier,
         [view, context.bar.chosen],
