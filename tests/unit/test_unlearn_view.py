@@ -367,3 +367,8 @@ def test_nothing_of_a_run_becomes_markup():
     )
     assert "<img src=x" not in html
     assert 'onerror="' not in html
+
+
+def test_a_number_of_hundreds_of_digits_is_refused_in_a_sentence():
+    with pytest.raises(QueryError, match="“A” takes a number"):
+        typed_into([Field("a", "A", "", 3, 1, 100)], {"typed": [["a", 10**400]]})

@@ -70,6 +70,13 @@ def _can_be_written(value: str) -> bool:
         return False
 
 
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A whole number of hundreds of digits.
+        return False
+
+
 def number(component: Any, value: Any) -> float | int | None:
     """A number that a client sent for a component, or for whatever else has its label, bounds and precision.
 
@@ -81,7 +88,7 @@ def number(component: Any, value: Any) -> float | int | None:
     low = -math.inf if component.minimum is None else component.minimum
     high = math.inf if component.maximum is None else component.maximum
     whole = component.precision == 0 or (isinstance(component, gr.Slider) and component.step == 1)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _is_finite(value):
         raise QueryError(f"{_name(component)} takes a number, not {quoted(value)}.")
     if not max(low, -MAX_WHOLE) <= value <= min(high, MAX_WHOLE):
         limits = " and ".join(f"{most} {bound:,g}" for most, bound in (("at least", low), ("at most", high))
