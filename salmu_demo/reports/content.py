@@ -159,7 +159,7 @@ def _provenance(analysis: Analysis) -> Iterator[Block]:
             for head, m, style in zip(
                 _model_heads(analysis),
                 (e.model for e in models),
-                role_styles(analysis.names, analysis.roles),
+                role_styles([e.model.reference for e in models], analysis.roles),
                 strict=True,
             )
         ),

@@ -50,33 +50,37 @@ _OWN_PLACES: Final = {
 """Built-in unlearned models and the numbers of their styles."""
 
 
-def role_styles(names: Sequence[str], roles: Sequence[ModelRole]) -> list[RoleStyle]:
+def role_styles(references: Sequence[str], roles: Sequence[ModelRole]) -> list[RoleStyle]:
     """A style for each of the models that are shown together; up to eight that are not references differ in it.
 
-    Built-in models have a style of their own wherever they are shown. What another one has depends on its name, and on
-    who is shown with it, but not on the order; it has one of a built-in model only if there are no others.
+    Built-in models have a style of their own wherever they are shown and whatever they are called. What another one has
+    depends on its reference, and on who is shown with it, but not on the order; it has one of a built-in model only if
+    there are no others.
 
     >>> roles = [ModelRole("clean"), ModelRole(), ModelRole("compromised"), ModelRole()]
     >>> [style.marker for style in role_styles(["a", "mini-unlearned-pinpoint", "b", "mini-unlearned-finetune"], roles)]
     ['●', '◆', '■', '▲']
     """
-    references = {"clean": CLEAN, "compromised": COMPROMISED, "gold": GOLD}
+    fixed = {"clean": CLEAN, "compromised": COMPROMISED, "gold": GOLD}
+    # By number: a result file and a later one may be of a model that was saved again under its reference.
     others = sorted(
-        (name not in _OWN_PLACES, name) for name, role in zip(names, roles, strict=True) if role.name not in references
+        (reference not in _OWN_PLACES, reference, number)
+        for number, (reference, role) in enumerate(zip(references, roles, strict=True))
+        if role.name not in fixed
     )
     free = list(range(len(UNLEARNED)))
     places = {}
-    for _, name in others:
-        places[name] = next(place for place in _wanted(name) if place in free)
-        free.remove(places[name])
+    for _, reference, number in others:
+        places[number] = next(place for place in _wanted(reference) if place in free)
+        free.remove(places[number])
         free = free or list(range(len(UNLEARNED)))
-    return [references.get(role.name) or UNLEARNED[places[name]] for name, role in zip(names, roles, strict=True)]
+    return [fixed.get(role.name) or UNLEARNED[places[number]] for number, role in enumerate(roles)]
 
 
-def _wanted(name: str) -> list[int]:
+def _wanted(reference: str) -> list[int]:
     """Numbers of the styles that a model takes, the first that is free."""
-    if name in _OWN_PLACES:
-        return [_OWN_PLACES[name], *range(len(UNLEARNED))]
+    if reference in _OWN_PLACES:
+        return [_OWN_PLACES[reference], *range(len(UNLEARNED))]
     own = len(_OWN_PLACES)
-    first = zlib.crc32(name.encode()) % (len(UNLEARNED) - own)
+    first = zlib.crc32(reference.encode()) % (len(UNLEARNED) - own)
     return [*range(own + first, len(UNLEARNED)), *range(own, own + first), *range(own)]

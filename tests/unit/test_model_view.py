@@ -47,7 +47,7 @@ def words(markup: str) -> str:
 
 def test_a_card_holds_every_fact_and_remark():
     said = words(cards_html([ModelCard("org/mine", FACTS, ["mine has the same weights as theirs."])]))
-    facts = ["► mine", "ViT- B- 16", "149,620,737", "F16, I64, 299.3 MB", "Hugging Face Hub", "0123456789abcdef"]
+    facts = ["⬢ mine", "ViT- B- 16", "149,620,737", "F16, I64, 299.3 MB", "Hugging Face Hub", "0123456789abcdef"]
     for expected in (
         *facts,
         "Activation QuickGELU (open_clip",

@@ -23,13 +23,16 @@ from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import ModelRole, Told, assign_roles, check_told, role_by_name
 from salmu_demo.reports.content import build_report
 from salmu_demo.reports.figures import report_figures
-from salmu_demo.reports.report import ReportFigure
+from salmu_demo.reports.figures.canvas import FigureSheet
+from salmu_demo.reports.report import ReportFigure, Table
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.tables import comparison_csv, comparison_text
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.document import RESULTS_FILE, read_results, write_results
+from salmu_demo.results.merging import renamed
 from salmu_demo.results.records import Evaluation, MeasuredModel
-from tests.fixtures.results import evaluation, evaluations
+from salmu_demo.ui.tabs.benchmark.results import pair_choices
+from tests.fixtures.results import NAMES, evaluation, evaluations
 
 CLEAN, COMPROMISED = "local-dir:runs/clean", "local-dir:runs/compromised"
 FOLDERS = (CLEAN, COMPROMISED, "local-dir:runs/mine")
@@ -72,8 +75,19 @@ def test_a_users_model_called_clean_or_compromised_is_not_anybodys_target():
     assert [role.name for role in analysis.roles] == ["other"] * 3
     assert all(row.target is None for row in analysis.comparison.rows)
     assert all(model.diagnosis is not None for model in analysis.models)
-    assert {style.marker for style in role_styles(analysis.names, analysis.roles)} <= {"⬢", "⬟", "✦", "►"}
-    assert len({style.marker for style in role_styles(analysis.names, analysis.roles)}) == 3
+    styles = role_styles([model.reference for model in analysis.comparison.models], analysis.roles)
+    assert {style.marker for style in styles} <= {"⬢", "⬟", "✦", "►"}
+    assert len({style.marker for style in styles}) == 3
+
+
+def test_a_model_that_is_renamed_keeps_its_mark():
+    analysis = analyse(renamed(evaluations(NAMES), {NAMES[2]: "Ours"}))
+    (finetuned,) = role_styles(NAMES[2:], [ModelRole()])
+    measured_on_what = build_report(analysis).sections[-1].blocks[0]
+    assert isinstance(measured_on_what, Table)
+    assert measured_on_what.rows[2][0] == f"{finetuned.marker} Ours"
+    assert FigureSheet(analysis.comparison.models, 1.0).styles[2] == finetuned
+    assert pair_choices(analysis)[2] == (f"{finetuned.marker} Ours", 2)
 
 
 def test_told_folders_give_the_numbers_of_built_in_names():

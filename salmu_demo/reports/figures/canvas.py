@@ -103,7 +103,7 @@ class FigureSheet:
         """
         self.width = LANDSCAPE_WIDTH if landscape else WIDTH
         longest, across = (_LANDSCAPE_NAME, _LEGENDS_ACROSS) if landscape else (52, 1)
-        self.styles = role_styles([model.name for model in models], [model.own_role for model in models])
+        self.styles = role_styles([model.reference for model in models], [model.own_role for model in models])
         handles = [
             # With more models than looks a number tells them apart.
             Line2D(

@@ -12,12 +12,10 @@ from salmu_demo.hub.reference import model_on_hub
 from salmu_demo.metrics import Benchmark
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.made import MADE, made_folder
-from salmu_demo.models.names import distinct_names
 from salmu_demo.models.said import split_said
-from salmu_demo.models.source import ModelSource, name_of
+from salmu_demo.models.source import ModelSource
 from salmu_demo.models.uploads import UPLOAD, uploaded_file
 from salmu_demo.reports.roles import role_styles
-from salmu_demo.results.records import MeasuredModel
 from salmu_demo.workbench.bench import Workbench
 
 HUB_ONLY: Final = "Only Hub models can be added here: write hf-hub:ORG/NAME."
@@ -112,9 +110,7 @@ class ModelShelf:
 
     def choices(self, references: Sequence[str]) -> list[tuple[str, str]]:
         """Labels and values where models are chosen: the marker that each has among them, and its name."""
-        # By the names that the tabs call them by, so that a mark is the same there.
-        names = distinct_names([MeasuredModel(reference, name_of(reference)) for reference in references])
-        styles = role_styles(names, [self._workbench.own_role(reference) for reference in references])
+        styles = role_styles(references, [self._workbench.own_role(reference) for reference in references])
         return [(f"{style.marker} {reference}", reference) for style, reference in zip(styles, references, strict=True)]
 
     def remarks(self, model: ModelSource, listed: Collection[str]) -> list[str]:

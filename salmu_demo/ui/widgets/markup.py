@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from salmu_demo.core.markup import render
+from salmu_demo.models.names import Referred, distinct_names
 from salmu_demo.models.roles import ModelRole
 from salmu_demo.reports.glossary import GLOSSARY
 from salmu_demo.reports.roles import RoleStyle, role_styles
@@ -20,11 +21,12 @@ class ModelHead:
     title: str
 
 
-def model_heads(names: Sequence[str], roles: Sequence[ModelRole]) -> list[ModelHead]:
-    """The heads of models that are shown together."""
+def model_heads(models: Sequence[Referred], roles: Sequence[ModelRole]) -> list[ModelHead]:
+    """The heads of models that are shown together: those of equal name are told apart."""
+    styles = role_styles([model.reference for model in models], roles)
     return [
         ModelHead(name, style, role.title)
-        for name, style, role in zip(names, role_styles(names, roles), roles, strict=True)
+        for name, style, role in zip(distinct_names(models), styles, roles, strict=True)
     ]
 
 

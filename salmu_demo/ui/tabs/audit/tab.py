@@ -10,7 +10,6 @@ from markupsafe import Markup
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
 from salmu_demo.data.personas import Asked, find_personas, requests
-from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import REFERENCES, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import all_attacks
@@ -260,7 +259,7 @@ class AuditPages:
         named = {matrix.model.reference: matrix for matrix in every}
         first = next((m for m, role in zip(every, roles, strict=True) if role.name not in REFERENCES), every[-1])
         found, against = named.get(shown.model, first), named.get(shown.against)
-        heads = model_heads(distinct_names(models), roles)
+        heads = model_heads(models, roles)
         return _Matrices(every, heads, found, None if against is found else against, pending)
 
     def diagnoses(self, view: View, references: Sequence[str], own: Sequence[str], outcomes: Outcomes) -> str:

@@ -10,7 +10,6 @@ from salmu_demo.core.markup import render
 from salmu_demo.data.dataset import BenchmarkData, Persona
 from salmu_demo.data.layout import kind_title
 from salmu_demo.data.personas import Request, place_of
-from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, TITLES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import PersonaReading, find_attack
@@ -149,7 +148,7 @@ def attribute_table(
 ) -> Markup:
     """The verdicts: a row for each attribute, a column for each model, each cell a button that opens the line-up."""
     roles = assign_roles(models, told)
-    heads = model_heads(distinct_names(models), roles.roles)
+    heads = model_heads(models, roles.roles)
     by_kind: dict[str, list[AuditCell]] = {}
     for cell in cells:
         by_kind.setdefault(cell.kind, []).append(cell)
@@ -201,7 +200,7 @@ def diagnoses(models: Sequence[ModelSource], labels: Mapping[str, Label], told: 
     """What the benchmark says of the models, by reference, and why that can differ; nothing if it says nothing."""
     if not labels:
         return Markup()
-    heads = model_heads(distinct_names(models), assign_roles(models, told).roles)
+    heads = model_heads(models, assign_roles(models, told).roles)
     return render(
         "ui/templates/audit.html#diagnoses",
         title=text.DIAGNOSES,
@@ -292,9 +291,7 @@ def line_ups(
     if roles.number(CLEAN) is None:
         words.append(text.NO_CLEAN)
     words += [f"{find_attack(s.attack).title}, {s.variant}: skipped. {s.reason}" for s in cells[0].skipped]
-    cards = [
-        _card(cell, head) for cell, head in zip(cells, model_heads(distinct_names(models), roles.roles), strict=True)
-    ]
+    cards = [_card(cell, head) for cell, head in zip(cells, model_heads(models, roles.roles), strict=True)]
     return render(
         "ui/templates/audit.html#line_ups",
         title=f"{kind_title(cells[0].kind)} of {persona.name}: the line-up",
@@ -406,7 +403,7 @@ def retrievals(
     cards = [
         # Clean's change to itself is nothing but rounding.
         _retrieval_card(retrieval, head, role.name != CLEAN, data, differs_only)
-        for retrieval, head, role in zip(found, model_heads(distinct_names(models), roles), roles, strict=True)
+        for retrieval, head, role in zip(found, model_heads(models, roles), roles, strict=True)
     ]
     return render("ui/templates/audit.html#retrievals", cards=cards)
 

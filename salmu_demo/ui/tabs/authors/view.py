@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from salmu_demo.core.markup import render
 from salmu_demo.data.dataset import Persona
-from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import NOTHING_TOLD, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.author_findings import LINES, AuthorFinding, AuthorReading, EvidenceLine, LineName
@@ -131,7 +130,7 @@ def overview(
         for of in captions
     ]
     rows = [_overview_row(authors, identity, saying) for identity in order[:MAX_ROWS]]
-    heads = model_heads(distinct_names(models), assign_roles(models, told).roles)
+    heads = model_heads(models, assign_roles(models, told).roles)
     return render(
         "ui/templates/authors.html#overview",
         title=text.OVERVIEW_TITLE,
@@ -190,7 +189,7 @@ def verdicts(findings: Sequence[AuthorFinding], told: Told = NOTHING_TOLD) -> Ma
     roles = assign_roles(models, told)
     return render(
         "ui/templates/authors.html#verdicts",
-        models=model_heads(distinct_names(models), roles.roles),
+        models=model_heads(models, roles.roles),
         sums=[_sum(finding) for finding in findings],
         rows=[_LineRow(*text.LINES[name], [_cell(finding, name) for finding in findings]) for name in LINES],
         caption=text.TABLE_CAPTION,
@@ -284,7 +283,7 @@ def evidence(
 ) -> Markup:
     """What the verdicts rest on, a card for each model: captions, names and answers."""
     models = [finding.model for finding in findings]
-    heads = model_heads(distinct_names(models), assign_roles(models, told).roles)
+    heads = model_heads(models, assign_roles(models, told).roles)
     truths = [authors.caption(shown) for shown in authors.images(persona.identity_id)]
     return render(
         "ui/templates/authors.html#evidence",

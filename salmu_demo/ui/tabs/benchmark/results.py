@@ -17,7 +17,6 @@ from salmu_demo.models.roles import COMPROMISED, GOLD, SCALE, TITLES
 from salmu_demo.reports.attacks import attack_report
 from salmu_demo.reports.figures.canvas import page_svg
 from salmu_demo.reports.report import MissingFigure, ReportFigure, Table
-from salmu_demo.reports.roles import role_styles
 from salmu_demo.reports.text import counted, interval_cell, number_cell, percent, signed, unsigned
 from salmu_demo.results.analysis import (
     OPPOSITE,
@@ -49,7 +48,7 @@ _ICONS: Final = {Answer.YES: "✓", Answer.NO: "✗", Answer.UNDECIDED: "≈", A
 
 
 def _heads(analysis: Analysis) -> list[ModelHead]:
-    return model_heads(analysis.names, analysis.roles)
+    return model_heads(analysis.comparison.models, analysis.roles)
 
 
 def results_title(analysis: Analysis, about: str = "") -> Markup:
@@ -397,11 +396,7 @@ class _RankedCaption:
 
 def pair_choices(analysis: Analysis) -> list[tuple[str, int]]:
     """Label and number of each model that can be one of a pair."""
-    styles = role_styles(analysis.names, analysis.roles)
-    return [
-        (f"{style.marker} {name}", number)
-        for number, (style, name) in enumerate(zip(styles, analysis.names, strict=True))
-    ]
+    return [(f"{head.style.marker} {head.name}", number) for number, head in enumerate(_heads(analysis))]
 
 
 def pair_view(analysis: Analysis, first: int, second: int, people: PagePersonas, image_of: ImageOf | None) -> Markup:

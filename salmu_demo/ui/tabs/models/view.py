@@ -10,10 +10,10 @@ from markupsafe import Markup
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.markup import breakable, render
 from salmu_demo.models.difference import GroupChange
-from salmu_demo.models.names import distinct_names
 from salmu_demo.models.profile import ModelProfile
 from salmu_demo.models.roles import OTHER, ModelRole
 from salmu_demo.probes.model_change import ModelChange
+from salmu_demo.results.records import MeasuredModel
 from salmu_demo.ui.shell.text import NO_MODELS, NO_MODELS_TITLE
 from salmu_demo.ui.widgets.markup import ModelHead, empty_state, model_heads
 from salmu_demo.workbench.bench import Workbench
@@ -59,10 +59,10 @@ def cards_html(cards: Sequence[ModelCard]) -> Markup:
     """The chosen models side by side."""
     if not cards:
         return empty_state(NO_MODELS_TITLE, NO_MODELS)
-    names = [card.facts.name if card.facts else card.reference for card in cards]
+    models = [MeasuredModel(card.reference, card.facts.name if card.facts else card.reference) for card in cards]
     shown = [
         _ShownCard(head, _facts(card.facts) if card.facts else {}, card.remarks)
-        for card, head in zip(cards, model_heads(names, [card.role for card in cards]), strict=True)
+        for card, head in zip(cards, model_heads(models, [card.role for card in cards]), strict=True)
     ]
     return render("ui/templates/models.html#cards", cards=shown)
 
@@ -104,7 +104,7 @@ class _Bars:
 def change_html(change: ModelChange) -> Markup:
     """What changed in a model: the sentence, both towers, how alike the features are, and every layer."""
     sources = (change.model, change.against)
-    model, against = model_heads(distinct_names(sources), [source.own_role for source in sources])
+    model, against = model_heads(sources, [source.own_role for source in sources])
     most = max((group.relative for group in change.weights.layers if math.isfinite(group.relative)), default=0.0)
     towers = [_change_bar(_TOWERS[group.tower], group, most) for group in change.weights.towers]
     alike = [("Images", change.cka_images), ("Captions", change.cka_captions)]

@@ -140,8 +140,8 @@ def column_views(answer: SearchAnswer, differs_only: bool, thumbnail: Thumbnail 
         differs_only: whether results that every model returned are left out.
         thumbnail: gives the address of a row's image; None for captions.
     """
-    answering = [column for column in answer.columns if column.retrieval is not None]
-    styles = iter(role_styles([column.name for column in answering], [column.role for column in answering]))
+    answering = [(column.retrieval, column.role) for column in answer.columns if column.retrieval is not None]
+    styles = iter(role_styles([found.model.reference for found, _ in answering], [role for _, role in answering]))
     people = {persona.identity_id: persona.name for persona in answer.data.personas}
     named = {persona.identity_id for persona in answer.named}
     several = len(answer.models) > 1
