@@ -21,6 +21,7 @@ from huggingface_hub.errors import (
 )
 
 from salmu_demo.core.errors import SalmuError
+from salmu_demo.hub.alone import asks_nobody
 from salmu_demo.hub.reference import HubReference
 
 TIMEOUT: Final = 10.0
@@ -92,6 +93,8 @@ def ask_for(target: HubReference) -> Any:
     The description of a gated repository is public, so for a visitor it is also asked whether they may read the files:
     these may be in the cache, which does not know whose rights have filled it.
     """
+    if asks_nobody():
+        raise OfflineModeIsEnabled("What is on this machine is enough.")
     client = HfApi(token=current_token())
     about = client.repo_info(target.repository, repo_type=target.kind, revision=target.revision, timeout=TIMEOUT)
     if acts_for_visitor() and is_restricted(about):

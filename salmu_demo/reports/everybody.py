@@ -31,6 +31,11 @@ _MOST_PEOPLE: Final = 100
 
 _RESTS_ON: Final = "In the HTML report a mark leads to what it rests on; the CSV file has the same numbers."
 
+_WITHOUT: Final = (
+    "Of {models} no verdicts about each person are shown: the data or the model is not on this machine as it was "
+    "measured, or not all of what verdicts rest on is encoded, as `salmu-demo probe MODEL… --everybody` does."
+)
+
 MARKS: Final[dict[Outcome, str]] = {
     "leaks": "✗",
     "lost": "⊘",
@@ -86,15 +91,21 @@ def everybody_report(matrices: Sequence[Matrix], names: Mapping[str, str], data:
     return printable_report(Report(title, (data_line(data), SCORES_NOTICE), (), (*sections, rule, last)))
 
 
-def everybody_section(matrices: Sequence[Matrix], names: Mapping[str, str]) -> Section:
-    """The same matrices as a section of a report of other things; they are about all rows of the data."""
+def everybody_section(matrices: Sequence[Matrix], names: Mapping[str, str], others: Sequence[str]) -> Section:
+    """The same matrices as a section of a report of other things; they are about all rows of the data.
+
+    Args:
+        matrices: of all models whose verdicts are known.
+        names: what these are called, by their references.
+        others: what the other models of the report are called.
+    """
     kinds = _kinds(matrices)
-    blocks = [
-        block
-        for number, matrix in enumerate(matrices)
-        for block in _model(matrix, matrices, names, kinds, f"m{number}")
-    ]
-    return Section("Everybody", (_RULE, _RESTS_ON, *blocks), on_all_rows=True)
+    blocks: list[Block] = [_RULE, _RESTS_ON] if matrices else []
+    if others:
+        blocks.append(_WITHOUT.format(models=listed(others)))
+    for number, matrix in enumerate(matrices):
+        blocks += _model(matrix, matrices, names, kinds, f"m{number}")
+    return Section("Everybody", tuple(blocks), on_all_rows=True)
 
 
 def _kinds(matrices: Sequence[Matrix]) -> list[str]:

@@ -15,6 +15,7 @@ from salmu_demo.attacks.schema import FILE as ATTACKS_FILE
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.core.errors import ResultError, quoted
 from salmu_demo.core.files import atomic_path
+from salmu_demo.data.source import is_clear
 from salmu_demo.probes.matrix import Matrix
 from salmu_demo.reports.attacks import attack_section, attacks_csv, under_names
 from salmu_demo.reports.content import build_report
@@ -96,7 +97,7 @@ def write_reports(
         attacks: what attacks found in its models, which has a section and files of its own.
         people: see `build_report`.
         everybody: the verdicts about everybody with those of its models of which they are known; they have a section
-            and a file of their own.
+            and a file of their own, and the section says of which models they are not known.
 
     Raises:
         StorageError: if a file cannot be written.
@@ -179,12 +180,14 @@ def _contents(
 ) -> dict[str, bytes]:
     """Content of every file but the results, by its path in the folder; of some endings only, if that is wanted."""
     shown = with_printable_names(analysis).comparison.models
-    names = {model.reference: model.name for model in shown}
     if attacks is not None:
         attacks = under_names(attacks, {model.fingerprint: model.name for model in shown if model.fingerprint})
     further = [] if attacks is None else [attack_section(attacks)]
-    if everybody:
-        further.append(everybody_section(everybody, names))
+    known = {(matrix.model.reference, matrix.model.fingerprint) for matrix in everybody}
+    names = {model.reference: model.name for model in shown if (model.reference, model.fingerprint) in known}
+    if not is_clear(analysis.comparison.data.name):
+        others = [model.name for model in shown if (model.reference, model.fingerprint) not in known]
+        further.append(everybody_section(everybody, names, others))
     report = build_report(analysis, further, people)
     drawn = {figure.name: figure.draw() for figure in report.figures}
     by_name = {figure.name: figure for figure in report.figures}

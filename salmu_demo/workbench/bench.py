@@ -25,6 +25,7 @@ from salmu_demo.data.source import MINI, load_data
 from salmu_demo.features.embedder import Embedder
 from salmu_demo.features.pixels import VisitorImage
 from salmu_demo.features.view import FeatureView
+from salmu_demo.hub.alone import asks_nobody
 from salmu_demo.hub.reference import model_on_hub
 from salmu_demo.metrics import Metric
 from salmu_demo.models.profile import ModelProfile, profile
@@ -171,7 +172,7 @@ class Workbench:
         if model_on_hub(split_said(reference)[0]) is not None:
             # Asking the Hub takes a request; the revision stays what it was when the model was first asked for.
             hub: ModelSource = self._once(
-                ("model", reference, architecture), lambda: find_model(reference, architecture)
+                ("model", reference, architecture, asks_nobody()), lambda: find_model(reference, architecture)
             )
             return hub
         found = find_model(reference, architecture, trusted)

@@ -2,17 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from salmu_demo.core.errors import SalmuError
-from salmu_demo.core.settings import assets_dir
-from salmu_demo.data.dataset import BenchmarkData, Persona, load_folder
-from salmu_demo.data.source import MINI
-from salmu_demo.models.checkpoint import builtin_models
-from salmu_demo.models.made import MADE
+from salmu_demo.data.dataset import BenchmarkData, Persona
+from salmu_demo.data.source import load_data
+from salmu_demo.hub.alone import asking_nobody
 from salmu_demo.models.roles import CLEAN, COMPROMISED, GOLD, Told
-from salmu_demo.models.source import LOCAL_DIR, ModelSource
+from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.matrix import Matrix
 from salmu_demo.results.analysis import Analysis
 from salmu_demo.results.records import MeasuredData
@@ -41,7 +39,7 @@ def persona_names(personas: Iterable[Persona]) -> dict[str, str]:
 
 
 def people_of(analysis: Analysis) -> KnownPeople:
-    """The people of results that were read; nothing if the very same data are not here. No model is downloaded."""
+    """The people of results that were read; nothing if the very same data are not here. Nothing is downloaded."""
     data = _data_of(analysis.comparison.data)
     if data is None:
         return KnownPeople()
@@ -50,15 +48,12 @@ def people_of(analysis: Analysis) -> KnownPeople:
 
 
 def found_again(bench: Workbench, analysis: Analysis) -> list[ModelSource]:
-    """The models of results that are built in, made by a job or in a folder here, as far as they are there."""
-    own = builtin_models(bench.data.benchmark)
-    found = []
-    for measured in analysis.comparison.models:
-        if measured.reference in own or measured.reference.startswith((LOCAL_DIR, MADE)):
-            try:
-                found += bench.models([measured.reference])
-            except SalmuError:  # It is gone, or has to be trusted: the results stand without it.
-                continue
+    """The models of results that are on this machine; the Hub is not asked for any."""
+    found: list[ModelSource] = []
+    with asking_nobody():
+        for reference in dict.fromkeys(model.reference for model in analysis.comparison.models):
+            with suppress(SalmuError):  # It is gone, or has to be trusted: the results stand without it.
+                found += bench.models([reference])
     return found
 
 
@@ -90,9 +85,12 @@ def verdicts_at_hand(
 
 
 def _data_of(data: MeasuredData) -> BenchmarkData | None:
-    root = assets_dir() / "salmu-mini" if data.name == MINI else Path(data.name)
+    if data.fingerprint is None:
+        return None
     try:
-        found = load_folder(root, data.name) if data.fingerprint and root.is_dir() else None
+        with asking_nobody():
+            found = load_data(data.name)
+        is_same = found.fingerprint == data.fingerprint
     except (SalmuError, OSError, ValueError):
         return None
-    return found if found and found.fingerprint == data.fingerprint else None
+    return found if is_same else None

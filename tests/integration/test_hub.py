@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from salmu_demo.data.source import load_data
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
 from salmu_demo.models.roles import find_reference
+from salmu_demo.results.analysis import analyse
+from salmu_demo.results.evaluation import measured_data
+from salmu_demo.results.records import MeasuredModel
+from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.people import people_of, persona_names
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
+from tests.fixtures.results import valued
 from tests.fixtures.tiny import MODELS
 
 GATED = (
@@ -126,6 +133,26 @@ def test_a_repository_is_a_reference_by_its_card_and_not_by_its_name(hub: StandI
     carded = find_model("hf-hub:org/tiny-clean")
     assert find_reference([carded], "compromised") is carded
     assert carded.fingerprint == model.fingerprint
+
+
+def test_people_of_results_and_their_verdicts_are_found_without_asking_the_hub(
+    hub: StandInHub, data_folder: Path, model_folder: Path
+):
+    hub.add("datasets/org/data", data_folder)
+    hub.add("models/org/tiny", model_folder)
+    bench = Workbench("org/data")
+    (model,) = bench.models(["hf-hub:org/tiny"])
+    bench.warm_audit(model)
+    measured = valued(model.reference, {"AssocStr": 0.25}, measured_data(bench.data, None))
+    measured = replace(measured, model=MeasuredModel.of(model, 0, "cpu"))
+    elsewhere = replace(measured, model=replace(measured.model, reference="hf-hub:org/elsewhere", name="elsewhere"))
+    hub.requests.clear()
+    known = people_of(analyse([measured, elsewhere]))
+    assert known.names == persona_names(bench.data.personas)
+    assert [(m.model.reference, m.rows) for m in known.everybody] == [
+        (model.reference, bench.matrices([model])[0].rows)
+    ]
+    assert hub.requests == []
 
 
 def test_a_card_of_any_size_is_not_fetched(hub: StandInHub, model_folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -5,18 +5,16 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from salmu_demo.core.errors import ModelError
+from salmu_demo.hub.alone import asks_nobody
 from salmu_demo.models.roles import Told
 from salmu_demo.results.analysis import Analysis, analyse
 from salmu_demo.results.records import MeasuredData
 from salmu_demo.results.workload import Workload
-from salmu_demo.workbench import people
 from salmu_demo.workbench.people import KnownPeople, found_again, people_of, verdicts_at_hand
 from tests.fixtures.results import valued
 
-NAMES = ("mini-clean", "local-dir:ours", "made:npo-1", "local-dir:gone", "hf-hub:somebody/theirs")
+NAMES = ("mini-clean", "local-dir:ours", "hf-hub:somebody/theirs", "local-dir:gone", "upload:mine")
 
 
 @dataclass
@@ -33,6 +31,7 @@ class Bench:
 
     def models(self, references: Sequence[str]) -> list[Any]:
         (reference,) = references
+        assert asks_nobody()
         if reference not in self.missing:
             raise ModelError("gone")
         return [SimpleNamespace(reference=reference, fingerprint=f"fingerprint of {reference}")]
@@ -52,15 +51,16 @@ def analysis(fingerprint: str = "fingerprint of {}") -> Analysis:
     return analyse(found)
 
 
-def test_models_of_this_machine_are_found_again_and_others_are_not_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(people, "builtin_models", lambda _: ["mini-clean"])
+def test_models_of_this_machine_are_found_again_without_asking_the_hub():
     bench = Bench({name: Workload(0, 0) for name in NAMES if name != "local-dir:gone"})
-    assert [model.reference for model in found_again(bench, analysis())] == list(NAMES[:3])  # type: ignore[arg-type]
+    found = found_again(bench, analysis())  # type: ignore[arg-type]
+    assert [model.reference for model in found] == [name for name in NAMES if name != "local-dir:gone"]
+    assert not asks_nobody()
 
 
 def test_verdicts_are_those_of_the_measured_models_for_which_nothing_is_missing():
     bench = Bench({"mini-clean": Workload(0, 0), "local-dir:ours": Workload(0, 3)})
-    models = [bench.models([name])[0] for name in bench.missing]
+    models = found_again(bench, analysis())  # type: ignore[arg-type]
     assert verdicts_at_hand(bench, analysis(), models) == "verdicts"  # type: ignore[arg-type]
     verdicts_at_hand(bench, analysis(), models, lambda _, missing: missing.texts < 4)  # type: ignore[arg-type]
     told = Told(clean="mini-clean")
@@ -72,7 +72,9 @@ def test_verdicts_are_those_of_the_measured_models_for_which_nothing_is_missing(
 
 def test_authors_of_clear_have_no_attributes():
     bench = Bench({name: Workload(0, 0) for name in NAMES}, "CLEAR")
-    assert verdicts_at_hand(bench, analysis(), [bench.models([name])[0] for name in NAMES]) == []  # type: ignore[arg-type]
+    models = found_again(bench, analysis())  # type: ignore[arg-type]
+    assert len(models) == len(NAMES)
+    assert verdicts_at_hand(bench, analysis(), models) == []  # type: ignore[arg-type]
 
 
 def test_of_other_data_nothing_is_known():

@@ -12,7 +12,7 @@ from salmu_demo.reports.everybody import MARKS, everybody_csv, everybody_report,
 from salmu_demo.reports.files import write_reports
 from salmu_demo.reports.html import report_html
 from salmu_demo.results.analysis import analyse
-from salmu_demo.results.records import MeasuredData
+from salmu_demo.results.records import Evaluation, MeasuredData
 from tests.fixtures.results import valued
 from tests.unit.test_matrix import CLEAN, LEAK, MATRIX, ROWS, cell, row
 
@@ -20,6 +20,12 @@ DATA = MeasuredData("mini", "d" * 64)
 NAMES = {"clean": "Clean", "unlearned": "<b>Ours</b>"}
 UNTAUGHT = Matrix(CLEAN, "clean", (row("1", "forget", cell("city", "leaks", Fulfilment("leaks", "never taught"))),))
 EVERY = [UNTAUGHT, MATRIX]
+
+
+def fingerprinted(reference: str, data: MeasuredData = DATA) -> Evaluation:
+    """An evaluation of the model of that name in `EVERY`, whose fingerprint is its name."""
+    found = valued(reference, {"AssocStr": 0.25}, data)
+    return replace(found, model=replace(found.model, fingerprint=reference))
 
 
 def test_the_report_has_counts_marks_and_what_each_rests_on():
@@ -68,7 +74,7 @@ def test_all_formats_are_written(tmp_path: Path):
 
 def test_an_evaluation_carries_the_marks_of_its_models_under_the_names_of_its_tables(tmp_path: Path):
     sampled = replace(DATA, sample="sampled: 4 of 9 forget rows, seed 1")
-    measured = [valued(name, {"AssocStr": 0.25}, sampled) for name in ("clean", "unlearned")]
+    measured = [fingerprinted(name, sampled) for name in ("clean", "unlearned")]
     measured[1] = replace(measured[1], model=replace(measured[1].model, name="Ours"))
     files = write_reports(analyse(measured), tmp_path, everybody=EVERY)
     html = files.html.read_text("utf-8")
@@ -77,9 +83,26 @@ def test_an_evaluation_carries_the_marks_of_its_models_under_the_names_of_its_ta
     assert len(anchors) == 1 + sum(len(r.cells) for r in ROWS)
     text = files.markdown.read_text("utf-8")
     assert "Ours: people by attributes, the worst leak first." in text
+    assert "no verdicts about each person" not in text
     # What links lead to is on the screen alone.
     assert "what each mark rests on" in html
     assert "what each mark rests on" not in text
     (table,) = (path for path in files.tables if path.name.startswith("everybody"))
     lines = list(csv.DictReader(io.StringIO(table.read_text("utf-8-sig"))))
     assert {(line["model"], line["data"]) for line in lines} == {("clean", "mini"), ("Ours", "mini")}
+
+
+def test_of_whom_nothing_is_known_an_evaluation_says_so(tmp_path: Path):
+    saved_again = fingerprinted("unlearned")
+    saved_again = replace(saved_again, model=replace(saved_again.model, fingerprint="another"))
+    measured = [fingerprinted("clean"), saved_again, fingerprinted("elsewhere")]
+    files = write_reports(analyse(measured), tmp_path, everybody=EVERY[:1])
+    text = files.markdown.read_text("utf-8")
+    assert "Of unlearned and elsewhere no verdicts about each person are shown" in text
+    assert "clean: people by attributes, the worst leak first." in text
+    nobody = write_reports(analyse(measured), tmp_path)
+    assert "Of clean, unlearned and elsewhere no verdicts" in nobody.markdown.read_text("utf-8")
+    assert not [path for path in nobody.tables if path.name.startswith("everybody")]
+    # Data of CLEAR has no attributes to line up.
+    of_clear = write_reports(analyse([fingerprinted("clean", MeasuredData("clear:there", "d" * 64))]), tmp_path)
+    assert "no verdicts about each person" not in of_clear.markdown.read_text("utf-8")
