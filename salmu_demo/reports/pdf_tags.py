@@ -11,11 +11,19 @@ from html import escape
 from typing import Any, Final
 
 from reportlab.lib.styles import ParagraphStyle
-from reportlab.pdfbase.pdfdoc import PDFDictionary, PDFDocument, PDFObject, PDFString
+from reportlab.pdfbase.pdfdoc import PDFDictionary, PDFDocument, PDFName, PDFObject, PDFStream, PDFString
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Image, Paragraph
 
 _VERSION: Final = (1, 7)
+_METADATA: Final = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{title}</rdf:li></rdf:Alt></dc:title>
+<dc:language><rdf:Bag><rdf:li>{language}</rdf:li></rdf:Bag></dc:language>
+</rdf:Description></rdf:RDF></x:xmpmeta>
+<?xpacket end="r"?>"""
+"""Title and language as XMP, ISO 16684-1."""
 
 
 @dataclass(eq=False)
@@ -26,6 +34,7 @@ class Element:
         kind: its standard type, such as `P` or `TD`.
         alt: what an image shows, in words.
         scope: what the head of a table is the head of, `Column` or `Row`.
+        box: left, lower, right and upper edge of an image on its page, in points.
         kids: what it consists of.
         drawn: pages, from 0, and numbers on them where it was drawn.
     """
@@ -33,6 +42,7 @@ class Element:
     kind: str
     alt: str = ""
     scope: str = ""
+    box: tuple[float, ...] = ()
     kids: list["Element"] = field(default_factory=list)
     drawn: list[tuple[int, int]] = field(default_factory=list)
 
@@ -94,10 +104,13 @@ class TaggedCanvas(Canvas):  # type: ignore[misc]  # reportlab has no types
             f"/ParentTreeNextKey {len(pages)} >>"
         )
         for number, page in enumerate(pages):
-            page.__NoDefault__ = [*page.__NoDefault__, "StructParents"]  # What reportlab writes of a page.
-            page.StructParents = number
+            page.__NoDefault__ = [*page.__NoDefault__, "StructParents", "Tabs"]  # What reportlab writes of a page.
+            page.StructParents, page.Tabs = number, PDFName("S")
         document.Catalog.StructTreeRoot = top
         document.Catalog.MarkInfo = PDFDictionary({"Marked": "true"})
+        about = _METADATA.format(title=escape(document.info.title), language=escape(document.Catalog.Lang.s))
+        xmp = PDFDictionary({"Type": PDFName("Metadata"), "Subtype": PDFName("XML")})
+        document.Catalog.Metadata = PDFStream(xmp, about.encode())
         super().save()
 
 
@@ -140,7 +153,9 @@ class TaggedImage(Image):  # type: ignore[misc]  # reportlab has no types
     element: Element
 
     def draw(self) -> None:
-        """Draw it as a piece."""
+        """Draw it as a piece, and note where."""
+        left, lower = self.canv.absolutePosition(0, 0)
+        self.element.box = (left, lower, left + self.drawWidth, lower + self.drawHeight)
         with self.canv.marked(self.element):
             super().draw()
 
@@ -179,6 +194,8 @@ class _Writer:
             content += f"/Alt {PDFString(element.alt).format(self.document).decode('latin-1')}"
         if element.scope:
             content += f"/A<</O/Table/Scope/{element.scope}>>"
+        if element.box:
+            content += f"/A<</O/Layout/BBox[{' '.join(f'{edge:.2f}' for edge in element.box)}]>>"
         self.nodes[element].text = f"<</S/{element.kind}/P {self.reference(parent)}{content}>>"
         for kid in element.kids:
             self.write(kid, self.nodes[element])

@@ -21,7 +21,7 @@ PNG = figure_png(Figure(figsize=(1, 1)))
 TABLE = Table("A long table.", ("Model", "Value"), tuple((f"m{n}", f"0.{n}") for n in range(ROWS)))
 FIGURE = ReportFigure("figure", "A figure", "It shows (a) → b.", Table("Its numbers.", ("A",), (("1",),)), None)  # type: ignore[arg-type]
 REPORT = Report(
-    "A report",
+    "A <report> & more",
     ("A notice.",),
     ("First of all.",),
     (
@@ -73,12 +73,22 @@ def shown(pdf: PdfReader) -> list[list[tuple[str, int | None]]]:
     return found
 
 
+def placed(page: Any) -> list[tuple[bytes, tuple[float, float]]]:
+    """Every operator of a page, and where the origin is when it draws."""
+    found: list[tuple[bytes, tuple[float, float]]] = []
+    page.extract_text(visitor_operand_before=lambda op, args, matrix, text: found.append((op, (matrix[4], matrix[5]))))
+    return found
+
+
 def test_a_viewer_learns_language_title_and_that_there_is_a_structure(pdf: PdfReader):
     catalog = pdf.trailer["/Root"]
     assert catalog["/Lang"] == "en"
     assert catalog["/ViewerPreferences"]["/DisplayDocTitle"]
     assert catalog["/MarkInfo"]["/Marked"]
     assert (pdf.metadata.title, pdf.metadata.subject) == (REPORT.title, REPORT.notices[0])
+    xmp = pdf.xmp_metadata
+    assert (xmp.dc_title, xmp.dc_language) == ({"x-default": REPORT.title}, ["en"])
+    assert {page["/Tabs"] for page in pdf.pages} == {"/S"}
 
 
 def test_the_structure_is_that_of_the_report(pdf: PdfReader):
@@ -94,6 +104,16 @@ def test_the_structure_is_that_of_the_report(pdf: PdfReader):
     scopes = Counter(element["/A"]["/Scope"] for element in found if element["/S"] == "/TH")
     assert scopes == {"/Column": 3, "/Row": ROWS + 1}
     assert [element["/Alt"] for element in found if element["/S"] == "/Figure"] == [FIGURE.sentence, "forget, row 3"]
+
+
+def test_images_say_where_they_are(pdf: PdfReader):
+    figures = [e for e in elements(pdf.trailer["/Root"]["/StructTreeRoot"]) if e["/S"] == "/Figure"]
+    for figure, size in zip(figures, (72, 22 * 72 / 25.4), strict=True):  # one inch, and 22 mm
+        left, lower, right, upper = map(float, figure["/A"]["/BBox"])
+        drawn = next(page for page in pdf.pages if page.indirect_reference == figure.raw_get("/Pg"))
+        places = [place for operator, place in placed(drawn) if operator == b"Do"]
+        assert (left, lower) in [(pytest.approx(x, abs=0.01), pytest.approx(y, abs=0.01)) for x, y in places]
+        assert (right - left, upper - lower) == (pytest.approx(size, abs=0.02), pytest.approx(size, abs=0.02))
 
 
 def test_every_text_and_image_is_a_piece_or_said_to_be_none(pdf: PdfReader):
