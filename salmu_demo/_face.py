@@ -264,24 +264,23 @@ class Attacked:
         """One row per model, attack, variant, gallery and measure.
 
         The columns are `model`, `attack`, `variant`, `gallery`, `measure`, `value`, `as_is`, `clean`, `compromised`,
-        `share`, `left`, then `recovered` with `low` and `high`, which are NaN where the controls do not tell, and
-        `counts`.
+        `share`, `left`, then `recovered` with `low` and `high`, which are NaN where the controls do not tell, `counts`,
+        and the interval of `value` over personas, `value_low` and `value_high`.
         """
-        columns = (
-            "model", "attack", "variant", "gallery", "measure", "value", "as_is", "clean", "compromised", "share",
-            "left",
-        )  # fmt: skip
-        numbers = ("value", "as_is", "clean", "compromised", "share", "left", "recovered", "low", "high")
+        texts = ("model", "attack", "variant", "gallery", "measure")
+        numbers = ("value", "as_is", "clean", "compromised", "share", "left")
+        ends = ("recovered", "low", "high")
         rows = [
             (
-                *(getattr(record, name) for name in columns),
+                *(getattr(record, name) for name in (*texts, *numbers)),
                 *(getattr(record.recovered, name, None) for name in ("value", "low", "high")),
-                record.counts,
+                record.counts, record.low, record.high,
             )
             for record in self.document.records
-        ]
-        frame = _frame((*columns, "recovered", "low", "high", "counts"), rows)
-        return frame.astype(dict.fromkeys(numbers, "float64"))
+        ]  # fmt: skip
+        of_value = ("value_low", "value_high")
+        frame = _frame((*texts, *numbers, *ends, "counts", *of_value), rows)
+        return frame.astype(dict.fromkeys((*numbers, *ends, *of_value), "float64"))
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write `attacks.json` into a folder, and return its path; raises `StorageError`."""

@@ -40,6 +40,7 @@ class AttackReading:
         as_is: shape (N,), the same of the model before the attack; None if the attack changes nothing, such as one that
             only looks.
         identities: N persona ids, or None for a row of no persona; intervals draw whole personas.
+        drawn: shape (R,), the value when other personas are drawn; None if it is the mean of what these score.
     """
 
     variant: str
@@ -48,6 +49,7 @@ class AttackReading:
     scores: NDArray[np.float64]
     as_is: NDArray[np.float64] | None
     identities: tuple[str | None, ...]
+    drawn: NDArray[np.float64] | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -55,6 +55,7 @@ class KeptReadings:
                     AttackReading(
                         entry["variant"], entry["gallery"], entry["measure"], arrays[f"scores{number}"],
                         arrays[f"as_is{number}"] if entry["changes"] else None, tuple(entry["identities"]),
+                        arrays.get(f"drawn{number}"),
                     )
                     for number, entry in enumerate(head["readings"])
                 ]  # fmt: skip
@@ -83,6 +84,8 @@ class KeptReadings:
             arrays[f"scores{number}"] = reading.scores
             if reading.as_is is not None:
                 arrays[f"as_is{number}"] = reading.as_is
+            if reading.drawn is not None:
+                arrays[f"drawn{number}"] = reading.drawn
         with atomic_path(self._path(attack, target), "The finished attack") as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
 

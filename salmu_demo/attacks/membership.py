@@ -14,7 +14,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.metrics.checks import normalised
-from salmu_demo.metrics.separation import auc_parts, detected
+from salmu_demo.metrics.separation import auc_parts, detected, resampled_rates
 
 HOLDOUTS: Final = "kept pairs"
 """Non-members: pairs of the same people that were to be kept. Compromised was trained on both, Clean on neither."""
@@ -75,12 +75,16 @@ class Membership(Attack):
             both = (*pairs.members.identities, *pairs.others.identities)
             yield AttackReading("", gallery, AUC, parts, None, both)
             of_members = tuple(pairs.members.identities)
-            yield AttackReading("", gallery, TPR, detected(members, others), None, of_members)
-            yield AttackReading("", gallery, TPR_BELOW, detected(-members, -others), None, of_members)
+            for measure, sign in ((TPR, 1), (TPR_BELOW, -1)):
+                told, drawn = (
+                    detected(sign * members, sign * others),
+                    resampled_rates(sign * members, sign * others, both),
+                )
+                yield AttackReading("", gallery, measure, told, None, of_members, drawn)
 
 
 def labelled_pairs(data: BenchmarkData, seed: int) -> dict[str, LabelledPairs]:
-    """By gallery: of people with pairs on both sides, their kept ones; of the others, unseen images with captions.
+    """By gallery: the kept pairs of people with pairs on both sides, and unseen images of everybody with captions.
 
     Such a caption says the same as a member's, with a name if that has one, in one of the trained wordings.
     """
@@ -89,7 +93,7 @@ def labelled_pairs(data: BenchmarkData, seed: int) -> dict[str, LabelledPairs]:
     both = set(forget.identities) & set(kept.identities) - {None}
     if both:
         found[HOLDOUTS] = LabelledPairs(_of_people(forget, both), _of_people(kept, both))
-    unseen = _unseen_pairs(data, forget, both, seed)
+    unseen = _unseen_pairs(data, forget, seed)
     if unseen:
         found[UNSEEN] = unseen
     return found
@@ -99,8 +103,8 @@ def _of_people(split: Split, people: set[str | None]) -> Split:
     return split.take(split.name, [row for row, identity in enumerate(split.identities) if identity in people])
 
 
-def _unseen_pairs(data: BenchmarkData, forget: Split, both: set[str | None], seed: int) -> LabelledPairs | None:
-    """Of people without kept pairs: for each of their pairs one with an unseen image; None if there is none."""
+def _unseen_pairs(data: BenchmarkData, forget: Split, seed: int) -> LabelledPairs | None:
+    """For each pair to be forgotten one of the person with an unseen image; None if there is none."""
     if layout.UNSEEN_IMAGES not in data.stored_splits:
         return None
     unseen = data.split(layout.UNSEEN_IMAGES)
@@ -117,7 +121,7 @@ def _unseen_pairs(data: BenchmarkData, forget: Split, both: set[str | None], see
         kind = data.kind(file_name)
         person = people.get(identity or "")
         wordings = data.probe_wordings.get(kind or "")
-        if person is None or identity in both or identity not in images or kind is None or wordings is None:
+        if person is None or identity not in images or kind is None or wordings is None:
             continue
         value = next((value for value in person.values(kind) if value in text), None)
         if value is None:

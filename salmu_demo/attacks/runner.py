@@ -27,6 +27,7 @@ from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data import layout
 from salmu_demo.data.record import DataRecord
 from salmu_demo.features.view import FeatureView
+from salmu_demo.metrics.intervals import Interval
 from salmu_demo.metrics.protocol import SEED
 from salmu_demo.models.source import ModelSource
 
@@ -198,10 +199,11 @@ class _Session:
         """One record for each reading."""
         for reading in run.readings.values():
             found = self._recovery(attack, reading)
+            low, high = _ends(found.spread)
             yield AttackRecord(
                 model=model.name, attack=attack.name, variant=reading.variant, gallery=reading.gallery,
-                measure=reading.measure, value=found.value, as_is=found.as_is, clean=found.clean,
-                compromised=found.compromised, share=found.share, left=found.left,
+                measure=reading.measure, value=found.value, low=low, high=high, as_is=found.as_is,
+                clean=found.clean, compromised=found.compromised, share=found.share, left=found.left,
                 recovered=_recovered(found),
                 reason=found.reason or None, counts=attack.counts, pairs=len(reading.scores),
                 personas=len({identity for identity in reading.identities if identity is not None}),
@@ -250,8 +252,12 @@ def _lacking(attack: Attack, target: Target) -> str | None:
 def _recovered(found: Recovery) -> RecoveredShare | None:
     if found.recovered is None:
         return None
-    low, high = (None, None) if found.interval is None else (found.interval.low, found.interval.high)
+    low, high = _ends(found.interval)
     return RecoveredShare(value=found.recovered, low=low, high=high)
+
+
+def _ends(found: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if found is None else (found.low, found.high)
 
 
 def _model(model: ModelSource | None) -> AttackedModel | None:

@@ -100,6 +100,8 @@ class AttackRecord(BaseModel):
         gallery: what each caption was ranked among, `mixed` or `same-kind`, or what else was read.
         measure: unit of the values, such as `MRR` or `bits`.
         value: mean over the pairs under the attack.
+        low: lower end of its interval over personas; null if there are too few, or in files of earlier versions.
+        high: upper end of its interval over personas; null as for `low`.
         as_is: the same before the attack; null if the attack only looks.
         clean: the same of Clean under the attack; null without Clean.
         compromised: the same of Compromised under the attack; null without Compromised.
@@ -120,6 +122,8 @@ class AttackRecord(BaseModel):
     gallery: str
     measure: str
     value: Finite
+    low: Finite | None = None
+    high: Finite | None = None
     as_is: Finite | None
     clean: Finite | None
     compromised: Finite | None

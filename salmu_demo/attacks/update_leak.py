@@ -11,7 +11,7 @@ from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import normalised
-from salmu_demo.metrics.separation import auc_parts, detected
+from salmu_demo.metrics.separation import auc_parts, detected, resampled_rates
 
 GALLERY: Final = "people"
 AUC: Final = "AUC"
@@ -47,9 +47,11 @@ class UpdateLeak(Attack):
             {person: before[person] - after[person] for person in before if (person in kept) is side}
             for side in (False, True)
         )
-        lost = [np.array(list(changes.values())) for changes in (deleted, others)]
-        yield AttackReading("", GALLERY, AUC, np.concatenate(auc_parts(*lost)), None, (*deleted, *others))
-        yield AttackReading("", GALLERY, TPR, detected(*lost), None, tuple(deleted))
+        lost, lost_by_others = (np.array(list(changes.values())) for changes in (deleted, others))
+        people = (*deleted, *others)
+        yield AttackReading("", GALLERY, AUC, np.concatenate(auc_parts(lost, lost_by_others)), None, people)
+        drawn = resampled_rates(lost, lost_by_others, people)
+        yield AttackReading("", GALLERY, TPR, detected(lost, lost_by_others), None, tuple(deleted), drawn)
 
 
 def people_similarity(data: BenchmarkData, view: FeatureView | Target) -> dict[str, float]:

@@ -105,6 +105,8 @@ def _lines(records: Sequence[AttackRecord]) -> list[list[str]]:
 
 def _line(head: AttackRecord, variant: str, shares: Sequence[AttackRecord | None]) -> list[str]:
     values = [_number(value) for value in (head.as_is, head.value, head.clean, head.compromised)]
+    if head.as_is is None:
+        values[1] += _ends(head.low, head.high, 3)
     mark = "" if head.counts else " (not counted)"
     return [f"{head.attack}{mark}", variant, *values, *map(_share, shares), *[""] * (4 - len(shares))]
 
@@ -118,9 +120,11 @@ def _share(record: AttackRecord | None) -> str:
         return ""
     if record.recovered is None:
         return "cannot tell" if record.clean is not None and record.compromised is not None else "-"
-    low, high = record.recovered.low, record.recovered.high
-    ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-    return f"{record.recovered.value:.2f}{ends}"
+    return f"{record.recovered.value:.2f}{_ends(record.recovered.low, record.recovered.high, 2)}"
+
+
+def _ends(low: float | None, high: float | None, digits: int) -> str:
+    return "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _remarks(document: AttacksDocument) -> list[str]:

@@ -4,12 +4,14 @@ An attack that says who was in the training is judged by the second, because bei
 half sure of all (Carlini et al., arXiv 2112.03570, section III).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.metrics.protocol import TIE_SHARE, TIE_TOLERANCE
+from salmu_demo.metrics.intervals import CHUNK_BYTES, RESAMPLES, cluster_numbers, draws
+from salmu_demo.metrics.protocol import SEED, TIE_SHARE, TIE_TOLERANCE
 
 Scores = NDArray[np.float64]
 
@@ -82,6 +84,63 @@ def detected(positives: Scores, negatives: Scores) -> Scores:
     equal = np.count_nonzero(np.abs(negatives - threshold) <= TIE_TOLERANCE)
     tied = np.abs(positives - threshold) <= TIE_TOLERANCE
     return np.where(tied, (allowed - higher) / equal, (positives > threshold).astype(np.float64))
+
+
+def resampled_rates(
+    positives: Scores, negatives: Scores, identities: Sequence[str | None], resamples: int = RESAMPLES, seed: int = SEED
+) -> Scores | None:
+    """The true-positive rate of `detected` when other people are drawn, and with them another threshold.
+
+    The threshold lies among so few negatives that it depends on who is drawn more than the rate beyond it does: at a
+    fixed one the spread would be too small. The draws are those of `metrics.intervals.resampled_means`.
+
+    Args:
+        positives: shape (N,).
+        negatives: shape (M,), at least one.
+        identities: N + M people, of the positives first; a score of nobody is drawn by itself.
+        resamples: how many to draw.
+        seed: seed of the draws.
+
+    Returns:
+        Shape (R,), fewer than drawn where some have no positives or no negatives; None if nothing can be said.
+
+    >>> found = resampled_rates(np.array([3.0, 0.0]), np.array([1.0, 1.0]), ["a", "b", "a", "b"], resamples=4)
+    >>> None if found is None else found.tolist()
+    [0.5, 0.5, 0.5, 1.0]
+    """
+    clusters = cluster_numbers(identities)
+    count = len(np.unique(clusters))
+    if count < 2:
+        return None
+    falling, others = np.argsort(-positives, kind="stable"), np.argsort(-negatives, kind="stable")
+    ours, theirs = positives[falling], negatives[others]
+    our_clusters, their_clusters = clusters[: len(ours)][falling], clusters[len(ours) :][others]
+    # For each negative as the threshold: how many of either side are above it, and how many above or tied with it.
+    (above, reached), (higher, equal) = (
+        (np.searchsorted(-each, -theirs - TIE_TOLERANCE), np.searchsorted(-each, -theirs + TIE_TOLERANCE, "right"))
+        for each in (ours, theirs)
+    )
+    found = []
+    step = max(1, CHUNK_BYTES // (8 * len(clusters)))
+    for drawn in draws(count, resamples, seed):
+        for start in range(0, len(drawn), step):
+            weights = drawn[start : start + step]
+            taken, rest = _running(weights[:, our_clusters]), _running(weights[:, their_clusters])
+            usable = (taken[:, -1] > 0) & (rest[:, -1] > 0)
+            taken, rest = taken[usable], rest[usable]
+            allowed = FALSE_POSITIVES * rest[:, -1]
+            at = (rest[:, 1:] > allowed[:, None]).argmax(axis=1)
+            row = np.arange(len(at))
+            lots = (allowed - rest[row, higher[at]]) / (rest[row, equal[at]] - rest[row, higher[at]])
+            sure = taken[row, above[at]]
+            found.append((sure + lots * (taken[row, reached[at]] - sure)) / taken[:, -1])
+    rates = np.concatenate(found)
+    return rates if len(rates) else None
+
+
+def _running(weights: Scores) -> Scores:
+    """Running sums of rows, from 0 on."""
+    return np.pad(weights.cumsum(axis=1), ((0, 0), (1, 0)))
 
 
 def privacy_leak(auc: Scores | float, retrained: float) -> Scores | float:

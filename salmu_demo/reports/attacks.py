@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from salmu_demo.attacks.document import write_attacks
+from salmu_demo.attacks.membership import AUC, TPR, TPR_BELOW, Membership
 from salmu_demo.attacks.schema import AttackedModel, AttackRecord, AttacksDocument, SkippedAttack
 from salmu_demo.attacks.summary import attackers_choice, most_recovered
 from salmu_demo.core.files import atomic_path, write_text
@@ -121,13 +122,27 @@ def recovered_cells(record: AttackRecord) -> tuple[str, str]:
         return (NOTHING if None in controls else CANNOT_TELL), NOTHING
     if found.low is None or found.high is None:
         return percent(found.value), NOTHING
-    return percent(found.value), f"{percent(found.low)} to {percent(found.high)}"
+    return percent(found.value), _ends(found.low, found.high)
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{percent(low)} to {percent(high)}"
 
 
 def _membership(records: Sequence[AttackRecord]) -> Iterator[str]:
-    """PrivLeak of a model, relative to Clean."""
+    """PrivLeak of a model, relative to Clean, and how many pairs to be forgotten are told at few false positives."""
     for record in records:
-        if (record.attack, record.measure) == ("membership", "AUC") and record.clean is not None and record.clean < 1:
+        if record.attack != Membership.name:
+            continue
+        if record.measure in (TPR, TPR_BELOW):
+            ends = (
+                "" if record.low is None or record.high is None else f", {_INTERVAL} {_ends(record.low, record.high)}"
+            )
+            yield (
+                f"{record.model}, membership among {record.gallery}: {percent(record.value)} of the pairs to be "
+                f"forgotten are told at 1 % false positives{record.measure.removeprefix(TPR)}{ends}."
+            )
+        elif record.measure == AUC and record.clean is not None and record.clean < 1:
             leak = percent(float(privacy_leak(record.value, record.clean)))
             yield (
                 f"{record.model}, membership among {record.gallery}: PrivLeak is {leak}; below 0 pairs to be forgotten "
@@ -172,7 +187,8 @@ def _head(document: AttacksDocument) -> Iterator[Block]:
 def attacks_csv(document: AttacksDocument) -> str:
     """One line for each record, with nothing left out."""
     header = (
-        "model", "attack", "variant", "gallery", "measure", "value", "as_is", "clean", "compromised", "share", "left",
+        "model", "attack", "variant", "gallery", "measure", "value", "value_low", "value_high", "as_is", "clean",
+        "compromised", "share", "left",
         "recovered", "interval_low", "interval_high", "reason", "counts", "pairs", "personas", "seed", "seconds",
     )  # fmt: skip
 
@@ -180,7 +196,8 @@ def attacks_csv(document: AttacksDocument) -> str:
         found = record.recovered
         ends = (None, None, None) if found is None else (found.value, found.low, found.high)
         return (
-            record.model, record.attack, record.variant, record.gallery, record.measure, record.value, record.as_is,
+            record.model, record.attack, record.variant, record.gallery, record.measure, record.value, record.low,
+            record.high, record.as_is,
             record.clean, record.compromised, record.share, record.left, *ends, record.reason,
             "yes" if record.counts else "no", record.pairs, record.personas, record.seed, record.seconds,
         )  # fmt: skip

@@ -11,6 +11,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from salmu_demo.attacks.membership import HOLDOUTS, TPR, TPR_BELOW, Membership
+from salmu_demo.attacks.recovery import CANNOT_TELL
+from salmu_demo.attacks.schema import RecoveredShare
 from salmu_demo.metrics import find_metric
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.models.roles import CLEAN, GOLD, TITLES
@@ -24,8 +27,6 @@ from salmu_demo.results.questions import (
     LEAKS,
     MARKED,
     MEMBERSHIP,
-    MEMBERSHIP_ATTACK,
-    MEMBERSHIP_MEASURE,
     MIN_REFERENCE_GAP,
     MIN_REFERENCE_GAP_BITS,
     PUSHED_BELOW,
@@ -199,12 +200,12 @@ class _Case:
         counted = [record for record in self.model.attacks if record.counts]
         for record in counted:
             found, where = record.recovered, _where(record)
-            reading = _ShareReading(missing=f"{where} cannot tell here: {record.reason or 'no share'}".rstrip("."))
+            reason = (record.reason or "no share").removeprefix(CANNOT_TELL).rstrip(".")
+            reading = _ShareReading(missing=f"{where} cannot tell here: {reason}")
             if found is not None:
-                twin = next((other for other in self.gold.attacks if _key(other) == _key(record)), None)
+                twin = self._of_gold(record)
                 gold = twin.recovered.value if twin is not None and twin.recovered is not None else None
-                ends = None if found.low is None or found.high is None else Interval(found.low, found.high)
-                reading = _ShareReading(found.value, ends, gold)
+                reading = _ShareReading(found.value, _ends(found), gold)
             yield _criterion(RULE[3][0], where, reading, RECOVERED, False, f"of the leak comes back by {where}")
         if not counted:
             yield _criterion(RULE[3][0], "attacks", _ShareReading(missing="no attack was run"), RECOVERED, False, "")
@@ -218,10 +219,20 @@ class _Case:
         for side in self.model.sides("Marked"):
             words = "more of the values than by chance are in the last tenth"
             yield _criterion(RULE[4][0], "Marked", self._marked(side), MARKED, False, words, side)
-        yield _criterion(
-            RULE[4][0], MEMBERSHIP_ATTACK, self._membership(), MEMBERSHIP, False,
-            "of the forget pairs are told as members at 1 % false positives",
-        )  # fmt: skip
+        rates = [record for record in self.model.attacks if _is_conspicuous(record)]
+        for record in rates:
+            twin = self._of_gold(record)
+            reading = _ShareReading(record.value, _ends(record), None if twin is None else twin.value)
+            end = record.measure.removeprefix(TPR)
+            words = f"of the forget pairs are told from {record.gallery} at 1 % false positives{end}"
+            yield _criterion(RULE[4][0], _where(record), reading, MEMBERSHIP, False, words)
+        if not rates:
+            reading = _ShareReading(missing="no membership test was run")
+            yield _criterion(RULE[4][0], Membership.name, reading, MEMBERSHIP, False, "")
+
+    def _of_gold(self, record: RecordedAttack) -> RecordedAttack | None:
+        """The same attack on Gold."""
+        return next((other for other in self.gold.attacks if _key(other) == _key(record)), None)
 
     def gone(self, metric: str, side: ForgetGroup) -> _ShareReading:
         """Share of what Compromised learned and the target did not that is gone again."""
@@ -275,10 +286,6 @@ class _Case:
             return _ShareReading(missing="Marked of the model is missing" + (f" ({reason})" if reason else ""))
         return _ShareReading(own.value, interval_of(_itself, (own,)), None if gold is None else gold.value)
 
-    def _membership(self) -> _ShareReading:
-        own, gold = _membership_rate(self.model.attacks), _membership_rate(self.gold.attacks)
-        return _ShareReading(missing="no membership test was run") if own is None else _ShareReading(own, None, gold)
-
 
 def _criterion(
     name: str,
@@ -328,11 +335,16 @@ def _where(record: RecordedAttack) -> str:
     return f"{record.attack} ({', '.join(filter(None, (record.variant, record.gallery, record.measure)))})"
 
 
-def _membership_rate(attacks: Sequence[RecordedAttack]) -> float | None:
-    """The highest true-positive rate at 1 % false positives; None if there is none."""
-    found = [
-        record.value
-        for record in attacks
-        if record.attack == MEMBERSHIP_ATTACK and MEMBERSHIP_MEASURE in record.measure.lower()
-    ]
-    return max((value for value in found if value is not None), default=None)
+def _ends(found: RecordedAttack | RecoveredShare) -> Interval | None:
+    return None if found.low is None or found.high is None else Interval(found.low, found.high)
+
+
+def _is_conspicuous(record: RecordedAttack) -> bool:
+    """Whether it is a true-positive rate by which what was to be forgotten stands out.
+
+    Pairs that were to be forgotten match worse than kept ones of the same people in a model that was retrained without
+    them: a perfect unlearner has a high rate there from below.
+    """
+    if record.attack != Membership.name or record.value is None:
+        return False
+    return record.measure == TPR or (record.measure == TPR_BELOW and record.gallery != HOLDOUTS)

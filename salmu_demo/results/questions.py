@@ -43,10 +43,6 @@ EFFICIENT_DROP: Final = 0.01
 """The paper's only published criterion, utility-efficient deletion: more than 99 % less leakage for less than 1 %
 general knowledge."""
 
-MEMBERSHIP_ATTACK: Final = "membership"
-MEMBERSHIP_MEASURE: Final = "tpr"
-"""What the name of its measure holds, in small letters."""
-
 LEAKS: Final = {
     "RetFail": "of the leak is gone",
     "RetFailBits": "of the leak in bits is gone",

@@ -127,6 +127,8 @@ class RecordedAttack:
         reason: why there is no recovered share.
         seed: seed of the attack; None if a file does not say.
         seconds: how long it took; None if a file does not say.
+        low: lower end of the interval of `value` over personas; None if there are too few, or a file does not say.
+        high: upper end of it; None as for `low`.
     """
 
     model: str
@@ -143,6 +145,8 @@ class RecordedAttack:
     reason: str | None = None
     seed: int | None = None
     seconds: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import salmu_demo
 from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, choose_attacks
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.fitting import RETAIN
+from salmu_demo.attacks.membership import TPR
 from salmu_demo.attacks.runner import AttackReferences, run_attacks
 from salmu_demo.attacks.schema import AttacksDocument
 from salmu_demo.attacks.target import Target
@@ -142,6 +143,25 @@ def test_what_an_attack_leaves_out_is_said_beside_what_it_found(bench: Workbench
     assert {record.gallery for record in found.records} == {"kept pairs"}
 
 
+def test_the_rate_of_members_has_an_interval_which_is_kept_and_which_older_files_lack(bench: Workbench, tmp_path: Path):
+    found = attacked(bench, *choose_attacks(["membership"]))
+    rates = [record for record in found.records if record.measure == TPR]
+    assert len(rates) == 2
+    for record in rates:
+        assert record.low is not None
+        assert record.high is not None
+        assert record.low <= record.value <= record.high
+    assert attacked(bench, *choose_attacks(["membership"])).records == found.records
+    older = json.loads(found.model_dump_json(by_alias=True))
+    for entry in older["records"]:
+        del entry["low"], entry["high"]
+    (tmp_path / "attacks.json").write_text(json.dumps(older), "utf-8")
+    read = read_attacks(tmp_path).records
+    assert [(record.value, record.low, record.high) for record in read] == [
+        (record.value, None, None) for record in found.records
+    ]
+
+
 def test_the_command_line_and_the_library_say_the_same(
     tiny_assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -159,7 +179,8 @@ def test_the_command_line_and_the_library_say_the_same(
     assert numbers(found.document) == numbers(written)
     frame = found.to_frame()
     assert len(frame) == len(written.records)
-    assert frame["value"].tolist() == [record.value for record in written.records]
+    for column, field in (("value", "value"), ("value_low", "low"), ("value_high", "high")):
+        assert frame[column].tolist() == [getattr(record, field) for record in written.records]
     assert found.save(tmp_path / "again") == tmp_path / "again" / "attacks.json"
     assert run([*line, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["records"][0]["attack"] == "linear-map"

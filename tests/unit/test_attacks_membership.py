@@ -92,13 +92,13 @@ def values(found: Any) -> dict[tuple[str, str], float]:
     return {(reading.gallery, reading.measure): float(reading.scores.mean()) for reading in found}
 
 
-def test_people_with_kept_pairs_are_compared_with_those_and_the_others_with_unseen_images():
+def test_people_with_kept_pairs_are_compared_with_those_and_everybody_with_unseen_images():
     found = labelled_pairs(DATA, 0)  # type: ignore[arg-type]
     assert list(found) == [HOLDOUTS, UNSEEN]
     assert set(found[HOLDOUTS].members.identities) == set(found[HOLDOUTS].others.identities) == set(BOTH)
     assert found[HOLDOUTS].others.name == layout.HOLDOUT_ASSOCIATION
     unseen = found[UNSEEN]
-    assert unseen.members.identities == unseen.others.identities == ["a", "a", "b", "b", "c", "c"]
+    assert unseen.members.identities == unseen.others.identities == list("aabbccddee")
     assert unseen.others.name == layout.UNSEEN_IMAGES
     assert unseen.texts is not None
     for member, text, person in zip(unseen.members.texts, unseen.texts, unseen.members.identities, strict=True):
@@ -119,6 +119,13 @@ def test_members_that_match_better_are_told_and_those_that_match_alike_are_not()
     alike = values(Membership().run(target({})))
     assert alike[UNSEEN, AUC] == pytest.approx(0.5)
     assert alike[UNSEEN, TPR] == pytest.approx(0.01)
+    drawn = {(r.gallery, r.measure): r.drawn for r in Membership().run(target(near))}
+    for gallery in (HOLDOUTS, UNSEEN):
+        # Whoever is drawn, all members are told; the AUC is the mean of its parts.
+        told_of_all, none = drawn[gallery, TPR], drawn[gallery, AUC]
+        assert told_of_all is not None
+        assert set(told_of_all.tolist()) == {1.0}
+        assert none is None
     far = values(Membership().run(target(dict.fromkeys(near, -1.0))))
     assert far[HOLDOUTS, AUC] == far[UNSEEN, AUC] == far[UNSEEN, TPR] == 0
     # Conspicuous all the same, for who looks from the other end.

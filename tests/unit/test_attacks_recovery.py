@@ -1,5 +1,7 @@
 """The recovered share against numbers computed by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,22 @@ def test_intervals_draw_whole_people():
     assert found.recovered == pytest.approx(1 / 3)
     assert found.interval is not None
     assert (found.interval.low, found.interval.high) == pytest.approx((0, 1))
+
+
+def test_the_value_has_an_interval_of_its_own_without_controls_too():
+    found = recovery(reading([1.0, 1.0, 0.0, 0.0, 0.0, 0.0]), None, None)
+    assert found.spread is not None
+    assert (found.spread.low, found.spread.high) == pytest.approx((0, 1))
+    alone = AttackReading("", "mixed", "MRR", np.ones(2), None, ("a", "a"))
+    assert recovery(alone, None, None).spread is None
+
+
+def test_what_other_people_would_give_is_taken_where_the_attack_says_it():
+    drawn = [replace(reading(value), drawn=value + np.linspace(-0.1, 0.1, 1001)) for value in (0.5, 0.1, 0.9)]
+    found = recovery(*drawn)
+    assert (found.value, found.recovered) == pytest.approx((0.5, 0.5))
+    assert found.spread is not None
+    assert (found.spread.low, found.spread.high) == pytest.approx((0.405, 0.595))
+    # All three move together, so that the share does not.
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.5, 0.5))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from salmu_demo.metrics.intervals import cluster_numbers, draws
 from salmu_demo.metrics.protocol import TIE_TOLERANCE
-from salmu_demo.metrics.separation import auc_parts, detected, placements, privacy_leak
+from salmu_demo.metrics.separation import auc_parts, detected, placements, privacy_leak, resampled_rates
 
 
 def counted_auc(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
@@ -86,3 +87,29 @@ def test_privacy_leak_is_below_zero_where_members_are_still_known():
     assert privacy_leak(0.9, 0.6) == pytest.approx((0.1 - 0.4) / 0.4)
     assert privacy_leak(0.6, 0.6) == 0
     assert privacy_leak(0.3, 0.6) == pytest.approx((0.7 - 0.4) / 0.4)
+
+
+def test_a_drawn_rate_is_that_of_the_drawn_people_with_their_own_threshold():
+    generator = np.random.default_rng(0)
+    # Rounded, so that many tie; three rows in ten are nobody's.
+    positives, negatives = generator.normal(1, 1, 200).round(1), generator.normal(0, 1, 150).round(1)
+    identities = [None if n < 3 else f"person {n}" for n in generator.integers(0, 10, 350).tolist()]
+    clusters = cluster_numbers(identities)
+    expected = []
+    for drawn in draws(int(clusters.max()) + 1, 40, 7):
+        expected += [
+            detected(np.repeat(positives, often[:200]), np.repeat(negatives, often[200:])).mean()
+            for often in drawn.astype(np.int64)[:, clusters]
+        ]
+    found = resampled_rates(positives, negatives, identities, 40, 7)
+    assert found == pytest.approx(expected)
+    assert np.std(expected) > 0.01
+
+
+def test_a_draw_of_one_side_says_nothing_about_the_rate():
+    # The positives are one person's and the negatives the other's: half of the draws have both.
+    found = resampled_rates(np.array([2.0]), np.array([1.0]), ["a", "b"], resamples=100)
+    assert found is not None
+    assert 30 < len(found) < 70
+    assert set(found.tolist()) == {1.0}
+    assert resampled_rates(np.array([2.0]), np.array([1.0]), ["a", "a"]) is None

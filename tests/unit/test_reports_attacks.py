@@ -67,6 +67,15 @@ FOUND = document(
     record("own-head", None),
     record("tower-swap", 0.9, counts=False),
     record("membership", 0.1, gallery="kept pairs", measure="AUC", value=0.75, as_is=None, clean=0.5),
+    record(
+        "membership",
+        None,
+        gallery="unseen images",
+        measure="TPR at 1% FPR, from below",
+        value=0.05,
+        low=0.02,
+        high=0.09,
+    ),
     record("relearning", 0.3, model="=1+1|n"),
 )
 
@@ -88,7 +97,7 @@ def test_attacked_models_are_called_as_in_the_tables_beside_them():
 def test_the_attacker_chooses_the_form_that_recovers_most():
     chosen = attackers_choice([found for found in FOUND.records if found.model == "m"])
     assert [(found.attack, found.variant) for found in chosen] == [
-        ("linear-map", "with holdout"), ("own-head", ""), ("tower-swap", ""), ("membership", ""),
+        ("linear-map", "with holdout"), ("own-head", ""), ("tower-swap", ""), ("membership", ""), ("membership", ""),
     ]  # fmt: skip
     # A form that can tell stands before one that cannot, whichever comes first.
     cannot, can = record("a", None, variant="x"), record("a", -0.2, variant="y")
@@ -119,10 +128,16 @@ def test_the_section_says_what_came_back_beside_the_controls():
     assert of_model[0] == (
         "linear-map", "with holdout", "mixed, MRR", "0.1000", "0.3000", "0.0000", "0.6000", "40.0 %", "35.0 % to 45.0 %"
     )  # fmt: skip
-    assert [row[0] for row in of_model] == ["linear-map", "own-head", "tower-swap (not counted)", "membership"]
+    assert [row[0] for row in of_model] == [
+        "linear-map", "own-head", "tower-swap (not counted)", "membership", "membership",
+    ]  # fmt: skip
     texts = [block for block in attack_section(FOUND).blocks if isinstance(block, str)]
     # AUC .75 against Clean's .5: (.5 - .75) / (1 - .5).
     assert any("PrivLeak is −50.0 %" in text for text in texts)
+    assert (
+        "m, membership among unseen images: 5.0 % of the pairs to be forgotten are told at 1 % false positives, "
+        "from below, 95 % interval 2.0 % to 9.0 %."
+    ) in texts
     assert "m: b is skipped: it needs more." in texts
     controls = found["The attacks where the answer is known"]
     assert controls.rows == (("a", "", "hidden", "0.9800", "1"),)

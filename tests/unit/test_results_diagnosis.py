@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from salmu_demo.attacks.membership import AUC, HOLDOUTS, TPR, TPR_BELOW, UNSEEN
 from salmu_demo.attacks.schema import RecoveredShare
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.results import diagnosis
@@ -440,10 +441,15 @@ def test_what_an_attack_brings_back_was_hidden(attacks: tuple[RecordedAttack, ..
 
 
 def test_an_attack_that_cannot_tell_says_why():
-    model = evidence((attack(None),), RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
+    reason = "Cannot tell here: Compromised leaks no more than Clean."
+    again = replace(attack(None, attack="own-head"), reason=reason)
+    model = evidence((attack(None), again), RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS)
     question = against(model).questions[3]
     assert question.answer is Answer.NOT_MEASURED
-    assert question.missing == ("linear-map (mixed, MRR) cannot tell here: Clean scores as Compromised",)
+    assert question.missing == (
+        "linear-map (mixed, MRR) cannot tell here: Clean scores as Compromised",
+        "own-head (mixed, MRR) cannot tell here: Compromised leaks no more than Clean",
+    )
 
 
 def test_what_gold_brings_back_stands_beside_the_same_attack_alone():
@@ -474,9 +480,12 @@ def test_what_gold_brings_back_stands_beside_the_same_attack_alone():
 
 def test_what_is_conspicuous_is_told_beside_gold_by_what_else_is_kept():
     members = [
-        RecordedAttack("m", "membership", "pairs", measure, counts=False, value=value)
-        for measure, value in (("AUC", 0.9), ("TPR at 1 % FPR", 0.02), ("TPR at 1 % FPR", 0.025), ("TPR", None))
-    ]
+        RecordedAttack("m", "membership", gallery, measure, counts=False, value=value, low=low, high=high)
+        for gallery, measure, value, low, high in (
+            (UNSEEN, AUC, 0.9, 0.8, 1.0), (UNSEEN, TPR, 0.02, 0.01, 0.04), (UNSEEN, TPR_BELOW, 0.025, None, None),
+            (HOLDOUTS, TPR, 0.0, 0.0, 0.01), (HOLDOUTS, TPR_BELOW, 0.8, 0.7, 0.9), (HOLDOUTS, TPR, None, None, None),
+        )
+    ]  # fmt: skip
     model = evidence(tuple(members), AssocStr=(0.0, 0.1, 0.5, 0.4), Marked=(0.04, 0.02, 0.1, 0.0))
     gold = replace(REFERENCES["gold"], attacks=(replace(members[1], value=0.01),))
     marked = evidence(Marked=(0.0, 0.02, 0.0, 0.06))
@@ -486,15 +495,18 @@ def test_what_is_conspicuous_is_told_beside_gold_by_what_else_is_kept():
         *((f"AssocStr, {side}", f"of the association is left for {side}", -0.05, True) for side in SIDES),
         *((f"Marked, {side}", f"more of the values than by chance are in the last tenth for {side}", 0.05, False)
           for side in SIDES),
-        ("membership", "of the forget pairs are told as members at 1 % false positives", 0.03, False),
+        *((f"membership ({gallery}, {measure})", f"of the forget pairs are told from {gallery} at 1 % false {end}",
+           0.03, False)
+          for gallery, measure, end in ((UNSEEN, TPR, "positives"), (UNSEEN, TPR_BELOW, "positives, from below"),
+                                        (HOLDOUTS, TPR, "positives"))),
     ]  # fmt: skip
     # Of those with pairs on both sides it is a share of what Compromised has beyond Gold.
-    assert [c.value for c in criteria] == pytest.approx([0.1, 0.8, 0.03, 0.05, 0.025])
-    assert [c.gold for c in criteria] == pytest.approx([0.0, 0.0, 0.01, 0.03, 0.01])
+    assert [c.value for c in criteria] == pytest.approx([0.1, 0.8, 0.03, 0.05, 0.02, 0.025, 0.0])
+    assert [c.gold for c in criteria] == [*map(pytest.approx, (0.0, 0.0, 0.01, 0.03, 0.01)), None, None]
     ends = [c.interval and (c.interval.low, c.interval.high) for c in criteria]
     assert ends == [
         pytest.approx((0.0, 0.2)), pytest.approx((0.6, 1.0)), pytest.approx((0.02, 0.04)), pytest.approx((0.0, 0.1)),
-        None,
+        (0.01, 0.04), None, (0.0, 0.01),
     ]  # fmt: skip
 
 
@@ -519,18 +531,35 @@ def test_why_a_metric_was_skipped_is_said():
 @pytest.mark.parametrize(
     ("marked", "rate", "label"),
     [
-        ((0.0, 0.0, 0.0, 0.0), 0.01, Label.PASS),
+        ((0.0, 0.0, 0.0, 0.0), (0.01, 0.0, 0.02), Label.PASS),
         # On one side only: a mean over all people would hide half of it.
-        ((0.0, 0.0, 0.06, 0.06), 0.01, Label.CONSPICUOUS),
-        ((0.2, 0.2, 0.0, 0.0), 0.01, Label.CONSPICUOUS),
-        ((0.0, 0.2, 0.0, 0.0), 0.01, Label.UNDECIDED),
-        ((0.0, 0.0, 0.0, 0.0), 0.03, Label.CONSPICUOUS),
+        ((0.0, 0.0, 0.06, 0.06), (0.01, 0.0, 0.02), Label.CONSPICUOUS),
+        ((0.2, 0.2, 0.0, 0.0), (0.01, 0.0, 0.02), Label.CONSPICUOUS),
+        ((0.0, 0.2, 0.0, 0.0), (0.01, 0.0, 0.02), Label.UNDECIDED),
+        ((0.0, 0.0, 0.0, 0.0), (0.05, 0.03, 0.08), Label.CONSPICUOUS),
+        ((0.0, 0.0, 0.0, 0.0), (0.05, 0.02, 0.08), Label.UNDECIDED),
+        # Files of earlier versions have no interval: the value decides.
+        ((0.0, 0.0, 0.0, 0.0), (0.03, None, None), Label.CONSPICUOUS),
+        ((0.0, 0.0, 0.0, 0.0), (0.02, None, None), Label.PASS),
     ],
 )
-def test_marks_and_members_are_conspicuous(marked: tuple[float, ...], rate: float, label: Label):
-    test = RecordedAttack("m", "membership", "pairs", "TPR at 1 % FPR", counts=False, value=rate)
+def test_marks_and_members_are_conspicuous(
+    marked: tuple[float, ...], rate: tuple[float, float | None, float | None], label: Label
+):
+    value, low, high = rate
+    test = RecordedAttack("m", "membership", UNSEEN, TPR, counts=False, value=value, low=low, high=high)
     model = evidence((test,), RetFail=LOW, InterIdSim=HIGH, IntraIdSim=HIGH, GenKnow=KNOWS, Marked=marked)
     assert against(model).label is label
+
+
+def test_a_model_that_never_saw_forgotten_pairs_is_not_conspicuous_for_matching_kept_ones_better():
+    # Gold's rate, from below, among pairs of the same people of which it was taught the others.
+    test = RecordedAttack("m", "membership", HOLDOUTS, TPR_BELOW, counts=False, value=0.78, low=0.73, high=0.82)
+    measured = {"RetFail": LOW, "InterIdSim": HIGH, "IntraIdSim": HIGH, "GenKnow": KNOWS}
+    found = against(evidence((test,), **measured))
+    assert (found.label, found.questions[4].answer) == (Label.PASS, Answer.NOT_MEASURED)
+    leaks = replace(test, measure=TPR)
+    assert against(evidence((leaks,), **measured)).label is Label.CONSPICUOUS
 
 
 def test_hidden_is_said_before_conspicuous():
