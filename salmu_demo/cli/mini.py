@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from salmu_demo.cli.options import Commands, argument, option
+from salmu_demo.cli.options import Commands, Settings, argument, option, settings_of
 from salmu_demo.cli.output import TerminalProgress
-from salmu_demo.core.errors import SalmuError
+from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.core.text import size_text
 from salmu_demo.data.clear_rows import REAL_FACES
@@ -53,6 +53,7 @@ def _hash(folder: Annotated[Path, argument("DIR", "the folder", Path)]) -> None:
 
 @commands.add(
     "  salmu-demo mini train mini-compromised --output models\n"
+    "  salmu-demo mini train mini-compromised --set cycles=12:8e-4,5:5e-4,5:3e-4 --set kind_passes=3 --output trial\n"
     "  salmu-demo mini train --benchmark clear --data my-clear --output models",
     "train",
 )
@@ -72,6 +73,7 @@ def _train(
     seed: Seed = 0,
     threads: Annotated[int, option("--threads", "CPU threads; 1 for the shipped models", kind=int)] = 1,
     benchmark: Benchmark = "salmubench",
+    settings: Settings = None,
 ) -> None:
     """Train models from scratch (half an hour to an hour and a half each on one core); CLEAR-Mini's can be resumed."""
     _need_artwork()
@@ -79,6 +81,8 @@ def _train(
         # torch takes seconds to import, which the other actions do not need.
         from salmu_demo.mini import clear_train  # noqa: PLC0415
 
+        if settings:
+            raise QueryError("--set is for the models of SALMU-Mini; leave it out for those of CLEAR-Mini.")
         wanted = (clear_train.BASE, clear_train.GOLD) if model is None else (model,)
         if not set(wanted) <= {clear_train.BASE, clear_train.GOLD}:
             raise SalmuError(f"{model} is not a model of CLEAR-Mini; leave --benchmark out.")
@@ -89,7 +93,7 @@ def _train(
         return
     from salmu_demo.mini import train  # noqa: PLC0415 - see above
 
-    recipe = train.MiniRecipe(seed=seed, threads=threads)
+    recipe = train.recipe_of(settings_of(settings), seed, threads)
     for name in train.SENSITIVE_SPLITS if model is None else (model,):
         train.train_reference(
             data or assets_dir() / "salmu-mini", output / name, train.SENSITIVE_SPLITS[name], recipe, print

@@ -159,6 +159,7 @@ Names = Annotated[
 ]
 Metrics = Annotated[str | None, option("--metrics", "comma-separated; default all", "NAMES")]
 ImageNet = Annotated[Path | None, option("--imagenet", "ImageNet-1k validation folder for GenKnow", "DIR", Path)]
+Settings = Annotated[list[str] | None, option("--set", "a hyperparameter; may be given several times", "KEY=VALUE")]
 Ray = Annotated[
     bool, flag("--ray", "compute on a Ray cluster: that of RAY_ADDRESS, or workers of this machine (extra `ray`)")
 ]
@@ -248,6 +249,17 @@ def chosen_models(
 def models_without_data(references: Sequence[str], arch: str | None, trust_pickle: bool) -> list[ModelSource]:
     """Find models as `chosen_models` does, where no data set is needed, and print nothing."""
     return find_models(references, arch, lambda model, architecture: find_model(model, architecture, trust_pickle))
+
+
+def settings_of(given: Sequence[str] | None) -> dict[str, str]:
+    """What `--set KEY=VALUE` says, the last of a key; raises `QueryError`."""
+    settings: dict[str, str] = {}
+    for entry in given or ():
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise QueryError(f"--set {entry} is not a setting; write it as KEY=VALUE.")
+        settings[key] = value
+    return settings
 
 
 def told_once(

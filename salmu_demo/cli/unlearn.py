@@ -65,9 +65,7 @@ def _run(
         option("--budget", "forget pairs, or texts, that go through the model (default: the method's)", "PAIRS", int),
     ] = None,
     seed: Annotated[int, option("--seed", "seed of everything random", kind=int)] = 0,
-    settings: Annotated[
-        list[str] | None, option("--set", "a hyperparameter; may be given several times", "KEY=VALUE")
-    ] = None,
+    settings: options.Settings = None,
     stop_at_unrelated: Annotated[
         bool,
         flag("--stop-at-unrelated", "stop once forget pairs are as similar as unrelated pairs were in the original"),
@@ -116,7 +114,7 @@ def _run(
         raise QueryError("--public is for --push ORG/NAME, which is missing.")
     stop = StopRules(UNRELATED if stop_at_unrelated else oracle_stop, stop_retain_drop)
     plan = make_plan(
-        spec.name, _settings(settings or []), towers, budget, seed, stop, keep_checkpoints, keep_best, modality
+        spec.name, {**options.settings_of(settings)}, towers, budget, seed, stop, keep_checkpoints, keep_best, modality
     )
     if push is not None and plan.lora is not None:
         raise QueryError(
@@ -165,16 +163,6 @@ def _run(
         print_json({**document, **({"pushed": pushed.address} if pushed else {})})
     elif pushed and push:
         print(pushed.sentence(push))
-
-
-def _settings(given: list[str]) -> dict[str, str | float]:
-    settings: dict[str, str | float] = {}
-    for entry in given:
-        key, equals, value = entry.partition("=")
-        if not equals:
-            raise QueryError(f"--set {entry} is not a setting; write it as KEY=VALUE.")
-        settings[key] = value
-    return settings
 
 
 def _list(methods: list[MethodSpec], as_json: bool) -> None:

@@ -162,7 +162,10 @@ def _found(error: ErrorDetails, content: Any) -> tuple[str, Any]:
     where, value = "", content
     for part in error["loc"]:
         # Below a union the location names its types, which are not in the content.
-        inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+        if isinstance(value, list):
+            inside = isinstance(part, int) and part < len(value)
+        else:
+            inside = isinstance(value, dict) and part in value
         if not inside and error["type"] != "missing":
             break
         where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else part

@@ -10,12 +10,12 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import open_clip
@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import PatchDropout
 from PIL import Image
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch.nn import functional
 
-from salmu_demo.core.errors import DataError
+from salmu_demo.core.documents import MismatchError, check_model
+from salmu_demo.core.errors import DataError, QueryError, quoted
 from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import load_folder
@@ -100,15 +102,15 @@ class MiniRecipe:
         whole_epochs: epochs at the end of a cycle in which images are seen whole.
     """
 
-    cycles: tuple[tuple[int, float], ...] = ((12, 8e-4), (5, 5e-4))
-    mixed_passes: int = 1
-    kind_passes: int = 2
-    patch_dropout: float = 0.5
-    whole_epochs: int = 2
-    batch_size: int = 128
-    weight_decay: float = 0.05
-    warm_up: float = 0.1
-    max_logit_scale: float = 100.0
+    cycles: Annotated[tuple[tuple[PositiveInt, PositiveFloat], ...], Field(min_length=1)] = ((12, 8e-4), (5, 5e-4))
+    mixed_passes: NonNegativeInt = 1
+    kind_passes: NonNegativeInt = 2
+    patch_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    whole_epochs: NonNegativeInt = 2
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    warm_up: Annotated[float, Field(ge=0, le=1)] = 0.1
+    max_logit_scale: Annotated[float, Field(gt=1, le=1000)] = 100.0
     seed: int = 0
     threads: int = 1
 
@@ -116,6 +118,29 @@ class MiniRecipe:
     def epochs(self) -> int:
         """Epochs of all cycles."""
         return sum(epochs for epochs, _ in self.cycles)
+
+
+def recipe_of(settings: Mapping[str, str], seed: int, threads: int) -> MiniRecipe:
+    """The recipe of the shipped models with other values, `cycles` as epochs and rates, such as `12:8e-4,5:5e-4`.
+
+    Raises:
+        QueryError: if there is no such setting, or it cannot have that value.
+    """
+    known = [field.name for field in fields(MiniRecipe) if field.name not in ("seed", "threads")]
+    content: dict[str, Any] = {"seed": seed, "threads": threads}
+    for key, value in settings.items():
+        if key not in known:
+            raise QueryError(f"The recipe has no setting {quoted(key)}; it has {', '.join(known)}.")
+        content[key] = [cycle.split(":") for cycle in value.split(",")] if key == "cycles" else value
+    try:
+        recipe = check_model(content, MiniRecipe)
+    except MismatchError as error:
+        raise QueryError(
+            f"The recipe cannot be {quoted(', '.join(map('='.join, settings.items())))}: {error}."
+        ) from error
+    if not recipe.mixed_passes + recipe.kind_passes:
+        raise QueryError("mixed_passes and kind_passes are both 0, so that no sensitive pair would be seen.")
+    return recipe
 
 
 @dataclass(frozen=True)

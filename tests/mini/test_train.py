@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from salmu_demo.core.errors import DataError
+from salmu_demo.cli.root import run
+from salmu_demo.core.errors import DataError, QueryError
 from salmu_demo.mini import build as build_module
 from salmu_demo.mini import train
 from salmu_demo.models.encoder import Encoder
@@ -123,6 +124,36 @@ def test_a_run_writes_a_model_that_loads_and_repeats(small_mini: Path, tmp_path:
     assert [entry["epoch"] for entry in log["curve"]] == [1]
     features = Encoder(first).encode_texts(["a cat"])
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+
+
+def test_a_recipe_takes_other_values_and_refuses_what_none_could_have() -> None:
+    assert train.recipe_of({}, 3, 2) == train.MiniRecipe(seed=3, threads=2)
+    told = {"cycles": "12:8e-4,5:5e-4,5:3e-4", "kind_passes": "0", "patch_dropout": ".25"}
+    assert train.recipe_of(told, 0, 1) == train.MiniRecipe(
+        cycles=((12, 8e-4), (5, 5e-4), (5, 3e-4)), kind_passes=0, patch_dropout=0.25
+    )
+    for setting, said in (
+        ("epochs=3", "has no setting .epochs.; it has cycles, mixed_passes, "),
+        ("seed=3", "has no setting .seed."),
+        *((bad, f"cannot be .{bad}.: {bad.partition('=')[0]}") for bad in (
+            "cycles=12", "cycles=0:8e-4", "cycles=2:fast", "batch_size=1", "patch_dropout=1", "weight_decay=nan",
+        )),
+    ):  # fmt: skip
+        with pytest.raises(QueryError, match=said):
+            train.recipe_of(dict([setting.split("=")]), 0, 1)
+    with pytest.raises(QueryError, match="no sensitive pair would be seen"):
+        train.recipe_of({"mixed_passes": "0", "kind_passes": "0"}, 0, 1)
+
+
+def test_a_trial_of_another_recipe_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[tuple[str, train.MiniRecipe]] = []
+    monkeypatch.setattr(
+        train, "train_reference", lambda data, output, split, recipe, told: trained.append((output.name, recipe))
+    )
+    line = ["mini", "train", "mini-gold", "--set", "cycles=1:1e-3", "--set", "whole_epochs=0", "--seed", "4"]
+    assert run([*line, "--output", str(tmp_path)]) == 0
+    assert trained == [("mini-gold", train.MiniRecipe(cycles=((1, 1e-3),), whole_epochs=0, seed=4))]
+    assert run([*line, "--benchmark", "clear", "--output", str(tmp_path)]) == 2
 
 
 @pytest.mark.usefixtures("tiny_model")

@@ -62,7 +62,7 @@ mini build: --seed:int=0 --benchmark{salmubench,clear} --output:Path!
 mini hash: DIR:Path
 mini shadows: --output:Path! --data:Path --encoders:int=32 --workers:int=1 --seed:int=0
 mini ship: --output:Path
-mini train: [MODEL] --data:Path --seed:int=0 --threads:int=1 --benchmark{salmubench,clear} --output:Path!
+mini train: [MODEL] --data:Path --seed:int=0 --threads:int=1 --benchmark{salmubench,clear} --set* --output:Path!
 """
 """Arguments in their order, then options: `*` may be repeated, `!` must be given, `:type`, `=default`, `{choices}`."""
 

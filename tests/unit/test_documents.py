@@ -23,6 +23,7 @@ class Document:
     parts: tuple[Part, ...]
     count: int | None = None
     settings: dict[str, int | float | str] = field(default_factory=dict)
+    pairs: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class Closed(BaseModel):
@@ -56,6 +57,7 @@ def test_what_was_written_is_read_again(path: str):
         ({"parts": [{"path": "a"}, {}]}, "parts[1].path is missing"),
         ({"parts": [{"path": 1}]}, "parts[0].path is 1; it must be a string"),
         ({"parts": [{"path": "a", "share": float("inf")}]}, "parts[0].share is inf; it must be a finite number"),
+        ({"parts": [], "pairs": {"a": [1]}}, "pairs.a[1] is missing"),
         ({"parts": [], "count": True}, "count is True; it must be a whole number"),
         ({"parts": [], "count": 1.5}, "count is 1.5; it must be a whole number"),
         ({"parts": [], "settings": {"a": []}}, "settings.a is []; it must be a whole number or a number or a string"),
