@@ -1,5 +1,6 @@
 """Starting the app: ports, and settings that keep visitors apart from the machine."""
 
+import queue
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from salmu_demo.core.errors import SalmuError
 from salmu_demo.core.settings import assets_dir, cache_dir, runs_dir
 from salmu_demo.ui import app
 from salmu_demo.ui.shell import prefix, server
+from salmu_demo.ui.tabs.audit.tab import AuditPages
 from salmu_demo.ui.widgets.components import link_to
 from salmu_demo.ui.widgets.components import served as served_copy
 from salmu_demo.workbench.bench import Workbench
+from tests.fixtures.tiny import MODELS
 
 
 @pytest.fixture(autouse=True)
@@ -263,6 +266,28 @@ def test_hidden_progress_is_written_to_no_component(page: httpx.Client):
     assert all(event["show_progress_on"] == [] for event in hidden)
     # A handful at most of all others: each is looked up in the whole page whenever any event tells of itself.
     assert {len(event["show_progress_on"] or event["outputs"]) for event in events if event not in hidden} <= {0, 1}
+
+
+def test_what_benchmarks_say_of_models_is_told_in_the_order_it_is_asked_for(page: httpx.Client, monkeypatch):
+    config = page.get("config").json()
+    (place,) = (c["id"] for c in config["components"] if c["props"].get("elem_id") == "audit-diagnoses")
+    first, *_, last = (event["id"] for event in config["dependencies"] if event["outputs"] == [place])
+    one, two = [*MODELS[:1]], [*MODELS[:2]]
+    overtaken, told = threading.Event(), queue.Queue[list[str]]()
+
+    def diagnoses(_pages: object, _view: object, references: list[str], *_: object) -> str:
+        if references == one:
+            overtaken.wait(0.5)  # Long enough for the other one, if that does not wait its turn.
+        else:
+            overtaken.set()
+        told.put(references)
+        return ""
+
+    monkeypatch.setattr(AuditPages, "diagnoses", diagnoses)
+    for event, references in ((first, one), (last, two)):
+        asked = {"data": [None, references, []], "fn_index": event, "session_hash": "one-page"}
+        assert page.post("gradio_api/queue/join", json=asked).is_success
+    assert [told.get(timeout=20) for _ in range(2)] == [one, two]
 
 
 def test_the_page_looks_as_it_is_meant_to(page: httpx.Client):
