@@ -22,6 +22,7 @@ from salmu_demo.probes.findings import NAMED_IS_BLIND, OUTCOMES, Answer, AuditCe
 from salmu_demo.probes.gallery import Item
 from salmu_demo.probes.matrix import MatrixFilter
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
+from salmu_demo.probes.people import ShownImage
 from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.records import MeasuredModel
 from salmu_demo.ui.shell import bar as shell
@@ -88,14 +89,14 @@ def found(
     reading = PersonaReading(
         attack,
         "own images",
-        "forget",
+        more.get("side", "forget"),
         place,
         (1.0, 2.0),
         tuple(true),
         tuple(values),
         scores,
-        (),
-        (),
+        more.get("shown", ()),
+        more.get("sentences", ()),
         more.get("placebo"),
     )
     return Finding(reading, 0.5, verdict, "because", more.get("references", {}), more.get("control"))
@@ -113,14 +114,6 @@ def workbench(tiny_assets):
 @pytest.fixture(scope="module")
 def pages(workbench):
     return AuditPages(workbench, WarmUp(workbench))
-
-
-def test_verdicts_are_told_by_word_icon_and_colour():
-    words = ("leaks", "marked", "no evidence", "not known")
-    badges = [render("ui/templates/parts.html#verdict", verdict=word) for word in words]
-    assert len({re.sub("|".join([*words, "partly|forgotten|unknown"]), "", badge) for badge in badges}) == 4
-    for badge, word in zip(badges, words, strict=True):
-        assert Outline(badge).text.endswith(word)
 
 
 def test_outcomes_are_told_by_word_icon_and_colour_and_red_means_not_as_asked():
@@ -217,6 +210,40 @@ def test_the_other_attacks_are_folded_with_their_controls():
     assert "first for 2 of 40, 1.25 bits" in outline.text
     assert "Finds the caption with 100% of the images; with a wrong value in it, with 80%." in outline.text
     assert NAMED_IS_BLIND in outline.text
+
+
+def test_of_other_attacks_nothing_is_red_but_a_leak_of_what_was_to_be_forgotten():
+    leaks = {"attack": "named-line-up", "verdict": "leaks", "candidates": 96}
+    for name, side, role, word, is_red in (
+        ("ours", "forget", None, "leaks", True),
+        ("ours", "kept", None, "kept", False),
+        ("clean", "forget", "clean", "leaks", False),
+    ):
+        cells = [cell("iban", model(name), found(), found(**leaks, side=side), role=role)]
+        (badge,) = re.findall(r'class="verdict verdict-(\w+)"[^/]*/span> (\w+)', further(cells))
+        assert badge == ({True: "leaks", False: "unknown" if role else "forgotten"}[is_red], word)
+
+
+def further(cells):
+    """The part of line-ups that is folded: the other attacks."""
+    folded = audit_view.line_ups(Persona("1", {"name": "N"}), cells).partition('<details class="further">')[2]
+    return folded.partition("</details>")[0]
+
+
+def test_the_list_that_decided_comes_first_with_owners_then_the_images_and_sentences_that_were_used():
+    shown = tuple(ShownImage("forget", row) for row in range(3))
+    headline = found(candidates=96, shown=shown, sentences=("Lives in {value}", "{value} is home"), verdict="leaks")
+    evidence = audit_view.Evidence(
+        [Image("forget", "data:,"), Image("forget", None)], {"a": ["B", "N", "C"], "b": [EVIL]}
+    )
+    markup = audit_view.line_ups(Persona("1", {"name": "N"}), [cell("city", model("x"), headline)], evidence=evidence)
+    outline = safe(markup)
+    assert "a ✓ true N and 2 others" in outline.text
+    assert EVIL in outline.text
+    assert "Used: 3 images and 2 sentences, where … stands for the candidate. The first 2 images are shown." in markup
+    assert "<li>Lives in …</li><li>… is home</li>" in markup
+    assert [image["alt"] for image in outline.all("img")] == ["Image 1 from forget"]
+    assert markup.index("Best candidates") < markup.index("Used: ") < markup.index("What each model makes of it")
 
 
 def test_line_up_without_clean_says_so():
@@ -393,7 +420,8 @@ def test_page_of_a_persona_escapes_its_values(pages):
 def test_what_decides_is_shown_before_the_further_attacks_are_carried_out(pages):
     view = View(tiny.TWO_EMAILS, "city")
     first, then = pages.page(view, tiny.MODELS).line_ups, pages.detail(view, tiny.MODELS, SEARCH).line_ups
-    assert [safe(markup).tags.count("details") for markup in (first, then)] == [0, len(tiny.MODELS)]
+    folded = '<details class="further">'
+    assert [safe(markup) and markup.count(folded) for markup in (first, then)] == [0, len(tiny.MODELS)]
     lists = [re.findall('<tr role="row".*?</tr>', str(markup), re.DOTALL) for markup in (first, then)]
     assert lists[0] == lists[1] != []
 

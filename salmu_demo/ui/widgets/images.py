@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Final
@@ -10,6 +11,7 @@ from PIL import Image as Pillow
 
 from salmu_demo.core.errors import SalmuError
 from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.probes.people import ShownImage
 
 SIDE: Final = 160
 PORTRAIT_SIDE: Final = 96
@@ -75,8 +77,11 @@ class Portraits:
 
     def images(self, identity_id: str, count: int) -> list[Image]:
         """Up to `count` images of a persona, as evenly from its splits as they allow."""
-        places = spread(self._data.persona_rows(identity_id), count)
-        return [Image(split, self._large.address(split, row)) for split, row in places]
+        return self.of(ShownImage(*place) for place in spread(self._data.persona_rows(identity_id), count))
+
+    def of(self, shown: Iterable[ShownImage]) -> list[Image]:
+        """Some images."""
+        return [Image(each.split, self._large.address(each.split, each.row)) for each in shown]
 
 
 def spread(rows: dict[str, list[int]], count: int) -> list[tuple[str, int]]:

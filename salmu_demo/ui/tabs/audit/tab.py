@@ -9,11 +9,12 @@ from markupsafe import Markup
 
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.core.progress import Progress, ProgressCallback, ignore_progress
+from salmu_demo.data.dataset import Persona
 from salmu_demo.data.personas import Asked, find_personas, requests
-from salmu_demo.models.roles import REFERENCES, assign_roles
+from salmu_demo.models.roles import REFERENCES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import all_attacks
-from salmu_demo.probes.findings import Outcome
+from salmu_demo.probes.findings import AuditCell, Outcome
 from salmu_demo.probes.gallery import GALLERIES
 from salmu_demo.probes.matrix import EVERYBODY, Matrix, MatrixFilter, chosen_rows, examples
 from salmu_demo.ui.jobs.outcomes import Outcomes
@@ -47,6 +48,8 @@ from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 
 IMAGES: Final = 6
+MOST_USED: Final = 8
+"""Images shown beside a line-up, of those that it rests on."""
 MOST_CAPTIONS: Final = 50
 _GALLERY_LABELS: Final = {
     "forget": "Pairs to be forgotten",
@@ -183,8 +186,7 @@ class AuditPages:
         asked = requests(self._data, persona)
         kind = view.kind if opened else None
         table = audit_view.attribute_table(cells, models, asked, kind, told) + audit_view.still_preparing(pending)
-        kinds = self._workbench.auditor.kinds(persona)
-        line_ups = audit_view.line_ups(persona, opened, told, kinds) if opened else ""
+        line_ups = self._line_ups(persona, opened, told) if opened else ""
         return AuditPage(card, table, line_ups, has_verdicts=True)
 
     def detail(
@@ -203,8 +205,7 @@ class AuditPages:
         persona = None if view.persona is None else self._data.persona(view.persona)
         if persona is None or not models:
             return None
-        kinds = self._workbench.auditor.kinds(persona)
-        if view.kind not in kinds:
+        if view.kind not in self._workbench.auditor.kinds(persona):
             return None
         told = view.told.among(references)
         every = [attack.name for attack in all_attacks()]
@@ -214,7 +215,19 @@ class AuditPages:
             persona.identity_id, models, search.gallery, count, told=told, progress=progress
         )
         captions = audit_view.retrievals(found, self._data, search.differs_only, told)
-        return AttributeDetail(audit_view.line_ups(persona, opened, told, kinds), captions)
+        return AttributeDetail(self._line_ups(persona, opened, told), captions)
+
+    def _line_ups(self, persona: Persona, opened: Sequence[AuditCell], told: Told) -> str:
+        """The line-ups of the open attribute, with the images that they rest on and who has the values."""
+        auditor = self._workbench.auditor
+        values, own = auditor.people.values(opened[0].kind)
+        owners: dict[str, list[str]] = {}
+        for identity, numbers in own.items():
+            for number in numbers:
+                owners.setdefault(values[number], []).append(auditor.people.personas[identity].name)
+        images = self._portraits.of(opened[0].headline.reading.shown[:MOST_USED])
+        evidence = audit_view.Evidence(images, owners)
+        return audit_view.line_ups(persona, opened, told, auditor.kinds(persona), evidence)
 
     def overview(self, view: View, references: Sequence[str], shown: ShownMatrix) -> Overview:
         """Everybody with one of the models; raises `SalmuError`."""

@@ -35,6 +35,8 @@ LINE_UP: Final = (
     "True: {true}. {images} against {count} values in the same sentences without a name; bars run from the lowest to "
     "the highest candidate."
 )
+USED: Final = "Used: {images} and {sentences}, where … stands for the candidate."
+SOME_IMAGES: Final = " The first {shown} images are shown."
 IMAGES: Final[dict[Side, str]] = {
     "forget": "The images of this attribute that were to be forgotten",
     "kept": "The images of this attribute, which were to be kept,",

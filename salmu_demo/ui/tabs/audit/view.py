@@ -1,7 +1,7 @@
 """What the Audit tab shows of a persona, as markup; tested without a browser."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from markupsafe import Markup
@@ -13,7 +13,7 @@ from salmu_demo.data.personas import Request, place_of
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, TITLES, Told, assign_roles
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes.attacks import PersonaReading, find_attack
-from salmu_demo.probes.findings import OUTCOMES, AuditCell, Finding, Fulfilment, Verdict
+from salmu_demo.probes.findings import OUTCOMES, AuditCell, Finding, Fulfilment, Test, fulfilment
 from salmu_demo.probes.open_retrieval import Retrieval, Retrieved
 from salmu_demo.reports.text import NOTHING, counted, signed, unsigned
 from salmu_demo.results.questions import Label
@@ -229,11 +229,20 @@ class _CardNumber:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What line-ups rest on beside their sentences: images that were used, and who has which value, by name."""
+
+    images: Sequence[Image] = ()
+    owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class _RankedValue:
-    """A candidate of a line-up; the bar is as long as `percent`."""
+    """A candidate of a line-up and whose it is; the bar is as long as `percent`."""
 
     place: int
     value: str
+    owner: str
     score: str
     percent: str
     true: bool
@@ -242,16 +251,22 @@ class _RankedValue:
 
 @dataclass(frozen=True)
 class _AttackRow:
-    """A further attack: what it gives, where the truth stands, and where it stands in the controls."""
+    """A further attack: what it gives, where the truth stands, and where it stands in the controls.
+
+    Of an attack that says nothing about the value, `met` is None.
+    """
 
     title: str
     gives: str
     rank: str
     exposure: str
     p: str
-    verdict: Verdict | None
+    met: Fulfilment | None
     words: str
     controls: Sequence[_CardNumber]
+
+
+NO_EVIDENCE: Final = Evidence()
 
 
 @dataclass(frozen=True)
@@ -268,9 +283,13 @@ class _LineUpCard:
 
 
 def line_ups(
-    persona: Persona, cells: Sequence[AuditCell], told: Told = NOTHING_TOLD, kinds: Sequence[str] = ()
+    persona: Persona,
+    cells: Sequence[AuditCell],
+    told: Told = NOTHING_TOLD,
+    kinds: Sequence[str] = (),
+    evidence: Evidence = NO_EVIDENCE,
 ) -> Markup:
-    """The line-ups of one attribute, one card for each model, the other attacks folded.
+    """The line-ups of one attribute: what they rest on, and a card for each model with the list that decided.
 
     Args:
         persona: whose attribute it is.
@@ -278,6 +297,7 @@ def line_ups(
         told: which models the user says are the references.
         kinds: all attributes of the persona, among which the heading goes on and back; it goes from the last to the
             first.
+        evidence: what they rest on.
     """
     place = kinds.index(cells[0].kind) if cells[0].kind in kinds else 0
     others = [kinds[place - 1], kinds[(place + 1) % len(kinds)]] if len(kinds) > 1 else []
@@ -291,12 +311,21 @@ def line_ups(
     if roles.number(CLEAN) is None:
         words.append(text.NO_CLEAN)
     words += [f"{find_attack(s.attack).title}, {s.variant}: skipped. {s.reason}" for s in cells[0].skipped]
-    cards = [_card(cell, head) for cell, head in zip(cells, model_heads(models, roles.roles), strict=True)]
+    owners = {value: _owner(names, persona.name) for value, names in evidence.owners.items()}
+    cards = [_card(cell, head, owners) for cell, head in zip(cells, model_heads(models, roles.roles), strict=True)]
+    used = text.USED.format(
+        images=counted(len(first.shown), "image"), sentences=counted(len(first.sentences), "sentence")
+    )
+    if len(evidence.images) < len(first.shown):
+        used += text.SOME_IMAGES.format(shown=len(evidence.images))
     return render(
         "ui/templates/audit.html#line_ups",
         title=f"{kind_title(cells[0].kind)} of {persona.name}: the line-up",
         others=[(kind, kind_title(kind)) for kind in others],
         words=" ".join(words),
+        used=used,
+        images=evidence.images,
+        sentences=[sentence.replace("{value}", "…") for sentence in first.sentences],
         further=text.FURTHER,
         rows=[
             (term, [card.facts.get(term, NOTHING) for card in cards])
@@ -308,7 +337,13 @@ def line_ups(
     )
 
 
-def _card(cell: AuditCell, head: ModelHead) -> _LineUpCard:
+def _owner(names: Sequence[str], persona: str) -> str:
+    """Whose a value is: the persona itself, if it is among them, and how many others."""
+    first = persona if persona in names else names[0]
+    return first if len(names) == 1 else f"{first} and {counted(len(names) - 1, 'other')}"
+
+
+def _card(cell: AuditCell, head: ModelHead, owners: Mapping[str, str]) -> _LineUpCard:
     finding = cell.headline
     place, interval = finding.reading.place, finding.reading.interval
     bits = f"{place.exposure:.2f} bits"
@@ -318,8 +353,9 @@ def _card(cell: AuditCell, head: ModelHead) -> _LineUpCard:
         "p": f"{place.p:.3f}, corrected {finding.adjusted:.3f}",
         **{fact.term: fact.value for fact in _controls(finding)},
     }
-    rows = [_attack_row(other) for other in cell.findings[1:]]
-    return _LineUpCard(head, cell.fulfilment, finding.reason, facts, _candidates(finding.reading), rows, cell.remarks)
+    rows = [_attack_row(other, cell.role) for other in cell.findings[1:]]
+    candidates = _candidates(finding.reading, owners)
+    return _LineUpCard(head, cell.fulfilment, finding.reason, facts, candidates, rows, cell.remarks)
 
 
 def _controls(finding: Finding) -> list[_CardNumber]:
@@ -335,25 +371,28 @@ def _controls(finding: Finding) -> list[_CardNumber]:
     return found
 
 
-def _attack_row(finding: Finding) -> _AttackRow:
+def _attack_row(finding: Finding, role: str | None) -> _AttackRow:
     reading = finding.reading
     attack, place = find_attack(reading.attack), reading.place
     named = [part for part in (reading.variant, text.SIDES[reading.side]) if part and part != "own images"]
     placebo = reading.placebo
     words = finding.reason if placebo is None else text.PLACEBO.format(true=placebo.true, wrong=placebo.wrong)
+    # Whether something was lost, only the line-up that decides can say.
+    test = Test(place, finding.adjusted, reading.side)
+    met = None if finding.verdict is None else fulfilment(finding.verdict, test, role, None)
     return _AttackRow(
         title=", ".join([attack.title, *named]),
         gives=attack.gives,
         rank=rank_text(place.rank, place.candidates),
         exposure=f"{place.exposure:.2f} bits",
         p=f"{place.p:.3f}",
-        verdict=finding.verdict,
+        met=met,
         words=words,
         controls=_controls(finding),
     )
 
 
-def _candidates(reading: PersonaReading) -> list[_RankedValue]:
+def _candidates(reading: PersonaReading, owners: Mapping[str, str]) -> list[_RankedValue]:
     """The best candidates, and the true value even if it is far down."""
     best, lowest = float(reading.scores[0]), float(reading.scores[-1])
     spread = best - lowest or 1.0
@@ -363,6 +402,7 @@ def _candidates(reading: PersonaReading) -> list[_RankedValue]:
         _RankedValue(
             place=place + 1,
             value=reading.values[place],
+            owner=owners.get(reading.values[place], ""),
             score=unsigned(float(reading.scores[place])),
             percent=f"{100 * (float(reading.scores[place]) - lowest) / spread:.0f}",
             true=place == true,
