@@ -1,18 +1,22 @@
 """Attacks inside networks: what is read, patched and changed is what it says."""
 
+import shutil
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from salmu_demo.attacks import AttackReading, find_attack
 from salmu_demo.attacks.depth import left_over
 from salmu_demo.attacks.networks.network import IMAGE, TEXT, TOWERS, Network
 from salmu_demo.attacks.pairs import ForgetPairs
 from salmu_demo.attacks.target import Target
+from salmu_demo.core.settings import assets_dir
 from salmu_demo.data.dataset import BenchmarkData, Split
 from salmu_demo.features.view import FeatureView
+from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.references import find_model
 
 
@@ -126,6 +130,31 @@ def test_all_is_there_in_compromised_and_nothing_in_the_retain_model(depths: dic
         assert depths[name].as_is is not None
         np.testing.assert_allclose(depths[name].as_is, wanted, atol=1e-4)
     assert depths["clean"].identities == depths["compromised"].identities
+
+
+@pytest.fixture(scope="module")
+def blinded(views: dict[str, FeatureView], tmp_path_factory: pytest.TempPathFactory) -> FeatureView:
+    """A copy of Compromised whose last text layer lets next to nothing through: all texts have one of two features."""
+    folder = tmp_path_factory.mktemp("blinded") / "blinded"
+    shutil.copytree(assets_dir() / "models" / "mini-compromised", folder)
+    weights = load_file(folder / WEIGHTS_FILE)
+    weights["text_projection"][:, 1:] = 0
+    save_file(weights, folder / WEIGHTS_FILE)
+    return FeatureView(find_model(f"local-dir:{folder}"), views["compromised"].data)
+
+
+def test_what_the_last_layer_hides_is_found_in_the_blocks(views: dict[str, FeatureView], blinded: FeatureView):
+    assert len(np.unique(np.asarray(blinded.captions("forget")), axis=0)) <= 2
+    views = {**views, "blinded": blinded}
+    hidden, known = (
+        keyed(find_attack("early-readout").run(target_of(views, name))) for name in ("blinded", "compromised")
+    )
+    read = {key for key in hidden if "text tower" in key[0]}
+    assert len(read) == 8
+    for key in read:
+        np.testing.assert_allclose(hidden[key].scores, known[key].scores, err_msg=str(key))
+    (depth,) = find_attack("depth").run(target_of(views, "blinded"))
+    np.testing.assert_allclose(depth.scores, 1, atol=1e-4)
 
 
 @pytest.mark.parametrize("attack", ["early-readout", "quantisation"])
