@@ -233,7 +233,7 @@ def further(cells):
 def test_the_list_that_decided_comes_first_with_owners_then_the_images_and_sentences_that_were_used():
     shown = tuple(ShownImage("forget", row) for row in range(3))
     headline = found(candidates=96, shown=shown, sentences=("Lives in {value}", "{value} is home"), verdict="leaks")
-    evidence = audit_view.Evidence(
+    evidence = audit_view.WhatWasUsed(
         [Image("forget", "data:,"), Image("forget", None)], {"a": ["B", "N", "C"], "b": [EVIL]}
     )
     markup = audit_view.line_ups(Persona("1", {"name": "N"}), [cell("city", model("x"), headline)], evidence=evidence)

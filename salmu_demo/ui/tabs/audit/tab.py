@@ -226,7 +226,7 @@ class AuditPages:
             for number in numbers:
                 owners.setdefault(values[number], []).append(auditor.people.personas[identity].name)
         images = self._portraits.of(opened[0].headline.reading.shown[:MOST_USED])
-        evidence = audit_view.Evidence(images, owners)
+        evidence = audit_view.WhatWasUsed(images, owners)
         return audit_view.line_ups(persona, opened, told, auditor.kinds(persona), evidence)
 
     def overview(self, view: View, references: Sequence[str], shown: ShownMatrix) -> Overview:

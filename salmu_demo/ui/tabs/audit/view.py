@@ -229,7 +229,7 @@ class _CardNumber:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class WhatWasUsed:
     """What line-ups rest on beside their sentences: images that were used, and who has which value, by name."""
 
     images: Sequence[Image] = ()
@@ -266,7 +266,7 @@ class _AttackRow:
     controls: Sequence[_CardNumber]
 
 
-NO_EVIDENCE: Final = Evidence()
+NOTHING_USED: Final = WhatWasUsed()
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ def line_ups(
     cells: Sequence[AuditCell],
     told: Told = NOTHING_TOLD,
     kinds: Sequence[str] = (),
-    evidence: Evidence = NO_EVIDENCE,
+    evidence: WhatWasUsed = NOTHING_USED,
 ) -> Markup:
     """The line-ups of one attribute: what they rest on, and a card for each model with the list that decided.
 
