@@ -28,6 +28,14 @@ def sideways_scroll(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
+def empty_parts(page: Page) -> int:
+    """Parts that take room, if only a gap, although they hold nothing."""
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.html-container > :empty')]"
+        ".filter((part) => getComputedStyle(part.closest('.block')).display !== 'none').length"
+    )
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_from_search_to_line_up(open_page: OpenPage, size):
     page = open_page(size=size)
@@ -241,7 +249,7 @@ def test_dark_mode(open_page: OpenPage):
     assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 3 * 60
 
 
-def test_no_tab_scrolls_sideways_on_a_phone(open_page: OpenPage):
+def test_no_tab_scrolls_sideways_on_a_phone_or_leaves_room_for_nothing(open_page: OpenPage):
     page = open_page("tab=about", size=PHONE)
     expect(page.locator("[role=tab][aria-selected=true]").first).to_have_text("About")
     for number in range(len(TABS)):
@@ -249,6 +257,7 @@ def test_no_tab_scrolls_sideways_on_a_phone(open_page: OpenPage):
         tab.click()
         expect(tab).to_have_attribute("aria-selected", "true")
         assert sideways_scroll(page) <= 0, tab.inner_text()
+        assert empty_parts(page) == 0, tab.inner_text()
 
 
 def test_a_link_to_the_page_has_a_title_and_an_image_of_its_own(app_url: str):
