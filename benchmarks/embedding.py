@@ -1,11 +1,14 @@
 """Embedding throughput against the bare encoder forward on the same preloaded batches, in one run.
 
     python -m benchmarks.embedding [--rounds 3] [--split forget]
+    python -m benchmarks.embedding --arch ViT-B-16 [--rows 256]
     python -m benchmarks.embedding --texts [--arch ViT-B-16] [--rows 256]
 
 Three figures a round, in images a second: `bare` (the encoder on batches that are already decoded, in memory),
 `first` (a model on an empty cache: read parquet, decode, resize, encode, store) and `following` (another model on the
-same data, which finds the pixels). The ratio to `bare` is what the project's own work costs.
+same data, which finds the pixels). The ratio to `bare` is what the project's own work costs. The models are two
+built-in ones, which are tiny, on SALMU-Mini; or with `--arch` two of that architecture with random weights, on images
+of 512 x 512 as the official data has them.
 
 With `--texts`: a model of random weights and as many distinct captions of the split, and texts of 32 and 40 tokens.
 `bare` is the encoder on tokens that are already in memory, all of them up to the context length; ours also finds the
@@ -22,8 +25,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.large_data import write_data
 from benchmarks.random_model import write_random_model
-from salmu_demo.data.dataset import Split
+from salmu_demo.data import layout
+from salmu_demo.data.dataset import BenchmarkData, load_folder
 from salmu_demo.data.source import load_data
 from salmu_demo.features.embedder import TEXTS, Embedder
 from salmu_demo.features.store import ArrayStore
@@ -41,21 +46,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--split", default="forget")
     parser.add_argument("--texts", action="store_true")
-    parser.add_argument("--arch", default="ViT-B-16")
+    parser.add_argument("--arch")
     parser.add_argument("--rows", type=int, default=TEXTS)
     options = parser.parse_args()
-    split = load_data("mini").split(options.split)
     if options.texts:
-        captions = list(dict.fromkeys(split.texts))[: options.rows]
-        measure_texts(options.arch, f"captions of {options.split}", captions, options.rounds)
+        captions = list(dict.fromkeys(load_data("mini").split(options.split).texts))[: options.rows]
+        measure_texts(options.arch or "ViT-B-16", f"captions of {options.split}", captions, options.rounds)
+    elif options.arch is None:
+        measure_images(
+            find_models(["mini-compromised", "mini-clean"]), load_data("mini"), options.split, options.rounds
+        )
     else:
-        measure_images(split, options.rounds)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            write_data(folder / "data", options.rows)
+            models = [write_random_model(folder / f"{options.arch}-{name}", options.arch) for name in ("first", "next")]
+            measure_images(models, load_folder(folder / "data"), layout.FORGET, options.rounds)
 
 
-def measure_images(split: Split, rounds: int) -> None:
-    """Print the table of images of a split of SALMU-Mini."""
-    data = load_data("mini")
-    first, following = find_models(["mini-compromised", "mini-clean"])
+def measure_images(models: list[ModelSource], data: BenchmarkData, name: str, rounds: int) -> None:
+    """Print the table of the images of a split."""
+    first, following = models
+    split = data.split(name)
     encoders = EncoderRegistry()
     with encoders.lend(following), encoders.lend(first) as encoder:
         pixels = np.stack([encoder.pixels(data.image(split.stored, int(row))) for row in split.rows])
@@ -77,12 +89,12 @@ def measure_images(split: Split, rounds: int) -> None:
                 )
 
         rows = [one_round() for _ in range(rounds)]
-        print(f"{len(split)} images of {split.name}, {rounds} rounds, medians; device {encoder.device}\n")
+        print(f"{first.name}, {len(split)} images, {rounds} rounds, medians; device {encoder.device}\n")
         print("| | images/s | ratio to bare |\n|---|---|---|")
-        for column, name in enumerate(("bare", "first model", "following model")):
+        for column, words in enumerate(("bare", "first model", "following model")):
             speed = statistics.median(row[column] for row in rows)
             ratio = statistics.median(row[column] / row[0] for row in rows)
-            print(f"| {name} | {speed:.0f} | {ratio:.2f} |")
+            print(f"| {words} | {speed:{'.0f' if speed >= 100 else '.1f'}} | {ratio:.2f} |")
 
 
 def measure_texts(architecture: str, name: str, captions: list[str], rounds: int) -> None:

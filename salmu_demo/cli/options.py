@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -149,6 +149,14 @@ Preprocess = Annotated[
 Weights = Annotated[
     str | None, option("--weights", "read this file of the models' folders instead of the usual one", "FILE")
 ]
+Precision = Annotated[
+    Literal["bf16", "fp16"] | None,
+    typer.Option(
+        help="multiply the models' matrices in half precision, which is several times as fast on a GPU and moves "
+        "scores in the third decimal",
+        show_default=False,
+    ),
+]
 Data = Annotated[str, option("--data", DATA_WORDS, completion=data_names)]
 Json = Annotated[bool, flag("--json", "print JSON instead of text")]
 Names = Annotated[
@@ -201,8 +209,10 @@ def _deciding(function: Callable[..., None]) -> Callable[..., None]:
     references = [name for name, each in parameters.items() if _names_models(each.annotation)]
 
     @functools.wraps(function)
-    def command(*, quickgelu: bool | None, preprocess: str | None, weights: str | None, **given: Any) -> None:
-        said = Said(quickgelu, preprocess, weights)
+    def command(
+        *, quickgelu: bool | None, preprocess: str | None, weights: str | None, precision: str | None, **given: Any
+    ) -> None:
+        said = Said(quickgelu, preprocess, weights, precision)
         for name in references:
             value = given[name]
             if isinstance(value, str):
@@ -211,7 +221,7 @@ def _deciding(function: Callable[..., None]) -> Callable[..., None]:
                 given[name] = [_with_said(each, said) for each in value]
         function(**given)
 
-    added = {"quickgelu": QuickGelu, "preprocess": Preprocess, "weights": Weights}
+    added = {"quickgelu": QuickGelu, "preprocess": Preprocess, "weights": Weights, "precision": Precision}
     kind = inspect.Parameter.KEYWORD_ONLY
     listed = [
         *(each.replace(kind=kind) for each in parameters.values()),
@@ -232,7 +242,7 @@ def _with_said(reference: str, said: Said) -> str:
     """A reference with what the line decides; what stands behind it already has precedence."""
     place, own = split_said(reference)
     if place in model_names():
-        return reference
+        said = Said(precision=said.precision)
     decided = {name: value for name, value in vars(own).items() if value is not None}
     return f"{place}{replace(said, **decided)}"
 

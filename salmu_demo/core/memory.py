@@ -3,10 +3,11 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from sys import getsizeof
 from typing import Any, Final
@@ -26,6 +27,7 @@ OVERHEAD_BYTES: Final = 1_000
 """Counted for everything that is kept, on top of its own size, so that a million small things are not free."""
 
 _REFERENCE: Final = 8
+_PLAIN: Final = frozenset((str, int, float))
 CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -113,7 +115,9 @@ class Memory:
         """The place of a thing, marked as used, and whether the caller has to make it."""
         with self._changed:
             mine = key not in self._places
-            place = self._places.setdefault(key, _MemoryEntry())
+            if mine:
+                self._places[key] = _MemoryEntry()
+            place = self._places[key]
             place.users += 1
             self._places.move_to_end(key)
             return place, mine
@@ -187,17 +191,31 @@ class Memory:
 
 def size_of(thing: object) -> int:
     """About how many bytes something made of arrays, texts and records takes; what it shares with others counts too."""
-    if isinstance(thing, (str, int, float)):  # most of what there is
-        return getsizeof(thing)
     if isinstance(thing, np.ndarray):
         return thing.nbytes
-    if isinstance(thing, dict):
-        return sum(_REFERENCE + size_of(key) + size_of(value) for key, value in thing.items())
     if isinstance(thing, (list, tuple)):
-        return _REFERENCE * len(thing) + sum(map(size_of, thing))
+        return _sizes(thing)
+    if isinstance(thing, dict):
+        return _sizes(thing) + _sizes(thing.values()) - _REFERENCE * len(thing)
     if is_dataclass(thing):
-        return sum(_REFERENCE + size_of(getattr(thing, entry.name)) for entry in fields(thing))
+        kind: Any = type(thing)
+        return _sizes([getattr(thing, name) for name in _field_names(kind)])
     return getsizeof(thing)
+
+
+def _sizes(things: Collection[object]) -> int:
+    """References to some things, and these.
+
+    An audit keeps hundreds of readings with hundreds of texts: to ask about each by itself takes a fifth of its time.
+    """
+    if _PLAIN.issuperset(map(type, things)):
+        return _REFERENCE * len(things) + sum(map(getsizeof, things))
+    return sum(_REFERENCE + (getsizeof(each) if type(each) in _PLAIN else size_of(each)) for each in things)
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(entry.name for entry in fields(kind))
 
 
 def _machine_memory() -> int:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,8 @@ ENCODING_PACKAGES: Final = (
 """Libraries that decide one."""
 
 _POLL_SECONDS: Final = 0.005
+_MOST_PATHS: Final = 4096
+"""Paths that are remembered: an audit asks for the same few hundreds of times."""
 _CONTENT: Final = (".npy", ".npz", ".pt", ".sqlite", ".texts")
 """Arrays, finished attacks, what attacks train, texts; the last is how earlier versions kept texts."""
 
@@ -47,6 +49,15 @@ class CacheEntry:
     files: int
     bytes: int
     last_used: float
+
+
+def _model_path(root: Path, model: str, encoded_by: str) -> Path:
+    return root / "features" / model / encoded_by
+
+
+@lru_cache(maxsize=_MOST_PATHS)
+def _array_path(root: Path, model: str, encoded_by: str, data: str, name: str) -> Path:
+    return _model_path(root, model, encoded_by) / data / f"{name}.npy"
 
 
 @cache
@@ -77,7 +88,7 @@ class ArrayStore:
 
     def feature_path(self, model: str, data: str, name: str) -> Path:
         """Path of a feature array."""
-        return self._of_model(model) / data[:32] / f"{name}.npy"
+        return _array_path(self._apart.get(model, self.root), model[:32], encoding_key()[:16], data[:32], name)
 
     def prompts_path(self, model: str) -> Path:
         """Path of the features of a model's prompts."""
@@ -96,7 +107,7 @@ class ArrayStore:
         return self.root / "pixels" / data[:32] / encoding_key()[:16] / f"{name}.npy"
 
     def _of_model(self, model: str) -> Path:
-        return self._apart.get(model, self.root) / "features" / model[:32] / encoding_key()[:16]
+        return _model_path(self._apart.get(model, self.root), model[:32], encoding_key()[:16])
 
     @staticmethod
     @contextmanager

@@ -66,8 +66,9 @@ def find_model(reference: str, architecture: str | None = None, trust_pickle: bo
     place, said = split_said(reference)
     kind = _kind_of(place)
     if kind is not None:
-        found = kind.find(place, Wanted(architecture, trust_pickle, said))
-        return replace(found, reference=f"{found.reference}{said}")
+        # How precisely it is computed makes it no other model: of its base, say, its files still decide.
+        found = kind.find(place, Wanted(architecture, trust_pickle, replace(said, precision=None)))
+        return replace(found, reference=f"{found.reference}{said}", precision=said.precision)
     path = _path(place)
     if path.is_dir() and place:
         raise ModelError(f"{reference} is a folder; write {LOCAL_DIR}{reference} to load it.")

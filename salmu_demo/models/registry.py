@@ -41,8 +41,9 @@ class EncoderRegistry:
         def load() -> "Encoder":
             # torch and open_clip take seconds to import: whoever finds every feature on disk never pays for them.
             from salmu_demo.models.encoder import Encoder  # noqa: PLC0415
+            from salmu_demo.models.half import HalfEncoder  # noqa: PLC0415
 
-            return Encoder(source)
+            return Encoder(source) if source.precision is None else HalfEncoder(source)
 
         own = source.own_encoder()
         if own is not None:

@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol, TypeVar, get_args
 
 from salmu_demo.core.errors import QueryError, quoted
 from salmu_demo.hub.reference import HF_HUB, OFFICIAL_MODELS
+from salmu_demo.models.said import without_precision
 
 RoleName = Literal["clean", "compromised", "gold", "unlearned", "other"]
 ReferenceName = Literal["clean", "compromised", "gold"]
@@ -146,9 +147,12 @@ def role_by_name(reference: str) -> ModelRole:
     ('clean', 'clean')
     >>> role_by_name("my-clean").name, role_by_name("local-dir:forgot-from-compromised").name
     ('other', 'other')
+    >>> role_by_name("mini-clean#precision=bf16").name, role_by_name("mini-clean#quickgelu=yes").name
+    ('clean', 'other')
     """
     is_on_hub = reference.startswith("hf-hub")
-    found = _NAMED.get(reference.partition("@")[0] if is_on_hub else reference)
+    place = without_precision(reference)
+    found = _NAMED.get(place.partition("@")[0] if is_on_hub else place)
     return ModelRole(found, "name") if found else OTHER
 
 

@@ -1,4 +1,4 @@
-"""What a user decides about a model instead of its files: its activation, its preprocessing, which weights are read.
+"""What a user decides about a model: its activation, preprocessing and weights instead of its files, its precision.
 
 It stands behind the reference, `local-dir:FOLDER#quickgelu=yes#weights=last.safetensors`, so that whoever passes a
 reference on passes it too: jobs, result files, dossiers, links.
@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.preprocessing import AGREED, DEFAULTS
-from salmu_demo.models.settings import USER, Origins
+from salmu_demo.models.settings import HALVES, USER, Origins
 
 OPENAI: Final = "openai"
 """The preprocessing of OpenAI's models; others are named by the architecture that open_clip publishes them for."""
 
-_QUICKGELU, _PREPROCESS, _WEIGHTS = "quickgelu", "preprocess", "weights"
-_DECISION: Final = re.compile(rf"#({_QUICKGELU}|{_PREPROCESS}|{_WEIGHTS})=([^#]*)$")
+_QUICKGELU, _PREPROCESS, _WEIGHTS, _PRECISION = "quickgelu", "preprocess", "weights", "precision"
+_DECISION: Final = re.compile(rf"#({_QUICKGELU}|{_PREPROCESS}|{_WEIGHTS}|{_PRECISION})=([^#]*)$")
 _ANSWERS: Final = {"yes": True, "no": False}
 _FILE_NAME: Final = re.compile(r"\w[\w.-]*")
 
@@ -30,16 +30,23 @@ class Said:
         quickgelu: whether both towers compute QuickGELU.
         preprocess: `openai`, or an architecture of open_clip.
         weights: name of a file in the model's folder.
+        precision: `bf16` or `fp16`, which matrices are multiplied in; by default in single precision.
     """
 
     quickgelu: bool | None = None
     preprocess: str | None = None
     weights: str | None = None
+    precision: str | None = None
 
     def __str__(self) -> str:
         """As it stands behind a reference."""
         answer = None if self.quickgelu is None else "yes" if self.quickgelu else "no"
-        decided = ((_QUICKGELU, answer), (_PREPROCESS, self.preprocess), (_WEIGHTS, self.weights))
+        decided = (
+            (_QUICKGELU, answer),
+            (_PREPROCESS, self.preprocess),
+            (_WEIGHTS, self.weights),
+            (_PRECISION, self.precision),
+        )
         return "".join(f"#{name}={value}" for name, value in decided if value is not None)
 
     def applied(self, config: dict[str, Any]) -> dict[str, Any]:
@@ -101,9 +108,9 @@ def split_said(reference: str) -> tuple[str, Said]:
         ModelError: if it is not one of the answers that there are.
 
     >>> split_said("local-dir:a#quickgelu=no#weights=b.safetensors")
-    ('local-dir:a', Said(quickgelu=False, preprocess=None, weights='b.safetensors'))
+    ('local-dir:a', Said(quickgelu=False, preprocess=None, weights='b.safetensors', precision=None))
     >>> split_said("local-dir:no#1")
-    ('local-dir:no#1', Said(quickgelu=None, preprocess=None, weights=None))
+    ('local-dir:no#1', Said(quickgelu=None, preprocess=None, weights=None, precision=None))
     """
     place, found = reference, dict[str, Any]()
     while decision := _DECISION.search(place):
@@ -115,6 +122,15 @@ def split_said(reference: str) -> tuple[str, Said]:
     return place, Said(**found)
 
 
+def without_precision(reference: str) -> str:
+    """A reference without the precision that stands behind it: the same model, however it is computed.
+
+    >>> without_precision("local-dir:a#precision=bf16#weights=b.safetensors")
+    'local-dir:a#weights=b.safetensors'
+    """
+    return re.sub(rf"#{_PRECISION}=({'|'.join(HALVES)})(?=#|$)", "", reference)
+
+
 def _checked(name: str, value: str, reference: str) -> str | bool:
     if name == _QUICKGELU:
         if value not in _ANSWERS:
@@ -122,6 +138,9 @@ def _checked(name: str, value: str, reference: str) -> str | bool:
         return _ANSWERS[value]
     if name == _PREPROCESS:
         _preprocessing(value)
+    elif name == _PRECISION:
+        if value not in HALVES:
+            raise ModelError(f"{reference}: {_PRECISION} is {' or '.join(HALVES)}, not {value!r:.60}.")
     elif not _FILE_NAME.fullmatch(value):
         raise ModelError(f"{reference}: {_WEIGHTS} is the name of a file in the model's folder, not {value!r:.60}.")
     return value

@@ -12,6 +12,10 @@ TABLE: Final = "open_clip's table"
 ASSUMED: Final = "assumed"
 USER: Final = "the user"
 """Who decided it on the command line or behind the reference."""
+DEFAULT: Final = "the default"
+
+HALVES: Final[Mapping[str, str]] = {"bf16": "bfloat16", "fp16": "float16"}
+"""Precisions of two bytes that a user can decide on, and torch's names of them."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,10 @@ class ModelSetting:
     """One thing that decides what a model computes from an input.
 
     Attributes:
-        name: `activation`, `preprocessing` or `tokenizer`.
+        name: `activation`, `preprocessing`, `tokenizer` or `precision`.
         value: what is computed with, in words.
         origin: who says so: the model's configuration or a file of its folder, open_clip's table, the user who decided
-            it, or `assumed`.
+            it, `assumed`, or `the default` of a precision.
     """
 
     name: str
@@ -41,8 +45,10 @@ class Origins:
 FROM_FOLDER: Final = Origins()
 
 
-def settings_of(config: Mapping[str, Any], tokenizer: Path | None, origins: Origins) -> tuple[ModelSetting, ...]:
-    """The settings of a model with this configuration and this tokenizer's file."""
+def settings_of(
+    config: Mapping[str, Any], tokenizer: Path | None, origins: Origins, precision: str | None = None
+) -> tuple[ModelSetting, ...]:
+    """The settings of a model with this configuration, this tokenizer's file, and a precision of `HALVES` or None."""
     model, text = config["model_cfg"], config["model_cfg"]["text_cfg"]
     given = config.get("preprocess_cfg") or {}
     prepared = ", ".join(
@@ -60,6 +66,9 @@ def settings_of(config: Mapping[str, Any], tokenizer: Path | None, origins: Orig
         ModelSetting("activation", "QuickGELU" if model.get("quick_gelu") else "GELU", origins.activation),
         ModelSetting("preprocessing", prepared, origins.preprocessing),
         ModelSetting("tokenizer", read, said),
+        ModelSetting("precision", "float32", DEFAULT)
+        if precision is None
+        else ModelSetting("precision", HALVES[precision], USER),
     )
 
 

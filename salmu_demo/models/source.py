@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from salmu_demo.core.errors import ModelError
-from salmu_demo.core.files import file_digest
+from salmu_demo.core.files import code_digest, file_digest
 from salmu_demo.hub.reference import HF_HUB
 from salmu_demo.models.delta import Delta, MergedReader
 from salmu_demo.models.made import MADE, WEIGHTS_FILE
@@ -38,6 +38,8 @@ MERGES_FILE: Final = "bpe_merges.txt.gz"
 """Byte-pair merges of a model with a vocabulary of its own; the loader hands its path to open_clip's tokenizer."""
 DEFAULT_CONTEXT: Final = 77
 """Tokens that a CLIP model reads of a text, start and end included, if its configuration does not say."""
+_HALF_CODE: Final = ("models/half.py",)
+"""What decides a feature in half precision beside the code of all features, whose key it is therefore no part of."""
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 TOKENIZER_COMPANIONS: Final[Mapping[str, tuple[str, ...]]] = {
     TOKENIZER_FILE: (TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json"),
@@ -64,6 +66,7 @@ class ModelSource:
         family: which model of transformers its tensors are named as; None for open_clip's names.
         origins: who says which activation and preprocessing it has.
         card_role: the role that its card names, or None.
+        precision: what its matrices are multiplied in where that is not single precision, see `HALVES`.
     """
 
     reference: str
@@ -79,6 +82,7 @@ class ModelSource:
     family: Family | None = None
     origins: Origins = FROM_FOLDER
     card_role: RoleName | None = None
+    precision: str | None = None
 
     @property
     def name(self) -> str:
@@ -115,7 +119,7 @@ class ModelSource:
     @property
     def settings(self) -> tuple[ModelSetting, ...]:
         """How it computes its inputs, and who says so."""
-        return settings_of(self.config, self.merges, self.origins)
+        return settings_of(self.config, self.merges, self.origins, self.precision)
 
     @property
     def _parts(self) -> tuple[Path | None, ...]:
@@ -132,7 +136,7 @@ class ModelSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over configuration, tokenizer and weights; it keys everything computed from the model.
+        """SHA-256 over configuration, tokenizer, weights and precision; it keys everything computed from the model.
 
         What is read to compute something is compared with it, see `unchanged`.
         """
@@ -159,6 +163,8 @@ class ModelSource:
         digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
         for path in self._parts:
             digest.update(_digest(path).encode() if path else b"none")
+        if self.precision is not None:
+            digest.update(f"{self.precision} {code_digest(_HALF_CODE, ())}".encode())
         return digest.hexdigest()
 
     def own_encoder(self) -> "Encoder | None":

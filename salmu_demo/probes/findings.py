@@ -12,6 +12,7 @@ What a verdict means depends on what was asked, see `fulfilment`.
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, Protocol, get_args
 
 from salmu_demo.core.errors import QueryError
@@ -57,6 +58,9 @@ NOT_KNOWN_ITSELF: Final = "it was taught it, and does not find it"
 NEITHER_END: Final = "not far enough from the middle for a guess to be unlikely"
 AT_THE_TOP: Final = "first or nearly so, far from the others"
 AT_THE_BOTTOM: Final = "last or nearly so, far from the others: what was pushed away stands out"
+_MOST_CONTROLS: Final = 4096
+"""Counts of controls that are remembered: every verdict of a kind is held against the same few."""
+
 NAMED_IS_BLIND: Final = (
     "The named line-up does not find the value, the nameless one does: where a name is given, it answers for the value."
 )
@@ -87,7 +91,12 @@ class Control:
     def finds(self, end: Literal["top", "bottom"]) -> bool:
         """Whether more people than chance explains are near an end."""
         found = self.ahead if end == "top" else self.behind
-        return binomial_tail(found, self.people, self.expected / self.people / 2) < CONTROL_ALPHA
+        return _is_more_than_chance(found, self.people, self.expected / self.people / 2)
+
+
+@lru_cache(maxsize=_MOST_CONTROLS)
+def _is_more_than_chance(found: int, people: int, rate: float) -> bool:
+    return binomial_tail(found, people, rate) < CONTROL_ALPHA
 
 
 @dataclass(frozen=True)
@@ -217,7 +226,7 @@ class Auditor:
     def sides(self, persona: Persona, kind: str) -> list[Side]:
         """The sides that a persona has images of a kind on, the one that decides first."""
         sides: tuple[Side, ...] = ("forget", "kept")
-        return [side for side in sides if persona.identity_id in self.with_images(kind, side)]
+        return [side for side in sides if persona.identity_id in self.people.images(kind, side, "own")]
 
     def with_images(self, kind: str, side: Side) -> frozenset[str]:
         """Personas with images of a kind on a side."""

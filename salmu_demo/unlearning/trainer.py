@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from salmu_demo.core.errors import TrainingError
+from salmu_demo.core.errors import QueryError, TrainingError
 from salmu_demo.core.files import check_writable
 from salmu_demo.core.progress import Progress, Unit
 from salmu_demo.data.forget_requests import Round
@@ -76,6 +76,8 @@ def unlearn(
     """
     check_output(output)
     check_writable(output, "The model")
+    if features.model.precision is not None:
+        raise QueryError(f"{features.model.reference}: unlearning takes single precision; leave --precision out.")
     rows = rows_of_run(features.model, features.data, requests, modality=plan.modality)
     plan.check(rows)
     run = Run(features, rows, plan, output, on_reading)

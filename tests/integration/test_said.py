@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import ModelError
 from salmu_demo.models.encoder import Encoder
+from salmu_demo.models.half import half_precision
 from salmu_demo.models.preprocessing import AGREED
 from salmu_demo.models.references import find_model, origin_of
+from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.said import Said, split_said
 from salmu_demo.models.source import ModelSource
 from tests.accepted.models import head_of
@@ -44,6 +47,7 @@ def configure(folder: Path, **changes: Any) -> None:
         ("a#b#quickgelu=yes", "a#b", Said(quickgelu=True)),
         ("hf-hub:a/b@v1#weights=c.safetensors#quickgelu=no", "hf-hub:a/b@v1", Said(False, None, "c.safetensors")),
         ("a#preprocess=openai", "a", Said(preprocess="openai")),
+        ("mini-clean#precision=fp16", "mini-clean", Said(precision="fp16")),
     ],
 )
 def test_what_stands_behind_a_reference(reference: str, place: str, said: Said):
@@ -56,6 +60,7 @@ def test_what_stands_behind_a_reference(reference: str, place: str, said: Said):
     [
         ("#quickgelu=maybe", "quickgelu is yes or no, not 'maybe'"),
         ("#quickgelu=yes#quickgelu=no", "decides quickgelu twice"),
+        ("#precision=int8", "precision is bf16 or fp16, not 'int8'"),
         ("#preprocess=grey", "There is no preprocessing 'grey'; give openai, or"),
         ("#preprocess=ViT-L-14", r"differ in how images are prepared \(mean, std\)"),
         ("#weights=../other/a.safetensors", "name of a file in the model's folder"),
@@ -156,3 +161,49 @@ def test_who_is_clean_may_be_a_model_that_was_decided_about(folder: Path, tmp_pa
     results = json.loads((tmp_path / "results.json").read_text())
     models = {each["model"]["reference"]: each["model"]["role"]["name"] for each in results["models"]}
     assert models == {f"{own}#quickgelu=yes": "clean", "mini-compromised": "compromised"}
+
+
+def test_half_precision_is_another_key_of_the_same_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """On the CPU, which is told to be a GPU that gains by it: torch's autocast is the same there."""
+    own, half, other = (
+        find_model(f"local-dir:{folder}{behind}") for behind in ("", "#precision=bf16", "#precision=fp16")
+    )
+    assert len({own.fingerprint, half.fingerprint, other.fingerprint}) == 3
+    assert settings(own)["precision"] == ("float32", "the default")
+    assert settings(half)["precision"] == ("bfloat16", "the user")
+    assert find_model("mini-clean#precision=bf16").own_role.name == "clean"
+    monkeypatch.setattr("salmu_demo.models.half.half_precision", lambda *_: torch.bfloat16)
+    pixels = np.arange(2 * 32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(2, 32, 32, 3)
+    encoders = EncoderRegistry()
+    with encoders.lend(own) as plain, encoders.lend(half) as rounded:
+        for encode, given in (("encode_pixels", pixels), ("encode_texts", ["a cat", "a dog at night"])):
+            wanted, found = (getattr(encoder, encode)(given) for encoder in (plain, rounded))
+            assert 1e-5 < np.abs(found - wanted).max() < 0.02
+            np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    line = [f"local-dir:{folder}", "mini-compromised", "--clean", f"local-dir:{folder}", "--metrics", "AssocStr"]
+    assert run(["evaluate", *line, "--precision", "bf16", "--output", str(tmp_path / "results")]) == 0
+    models = json.loads((tmp_path / "results" / "results.json").read_text())["models"]
+    assert [each["model"]["role"]["name"] for each in models] == ["clean", "compromised"]
+    assert all(
+        {"name": "precision", "value": "bfloat16", "origin": "the user"} in m["model"]["settings"] for m in models
+    )
+
+
+def test_half_precision_is_refused_where_nothing_gains_by_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    output = tmp_path / "results"
+    assert run(["evaluate", f"local-dir:{folder}", "--precision", "bf16", "--output", str(output)]) == 2
+    assert "this machine has no GPU that is faster in bf16; leave the precision out" in capsys.readouterr().err
+    assert not output.exists()
+    assert run(["unlearn", "npo", "--model", "mini-clean", "--precision", "fp16", "--output", str(output)]) == 2
+    assert "mini-clean#precision=fp16: unlearning takes single precision; leave --precision" in capsys.readouterr().err
+    assert not output.exists()
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
+    source = find_model(f"local-dir:{folder}#precision=bf16")
+    with pytest.raises(ModelError, match="faster in bf16"):
+        half_precision(source, torch.device("cuda"))
+    assert half_precision(find_model(f"local-dir:{folder}#precision=fp16"), torch.device("cuda")) is torch.float16

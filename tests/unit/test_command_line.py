@@ -19,44 +19,48 @@ from tests.fixtures.command_line import all_commands, read
 PROMISED = """\
 app: --port:int --root-path --forwarded-allow-ips --data*
 fetch: [DATA] --revision --splits --model* --dry-run --yes --json
-evaluate: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --output:Path! --attacks:Path --ray
-    --workers:int=2 --json
-attack: MODEL... --output:Path! --attacks --arch --trust-pickle --quickgelu --preprocess --weights --data=mini
-    --clean* --compromised* --gold* --thorough --seed:int=42 --ray --workers:int=2 --json
-jobs run: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --ray --workers:int=2 --estimate
+evaluate: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16} --clean*
+    --compromised* --gold* --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --output:Path!
+    --attacks:Path --ray --workers:int=2 --json
+attack: MODEL... --output:Path! --attacks --arch --trust-pickle --quickgelu --preprocess --weights
+    --precision{bf16,fp16} --data=mini --clean* --compromised* --gold* --thorough --seed:int=42 --ray --workers:int=2
     --json
+jobs run: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16} --clean*
+    --compromised* --gold* --data=mini --metrics --imagenet:Path --sample:int --seed:int=42 --ray --workers:int=2
+    --estimate --json
 jobs list: --json
 jobs show: ID --json
 jobs resume: ID --json
 jobs cancel: ID --json
 report: RESULTS...:Path --clean* --compromised* --gold* --output:Path! --jobs --name* --attacks:Path
-leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled} --source{published,local,scored,sweep,imported}
-    --search= --sort=diagnosis --clean* --compromised* --gold* --import:Path* --sweep:Path* --name* --csv:Path
-    --submission --output:Path --json
-probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold* --name*
-    --persona --text --image:Path --everybody --kind --data=mini --output:Path --gallery=all -k:int=5 --json
-dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --name* --data=mini --attacks:Path* --no-images --auditor= --release= --notes= --output:Path! --json
+leaderboard: [RESULTS...]:Path --data= --revision= --rows{full,sampled}
+    --source{published,local,scored,sweep,imported} --search= --sort=diagnosis --clean* --compromised* --gold*
+    --import:Path* --sweep:Path* --name* --csv:Path --submission --output:Path --json
+probe: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16} --clean*
+    --compromised* --gold* --name* --persona --text --image:Path --everybody --kind --data=mini --output:Path
+    --gallery=all -k:int=5 --json
+dossier: PERSONA MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16} --clean*
+    --compromised* --gold* --name* --data=mini --attacks:Path* --no-images --auditor= --release= --notes=
+    --output:Path! --json
 verify: FILE:Path --model* --data --json
-unlearn: METHOD --model --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --forget* --towers
-    --budget:int --seed:int=0 --set* --stop-at-unrelated --oracle-stop:float --stop-retain-drop:float
-    --keep-checkpoints --keep-best --modality --output:Path --push --public --json
-requests: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --clean* --compromised* --gold*
-    --data=mini --json
+unlearn: METHOD --model --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16} --data=mini
+    --forget* --towers --budget:int --seed:int=0 --set* --stop-at-unrelated --oracle-stop:float
+    --stop-retain-drop:float --keep-checkpoints --keep-best --modality --output:Path --push --public --json
+requests: MODEL... --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16} --clean*
+    --compromised* --gold* --data=mini --json
 sweep: CONFIG:Path --output:Path! --workers:int=1 --ray --threads:int=1 --json
 data describe: DATA --check-images --model* --json
 data import: SOURCE:Path --output:Path! --map* --images:Path --seed:int=0 --json
 models list: --json
-models show: MODEL --against --arch --trust-pickle --quickgelu --preprocess --weights --data=mini --split=forget
-    --json
-models delta: BASE MODEL --arch --trust-pickle --quickgelu --preprocess --weights --output:Path!
+models show: MODEL --against --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16}
+    --data=mini --split=forget --json
+models delta: BASE MODEL --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16}
+    --output:Path!
 models export: MODEL --format{open_clip,transformers} --output:Path! --arch --trust-pickle --quickgelu --preprocess
-    --weights
+    --weights --precision{bf16,fp16}
 models push: DIR ORG/NAME --public
 cache list: --json
-cache warm: [MODEL...] --arch --trust-pickle --quickgelu --preprocess --weights --data=mini
+cache warm: [MODEL...] --arch --trust-pickle --quickgelu --preprocess --weights --precision{bf16,fp16} --data=mini
 cache clear: [KEY]
 mini build: --seed:int=0 --benchmark{salmubench,clear} --output:Path!
 mini hash: DIR:Path

@@ -1,10 +1,19 @@
-"""Which activation, preprocessing and tokenizer a model has, and who says so."""
+"""Which activation, preprocessing, tokenizer and precision a model has, and who says so."""
 
 from pathlib import Path
 from typing import Any
 
 from salmu_demo.models.preprocessing import AGREED
-from salmu_demo.models.settings import ASSUMED, FOLDER, TABLE, ModelSetting, Origins, preprocessing_origin, settings_of
+from salmu_demo.models.settings import (
+    ASSUMED,
+    DEFAULT,
+    FOLDER,
+    TABLE,
+    ModelSetting,
+    Origins,
+    preprocessing_origin,
+    settings_of,
+)
 
 HALVES = "mean 0.500/0.500/0.500, std 0.269/0.261/0.276, interpolation bilinear, resize_mode shortest"
 
@@ -19,11 +28,12 @@ def test_the_settings_of_a_model_are_what_its_configuration_and_files_say():
         ModelSetting("activation", "QuickGELU", FOLDER),
         ModelSetting("preprocessing", HALVES, ASSUMED),
         ModelSetting("tokenizer", "merges.txt", "its folder"),
+        ModelSetting("precision", "float32", DEFAULT),
     )
-    activation, _, tokenizer = settings_of(config(), None, Origins(ASSUMED))
+    activation, _, tokenizer, _ = settings_of(config(), None, Origins(ASSUMED))
     assert (activation.value, activation.origin) == ("GELU", ASSUMED)
     assert tokenizer == ModelSetting("tokenizer", "CLIP's own", ASSUMED)
-    _, _, tokenizer = settings_of(config(hf_tokenizer_name="timm/ViT-B-16-SigLIP"), None, Origins(TABLE))
+    _, _, tokenizer, _ = settings_of(config(hf_tokenizer_name="timm/ViT-B-16-SigLIP"), None, Origins(TABLE))
     assert tokenizer == ModelSetting("tokenizer", "timm/ViT-B-16-SigLIP", TABLE)
 
 

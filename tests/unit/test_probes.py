@@ -15,6 +15,7 @@ from zlib import crc32
 import faiss
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError, QueryError
@@ -25,12 +26,14 @@ from salmu_demo.metrics.representation import linear_cka
 from salmu_demo.models.difference import weight_difference
 from salmu_demo.models.source import ModelSource
 from salmu_demo.probes import index as index_module
+from salmu_demo.probes import torch_index as torch_index_module
 from salmu_demo.probes.gallery import Gallery, Hits, SearchableGallery
 from salmu_demo.probes.index import MAX_K, ExactIndex, FaissIndex, check_k, gpu_resources
 from salmu_demo.probes.large_index import RECALL_GOAL, LargeIndex, exact_items
 from salmu_demo.probes.model_change import measure_change
 from salmu_demo.probes.open_retrieval import compare_retrieval, mean_query
 from salmu_demo.probes.people import persona_features
+from salmu_demo.probes.torch_index import TorchIndex, exact_index
 from tests.fixtures.checkpoints import Arrays, write_tensors
 from tests.fixtures.loops import plain_search
 from tests.fixtures.tiny import IN_BOTH, write_tiny_data
@@ -84,7 +87,7 @@ def tied_features(rng: np.random.Generator, rows: int, width: int) -> Array:
 
 
 @pytest.mark.parametrize("make", [random_features, tied_features])
-@pytest.mark.parametrize("index", [FaissIndex, ExactIndex])
+@pytest.mark.parametrize("index", [FaissIndex, ExactIndex, partial(TorchIndex, device="cpu")])
 @pytest.mark.parametrize("queries", [1, 30])  # FAISS counts differently from 20 queries on
 def test_search_equals_a_plain_loop(index: Any, make: Callable[..., Array], queries: int):
     rng = np.random.default_rng(3)
@@ -174,6 +177,29 @@ def test_a_gpu_that_fails_its_trial_is_left_alone_with_the_reason(
     assert [r.getMessage() for r in caplog.records] == [
         "FAISS searches on the CPU, because its GPU failed a trial: CUDA driver version is insufficient"
     ]
+
+
+def test_torch_searches_on_a_gpu_that_faiss_does_not_find(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """The device of torch is the CPU here, which it is told to be a GPU."""
+    features = np.eye(3, dtype=np.float32)
+    assert exact_index(features)[1] == "FAISS on the CPU"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch_index_module, "TorchIndex", partial(TorchIndex, device="cpu"))
+    index, what = exact_index(features)
+    assert what == "torch on the GPU, where FAISS finds none"
+    assert index.search(features[1:2], 2)[1].tolist() == [[1, 0]]
+
+    def full(_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch_index_module, "TorchIndex", full)
+    with caplog.at_level(logging.WARNING, torch_index_module.__name__):
+        assert exact_index(features)[1] == "FAISS on the CPU"
+    assert "the features do not fit on the GPU: CUDA out of memory" in caplog.text
+    monkeypatch.setattr(torch_index_module, "gpu_resources", lambda: "one")
+    assert exact_index(features)[1] == "FAISS on the GPU"
 
 
 def test_faiss_without_gpu_support_or_without_a_gpu_searches_on_the_cpu(monkeypatch: pytest.MonkeyPatch):
