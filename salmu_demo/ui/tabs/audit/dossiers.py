@@ -3,12 +3,21 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from salmu_demo.core.errors import QueryError
+from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.progress import ProgressCallback
+from salmu_demo.data.dataset import BenchmarkData
+from salmu_demo.dossiers.contents import Attached
+from salmu_demo.dossiers.schema import Declared
+from salmu_demo.jobs.job import JobState
+from salmu_demo.jobs.kinds.attack import ATTACK
+from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER
+from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import Told
 from salmu_demo.models.source import ModelSource
@@ -17,7 +26,7 @@ from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.audit import text
 from salmu_demo.ui.widgets.components import served
 from salmu_demo.workbench.bench import Workbench
-from salmu_demo.workbench.dossiers import dossier, thumbnails
+from salmu_demo.workbench.dossiers import attach, dossier, thumbnails
 from salmu_demo.workbench.warmup import WarmUp
 
 ENDINGS: Final = {"PDF": ".pdf", "HTML": ".html", "JSON": ".json"}
@@ -25,6 +34,59 @@ ENDINGS: Final = {"PDF": ".pdf", "HTML": ".html", "JSON": ".json"}
 
 _KEPT: Final = 16
 """Dossiers that are handed out again, the latest ones: nobody fills the disk by asking for one many times."""
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What a visitor adds to a dossier.
+
+    Attributes:
+        declared: what the visitor says, from `declare`.
+        with_images: whether it may show images.
+        attached: what the visitor's own attacks found in its models, see `own_attacks`.
+    """
+
+    declared: Declared = field(default_factory=Declared)
+    with_images: bool = True
+    attached: tuple[Attached, ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it another dossier."""
+        return (self.declared.model_dump_json(), self.with_images, tuple(each.digest for each in self.attached))
+
+
+NOTHING_ADDED: Final = Additions()
+
+
+def own_attacks(
+    manager: JobManager, own: Sequence[str], data: BenchmarkData, models: Sequence[ModelSource]
+) -> tuple[Attached, ...]:
+    """What a visitor's finished attacks found in some of the models on a data set, the newest first.
+
+    Of an attack that was run on the same model again, what it found before is left out.
+
+    Args:
+        manager: knows the jobs.
+        own: ids of the visitor's jobs, the newest first.
+        data: the data set.
+        models: the models.
+    """
+    here = {model.fingerprint for model in models}
+    told: set[tuple[str, str]] = set()
+    found = []
+    for job_id in own:
+        with suppress(SalmuError):  # Gone or damaged: then it says nothing.
+            job = manager.job(job_id)
+            if job.spec.kind != ATTACK or job.spec.data != data.name or job.state is not JobState.DONE:
+                continue
+            attacks = attach(manager.folder(job_id) / REPORT_FOLDER)
+            attacked = here & {model.fingerprint for model in attacks.document.models}
+            tells = {(model, attack.name) for model in attacked for attack in attacks.document.attacks}
+            if attacks.document.data.fingerprint == data.fingerprint and not tells <= told:
+                told |= tells
+                found.append(attacks)
+    return tuple(found)
 
 
 class Dossiers:
@@ -37,8 +99,16 @@ class Dossiers:
         self._lock = threading.Lock()
         self._making = threading.Lock()
 
-    def files(self, view: View, references: Sequence[str], progress: ProgressCallback) -> list[str]:
-        """Addresses of the files about the chosen persona with the chosen models, in the order of `ENDINGS`.
+    def files(
+        self,
+        view: View,
+        references: Sequence[str],
+        progress: ProgressCallback,
+        added: Additions = NOTHING_ADDED,
+    ) -> list[str]:
+        """Addresses of the files about the chosen persona with the chosen models.
+
+        They are in the order of `ENDINGS`; the files of attacks that are attached follow.
 
         Raises:
             QueryError: if no persona or no model is chosen, or a model is still being prepared.
@@ -50,12 +120,12 @@ class Dossiers:
             raise QueryError(text.STILL_PREPARING.format(models=", ".join(pending)))
         told = view.told.among(references)
         models = self._workbench.models(references)
-        key = (view.persona, tuple((model.reference, model.fingerprint) for model in models), told)
+        key = (view.persona, tuple((model.reference, model.fingerprint) for model in models), told, added.key)
         found = self._kept(key)
         if found is None:
             with self._making:
                 # Whoever asked for the same a moment before has it made by now.
-                found = self._kept(key) or self._keep(key, self._make(view.persona, models, told, progress))
+                found = self._kept(key) or self._keep(key, self._make(view.persona, models, told, progress, added))
         return found
 
     def _kept(self, key: object) -> list[str] | None:
@@ -75,9 +145,17 @@ class Dossiers:
                 self._made.popitem(last=False)
         return made
 
-    def _make(self, persona: str, models: Sequence[ModelSource], told: Told, progress: ProgressCallback) -> list[str]:
-        document = dossier(self._workbench, persona, models, distinct_names(models), told, progress=progress)
+    def _make(
+        self, persona: str, models: Sequence[ModelSource], told: Told, progress: ProgressCallback, added: Additions
+    ) -> list[str]:
+        document = dossier(
+            self._workbench, persona, models, distinct_names(models), told, added.declared, added.attached,
+            added.with_images, progress,
+        )  # fmt: skip
         with TemporaryDirectory() as folder:
-            written = write_dossier(document, thumbnails(self._workbench.data, document), (), Path(folder))
-            by_ending = {path.suffix: served(path) for path in written}
-        return [by_ending[ending] for ending in ENDINGS.values()]
+            pictures = thumbnails(self._workbench.data, document)
+            written = {path.name: path for path in write_dossier(document, pictures, added.attached, Path(folder))}
+            documents = [f"dossier{ending}" for ending in ENDINGS.values()]
+            # `verify` looks for the others beside the dossier.
+            names = [*documents, *(name for name in written if name not in documents)]
+            return [served(written[name]) for name in names]

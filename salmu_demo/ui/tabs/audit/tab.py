@@ -45,6 +45,7 @@ from salmu_demo.ui.widgets.components import (
 from salmu_demo.ui.widgets.images import Portraits
 from salmu_demo.ui.widgets.markup import ModelHead, downloads, empty_state, model_heads
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.dossiers import MOST_DECLARED, declare
 from salmu_demo.workbench.warmup import WarmUp
 
 IMAGES: Final = 6
@@ -348,6 +349,13 @@ def build(context: Context) -> TabHandlers:
             with gr.Column(visible=False, elem_id="dossier") as offer:
                 make = gr.Button(text.DOSSIER, size="sm", elem_id="dossier-make")
                 gr.Markdown(text.DOSSIER_INFO)
+                with gr.Accordion(text.DOSSIER_FORM, open=False, elem_id="dossier-form"):
+                    with gr.Row():
+                        said = [
+                            gr.Textbox(label=label, max_length=MOST_DECLARED, min_width=200)
+                            for label in (text.AUDITOR, text.RELEASE, text.NOTES)
+                        ]
+                    images = gr.Checkbox(True, label=text.WITH_IMAGES, info=text.WITH_IMAGES_INFO)
                 files = markup(elem_id="dossier-files")
             asking_area(context)
     # Across the page: four models stand side by side.
@@ -439,13 +447,20 @@ def build(context: Context) -> TabHandlers:
     def make_dossier(
         view: View,
         references: list[str],
+        own: Any,
+        with_images: bool,
+        *declared: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
     ) -> Markup:
         def report(done: Progress) -> None:
             progress((done.done, done.total), desc=done.text)
 
-        found = zip(dossiers.ENDINGS, documents.files(view, references, report), strict=True)
-        return downloads([link_to(file, f"Dossier as {name}") for name, file in found])
+        models = workbench.models(references)
+        attacks = dossiers.own_attacks(context.manager, own_ids(own), workbench.data, models)
+        added = dossiers.Additions(declare(*declared), with_images, attacks)
+        files = documents.files(view, references, report, added)
+        labels = [*(f"Dossier as {name}" for name in dossiers.ENDINGS), *[text.ATTACKS_FILE] * len(attacks)]
+        return downloads([link_to(file, label) for file, label in zip(files, labels, strict=True)])
 
     @shows_errors
     def tell_diagnoses(view: View, references: list[str], own: Any) -> str:
@@ -482,7 +497,7 @@ def build(context: Context) -> TabHandlers:
     telling.on(context.bar.chosen.change, **in_turn)
     make.click(
         make_dossier,
-        [view, context.bar.chosen],
+        [view, context.bar.chosen, context.own_jobs, images, *said],
         files,
         # They are made one at a time, but those that are there are handed out meanwhile.
         concurrency_limit=4,

@@ -94,9 +94,16 @@ STILL_PREPARING: Final = "Still being prepared, and shown when ready: {models}."
 NOTHING_TO_REPORT: Final = "Choose a persona and at least one model first: a dossier is about both."
 DOSSIER: Final = "Make a dossier"
 DOSSIER_INFO: Final = (
-    "Everything about this persona with these models as a document: verdicts with their evidence, what was not tried, "
-    "and limits. `salmu-demo verify` makes it again from the JSON."
+    "Everything about this persona with these models as a document: verdicts with their evidence, what your own "
+    "attacks on the models found, what was not tried, and limits. `salmu-demo verify` makes it again from the JSON."
 )
+ATTACKS_FILE: Final = "Attacks that it rests on"
+DOSSIER_FORM: Final = "What the dossier says of you"
+AUDITOR: Final = "Who makes it"
+RELEASE: Final = "How the models are released or used"
+NOTES: Final = "Notes"
+WITH_IMAGES: Final = "Show images"
+WITH_IMAGES_INFO: Final = "Otherwise it has their SHA-256 alone."
 
 FORGET_PERSON: Final = "Ask to forget this person"
 FORGET_ATTRIBUTE: Final = "Ask to forget this attribute"
