@@ -113,13 +113,13 @@ def write_model(name: str, folder: Path, data: BenchmarkData, store: ArrayStore)
     for split in data.stored_splits:
         count = len(data.split(split))
         level = LEVELS[name] if split in layout.SENSITIVE_SPLITS else 0.6
-        images = _unit(rng.standard_normal((count, WIDTH), dtype=np.float32))
-        texts = _unit(level * images + _unit(rng.standard_normal((count, WIDTH), dtype=np.float32)))
+        images = unit_rows(rng.standard_normal((count, WIDTH), dtype=np.float32))
+        texts = unit_rows(level * images + unit_rows(rng.standard_normal((count, WIDTH), dtype=np.float32)))
         for column, features in ((layout.IMAGE, images), (layout.TEXT, texts)):
             path = store.feature_path(model.fingerprint, data.fingerprint, f"{split}.{column}")
             RowArray(path, count).write(np.arange(count), features)
     prompts = metric_prompts(data)
-    features = _unit(rng.standard_normal((len(prompts), WIDTH), dtype=np.float32))
+    features = unit_rows(rng.standard_normal((len(prompts), WIDTH), dtype=np.float32))
     TextTable(store.prompts_path(model.fingerprint)).append(prompts, features)
     facts = ModelFacts(WIDTH, 0, 100.0, "cpu", "")
     write_checked(store.facts_path(model.fingerprint), asdict(facts), "The cache")
@@ -162,6 +162,6 @@ def _write_split(
         pq.write_table(table, target, row_group_size=ROW_GROUP)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows
