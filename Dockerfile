@@ -18,4 +18,7 @@ USER user
 ENV GRADIO_SERVER_NAME=0.0.0.0 PORT=7860 HF_HOME=/data/hub SALMU_CACHE_DIR=/data/cache SALMU_RUNS_DIR=/data/runs
 VOLUME /data
 EXPOSE 7860
+# What is imported when the app starts takes a while on a small machine.
+HEALTHCHECK --interval=60s --timeout=10s --start-period=120s \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/', timeout=9)"]
 CMD ["python", "app.py"]

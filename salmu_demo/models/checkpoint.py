@@ -20,7 +20,7 @@ from salmu_demo.models.configuration import (
     open_clip_architectures,
     read_configuration,
 )
-from salmu_demo.models.delta import find_delta
+from salmu_demo.models.delta import ADAPTER_CONFIG_FILE, find_delta
 from salmu_demo.models.header import MAX_HEADER_BYTES, shown
 from salmu_demo.models.json_file import MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES, read_object
 from salmu_demo.models.made import WEIGHTS_FILE
@@ -28,6 +28,7 @@ from salmu_demo.models.preprocessing import AGREED, DEFAULTS, Preprocessing, com
 from salmu_demo.models.said import NOTHING_WANTED, Said, Wanted
 from salmu_demo.models.settings import ASSUMED, TABLE, Origins, preprocessing_origin
 from salmu_demo.models.source import (
+    DELTA,
     INDEX_FILE,
     LOCAL_DIR,
     MERGES_FILE,
@@ -397,6 +398,12 @@ def from_hub(target: HubReference, wanted: Wanted) -> ModelSource:
         if weights is not None:
             break
     else:
+        if download_file(repository, ADAPTER_CONFIG_FILE, revision, ModelError, MAX_CONFIG_BYTES) is not None:
+            # Its base may be any file of this machine: that is for whoever sits here to say.
+            raise ModelError(
+                f"{repository} is an adapter, which is loaded from this machine alone: download it (`hf download "
+                f"{repository} --local-dir DIR`) and give {LOCAL_DIR}DIR, or {DELTA}BASE+DIR to name its base."
+            )
         name = wanted.said.weights or WEIGHTS_FILES[0]
         raise ModelError(f"{repository} has no {name}; only safetensors are loaded from the Hub.")
     # The parent of a cached Hub file is its snapshot, named by the commit.

@@ -218,6 +218,17 @@ def test_a_model_without_safetensors_is_named(hub: StandInHub):
     assert hub.downloads() == []
 
 
+def test_an_adapter_is_named_and_not_fetched(hub: StandInHub):
+    """Its base would be whatever its publisher wrote there, a folder of this machine too."""
+    config = b'{"peft_type": "LORA", "r": 2, "lora_alpha": 2, "base_model_name_or_path": "mini-clean"}'
+    hub.add("models/org/lora", {"adapter_config.json": config, "adapter_model.safetensors": b"of any size"})
+    with pytest.raises(
+        ModelError, match=r"org/lora is an adapter, .*\(`hf download org/lora --local-dir DIR`\) and give"
+    ):
+        find_model("hf-hub:org/lora")
+    assert not any("adapter_model" in path for path in hub.downloads())
+
+
 def test_a_configuration_that_is_no_open_clip_one_is_named(hub: StandInHub, model_folder: Path):
     hub.add("models/org/odd", model_folder).files["open_clip_config.json"] = b'{"model_type": "bert"}'
     with pytest.raises(ModelError, match=r"open_clip_config.json lacks `model_cfg`"):

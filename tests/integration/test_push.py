@@ -185,6 +185,9 @@ def test_what_is_no_model_folder_is_not_pushed(
         "empty has no open_clip_config.json; only a folder of open_clip with configuration and weights is pushed"
         in told(tmp_path / "empty")
     )
+    (tmp_path / "empty" / "adapter_config.json").write_text('{"base_model_name_or_path": "mini-clean"}')
+    (tmp_path / "empty" / "adapter_model.safetensors").write_bytes(b"of any size")
+    assert "as `salmu-demo models export` writes it, also of an adapter." in told(tmp_path / "empty")
     (tmp_path / "secret").write_text("secret")
     (folder / "unlearning.json").symlink_to(tmp_path / "secret")
     assert "unlearning.json is a link that leads out of its folder" in told(folder)
