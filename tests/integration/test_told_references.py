@@ -29,7 +29,7 @@ METRICS = "RetFail,GenKnow"
 
 
 @pytest.fixture
-def folders(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def folders(tiny_assets: Path, plain_figures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The three tiny models in folders `clean`, `compromised` and `mine`, and jobs in a folder of their own."""
     monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path / "runs"))
     references = []

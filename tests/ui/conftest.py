@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.ui.app import build_app
@@ -100,6 +100,12 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def visitors(browser: Browser) -> list[BrowserContext]:
+    """Profiles of visitors that no test uses now. Each has what the page is made of in its cache, and nothing else."""
+    return []
+
+
 def unfold_settings(page: Page) -> None:
     """Unfold the choice of data and models, which is beside the page."""
     page.get_by_role("button", name="Data and models").click()
@@ -112,31 +118,52 @@ def faults(logged: list[str]) -> list[str]:
     return [text for text in logged if not (left and (LEFT in text or BROKEN_OFF in text))]
 
 
+def forget_visitor(context: BrowserContext, address: str) -> None:
+    """Close a visitor's windows and delete what the page kept in them; what the browser cached of it stays."""
+    last = context.new_page()
+    for page in context.pages:
+        if page is not last:
+            page.close()
+    session = context.new_cdp_session(last)
+    kept = "cookies,local_storage,indexeddb,service_workers,cache_storage"
+    session.send("Storage.clearDataForOrigin", {"origin": address.rstrip("/"), "storageTypes": kept})
+    last.close()
+
+
 @contextmanager
-def windows(app_url: str, browser: Browser) -> Iterator[OpenPage]:
-    """A function that opens the app in a window of its own; at the end no window may have logged an error."""
-    contexts = []
+def windows(app_url: str, browser: Browser, visitors: list[BrowserContext]) -> Iterator[OpenPage]:
+    """A function that opens the app as another visitor; at the end no window may have logged an error.
+
+    Args:
+        app_url: Where the app answers.
+        browser: The browser.
+        visitors: Profiles that may be used, and to which those are added that are not used any more: whoever comes
+            again loads the page in half the time.
+    """
+    here: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_(query: str = "", size: tuple[int, int] = DESKTOP, theme: str = "light") -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
+    def open_(query: str = "", size: tuple[int, int] = DESKTOP, theme: str = "light", path: str = "") -> Page:
+        context = visitors.pop() if visitors else browser.new_context(reduced_motion="reduce")
         context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
+        here.append(context)
         page = context.new_page()
+        page.set_viewport_size({"width": size[0], "height": size[1]})
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{app_url}?__theme={theme}{'&' + query if query else ''}")
+        page.goto(f"{app_url}{path}?__theme={theme}{'&' + query if query else ''}")
         page.locator("#people .portrait").first.wait_for(state="attached")
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for context in here:
+        forget_visitor(context, app_url)
+        visitors.append(context)
     assert faults(errors) == []
 
 
 @pytest.fixture
-def open_page(app_url: str, browser: Browser) -> Iterator[OpenPage]:
-    """A function that opens the app in a window of the test's own, see `windows`."""
-    with windows(app_url, browser) as open_:
+def open_page(app_url: str, browser: Browser, visitors: list[BrowserContext]) -> Iterator[OpenPage]:
+    """A function that opens the app as a visitor who was never here, see `windows`."""
+    with windows(app_url, browser, visitors) as open_:
         yield open_

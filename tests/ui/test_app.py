@@ -1,18 +1,26 @@
 """The way through the page: search, choose a persona, read the verdicts, open a line-up, share the link."""
 
 import re
+from collections.abc import Iterator
 from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from salmu_demo.ui.shell.view import TABS
 from salmu_demo.ui.tabs.context import tab_module
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings
+from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings, windows
 
 NAME = tiny.PERSONAS[tiny.TWO_EMAILS]["name"]
+
+
+@pytest.fixture(scope="module")
+def audit(app_url: str, browser: Browser, visitors: list[BrowserContext]) -> Iterator[Page]:
+    """The tab in one window with an attribute open, for tests that choose their persona and leave the models."""
+    with windows(app_url, browser, visitors) as open_:
+        yield open_("persona=00000001&kind=passport")
 
 
 def choose(page: Page, name: str) -> None:
@@ -140,23 +148,23 @@ def test_the_overview_follows_its_filters_and_its_model(open_page: OpenPage):
     expect(counts).to_contain_text("mini-unlearned-finetune still leaks")
 
 
-def test_another_persona_keeps_the_attribute_open(open_page: OpenPage):
-    page = open_page("persona=00000001&kind=passport")
-    expect(page.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS["00000001"]["passport"])
-    choose(page, NAME)
-    expect(page.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS[tiny.TWO_EMAILS]["passport"])
-    expect(page.locator("#people [aria-pressed=true]")).to_have_count(1)
+def test_another_persona_keeps_the_attribute_open(audit: Page):
+    expect(audit.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS["00000001"]["passport"])
+    choose(audit, NAME)
+    expect(audit.locator("#line-ups tr.true").first).to_contain_text(tiny.PERSONAS[tiny.TWO_EMAILS]["passport"])
+    expect(audit.locator("#people [aria-pressed=true]")).to_have_count(1)
 
 
-def test_caption_search_follows_its_controls(open_page: OpenPage):
-    page = open_page(f"persona={tiny.TWO_EMAILS}&kind=email")
-    expect(page.locator("#line-ups")).to_contain_text("others are left out")
-    expect(page.locator("#captions .hit").first).to_be_visible()
-    page.get_by_label("Gallery").click()
-    page.get_by_role("option", name="(retain)").click()
-    expect(page.locator("#captions")).to_contain_text("A person before a wall")
-    page.get_by_label("Only where models differ").check()
-    expect(page.locator("#captions li").or_(page.locator("#captions .empty")).first).to_be_visible()
+def test_caption_search_follows_its_controls(audit: Page):
+    choose(audit, NAME)
+    cells(audit, "email").first.click()
+    expect(audit.locator("#line-ups")).to_contain_text("others are left out")
+    expect(audit.locator("#captions .hit").first).to_be_visible()
+    audit.get_by_label("Gallery").click()
+    audit.get_by_role("option", name="(retain)").click()
+    expect(audit.locator("#captions")).to_contain_text("A person before a wall")
+    audit.get_by_label("Only where models differ").check()
+    expect(audit.locator("#captions li").or_(audit.locator("#captions .empty")).first).to_be_visible()
 
 
 def test_fewer_models_give_fewer_columns(open_page: OpenPage):
@@ -215,11 +223,12 @@ def test_a_broken_link_opens_with_a_notice(open_page: OpenPage):
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_values_with_markup_are_shown_as_text(open_page: OpenPage):
-    page = open_page(f"persona={tiny.MARKUP}&kind=job")
-    expect(page.locator("#verdicts")).to_contain_text("tailor <b>& cutter</b>")
-    expect(page.locator("#line-ups tr.true").first).to_contain_text("<b>")
-    assert page.locator("#verdicts b, #line-ups b, #captions b").count() == 0
+def test_values_with_markup_are_shown_as_text(audit: Page):
+    choose(audit, tiny.PERSONAS[tiny.MARKUP]["name"])
+    cells(audit, "job").first.click()
+    expect(audit.locator("#verdicts")).to_contain_text("tailor <b>& cutter</b>")
+    expect(audit.locator("#line-ups tr.true").first).to_contain_text("<b>")
+    assert audit.locator("#verdicts b, #line-ups b, #captions b").count() == 0
 
 
 def test_adding_a_model(open_page: OpenPage, tiny_assets):
@@ -238,8 +247,8 @@ def test_adding_a_model(open_page: OpenPage, tiny_assets):
     expect(box.get_by_label("Model")).to_have_value("")
 
 
-def test_dark_mode(open_page: OpenPage):
-    page = open_page("persona=00000001&kind=city", theme="dark")
+def test_on_a_phone_no_tab_scrolls_sideways_or_leaves_room_for_nothing_and_dark_is_dark(open_page: OpenPage):
+    page = open_page("persona=00000001&kind=city", size=PHONE, theme="dark")
     expect(page.locator("#line-ups h3")).to_be_visible()
     light, dark = (
         page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{what}")
@@ -247,11 +256,8 @@ def test_dark_mode(open_page: OpenPage):
     )
     assert sum(map(int, re.findall(r"\d+", light)[:3])) > 3 * 180
     assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 3 * 60
-
-
-def test_no_tab_scrolls_sideways_on_a_phone_or_leaves_room_for_nothing(open_page: OpenPage):
-    page = open_page("tab=about", size=PHONE)
-    expect(page.locator("[role=tab][aria-selected=true]").first).to_have_text("About")
+    assert sideways_scroll(page) <= 0
+    page.get_by_role("button", name="Close the line-up").click()
     for number in range(len(TABS)):
         tab = page.get_by_role("tablist").first.get_by_role("tab").nth(number)
         tab.click()

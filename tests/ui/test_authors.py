@@ -97,17 +97,15 @@ def test_a_name_is_followed_from_the_choice_of_the_data_to_the_benchmark(open_pa
     expect(page.get_by_role("heading", name="The metrics of CLEAR")).to_be_visible()
 
 
-def test_on_a_phone_nothing_runs_out_of_the_page(open_page: OpenPage, app_url: str):
-    page = open_page(size=PHONE, theme="dark")
-    page.goto(f"{app_url}data/clear/?__theme=dark&persona=00000003")
+def test_on_a_phone_nothing_runs_out_of_the_page(open_page: OpenPage):
+    page = open_page("persona=00000003", PHONE, "dark", path="data/clear/")
     expect(page.locator("#evidence article").first).to_be_visible()
     assert sideways_scroll(page) == 0
     assert violations(page) == []
 
 
-def test_what_was_typed_for_one_modality_is_there_for_another_that_has_it(open_page: OpenPage, app_url: str):
-    page = open_page("models=mini-clean")
-    page.goto(f"{app_url}data/clear/?__theme=light&tab=unlearn")
+def test_what_was_typed_for_one_modality_is_there_for_another_that_has_it(open_page: OpenPage):
+    page = open_page("tab=unlearn", path="data/clear/")
     modality, beta, batch = (
         page.locator("#unlearn-modality"),
         page.get_by_label("Beta"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pypdf import PdfReader
 
 from salmu_demo.core.progress import Progress
@@ -25,7 +25,7 @@ from salmu_demo.reports.files import find_reports
 from salmu_demo.ui.tabs.benchmark.text import FORM
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app
+from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app, windows
 from tests.ui.test_accessibility import violations
 from tests.ui.test_app import sideways_scroll
 
@@ -63,6 +63,15 @@ def finished(runs) -> str:
     assert manager.wait(job.id, 120).state is JobState.DONE
     manager.close()
     return job.id
+
+
+@pytest.fixture(scope="module")
+def shown(app_url: str, browser: Browser, visitors: list[BrowserContext], finished: str) -> Iterator[Page]:
+    """The results of the finished job in one window, for tests of what they can be downloaded as."""
+    with windows(app_url, browser, visitors) as open_:
+        page = open_(f"job={finished}")
+        page.get_by_role("tab", name="Downloads").click()
+        yield page
 
 
 class Gate:
@@ -177,11 +186,9 @@ def test_start_leave_come_back_cancel_start_again_finish(open_page: OpenPage, ga
     expect(page.locator("#results")).to_be_hidden()
 
 
-def test_every_format_is_one_click_away_and_opens(open_page: OpenPage, browser: Browser, finished: str):
-    page = open_page(f"job={finished}")
+def test_every_format_is_one_click_away_and_opens(shown: Page, browser: Browser):
+    page = shown
     expect(page.locator("#results-head")).to_contain_text("3 models on mini")
-    page.get_by_role("tab", name="Downloads").click()
-
     results = json.loads(download(page, "Everything as JSON"))
     assert [model["model"]["name"] for model in results["models"]] == list(MODELS)
     value = results["models"][0]["metrics"]["RetFail"]["value"]
@@ -214,18 +221,16 @@ def test_every_format_is_one_click_away_and_opens(open_page: OpenPage, browser: 
     assert failed == []
 
 
-def test_each_file_of_a_report_has_a_link(open_page: OpenPage, app_url: str, runs: Path, finished: str):
-    page = open_page(f"job={finished}")
-    page.get_by_role("tab", name="Downloads").click()
+def test_each_file_of_a_report_has_a_link(shown: Page, app_url: str, runs: Path, finished: str):
     files = find_reports(runs / finished / REPORT_FOLDER)
     assert files is not None
     groups = {"For a paper": files.paper, "Official result files": files.official, "Tables": files.tables}
     for title, paths in groups.items():
-        links = page.locator("#results-downloads").get_by_role("group", name=title).get_by_role("link")
+        links = shown.locator("#results-downloads").get_by_role("group", name=title).get_by_role("link")
         expect(links).to_have_count(len(paths))
         for path, link in zip(paths, links.all(), strict=True):
             expect(link).to_have_text(re.compile(rf"^{re.escape(path.name)} [\d.]+ (Bytes|kB|MB)$"))
-            answer = page.request.get(f"{app_url}{link.get_attribute('href')}")
+            answer = shown.request.get(f"{app_url}{link.get_attribute('href')}")
             assert answer.body() == path.read_bytes(), path.name
 
 
@@ -309,12 +314,11 @@ def test_what_cannot_be_run_is_said(open_page: OpenPage):
     expect(page.locator("#job")).to_contain_text("Job not found")
 
 
-def test_files_of_a_job_cannot_be_fetched_by_their_place(open_page: OpenPage, app_url: str, runs: Path, finished: str):
-    page = open_page("tab=benchmark")
+def test_files_of_a_job_cannot_be_fetched_by_their_place(shown: Page, app_url: str, runs: Path, finished: str):
     for name in ("status.json", "report/results.json", "report/report.pdf"):
         path = runs / finished / name
         assert path.is_file()
-        assert page.request.get(f"{app_url}gradio_api/file={path}").status == 403
+        assert shown.request.get(f"{app_url}gradio_api/file={path}").status == 403
 
 
 @pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["light desktop", "dark phone"])

@@ -7,6 +7,9 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Route, expect
 
+from salmu_demo.core.progress import Progress
+from salmu_demo.jobs.execution import Execution
+from salmu_demo.jobs.job import Job, JobProgress, JobProgressCallback
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.ui.shell.view import TABS
 from tests.fixtures import tiny
@@ -184,6 +187,24 @@ def only_here(route: Route) -> None:
 def app_url(tiny_assets, tmp_path_factory) -> Iterator[str]:
     with app_with_runs(tmp_path_factory) as url:
         yield url
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_work() -> Iterator[None]:
+    """A job that was started is under way until it is cancelled, and does nothing."""
+
+    def hold(self: Execution, work: Any) -> Job:
+        def wait(report: JobProgressCallback) -> tuple[str, ...]:
+            while True:
+                report(JobProgress.of(Progress("held", 0, 1), 0.0))
+                time.sleep(0.05)
+
+        return run(self, wait)
+
+    run = Execution.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Execution, "run", hold)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.fixtures import tiny
 from tests.ui.conftest import DESKTOP, OWN_IMAGE, PHONE, OpenPage, windows
@@ -20,9 +20,9 @@ PHONE_NUMBER = tiny.PERSONAS["00000004"]["phone_number"]
 
 
 @pytest.fixture(scope="module")
-def probe(app_url: str, browser: Browser) -> Iterator[Page]:
+def probe(app_url: str, browser: Browser, visitors: list[BrowserContext]) -> Iterator[Page]:
     """The tab in one window, for tests of a search that leave everything but the text and the gallery as it was."""
-    with windows(app_url, browser) as open_:
+    with windows(app_url, browser, visitors) as open_:
         yield open_("tab=probe")
 
 
@@ -55,9 +55,9 @@ def download(page: Page, locator) -> bytes:
     return Path(waiting.value.path()).read_bytes()
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_text_gives_a_column_for_each_model(open_page: OpenPage, size):
-    page = open_page("tab=probe", size=size)
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
+def test_a_text_gives_a_column_for_each_model_in_which_axe_finds_nothing(open_page: OpenPage, theme, size):
+    page = open_page("tab=probe", theme=theme, size=size)
     expect(page.get_by_text("Nothing searched yet")).to_be_visible()
     search(page, PHONE_NUMBER)
     expect(page.locator("#probe-results h3")).to_contain_text(list(tiny.MODELS))
@@ -68,6 +68,7 @@ def test_a_text_gives_a_column_for_each_model(open_page: OpenPage, size):
     beside = boxes[1]["x"] > boxes[0]["x"]
     assert beside is (size == DESKTOP)
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    assert violations(page) == []
 
 
 def test_the_named_persona_is_marked_in_captions(probe: Page):
@@ -120,9 +121,14 @@ def test_search_results_download_as_json_and_csv(probe: Page):
     assert len(list(csv.DictReader(io.StringIO(table)))) == 10 * MODELS
 
 
-def test_an_image_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_factory):
+def test_a_file_that_is_no_image_is_refused_and_an_image_is_searched_with_and_not_kept(
+    open_page: OpenPage, tmp_path_factory
+):
     page = open_page("tab=probe")
     page.get_by_role("tab", name="By image").click()
+    upload(page, "fake.png", b"not an image")
+    expect(page.get_by_text("is not an image that can be read")).to_be_visible()
+    expect(page.get_by_text("Drop an image here")).to_be_visible()
     upload(page, OWN_IMAGE, png())
     expect(page.locator("#probe-results h2")).to_contain_text("Captions for your image")
     expect(rows(page)).to_have_count(10 * MODELS)
@@ -132,20 +138,3 @@ def test_an_image_is_searched_with_and_not_kept(open_page: OpenPage, tmp_path_fa
     expect(page.locator("#probe-results h2")).to_contain_text("Faces for your image")
     page.get_by_role("button", name="Forget the image").click()
     expect(page.get_by_text("Nothing searched yet")).to_be_visible()
-
-
-def test_a_file_that_is_no_image_is_refused_and_the_next_one_works(open_page: OpenPage):
-    page = open_page("tab=probe")
-    page.get_by_role("tab", name="By image").click()
-    upload(page, "fake.png", b"not an image")
-    expect(page.get_by_text("is not an image that can be read")).to_be_visible()
-    expect(page.get_by_text("Drop an image here")).to_be_visible()
-    upload(page, OWN_IMAGE, png())
-    expect(rows(page)).to_have_count(10 * MODELS)
-
-
-@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
-def test_axe_finds_nothing_in_results(open_page: OpenPage, theme, size):
-    page = open_page("tab=probe", theme=theme, size=size)
-    search(page, PHONE_NUMBER)
-    assert violations(page) == []
