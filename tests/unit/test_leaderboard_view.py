@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from salmu_demo.core.notices import MINI_NOTICE
 from salmu_demo.leaderboard.groups import group_rows
 from salmu_demo.leaderboard.ranking import RULE, ranked
 from salmu_demo.leaderboard.rows import RowSource, Staleness, published_rows
+from salmu_demo.models.roles import ModelRole
+from salmu_demo.reports.roles import role_styles
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import write_results
 from salmu_demo.results.official import official_result
@@ -56,6 +59,19 @@ def test_the_table_shows_values_targets_gaps_marks_and_the_rule():
     assert "ineffective forgetting" in text
     assert page.count("aria-sort") == 1
     assert escape(RULE) in page
+
+
+def test_a_row_has_the_colour_and_mark_that_its_model_has_on_every_tab():
+    redirect = "mini-unlearned-redirect"
+    (own,) = role_styles([redirect], [ModelRole()])
+    built_in = replace(row("Redirect", {"RetFail": 0.1}), model=MeasuredModel(redirect, redirect))
+    [group] = group_rows([built_in, row("method", {"RetFail": 0.2}), *references()])
+    page = board_html(group, group.rows, "RetFail")
+    found = re.findall(r'class="marker" aria-hidden="true">(.)</span>\s*<span>(.*?)</span>', page)
+    marks = {name: mark for mark, name in found}
+    assert marks["Redirect"] == own.marker
+    # What is no built-in model has the mark of none.
+    assert marks["method"] in "⬢⬟✦►"
 
 
 def test_heads_sort_and_rows_say_their_place_distance_and_spread():

@@ -12,7 +12,8 @@ from salmu_demo.leaderboard.groups import DataGroup
 from salmu_demo.leaderboard.ranking import BY_DATE, BY_DIAGNOSIS, BY_NAME, CLEAR_RULE, RULE, Placed, placed
 from salmu_demo.leaderboard.rows import Row, RowSource, plain_text
 from salmu_demo.metrics import Benchmark, Metric, all_metrics, metrics_of
-from salmu_demo.reports.roles import CLEAN, COMPROMISED, GOLD, UNLEARNED, RoleStyle
+from salmu_demo.models.roles import ModelRole
+from salmu_demo.reports.roles import RoleStyle, role_styles
 from salmu_demo.reports.text import NOTHING, signed, unsigned
 from salmu_demo.results.questions import Label
 from salmu_demo.ui.widgets.images import data_address
@@ -20,13 +21,6 @@ from salmu_demo.ui.widgets.markup import Download, empty_state
 
 SOURCES: Final = [("All", ""), *((source.capitalize(), source.value) for source in RowSource)]
 """Label and value of each choice of sources."""
-
-_REFERENCE_STYLES: Final[dict[str | None, RoleStyle]] = {
-    "clean": CLEAN,
-    "compromised": COMPROMISED,
-    "gold": GOLD,
-    None: UNLEARNED[0],
-}
 
 
 def orders(benchmark: Benchmark) -> list[tuple[str, str]]:
@@ -133,12 +127,14 @@ def _column(group: DataGroup, spec: Metric, order: str) -> _MetricHead:
 
 def _board_row(group: DataGroup, placed: Placed, order: str) -> _BoardRow:
     row, place = placed.row, "" if placed.place is None else f"{placed.place:,}"
+    # There are more rows than marks, so each has the one that its model has alone.
+    (style,) = role_styles([row.name if row.model is None else row.model.reference], [ModelRole(row.role or "other")])
     origins = [row.origin, *(f"also in {plain_text(path.name)}" for path in row.copies)]
     return _BoardRow(
         place=f"{place} =" if placed.is_shared else place,
         is_shared=placed.is_shared,
         name=row.name,
-        style=_REFERENCE_STYLES[row.role],
+        style=style,
         source=row.source,
         origin=", ".join(dict.fromkeys(origins)),
         date=row.date,
