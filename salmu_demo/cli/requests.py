@@ -9,15 +9,20 @@ from salmu_demo.cli.output import TerminalProgress, print_json, print_notes, pri
 from salmu_demo.core.notices import MINI_NOTICE, SCORES_NOTICE
 from salmu_demo.core.text import plain
 from salmu_demo.data.dataset import BenchmarkData
-from salmu_demo.data.forget_requests import Round, request_words
 from salmu_demo.data.source import MINI
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import assign_roles
-from salmu_demo.probes.persistence import Effect, FactStanding, Persistence
+from salmu_demo.probes.persistence import Persistence
+from salmu_demo.reports.requests import (
+    EFFECTS,
+    STANDINGS,
+    asked_sentences,
+    effect_lines,
+    hurt_sentences,
+    standing_lines,
+)
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.requests import follow_requests
-
-OTHERS = "everybody else"
 
 commands = Commands()
 
@@ -55,35 +60,15 @@ def _run(
 
 
 def _print(data: BenchmarkData, found: Persistence, names: Sequence[str]) -> None:
-    runs = [f"run {number}" for number in range(1, len(found.rounds) + 1)]
-    for run, asked, name in zip(runs, found.rounds, names[1:], strict=True):
-        print(plain(f"Asked for, {run} ({name}): {_words(data, asked)}."))
-    print("\nWhat the audit still finds of what was asked for: attributes that leak, and mean bits beyond a guess")
-    lines = zip(runs, found.standings, strict=True)
-    print_table(["asked in", *names], [[run, *map(_standing, line)] for run, line in lines])
-    print("\nWhat each run did, to whom: mean change in bits, and attributes no longer (-) or again (+) found")
-    effects = zip(runs, found.effects, strict=True)
-    print_table(["erased in", *runs, OTHERS], [[run, *map(_effect, line)] for run, line in effects])
+    for sentence in asked_sentences(data, found, names):
+        print(plain(sentence))
+    print(f"\n{STANDINGS}")
+    print_table(*standing_lines(found, names))
+    print(f"\n{EFFECTS}")
+    print_table(*effect_lines(found))
     print()
-    for run, people in zip(runs, found.hurt, strict=True):
-        if people:
-            named = [f"{each.persona.name} ({each.persona.identity_id}) {_effect(each.effect)}" for each in people]
-            print(plain(f"Hurt most in {run}, of those who had not asked: {'; '.join(named)}."))
-
-
-def _words(data: BenchmarkData, asked: Round) -> str:
-    return "; ".join(request_words(data, request) for request in asked) or "the whole split forget"
-
-
-def _standing(standing: FactStanding | None) -> str:
-    return "-" if standing is None else f"{standing.found} of {standing.facts} ({standing.bits:+.2f})"
-
-
-def _effect(effect: Effect | None) -> str:
-    if effect is None:
-        return "-"
-    counts = ", ".join(f"{sign}{count}" for sign, count in (("-", effect.lost), ("+", effect.back)) if count)
-    return f"{effect.change:+.2f}" + (f" ({counts} of {effect.facts})" if counts else "")
+    for sentence in hurt_sentences(found):
+        print(plain(sentence))
 
 
 def _document(found: Persistence, names: Sequence[str]) -> dict[str, Any]:

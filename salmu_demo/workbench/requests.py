@@ -41,6 +41,16 @@ def follow_requests(
     return persistence([by_fingerprint[model.fingerprint] for model in line], asked)
 
 
+def line_before(model: ModelSource, known: Sequence[ModelSource]) -> list[ModelSource]:
+    """The models that one was made from, one from another, as far as they are known; the first is the last of them."""
+    by_fingerprint = {each.fingerprint: each for each in known}
+    line: list[ModelSource] = []
+    while (base := base_of(line[-1] if line else model)) is not None and base.fingerprint in by_fingerprint:
+        # A record may come from anybody, and name a model that was made from its own.
+        line.append(by_fingerprint.pop(base.fingerprint))
+    return line
+
+
 def line_of_runs(models: Sequence[ModelSource], data: str) -> tuple[list[ModelSource], Rounds]:
     """The models in the order they were made in, and what each but the first was asked for.
 

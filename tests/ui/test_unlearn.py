@@ -134,6 +134,11 @@ def test_whoever_asks_in_the_audit_is_offered_to_be_forgotten(open_page: OpenPag
     page.locator("#unlearn-budget input").fill("16")
     page.locator("#unlearn-run").click()
     expect(page.locator("#unlearn-job")).to_contain_text("16 forget pairs, asked for 00000003:email, seed 0, mini")
+    page.get_by_role("button", name="Who is still forgotten?").click()
+    followed = page.locator("#made-requests")
+    expect(followed).to_contain_text(re.compile(r"Asked for, run 1 \(npo-\w+\): 孫 美玲 \(00000003\): E-mail\."))
+    expect(followed.get_by_role("columnheader", name="everybody else")).to_be_visible()
+    assert violations(page) == []
 
 
 def test_a_form_shows_what_its_method_takes_and_keeps_what_was_typed(open_page: OpenPage):

@@ -17,7 +17,7 @@ from salmu_demo.probes.findings import Verdict, fulfilment
 from salmu_demo.probes.matrix import Matrix, MatrixCell, MatrixRow
 from salmu_demo.probes.people import Side
 from salmu_demo.probes.persistence import Effect, FactStanding, persistence
-from salmu_demo.workbench.requests import line_of_runs
+from salmu_demo.workbench.requests import line_before, line_of_runs
 from tests.fixtures.planted import planted_model
 
 # Exposure is log2(64 / rank): 6, 4 and 0 bits; a guess has the same mean everywhere, so that it leaves the changes.
@@ -107,6 +107,18 @@ def test_the_line_of_runs_is_found_by_records_whatever_the_order(tmp_path: Path)
             line_of_runs(cast(list[ModelSource], models), "data")
     with pytest.raises(QueryError, match="None of these models"):
         line_of_runs(cast(list[ModelSource], [second, base, first]), "other data")
+
+
+def test_what_a_model_was_made_from_is_found_among_others(tmp_path: Path) -> None:
+    base = _made(tmp_path, "base", "a", None)
+    first = _made(tmp_path, "first", "b", "a", [["1"]])
+    second = _made(tmp_path, "second", "c", "b", [["1"], ["2"]])
+    other = _made(tmp_path, "other", "d", "a", [["3"]])
+    assert line_before(second, [other, base, second, first]) == [first, base]
+    assert line_before(second, [other, base]) == []
+    # Records may be anybody's.
+    circle = [_made(tmp_path, "one", "e", "f", [["1"]]), _made(tmp_path, "two", "f", "e", [["1"]])]
+    assert line_before(circle[0], circle) == [circle[1], circle[0]]
 
 
 def test_records_that_lead_nowhere_end(tmp_path: Path) -> None:

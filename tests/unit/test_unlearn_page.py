@@ -1,16 +1,19 @@
 """The Unlearn tab for every state of a run, without a browser: readings, what may be kept, the model that was made."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from salmu_demo.core.errors import ResultError
+from salmu_demo.core.errors import QueryError, ResultError
 from salmu_demo.jobs.job import JobProgress, JobProgressCallback, JobState
 from salmu_demo.jobs.kinds.benchmark import BENCHMARK, BenchmarkSpec
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningOptions, UnlearningSpec, model_folder, save_reading
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models.lineage import RECORD_FILE
+from salmu_demo.models.roles import NOTHING_TOLD
 from salmu_demo.ui.app import tab_of_job
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.benchmark.page import BenchmarkPages
@@ -18,6 +21,7 @@ from salmu_demo.ui.tabs.unlearn.view import UnlearnPages
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.jobs import TIMEOUT, StepwiseWork, at_once, doing
+from tests.fixtures.tiny import IN_BOTH, MODELS
 
 SPEC = UnlearningSpec(("mini-compromised",), UnlearningOptions("npo", "both", 64))
 READING = TrainingMetrics(0, 0, None, 0.8, 1.0, 0.9, 0.1, {"00000001": 1.0}, 96)
@@ -85,6 +89,39 @@ def test_a_run_can_be_kept_once_there_is_a_checkpoint(
     assert pages.page(job.id, [job.id]).finished == ""
     with pytest.raises(ResultError, match="model of this job is gone"):
         pages.made(job.id)
+
+
+def test_a_model_that_was_asked_to_forget_somebody_tells_what_became_of_it(
+    workbench: Workbench, manager: JobManager, work: StepwiseWork, tiny_assets: Path
+):
+    work.permit(100)
+    spec = replace(SPEC, unlearning=replace(SPEC.unlearning, forget=(IN_BOTH[0],)))
+    job = manager.wait(manager.submit(spec).id, TIMEOUT)
+    pages, folder = UnlearnPages(workbench, manager), model_folder(spec, manager.folder(job.id))
+    assert not pages.made(job.id).was_asked
+    shutil.rmtree(folder)
+    shutil.copytree(tiny_assets / "models" / MODELS[2], folder)
+    (base,) = workbench.models(["mini-compromised"])
+
+    def record(fingerprint: str) -> None:
+        written = {
+            "base": {"name": base.name, "fingerprint": fingerprint},
+            "data": {"fingerprint": workbench.data.fingerprint},
+            "requests": [[IN_BOTH[0]]],
+        }
+        (folder / RECORD_FILE).write_text(json.dumps(written), "utf-8")
+
+    record(base.fingerprint)
+    assert pages.made(job.id).was_asked
+    # What it was made from need not be listed, and what is gone is of no importance.
+    shown = pages.followed(job.id, ["mini-clean", "local-dir:gone"], NOTHING_TOLD)
+    assert f"Asked for, run 1 ({folder.name}): 孫 美玲 ({IN_BOTH[0]})." in shown
+    for head in ("mini-compromised", folder.name, "run 1", "everybody else"):
+        assert f'<th scope="col" role="columnheader">{head}</th>' in shown
+    assert "mini-clean" not in shown
+    record("b" * 64)
+    with pytest.raises(QueryError, match="which is not among these models; name it with them"):
+        pages.followed(job.id, ["mini-clean"], NOTHING_TOLD)
 
 
 def test_each_tab_shows_the_jobs_of_its_kind(workbench: Workbench, manager: JobManager, work: StepwiseWork):

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import gradio as gr
+from markupsafe import Markup
 
+from salmu_demo.core.progress import Progress
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.models.roles import CLEAN, NOTHING_TOLD, Told, role_by_name
 from salmu_demo.ui.jobs.area import Launcher, VisitorJobs, connect_jobs, job_area
@@ -33,11 +35,13 @@ class MadeArea:
     benchmark: gr.Button
     pack: gr.Button
     save: gr.DownloadButton
+    follow: gr.Button
+    followed: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         """Components that depend on the model."""
-        return [self.column, self.facts, self.card, self.pack, self.save]
+        return [self.column, self.facts, self.card, self.pack, self.save, self.follow, self.followed]
 
 
 TITLE: Final = "Unlearn"
@@ -76,9 +80,11 @@ def _made_area() -> MadeArea:
             benchmark = gr.Button("Benchmark it", size="md", elem_id="made-benchmark")
             pack = gr.Button(text.DOWNLOAD, size="md", elem_id="made-pack")
             save = gr.DownloadButton("", size="md", visible=False, elem_id="made-save")
+            follow = gr.Button(text.FOLLOW, size="md", visible=False, elem_id="made-follow")
+        followed = markup(elem_id="made-requests")
         with gr.Accordion("Model card", open=False, elem_id="made-card"):
             card = gr.Markdown()
-    return MadeArea(column, facts, card, compare, benchmark, pack, save)
+    return MadeArea(column, facts, card, compare, benchmark, pack, save, follow, followed)
 
 
 def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, made: MadeArea) -> None:
@@ -91,6 +97,7 @@ def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, m
         model = pages.made(job_id)
         changes = {made.column: gr.Column(visible=True), made.facts: model.facts, made.card: model.card}
         changes |= {made.pack: gr.Button(visible=True), made.save: gr.DownloadButton(visible=False)}
+        changes |= {made.follow: gr.Button(visible=model.was_asked), made.followed: ""}
         if model.reference in listed:
             return changes
         added = list_model(shelf, context.warm_up, shelf.add(model.reference, ""), picked, listed)
@@ -129,6 +136,28 @@ def _connect_made(pages: UnlearnPages, context: Context, visitor: VisitorJobs, m
         visitor.finished,
         [made.pack, made.save],
         show_progress_on=made.pack,
+        concurrency_limit=1,
+        trigger_mode="once",
+        api_visibility="private",
+    )
+
+    @shows_errors
+    def follow(
+        job_id: str,
+        seen: View,
+        listed: list[str],
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
+    ) -> Markup:
+        def report(done: Progress) -> None:
+            progress((done.done, done.total), desc=done.text)
+
+        return pages.followed(job_id, listed, seen.told, report)
+
+    made.follow.click(
+        follow,
+        [visitor.finished, view, bar.listed],
+        made.followed,
+        show_progress_on=made.follow,
         concurrency_limit=1,
         trigger_mode="once",
         api_visibility="private",

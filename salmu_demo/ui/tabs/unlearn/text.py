@@ -60,6 +60,7 @@ GROUPS: Final = {
     "generic": "puts generic captions in place of the private ones",
     "both": "forgets and retains side by side",
 }
+FOLLOW: Final = "Who is still forgotten?"
 DOWNLOAD: Final = "Pack it for download"
 DOWNLOADED: Final = "Save {name}.zip"
 NO_CHOICE: Final = "Choose a method and a model to start from."

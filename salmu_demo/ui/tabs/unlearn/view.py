@@ -3,7 +3,7 @@
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,15 +12,29 @@ from typing import Final
 
 from markupsafe import Markup
 
-from salmu_demo.core.errors import ResultError
+from salmu_demo.core.errors import ResultError, SalmuError
 from salmu_demo.core.files import atomic_path
 from salmu_demo.core.markup import render
+from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.core.settings import on_space
+from salmu_demo.data.dataset import BenchmarkData
 from salmu_demo.jobs.job import Job, JobState
 from salmu_demo.jobs.kinds.unlearning import UNLEARN, UnlearningSpec, read_readings
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.models.configuration import CONFIG_FILE
+from salmu_demo.models.lineage import rounds_of
 from salmu_demo.models.made import made_folder, made_in
+from salmu_demo.models.names import distinct_names
+from salmu_demo.models.roles import CLEAN, Told
+from salmu_demo.probes.persistence import Persistence
+from salmu_demo.reports.requests import (
+    EFFECTS,
+    STANDINGS,
+    asked_sentences,
+    effect_lines,
+    hurt_sentences,
+    standing_lines,
+)
 from salmu_demo.ui.jobs.page import JobPages
 from salmu_demo.ui.shell.view import PagePersonas
 from salmu_demo.ui.shell.visitor_files import visitor_files
@@ -38,6 +52,7 @@ from salmu_demo.unlearning.training_metrics import (
     best_reading,
 )
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.requests import follow_requests, line_before
 
 LINES: Final = (("forget_side", "Forget", "●"), ("retain_side", "Retain", "■"), ("unrelated_side", "Unrelated", "▲"))
 """Class in the style sheet, name and marker of the curve of each of a reading's sides."""
@@ -227,6 +242,7 @@ class MadeModel:
         facts: markup of what its files tell.
         card: its model card, as Markdown.
         watched: who was asked to be forgotten, or was watched while it trained; None if the page knows nobody of them.
+        was_asked: whether it, or a model that it was made from, was asked to forget single people of the page's data.
     """
 
     reference: str
@@ -234,6 +250,18 @@ class MadeModel:
     facts: str
     card: str
     watched: str | None
+    was_asked: bool
+
+
+def followed_view(data: BenchmarkData, found: Persistence) -> Markup:
+    """What became of the requests that runs were asked for, one after another."""
+    names = distinct_names(found.models)
+    return render(
+        "ui/templates/unlearn.html#followed",
+        asked=asked_sentences(data, found, names),
+        tables=[(STANDINGS, *standing_lines(found, names)), (EFFECTS, *effect_lines(found))],
+        hurt=hurt_sentences(found),
+    )
 
 
 class UnlearnPages(JobPages):
@@ -280,7 +308,34 @@ class UnlearnPages(JobPages):
         card = card_markdown(_card(made_folder(reference)))
         is_whole = (made_folder(reference) / CONFIG_FILE).is_file()
         push = text.PUSH.format(reference=reference) if is_whole and not on_space() else ""
-        return MadeModel(reference, job.spec.models[0], kept + facts, card + push, self._watched(job))
+        (model,) = self._workbench.models([reference])
+        was_asked = any(rounds_of(model, self._workbench.data.fingerprint) or ())
+        return MadeModel(reference, job.spec.models[0], kept + facts, card + push, self._watched(job), was_asked)
+
+    def followed(
+        self, job_id: str, listed: Sequence[str], told: Told, progress: ProgressCallback = ignore_progress
+    ) -> Markup:
+        """What became of the requests that the model of a job, and those that it was made from, were asked for.
+
+        Args:
+            job_id: the job.
+            listed: references of the models that the visitor has, among which its line is looked for.
+            told: which of them are said to be the references.
+            progress: told about what has to be encoded.
+
+        Raises:
+            SalmuError: if a model of the line is not among them, or is unusable.
+        """
+        made = self.made(job_id)
+        known = []
+        for reference in dict.fromkeys([*listed, made.base]):
+            with suppress(SalmuError):  # One that is gone is missed only if it is of the line.
+                known += self._workbench.models([reference])
+        (model,) = self._workbench.models([made.reference])
+        clean = [each for each in known if told.clean in (None, each.reference) and each.own_role.name == CLEAN]
+        models = list({each.fingerprint: each for each in [*clean, *line_before(model, known), model]}.values())
+        told = told.among([each.reference for each in models])
+        return followed_view(self._workbench.data, follow_requests(self._workbench, models, told, progress))
 
     def _watched(self, job: Job) -> str | None:
         readings = read_readings(self._manager.folder(job.id))
