@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from salmu_demo.core.memory import Memory
 from salmu_demo.models.source import ModelSource
 from salmu_demo.models.weights import parameter_count
+from salmu_demo.models.zero_gpu import is_lent, load_encoder
 
 if TYPE_CHECKING:
     from salmu_demo.models.encoder import Encoder
@@ -39,11 +40,11 @@ class EncoderRegistry:
             return _BYTES_PER_PARAMETER * parameter_count(source.reader())
 
         def load() -> "Encoder":
-            # torch and open_clip take seconds to import: whoever finds every feature on disk never pays for them.
-            from salmu_demo.models.encoder import Encoder  # noqa: PLC0415
-            from salmu_demo.models.half import HalfEncoder  # noqa: PLC0415
+            if is_lent():
+                from salmu_demo.models.lent import LentEncoder  # noqa: PLC0415 - torch, as `load_encoder`
 
-            return Encoder(source) if source.precision is None else HalfEncoder(source)
+                return LentEncoder(source)
+            return load_encoder(source)
 
         own = source.own_encoder()
         if own is not None:

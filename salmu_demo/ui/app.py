@@ -19,6 +19,7 @@ from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.core.settings import cache_dir, on_space
 from salmu_demo.data.source import MINI, may_be_fetched
 from salmu_demo.jobs.manager import JobManager
+from salmu_demo.models import zero_gpu
 from salmu_demo.ui.jobs.area import own_jobs, visitor_jobs
 from salmu_demo.ui.jobs.outcomes import Outcomes
 from salmu_demo.ui.shell.bar import (
@@ -245,6 +246,7 @@ def main(data: Sequence[str] = ()) -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     use_one_blas_thread()
     answers = threading.Event()
+    zero_gpu.prepare()
     try:
         trusted_proxies()
         check_writable(cache_dir(), "The cache", "free it or set SALMU_CACHE_DIR")
@@ -264,6 +266,7 @@ def main(data: Sequence[str] = ()) -> None:
 
     with serving(app, listener, build) as server:
         answers.set()
+        zero_gpu.announce()
         with suppress(OSError, StorageError):  # Whoever threw this line away wants the app all the same.
             print(f"salmu-demo is running on {server.url} (stop it with Ctrl+C)", flush=True)
         server.wait()

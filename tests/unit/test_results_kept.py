@@ -131,6 +131,8 @@ def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
         "results/__init__",
         # The fingerprints of those that are computed in half precision cover what does so.
         "models/half",
+        # Where a model is computed.
+        "models/lent", "models/zero_gpu",
         # What a model is called, and what it is to others.
         "models/card", "models/names", "models/roles", "models/settings",
         # What the documents of whole evaluations hold besides the metrics.
