@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from salmu_demo.attacks.base import Attack, AttackReading, register
 from salmu_demo.attacks.pairs import Floats
+from salmu_demo.attacks.schema import HOLDOUTS, MEMBERSHIP_ATTACK, TPR, TPR_BELOW
 from salmu_demo.attacks.target import Target
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData, Split
@@ -16,14 +17,9 @@ from salmu_demo.data.wordings import NAMELESS, fill
 from salmu_demo.metrics.checks import normalised
 from salmu_demo.metrics.separation import auc_parts, detected, resampled_rates
 
-HOLDOUTS: Final = "kept pairs"
-"""Non-members: pairs of the same people that were to be kept. Compromised was trained on both, Clean on neither."""
 UNSEEN: Final = "unseen images"
 """Non-members: other images of the same people with the same values in other words, which no model was trained on."""
 AUC: Final = "AUC"
-TPR: Final = "TPR at 1% FPR"
-TPR_BELOW: Final = "TPR at 1% FPR, from below"
-"""Of an attacker who takes the pairs that match worst: what was pushed away is as conspicuous as what is known."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class LabelledPairs:
 class Membership(Attack):
     """A threshold on how much better a pair matches than captions of other people."""
 
-    name = "membership"
+    name = MEMBERSHIP_ATTACK
     title = "Membership"
     attacker = (
         "Has the features of any image and text, and pairs of people of whose pairs some were to be forgotten; calls "

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salmu_demo.attacks.base import AttackReading
+from salmu_demo.attacks.schema import CANNOT_TELL
 from salmu_demo.metrics.intervals import Interval, cluster_numbers, interval, resampled_means
 
 SEPARATION: Final = 0.1
 """Share of the leak that Compromised must still be ahead of Clean under an attack, for the attack to tell anything."""
-
-CANNOT_TELL: Final = "Cannot tell here: "
-"""What a reason begins with where the controls do not separate."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,17 @@ SCHEMA: Final = "salmu-demo/attacks"
 VERSION: Final = 1
 FILE: Final = "attacks.json"
 
+CANNOT_TELL: Final = "Cannot tell here: "
+"""What a reason begins with where the controls do not separate."""
+
+MEMBERSHIP_ATTACK: Final = "membership"
+"""The attack whose rates a diagnosis reads."""
+HOLDOUTS: Final = "kept pairs"
+"""Its gallery of pairs of the same people that were to be kept. Compromised was trained on both, Clean on neither."""
+TPR: Final = "TPR at 1% FPR"
+TPR_BELOW: Final = "TPR at 1% FPR, from below"
+"""Of an attacker who takes the pairs that match worst: what was pushed away is as conspicuous as what is known."""
+
 ControlName = Literal["copy", "hidden", "erased"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

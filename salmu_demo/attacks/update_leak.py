@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, register
+from salmu_demo.attacks.schema import TPR
 from salmu_demo.attacks.target import Target
 from salmu_demo.data import layout
 from salmu_demo.data.dataset import BenchmarkData
@@ -15,7 +16,6 @@ from salmu_demo.metrics.separation import auc_parts, detected, resampled_rates
 
 GALLERY: Final = "people"
 AUC: Final = "AUC"
-TPR: Final = "TPR at 1% FPR"
 
 
 @register

@@ -5,8 +5,16 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from salmu_demo.attacks.document import write_attacks
-from salmu_demo.attacks.membership import AUC, TPR, TPR_BELOW, Membership
-from salmu_demo.attacks.schema import AttackedModel, AttackRecord, AttacksDocument, SkippedAttack
+from salmu_demo.attacks.membership import AUC
+from salmu_demo.attacks.schema import (
+    MEMBERSHIP_ATTACK,
+    TPR,
+    TPR_BELOW,
+    AttackedModel,
+    AttackRecord,
+    AttacksDocument,
+    SkippedAttack,
+)
 from salmu_demo.attacks.summary import attackers_choice, most_recovered
 from salmu_demo.core.files import atomic_path, write_text
 from salmu_demo.core.notices import SCORES_NOTICE
@@ -132,7 +140,7 @@ def _ends(low: float, high: float) -> str:
 def _membership(records: Sequence[AttackRecord]) -> Iterator[str]:
     """PrivLeak of a model, relative to Clean, and how many pairs to be forgotten are told at few false positives."""
     for record in records:
-        if record.attack != Membership.name:
+        if record.attack != MEMBERSHIP_ATTACK:
             continue
         if record.measure in (TPR, TPR_BELOW):
             ends = (

@@ -11,9 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from salmu_demo.attacks.membership import HOLDOUTS, TPR, TPR_BELOW, Membership
-from salmu_demo.attacks.recovery import CANNOT_TELL
-from salmu_demo.attacks.schema import RecoveredShare
+from salmu_demo.attacks.schema import CANNOT_TELL, HOLDOUTS, MEMBERSHIP_ATTACK, TPR, TPR_BELOW, RecoveredShare
 from salmu_demo.metrics import find_metric
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.models.roles import CLEAN, GOLD, TITLES
@@ -228,7 +226,7 @@ class _Case:
             yield _criterion(RULE[4][0], _where(record), reading, MEMBERSHIP, False, words)
         if not rates:
             reading = _ShareReading(missing="no membership test was run")
-            yield _criterion(RULE[4][0], Membership.name, reading, MEMBERSHIP, False, "")
+            yield _criterion(RULE[4][0], MEMBERSHIP_ATTACK, reading, MEMBERSHIP, False, "")
 
     def _of_gold(self, record: RecordedAttack) -> RecordedAttack | None:
         """The same attack on Gold."""
@@ -345,6 +343,6 @@ def _is_conspicuous(record: RecordedAttack) -> bool:
     Pairs that were to be forgotten match worse than kept ones of the same people in a model that was retrained without
     them: a perfect unlearner has a high rate there from below.
     """
-    if record.attack != Membership.name or record.value is None:
+    if record.attack != MEMBERSHIP_ATTACK or record.value is None:
         return False
     return record.measure == TPR or (record.measure == TPR_BELOW and record.gallery != HOLDOUTS)

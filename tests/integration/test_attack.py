@@ -12,9 +12,8 @@ import salmu_demo
 from salmu_demo.attacks.base import Attack, AttackerNeed, AttackReading, choose_attacks
 from salmu_demo.attacks.document import read_attacks
 from salmu_demo.attacks.fitting import RETAIN
-from salmu_demo.attacks.membership import TPR
 from salmu_demo.attacks.runner import AttackReferences, run_attacks
-from salmu_demo.attacks.schema import AttacksDocument
+from salmu_demo.attacks.schema import TPR, AttacksDocument
 from salmu_demo.attacks.target import Target
 from salmu_demo.cli.root import run
 from salmu_demo.core.errors import ResultError

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from salmu_demo.attacks.membership import AUC, HOLDOUTS, TPR, TPR_BELOW, UNSEEN, Bank, Membership, labelled_pairs
+from salmu_demo.attacks.membership import AUC, UNSEEN, Bank, Membership, labelled_pairs
 from salmu_demo.attacks.pairs import ForgetPairs
+from salmu_demo.attacks.schema import HOLDOUTS, TPR, TPR_BELOW
 from salmu_demo.attacks.target import Target
 from salmu_demo.attacks.update_leak import UpdateLeak, people_similarity
 from salmu_demo.data import layout

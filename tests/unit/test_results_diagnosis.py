@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salmu_demo.attacks.membership import AUC, HOLDOUTS, TPR, TPR_BELOW, UNSEEN
-from salmu_demo.attacks.schema import RecoveredShare
+from salmu_demo.attacks.membership import AUC, UNSEEN
+from salmu_demo.attacks.schema import HOLDOUTS, TPR, TPR_BELOW, RecoveredShare
 from salmu_demo.metrics.intervals import Interval
 from salmu_demo.results import diagnosis
 from salmu_demo.results.diagnosis import Diagnosis, scale_position, scaled_distance
