@@ -12,6 +12,7 @@ from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.settings import assets_dir
 from salmu_demo.core.text import size_text
 from salmu_demo.data.clear_rows import REAL_FACES
+from salmu_demo.data.source import CLEAR_MINI
 from salmu_demo.mini.build import build, content_hash
 from salmu_demo.mini.clear_build import build_clear, clear_content_hash
 from salmu_demo.models.checkpoint import builtin_models
@@ -128,10 +129,10 @@ def _ship(
     ] = None,
 ) -> None:
     """Make anew what is shipped with the built-in models: verdicts, results, examples (minutes without a cache)."""
-    bench = Workbench()
-    models = bench.models(builtin_models(bench.data.benchmark))
+    benches = [Workbench(), Workbench(CLEAR_MINI)]
+    models = {bench: bench.models(builtin_models(bench.data.benchmark)) for bench in benches}
     with TerminalProgress() as progress:
-        for path in ship(bench, models, output or shipped_folder(), progress):
+        for path in ship(models, output or shipped_folder(), progress):
             print(f"{path}: {size_text(path.stat().st_size)}")
 
 

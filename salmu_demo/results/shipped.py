@@ -43,8 +43,17 @@ def evaluation_file(model: str, data: str) -> str:
     return f"{model[:16]}-{data[:16]}.json.xz"
 
 
-def read_evaluation(folder: Path, model: ModelSource, data: BenchmarkData) -> Evaluation | None:
-    """What a folder has of a model on a data set, or None if it has nothing or other code made it."""
+def read_evaluation(
+    folder: Path, model: ModelSource, data: BenchmarkData, gold: ModelSource | None = None
+) -> Evaluation | None:
+    """What a folder has of a model on a data set, or None if it has nothing or other code made it.
+
+    Args:
+        folder: where the files are.
+        model: the model.
+        data: the data set.
+        gold: the Gold model; metrics that compare with it are left out if they were measured with another one.
+    """
     path = folder / evaluation_file(model.fingerprint, data.fingerprint)
     if not path.is_file():
         return None
@@ -53,7 +62,9 @@ def read_evaluation(folder: Path, model: ModelSource, data: BenchmarkData) -> Ev
         if document["key"] != [model.fingerprint, data.fingerprint, shipped_code()]:
             return None
         parts = document["metrics"]
-        results = {spec.name: read_metric(parts[spec.name], spec) for spec in known_metrics() if spec.name in parts}
+        same_gold = document["gold"] == (gold and gold.fingerprint)
+        specs = [spec for spec in known_metrics() if spec.name in parts and (same_gold or not spec.against_gold)]
+        results = {spec.name: read_metric(parts[spec.name], spec) for spec in specs}
         subject = MeasuredModel.of(model, document["parameters"], document["device"])
         made = Provenance(**document["made"])
     except (OSError, EOFError, ValueError, KeyError, TypeError, lzma.LZMAError, ResultError) as error:
@@ -65,11 +76,25 @@ def read_evaluation(folder: Path, model: ModelSource, data: BenchmarkData) -> Ev
     return Evaluation(subject, measured_data(data, None), results, rows, made)
 
 
-def write_evaluation(folder: Path, model: ModelSource, data: BenchmarkData, evaluation: Evaluation) -> Path:
-    """Write the file about a model into a folder; metrics of plug-ins are left out. Raises `StorageError`."""
+def write_evaluation(
+    folder: Path, model: ModelSource, data: BenchmarkData, evaluation: Evaluation, gold: ModelSource | None = None
+) -> Path:
+    """Write the file about a model into a folder; metrics of plug-ins are left out.
+
+    Args:
+        folder: the file is written there.
+        model: the model.
+        data: the data set.
+        evaluation: what was measured.
+        gold: the Gold model that it was compared with.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
     known = {*model.remarks, *data.remarks}
     document: dict[str, Any] = {
         "key": [model.fingerprint, data.fingerprint, shipped_code()],
+        "gold": gold and gold.fingerprint,
         "parameters": evaluation.model.parameters,
         "device": evaluation.model.device,
         "remarks": [remark for remark in evaluation.model.remarks if remark not in known],

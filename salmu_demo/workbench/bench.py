@@ -44,6 +44,7 @@ from salmu_demo.probes.model_change import ModelChange, measure_change
 from salmu_demo.probes.open_retrieval import Retrieval, compare_retrieval, mean_query
 from salmu_demo.probes.people import SIDES, persona_features
 from salmu_demo.probes.shipped import ShippedReadings, read_shipped, shipped_folder
+from salmu_demo.probes.shipped_authors import read_authors
 from salmu_demo.probes.survey import Survey, survey
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from salmu_demo.results.inputs import MetricInputs
@@ -184,7 +185,8 @@ class Workbench:
 
     def has_verdicts(self, model: ModelSource) -> bool:
         """Whether the verdicts of a model are shipped, so that nothing has to be computed to show them."""
-        return self._shipped(model) is not None
+        found = self._shipped_authors(model) if self.data.benchmark == "CLEAR" else self._shipped(model)
+        return found is not None
 
     def missing_for_verdicts(self, model: ModelSource) -> Workload:
         """What has to be encoded before the verdicts about everybody are known; no model is loaded."""
@@ -207,6 +209,12 @@ class Workbench:
         found: ShippedReadings | None = self._once(
             ("shipped", model.fingerprint),
             lambda: read_shipped(shipped_folder(), model.fingerprint, self.auditor.people, self.auditor.never_taught),
+        )
+        return found
+
+    def _shipped_authors(self, model: ModelSource) -> dict[str, AuthorReading] | None:
+        found: dict[str, AuthorReading] | None = self._once(
+            ("shipped authors", model.fingerprint), lambda: read_authors(shipped_folder(), model.fingerprint, self.data)
         )
         return found
 
@@ -295,6 +303,9 @@ class Workbench:
         Raises:
             ModelError: if it cannot write.
         """
+        shipped = self._shipped_authors(model)
+        if shipped is not None:
+            return {identity: reading.captions or () for identity, reading in shipped.items()}
         found: dict[str, tuple[str, ...]] = self._once(
             ("captions", model.fingerprint),
             lambda: captions_of(self.view(model, progress), self.authors, list(self.authors.people)),
@@ -316,13 +327,17 @@ class Workbench:
         """
         self.data.persona(identity_id)
         views = [self.view(model, progress) for model in models]
-        readings: list[AuthorReading] = [
-            self._once(
-                ("author", view.model.fingerprint, identity_id), partial(read_author, view, self.authors, identity_id)
-            )
-            for view in views
-        ]
+        readings = [self._author_reading(view, identity_id) for view in views]
         return judge_author(views, readings, self.authors.side(identity_id), told)
+
+    def _author_reading(self, view: FeatureView, identity_id: str) -> AuthorReading:
+        shipped = self._shipped_authors(view.model)
+        if shipped is not None:
+            return shipped[identity_id]
+        found: AuthorReading = self._once(
+            ("author", view.model.fingerprint, identity_id), partial(read_author, view, self.authors, identity_id)
+        )
+        return found
 
     def survey(
         self, models: Sequence[ModelSource], progress: ProgressCallback = ignore_progress, told: Told = NOTHING_TOLD
@@ -404,7 +419,7 @@ class Workbench:
         What is shipped is not measured again.
         """
         chosen = choose_metrics(metrics, self.data.benchmark)
-        shipped = self.shipped_evaluation(model, chosen) if imagenet is None and sample is None else None
+        shipped = self.shipped_evaluation(model, chosen, gold) if imagenet is None and sample is None else None
         return shipped or evaluate(self.view(model, progress), chosen, imagenet, sample, kept, gold)
 
     def spread(
@@ -419,14 +434,23 @@ class Workbench:
     ) -> None:
         """Have workers encode what `evaluate` of some models needs, see `spread`; raises `SalmuError`."""
         whole = imagenet is None and sample is None
-        views = [self.view(model) for model in models if not (whole and self.shipped_evaluation(model, metrics))]
+        alone = [metric for metric in metrics if not metric.against_gold]
+        views = [self.view(model) for model in models if not (whole and self.shipped_evaluation(model, alone))]
         spread(views, MetricInputs(self.data, imagenet, sample), metrics, executor, progress, trust_pickle)
 
-    def shipped_evaluation(self, model: ModelSource, metrics: Iterable[Metric]) -> Evaluation | None:
-        """What is shipped of some metrics of a model on all rows, or None if it lacks one."""
+    def shipped_evaluation(
+        self, model: ModelSource, metrics: Iterable[Metric], gold: ModelSource | None = None
+    ) -> Evaluation | None:
+        """What is shipped of some metrics of a model on all rows, or None if it lacks one.
+
+        Args:
+            model: the model.
+            metrics: the metrics.
+            gold: the Gold model that those are to compare with that compare with one.
+        """
         found: Evaluation | None = self._once(
-            ("evaluation", model.reference, model.fingerprint, model.own_role),
-            lambda: read_evaluation(shipped_folder(), model, self.data),
+            ("evaluation", model.reference, model.fingerprint, model.own_role, gold and gold.fingerprint),
+            lambda: read_evaluation(shipped_folder(), model, self.data, gold),
         )
         return None if found is None else of_metrics(found, metrics)
 

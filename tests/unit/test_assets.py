@@ -13,7 +13,7 @@ import pytest
 
 from salmu_demo.core.memory import Memory, size_of
 from salmu_demo.core.settings import assets_dir
-from salmu_demo.data.source import load_data
+from salmu_demo.data.source import CLEAR_MINI, load_data
 from salmu_demo.leaderboard.sweeps import sweep_rows
 from salmu_demo.metrics import metrics_of
 from salmu_demo.mini.clear_build import clear_content_hash
@@ -22,7 +22,7 @@ from salmu_demo.models.checkpoint import COMPROMISED, builtin_models
 from salmu_demo.models.configuration import CONFIG_FILE
 from salmu_demo.models.made import WEIGHTS_FILE
 from salmu_demo.models.references import find_model
-from salmu_demo.models.roles import role_by_name
+from salmu_demo.models.roles import GOLD, find_reference, role_by_name
 from salmu_demo.models.source import MERGES_FILE
 from salmu_demo.probes.attacks import HEADLINE, PersonaReading, find_attack
 from salmu_demo.probes.findings import Auditor
@@ -85,12 +85,13 @@ def test_models_of_clear_mini_were_trained_on_the_shipped_data_as_their_cards_sa
 
 
 def test_verdicts_and_results_of_every_built_in_model_are_shipped_by_this_code() -> None:
-    bench = Workbench()
-    models = bench.models(builtin_models(bench.data.benchmark))
-    assert [model.name for model in models if not bench.has_verdicts(model)] == [], "run `salmu-demo mini ship`"
-    metrics = metrics_of("SALMUBench")
-    assert all(bench.shipped_evaluation(model, metrics) for model in models), "run `salmu-demo mini ship`"
-    of = {model.fingerprint[:16] for model in models}
+    of = set()
+    for bench in (Workbench(), Workbench(CLEAR_MINI)):
+        models = bench.models(builtin_models(bench.data.benchmark))
+        assert [model.name for model in models if not bench.has_verdicts(model)] == [], "run `salmu-demo mini ship`"
+        metrics, gold = metrics_of(bench.data.benchmark), find_reference(models, GOLD)
+        assert all(bench.shipped_evaluation(model, metrics, gold) for model in models), "run `salmu-demo mini ship`"
+        of |= {model.fingerprint[:16] for model in models}
     strays = [path.name for path in shipped_folder().iterdir() if path.name.partition("-")[0] not in of | {"examples"}]
     assert strays == [], "run `salmu-demo mini ship`"
 
@@ -131,10 +132,12 @@ def test_what_is_shipped_is_what_is_computed(name: str, tmp_path: Path, monkeypa
 
 _FIRST_SCREEN = """
 import sys
+from salmu_demo.data.source import CLEAR_MINI
 from salmu_demo.models.checkpoint import builtin_models
 from salmu_demo.ui.app import build_app
 from salmu_demo.ui.shell.view import View
 from salmu_demo.ui.tabs.audit.tab import AuditPages, ShownMatrix
+from salmu_demo.ui.tabs.authors.tab import AuthorPages
 from salmu_demo.workbench.bench import Workbench
 from salmu_demo.workbench.warmup import WarmUp
 bench = Workbench()
@@ -146,6 +149,12 @@ for name in names:
     assert "<table" in pages.page(View(), names, ShownMatrix(name)).overview.table
 for persona in bench.data.personas[:3]:
     assert pages.page(View(persona.identity_id, "city"), names).line_ups
+bench = Workbench(CLEAR_MINI)
+names, warm_up = builtin_models("CLEAR"), WarmUp(bench)
+warm_up.add(bench.models(names))
+pages, author = AuthorPages(bench, warm_up), bench.data.personas[0].identity_id
+assert "<table" in pages.page(View(), names).everybody
+assert "<table" in pages.detail(View(author), names).verdicts
 print(warm_up.pending, "torch" in sys.modules)
 """
 

@@ -162,7 +162,7 @@ def test_what_is_shipped_is_shown_without_a_job_and_stands_beside_one(finished, 
         for number, (name, evaluation) in enumerate(zip(tiny.MODELS, results.evaluations(data=here), strict=True), 7)
     ]
     shipped = dict(zip(tiny.MODELS, built_in, strict=True))
-    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics: shipped[model.reference])
+    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics, gold: shipped[model.reference])
     manager, ids = finished
     pages = BenchmarkPages(workbench, manager)
     page = pages.page(None, [])
@@ -190,7 +190,7 @@ def test_what_is_shipped_is_shown_without_a_job_and_stands_beside_one(finished, 
         assert names[: len(tiny.MODELS)] == list(tiny.MODELS)
         assert len(names) == len(tiny.MODELS) + len(results.NAMES)
 
-    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics: None)
+    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics, gold: None)
     assert "No results yet" in pages.page(None, []).panel
     with pytest.raises(ResultError, match="No results of the built-in models are shipped"):
         BenchmarkPages(workbench, manager).results(BUILT_IN)

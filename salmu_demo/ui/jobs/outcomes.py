@@ -20,6 +20,7 @@ from salmu_demo.jobs.kinds.benchmark import REPORT_FOLDER, BenchmarkSpec, report
 from salmu_demo.jobs.manager import JobManager
 from salmu_demo.metrics import metrics_of
 from salmu_demo.models.checkpoint import builtin_models
+from salmu_demo.models.roles import GOLD, find_reference
 from salmu_demo.models.source import ModelSource
 from salmu_demo.reports.figures import report_figures
 from salmu_demo.reports.figures.canvas import figure_svg
@@ -116,10 +117,9 @@ class Outcomes:
         benchmark = self._workbench.data.benchmark
         own = (spec for spec in metrics_of(benchmark) if spec.benchmark == benchmark)
         metrics = [spec for spec in own if not outside_code(type(spec))]
-        found = [
-            self._workbench.shipped_evaluation(model, metrics)
-            for model in self._workbench.models(builtin_models(benchmark))
-        ]
+        models = self._workbench.models(builtin_models(benchmark))
+        gold = find_reference(models, GOLD)
+        found = [self._workbench.shipped_evaluation(model, metrics, gold) for model in models]
         return [evaluation for evaluation in found if evaluation is not None]
 
     def of(self, job_id: str, others: Sequence[str] = ()) -> Outcome:
