@@ -1,11 +1,13 @@
 """Models that are the product of forget requests, one after another: which comes from which, and what it did."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from salmu_demo.core.errors import QueryError
+from salmu_demo.core.errors import QueryError, SalmuError
 from salmu_demo.core.progress import ProgressCallback, ignore_progress
 from salmu_demo.data.forget_requests import find_requests
 from salmu_demo.models.lineage import Rounds, base_of, rounds_of
+from salmu_demo.models.made import MADE
 from salmu_demo.models.names import distinct_names
 from salmu_demo.models.roles import NOTHING_TOLD, Told
 from salmu_demo.models.source import ModelSource
@@ -49,6 +51,32 @@ def line_before(model: ModelSource, known: Sequence[ModelSource]) -> list[ModelS
         # A record may come from anybody, and name a model that was made from its own.
         line.append(by_fingerprint.pop(base.fingerprint))
     return line
+
+
+def next_run(bench: Workbench, asked: Sequence[str], base: str, listed: Sequence[str]) -> tuple[str, list[str]]:
+    """What to start the next run from, and what of the requests is new to it.
+
+    It goes on from the last model that a job made for some of the people who ask, if there is something new, and `base`
+    is still what that one was made from.
+
+    Args:
+        bench: the data and the models found so far.
+        asked: the requests, as they are written.
+        base: reference of the model that is chosen to start from.
+        listed: references of the models there are, the last made last.
+    """
+    for reference in reversed([reference for reference in listed if reference.startswith(MADE)]):
+        with suppress(SalmuError):  # What is gone is nothing to go on from.
+            last, chosen = (bench.models([each])[0] for each in (reference, base))
+            before = [request for each in rounds_of(last, bench.data.fingerprint) or () for request in each]
+            if not before:
+                continue
+            new = [each for each in asked if each not in before and each.partition(":")[0] not in before]
+            same = {each.partition(":")[0] for each in asked} & {each.partition(":")[0] for each in before}
+            made_from = base_of(last)
+            goes_on = new and same and made_from and made_from.fingerprint == chosen.fingerprint
+            return (reference, new) if goes_on else (base, list(asked))
+    return base, list(asked)
 
 
 def line_of_runs(models: Sequence[ModelSource], data: str) -> tuple[list[ModelSource], Rounds]:

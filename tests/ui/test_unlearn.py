@@ -139,6 +139,15 @@ def test_whoever_asks_in_the_audit_is_offered_to_be_forgotten(open_page: OpenPag
     expect(followed).to_contain_text(re.compile(r"Asked for, run 1 \(npo-\w+\): 孫 美玲 \(00000003\): E-mail\."))
     expect(followed.get_by_role("columnheader", name="everybody else")).to_be_visible()
     assert violations(page) == []
+    # Whoever asks next is forgotten in a run that goes on from there.
+    page.get_by_role("tab", name="Audit a persona").click()
+    page.locator("#forget-person").click()
+    expect(note).to_contain_text("孫 美玲 (00000003)")
+    page.locator("#people button[data-choice]").first.click()
+    expect(page.locator("#persona h2")).not_to_contain_text("孫 美玲")
+    page.locator("#forget-person").click()
+    page.get_by_role("tab", name="Unlearn").click()
+    expect(page.locator("#unlearn-base input")).to_have_value(re.compile("made:npo-"))
 
 
 def test_a_form_shows_what_its_method_takes_and_keeps_what_was_typed(open_page: OpenPage):

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from salmu_demo.core.errors import QueryError
+from salmu_demo.core.errors import ModelError, QueryError
 from salmu_demo.data.dataset import Persona
 from salmu_demo.data.forget_requests import ForgetRequest
 from salmu_demo.models.lineage import RECORD_FILE
@@ -17,7 +18,7 @@ from salmu_demo.probes.findings import Verdict, fulfilment
 from salmu_demo.probes.matrix import Matrix, MatrixCell, MatrixRow
 from salmu_demo.probes.people import Side
 from salmu_demo.probes.persistence import Effect, FactStanding, persistence
-from salmu_demo.workbench.requests import line_before, line_of_runs
+from salmu_demo.workbench.requests import line_before, line_of_runs, next_run
 from tests.fixtures.planted import planted_model
 
 # Exposure is log2(64 / rank): 6, 4 and 0 bits; a guess has the same mean everywhere, so that it leaves the changes.
@@ -107,6 +108,34 @@ def test_the_line_of_runs_is_found_by_records_whatever_the_order(tmp_path: Path)
             line_of_runs(cast(list[ModelSource], models), "data")
     with pytest.raises(QueryError, match="None of these models"):
         line_of_runs(cast(list[ModelSource], [second, base, first]), "other data")
+
+
+def test_the_next_run_goes_on_from_the_model_of_the_last(tmp_path: Path) -> None:
+    known = {
+        "base": _made(tmp_path, "base", "a", None),
+        "made:first": _made(tmp_path, "first", "b", "a", [["1", "2:email"]]),
+        "made:whole": _made(tmp_path, "whole", "e", "a", [[]]),
+    }
+
+    def models(references: list[str]) -> list[Any]:
+        if references[0] not in known:
+            raise ModelError("gone")
+        return [known[reference] for reference in references]
+
+    bench: Any = SimpleNamespace(models=models, data=SimpleNamespace(fingerprint="data"))
+    listed = ["base", "made:first", "made:whole", "made:gone"]
+    assert next_run(bench, ["1", "2:email", "3"], "base", listed) == ("made:first", ["3"])
+    # An attribute of somebody who is forgotten altogether is nothing new.
+    assert next_run(bench, ["1:city", "3"], "base", listed) == ("made:first", ["3"])
+    assert next_run(bench, ["2"], "base", listed) == ("made:first", ["2"])
+    for asked in (["1", "2:email"], ["3"], []):
+        assert next_run(bench, asked, "base", listed) == ("base", asked)
+    # Whoever has chosen another model keeps it.
+    known["other"] = _made(tmp_path, "other", "c", None)
+    assert next_run(bench, ["1", "3"], "other", listed) == ("other", ["1", "3"])
+    assert next_run(bench, ["1", "3"], "base", ["base"]) == ("base", ["1", "3"])
+    known["made:second"] = _made(tmp_path, "second", "d", "b", [["1", "2:email"], ["3"]])
+    assert next_run(bench, ["1", "3", "4"], "made:first", [*listed, "made:second"]) == ("made:second", ["4"])
 
 
 def test_what_a_model_was_made_from_is_found_among_others(tmp_path: Path) -> None:

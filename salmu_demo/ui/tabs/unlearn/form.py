@@ -31,6 +31,7 @@ from salmu_demo.unlearning import DEFAULT_BUDGET, UNRELATED, Modality, find_moda
 from salmu_demo.unlearning.methods import Form, MethodSpec, Need, TrainedMethod, all_methods, find_method
 from salmu_demo.unlearning.methods.base import Range
 from salmu_demo.workbench.bench import Workbench
+from salmu_demo.workbench.requests import next_run
 
 
 @dataclass(frozen=True)
@@ -469,9 +470,10 @@ def connect_form(context: Context, launcher: Launcher, form: UnlearnForm, own: A
         if seen.tab != UNLEARN:
             return [gr.skip()] * len(outputs)
         labelled = [(request_words(data, request), str(request)) for request in find_requests(data, asked)]
-        forget = gr.CheckboxGroup(labelled, value=asked, visible=bool(asked))
-        first = next((name for name in (COMPROMISED, CLEAR_BASE, *listed) if name in listed), None)
-        bases = gr.Dropdown(listed, value=base or first)
+        start = base or next((name for name in (COMPROMISED, CLEAR_BASE, *listed) if name in listed), None)
+        start, ticked = (start, asked) if start is None else next_run(context.workbench, asked, start, listed)
+        forget = gr.CheckboxGroup(labelled, value=ticked, visible=bool(asked))
+        bases = gr.Dropdown(listed, value=start)
         if method:
             # Whoever comes back finds the form as it was left.
             return [forget, gr.skip(), bases, *[gr.skip()] * (len(outputs) - 3)]

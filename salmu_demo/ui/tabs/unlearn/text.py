@@ -49,7 +49,8 @@ TRAINING: Final = "Optimiser"
 MISSING: Final = "Type a number for {name}."
 FORGET: Final = (
     "All pairs of those who asked, in whatever split; everybody else's pairs of `forget` are there to be kept. Untick "
-    "one to take it back; without any, the whole split `forget` goes."
+    "one to take it back; without any, the whole split `forget` goes. Whoever asks after a run is forgotten in one "
+    "that starts from its model."
 )
 ESTIMATE: Final = "How long?"
 ESTIMATED: Final = "This run takes {time} on this machine."
