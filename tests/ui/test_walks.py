@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from salmu_demo.workbench.dossiers import verify
 from tests.fixtures.tiny import PERSONAS, TWO_EMAILS
 from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, app_with_runs, unfold_settings
+from tests.ui.test_accessibility import violations
 from tests.ui.test_app import sideways_scroll
 from tests.ui.test_models import choose_file
 
@@ -47,6 +48,9 @@ def test_an_auditor_goes_from_a_value_to_a_dossier(open_page: OpenPage, tmp_path
         frame = page.locator("#detail").bounding_box()
         assert frame is not None
         assert frame["y"] + frame["height"] == pytest.approx(PHONE[1], abs=1)
+        # None of its parts is squeezed to make room for the others.
+        expect(page.locator("#captions .results").first).to_be_visible()
+        assert violations(page, "#detail") == []
         close.click()
         expect(page.locator("#detail")).to_be_hidden()
     else:
