@@ -136,7 +136,8 @@ def test_the_code_that_decides_a_metric_is_all_the_code_it_uses():
         # What a model is called, and what it is to others.
         "models/card", "models/names", "models/roles", "models/settings",
         # What the documents of whole evaluations hold besides the metrics.
-        "attacks/schema", "results/analysis", "results/breakdown", "results/comparison", "results/cuts",
+        "attacks/base", "attacks/membership", "attacks/pairs", "attacks/recovery", "attacks/schema", "attacks/target",
+        "results/analysis", "results/breakdown", "results/comparison", "results/cuts",
         "results/diagnosis", "results/evidence", "results/expectations", "results/official", "results/published",
         "results/questions",
     }  # fmt: skip
