@@ -69,7 +69,8 @@ def test_an_auditor_goes_from_a_value_to_a_dossier(open_page: OpenPage, tmp_path
 
 
 def test_an_author_goes_from_a_file_to_a_table_for_a_paper(open_page: OpenPage, tiny_assets: Path, tmp_path: Path):
-    page = open_page("models=mini-clean,mini-compromised")
+    # A phone as far as the results, which a wide screen shows too: one benchmark for both.
+    page = open_page("models=mini-clean,mini-compromised", size=PHONE)
     unfold_settings(page)
     page.get_by_role("button", name="Add a model").click()
     mine = tmp_path / "my_method.safetensors"
@@ -78,11 +79,16 @@ def test_an_author_goes_from_a_file_to_a_table_for_a_paper(open_page: OpenPage, 
     expect(page.locator("#models")).to_contain_text("upload:my_method-")
     expect(page.locator("#models input:checked")).to_have_count(3)
 
+    page.locator("#settings .toggle-button").click()
     page.get_by_role("tab", name="Benchmark").click()
     page.locator("#benchmark-run").click()
     expect(page.locator("#results-head article")).to_have_count(3, timeout=2 * PATIENCE_MS)
     expect(page.locator("#results-head")).to_contain_text("my_method")
     page.get_by_role("tab", name="Downloads").click()
+    expect(page.get_by_role("link", name=".tex")).to_be_visible()
+    assert sideways_scroll(page) <= 0
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    assert sideways_scroll(page) <= 0
     table = download(page, page.get_by_role("link", name=".tex"), tmp_path / "table.tex").read_text("utf-8")
     assert r"\toprule" in table
     assert r"my\_method" in table
