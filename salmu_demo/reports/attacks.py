@@ -81,7 +81,7 @@ def _section(document: AttacksDocument) -> Iterator[Block]:
                 tuple(_line(record) for record in attackers_choice(records)),
                 3,
             )
-        yield from _membership(records)
+    yield from _membership(document)
     if document.controls:
         yield Table(
             "The attacks where the answer is known: Compromised once more, and copies of it whose leak is hidden by a "
@@ -137,25 +137,38 @@ def _ends(low: float, high: float) -> str:
     return f"{percent(low)} to {percent(high)}"
 
 
-def _membership(records: Sequence[AttackRecord]) -> Iterator[str]:
-    """PrivLeak of a model, relative to Clean, and how many pairs to be forgotten are told at few false positives."""
-    for record in records:
-        if record.attack != MEMBERSHIP_ATTACK:
-            continue
-        if record.measure in (TPR, TPR_BELOW):
-            ends = (
-                "" if record.low is None or record.high is None else f", {_INTERVAL} {_ends(record.low, record.high)}"
-            )
-            yield (
-                f"{record.model}, membership among {record.gallery}: {percent(record.value)} of the pairs to be "
-                f"forgotten are told at 1 % false positives{record.measure.removeprefix(TPR)}{ends}."
-            )
-        elif record.measure == AUC and record.clean is not None and record.clean < 1:
-            leak = percent(float(privacy_leak(record.value, record.clean)))
-            yield (
-                f"{record.model}, membership among {record.gallery}: PrivLeak is {leak}; below 0 pairs to be forgotten "
-                "can still be told, above 0 they are conspicuously far."
-            )
+def _membership(document: AttacksDocument) -> Iterator[Table]:
+    """How well pairs to be forgotten are told from others of the same people, if that was tried."""
+    told: dict[tuple[str, str], dict[str, AttackRecord]] = {}
+    for record in document.records:
+        if record.attack == MEMBERSHIP_ATTACK:
+            told.setdefault((record.model, record.gallery), {})[record.measure] = record
+    if told:
+        yield Table(
+            "Who was to be forgotten: pairs to be forgotten, told from others of the same people by how well they "
+            "match. PrivLeak compares the AUC with Clean's: below 0 they can still be told, above 0 they are "
+            "conspicuously far. From below among kept pairs is no mark: a perfect method leaves it too.",
+            ("Model", "Told from", "PrivLeak", "At 1 % false positives", _INTERVAL, "From below", _INTERVAL),
+            tuple(
+                (*of, _leak(found.get(AUC)), *_rate(found.get(TPR)), *_rate(found.get(TPR_BELOW)))
+                for of, found in told.items()
+            ),
+            2,
+        )
+
+
+def _leak(record: AttackRecord | None) -> str:
+    if record is None or record.clean is None or record.clean == 1:
+        return NOTHING
+    return percent(float(privacy_leak(record.value, record.clean)))
+
+
+def _rate(record: AttackRecord | None) -> tuple[str, str]:
+    if record is None:
+        return NOTHING, NOTHING
+    if record.low is None or record.high is None:
+        return percent(record.value), NOTHING
+    return percent(record.value), _ends(record.low, record.high)
 
 
 def attack_report(document: AttacksDocument) -> Report:

@@ -132,12 +132,11 @@ def test_the_section_says_what_came_back_beside_the_controls():
         "linear-map", "own-head", "tower-swap (not counted)", "membership", "membership",
     ]  # fmt: skip
     texts = [block for block in attack_section(FOUND).blocks if isinstance(block, str)]
-    # AUC .75 against Clean's .5: (.5 - .75) / (1 - .5).
-    assert any("PrivLeak is −50.0 %" in text for text in texts)
-    assert (
-        "m, membership among unseen images: 5.0 % of the pairs to be forgotten are told at 1 % false positives, "
-        "from below, 95 % interval 2.0 % to 9.0 %."
-    ) in texts
+    assert found["Who was to be forgotten"].rows == (
+        # AUC .75 against Clean's .5: (.5 - .75) / (1 - .5).
+        ("m", "kept pairs", "−50.0 %", "–", "–", "–", "–"),
+        ("m", "unseen images", "–", "–", "–", "5.0 %", "2.0 % to 9.0 %"),
+    )
     assert "m: b is skipped: it needs more." in texts
     controls = found["The attacks where the answer is known"]
     assert controls.rows == (("a", "", "hidden", "0.9800", "1"),)
