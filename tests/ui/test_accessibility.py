@@ -1,4 +1,4 @@
-"""axe finds nothing wrong with any tab, in light and dark, but for three rules that Gradio's own parts break."""
+"""axe finds nothing wrong with any tab, in light and dark."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -6,9 +6,6 @@ from playwright.sync_api import Page, expect
 
 from salmu_demo.ui.shell.view import TABS
 from tests.ui.conftest import OpenPage, unfold_settings
-
-# Inside Gradio's Gallery, Plot and File; all else must pass.
-GRADIO_RULES = {"label-content-name-mismatch", "aria-prohibited-attr"}
 
 NO_RING = """
 () => {
@@ -32,7 +29,6 @@ def violations(page: Page, within: str | None = None) -> list[str]:
     return [
         f"{violation['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for violation in found
-        if violation["id"] not in GRADIO_RULES
         for node in violation["nodes"]
         if not node["html"].startswith('<div class="toast-')  # a message of Gradio's that happens to be shown
     ]
