@@ -38,6 +38,9 @@ from salmu_demo.models.references import find_models
 from salmu_demo.models.registry import EncoderRegistry
 from salmu_demo.models.source import ModelSource
 
+Rates = tuple[float, float]
+"""Pieces a second, and a second of CPU time."""
+
 LENGTHS = (32, 40)
 DIGITS = 4
 
@@ -75,12 +78,10 @@ def measure_images(models: list[ModelSource], data: BenchmarkData, name: str, ro
         batches = [pixels[start : start + IMAGE_BATCH] for start in range(0, len(pixels), IMAGE_BATCH)]
         encoder.encode_pixels(batches[0])  # Warm up: the first call allocates.
 
-        def rate(work: Callable[[], object]) -> tuple[float, float]:
-            start, used = time.perf_counter(), time.process_time()
-            work()
-            return len(split) / (time.perf_counter() - start), len(split) / (time.process_time() - used)
+        def rate(work: Callable[[], object]) -> Rates:
+            return timed(work, len(split))
 
-        def one_round() -> tuple[tuple[float, float], ...]:
+        def one_round() -> tuple[Rates, ...]:
             with tempfile.TemporaryDirectory() as folder:
                 embedder = Embedder(ArrayStore(Path(folder)), encoders)
                 return (
@@ -112,28 +113,36 @@ def measure_texts(architecture: str, name: str, captions: list[str], rounds: int
                     for number in range(len(captions))
                 ]
             print(f"{architecture}, {len(captions)} texts, {rounds} rounds, medians; device {encoder.device}\n")
-            print("| texts | mean tokens | bare texts/s | texts/s | ratio to bare |\n|---|---|---|---|---|")
+            print("| texts | mean tokens | bare texts/s | texts/s | ratio of CPU times | ratio to bare |")
+            print("|---|---|---|---|---|---|")
             for words, texts in lists.items():
                 tokens = encoder.tokens(texts)
                 mean = float(tokens.argmax(dim=1).float().mean()) + 1
                 rates = [_text_rates(encoders, model, encoder, texts, tokens) for _ in range(rounds)]
-                bare, ours = (statistics.median(column) for column in zip(*rates, strict=True))
-                ratio = statistics.median(ours / bare for bare, ours in rates)
-                print(f"| {words} | {mean:.1f} | {bare:.1f} | {ours:.1f} | {ratio:.2f} |", flush=True)
+                bare, ours = (statistics.median(each[of][0] for each in rates) for of in (0, 1))
+                ratio, used = (statistics.median(each[1][of] / each[0][of] for each in rates) for of in (0, 1))
+                print(f"| {words} | {mean:.1f} | {bare:.1f} | {ours:.1f} | {used:.2f} | {ratio:.2f} |", flush=True)
 
 
 def _text_rates(
     encoders: EncoderRegistry, model: ModelSource, encoder: Encoder, texts: list[str], tokens: torch.Tensor
-) -> tuple[float, float]:
-    """Texts a second of the bare encoder, and of ours on an empty cache."""
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        embedder = Embedder(ArrayStore(Path(folder)), encoders)
-        start = time.perf_counter()
+) -> tuple[Rates, Rates]:
+    """Those of the bare encoder, and ours on an empty cache."""
+
+    def bare() -> None:
         for batch in torch.split(tokens, TEXT_BATCH):
             encoder.model.encode_text(batch.to(encoder.device), normalize=True).cpu()
-        middle = time.perf_counter()
-        embedder.prompts(model, texts)
-        return len(texts) / (middle - start), len(texts) / (time.perf_counter() - middle)
+
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        embedder = Embedder(ArrayStore(Path(folder)), encoders)
+        return timed(bare, len(texts)), timed(lambda: embedder.prompts(model, texts), len(texts))
+
+
+def timed(work: Callable[[], object], pieces: int) -> Rates:
+    """How many pieces a second some work takes on, and a second of CPU time."""
+    start, used = time.perf_counter(), time.process_time()
+    work()
+    return pieces / (time.perf_counter() - start), pieces / (time.process_time() - used)
 
 
 if __name__ == "__main__":

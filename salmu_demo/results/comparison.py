@@ -1,6 +1,6 @@
 """Several evaluations side by side: targets, and how far each model is from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from salmu_demo.core.errors import MetricError
@@ -47,7 +47,7 @@ class Comparison:
         models: the models, in order.
         rows: one for each metric.
         data: the data set they were measured on.
-        remarks: sentences on roles that models do not have, see `assign_roles`.
+        remarks: sentences on roles that models do not have, see `assign_roles`, and on metrics that tell nothing.
     """
 
     models: tuple[MeasuredModel, ...]
@@ -101,7 +101,21 @@ def compare(evaluations: Sequence[Evaluation], told: Told = NOTHING_TOLD) -> Com
         at = {role: None if number is None else values[number] for role, number in numbers.items()}
         cells = tuple(ComparisonCell(v, _gap(v, at[CLEAN]), _gap(v, at[COMPROMISED])) for v in values)
         rows.append(ComparisonRow(spec, at[target_role(spec)], cells))
-    return Comparison(tuple(models), tuple(rows), evaluations[0].data, assigned.remarks)
+    remarks = (*assigned.remarks, *_telling_nothing(measured, rows))
+    return Comparison(tuple(models), tuple(rows), evaluations[0].data, remarks)
+
+
+def _telling_nothing(models: Sequence[MeasuredModel], rows: Sequence[ComparisonRow]) -> Iterator[str]:
+    """A sentence on the metrics that are the same number for every one of several models, if there are any."""
+    if len({model.fingerprint or model.reference for model in models}) < 2:
+        return
+    alike = []
+    for row in rows:
+        values = {cell.value for cell in row.cells}
+        if len(values) == 1 and None not in values:
+            alike.append(row.spec.name)
+    if alike:
+        yield f"The same number for every model, so that it tells none from another: {', '.join(alike)}."
 
 
 def _check_same_rows(metric: str, evaluations: Sequence[Evaluation]) -> None:

@@ -87,3 +87,17 @@ def test_one_model_is_a_comparison(number: int):
     alone = compare([(CLEAN, MINE)[number]])
     assert [row.target for row in alone.rows] == [[0.25, None], [None, None]][number]
     assert alone.remarks == ()
+
+
+def test_metrics_that_are_the_same_for_every_model_are_named():
+    first, second, third = (
+        valued(name, {"RetFail": value, "ACS": 0.5, "GenKnow": 0.1})
+        for name, value in (("a", 0.2), ("b", 0.2), ("c", 0.3))
+    )
+    same = "The same number for every model, so that it tells none from another: {}."
+    assert compare([first, second]).remarks == (same.format("RetFail, ACS, GenKnow"),)
+    assert compare([first, second, third]).remarks == (same.format("ACS, GenKnow"),)
+    lacking = replace(third, results={"RetFail": third.results["RetFail"]})
+    assert compare([first, lacking]).remarks == ()
+    # A model beside itself.
+    assert compare([first, replace(first, model=replace(first.model, name="again"))]).remarks == ()
