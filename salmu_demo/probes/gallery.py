@@ -15,6 +15,7 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.metrics.checks import check_finite
 from salmu_demo.probes.index import FaissIndex, check_k
 from salmu_demo.probes.large_index import TRIALS, LargeIndex, exact_items
+from salmu_demo.probes.torch_index import TorchIndex, exact_index
 
 Content = Literal["captions", "faces"]
 
@@ -131,10 +132,10 @@ class SearchableGallery:
         """
         check_finite(features, f"The features of the gallery {gallery.name}")
         self.gallery = gallery
-        self._index: FaissIndex | LargeIndex
+        self._index: FaissIndex | TorchIndex | LargeIndex
         self.recall: float | None = None
         if trials is None or len(features) <= exact_items():
-            self._index = FaissIndex(features)
+            self._index, _ = exact_index(features)
         else:
             asked = trials()
             check_finite(asked, f"The features that the recall of the gallery {gallery.name} is measured with")

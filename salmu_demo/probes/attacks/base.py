@@ -464,7 +464,7 @@ def resampled_exposures(per_query: NDArray[np.float64], true: Sequence[int]) -> 
     """Exposures of `RESAMPLES` draws of images, with shape (N, C) scores; as many images are drawn alike."""
     distinct, inverse = _draws(len(per_query))
     scores, wrong = distinct @ per_query, _wrong(per_query.shape[1], true)
-    ranks = tied_ranks(scores[:, ~wrong].max(axis=1), scores[:, wrong])
+    ranks = tied_ranks(scores[:, list(true)].max(axis=1), scores, wrong)
     candidates = int(wrong.sum()) + 1
     # Few ranks differ.
     different, which = np.unique(ranks, return_inverse=True)
@@ -498,7 +498,7 @@ def _reading(
     true = candidates.true[persona.identity_id]
     scores = per_query.mean(axis=0)
     best = max(true, key=lambda number: float(scores[number]))
-    order = [int(i) for i in np.argsort(-scores, kind="stable") if i == best or i not in true]
+    order = [i for i in np.argsort(-scores, kind="stable").tolist() if i == best or i not in true]
     return PersonaReading(
         attack.name,
         variant.name,
@@ -506,7 +506,7 @@ def _reading(
         place_of(scores, true, setting.background),
         exposure_interval(per_query, true) if shown else None,
         true_values=tuple(candidates.values[i] for i in true),
-        values=tuple(candidates.values[i] for i in order),
+        values=tuple(map(candidates.values.__getitem__, order)),
         scores=scores[order],
         shown=shown,
         sentences=candidates.sentences,
