@@ -128,7 +128,7 @@ def _ship(
         Path | None, option("--output", "the files' folder (default: that of the assets)", "DIR", Path)
     ] = None,
 ) -> None:
-    """Make anew what is shipped with the built-in models: verdicts, results, examples (half an hour without a cache)."""
+    """Make anew what is shipped with the built-in models: verdicts, results, examples (half an hour from scratch)."""
     benches = [Workbench(), Workbench(CLEAR_MINI)]
     models = {bench: bench.models(builtin_models(bench.data.benchmark)) for bench in benches}
     with TerminalProgress() as progress:
