@@ -104,9 +104,9 @@ def resampled_rates(
     Returns:
         Shape (R,), fewer than drawn where some have no positives or no negatives; None if nothing can be said.
 
-    >>> found = resampled_rates(np.array([3.0, 0.0]), np.array([1.0, 1.0]), ["a", "b", "a", "b"], resamples=4)
+    >>> found = resampled_rates(np.array([3.0, 0.0]), np.array([1.0, 1.0]), ["a", "b", "a", "b"], resamples=6)
     >>> None if found is None else found.tolist()
-    [0.5, 0.5, 0.5, 1.0]
+    [0.5, 0.5, 0.5, 0.5, 1.0, 0.0]
     """
     clusters = cluster_numbers(identities)
     count = len(np.unique(clusters))

@@ -98,11 +98,11 @@ def test_the_app_answers_and_is_healthy_with_what_was_copied_and_a_home_nobody_c
                 assert time.monotonic() < end
                 time.sleep(0.5)
             assert well == 0
+            assert [path.name for path in (container.parent / "data").iterdir()] == ["cache"]
         finally:
             app.terminate()
             said = app.communicate(timeout=30)[0]
     assert "Traceback" not in said
-    assert [path.name for path in (container.parent / "data").iterdir()] == ["cache"]
 
 
 def test_a_container_without_a_place_to_write_is_told_so(container: Path):

@@ -20,7 +20,9 @@ from tests.fixtures.results import NAMES, evaluations
 from tests.unit.test_reports_attacks import document, record
 
 ID = "A" * 22
-WORKBENCH = cast(Workbench, SimpleNamespace(data=SimpleNamespace(personas=(), benchmark="CLEAR")))
+WORKBENCH = cast(
+    Workbench, SimpleNamespace(data=SimpleNamespace(personas=(), benchmark="CLEAR"), models=lambda references: [])
+)
 
 
 def found(attack: str, share: float) -> AttacksDocument:
