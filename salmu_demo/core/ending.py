@@ -20,6 +20,12 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 PATIENCE: Final = 4.0
 """Seconds that the exit functions may take in all."""
 
+LAST_RESORT: Final = 20
+"""Seconds after which the system ends a process that cannot end itself, because code in C keeps Python from running.
+
+On a busy machine that can be a job's thread, whose priority is low, that loads a library.
+"""
+
 
 def end_on_signals(words: str = "salmu-demo: stopped.\n") -> None:
     """End this process by `end` on SIGINT and SIGTERM, with 130 and 143; for the main thread of a program.
@@ -60,8 +66,7 @@ def _leave_it_to_the_parent() -> None:
 
 def end(code: int, words: str = "") -> NoReturn:
     """End this process and its workers now: run the exit functions, and wait for no thread."""
-    # Should code in C keep Python from running at all.
-    signal.alarm(int(PATIENCE) + 1)
+    signal.alarm(LAST_RESORT)
     done = _thread.allocate_lock()
     done.acquire()
 

@@ -121,6 +121,13 @@ def test_a_program_is_stopped_while_it_imports(start, tmp_path: Path, program: S
     assert leftovers(tmp_path) == []
 
 
+def test_code_that_keeps_python_from_running_for_seconds_changes_no_end(start, tmp_path: Path):
+    # As a thread of low priority does that loads a large library on a busy machine, once the end has begun.
+    held = f"import atexit, ctypes\natexit.register(ctypes.PyDLL(None).sleep, 7)\n{AT_IMPORT}"
+    Ended(start((*COMMAND_LINE, "models", "list"), held, "numpy"), signal.SIGTERM).check()
+    assert leftovers(tmp_path) == []
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_app_is_stopped_while_it_runs(start, tmp_path: Path, number):
     process = start(APP)
