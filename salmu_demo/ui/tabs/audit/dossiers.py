@@ -153,8 +153,8 @@ class Dossiers:
             added.with_images, progress,
         )  # fmt: skip
         with TemporaryDirectory() as folder:
-            pictures = thumbnails(self._workbench.data, document)
-            written = {path.name: path for path in write_dossier(document, pictures, added.attached, Path(folder))}
+            images = thumbnails(self._workbench.data, document)
+            written = {path.name: path for path in write_dossier(document, images, added.attached, Path(folder))}
             documents = [f"dossier{ending}" for ending in ENDINGS.values()]
             # `verify` looks for the others beside the dossier.
             names = [*documents, *(name for name in written if name not in documents)]
