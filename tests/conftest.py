@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from salmu_demo.core.garbage import search_seldom
 from tests.fixtures.tiny import write_tiny_data, write_tiny_models
 
 collect_ignore = ["fixtures/plugin_package"]
 """What it registers would be there for all tests: it is for processes of their own."""
 
 SLOWEST_FIRST = ("tests/ui/", "tests/unlearning/", "tests/mini/", "tests/integration/", "tests/unit/", "")
-
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 # Imports and collected tests leave millions of objects that stay. Looking through them for garbage, again and again,
 # took a third of the time until the first test, and a good part of the time after it.
@@ -25,7 +24,7 @@ gc.disable()
 def pytest_collection_finish() -> None:
     """Leave what has been imported and collected out of all later searches for garbage."""
     gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    search_seldom()
     gc.enable()
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from salmu_demo.core.ending import end_on_signals
+from salmu_demo.core.garbage import search_seldom
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -17,4 +18,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """Entry point of the command `salmu-demo`."""
     end_on_signals()
+    search_seldom()
     sys.exit(run())

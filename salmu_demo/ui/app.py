@@ -1,6 +1,7 @@
 """The page: header, model choice, tabs; and the program that serves it."""
 
 import atexit
+import gc
 import logging
 import os
 import sys
@@ -264,6 +265,8 @@ def main(data: Sequence[str] = ()) -> None:
     def build(name: str) -> gr.Blocks:
         return build_app(shared.datasets.workbench(name), shared=shared)
 
+    # What there is now stays. A search for garbage through all of it would stop every visitor for a third of a second.
+    gc.freeze()
     with serving(app, listener, build) as server:
         answers.set()
         zero_gpu.announce()
