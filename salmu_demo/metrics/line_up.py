@@ -9,6 +9,9 @@ from salmu_demo.metrics.checks import normalised
 from salmu_demo.metrics.protocol import TIE_TOLERANCE
 from salmu_demo.metrics.ranking import tied_ranks
 
+_SCORES_AT_ONCE = 1_000_000
+"""Scores that are standardised at a time; by themselves, those of a few images with one sentence are mostly calls."""
+
 
 def image_scores(image_features: NDArray[np.float32], candidate_features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Mean standardised score of each candidate for each image.
@@ -40,20 +43,26 @@ def unit_scores(image_features: NDArray[np.float32], candidates: NDArray[np.floa
     """What `image_scores` gives, with candidates that `unit_candidates` has made ready for many calls."""
     images = normalised(image_features, "image_features").astype(np.float64)
     means = np.zeros((len(images), candidates.shape[1]))
-    # One sentence at a time: of a thousand candidates and images all at once would take a hundred times the features.
-    for sentence in candidates:
-        means += standardised(images @ sentence.astype(np.float64).T) / len(candidates)
+    # Of a thousand candidates and images, all sentences at once would take a hundred times the features.
+    at_once = max(1, _SCORES_AT_ONCE // means.size)
+    for start in range(0, len(candidates), at_once):
+        sentences = candidates[start : start + at_once]
+        scores = np.empty((len(sentences), *means.shape))
+        for number, sentence in enumerate(sentences):
+            np.matmul(images, sentence.astype(np.float64).T, out=scores[number])
+        for each in standardised(scores):
+            means += each / len(candidates)
     return means
 
 
 def standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of shape (N, C) with mean 0 and standard deviation 1; a row of equal scores is 0.
+    """Rows of shape (..., C) with mean 0 and standard deviation 1; a row of equal scores is 0.
 
     >>> standardised(np.array([[1.0, 3.0], [0.5, 0.5]])).tolist()
     [[-1.0, 1.0], [0.0, 0.0]]
     """
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    deviations = centred.std(axis=1, keepdims=True)
+    centred = scores - scores.mean(axis=-1, keepdims=True)
+    deviations = centred.std(axis=-1, keepdims=True)
     result: NDArray[np.float64] = np.zeros_like(centred)
     np.divide(centred, deviations, out=result, where=deviations > TIE_TOLERANCE)
     return result

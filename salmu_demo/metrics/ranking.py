@@ -40,8 +40,8 @@ def tied_ranks(
     """
     lead = rivals - np.expand_dims(own, -1)
     higher = np.count_nonzero((lead > TIE_TOLERANCE) & competes, axis=-1)
-    equal = np.count_nonzero((np.abs(lead) <= TIE_TOLERANCE) & competes, axis=-1)
-    return np.asarray(1 + higher + TIE_SHARE * equal, dtype=np.float64)
+    at_least_equal = np.count_nonzero((lead >= -TIE_TOLERANCE) & competes, axis=-1)
+    return np.asarray(1 + higher + TIE_SHARE * (at_least_equal - higher), dtype=np.float64)
 
 
 def exposure(ranks: NDArray[np.float64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from salmu_demo.core.errors import MetricError
+from salmu_demo.metrics import line_up
 from salmu_demo.metrics.line_up import (
     alarm_rate,
     chance_beyond,
@@ -49,6 +50,15 @@ def test_scores_equal_plain_loops(seed: int):
     np.testing.assert_allclose(found, expected, atol=1e-5)
     means = standardised_scores(images.astype(np.float32), sentences.astype(np.float32))
     np.testing.assert_allclose(means, np.mean(expected, axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 14, 70])
+def test_scores_are_the_same_bits_however_many_are_standardised_at_a_time(at_once: int, monkeypatch):
+    rng = np.random.default_rng(3)
+    images, sentences = rng.normal(size=(2, 5)).astype(np.float32), rng.normal(size=(5, 7, 5)).astype(np.float32)
+    expected = image_scores(images, sentences)
+    monkeypatch.setattr(line_up, "_SCORES_AT_ONCE", at_once)
+    assert np.array_equal(image_scores(images, sentences), expected)
 
 
 def collapsed(rng: np.random.Generator, count: int, width: int) -> Array:
