@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ MODEL = "mini-clean"
 DATA_FOLDER = "salmu-mini"
 VISITORS = 10
 VISIT_MINUTES = 3.0
-HERE = "from benchmarks.official_size import draw_features, draw_model"
+HERE = "from benchmarks.official_size import draw_data, draw_features, draw_model"
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,8 @@ def run(folder: Path, architecture: str, share: float, minutes: float) -> None:
     }  # fmt: skip
     steps = []
     if not (assets / DATA_FOLDER / layout.IDENTITIES_FILE).is_file():
-        start = time.perf_counter()
-        rng = np.random.default_rng(0)
-        write_data(assets / DATA_FOLDER, [image(rng) for _ in range(IMAGES)], share)
-        steps.append(Step("write the data", time.perf_counter() - start, 0, size_of(assets)))
+        written = timed("write the data", "-c", f"{HERE}; draw_data({share!r})")
+        steps.append(replace(written, remark=size_of(assets)))
     steps.append(timed("write the model", "-c", f"{HERE}; draw_model({architecture!r})"))
     steps += embed(minutes, cache)
     steps.append(timed("draw the features that are missing", "-c", f"{HERE}; draw_features()"))
@@ -134,6 +132,12 @@ def timed(name: str, *arguments: str, stop_after: float | None = None) -> Step:
     if process.returncode not in (0, -signal.SIGKILL):
         raise RuntimeError(f"{name} failed with exit code {process.returncode}.")
     return Step(name, time.perf_counter() - start, usage.ru_maxrss / 1024)
+
+
+def draw_data(share: float) -> None:
+    """Write the data: in a process of its own, whose memory would count for every process that is started after it."""
+    rng = np.random.default_rng(0)
+    write_data(Path(os.environ["SALMU_ASSETS_DIR"]) / DATA_FOLDER, [image(rng) for _ in range(IMAGES)], share)
 
 
 def draw_model(architecture: str) -> None:
