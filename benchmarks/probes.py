@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import MODELS
+from salmu_demo.core.garbage import search_seldom
 from salmu_demo.core.runtime import use_one_blas_thread
 from salmu_demo.data.dataset import Persona
 from salmu_demo.models.source import ModelSource
@@ -35,6 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--personas", type=int, default=40)
     options = parser.parse_args()
+    # As the program does.
+    search_seldom()
     use_one_blas_thread()
     bench = Workbench()
     models = bench.models(MODELS)
