@@ -69,6 +69,14 @@ def plain_figures() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def eager_jobs() -> Iterator[None]:
+    """Jobs run at the priority of the tests that wait for them: beside other tests they would have to wait for those."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("salmu_demo.jobs.manager.NICENESS", 0)
+        yield
+
+
 @pytest.fixture
 def give(tmp_path: Path) -> Iterator[Callable[[str, bytes], Path]]:
     """A function that lays a file where the page puts what a visitor uploads, in a folder of the test's own."""

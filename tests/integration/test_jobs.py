@@ -36,11 +36,11 @@ COMMAND = "import salmu_demo.jobs.manager as manager; manager.NICENESS = 0; from
 
 
 @pytest.fixture(autouse=True)
-def runs(tiny_assets: Path, plain_figures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runs(
+    tiny_assets: Path, plain_figures: None, eager_jobs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """The built-in names mean the tiny data and models, and jobs go to a folder of their own."""
     monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path / "runs"))
-    # Tests share the machine with other work, for which they need not wait.
-    monkeypatch.setattr("salmu_demo.jobs.manager.NICENESS", 0)
     return tmp_path / "runs"
 
 

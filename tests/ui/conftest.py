@@ -88,6 +88,11 @@ def _plain_figures(plain_figures: None) -> None:
     """Hardly a test here opens the figures that jobs write."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _eager_jobs(eager_jobs: None) -> None:
+    """The page asks how a job gets on, again and again, until it has ended."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, named by the environment variable CHROMIUM or found on the path."""

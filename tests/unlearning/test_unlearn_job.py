@@ -1,6 +1,7 @@
 """Unlearning as a job: it leaves a model that is found by its name, goes on where it stopped, and can be kept early."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -55,10 +56,10 @@ from salmu_demo.workbench.bench import Workbench
 TIMEOUT = 30
 SPEC = UnlearningSpec(
     ("mini-compromised",),
-    UnlearningOptions("npo", "both", 64, {"batch_size": 8, "learning_rate": 1e-3}),
+    UnlearningOptions("npo", "both", 32, {"batch_size": 8, "learning_rate": 1e-3}),
     seed=3,
 )
-"""8 steps, with a reading after each."""
+"""4 steps, with a reading after each."""
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +67,27 @@ def workbench(tiny_assets: Path) -> Workbench:
     return Workbench()
 
 
+@pytest.fixture(scope="module")
+def undisturbed(workbench: Workbench, eager_jobs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a job that ran to its end."""
+    folder = tmp_path_factory.mktemp("runs")
+    manager = JobManager(folder, lambda data: workbench)
+    job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
+    assert job.state is JobState.DONE, job.error
+    manager.close()
+    return folder / job.id
+
+
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runs(eager_jobs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SALMU_RUNS_DIR", str(tmp_path / "runs"))
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def finished(undisturbed: Path, runs: Path) -> Path:
+    """The folder, among the jobs of a test, of one that ran to its end."""
+    return Path(shutil.copytree(undisturbed, runs / undisturbed.name))
 
 
 @pytest.fixture
@@ -143,7 +161,7 @@ def test_a_specification_survives_its_file_and_benchmarks_keep_their_shape() -> 
         ({"forget_level": float("nan")}, "The level to stop at is nan; it must be a cosine"),
         ({"retain_drop": 0.0}, "The drop to stop at is 0.0"),
         (
-            {"method": "ssd", "settings": {}, "forget_level": UNRELATED},
+            {"method": "ssd", "settings": {"batch_size": 8}, "forget_level": UNRELATED},
             "ssd edits the model once",
         ),
     ],
@@ -160,21 +178,18 @@ def test_settings_that_make_no_sense_are_refused_before_anything_starts(
 
 
 def test_a_job_leaves_a_model_that_is_found_by_a_name_that_hides_the_job(
-    manager: JobManager, workbench: Workbench, tmp_path: Path
+    finished: Path, workbench: Workbench, tmp_path: Path
 ) -> None:
-    job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
-    assert job.state is JobState.DONE, job.error
-    folder = manager.folder(job.id)
-    [reference] = made_in(folder)
+    [reference] = made_in(finished)
     assert reference.startswith("made:npo-")
-    assert job.id not in reference
+    assert finished.name not in reference
     assert find_model(reference).name == reference.removeprefix("made:")
     # The same weights as from the command line.
     [base] = workbench.models(["mini-compromised"])
     unlearn(FeatureView(base, workbench.data), unlearning_plan(SPEC), tmp_path / "plain")
     assert find_model(reference).fingerprint == find_model(f"local-dir:{tmp_path / 'plain'}").fingerprint
-    readings = read_readings(folder)
-    assert [reading.forget_pairs for reading in readings] == list(range(0, 65, 8))
+    readings = read_readings(finished)
+    assert [reading.forget_pairs for reading in readings] == list(range(0, 33, 8))
     assert len(readings[0].persona_ranks) == 4
     assert all(1 <= rank <= reading.candidates for reading in readings for rank in reading.persona_ranks.values())
     for gone in ("made:npo-00000000", "made:../../etc", "made:"):
@@ -201,10 +216,9 @@ def test_a_job_stops_by_its_rules_and_reports_an_oracle(manager: JobManager) -> 
 
 
 def test_a_cancelled_job_goes_on_and_ends_as_if_undisturbed(
-    manager: JobManager, kinds: dict[str, JobKind[Any]]
+    manager: JobManager, kinds: dict[str, JobKind[Any]], finished: Path
 ) -> None:
-    whole = manager.wait(manager.submit(SPEC).id, TIMEOUT)
-    cancel_at(5, manager, kinds)
+    cancel_at(3, manager, kinds)
     job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
     assert job.state is JobState.CANCELLED
     assert job.progress is not None
@@ -212,40 +226,41 @@ def test_a_cancelled_job_goes_on_and_ends_as_if_undisturbed(
     assert made_in(manager.folder(job.id)) == []
     resumed = manager.wait(manager.resume(job.id).id, TIMEOUT)
     assert resumed.state is JobState.DONE, resumed.error
-    references = [made_in(manager.folder(one.id))[0] for one in (whole, resumed)]
-    prints = [find_model(reference).fingerprint for reference in references]
+    folder = manager.folder(resumed.id)
+    prints = [find_model(reference).fingerprint for one in (finished, folder) for reference in made_in(one)]
+    assert len(prints) == 2
     assert prints[0] == prints[1]
-    assert read_readings(manager.folder(whole.id)) == read_readings(manager.folder(resumed.id))
+    assert read_readings(finished) == read_readings(folder)
 
 
 def test_a_job_that_is_resumed_by_another_version_begins_anew(
     manager: JobManager, kinds: dict[str, JobKind[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel_at(5, manager, kinds, keep=True)
+    cancel_at(3, manager, kinds, keep=True)
     job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
     readings = manager.folder(job.id) / "readings.json"
     assert len(made_in(manager.folder(job.id))) == 1
-    readings.write_text(readings.read_text("utf-8").replace('"step": 5', '"step": 99'), "utf-8")
+    readings.write_text(readings.read_text("utf-8").replace('"step": 3', '"step": 99'), "utf-8")
     monkeypatch.setattr("salmu_demo.unlearning.plan.code_of", lambda method: "another version")
     resumed = manager.wait(manager.resume(job.id).id, TIMEOUT)
     assert resumed.state is JobState.DONE, resumed.error
     [reference] = made_in(manager.folder(job.id))
     record = json.loads((find_model(reference).weights.parent / "unlearning.json").read_text("utf-8"))
     assert record["ended"] == "the budget is spent"
-    assert [reading.step for reading in read_readings(manager.folder(job.id))] == list(range(9))
+    assert [reading.step for reading in read_readings(manager.folder(job.id))] == list(range(5))
 
 
 def test_cancel_and_keep_leaves_the_model_of_the_last_reading_and_resume_replaces_it(
     manager: JobManager, kinds: dict[str, JobKind[Any]]
 ) -> None:
-    cancel_at(5, manager, kinds, keep=True)
+    cancel_at(3, manager, kinds, keep=True)
     job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
     assert job.state is JobState.CANCELLED
     [reference] = made_in(manager.folder(job.id))
     kept = find_model(reference)
     record = json.loads((kept.weights.parent / "unlearning.json").read_text("utf-8"))
-    assert record["ended"] == "stopped by the user after step 5"
-    assert [reading["step"] for reading in record["curve"]] == list(range(6))
+    assert record["ended"] == "stopped by the user after step 3"
+    assert [reading["step"] for reading in record["curve"]] == list(range(4))
     before = kept.fingerprint
     assert manager.wait(manager.resume(job.id).id, TIMEOUT).state is JobState.DONE
     assert find_model(reference).fingerprint != before
@@ -261,18 +276,17 @@ def test_before_the_first_reading_there_is_nothing_to_keep(manager: JobManager, 
 def test_a_plain_cancel_after_a_wish_to_keep_keeps_nothing(manager: JobManager, kinds: dict[str, JobKind[Any]]) -> None:
     cancel_at(0, manager, kinds, keep=True)
     job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
-    cancel_at(5, manager, kinds)
+    cancel_at(3, manager, kinds)
     assert manager.wait(manager.resume(job.id).id, TIMEOUT).state is JobState.CANCELLED
     assert made_in(manager.folder(job.id)) == []
 
 
 def test_a_process_killed_after_the_model_was_written_has_nothing_left_to_do(
-    manager: JobManager, workbench: Workbench
+    finished: Path, workbench: Workbench
 ) -> None:
-    job = manager.wait(manager.submit(SPEC).id, TIMEOUT)
-    weights = model_folder(SPEC, manager.folder(job.id)) / "open_clip_model.safetensors"
+    weights = model_folder(SPEC, finished) / "open_clip_model.safetensors"
     before = weights.stat().st_mtime_ns
-    assert Unlearning().run(SPEC, workbench, manager.folder(job.id), lambda progress: None) == ()
+    assert Unlearning().run(SPEC, workbench, finished, lambda progress: None) == ()
     assert weights.stat().st_mtime_ns == before
 
 
@@ -286,8 +300,8 @@ def test_an_estimate_is_of_what_is_not_encoded_and_of_the_steps_and_readings(
     assert rows.generic is not None
     workbench.embedder.prompts(base, rows.generic)
     monkeypatch.setattr(timing, "time_run", lambda *of: RunTiming(loading=10.0, step=0.5, once=0.25, reading=2.0))
-    # Loading and writing, 8 steps, and readings before them and after each.
-    assert Unlearning().estimate(SPEC, workbench) == Estimate(20 + 8 * 0.5 + 0.25 + 9 * 2 + OTHER_SECONDS, 0, 0)
+    # Loading and writing, 4 steps, and readings before them and after each.
+    assert Unlearning().estimate(SPEC, workbench) == Estimate(20 + 4 * 0.5 + 0.25 + 5 * 2 + OTHER_SECONDS, 0, 0)
     # 3 steps give 4 readings, and an edit gives 2 whatever its budget.
     for method, readings in (("npo", 4), ("ssd", 2)):
         asked = replace(SPEC.unlearning, method=method, budget=24, settings={"batch_size": 8})
