@@ -71,7 +71,7 @@ def plain_figures() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def eager_jobs() -> Iterator[None]:
-    """Jobs run at the priority of the tests that wait for them: beside other tests they would have to wait for those."""
+    """Jobs run at the priority of the tests that wait for them, and not after all other work of the machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("salmu_demo.jobs.manager.NICENESS", 0)
         yield

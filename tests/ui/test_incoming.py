@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +18,9 @@ from salmu_demo.ui.shell.visitor_files import visitor_files
 from tests.ui.client import END, MULTIPART, Visitor, file_payload, multipart
 
 REFUSED = ("was not uploaded here", "does not ask for")
-VISITORS = 21
+VISITORS = 12
+
+Left = Callable[[], list[Path]]
 
 
 def png(colour: str = "teal") -> bytes:
@@ -26,10 +29,16 @@ def png(colour: str = "teal") -> bytes:
     return stream.getvalue()
 
 
-def files_left() -> list[Path]:
-    """Everything but jobs' own files and the dossiers of other tests, which the page hands out for a while."""
-    files = [path for path in visitor_files().root.rglob("*") if path.is_file() and "private" not in path.parts[-3:]]
-    return [path for path in files if path.stem != "dossier"]
+def files() -> set[Path]:
+    """All that is held of visitors, but for jobs' own files."""
+    return {path for path in visitor_files().root.rglob("*") if path.is_file() and "private" not in path.parts[-3:]}
+
+
+@pytest.fixture
+def files_left(app_url: str) -> Left:
+    """A function that lists what a test has left: the page hands out what was made for others before, for a while."""
+    before = files()
+    return lambda: sorted(files() - before)
 
 
 def forged(victim: Path, fifo: Path) -> dict[str, object]:
@@ -74,7 +83,7 @@ def test_nothing_but_an_upload_is_opened_shown_or_removed(app_url: str, tmp_path
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_visitors_with_the_same_image_at_once_lose_nothing(app_url: str):
+def test_visitors_with_the_same_image_at_once_lose_nothing(app_url: str, files_left: Left):
     def search(_: int) -> str:
         visitor = Visitor(app_url)
         outcome = visitor.send("probe-image", "upload", visitor.upload("face.png", png()))
@@ -87,7 +96,7 @@ def test_visitors_with_the_same_image_at_once_lose_nothing(app_url: str):
     assert files_left() == []
 
 
-def test_visitors_with_the_same_model_at_once_lose_nothing(app_url: str, tiny_assets: Path):
+def test_visitors_with_the_same_model_at_once_lose_nothing(app_url: str, tiny_assets: Path, files_left: Left):
     content = next((tiny_assets / "models" / "mini-clean").glob("*.safetensors")).read_bytes()
 
     def add(_: int) -> str | None:
@@ -100,7 +109,7 @@ def test_visitors_with_the_same_model_at_once_lose_nothing(app_url: str, tiny_as
     assert files_left() == []
 
 
-def test_an_image_is_nobody_elses_and_gone_after_any_end(app_url: str):
+def test_an_image_is_nobody_elses_and_gone_after_any_end(app_url: str, files_left: Left):
     visitor, other = Visitor(app_url), Visitor(app_url)
     first, second = (page.upload("face.png", png()) for page in (visitor, other))
     assert first["path"] != second["path"]
@@ -119,7 +128,7 @@ def test_an_image_is_nobody_elses_and_gone_after_any_end(app_url: str):
     assert files_left() == []
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(app_url: str):
+def test_an_upload_that_breaks_off_leaves_nothing(app_url: str, files_left: Left):
     address = urlsplit(app_url)
     head = (
         f"POST /gradio_api/upload HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 90000000\r\n"
@@ -145,7 +154,7 @@ def wait_until(condition) -> None:
     [b"", b"--edge", b"--edge\r\n\r\nx\r\n--edge--", multipart("x.png", b"x") * (MAX_FILES + 1) + END],
     ids=["empty", "cut off", "without a head", "too many files"],
 )
-def test_what_is_not_an_upload_is_refused(app_url: str, body: bytes):
+def test_what_is_not_an_upload_is_refused(app_url: str, body: bytes, files_left: Left):
     visitor = Visitor(app_url)
     assert visitor.status("gradio_api/upload", body) == 400
     code = visitor.status("gradio_api/upload", body, MULTIPART)
@@ -153,7 +162,7 @@ def test_what_is_not_an_upload_is_refused(app_url: str, body: bytes):
     assert files_left() == []
 
 
-def test_what_else_comes_with_an_upload_is_not_kept(app_url: str):
+def test_what_else_comes_with_an_upload_is_not_kept(app_url: str, files_left: Left):
     body = multipart("x.png", b"x", field="other") + multipart("../../face.png", b"y") + END
     (path,) = Visitor(app_url).post("upload", body, MULTIPART)
     assert [file.name for file in files_left()] == ["face.png"]

@@ -11,6 +11,7 @@ from typing import Any, Final
 import gradio as gr
 from fastapi.exceptions import RequestValidationError
 from gradio.block_function import BlockFunction
+from gradio.blocks import BlocksConfig
 from gradio.data_classes import FileData, ImageData, ListFiles
 from gradio.route_utils import FnIndexInferError, GradioMultiPartParser, GradioUploadFile
 from gradio.routes import file_upload_statuses
@@ -58,6 +59,25 @@ _META: Final = {"_type": "gradio.FileData"}
 _CHECK_BYTES: Final = 16_000_000
 
 
+class _Parts(BlocksConfig):
+    """The components and events of a page, of which sessions get a copy each.
+
+    Gradio describes every component for a session, anew whenever it changes, and keeps what a visitor typed in these
+    descriptions, to make links that this page does not use. A session's descriptions are empty here: they would take
+    most of the time in which a session begins, and a good part of that of an event, texts of visitors would stay in
+    them, and a megabyte for each session that somebody invents.
+    """
+
+    def __copy__(self) -> BlocksConfig:
+        own: BlocksConfig = super().__copy__()  # type: ignore[no-untyped-call]
+        own.config_for_block = _no_description  # type: ignore[method-assign, assignment]
+        return own
+
+
+def _no_description(*_: Any) -> dict[str, Any]:
+    return {}
+
+
 class Page(gr.Blocks):
     """Blocks whose events get values that their components could hold, and no path but those of uploads.
 
@@ -68,6 +88,7 @@ class Page(gr.Blocks):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.default_config = _Parts(self)
         self._limits: dict[int, int] = {}
 
     def __exit__(self, *failure: Any) -> None:
@@ -131,18 +152,7 @@ class Page(gr.Blocks):
         except Exception as error:
             # Nothing but what the client sent is read here, and there are as many errors as there are components.
             raise failed(NOT_ASKED_FOR) from error
-        finally:
-            _forget_values(state)
         return values
-
-    async def postprocess_data(
-        self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
-    ) -> list[Any]:
-        """See `gradio.Blocks.postprocess_data`."""
-        try:
-            return await super().postprocess_data(block_fn, predictions, state)
-        finally:
-            _forget_values(state)
 
     def _sound(self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None) -> list[Any]:
         """The values, each in the form that its component has them; raises `QueryError`."""
@@ -361,12 +371,3 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
         raise UploadError(NOT_ASKED_FOR)
     path = visitor_files().checked(value.get("path"))
     return {"path": str(path), "orig_name": path.name, "meta": dict(_META)}
-
-
-def _forget_values(state: SessionState | None) -> None:
-    """Drop the values of all components, which Gradio keeps for each session to make links that this page does not use.
-
-    A visitor's texts would stay there, and a megabyte for each session that somebody invents.
-    """
-    if state is not None:
-        state.config_values.clear()
