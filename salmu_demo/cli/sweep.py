@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from salmu_demo.cli.options import Commands, Json, argument, flag, option
 from salmu_demo.cli.output import print_notes
@@ -13,9 +13,8 @@ from salmu_demo.core.text import plain
 from salmu_demo.data.source import benchmark_of
 from salmu_demo.models.roles import TITLES
 from salmu_demo.sweeps.config import read_sweep
-
-if TYPE_CHECKING:
-    from salmu_demo.sweeps.run import RunResult
+from salmu_demo.sweeps.run import RunResult, measure_references, run_sweep
+from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_markdown
 
 commands = Commands()
 
@@ -40,19 +39,19 @@ def _run(
     # Workers of a cluster do not share this process's working folder.
     folder = output.resolve()
     check_writable(folder, "The table")
-    # torch takes seconds to import, which the help of this command and a wrong line do not need.
-    from salmu_demo.sweeps import clear_tables, run, table  # noqa: PLC0415
-
     executor: Executor = (RayCluster if ray else LocalProcesses)(workers, threads)
-    results = run.run_sweep(sweep, folder, executor, _report)
-    references = run.measure_references(sweep, folder)
-    rows = table.sweep_table(results, references.evidence)
+    results = run_sweep(sweep, folder, executor, _report)
+    references = measure_references(sweep, folder)
+    rows = sweep_table(results, references.evidence)
     said = [plain(f"{TITLES[role]}: {model}") for role, model in references.models.items()]
     said += [plain(remark) for remark in references.remarks]
-    written = table.table_markdown(rows, said)
+    written = table_markdown(rows, said)
     if benchmark_of(sweep.data) == "CLEAR":
-        written += f"\n{clear_tables.clear_tables(results, references.evidence)}\n"
-    texts = {"csv": table.table_csv(rows), "json": table.table_json(rows), "md": written}
+        # scipy takes half a second to import.
+        from salmu_demo.sweeps.clear_tables import clear_tables  # noqa: PLC0415
+
+        written += f"\n{clear_tables(results, references.evidence)}\n"
+    texts = {"csv": table_csv(rows), "json": table_json(rows), "md": written}
     for suffix, text in texts.items():
         write_text(folder / f"sweep.{suffix}", text, "The table")
     if json:
@@ -60,7 +59,7 @@ def _run(
     print(texts["json" if json else "md"], end="")
 
 
-def _report(result: "RunResult") -> None:
+def _report(result: RunResult) -> None:
     outcome = result.problem or f"{result.steps} steps in {result.seconds:.0f} s"
     print(
         f"{result.job.variant}, budget {result.job.budget}, seed {result.job.seed}: {outcome}",

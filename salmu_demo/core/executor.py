@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from salmu_demo.core.ending import end, end_on_signals
 from salmu_demo.core.errors import SweepError
+from salmu_demo.core.garbage import search_seldom
 from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
 
 J = TypeVar("J")
@@ -110,6 +111,7 @@ def _prepare(threads: int) -> None:
 
 def _prepare_local(threads: int) -> None:
     end_on_signals(words="")
+    search_seldom()
     _prepare(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -4,9 +4,10 @@ Texts are plain; each format escapes them in its own way.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Table:
 class Draw(Protocol):
     """Draws a figure on a white ground, with no global state of matplotlib."""
 
-    def __call__(self, landscape: bool = False) -> Figure:
+    def __call__(self, landscape: bool = False) -> "Figure":
         """The figure, upright for a screen or wide for a page of paper."""
 
 

@@ -34,9 +34,7 @@ from salmu_demo.results.kept import key_of
 from salmu_demo.results.records import RecordedAttack
 from salmu_demo.sweeps.config import EqualForgetting, Sweep, SweepJob
 from salmu_demo.sweeps.measured import Measured
-from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record
 from salmu_demo.unlearning.plan import code_of
-from salmu_demo.unlearning.trainer import unlearn
 from salmu_demo.unlearning.training_metrics import AnyReading
 
 RUNS_FOLDER: Final = "runs"
@@ -194,6 +192,10 @@ def do_run(job: SweepJob, output: Path) -> RunResult:
 
 def _made(job: SweepJob, folder: Path, features: FeatureView, made_from: dict[str, str]) -> RunResult:
     """Run, measure and write the result."""
+    # torch takes seconds to import, which the process that hands out the runs does not need.
+    from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER, Record  # noqa: PLC0415
+    from salmu_demo.unlearning.trainer import unlearn  # noqa: PLC0415
+
     start, model = time.monotonic(), folder / MODEL_FOLDER
     # An interrupted run is resumed if it was made from the same model, data and code.
     if read_cached(folder / MADE_FROM_FILE, dict[str, str]) != made_from:
@@ -231,6 +233,8 @@ def first_at_level(
     It becomes the run's second model, unless it is the last one, which is the result. It is found by halving, which
     takes forgetting to grow along a run; one that forgets too little at its end has none.
     """
+    from salmu_demo.unlearning.output import CHECKPOINTS_FOLDER  # noqa: PLC0415 - as above
+
     checkpoints = sorted((folder / MODEL_FOLDER / CHECKPOINTS_FOLDER).glob("step-*"))
     value = final.values[wanted.metric]
     if value is None or value > wanted.level:

@@ -193,7 +193,7 @@ def test_a_run_without_a_result_is_a_row_and_not_the_end(
     def fail(*arguments: Any, **named: Any) -> None:
         raise TrainingError("The loss is not finite.")
 
-    monkeypatch.setattr(run_module, "unlearn", fail)
+    monkeypatch.setattr("salmu_demo.unlearning.trainer.unlearn", fail)
     result = do_run(read_sweep(config).jobs[0], tmp_path)
     assert result.problem == "The loss is not finite."
     references = {"clean": Evidence({"RetFail": 0.1}), "compromised": Evidence({"RetFail": 0.5})}

@@ -113,7 +113,7 @@ def test_results_are_attacked_once_and_kept_ones_afterwards(
         raise AssertionError("the run is there already")
 
     # The model is there: it is neither trained nor measured again.
-    monkeypatch.setattr(run_module, "unlearn", fail)
+    monkeypatch.setattr("salmu_demo.unlearning.trainer.unlearn", fail)
     monkeypatch.setattr(run_module, "evaluate", fail)
     [result] = run_sweep(read_sweep(config), out, Here(), lambda result: None)
     assert attacking.asked == [("mini-clean", ["linear-map", "own-head"])]
