@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from salmu_demo.core.ending import end, end_on_signals
 from salmu_demo.core.errors import SweepError
 from salmu_demo.core.garbage import search_seldom
-from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread
+from salmu_demo.core.runtime import quiet_libraries, use_one_blas_thread, use_torch_threads
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -102,16 +102,14 @@ class RayCluster:
 
 
 def _prepare(threads: int) -> None:
-    import torch  # noqa: PLC0415 - only the workers compute
-
+    search_seldom()
     quiet_libraries()
     use_one_blas_thread()
-    torch.set_num_threads(threads)
+    use_torch_threads(threads)
 
 
 def _prepare_local(threads: int) -> None:
     end_on_signals(words="")
-    search_seldom()
     _prepare(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -19,6 +20,14 @@ def use_one_blas_thread() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     np.linalg.norm(np.zeros(1))
     threadpool_limits(limits=1, user_api="blas")
+
+
+def use_torch_threads(threads: int) -> None:
+    """Let torch compute on a number of threads, now or as soon as something imports it, which takes seconds."""
+    # torch reads the variable when it is imported.
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def quiet_libraries() -> None:

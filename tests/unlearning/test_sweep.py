@@ -31,7 +31,7 @@ from salmu_demo.sweeps.table import sweep_table, table_csv, table_json, table_ma
 from salmu_demo.unlearning import DEFAULT_BUDGET
 from salmu_demo.unlearning.methods import all_methods, find_method
 from salmu_demo.unlearning.training_metrics import TrainingMetrics
-from tests.fixtures.work import double, sweep_of_sleepers
+from tests.fixtures.work import double, sweep_of_sleepers, threads_of_torch
 
 SWEEP = """
 seeds = [0, 1]
@@ -295,17 +295,6 @@ def test_gold_is_diagnosed_as_a_result_is() -> None:
     assert row.variant == "npo"
 
 
-def test_two_workers_of_a_ray_cluster_give_every_result_and_raise_what_was_raised() -> None:
-    ray = pytest.importorskip("ray")
-    executor = RayCluster(2, 1)
-    try:
-        assert sorted(executor.run(double, [1, 2, 5])) == [2, 4, 10]
-        with pytest.raises(SalmuError, match="three"):
-            list(executor.run(double, [3]))
-    finally:
-        ray.shutdown()
-
-
 def test_a_sweep_on_ray_without_ray_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SweepError, match=r"pip install 'salmu-demo\[ray\]'"):
@@ -316,6 +305,11 @@ def test_local_processes_give_every_result_and_raise_what_was_raised() -> None:
     assert sorted(LocalProcesses(2, 1).run(double, [1, 2])) == [2, 4]
     with pytest.raises(SalmuError, match="three"):
         list(LocalProcesses(1, 1).run(double, [3]))
+
+
+def test_a_local_process_computes_on_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert list(LocalProcesses(1, 1).run(threads_of_torch, [None])) == [(1, 1)]
 
 
 def test_a_run_made_with_other_defaults_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
