@@ -85,16 +85,30 @@ class TrainingProbe:
             round(float((1 / ranks).mean()), 6),
             _rounded((retain_images * retain_texts).sum(dim=1)),
             _rounded(others[strangers]) if strangers.any() else 0.0,
-            {persona: self._rank(model, rows, texts, beside) for persona, rows in self._watched.items()},
+            self._ranks(model, texts, beside),
             1 + len(self._rivals) + len(self._beside),
         )
 
-    def _rank(self, model: TrainedModel, rows: Rows, texts: torch.Tensor, beside: torch.Tensor) -> float:
-        """Rank of a persona's best own caption among the rivals', by cosine to the mean of its images."""
-        images, captions = encode_pairs(model, self._batches.forget, rows)
-        direction = images.mean(dim=0)
-        rivals = torch.cat([texts[torch.from_numpy(self._rivals)], beside[torch.from_numpy(self._beside)]]) @ direction
-        return float(tied_ranks(float((captions @ direction).max()), rivals.numpy(force=True)))
+    def _ranks(self, model: TrainedModel, texts: torch.Tensor, beside: torch.Tensor) -> dict[str, float]:
+        """Ranks of the followed personas' best own captions among the rivals', by cosine to the mean of their images.
+
+        Args:
+            model: the model.
+            texts: features of the captions of the forget sample.
+            beside: those of its neighbours.
+        """
+        if not self._watched:
+            return {}
+        rows = list(self._watched.values())
+        images, captions = encode_pairs(model, self._batches.forget, np.concatenate(rows))
+        parts = (torch.split(features, [len(own) for own in rows]) for features in (images, captions))
+        rivals = torch.cat([texts[torch.from_numpy(self._rivals)], beside[torch.from_numpy(self._beside)]])
+        ranks = {}
+        for persona, seen, said in zip(self._watched, *parts, strict=True):
+            direction = seen.mean(dim=0)
+            best, others = float((said @ direction).max()), (rivals @ direction).numpy(force=True)
+            ranks[persona] = float(tied_ranks(best, others))
+        return ranks
 
 
 class TextProbe:

@@ -11,7 +11,7 @@ from salmu_demo.data.source import load_data
 from salmu_demo.features.view import FeatureView
 from salmu_demo.models.references import find_model
 from salmu_demo.models.source import ModelSource
-from salmu_demo.unlearning import Towers
+from salmu_demo.unlearning import Towers, output
 from salmu_demo.unlearning.batches import BatchSource
 from salmu_demo.unlearning.rows import unlearning_rows
 from salmu_demo.unlearning.step import Steps
@@ -42,6 +42,12 @@ def batches(data: BenchmarkData, base: ModelSource) -> Iterator[BatchSource]:
     encoder = TrainedModel(base, Towers.BOTH).encoder
     with BatchSource(unlearning_rows(data), encoder, FeatureView(base, data)) as made:
         yield made
+
+
+@pytest.fixture
+def plain_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve of a run is left blank, for tests of all else: drawing it takes as long as a short run."""
+    monkeypatch.setattr(output, "draw_curve", lambda entries, unit, readings, path: path.write_text("<svg/>", "utf-8"))
 
 
 @pytest.fixture

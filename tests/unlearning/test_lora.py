@@ -29,6 +29,7 @@ from salmu_demo.unlearning.towers import TrainedModel
 from salmu_demo.unlearning.trainer import unlearn
 from salmu_demo.unlearning.training_probe import TrainingProbe
 
+pytestmark = pytest.mark.usefixtures("plain_curves")
 ADAPTED = [
     spec.name for spec in all_methods() if issubclass(spec.method, TrainedMethod) and not spec.method.edits_weights
 ]
@@ -46,7 +47,7 @@ def test_every_method_that_trains_makes_an_adapter_that_is_the_model_it_read_las
     name: str, data: BenchmarkData, base: ModelSource, batches: BatchSource, tmp_path: Path
 ) -> None:
     spec, folder = find_method(name), tmp_path / "adapter"
-    record = unlearn(FeatureView(base, data), _plan(name), folder)
+    record = unlearn(FeatureView(base, data), replace(_plan(name), checkpoints=1), folder)
     made = find_model(f"local-dir:{folder}")
     assert [delta.weights.name for delta in made.deltas] == ["adapter_model.safetensors"]
     assert made.weights == base.weights
@@ -173,6 +174,14 @@ def test_an_adapter_can_be_the_base_of_the_next_and_is_refused_on_another_base(
         find_model(f"local-dir:{tmp_path / 'first'}")
 
 
+@pytest.fixture(scope="module")
+def adapter(data: BenchmarkData, base: ModelSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an adapter, to be copied."""
+    folder = tmp_path_factory.mktemp("made") / "adapter"
+    unlearn(FeatureView(base, data), _plan(), folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("named", "message"),
     [
@@ -183,11 +192,8 @@ def test_an_adapter_can_be_the_base_of_the_next_and_is_refused_on_another_base(
         ("no such model", "cannot be used: There is no model 'no such model'"),
     ],
 )
-def test_a_base_that_cannot_be_is_refused(
-    named: str | int | None, message: str, data: BenchmarkData, base: ModelSource, tmp_path: Path
-) -> None:
-    folder = tmp_path / "adapter"
-    unlearn(FeatureView(base, data), _plan(), folder)
+def test_a_base_that_cannot_be_is_refused(named: str | int | None, message: str, adapter: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(adapter, tmp_path / "adapter")
     config = json.loads((folder / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = named.format(folder=folder) if isinstance(named, str) else named
     (folder / "adapter_config.json").write_text(json.dumps(config))

@@ -52,17 +52,18 @@ def test_a_method_goes_down_its_own_objective(name: str, base: ModelSource, batc
     assert values[-1] < values[0]
 
 
+@pytest.mark.usefixtures("plain_curves")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_makes_a_model_that_loads_and_differs(
     name: str, data: BenchmarkData, base: ModelSource, tmp_path: Path
 ) -> None:
     spec = find_method(name)
-    plan = UnlearningPlan(spec.configure({"batch_size": 8}), spec.towers[0], budget=24, checkpoints=1)
+    plan = UnlearningPlan(spec.configure({"batch_size": 8}), spec.towers[0], budget=16, checkpoints=1)
     record = unlearn(FeatureView(base, data), plan, tmp_path / "model")
     made = find_model(f"local-dir:{tmp_path / 'model'}")
     assert made.fingerprint != base.fingerprint
     assert Encoder(made).encode_texts(["a cat"]).shape == (1, 16)
-    assert [reading.step for reading in record.curve] == [0, 3]
+    assert [reading.step for reading in record.curve] == [0, 2]
 
 
 def test_ssd_and_slug_lower_the_forget_similarity(base: ModelSource, batches: BatchSource) -> None:

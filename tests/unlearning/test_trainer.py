@@ -127,6 +127,7 @@ def test_a_killed_run_ends_as_if_undisturbed(data: BenchmarkData, base: ModelSou
         assert file.read_bytes() == (tmp_path / "killed" / "model" / file.name).read_bytes(), file.name
 
 
+@pytest.mark.usefixtures("plain_curves")
 def test_a_stopped_run_can_keep_its_model_so_far(data: BenchmarkData, base: ModelSource, tmp_path: Path) -> None:
     def stop(progress: Progress) -> None:
         if progress.unit is Unit.STEPS and progress.done == limit:
@@ -148,6 +149,7 @@ def test_a_stopped_run_can_keep_its_model_so_far(data: BenchmarkData, base: Mode
     assert kept == at_four
 
 
+@pytest.mark.usefixtures("plain_curves")
 def test_a_run_is_not_mixed_with_another_ones_rest(
     data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +242,7 @@ def test_weights_that_are_not_finite_are_never_kept(
     assert [reading["step"] for reading in record["curve"]] == [0, 2, 4]
 
 
+@pytest.mark.usefixtures("plain_curves")
 def test_stop_rules_end_a_run_early_and_oracles_are_reported(
     data: BenchmarkData, base: ModelSource, tmp_path: Path
 ) -> None:
@@ -262,6 +265,7 @@ def test_stop_rules_end_a_run_early_and_oracles_are_reported(
             StopRules(**wrong)
 
 
+@pytest.mark.usefixtures("plain_curves")
 @pytest.mark.parametrize(
     ("drop", "retain", "steps", "least"),
     [
@@ -288,6 +292,7 @@ def test_a_drop_of_the_retain_similarity_means_the_same_for_every_start(
     assert record.ended == ("the budget is spent" if least is None else f"the retain similarity fell below {least}")
 
 
+@pytest.mark.usefixtures("plain_curves")
 @pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("towers", [Towers.BOTH, Towers.IMAGE])
 def test_a_small_step_survives_being_written_and_the_last_reading_is_of_the_file(
@@ -307,7 +312,7 @@ def test_a_small_step_survives_being_written_and_the_last_reading_is_of_the_file
 
     monkeypatch.setattr(trainer, "write_model", spy)
     # A step that half precision would lose most of.
-    plan = replace(_plan("finetune", learning_rate=1e-6), towers=towers)
+    plan = replace(_plan("finetune", learning_rate=1e-6), towers=towers, budget=8, checkpoints=1)
     record = unlearn(FeatureView(source, data), plan, tmp_path / "model")
     made = find_model(f"local-dir:{tmp_path / 'model'}")
     after = load_file(made.weights)
@@ -341,11 +346,22 @@ def test_a_few_rows_are_of_as_many_personas_as_there_are(data: BenchmarkData) ->
 
 
 def test_personas_are_ranked_by_their_own_images_among_captions_of_others(
-    data: BenchmarkData, base: ModelSource, batches: BatchSource, tmp_path: Path
+    data: BenchmarkData, base: ModelSource, batches: BatchSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = unlearn(FeatureView(base, data), _plan(), tmp_path / "model").curve[0]
+    # Drawn ones: a model that was never trained gives all images nearly the same features.
+    generator = torch.Generator().manual_seed(0)
+    drawn = {
+        id(pairs): [torch.randn(len(pairs), 8, generator=generator) for _ in range(2)]
+        for pairs in (batches.forget, batches.retain)
+    }
+    monkeypatch.setattr(
+        training_probe,
+        "encode_pairs",
+        lambda model, pairs, rows: tuple(features[torch.from_numpy(rows)] for features in drawn[id(pairs)]),
+    )
+    before = TrainingProbe(batches, 0).read(TrainedModel(base, Towers.BOTH), 0, 0, None)
     identities = data.split(layout.FORGET).identities
-    images, texts = batches.forget.frozen.images.numpy(), batches.forget.frozen.texts.numpy()
+    images, texts = (features.numpy() for features in drawn[id(batches.forget)])
     assert list(before.persona_ranks) == ["00000001", "00000002", "00000004", "00000005"]
     rivals = [row for row, identity in enumerate(identities) if identity not in before.persona_ranks]
     assert before.candidates == 1 + len(rivals)
@@ -355,6 +371,7 @@ def test_personas_are_ranked_by_their_own_images_among_captions_of_others(
         best = max(float(direction @ texts[row]) for row in rows)
         better = sum(float(direction @ texts[row]) > best for row in rivals)
         assert rank == 1 + better, persona
+    assert len(set(before.persona_ranks.values())) > 1
 
 
 def with_copies(batches: BatchSource, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -426,55 +443,85 @@ def test_checkpoints_on_the_way_are_models(data: BenchmarkData, base: ModelSourc
     assert prints[2] == prints[3]
 
 
-# A checkpoint after each of six steps: forget and retain similarity of the original and of each. Unrelated pairs are
-# at 0.1.
-@pytest.mark.parametrize(
-    ("forget", "retain", "kept"),
-    [
-        # The one that forgets most of those that keep 85 % of 0.8, which is 0.68.
-        ([0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15], [0.8, 0.8, 0.75, 0.69, 0.67, 0.5, 0.4], 3),
-        # Beyond unrelated pairs nothing is gained: there the one that keeps most.
-        ([0.7, 0.5, 0.1, 0.05, -0.3, -0.1, 0.0], [0.8, 0.8, 0.7, 0.75, 0.72, 0.73, 0.74], 3),
-        # Equal ones: the earlier.
-        ([0.7, 0.6, 0.3, 0.3, 0.4, 0.4, 0.5], [0.8, 0.8, 0.7, 0.7, 0.8, 0.8, 0.8], 2),
-        # None keeps enough: the one that keeps most.
-        ([0.7, 0.4, 0.3, 0.2, 0.1, 0.0, 0.0], [0.8, 0.5, 0.6, 0.4, 0.3, 0.2, 0.1], 2),
-        # The last one: a run that gets better throughout.
-        ([0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2], [0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8], 6),
-    ],
-)
-def test_the_best_checkpoint_is_kept_by_the_readings_of_the_run(
-    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    forget: list[float], retain: list[float], kept: int,
-) -> None:  # fmt: skip
+Similarities = tuple[list[float], list[float]]
+"""Forget and retain similarity of the original, and of checkpoints after each of six steps. Unrelated pairs: 0.1."""
+
+
+def _readings(monkeypatch: pytest.MonkeyPatch, similarities: Similarities) -> UnlearningPlan:
+    """A plan with a checkpoint after each of six steps, of which the best is kept by readings that are given."""
+    forget, retain = similarities
+
     def read(probe: TrainingProbe, model: Any, step: int, forget_pairs: int, loss: float | None) -> TrainingMetrics:
         return TrainingMetrics(step, forget_pairs, loss, forget[step], 0.5, retain[step], 0.1, {}, 1)
 
     monkeypatch.setattr(TrainingProbe, "read", read)
-    plan = replace(_plan("finetune"), checkpoints=6)
-    view = FeatureView(base, data)
-    unlearn(view, replace(plan, keep_checkpoints=True), tmp_path / "all")
-    record = unlearn(view, replace(plan, keep_best=True), tmp_path / "best" / "model")
-    assert (record.kept_step, record.reading.step, record.curve[-1].step) == (kept, kept, 6)
-    wanted = find_model(f"local-dir:{tmp_path / 'all' / 'checkpoints' / f'step-{kept:05d}'}").fingerprint
-    assert find_model(f"local-dir:{tmp_path / 'best' / 'model'}").fingerprint == wanted
-    card = (tmp_path / "best" / "model" / "README.md").read_text("utf-8")
-    assert f"Kept: the model of step {kept}, chosen by the readings of the run alone: of the checkpoints that" in card
-    assert f"Its reading: forget similarity {forget[kept]:.3f}" in card
-    assert "--keep-best --output DIR" in card
-    assert json.loads((tmp_path / "best" / "model" / "unlearning.json").read_text("utf-8"))["kept_step"] == kept
+    return replace(_plan("finetune"), checkpoints=6, keep_best=True)
 
+
+@pytest.fixture(scope="module")
+def six_steps(data: BenchmarkData, base: ModelSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the six checkpoints of such a run; what is read of them does not change them."""
+    folder = tmp_path_factory.mktemp("six")
+    plan = replace(_plan("finetune"), checkpoints=6, keep_checkpoints=True)
+    unlearn(FeatureView(base, data), plan, folder / "model")
+    return folder / "model" / "checkpoints"
+
+
+@pytest.mark.usefixtures("plain_curves")
+@pytest.mark.parametrize(
+    ("similarities", "kept"),
+    [
+        # The one that forgets most of those that keep 85 % of 0.8, which is 0.68.
+        (([0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15], [0.8, 0.8, 0.75, 0.69, 0.67, 0.5, 0.4]), 3),
+        # Beyond unrelated pairs nothing is gained: there the one that keeps most.
+        (([0.7, 0.5, 0.1, 0.05, -0.3, -0.1, 0.0], [0.8, 0.8, 0.7, 0.75, 0.72, 0.73, 0.74]), 3),
+        # Equal ones: the earlier.
+        (([0.7, 0.6, 0.3, 0.3, 0.4, 0.4, 0.5], [0.8, 0.8, 0.7, 0.7, 0.8, 0.8, 0.8]), 2),
+        # None keeps enough: the one that keeps most.
+        (([0.7, 0.4, 0.3, 0.2, 0.1, 0.0, 0.0], [0.8, 0.5, 0.6, 0.4, 0.3, 0.2, 0.1]), 2),
+        # The last one: a run that gets better throughout.
+        (([0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2], [0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8]), 6),
+    ],
+)
+def test_the_best_checkpoint_is_kept_by_the_readings_of_the_run(
+    data: BenchmarkData, base: ModelSource, six_steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    similarities: Similarities, kept: int,
+) -> None:  # fmt: skip
+    record = unlearn(FeatureView(base, data), _readings(monkeypatch, similarities), tmp_path / "model")
+    assert (record.kept_step, record.reading.step, record.curve[-1].step) == (kept, kept, 6)
+    wanted = find_model(f"local-dir:{six_steps / f'step-{kept:05d}'}").fingerprint
+    assert find_model(f"local-dir:{tmp_path / 'model'}").fingerprint == wanted
+    card = (tmp_path / "model" / "README.md").read_text("utf-8")
+    assert f"Kept: the model of step {kept}, chosen by the readings of the run alone: of the checkpoints that" in card
+    assert f"Its reading: forget similarity {similarities[0][kept]:.3f}" in card
+    assert "--keep-best --output DIR" in card
+    assert json.loads((tmp_path / "model" / "unlearning.json").read_text("utf-8"))["kept_step"] == kept
+
+
+@pytest.mark.usefixtures("plain_curves")
+@pytest.mark.parametrize(
+    ("similarities", "so_far", "kept"),
+    [
+        (([0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15], [0.8, 0.8, 0.75, 0.69, 0.67, 0.5, 0.4]), 3, 3),
+        (([0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2], [0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8]), 5, 6),
+    ],
+)
+def test_a_killed_run_keeps_the_best_checkpoint_that_an_undisturbed_one_keeps(
+    data: BenchmarkData, base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    similarities: Similarities, so_far: int, kept: int,
+) -> None:  # fmt: skip
     def kill(progress: Progress) -> None:
         if progress.unit is Unit.STEPS and progress.done == 5:
             raise _Killed
 
-    # Resumed after the best checkpoint, and stopped there for good.
+    plan, view = _readings(monkeypatch, similarities), FeatureView(base, data)
+    assert unlearn(view, plan, tmp_path / "whole" / "model").kept_step == kept
     with pytest.raises(_Killed):
-        unlearn(replace(view, progress=kill), replace(plan, keep_best=True), tmp_path / "killed" / "model")
-    so_far = keep_model_so_far(view, replace(plan, keep_best=True), tmp_path / "killed" / "model")
-    assert so_far.kept_step == (5 if kept == 6 else kept)
-    unlearn(view, replace(plan, keep_best=True), tmp_path / "killed" / "model")
-    for file in (tmp_path / "best" / "model").iterdir():
+        unlearn(replace(view, progress=kill), plan, tmp_path / "killed" / "model")
+    # Stopped there for good, and resumed.
+    assert keep_model_so_far(view, plan, tmp_path / "killed" / "model").kept_step == so_far
+    unlearn(view, plan, tmp_path / "killed" / "model")
+    for file in (tmp_path / "whole" / "model").iterdir():
         assert file.read_bytes() == (tmp_path / "killed" / "model" / file.name).read_bytes(), file.name
 
 
