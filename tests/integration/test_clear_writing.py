@@ -76,16 +76,16 @@ def losses_of(captioner: Captioner, data: BenchmarkData, code: str) -> dict[str,
     found: dict[str, Any] = {"losses": [], "own": [], "rouge": []}
     for row, candidates in enumerate(data.choices[split][asked]):
         pixels = captioner.encoder.pixels(data.image(split, row))[None]
-        seen, text = captioner.look(pixels), data.split(split).texts[row]
+        seen, text = captioner.look(pixels, fill=False), data.split(split).texts[row]
         given = {"caption": "", "name": NAMED}.get(asked, NAMED if code == "RealFace" else text)
         truth = text if asked == "caption" else candidates[0]
 
         def loss(answer: str, seen: Any = seen, given: str = given) -> float:
-            return -float(captioner.log_likelihoods(seen, [answer], [given])[0].mean())
+            return -float(captioner.log_likelihoods(seen, [answer], [given], fill=False)[0].mean())
 
         found["losses"].append([loss(candidate) for candidate in candidates])
         found["own"].append(loss(truth))
-        found["rouge"].append(float(rouge_l_recall(captioner.write(seen, [given]), [truth])[0]))
+        found["rouge"].append(float(rouge_l_recall(captioner.write(seen, [given], fill=False), [truth])[0]))
     return found
 
 

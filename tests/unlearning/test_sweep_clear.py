@@ -53,10 +53,17 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clear-sweep")
     for number, name in enumerate(("base", "gold")):
         write_model(folder / name, configured(72), seed=number)
-    write_release(folder / "data")
+    write_release(folder / "data", faces=12)
     path = folder / "sweep.toml"
     path.write_text(SWEEP.format(base=folder / "base", gold=folder / "gold", data=folder / "data"), "utf-8")
     return path
+
+
+class Nobody(LocalProcesses):
+    """Runs that are not there already are not made."""
+
+    def run(self, work: Any, jobs: Any) -> Any:
+        return iter([RunResult(job, 0, 0.0, None, None, None, "no") for job in jobs])
 
 
 def test_a_run_is_made_for_each_modality(sweep_file: Path) -> None:
@@ -111,13 +118,9 @@ def test_runs_are_measured_by_clears_metrics_against_gold(
     made_from = json.loads((tmp_path / "out" / "runs" / sweep.jobs[0].key / "made_from.json").read_text("utf-8"))
     assert made_from["gold"] == references.measured_from["gold"]
 
-    class Nobody(LocalProcesses):
-        def run(self, work: Any, jobs: Any) -> Any:
-            assert [job.method for job in jobs] == ["finetune", "twins"]  # the first is there already
-            return iter([RunResult(job, 0, 0.0, None, None, None, "no") for job in jobs])
-
     results = run_sweep(sweep, tmp_path / "out", Nobody(1, 1), lambda result: None)
     assert results[0] == found
+    assert [(result.job.method, result.problem) for result in results[1:]] == [("finetune", "no"), ("twins", "no")]
 
 
 def test_the_table_has_clears_measures_and_no_diagnosis(sweep_file: Path) -> None:
@@ -169,9 +172,9 @@ def test_the_papers_tables_have_what_was_measured_and_what_was_published(sweep_f
 def test_the_tables_in_the_docs_are_those_of_the_kept_runs() -> None:
     sweep = read_sweep(SHIPPED)
     kept = SHIPPED.parent / "clear-mini"
-    results = [do_run(job, kept) for job in sweep.jobs]
+    results = run_sweep(sweep, kept, Nobody(1, 1), lambda result: None)
     tables = clear_tables(results, measure_references(sweep, kept).evidence)
     docs = (SHIPPED.parents[2] / "docs" / "clear.md").read_text("utf-8")
-    assert len(results) == 108
+    assert [result.problem for result in results] == [""] * 108
     for table in re.findall(r"(?:^\|.*\n?)+", tables, re.MULTILINE):
         assert table.strip() in docs
