@@ -65,7 +65,7 @@ def plain_figures() -> Iterator[None]:
     drawn = {"figure_png": blank.getvalue(), "figure_pdf": b"%PDF-1.4\n%%EOF\n"}
     with pytest.MonkeyPatch.context() as patch:
         for name, content in drawn.items():
-            patch.setattr(f"salmu_demo.reports.files.{name}", lambda figure, content=content: content)
+            patch.setattr(f"salmu_demo.reports.files.{name}", lambda figure, content=content, **more: content)
         yield
 
 

@@ -206,7 +206,9 @@ def _contents(
     made: dict[str, Callable[[], bytes]] = {f"{name}.csv": f"\ufeff{table}".encode for name, table in tables.items()}
     made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()
     made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, images).encode()
-    made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(report, {name: figure_png(wide(name)) for name in by_name})
+    made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(
+        report, {name: figure_png(wide(name), kept=False) for name in by_name}
+    )
     made[f"tables{mark}.tex"] = lambda: latex_tables(analysis).encode()
     made[f"references{mark}.bib"] = lambda: bibtex(analysis).encode()
     for name, figure in drawn.items():

@@ -1,6 +1,8 @@
 """The Benchmark tab for every state of a job, without a browser: what a visitor sees, may do and may not see."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from salmu_demo.models.roles import Told
 from salmu_demo.reports.files import write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import RESULTS_FILE
-from salmu_demo.results.records import MeasuredData
+from salmu_demo.results.records import Evaluation, MeasuredData
 from salmu_demo.ui.jobs import outcomes
 from salmu_demo.ui.jobs.outcomes import BUILT_IN
 from salmu_demo.ui.jobs.page import MOST_JOBS, JobMoment, own_ids, with_job
@@ -44,10 +46,9 @@ def made(workbench, plain_figures, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def finished(workbench, made, tmp_path_factory):
+@contextmanager
+def jobs_with(made: Path, workbench, root: Path) -> Iterator[tuple[JobManager, list[str]]]:
     """A manager and the ids of two finished jobs with the same numbers: on the page's data, and on other data."""
-    root = tmp_path_factory.mktemp("jobs")
 
     def work(spec: JobSpec, bench, folder: Path, report) -> tuple[str, ...]:
         shutil.copytree(made, folder / REPORT_FOLDER)
@@ -62,6 +63,13 @@ def finished(workbench, made, tmp_path_factory):
         for job_id in ids:
             assert manager.wait(job_id, TIMEOUT).state is JobState.DONE
         yield manager, ids
+
+
+@pytest.fixture(scope="module")
+def finished(workbench, made, tmp_path_factory) -> Iterator[tuple[JobManager, list[str]]]:
+    """Jobs with the reports of all metrics."""
+    with jobs_with(made, workbench, tmp_path_factory.mktemp("jobs")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -155,14 +163,20 @@ def test_results_come_with_diagnosis_tables_and_every_figure(finished, pages):
     assert page.pair == (0, 2)
 
 
-def test_what_is_shipped_is_shown_without_a_job_and_stands_beside_one(finished, workbench, monkeypatch):
+@pytest.fixture
+def shipped(workbench, monkeypatch) -> dict[str, Evaluation]:
+    """What is shipped of the built-in models, by name."""
     here = MeasuredData(workbench.data.name, workbench.data.fingerprint)
     built_in = [
         replace(evaluation, model=replace(evaluation.model, name=name, reference=name, fingerprint=f"{number:064d}"))
         for number, (name, evaluation) in enumerate(zip(tiny.MODELS, results.evaluations(data=here), strict=True), 7)
     ]
-    shipped = dict(zip(tiny.MODELS, built_in, strict=True))
-    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics, gold: shipped[model.reference])
+    found = dict(zip(tiny.MODELS, built_in, strict=True))
+    monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics, gold: found[model.reference])
+    return found
+
+
+def test_what_is_shipped_is_shown_without_a_job(finished, workbench, shipped, monkeypatch):
     manager, ids = finished
     pages = BenchmarkPages(workbench, manager)
     page = pages.page(None, [])
@@ -182,18 +196,27 @@ def test_what_is_shipped_is_shown_without_a_job_and_stands_beside_one(finished, 
     # No job of attacks is to belong to it.
     assert not pages.measured(BUILT_IN, tiny.MODELS)
 
-    assert pages.companions(ids[0], ids) == [("The built-in models", BUILT_IN)]
-    assert pages.companions(ids[1], ids) == []
-    assert [job for _, job in pages.companions(BUILT_IN, ids)] == [ids[0]]
-    for job_id, other in ((BUILT_IN, ids[0]), (ids[0], BUILT_IN)):
-        names = [label.split()[1] for label, _ in pages.results(job_id, [other]).models]
-        assert names[: len(tiny.MODELS)] == list(tiny.MODELS)
-        assert len(names) == len(tiny.MODELS) + len(results.NAMES)
-
     monkeypatch.setattr(workbench, "shipped_evaluation", lambda model, metrics, gold: None)
     assert "No results yet" in pages.page(None, []).panel
     with pytest.raises(ResultError, match="No results of the built-in models are shipped"):
         BenchmarkPages(workbench, manager).results(BUILT_IN)
+
+
+def test_what_is_shipped_stands_beside_a_job(workbench, plain_figures, shipped, tmp_path):
+    # A table of all models is written anew, as quick as one metric makes it.
+    shipped |= {name: results.only(evaluation, "AssocStr") for name, evaluation in shipped.items()}
+    here = MeasuredData("mini", workbench.data.fingerprint)
+    few = [results.only(evaluation, "AssocStr") for evaluation in results.evaluations(data=here)]
+    write_reports(analyse(few), tmp_path / "made")
+    with jobs_with(tmp_path / "made", workbench, tmp_path) as (manager, ids):
+        pages = BenchmarkPages(workbench, manager)
+        assert pages.companions(ids[0], ids) == [("The built-in models", BUILT_IN)]
+        assert pages.companions(ids[1], ids) == []
+        assert [job for _, job in pages.companions(BUILT_IN, ids)] == [ids[0]]
+        for job_id, other in ((BUILT_IN, ids[0]), (ids[0], BUILT_IN)):
+            names = [label.split()[1] for label, _ in pages.results(job_id, [other]).models]
+            assert names[: len(tiny.MODELS)] == list(tiny.MODELS)
+            assert len(names) == len(tiny.MODELS) + len(results.NAMES)
 
 
 def test_images_and_names_only_for_the_data_of_the_page(finished, pages):

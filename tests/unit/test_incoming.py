@@ -15,14 +15,24 @@ from tests.fixtures.loop import running_loop
 from tests.ui.client import file_payload
 
 
-@pytest.fixture
-def page(give) -> Page:
+def made_page() -> Page:
     """A page whose one event takes a value of each kind of component, and gives the first one back."""
     with Page() as page:
         inputs = [gr.Textbox(), gr.Radio(["a"]), gr.Slider(0, 9), gr.CheckboxGroup(["a"]), gr.UploadButton()]
         gives_paths(inputs[-1])
         gr.Button().click(lambda *values: values[0], inputs, gr.Textbox())
     return page
+
+
+@pytest.fixture(scope="module")
+def one_page() -> Page:
+    """For all tests: what is kept of a visitor is in a session, and making the page takes longer than an event."""
+    return made_page()
+
+
+@pytest.fixture
+def page(one_page: Page, give) -> Page:
+    return one_page
 
 
 GOOD: list[Any] = ["text", "a", 3, ["a"], None]
@@ -94,8 +104,9 @@ def test_a_session_keeps_no_texts(page: Page):
     assert answer(page, GOOD, state) == "text"
 
 
-def test_one_visitor_cannot_fill_the_queue(page: Page, monkeypatch: pytest.MonkeyPatch):
+def test_one_visitor_cannot_fill_the_queue(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SALMU_TRUSTED_PROXIES", "1")
+    page = made_page()
     page.queue(max_size=2 * MOST_WAITING)
 
     def asked_by(address: str) -> str:

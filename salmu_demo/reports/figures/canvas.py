@@ -190,9 +190,14 @@ def data_note(data: MeasuredData) -> str:
     return " ".join(filter(None, (f"Measured on {data.title}.", data.notice)))
 
 
-def figure_png(figure: Figure) -> bytes:
-    """The figure as PNG; the same figure gives the same bytes."""
-    return _saved(figure, "png", {"Software": None})
+def figure_png(figure: Figure, kept: bool = True) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes.
+
+    Args:
+        figure: the figure.
+        kept: whether it is worth the time to make it small; not for what takes the pixels out again at once.
+    """
+    return _saved(figure, "png", {"Software": None}, pil_kwargs={} if kept else {"compress_level": 1})
 
 
 def figure_svg(figure: Figure) -> bytes:
@@ -243,9 +248,9 @@ def _told(found: re.Match[str]) -> str:
     return f"<g{whose}><title>{escape(words)}</title>{found[2]}</g>"
 
 
-def _saved(figure: Figure, kind: str, metadata: dict[str, str | None]) -> bytes:
+def _saved(figure: Figure, kind: str, metadata: dict[str, str | None], **more: Any) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format=kind, dpi=DPI, facecolor="white", metadata=metadata)
+    figure.savefig(stream, format=kind, dpi=DPI, facecolor="white", metadata=metadata, **more)
     return stream.getvalue()
 
 
