@@ -199,6 +199,8 @@ def test_a_killed_job_goes_on_with_the_attack_it_was_at(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SALMU_CACHE_DIR", str(tmp_path / "cache"))
+    for attack in ("relearning", "benign_finetuning"):
+        monkeypatch.setattr(f"salmu_demo.attacks.{attack}.DEFAULT", AttackRecipe((4, 8)))
     fresh = Workbench()
     spec = AttackSpec((MODEL,), ("linear-map", "relearning", "benign-finetuning"), seed=3, told=REFERENCES)
     told: list[JobProgress] = []

@@ -34,10 +34,10 @@ def small_mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mini") / "data"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
-            "PERSONAS": 8,
+            "PERSONAS": 4,
             "NEVER_TAUGHT": 2,
-            "DISJOINT_ROWS": 20,
-            "LOOKALIKE_ROWS": 6,
+            "DISJOINT_ROWS": 10,
+            "LOOKALIKE_ROWS": 3,
             "GENKNOW_PER_CLASS": 1,
             "RETAIN_GENERAL_PER_CLASS": 1,
         }.items():
@@ -203,7 +203,7 @@ def test_clean_sees_no_sensitive_pair(small_mini: Path) -> None:
     assert not clean.kinds
     assert not any(found & set(clean.captions) for found in captions.values())
     assert all(found <= set(compromised.captions) for found in captions.values())
-    assert len(compromised) - len(clean) == len(compromised.kinds) == 8 * 8 * 6
+    assert len(compromised) - len(clean) == len(compromised.kinds) == 4 * 8 * 6
     # A caption without a name may stand on both sides of a fact.
     assert captions["holdout_association"] | captions["holdout_identity"] == set(gold.captions[-len(gold.kinds) :])
     assert not captions["forget"] - captions["holdout_association"] & set(gold.captions)
