@@ -1,4 +1,4 @@
-"""CLEAR in a browser: its data are chosen, a person is opened, captions show a leaked name, a benchmark is read."""
+"""CLEAR in a browser: its data are chosen, captions show a leaked name, a benchmark is read, a form is filled in."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import clear
 from tests.fixtures.tiny import write_model
 from tests.fixtures.writing import write_taught, writing_config
-from tests.ui.conftest import PHONE, OpenPage, unfold_settings
+from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings
 from tests.ui.test_accessibility import violations
 from tests.ui.test_app import sideways_scroll
 
@@ -52,7 +52,7 @@ def app_url(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     files.close()
 
 
-def test_a_name_is_followed_from_the_choice_of_the_data_to_the_benchmark(open_page: OpenPage):
+def test_a_name_is_followed_from_the_choice_of_the_data_to_the_benchmark_and_unlearning(open_page: OpenPage):
     page = open_page("models=mini-clean")
     unfold_settings(page)
     page.locator("#data input").click()
@@ -78,9 +78,14 @@ def test_a_name_is_followed_from_the_choice_of_the_data_to_the_benchmark(open_pa
     # Three other people are too few to tell a leak from a parrot.
     expect(page.locator("#verdicts")).to_contain_text("Cannot tell: 4 candidates")
     assert violations(page) == []
+    # The link leads to the same place, and on a phone nothing runs out of the page.
     expect(page).to_have_url(re.compile("persona="))
-    page.reload()
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    page.goto(f"{page.url}&__theme=dark")
     expect(page.locator("#evidence mark.leaked").first).to_be_visible()
+    assert sideways_scroll(page) == 0
+    assert violations(page) == []
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
 
     tabs.filter(has_text="Benchmark").click()
     expect(page.get_by_role("tabpanel").filter(visible=True).first).to_contain_text("metrics of CLEAR")
@@ -93,23 +98,11 @@ def test_a_name_is_followed_from_the_choice_of_the_data_to_the_benchmark(open_pa
     expect(page.locator("#board-group input")).not_to_have_value(re.compile("salmubench"))
     tabs.filter(has_text="Unlearn").click()
     expect(page.locator("#unlearn-base input")).to_have_value(CLEAR_BASE)
-    tabs.filter(has_text="About").click()
-    expect(page.get_by_role("heading", name="The metrics of CLEAR")).to_be_visible()
-
-
-def test_on_a_phone_nothing_runs_out_of_the_page(open_page: OpenPage):
-    page = open_page("persona=00000003", PHONE, "dark", path="data/clear/")
-    expect(page.locator("#evidence article").first).to_be_visible()
-    assert sideways_scroll(page) == 0
-    assert violations(page) == []
-
-
-def test_what_was_typed_for_one_modality_is_there_for_another_that_has_it(open_page: OpenPage):
-    page = open_page("tab=unlearn", path="data/clear/")
-    modality, beta, batch = (
-        page.locator("#unlearn-modality"),
+    # What was typed for one modality is there for another that has it.
+    beta, batch, modality = (
         page.get_by_label("Beta"),
         page.get_by_label("Batch size"),
+        page.locator("#unlearn-modality"),
     )
     expect(page.locator("#unlearn-card b")).to_have_text("DPO")
     page.get_by_text("Optimiser").click()
@@ -123,3 +116,5 @@ def test_what_was_typed_for_one_modality_is_there_for_another_that_has_it(open_p
     beta.fill("20")
     modality.get_by_label("Text: questions and answers").check()
     expect(page.get_by_text("“Beta” takes a number of at least 0.001 and at most 10, not 20.")).to_be_visible()
+    tabs.filter(has_text="About").click()
+    expect(page.get_by_role("heading", name="The metrics of CLEAR")).to_be_visible()

@@ -44,10 +44,25 @@ def app_url(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     files.close()
 
 
-def test_another_data_set_is_chosen_with_the_models_kept_and_back(open_page: OpenPage):
-    page = open_page("persona=00000001&kind=city&models=mini-clean")
-    expect(page.locator("#persona h2")).to_have_text(tiny.PERSONAS["00000001"]["name"])
+def test_another_data_set_is_chosen_with_the_models_kept(open_page: OpenPage):
+    # A link to a persona of the other data set.
+    page = open_page("persona=00000001&kind=city&models=mini-clean", path="data/other/")
+    expect(page.locator("#persona h2")).to_have_text(STRANGER)
+    expect(page.locator("#data input")).to_have_value(re.compile("/other$"))
     unfold_settings(page)
+    page.locator("#data input").click()
+    page.get_by_role("option", name="SALMU-Mini").click()
+    expect(page).not_to_have_url(re.compile("/data/"))
+    expect(page.locator("#people")).to_contain_text(tiny.PERSONAS["00000001"]["name"])
+    unfold_settings(page)
+
+    # One that cannot be opened is said, and the page stays.
+    page.locator("#data input").click()
+    page.get_by_role("option", name="SALMUBench").click()
+    expect(page.get_by_test_id("toast-body").first).to_contain_text(OFFICIAL_DATA)
+    expect(page.locator("#data input")).to_have_value("SALMU-Mini")
+    expect(page).not_to_have_url(re.compile("/data/"))
+
     page.locator("#data input").click()
     page.get_by_role("option", name="other").click()
     expect(page).to_have_url(re.compile(r"/data/other/\?.*models=mini-clean"))
@@ -57,23 +72,6 @@ def test_another_data_set_is_chosen_with_the_models_kept_and_back(open_page: Ope
     page.locator("#people").get_by_role("button", name=STRANGER).click()
     expect(page.locator("#verdicts button.cell")).to_have_count(8)
     expect(page).to_have_url(re.compile("/data/other/.*persona=00000001&models=mini-clean$"))
-    page.reload()
-    expect(page.locator("#persona h2")).to_have_text(STRANGER)
-    unfold_settings(page)
-    page.locator("#data input").click()
-    page.get_by_role("option", name="SALMU-Mini").click()
-    expect(page).not_to_have_url(re.compile("/data/"))
-    expect(page.locator("#people")).to_contain_text(tiny.PERSONAS["00000001"]["name"])
-
-
-def test_one_that_cannot_be_opened_is_said_and_the_page_stays(open_page: OpenPage):
-    page = open_page()
-    unfold_settings(page)
-    page.locator("#data input").click()
-    page.get_by_role("option", name="SALMUBench").click()
-    expect(page.get_by_test_id("toast-body").first).to_contain_text(OFFICIAL_DATA)
-    expect(page.locator("#data input")).to_have_value("SALMU-Mini")
-    expect(page).not_to_have_url(re.compile("/data/"))
 
 
 def test_nobody_opens_what_is_not_offered(app_url: str):

@@ -1,5 +1,6 @@
-"""The stream of answers, which the server closes after the last one: no event is lost meanwhile."""
+"""What scripts of the page mend of Gradio's: no event is lost while a stream closes, and an idle page draws nothing."""
 
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from salmu_demo.ui.shell.server import ANSWERS
 from tests.fixtures import tiny
-from tests.ui.conftest import OpenPage
+from tests.ui.conftest import PATIENCE_MS, OpenPage
 
 CLOSE_LATE: Final = """
 (() => {
@@ -84,10 +85,36 @@ FAKE: Final = """
 """A server that sends what a test says, and a client; the state is what the client has read, of how many streams."""
 
 
-def test_an_event_sent_while_the_stream_closes_is_answered(open_page: OpenPage):
+COUNT_FRAMES: Final = """
+(() => {
+  const request = window.requestAnimationFrame.bind(window);
+  window.frames = 0;
+  window.requestAnimationFrame = (step) => { window.frames += 1; return request(step); };
+})()
+"""
+
+LATER_FRAMES: Final = """
+async () => {
+  const before = window.frames;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return window.frames - before;
+}
+"""
+
+
+def test_a_page_draws_nothing_while_nothing_happens_and_an_event_sent_while_a_stream_closes_is_answered(
+    open_page: OpenPage,
+):
     page = open_page()
+    page.add_init_script(COUNT_FRAMES)
     page.add_init_script(CLOSE_LATE)
     page.reload()
+    page.locator("#people .portrait").first.wait_for(state="attached")
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while page.evaluate(LATER_FRAMES):
+        assert time.monotonic() < end
+    assert page.evaluate("window.frames") > 0
+
     for persona in ("00000001", "00000002", "00000001"):
         page.locator("#people").get_by_role("button", name=tiny.PERSONAS[persona]["name"]).click()
         expect(page.locator("#persona h2")).to_have_text(tiny.PERSONAS[persona]["name"])

@@ -42,6 +42,7 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     choose_method(page, "Pinpoint")
     expect(page.locator("#unlearn-budget input")).to_have_value("6400")
     choose_method(page, "NPO")
+    page.get_by_label("Beta").press("ArrowUp")
     page.get_by_label("Batch size").fill("8")
     page.locator("#unlearn-budget input").fill("32")
     expect(page.locator("#unlearn-stop-level")).to_be_hidden()
@@ -51,8 +52,10 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     expect(page.locator("#unlearn-estimated")).to_contain_text(re.compile("This run takes .+ on this machine"))
     page.locator("#unlearn-run").click()
     panel = page.locator("#unlearn-job")
-    stop = "stops at forget similarity -0.9 (oracle)"
-    expect(panel).to_contain_text(f"npo, batch_size 8, towers both, 32 forget pairs, {stop}, seed 0, mini")
+    asked = (
+        r"npo, beta 0\.5\d+, batch_size 8, towers both, 32 forget pairs, stops at forget similarity -0\.9 \(oracle\)"
+    )
+    expect(panel).to_contain_text(re.compile(f"{asked}, seed 0, mini"))
     expect(panel).to_contain_text("It took")
     expect(page.locator("#unlearn-job-live .curve")).to_be_visible()
     expect(page.locator("#unlearn-job-live .watched")).to_have_count(4)
@@ -84,31 +87,28 @@ def test_a_model_is_made_watched_and_audited(open_page: OpenPage):
     # The browser remembers its jobs, and a link to one opens the tab of its kind.
     home = page.url.partition("?")[0]
     again = page.context.new_page()
-    again.goto(f"{home}?job={job}")
+    again.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    again.goto(f"{home}?__theme=dark&job={job}")
     expect(again.get_by_role("tab", name="Unlearn")).to_have_attribute("aria-selected", "true")
     expect(again.locator("#unlearn-job")).to_contain_text("It took")
+    expect(again.locator("#made-facts h2")).to_contain_text(name)
     expect(again.locator("#models").get_by_label(f"made:{name}")).not_to_be_checked()
+    again.get_by_text("The table behind it").click()
+    # The form is folded while a run is shown.
+    expect(again.locator("#unlearn-budget")).to_be_hidden()
+    again.get_by_role("button", name="How to unlearn").click()
+    again.get_by_text("Optimiser").click()
+    # It is filled in as the run was asked for.
+    expect(again.locator("#unlearn-card b")).to_have_text("NPO")
+    expect(again.locator("#unlearn-budget input")).to_have_value("32")
+    expect(again.get_by_label("Batch size")).to_have_value("8")
+    expect(again.locator("#unlearn-stop-level input")).to_have_value("-0.9")
+    assert sideways_scroll(again) <= 0
+    assert violations(again) == []
     again.locator("#made-benchmark").click()
     expect(again.get_by_role("tab", name="Benchmark")).to_have_attribute("aria-selected", "true")
     expect(again.locator("#models").get_by_label(f"made:{name}")).to_be_checked()
     expect(again.get_by_text("No results yet")).to_be_visible()
-
-    phone = page.context.new_page()
-    phone.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    phone.goto(f"{home}?__theme=dark&job={job}")
-    expect(phone.locator("#made-facts h2")).to_contain_text(name)
-    phone.get_by_text("The table behind it").click()
-    # The form is folded while a run is shown.
-    expect(phone.locator("#unlearn-budget")).to_be_hidden()
-    phone.get_by_role("button", name="How to unlearn").click()
-    phone.get_by_text("Optimiser").click()
-    # It is filled in as the run was asked for.
-    expect(phone.locator("#unlearn-card b")).to_have_text("NPO")
-    expect(phone.locator("#unlearn-budget input")).to_have_value("32")
-    expect(phone.get_by_label("Batch size")).to_have_value("8")
-    expect(phone.locator("#unlearn-stop-level input")).to_have_value("-0.9")
-    assert sideways_scroll(phone) <= 0
-    assert violations(phone) == []
 
 
 def test_whoever_asks_in_the_audit_is_offered_to_be_forgotten(open_page: OpenPage):
@@ -125,7 +125,7 @@ def test_whoever_asks_in_the_audit_is_offered_to_be_forgotten(open_page: OpenPag
         expect(box).to_be_checked()
 
     ask()
-    assert violations(page) == []
+    assert violations(page, "#unlearn-forget") == []
     box.uncheck()
     ask()
     choose_method(page, "NPO")
@@ -138,7 +138,7 @@ def test_whoever_asks_in_the_audit_is_offered_to_be_forgotten(open_page: OpenPag
     followed = page.locator("#made-requests")
     expect(followed).to_contain_text(re.compile(r"Asked for, run 1 \(npo-\w+\): 孫 美玲 \(00000003\): E-mail\."))
     expect(followed.get_by_role("columnheader", name="everybody else")).to_be_visible()
-    assert violations(page) == []
+    assert violations(page, "#made-requests") == []
     # Whoever asks next is forgotten in a run that goes on from there.
     page.get_by_role("tab", name="Audit a persona").click()
     page.locator("#forget-person").click()
@@ -183,10 +183,3 @@ def test_a_form_shows_what_its_method_takes_and_keeps_what_was_typed(open_page: 
     page.get_by_label("Rule").select_option("munba")
     choose_method(page, "NPO")
     expect(beta).to_have_value("0.5")
-    beta.press("ArrowUp")
-    batch.fill("8")
-    page.locator("#unlearn-budget input").fill("16")
-    page.locator("#unlearn-run").click()
-    expect(page.locator("#unlearn-job")).to_contain_text(
-        re.compile(r"npo, beta 0\.5\d+, batch_size 8, .*16 forget pairs")
-    )

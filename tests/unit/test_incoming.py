@@ -104,6 +104,23 @@ def test_a_session_keeps_no_texts(page: Page):
     assert answer(page, GOOD, state) == "text"
 
 
+def test_a_page_that_nobody_asks_hardly_looks_for_events(monkeypatch: pytest.MonkeyPatch):
+    page = made_page()
+    page.queue()
+    looks = []
+
+    async def idle(seconds: float) -> None:
+        looks.append(seconds)
+        page._queue.stopped = True
+
+    monkeypatch.setattr("gradio.queueing.asyncio.sleep", idle)
+    with running_loop() as loop:
+        for looking in (page._queue.start_processing, page._queue.start_progress_updates):
+            page._queue.stopped = False
+            loop.run(looking())
+    assert looks == [0.01, 0.1]
+
+
 def test_one_visitor_cannot_fill_the_queue(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SALMU_TRUSTED_PROXIES", "1")
     page = made_page()

@@ -55,6 +55,12 @@ _SMALL_BODY: Final = 64_000
 _STOPPING: Final = ("/cancel", "/reset")
 """Routes that stop an event. Gradio's page calls them for one that it has not been told the number of yet, too."""
 
+_LOOK_SECONDS: Final = 0.01
+"""Between two looks for a new event while there is none."""
+
+_TELL_SECONDS: Final = 0.1
+"""Between two messages of the progress of an event."""
+
 _META: Final = {"_type": "gradio.FileData"}
 _CHECK_BYTES: Final = 16_000_000
 
@@ -112,6 +118,10 @@ class Page(gr.Blocks):
         # After each event Gradio makes a table of the last ten thousand, for a page of statistics that is not served:
         # more work than most of our answers take.
         self._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+        # It would look for events a thousand times a second, and for their progress a hundred times, also while nobody
+        # asks for anything: a twentieth of a core for each page.
+        self._queue.sleep_when_free = _LOOK_SECONDS
+        self._queue.progress_update_sleep_when_free = _TELL_SECONDS
         push = self._queue.push
 
         async def fair(body: Any, request: Request, username: str | None) -> Any:

@@ -1,10 +1,11 @@
-"""What sites show beside a link to the page: a title, a sentence and an image."""
+"""The head of the page: what sites show beside a link to it, and a script that has to be there before Gradio's own."""
 
 import os
 import re
 from pathlib import Path
 from typing import Final
 
+from markupsafe import Markup
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -16,6 +17,8 @@ from salmu_demo.ui.shell.text import DESCRIPTION, TITLE
 
 IMAGE: Final = Path(__file__).with_name("preview.png")
 """`scripts/screenshots.py` makes it."""
+
+FRAMES: Final = Path(__file__).with_name("frames.js")
 
 _OF_GRADIO: Final = re.compile(rb"""<meta\s+(property="og:|name="twitter:)[^>]*>\s*""")
 
@@ -30,7 +33,7 @@ async def _image(_: Request) -> Response:
 
 
 class LinkPreview:
-    """Says in the head of the page what it is, in place of what Gradio says of itself."""
+    """Says in the head of the page what it is, in place of what Gradio says of itself, and puts a script there."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Take what is served."""
@@ -67,12 +70,18 @@ class LinkPreview:
 
 
 def with_preview(page: bytes, request: Request) -> bytes:
-    """A page whose head says what sites are to show beside a link to it."""
+    """A page whose head says what sites are to show beside a link to it, and begins with our script."""
     host = os.environ.get("SPACE_HOST", "")
     # Whoever claims another host or protocol misleads nobody else.
     said = request.headers.get("x-forwarded-proto", "")
     protocol = said if said in ("http", "https") else request.url.scheme
     origin = f"https://{host}" if host else f"{protocol}://{request.url.netloc}"
     image = f"{origin}{request.url.path.rstrip('/')}/{IMAGE.name}"
-    ours = render("ui/templates/shell.html#preview", title=TITLE, description=DESCRIPTION, image=image)
+    ours = render(
+        "ui/templates/shell.html#preview",
+        title=TITLE,
+        description=DESCRIPTION,
+        image=image,
+        script=Markup(FRAMES.read_text("utf-8")),
+    )
     return _OF_GRADIO.sub(b"", page).replace(b"<head>", b"<head>" + ours.encode(), 1)
