@@ -16,8 +16,8 @@ from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import clear
 from tests.fixtures.tiny import write_model
 from tests.fixtures.writing import write_taught, writing_config
+from tests.ui.axe import violations
 from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings
-from tests.ui.test_accessibility import violations
 from tests.ui.test_app import sideways_scroll
 
 LEAKED = clear.FORGOTTEN[1]

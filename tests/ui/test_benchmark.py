@@ -25,8 +25,8 @@ from salmu_demo.reports.files import find_reports
 from salmu_demo.ui.tabs.benchmark.text import FORM
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, served_app, windows
-from tests.ui.test_accessibility import violations
+from tests.ui.conftest import PATIENCE_MS, PHONE, OpenPage, served_app, windows
+from tests.ui.axe import LOOKS, show_as, violations
 from tests.ui.test_app import sideways_scroll
 
 MODELS = tiny.MODELS
@@ -321,9 +321,8 @@ def test_files_of_a_job_cannot_be_fetched_by_their_place(shown: Page, app_url: s
         assert shown.request.get(f"{app_url}gradio_api/file={path}").status == 403
 
 
-@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["light desktop", "dark phone"])
-def test_axe_finds_nothing_in_progress_and_results(open_page: OpenPage, finished: str, gate: Gate, theme, size):
-    page = open_page(f"job={finished}", theme=theme, size=size)
+def test_axe_finds_nothing_in_progress_and_results(open_page: OpenPage, finished: str, gate: Gate):
+    page = open_page(f"job={finished}")
     expect(page.locator("#results-head h2")).to_be_visible()
     for name in TABS:
         page.get_by_role("tab", name=name).click()
@@ -332,11 +331,15 @@ def test_axe_finds_nothing_in_progress_and_results(open_page: OpenPage, finished
             summary.click()
         # Thousands of strokes that axe would look at for nothing.
         page.evaluate("document.querySelectorAll('#results-tabs figure svg').forEach((svg) => svg.replaceChildren())")
-        assert violations(page, "#results-tabs") == [], name
-        assert sideways_scroll(page) <= 0, name
+        for look in LOOKS:
+            show_as(page, *look)
+            assert violations(page, "#results-tabs") == [], (name, look)
+            assert sideways_scroll(page) <= 0, (name, look)
     unfold_form(page)
     start(page)
     page.get_by_text("Your jobs").click()
     expect(page.locator(".job-button").first).to_be_visible()
-    assert violations(page) == []
+    for look in LOOKS:
+        show_as(page, *look)
+        assert violations(page) == [], look
     cancel(page)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from salmu_demo.results.official import official_result
 from tests.fixtures.results import DATA, evaluation
 from tests.ui.conftest import PHONE, OpenPage
-from tests.ui.test_accessibility import violations
+from tests.ui.axe import violations
 
 
 def upload(page: Page, **files: bytes) -> None:

@@ -3,11 +3,11 @@
 import shutil
 from pathlib import Path
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings
+from tests.ui.axe import LOOKS, show_as, violations
+from tests.ui.conftest import OpenPage, unfold_settings
+from tests.ui.test_app import sideways_scroll
 
 
 def choose_file(page: Page, path: Path) -> None:
@@ -16,17 +16,17 @@ def choose_file(page: Page, path: Path) -> None:
     chooser.value.set_files(path)
 
 
-@pytest.mark.parametrize(("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")])
-def test_the_tab_shows_facts_and_what_changed(open_page: OpenPage, size: tuple[int, int], theme: str):
-    page = open_page("tab=models", size=size, theme=theme)
+def test_the_tab_shows_facts_and_what_changed(open_page: OpenPage):
+    page = open_page("tab=models")
     expect(page.locator("#model-cards .card")).to_have_count(3)
     page.get_by_role("button", name="Show what changed").click()
     expect(page.locator(".change-of .verdict-line")).to_contain_text("Both towers were edited")
     expect(page.locator(".change-of h3")).to_contain_text("mini-unlearned-finetune against")
     assert page.locator(".change-of tbody tr").count() == 2 + 3 + 2 * 4
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    found = Axe().run(page, context="#change-result").response["violations"]
-    assert [violation["id"] for violation in found] == []
+    for look in LOOKS:
+        show_as(page, *look)
+        assert sideways_scroll(page) <= 0, look
+        assert violations(page, "#change-result") == [], look
 
 
 def test_a_checkpoint_is_uploaded_and_a_pickle_is_not(open_page: OpenPage, tiny_assets: Path, tmp_path: Path):

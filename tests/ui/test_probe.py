@@ -12,8 +12,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import DESKTOP, OWN_IMAGE, PHONE, OpenPage, windows
-from tests.ui.test_accessibility import violations
+from tests.ui.conftest import DESKTOP, OWN_IMAGE, OpenPage, windows
+from tests.ui.test_app import sideways_scroll
+from tests.ui.axe import LOOKS, show_as, violations
 
 MODELS = len(tiny.MODELS)
 PHONE_NUMBER = tiny.PERSONAS["00000004"]["phone_number"]
@@ -55,20 +56,21 @@ def download(page: Page, locator) -> bytes:
     return Path(waiting.value.path()).read_bytes()
 
 
-@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
-def test_a_text_gives_a_column_for_each_model_in_which_axe_finds_nothing(open_page: OpenPage, theme, size):
-    page = open_page("tab=probe", theme=theme, size=size)
+def test_a_text_gives_a_column_for_each_model_in_which_axe_finds_nothing(open_page: OpenPage):
+    page = open_page("tab=probe")
     expect(page.get_by_text("Nothing searched yet")).to_be_visible()
     search(page, PHONE_NUMBER)
     expect(page.locator("#probe-results h3")).to_contain_text(list(tiny.MODELS))
     expect(rows(page)).to_have_count(10 * MODELS)
     expect(page.locator("#probe-results .faces img")).to_have_count(10 * MODELS)
     expect(page.locator("#probe-results .faces li").first).to_contain_text(re.compile(r"#1 −?\d\.\d{4}"))
-    boxes = [column.bounding_box() for column in page.locator("#probe-results .column").all()]
-    beside = boxes[1]["x"] > boxes[0]["x"]
-    assert beside is (size == DESKTOP)
-    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-    assert violations(page) == []
+    for theme, size in LOOKS:
+        show_as(page, theme, size)
+        boxes = [column.bounding_box() for column in page.locator("#probe-results .column").all()]
+        beside = boxes[1]["x"] > boxes[0]["x"]
+        assert beside is (size == DESKTOP)
+        assert sideways_scroll(page) <= 0, theme
+        assert violations(page) == [], theme
 
 
 def test_the_named_persona_is_marked_in_captions(probe: Page):

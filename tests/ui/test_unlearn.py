@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
 from tests.ui.conftest import PHONE, OpenPage, app_with_runs
-from tests.ui.test_accessibility import violations
+from tests.ui.axe import violations
 from tests.ui.test_app import sideways_scroll
 
 
