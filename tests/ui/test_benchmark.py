@@ -25,8 +25,8 @@ from salmu_demo.reports.files import find_reports
 from salmu_demo.ui.tabs.benchmark.text import FORM
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import tiny
-from tests.ui.conftest import PATIENCE_MS, PHONE, OpenPage, served_app, windows
 from tests.ui.axe import LOOKS, show_as, violations
+from tests.ui.conftest import PATIENCE_MS, PHONE, OpenPage, served_app, windows
 from tests.ui.test_app import sideways_scroll
 
 MODELS = tiny.MODELS

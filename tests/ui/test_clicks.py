@@ -223,9 +223,7 @@ def _no_jobs_left(app_url: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_what_looks_clickable_does_something(
-    app_url: str, browser: Browser, visitors: list[BrowserContext], tab: str
-):
+def test_what_looks_clickable_does_something(app_url: str, browser: Browser, visitors: list[BrowserContext], tab: str):
     with profile(app_url, browser, visitors) as context:
         screen = FirstScreen(context, app_url, tab)
         assert screen.names

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from salmu_demo.results.official import official_result
 from tests.fixtures.results import DATA, evaluation
-from tests.ui.conftest import PHONE, OpenPage
 from tests.ui.axe import violations
+from tests.ui.conftest import PHONE, OpenPage
 
 
 def upload(page: Page, **files: bytes) -> None:

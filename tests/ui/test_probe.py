@@ -12,9 +12,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.fixtures import tiny
+from tests.ui.axe import LOOKS, show_as, violations
 from tests.ui.conftest import DESKTOP, OWN_IMAGE, OpenPage, windows
 from tests.ui.test_app import sideways_scroll
-from tests.ui.axe import LOOKS, show_as, violations
 
 MODELS = len(tiny.MODELS)
 PHONE_NUMBER = tiny.PERSONAS["00000004"]["phone_number"]

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fixtures import tiny
-from tests.ui.conftest import PHONE, OpenPage, app_with_runs
 from tests.ui.axe import violations
+from tests.ui.conftest import PHONE, OpenPage, app_with_runs
 from tests.ui.test_app import sideways_scroll
 
 

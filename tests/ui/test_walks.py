@@ -9,8 +9,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from salmu_demo.workbench.dossiers import verify
 from tests.fixtures.tiny import PERSONAS, TWO_EMAILS
-from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, app_with_runs, unfold_settings
 from tests.ui.axe import violations
+from tests.ui.conftest import DESKTOP, PATIENCE_MS, PHONE, OpenPage, app_with_runs, unfold_settings
 from tests.ui.test_app import sideways_scroll
 from tests.ui.test_models import choose_file
 
