@@ -30,9 +30,9 @@ from tests.ui.conftest import PATIENCE_MS
 from tests.unit.test_reports_attacks import document, record
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[VisitorFiles]:
-    files = open_visitor_files(tmp_path)
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VisitorFiles]:
+    files = open_visitor_files(tmp_path_factory.mktemp("files"))
     yield files
     files.close()
 
@@ -45,8 +45,13 @@ def bench(tiny_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Workbench()
 
 
-def test_the_same_dossier_is_made_once_while_it_is_there(bench: Workbench, served: VisitorFiles):
-    dossiers = Dossiers(bench, WarmUp(bench))
+@pytest.fixture(scope="module")
+def dossiers(bench: Workbench, served: VisitorFiles) -> Dossiers:
+    """Those of one page: what a test has had made is there for the next."""
+    return Dossiers(bench, WarmUp(bench))
+
+
+def test_the_same_dossier_is_made_once_while_it_is_there(dossiers: Dossiers, served: VisitorFiles):
     view = View(TWO_EMAILS)
     first = dossiers.files(view, MODELS[:1], ignore_progress)
     assert [Path(file).suffix for file in first] == [".pdf", ".html", ".json"]
@@ -60,8 +65,8 @@ def test_the_same_dossier_is_made_once_while_it_is_there(bench: Workbench, serve
     assert dossiers.files(View("00000001"), MODELS[:1], ignore_progress) != first
 
 
-def test_a_dossier_that_is_there_does_not_wait_for_one_that_is_being_made(bench: Workbench, served: VisitorFiles):
-    dossiers, begun, go_on = Dossiers(bench, WarmUp(bench)), threading.Event(), threading.Event()
+def test_a_dossier_that_is_there_does_not_wait_for_one_that_is_being_made(dossiers: Dossiers):
+    begun, go_on = threading.Event(), threading.Event()
     first = dossiers.files(View(TWO_EMAILS), MODELS[:1], ignore_progress)
     made: list[list[str]] = []
 
@@ -82,11 +87,10 @@ def test_a_dossier_that_is_there_does_not_wait_for_one_that_is_being_made(bench:
     assert made != [first]
 
 
-def test_what_a_visitor_adds_makes_another_dossier(bench: Workbench, served: VisitorFiles):
+def test_what_a_visitor_adds_makes_another_dossier(bench: Workbench, dossiers: Dossiers):
     (model,) = bench.models(MODELS[:1])
     attacks = attached_attacks(bench, model.fingerprint, "linear-map")
     added = Additions(declare("Ann", "on the Hub", "In a hurry."), False, (attacks,))
-    dossiers = Dossiers(bench, WarmUp(bench))
     *documents, beside = dossiers.files(View(TWO_EMAILS), MODELS[:1], ignore_progress, added)
     assert [Path(file).name for file in documents] == ["dossier.pdf", "dossier.html", "dossier.json"]
     said = json.loads(Path(documents[2]).read_text("utf-8"))
@@ -136,8 +140,7 @@ def test_own_attacks_are_those_on_the_models_and_the_data(bench: Workbench, tmp_
     assert [each.document for each in found] == [files["a"], files["g"]]
 
 
-def test_without_a_persona_or_a_model_there_is_nothing_to_report(bench: Workbench):
-    dossiers = Dossiers(bench, WarmUp(bench))
+def test_without_a_persona_or_a_model_there_is_nothing_to_report(dossiers: Dossiers):
     for view, models in ((View(), MODELS), (View(TWO_EMAILS), ())):
         with pytest.raises(QueryError, match=text.NOTHING_TO_REPORT):
             dossiers.files(view, models, ignore_progress)

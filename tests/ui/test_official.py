@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from safetensors.torch import load
 
 from salmu_demo.core.errors import ModelError
@@ -21,13 +21,13 @@ from salmu_demo.ui.shell.shelf import ModelShelf
 from salmu_demo.workbench.bench import Workbench
 from tests.fixtures.hub import COMMIT, StandInHub, closed_port, run_hub, speak_to
 from tests.fixtures.tiny import MODELS
-from tests.ui.conftest import PATIENCE_MS, unfold_settings
+from tests.ui.conftest import profile, unfold_settings
 
 CLEAN = OFFICIAL_MODELS["official-clean"]
 COMPROMISED = OFFICIAL_MODELS["official-compromised"]
 
 
-Serve = Callable[[gr.Blocks], Page]
+Serve = Callable[..., Page]
 
 
 @pytest.fixture
@@ -51,27 +51,25 @@ def hub(tmp_path: Path, tiny_assets: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def serve(browser: Browser) -> Iterator[Serve]:
-    """A function that serves a page and opens it; no page may have logged an error."""
-    pages: list[Page] = []
+def serve(browser: Browser, visitors: list[BrowserContext]) -> Iterator[Serve]:
+    """A function that serves a page and opens a link to it; no page may have failed.
+
+    What a page of a Space fetches from elsewhere is not there.
+    """
     errors: list[str] = []
-
-    def open_(app: gr.Blocks) -> Page:
-        server = served.enter_context(serving(app, listen("127.0.0.1", None)))
-        context = served.enter_context(browser.new_context(reduced_motion="reduce"))
-        context.set_default_timeout(PATIENCE_MS)
-        page = context.new_page()
-        pages.append(page)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(server.url)
-        page.locator("#people .portrait").first.wait_for(state="attached")
-        return page
-
     with ExitStack() as served:
-        yield open_
-        for page in pages:
+
+        def open_(app: gr.Blocks, query: str = "") -> Page:
+            server = served.enter_context(serving(app, listen("127.0.0.1", None)))
+            page = served.enter_context(profile(server.url, browser, visitors)).new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.goto(f"{server.url}?{query}")
+            page.locator("#people .portrait").first.wait_for(state="attached")
             # A model that is still being prepared would be at work when Python ends.
-            expect(page.locator("#status p")).to_have_count(0)
+            served.callback(lambda: expect(page.locator("#status p")).to_have_count(0))
+            return page
+
+        yield open_
     assert not errors
 
 
@@ -187,9 +185,8 @@ def test_a_link_of_another_visitor_opens_no_private_model(
     }.items():
         monkeypatch.setenv(name, value)
         monkeypatch.setattr(f"gradio.oauth.{name}", value, raising=False)
-    page = serve(build_app(Workbench()))
+    page = serve(build_app(Workbench()), "models=hf-hub:org/private,mini-clean")
     expect(page.locator("#sign-in")).to_contain_text("Sign in with Hugging Face")
-    page.goto(page.url.split("?")[0] + "?models=hf-hub:org/private,mini-clean")
     expect(page.get_by_test_id("toast-body").first).to_contain_text("which is not loaded here; add it first")
     expect(page.locator("#models")).not_to_contain_text("org/private")
 
