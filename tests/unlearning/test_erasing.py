@@ -94,7 +94,7 @@ def test_a_sentence_may_go_part_of_the_way(base: ModelSource) -> None:
 def test_redirect_moves_forget_captions_to_their_stand_ins_and_holds_the_rest(
     base: ModelSource, batches: BatchSource
 ) -> None:
-    steps = _text_steps(base, batches, 40)
+    steps = _text_steps(base, batches, 28)
     model = steps[0].model
     method = _method("redirect")
     optimizer = make_optimizer(model.parameters(), 3e-3, 0.0)

@@ -53,7 +53,7 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clear-sweep")
     for number, name in enumerate(("base", "gold")):
         write_model(folder / name, configured(72), seed=number)
-    write_release(folder / "data", faces=12)
+    write_release(folder / "data", measured=4)
     path = folder / "sweep.toml"
     path.write_text(SWEEP.format(base=folder / "base", gold=folder / "gold", data=folder / "data"), "utf-8")
     return path
