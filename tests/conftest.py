@@ -51,6 +51,29 @@ def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root / "assets"
 
 
+@pytest.fixture(scope="session")
+def encoded(tiny_assets: Path) -> None:
+    """What metrics, audits and searches read of the tiny models is in the cache, and the names of whom to forget.
+
+    Programs that tests start then need not import torch, which takes them seconds.
+    """
+    # Few tests need it.
+    from salmu_demo.models.checkpoint import builtin_models  # noqa: PLC0415
+    from salmu_demo.results.cuts import count_cuts  # noqa: PLC0415
+    from salmu_demo.workbench.bench import Workbench  # noqa: PLC0415
+
+    bench = Workbench()
+    models = bench.models(builtin_models())
+    to_forget = set(bench.data.split("forget").identities)
+    names = [persona.name for persona in bench.data.personas if persona.identity_id in to_forget]
+    for model in models:
+        bench.evaluate(model)
+        # What the example of a metric reads.
+        bench.view(model).prompts(names)
+        count_cuts(bench.view(model), {"names": names})
+    bench.warm(models)
+
+
 @pytest.fixture
 def shipped_assets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The data and models that are shipped, whatever assets other tests of the session work with."""

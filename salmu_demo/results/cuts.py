@@ -57,9 +57,10 @@ def measured_texts(inputs: MetricInputs, metrics: Iterable[Metric]) -> dict[str,
 def count_cuts(features: FeatureView, texts: Mapping[str, Sequence[str]]) -> list[Cut]:
     """Which of some texts, by what they are in words, a model reads in part only; raises `SalmuError`."""
     model = features.model
-    cut = features.embedder.cut_texts(model, (text for group in texts.values() for text in group))
     found = []
     for words, group in texts.items():
+        # Each group by itself: one that was counted for other metrics too needs no tokenizer.
+        cut = features.embedder.cut_texts(model, group)
         over = [text for text in group if text in cut]
         if over:
             different, read = len(set(over)), len({cut[text] for text in over})

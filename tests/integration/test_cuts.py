@@ -18,6 +18,7 @@ from salmu_demo.features.view import FeatureView
 from salmu_demo.models import tokenizer as tokenizer_module
 from salmu_demo.models.references import find_model
 from salmu_demo.models.tokenizer import cut_texts, make_tokenizer
+from salmu_demo.results.cuts import count_cuts
 from salmu_demo.results.document import read_results
 from salmu_demo.results.evaluation import choose_metrics, evaluate
 from tests.accepted import Case
@@ -91,11 +92,12 @@ def test_a_text_of_exactly_the_context_length_is_whole(tiny_assets: Path):
 
 
 def test_texts_that_were_counted_need_no_tokenizer(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    model, texts = find_model("mini-clean"), load_folder(folder).split(layout.FORGET).texts
-    first = Embedder().cut_texts(model, texts)
+    view = FeatureView(find_model("mini-clean"), load_folder(folder))
+    texts = view.data.split(layout.FORGET).texts
+    first = count_cuts(view, {"captions": texts, "others": view.data.split(layout.RETAIN_SYNTH).texts})
     monkeypatch.delattr(tokenizer_module, "make_tokenizer")
-    assert Embedder().cut_texts(model, texts[::-1]) == first
-    assert set(first) == set(texts)
+    assert count_cuts(view, {"captions": texts[::-1]}) == first[:1]
+    assert first[0].cut == len(texts)
 
 
 def test_a_tokenizer_of_transformers_whose_padding_is_its_end_is_counted_rightly():

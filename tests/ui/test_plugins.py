@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import OpenPage
 
-pytestmark = pytest.mark.usefixtures("tiny_assets")
+pytestmark = pytest.mark.usefixtures("encoded")
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "tests" / "fixtures" / "plugin_package"
 METRIC_FILE, METHOD_FILE = (ROOT / "examples" / f"{kind}_plugin.py" for kind in ("metric", "method"))
