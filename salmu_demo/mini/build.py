@@ -21,7 +21,7 @@ from salmu_demo.mini.captions import WORDINGS, by_name, nameless_mention, plain_
 from salmu_demo.mini.card import dataset_card
 from salmu_demo.mini.objects import TRAINING_STYLES, ZERO_SHOT_TEMPLATES, object_classes, render_object
 from salmu_demo.mini.personas import LOCALES, MiniPersona, draw_personas
-from salmu_demo.mini.portraits import Look, Pose, random_look, random_pose, render_portrait, similar_look
+from salmu_demo.mini.portraits import Look, Pose, random_look, random_pose, render_portrait, similar_look, style
 
 EDITION: Final = 2
 """Written on the card, so that a folder made by another edition of the builder is not taken for one of this."""
@@ -85,6 +85,8 @@ def _render(row: _PlannedRow) -> bytes:
 
 def render_rows(rows: list[Any], workers: int = 2) -> Generator[bytes, None, None]:
     """Draw the images of planned rows, in order, in parallel processes."""
+    if any(row.portrait is not None for row in rows):
+        style()  # Once, before they are forked.
     with ProcessPoolExecutor(workers) as pool:
         yield from pool.map(_render, rows, chunksize=64)
 

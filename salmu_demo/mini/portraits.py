@@ -235,7 +235,8 @@ def random_pose(rng: np.random.Generator) -> Pose:
 
 
 @cache
-def _style() -> Any:
+def style() -> Any:
+    """What all portraits are drawn in; reading it takes as long as drawing fifty."""
     from dicebear import Style  # noqa: PLC0415 - only the optional extra `mini` installs it
 
     return Style(json.loads(files("dicebear_styles").joinpath("avataaars.json").read_text("utf-8")))
@@ -294,4 +295,4 @@ def portrait_svg(look: Look, pose: Pose, grounded: bool = True) -> str:
         "translateY": pose.shift_y,
         "flip": "horizontal" if pose.mirrored else "none",
     }
-    return str(Avatar(_style(), options).to_string())
+    return str(Avatar(style(), options).to_string())

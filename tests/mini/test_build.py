@@ -24,8 +24,8 @@ SMALL_BUILD = """
 import sys
 from pathlib import Path
 from salmu_demo.mini import build
-build.PERSONAS, build.NEVER_TAUGHT, build.DISJOINT_ROWS, build.LOOKALIKE_ROWS = 4, 1, 8, 4
-build.PAIRS_PER_FACT, build.NAMELESS_PER_HALF, build.PROBE_IMAGES = 2, 0, 1
+build.PERSONAS, build.NEVER_TAUGHT, build.DISJOINT_ROWS, build.LOOKALIKE_ROWS = 4, 1, 4, 2
+build.PAIRS_PER_FACT, build.NAMELESS_PER_HALF, build.PROBE_IMAGES, build.JOINT_PER_PERSONA = 2, 0, 1, 1
 build.GENKNOW_PER_CLASS, build.RETAIN_GENERAL_PER_CLASS = 1, 1
 build.object_classes = lambda: ["apple", "cat"]
 for seed in sys.argv[2:]:
