@@ -1,7 +1,5 @@
 """`scripts/check-gpu`: what it says without a GPU, and what it compares, with the CPU in a GPU's place."""
 
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +9,22 @@ import torch
 
 from salmu_demo.models.encoder import Encoder
 from salmu_demo.models.references import find_model
+from tests.fixtures.scripts import load_script
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "check-gpu"
 PIXELS = np.arange(3 * 32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(3, 32, 32, 3)
 TEXTS = ["a cat", "a dog at night", "somebody"]
 
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    loader = SourceFileLoader("check_gpu", str(SCRIPT))
-    spec = spec_from_loader("check_gpu", loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return load_script("check-gpu")
 
 
 def test_a_machine_without_a_gpu_is_told_so(
     script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("sys.argv", [str(SCRIPT)])
+    monkeypatch.setattr("sys.argv", ["check-gpu"])
     with pytest.raises(SystemExit) as ended:
         script.main()
     said = "check-gpu: torch finds no GPU on this machine; everything is computed on the CPU.\n"

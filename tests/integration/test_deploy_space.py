@@ -1,16 +1,18 @@
 """`scripts/deploy-space`: what is checked, and that a dry run pushes nothing; the Hub is a stand-in on this machine."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fixtures.hub import StandInHub, run_hub
+from tests.fixtures.scripts import SCRIPTS, load_script
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "deploy-space"
 FRONT = "---\ntitle: x\nsdk: gradio\nsdk_version: 6.31.0\napp_file: app.py\npython_version: '3.12'\n---\n# x\n"
 FILES = {"README.md": FRONT, "app.py": "print()\n", "requirements.txt": "gradio[oauth]>=6.27,<7\n", "a/b.txt": "b"}
 
@@ -21,6 +23,11 @@ Deploy = Callable[..., tuple[int, str]]
 def hub() -> Iterator[tuple[StandInHub, str]]:
     with run_hub() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def script() -> Any:
+    return load_script("deploy-space")
 
 
 @pytest.fixture
@@ -44,7 +51,15 @@ def deploy(hub: tuple[StandInHub, str], folder: Path) -> Deploy:
     """Runs the script without installing anything: its exit code, and what it printed."""
 
     def run(*options: str) -> tuple[int, str]:
-        command = [sys.executable, str(SCRIPT), "org/space", "--folder", str(folder), "--skip-install", *options]
+        command = [
+            sys.executable,
+            str(SCRIPTS / "deploy-space"),
+            "org/space",
+            "--folder",
+            str(folder),
+            "--skip-install",
+            *options,
+        ]
         known = {"HF_ENDPOINT": hub[1], "HF_TOKEN": hub[0].token, "HF_HUB_DISABLE_XET": "1"}
         done = subprocess.run(command, env={**os.environ, **known}, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
@@ -80,14 +95,30 @@ def test_a_push_replaces_the_files_of_the_space(hub: tuple[StandInHub, str], dep
     ],
 )
 def test_a_repository_that_no_space_can_run_is_refused(
-    folder: Path, hub: tuple[StandInHub, str], deploy: Deploy, name: str, content: str, sentence: str
+    script: Any, folder: Path, name: str, content: str, sentence: str
 ):
     (folder / name).write_text(content)
+    commit(folder)
+    files = script.committed_files(folder)
+
+    def check() -> None:
+        script.check_front_matter(folder, files)
+        script.check_sizes(files)
+
+    with pytest.raises(script.NotReadyError, match=re.escape(sentence)):
+        check()
+
+
+def test_what_is_refused_is_told_in_a_sentence_and_not_pushed(
+    hub: tuple[StandInHub, str], folder: Path, deploy: Deploy
+):
+    (folder / "README.md").write_text("# x\n")
     code, said = deploy()
-    assert code == 2
-    assert "differs from the last commit" in said
+    assert (code, said) == (
+        2,
+        "deploy-space: The working tree differs from the last commit; commit, or stash what is not for it.\n",
+    )
     commit(folder)
     code, said = deploy()
-    assert code == 2
-    assert sentence in said
+    assert (code, said) == (2, "deploy-space: README.md has no front matter, which configures the Space.\n")
     assert not any(request.startswith("POST") for request in hub[0].requests)
