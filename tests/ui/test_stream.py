@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from salmu_demo.ui.shell.server import ANSWERS
 from tests.fixtures import tiny
-from tests.ui.conftest import PATIENCE_MS, OpenPage
+from tests.ui.conftest import PATIENCE_MS, profile
 
 CLOSE_LATE: Final = """
 (() => {
@@ -102,19 +102,26 @@ async () => {
 """
 
 
-def test_a_page_draws_nothing_while_nothing_happens_and_an_event_sent_while_a_stream_closes_is_answered(
-    open_page: OpenPage,
-):
-    page = open_page()
-    page.add_init_script(COUNT_FRAMES)
-    page.add_init_script(CLOSE_LATE)
-    page.reload()
-    page.locator("#people .portrait").first.wait_for(state="attached")
+@pytest.fixture(scope="module")
+def page(app_url: str, browser: Browser, visitors: list[BrowserContext]) -> Iterator[Page]:
+    """The app in a window that counts its frames and in which streams close late."""
+    with profile(app_url, browser, visitors) as context:
+        page = context.new_page()
+        page.add_init_script(COUNT_FRAMES)
+        page.add_init_script(CLOSE_LATE)
+        page.goto(app_url)
+        page.locator("#people .portrait").first.wait_for(state="attached")
+        yield page
+
+
+def test_a_page_draws_nothing_while_nothing_happens(page: Page):
     end = time.monotonic() + PATIENCE_MS / 1000
     while page.evaluate(LATER_FRAMES):
         assert time.monotonic() < end
     assert page.evaluate("window.frames") > 0
 
+
+def test_an_event_sent_while_the_stream_closes_is_answered(page: Page):
     for persona in ("00000001", "00000002", "00000001"):
         page.locator("#people").get_by_role("button", name=tiny.PERSONAS[persona]["name"]).click()
         expect(page.locator("#persona h2")).to_have_text(tiny.PERSONAS[persona]["name"])
