@@ -278,7 +278,7 @@ def test_models_measured_on_other_data_are_not_attacked_here(finished, pages):
         pages.compared(finished[1][1])
 
 
-def test_models_of_several_jobs_on_the_same_rows_stand_in_one_table(workbench, tmp_path):
+def test_models_of_several_jobs_on_the_same_rows_stand_in_one_table(workbench, plain_figures, tmp_path):
     names = ("mini-clean", "mini-compromised", "a", "b", "c", "d")
     here = MeasuredData("mini", workbench.data.fingerprint)
     asked = [(names[:4], here), (("mini-clean", "c", "d"), here), (("e",), results.DATA)]

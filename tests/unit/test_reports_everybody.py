@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from salmu_demo.probes.findings import Fulfilment
 from salmu_demo.probes.matrix import Matrix, count_sentences
 from salmu_demo.reports.everybody import MARKS, everybody_csv, everybody_report, write_everybody
@@ -72,6 +74,7 @@ def test_all_formats_are_written(tmp_path: Path):
     assert "✗ leaks" in paths[1].read_text("utf-8")
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_an_evaluation_carries_the_marks_of_its_models_under_the_names_of_its_tables(tmp_path: Path):
     sampled = replace(DATA, sample="sampled: 4 of 9 forget rows, seed 1")
     measured = [fingerprinted(name, sampled) for name in ("clean", "unlearned")]
@@ -92,6 +95,7 @@ def test_an_evaluation_carries_the_marks_of_its_models_under_the_names_of_its_ta
     assert {(line["model"], line["data"]) for line in lines} == {("clean", "mini"), ("Ours", "mini")}
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_of_whom_nothing_is_known_an_evaluation_says_so(tmp_path: Path):
     saved_again = fingerprinted("unlearned")
     saved_again = replace(saved_again, model=replace(saved_again.model, fingerprint="another"))
