@@ -189,14 +189,21 @@ def _contents(
         others = [model.name for model in shown if (model.reference, model.fingerprint) not in known]
         further.append(everybody_section(everybody, names, others))
     report = build_report(analysis, further, people)
-    drawn = {figure.name: figure.draw() for figure in report.figures}
     by_name = {figure.name: figure for figure in report.figures}
+
+    # Only what a format that is wanted shows is drawn.
+    @cache
+    def upright(name: str) -> Figure:
+        return by_name[name].draw()
 
     @cache
     def wide(name: str) -> Figure:
         return by_name[name].draw(landscape=True)
 
-    images = {name: figure_png(figure) for name, figure in drawn.items()}
+    @cache
+    def image(name: str) -> bytes:
+        return figure_png(upright(name))
+
     tables = {f"{name}{mark}": table for name, table in csv_tables(analysis).items()}
     if attacks is not None:
         tables["attacks"] = attacks_csv(attacks)
@@ -205,15 +212,15 @@ def _contents(
     # A byte order mark tells spreadsheets that the text is UTF-8.
     made: dict[str, Callable[[], bytes]] = {f"{name}.csv": f"\ufeff{table}".encode for name, table in tables.items()}
     made[f"{_REPORT}{mark}.md"] = lambda: report_markdown(report).encode()
-    made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, images).encode()
+    made[f"{_REPORT}{mark}.html"] = lambda: report_html(report, {name: image(name) for name in by_name}).encode()
     made[f"{_REPORT}{mark}.pdf"] = lambda: report_pdf(
         report, {name: figure_png(wide(name), kept=False) for name in by_name}
     )
     made[f"tables{mark}.tex"] = lambda: latex_tables(analysis).encode()
     made[f"references{mark}.bib"] = lambda: bibtex(analysis).encode()
-    for name, figure in drawn.items():
-        made[f"{FIGURES_FOLDER}/{name}.png"] = partial(images.__getitem__, name)
-        made[f"{FIGURES_FOLDER}/{name}.svg"] = partial(figure_svg, figure)
+    for name in by_name:
+        made[f"{FIGURES_FOLDER}/{name}.png"] = partial(image, name)
+        made[f"{FIGURES_FOLDER}/{name}.svg"] = partial(lambda name: figure_svg(upright(name)), name)
         made[f"{FIGURES_FOLDER}/{name}{_LANDSCAPE}"] = partial(lambda name: figure_pdf(wide(name)), name)
     return {name: make() for name, make in made.items() if name.endswith(endings)}
 

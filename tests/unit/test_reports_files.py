@@ -13,7 +13,8 @@ from salmu_demo.attacks.document import read_attacks, write_attacks
 from salmu_demo.attacks.schema import AttackedModel
 from salmu_demo.cli.main import run
 from salmu_demo.core.errors import ResultError, StorageError
-from salmu_demo.reports.files import ReportFiles, find_reports, write_reports
+from salmu_demo.reports.figures import canvas
+from salmu_demo.reports.files import ReportFiles, find_reports, write_formats, write_reports
 from salmu_demo.results.analysis import analyse
 from salmu_demo.results.document import distinct, read_results, result_files, write_results
 from salmu_demo.results.records import MeasuredData
@@ -77,6 +78,13 @@ def test_the_archive_holds_all_files_and_the_figures_twice(written: ReportFiles)
 def test_results_read_again_give_the_same_bytes_in_every_format(written: ReportFiles, tmp_path: Path):
     write_reports(analyse(read_results(written.results)), tmp_path)
     assert content(tmp_path) == content(written.results.parent)
+
+
+def test_formats_without_figures_draw_none(written: ReportFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(canvas, "Figure", lambda *_, **__: pytest.fail("drawn"))
+    some = write_formats(analyse(evaluations()), tmp_path, ["csv", "latex"])
+    assert {path.suffix for path in some} == {".csv", ".tex", ".bib"}
+    assert all(path.read_bytes() == (written.results.parent / path.name).read_bytes() for path in some)
 
 
 def test_a_sampled_report_says_so_in_every_file_name_but_the_fixed_one(tmp_path: Path):
