@@ -16,13 +16,14 @@ demo: $(VENV)/.installed ## Install what the app needs and start it
 
 test: $(VENV)/.installed-dev ## Install what the tests need, then run lint and all tests
 	@# The tests run even when lint fails, so that one run reports everything; pytest comes last, with its summary.
-	@# Compiled once for all the processes that tests start, also where the environment keeps Python from doing so.
+	@# Compiled once for all the processes that tests start, and the tests once for all runs, also where the environment
+	@# keeps Python from doing so.
 	@# Three processes for two cores, a file of tests in one of them: most tests wait for a browser or a disk. One thread
 	@# each: those of OpenMP wait for each other at full speed, which takes three times as long where cores are shared.
 	@CHROMIUM=$$(scripts/ensure-chromium) || exit 1; export CHROMIUM; \
 	$(MAKE) --no-print-directory lint; lint=$$?; \
 	$(PY) -m compileall -q salmu_demo; \
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder || exit 1; \
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder || exit 1; \
 	[ $$lint = 0 ] || { echo "Lint failed, see above the tests." >&2; exit 1; }
 
 lint: $(VENV)/.installed-dev ## Check style and types
