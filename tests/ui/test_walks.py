@@ -82,6 +82,9 @@ def test_an_author_goes_from_a_file_to_a_table_for_a_paper(open_page: OpenPage, 
     expect(page.locator("#models")).to_contain_text("upload:my_method-")
     expect(page.locator("#models input:checked")).to_have_count(3)
 
+    # On a phone messages lie over the button for ten seconds.
+    for kind in ("info", "warning"):
+        page.locator(f".toast-close.{kind}").click()
     page.locator("#settings .toggle-button").click()
     page.get_by_role("tab", name="Benchmark").click()
     page.locator("#benchmark-run").click()
