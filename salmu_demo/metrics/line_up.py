@@ -1,6 +1,7 @@
 """How a line-up is read: standardised scores of the candidates, ranked from both ends."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +125,8 @@ def exposure(rank: float, candidates: int) -> float:
     return math.log2(candidates) - math.log2(rank)
 
 
+# Line-ups of a data set are of few sizes.
+@lru_cache(maxsize=256)
 def chance_exposure(candidates: int, true: int = 1) -> float:
     """Mean exposure, in bits, of a model that ranks at random; the best of several true values is ahead more often.
 
@@ -159,6 +162,7 @@ def chance_beyond(rank: float, candidates: int, true: int = 1) -> float:
     return _none_among(rank, candidates - 1 + true, true)
 
 
+@lru_cache(maxsize=256)
 def alarm_rate(candidates: int, true: int, level: float) -> float:
     """How often `two_sided_p` of a model that guesses is at most `level`; below it, because ranks are whole numbers.
 

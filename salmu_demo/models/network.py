@@ -3,11 +3,13 @@
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, Final
 
 import open_clip
@@ -31,30 +33,55 @@ class ExpectedTensor:
     floating: bool
 
 
-def build_network(config: dict[str, Any], what: str, device: str = "cpu") -> Any:
-    """The network with random weights; on the device `meta` it takes no memory, whatever its size.
+def build_network(config: dict[str, Any], what: str) -> Any:
+    """The network with random weights, on the CPU.
 
     Args:
         config: content of an `open_clip_config.json`.
         what: where it is from, for the message.
-        device: where the weights are made.
 
     Raises:
         ModelError: if open_clip cannot build it.
     """
+    with _refused(what):
+        return _built(json.dumps(config), "cpu")
+
+
+def expected_tensors(config: dict[str, Any], what: str) -> Mapping[str, ExpectedTensor]:
+    """Name to shape and kind of every tensor a checkpoint of a configuration must hold; raises `ModelError`."""
+    with _refused(what):
+        return _tensors(json.dumps(config))
+
+
+# Most models have the architecture of another one: those of one benchmark, and a model in training and its original.
+@lru_cache(maxsize=64)
+def _tensors(config: str) -> Mapping[str, ExpectedTensor]:
+    # On this device a network takes no memory, whatever its size.
+    state = _built(config, "meta").state_dict()
+    return MappingProxyType({name: ExpectedTensor(tuple(v.shape), v.is_floating_point()) for name, v in state.items()})
+
+
+def _built(config: str, device: str) -> Any:
+    """The network of a configuration on a device; raises what open_clip raises."""
     with TemporaryDirectory() as folder:
-        (Path(folder) / CONFIG_FILE).write_text(json.dumps(config), "utf-8")
-        try:
-            with torch.device(device), _without_warnings():
-                return open_clip.create_model(
-                    f"local-dir:{folder}",
-                    load_weights=False,
-                    pretrained_image=False,
-                    pretrained_text=False,
-                    device=device,
-                )
-        except CONFIG_ERRORS as error:
-            raise ModelError(f"The configuration of {what} does not build a model: {in_words(error)}.") from error
+        (Path(folder) / CONFIG_FILE).write_text(config, "utf-8")
+        with torch.device(device), _without_warnings():
+            return open_clip.create_model(
+                f"local-dir:{folder}",
+                load_weights=False,
+                pretrained_image=False,
+                pretrained_text=False,
+                device=device,
+            )
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Whatever open_clip raises is the fault of a configuration."""
+    try:
+        yield
+    except CONFIG_ERRORS as error:
+        raise ModelError(f"The configuration of {what} does not build a model: {in_words(error)}.") from error
 
 
 @contextmanager
@@ -70,12 +97,6 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         root.removeFilter(is_of_others)
-
-
-def expected_tensors(config: dict[str, Any], what: str) -> dict[str, ExpectedTensor]:
-    """Name to shape and kind of every tensor a checkpoint of a configuration must hold; raises `ModelError`."""
-    state = build_network(config, what, "meta").state_dict()
-    return {name: ExpectedTensor(tuple(value.shape), value.is_floating_point()) for name, value in state.items()}
 
 
 def in_words(error: Exception) -> str:
