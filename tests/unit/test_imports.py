@@ -6,8 +6,6 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
-
 from salmu_demo.core.files import syntax_tree
 from tests.fixtures.command_line import all_commands
 
@@ -15,9 +13,8 @@ ROOT = Path(__file__).parents[2]
 LARGE = ("torch", "gradio", "sklearn", "scipy", "pandas", "matplotlib", "huggingface_hub")
 
 
-@pytest.mark.parametrize("what", ["import salmu_demo.cli.main", "from salmu_demo import *", "import salmu_demo._face"])
-def test_the_command_line_and_the_face_import_no_large_library_before_they_need_one(what: str):
-    assert imported(what, LARGE) == "[]"
+def test_the_command_line_and_the_face_import_no_large_library_before_they_need_one():
+    assert imported("from salmu_demo import *; import salmu_demo._face, salmu_demo.cli.main", LARGE) == "[]"
 
 
 def test_help_and_lists_need_no_library_that_takes_seconds():
@@ -33,9 +30,8 @@ def test_the_package_itself_imports_next_to_nothing():
     assert imported("import salmu_demo; dir(salmu_demo)", (*LARGE, "numpy", "PIL", "pyarrow", "faiss")) == "[]"
 
 
-@pytest.mark.parametrize("module", ["conftest", "fixtures.tiny", "fixtures.results"])
-def test_pure_tests_import_neither_torch_nor_gradio(module: str):
-    assert imported(f"import tests.{module}", ("torch", "gradio")) == "[]"
+def test_pure_tests_import_neither_torch_nor_gradio():
+    assert imported("import tests.conftest, tests.fixtures.tiny, tests.fixtures.results", ("torch", "gradio")) == "[]"
 
 
 def test_the_rooms_import_as_the_architecture_draws_them():
