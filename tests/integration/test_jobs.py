@@ -170,7 +170,7 @@ def test_an_interrupt_leaves_the_job_interrupted_and_says_how_to_go_on(
     with monkeypatch.context() as patch:
         patch.setattr("salmu_demo.cli.output.TerminalProgress.__call__", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(["jobs", "run", CLEAN, "--metrics", "GenKnow"])
+            run(["jobs", "run", CLEAN, COMPROMISED])
     job_id, *_, hint = capsys.readouterr().err.splitlines()
     job_id = job_id.removeprefix("Job ")
     assert hint == f"Interrupted; go on with `salmu-demo jobs resume {job_id}`."
