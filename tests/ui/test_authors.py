@@ -16,7 +16,7 @@ from salmu_demo.workbench.bench import Workbench
 from tests.fixtures import clear
 from tests.fixtures.tiny import write_model
 from tests.fixtures.writing import write_taught, writing_config
-from tests.ui.axe import violations
+from tests.ui.axe import show_as, violations
 from tests.ui.conftest import DESKTOP, PHONE, OpenPage, unfold_settings
 from tests.ui.test_app import sideways_scroll
 
@@ -78,14 +78,14 @@ def test_a_name_is_followed_from_the_choice_of_the_data_to_the_benchmark_and_unl
     # Three other people are too few to tell a leak from a parrot.
     expect(page.locator("#verdicts")).to_contain_text("Cannot tell: 4 candidates")
     assert violations(page) == []
-    # The link leads to the same place, and on a phone nothing runs out of the page.
-    expect(page).to_have_url(re.compile("persona="))
-    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    page.goto(f"{page.url}&__theme=dark")
-    expect(page.locator("#evidence mark.leaked").first).to_be_visible()
+    # On a phone nothing runs out of the page.
+    show_as(page, "dark", PHONE)
     assert sideways_scroll(page) == 0
     assert violations(page) == []
-    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    show_as(page, "light", DESKTOP)
+    expect(page).to_have_url(re.compile("persona="))
+    page.reload()
+    expect(page.locator("#evidence mark.leaked").first).to_be_visible()
 
     tabs.filter(has_text="Benchmark").click()
     expect(page.get_by_role("tabpanel").filter(visible=True).first).to_contain_text("metrics of CLEAR")
