@@ -21,13 +21,25 @@ DRESS: Final = """
 # Of what axe finds right, it describes one place of each rule instead of thousands, and none of it leaves the page.
 FIND: Final = """
 async (within) => {
-  const {violations} = await axe.run(within ?? document, {resultTypes: ['violations']});
+  const dress = (element) => [element.tagName, element.className, element.role, element.style.cssText];
+  const kind = (element) => [element, ...element.querySelectorAll('*')].map(dress).join();
+  for (const parent of document.querySelectorAll(`${within} *`)) {
+    const seen = {};
+    for (const child of parent.children.length > 2 ? parent.children : []) {
+      const alike = kind(child);
+      child.toggleAttribute('data-alike', (seen[alike] = (seen[alike] ?? 0) + 1) > 2);
+    }
+  }
+  const context = {include: [[within]], exclude: [['[data-alike]']]};
+  const {violations} = await axe.run(context, {resultTypes: ['violations']});
   return violations.flatMap(({id, nodes}) => nodes
     .filter(({html}) => !html.startsWith('<div class="toast-'))
     .map(({html, failureSummary}) => `${id}: ${html.slice(0, 200)} ${failureSummary.slice(0, 300)}`));
 }
 """
-"""Messages of Gradio's that happen to be shown are left out."""
+"""Of neighbours that differ in their words only, such as rows of a table, two are looked at. Messages of Gradio's that
+happen to be shown are left out.
+"""
 
 
 def show_as(page: Page, theme: str, size: tuple[int, int]) -> None:
@@ -36,7 +48,7 @@ def show_as(page: Page, theme: str, size: tuple[int, int]) -> None:
     page.evaluate(DRESS, theme)
 
 
-def violations(page: Page, within: str | None = None) -> list[str]:
+def violations(page: Page, within: str = "html") -> list[str]:
     """What axe finds wrong in the page, or in a part of it."""
     if page.evaluate("window.axe === undefined"):
         page.evaluate(Axe().axe_script)
@@ -44,7 +56,7 @@ def violations(page: Page, within: str | None = None) -> list[str]:
     return found
 
 
-def violations_in_both_themes(page: Page, within: str | None = None) -> list[str]:
+def violations_in_both_themes(page: Page, within: str = "html") -> list[str]:
     """What axe finds wrong in a page that is light now, or in a part of it, in light and in dark."""
     found = violations(page, within)
     page.evaluate(DRESS, "dark")
