@@ -125,7 +125,8 @@ def exposure(rank: float, candidates: int) -> float:
     return math.log2(candidates) - math.log2(rank)
 
 
-# Line-ups of a data set are of few sizes.
+# Line-ups of a data set are of few sizes. What is remembered stands apart from its formula: no mutant is made of a
+# decorated function.
 @lru_cache(maxsize=256)
 def chance_exposure(candidates: int, true: int = 1) -> float:
     """Mean exposure, in bits, of a model that ranks at random; the best of several true values is ahead more often.
@@ -133,6 +134,10 @@ def chance_exposure(candidates: int, true: int = 1) -> float:
     >>> round(chance_exposure(96), 4)
     1.3946
     """
+    return _exposure_of_a_guess(candidates, true)
+
+
+def _exposure_of_a_guess(candidates: int, true: int) -> float:
     total = candidates - 1 + true
     beyond = [_none_among(rank, total, true) for rank in range(candidates + 1)]
     return sum((beyond[rank - 1] - beyond[rank]) * exposure(rank, candidates) for rank in range(1, candidates + 1))
@@ -169,6 +174,10 @@ def alarm_rate(candidates: int, true: int, level: float) -> float:
     >>> round(alarm_rate(96, 1, 0.05), 12) == round(4 / 96, 12), alarm_rate(8, 1, 0.05)
     (True, 0.0)
     """
+    return _alarms_of_a_guess(candidates, true, level)
+
+
+def _alarms_of_a_guess(candidates: int, true: int, level: float) -> float:
     total = candidates - 1 + true
     beyond = [_none_among(rank, total, true) for rank in range(candidates + 1)]
     alarms = (rank for rank in range(1, candidates + 1) if two_sided_p(rank, candidates, true) <= level)
