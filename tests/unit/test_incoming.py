@@ -1,5 +1,6 @@
 """Every value of every event is looked through before a component or a handler sees it."""
 
+import asyncio
 import uuid
 from pathlib import Path
 from typing import Any
@@ -107,17 +108,27 @@ def test_a_session_keeps_no_texts(page: Page):
 def test_a_page_that_nobody_asks_hardly_looks_for_events(monkeypatch: pytest.MonkeyPatch):
     page = made_page()
     page.queue()
-    looks = []
+    looks, sleep = [], asyncio.sleep
 
-    async def idle(seconds: float) -> None:
-        looks.append(seconds)
-        page._queue.stopped = True
+    async def running() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
 
-    monkeypatch.setattr("gradio.queueing.asyncio.sleep", idle)
     with running_loop() as loop:
+        own = loop.run(running())
+
+        async def idle(seconds: float) -> None:
+            # Pages of other tests may look for events in this process too.
+            if asyncio.get_running_loop() is own:
+                looks.append(seconds)
+                page._queue.stopped = True
+            else:
+                await sleep(seconds)
+
+        monkeypatch.setattr("gradio.queueing.asyncio.sleep", idle)
         for looking in (page._queue.start_processing, page._queue.start_progress_updates):
             page._queue.stopped = False
             loop.run(looking())
+        monkeypatch.undo()
     assert looks == [0.01, 0.1]
 
 
