@@ -20,10 +20,11 @@ test: $(VENV)/.installed-dev ## Install what the tests need, then run lint and a
 	@# keeps Python from doing so.
 	@# Three processes for two cores, a file of tests in one of them: most tests wait for a browser or a disk. One thread
 	@# each: those of OpenMP wait for each other at full speed, which takes three times as long where cores are shared.
+	@# The summary names what failed, and what was run again (-r fER).
 	@CHROMIUM=$$(scripts/ensure-chromium) || exit 1; export CHROMIUM; \
 	$(MAKE) --no-print-directory lint; lint=$$?; \
 	$(PY) -m compileall -q salmu_demo; \
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder || exit 1; \
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -r fER || exit 1; \
 	[ $$lint = 0 ] || { echo "Lint failed, see above the tests." >&2; exit 1; }
 
 lint: $(VENV)/.installed-dev ## Check style and types
